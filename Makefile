@@ -1,0 +1,63 @@
+# Everything a checkout can do. `make` prints the list; the steps of `make setup` are in scripts/setup.sh.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+# A root shell made by plain `su` has no sbin in its path.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+VENV := .venv/bin
+SOURCES := $(wildcard reserve_agent/hooks/*.bpf.c)
+OBJECTS := $(SOURCES:reserve_agent/hooks/%.c=build/%.o)
+BPF_CFLAGS := -O2 -g -Wall -Werror -target bpf -mcpu=v3 -Ibuild -Ireserve_agent/hooks
+
+.PHONY: help
+help: ## print this list
+	@sed -nE 's/^([a-z]+):.* ## (.*)/\1|\2/p' Makefile | while IFS='|' read -r target what; do \
+		printf '  make %-8s %s\n' "$$target" "$$what"; done
+
+.PHONY: setup
+setup: packages hooks python services ## bring this machine what it lacks (the other targets call it)
+
+.PHONY: demo
+demo: setup ## one crunch, without and with a memory reserve, compared
+	$(VENV)/crunchbed compare writeback-crunch --policies none,memalloc
+
+.PHONY: test
+test: setup ## unit tests, then system tests
+	$(VENV)/python -m pytest tests/unit tests/system
+
+.PHONY: check
+check: setup ## formatting, lint and types
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(VENV)/mypy
+
+.PHONY: clean
+clean: ## remove build products (not .venv, not runs/)
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+
+# Steps of setup.
+
+.PHONY: packages python services
+packages python services:
+	@scripts/setup.sh $@
+
+.PHONY: hooks
+hooks: packages $(OBJECTS)
+
+build/%.bpf.o: reserve_agent/hooks/%.bpf.c $(wildcard reserve_agent/hooks/*.h) build/vmlinux.h Makefile
+	@echo "setup: hooks: compiling $<"
+	@clang $(BPF_CFLAGS) -c $< -o $@
+
+build/vmlinux.h: build/kernel
+	@scripts/setup.sh btf > $@
+
+# Changes when the machine boots another kernel, and only then.
+build/kernel: FORCE | packages
+	@mkdir -p build; uname -rv | cmp -s - $@ || uname -rv > $@
+
+.PHONY: FORCE
+FORCE:

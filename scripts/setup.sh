@@ -1,0 +1,125 @@
+#!/bin/bash
+# The steps of `make setup`. Each looks first and does nothing when there is nothing to do.
+# usage: scripts/setup.sh packages|btf|python|services
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly STATE=.setup LOG=.setup/log
+readonly POLICY=/usr/sbin/policy-rc.d POLICY_MARK='# made by crunchbed: make setup'
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+# logged ADVICE COMMAND...: output goes to the log; if COMMAND fails, print the end of it and stop.
+logged() {
+    local advice=$1
+    shift
+    printf '\n== %s  %s\n' "$(date -Is)" "$*" >>"$LOG"
+    # Closing 9 keeps the lock out of daemons that outlive this script.
+    if ! "$@" >>"$LOG" 2>&1 </dev/null 9>&-; then
+        tail -n 15 "$LOG" | sed 's/^/    /' >&2
+        fail "failed: $* -- $advice (all output: $LOG)"
+    fi
+}
+
+wanted_packages() { sed -E 's/[[:space:]]*#.*//; /^$/d' packages.txt; }
+
+# Names in packages.txt that no installed package has or provides.
+missing_packages() {
+    dpkg-query --show --showformat='${db:Status-Status} ${Package}, ${Provides}\n' |
+        awk 'NR == FNR { if (sub(/^installed /, "")) { gsub(/ *\([^)]*\)|,/, ""); n = split($0, names, " ")
+                         for (i = 1; i <= n; i++) have[names[i]] } next }
+             !($1 in have) { print $1 }' - <(wanted_packages)
+}
+
+remove_policy() { if grep -qsF "$POLICY_MARK" "$POLICY"; then rm -f "$POLICY"; fi; }
+
+# Some packages start a service that listens on every interface as soon as they are installed.
+# Debian asks policy-rc.d first; a machine that has its own keeps it.
+deny_service_starts() {
+    trap remove_policy EXIT
+    trap 'exit 130' INT TERM HUP
+    [ -e "$POLICY" ] && return
+    printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
+    chmod 755 "$POLICY"
+}
+
+# ... and again at every boot, unless they are disabled. Only Open vSwitch is needed as a service.
+disable_services() {
+    local package unit
+    command -v systemctl >/dev/null || return 0
+    for package in "$@"; do
+        [ "$package" = openvswitch-switch ] && continue
+        for unit in $(dpkg --listfiles "$package" | grep -E '/systemd/system/[^/@]+\.service$'); do
+            logged "disable it by hand" systemctl disable "$(basename "$unit")"
+        done
+    done
+}
+
+packages() {
+    local missing
+    command -v apt-get >/dev/null || fail "no apt-get here: this works on Debian 12 (and, untried, on Ubuntu 24.04)"
+    remove_policy
+    mapfile -t missing < <(missing_packages)
+    [ ${#missing[@]} -eq 0 ] && return
+    say "packages: installing ${missing[*]} (minutes; log: $LOG)"
+    export DEBIAN_FRONTEND=noninteractive
+    deny_service_starts
+    logged "is a package mirror reachable?" apt-get -o DPkg::Lock::Timeout=300 update
+    logged "is each name in packages.txt known to this release?" \
+        apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${missing[@]}"
+    disable_services "${missing[@]}"
+}
+
+btf() {
+    [ -r /sys/kernel/btf/vmlinux ] ||
+        fail "this kernel describes no types (/sys/kernel/btf/vmlinux): boot one with CONFIG_DEBUG_INFO_BTF=y"
+    say "hooks: reading the types of kernel $(uname -r)"
+    bpftool btf dump file /sys/kernel/btf/vmlinux format c
+}
+
+python() {
+    local key
+    key=$({ pwd && readlink -f /usr/bin/python3 && cat requirements.txt pyproject.toml; } | sha256sum)
+    [ -x .venv/bin/crunchbed ] && [ "$(cat "$STATE/python" 2>/dev/null)" = "$key" ] && return
+    say "python: installing locked dependencies into .venv (log: $LOG)"
+    # The system's Python, whatever else is first in the path: Mininet and libnbd live there.
+    .venv/bin/python -c '' 2>/dev/null ||
+        logged "is python3-venv whole?" /usr/bin/python3 -m venv --clear --system-site-packages .venv
+    logged "is a Python package index reachable?" \
+        .venv/bin/python -m pip install --require-hashes -r requirements.txt
+    logged "see the log" .venv/bin/python -m pip install --no-deps --no-build-isolation --no-index -e .
+    printf '%s\n' "$key" >"$STATE/python"
+}
+
+switch_answers() {
+    ovs-appctl --timeout=2 -t ovs-vswitchd version && ovs-vsctl --timeout=2 --no-wait show
+} >/dev/null 2>&1
+
+services() {
+    if ! grep -q ' /sys/fs/bpf bpf ' /proc/self/mounts; then
+        say "services: mounting /sys/fs/bpf"
+        logged "has this kernel CONFIG_BPF_SYSCALL=y?" mount -t bpf bpf /sys/fs/bpf
+    fi
+    if ! switch_answers; then
+        say "services: starting Open vSwitch"
+        # Not being able to load its kernel module is no failure: there is the userspace datapath.
+        logged "see the log and /var/log/openvswitch" \
+            /usr/share/openvswitch/scripts/ovs-ctl start --system-id=random
+        switch_answers || fail "Open vSwitch started but does not answer; see /var/log/openvswitch"
+    fi
+}
+
+[ "$(id -u)" -eq 0 ] || fail "needs root: it installs packages, starts Open vSwitch and loads kernel hooks"
+mkdir -p "$STATE"
+# One setup at a time on a machine: apt, policy-rc.d and Open vSwitch are shared.
+exec 9>/run/lock/crunchbed-setup
+flock 9
+case "${1-}" in
+packages | btf | python | services) "$1" ;;
+*) fail "usage: scripts/setup.sh packages|btf|python|services" ;;
+esac
