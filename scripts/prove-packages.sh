@@ -1,14 +1,14 @@
 #!/bin/bash
 # Proves that packages.txt is whole: runs a make target of the committed HEAD in a bare Debian 12.
 #
-# usage: scripts/prove-packages.sh [TARGET [DIR]]      (root; the package debootstrap)
+# usage: scripts/prove-packages.sh [TARGET [DIR]]      (root; the package debootstrap; 2 GB in /var/tmp)
 #   TARGET  a make target; default: test
-#   DIR     where the Debian goes, kept and used again; default: a temporary one, removed at the end
+#   DIR     keeps the bare Debian for the next time; the target runs on a copy of it
 #
-# Everything runs in its own mount and process namespace, which takes all mounts and daemons with
-# it when it ends, however it ends: there is never a live mount under DIR to delete through, and
-# nothing to unmount here. What needs the network (packages, Python dependencies) comes first; the
-# target then runs in a network namespace of its own, away from this machine's Open vSwitch.
+# The target runs in a mount and a process namespace of its own. They take all mounts and daemons
+# with them when they end, however they end: outside of them there is never a live mount to delete
+# through, and nothing to unmount. What needs the network (packages, Python dependencies) comes
+# first; then the network is a namespace of its own too, away from this machine's Open vSwitch.
 set -euo pipefail
 
 readonly RELEASE=bookworm CHECKOUT=/root/crunchbed
@@ -36,12 +36,15 @@ access_environment() { env | grep -iE '^(pip_[a-z_]*|https?_proxy|no_proxy|ssl_c
 
 make_debian() {
     local mirror
+    # shellcheck disable=SC2016  # apt expands these
     mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
         sed -n "s/^$RELEASE //p" | head -n 1)
     [ -n "$mirror" ] || fail "apt on this machine has no source for $RELEASE: see /etc/apt/sources.list"
+    rm -rf --one-file-system "$1.partial"
     # git and make are what the README tells a user to have.
-    debootstrap --include=ca-certificates,git,make "$RELEASE" "$1" "$mirror" >"$1.log" 2>&1 ||
+    debootstrap --include=ca-certificates,git,make "$RELEASE" "$1.partial" "$mirror" >"$1.log" 2>&1 ||
         fail "debootstrap failed: see $1.log"
+    mv "$1.partial" "$1"
 }
 
 # Runs as the first process of its namespaces: inside ROOT COMMAND...
@@ -63,25 +66,27 @@ inside() {
 
 isolated() { unshare --mount --pid --fork --kill-child "$@"; }
 
+# shellcheck disable=SC2016  # for the shell inside
 timed_second_setup='start=$(date +%s%N); make setup; echo "second make setup: $((($(date +%s%N) - start) / 1000000)) ms"'
 
 main() {
-    local target=${1:-test} root=${2:-} self repo
+    local target=${1:-test} self repo work root
     [ "$(id -u)" -eq 0 ] || fail "needs root"
     command -v debootstrap >/dev/null || fail "needs debootstrap: apt-get install debootstrap"
     self=$(readlink -f "$0")
     repo=$(dirname "$(dirname "$self")")
-    if [ -z "$root" ]; then
-        root=$(mktemp -d /var/tmp/crunchbed-debian.XXXXXX)
-        trap 'rm -rf --one-file-system "$root" "$root.log"' EXIT
-    fi
-    [ -e "$root/etc/debian_version" ] || make_debian "$root"
+    work=$(mktemp -d /var/tmp/crunchbed-debian.XXXXXX)
+    # shellcheck disable=SC2064  # the name as it is now
+    trap "rm -rf --one-file-system '$work'" EXIT
+    root=$work/root
+    local bare=${2:-$work/bare}
+    [ -d "$bare" ] || make_debian "$bare"
+    cp -a --reflink=auto "$bare" "$root"
     copy_access "$root"
-    rm -rf --one-file-system "${root:?}$CHECKOUT"
     git clone --quiet --no-hardlinks "$repo" "$root$CHECKOUT"
-    say "bare Debian $(cat "$root/etc/debian_version") in $root, commit $(git -C "$repo" rev-parse --short HEAD)"
+    say "bare Debian $(cat "$root/etc/debian_version"), commit $(git -C "$repo" rev-parse --short HEAD)"
     isolated "$self" --inside "$root" make -C "$CHECKOUT" packages python
-    say "make packages python: done"
+    say "packages and Python dependencies are in"
     isolated --net "$self" --inside "$root" bash -ec \
         "ip link set lo up; cd $CHECKOUT; make $target; $timed_second_setup"
     say "make $target: passed on the packages of packages.txt alone"
