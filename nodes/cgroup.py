@@ -1,0 +1,108 @@
+"""A node's cgroup: where its hooks are attached and its processes are counted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from nodes.process import kill_if, start_ticks
+from nodes.waiting import wait_until
+from reserve_agent.errors import CrunchbedError, MissingRequirement
+
+MOUNTS = Path("/proc/mounts")
+PREFIX = "crunchbed-"
+
+
+def cgroup2_root(mounts: Path = MOUNTS) -> Path:
+    """Where the cgroup v2 hierarchy is mounted.
+
+    That is /sys/fs/cgroup on a machine with v2 alone and, for one, /sys/fs/cgroup/unified
+    where v1 holds the controllers; BPF programs attach to v2 either way.
+
+    Raises:
+        MissingRequirement: there is none.
+    """
+    for line in mounts.read_text().splitlines():
+        _source, target, kind, *_ = line.split()
+        if kind == "cgroup2":
+            return Path(target)
+    raise MissingRequirement(
+        "no cgroup v2 hierarchy is mounted: mount -t cgroup2 none /sys/fs/cgroup/unified"
+    )
+
+
+def pids_in(directory: Path) -> list[int]:
+    """The processes of one cgroup directory; none if it does not exist."""
+    try:
+        text = (directory / "cgroup.procs").read_text()
+    except OSError:
+        return []
+    # 0 stands for a process of another pid namespace: nobody we could name, or signal.
+    return [pid for pid in map(int, text.split()) if pid]
+
+
+def remove_cgroup(directory: Path, timeout: float = 5.0) -> None:
+    """SIGKILL every process in a cgroup and those below it, then remove them all.
+
+    Only for a cgroup of ours: what runs in there was put there by a run.
+
+    Raises:
+        CrunchbedError: it still has processes after ``timeout`` seconds.
+    """
+    if not directory.is_dir():
+        return
+    for child in sorted(directory.iterdir()):
+        if child.is_dir():
+            remove_cgroup(child, timeout)
+
+    def removed() -> bool:
+        # Again and again, since a process may fork between the look and the signal.
+        for pid in pids_in(directory):
+            if pid != os.getpid():
+                kill_if(pid, lambda pid: pid in pids_in(directory))
+        try:
+            directory.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    wait_until(removed, timeout, f"cgroup {directory} is empty", interval=0.005)
+
+
+class NodeCgroup:
+    """The cgroup v2 directory ``crunchbed-<run id>/<node>``, with no controller enabled."""
+
+    def __init__(self, run_id: str, node: str, root: Path | None = None) -> None:
+        """Name the cgroup; nothing is made yet.
+
+        Args:
+            run_id: id of the run that owns it.
+            node: logical name of the node, e.g. "n1" or "storage".
+            root: the cgroup v2 hierarchy; found in /proc/mounts when left out.
+        """
+        self.node = node
+        self.path = (cgroup2_root() if root is None else root) / f"{PREFIX}{run_id}" / node
+
+    def create(self) -> None:
+        """Make the directory.
+
+        Raises:
+            CrunchbedError: it exists already, or the kernel refused.
+        """
+        try:
+            self.path.mkdir(parents=True)
+        except OSError as error:
+            raise CrunchbedError(f"cannot make cgroup {self.path}: {error.strerror}") from error
+
+    def pids(self) -> list[int]:
+        """The processes in it now."""
+        return [pid for pid in pids_in(self.path) if start_ticks(pid) is not None]
+
+    def remove(self, timeout: float = 5.0) -> None:
+        """Kill what is in it, remove it, and its parent after the run's last node."""
+        remove_cgroup(self.path, timeout)
+        with contextlib.suppress(OSError):
+            self.path.parent.rmdir()

@@ -1,0 +1,144 @@
+"""Start and end the processes of a node."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from nodes import enter
+
+PROC = Path("/proc")
+
+
+def start_ticks(pid: int, proc: Path = PROC) -> int | None:
+    """When process ``pid`` started, in clock ticks since boot; None if it is gone or a zombie.
+
+    With the pid this names a process for good: a recycled pid has another start.
+    """
+    try:
+        text = (proc / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field is the program's name and may hold blanks and parentheses.
+    fields = text[text.rindex(")") + 2 :].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def kill_if(pid: int, ours: Callable[[int], bool]) -> None:
+    """SIGKILL process ``pid`` if ``ours(pid)``; nothing happens if it is gone.
+
+    A pid that was recycled between a look and a signal would hit a stranger. The descriptor
+    pins the process first, and only then the question is asked.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if ours(pid):
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def entering(
+    argv: Sequence[str],
+    *,
+    netns_pid: int | None = None,
+    cgroup: Path | None = None,
+    realtime: bool = False,
+) -> list[str]:
+    """The command that runs ``argv`` inside a node and bound to the life of this process."""
+    return [
+        sys.executable,
+        *("-I", "-S", enter.__file__),
+        str(os.getpid()),
+        "-" if cgroup is None else str(cgroup),
+        "-" if netns_pid is None else f"/proc/{netns_pid}/ns/net",
+        "rr" if realtime else "-",
+        *argv,
+    ]
+
+
+class Process:
+    """A child process, known by a name, that writes to its own log."""
+
+    def __init__(self, name: str, log: Path, popen: subprocess.Popen[bytes]) -> None:
+        self.name = name
+        self.log = log
+        self.pid = popen.pid
+        self.start_ticks = start_ticks(popen.pid)
+        self._popen = popen
+
+    def poll(self) -> int | None:
+        """Exit code (negative: killed by that signal), or None while it runs."""
+        return self._popen.poll()
+
+    def kill(self) -> int:
+        """SIGKILL, wait for the end, return the exit code. Harmless on an ended process."""
+        self._popen.kill()
+        return self._popen.wait()
+
+    def terminate(self, timeout: float) -> int:
+        """SIGTERM, wait up to ``timeout`` seconds, then SIGKILL; returns the exit code."""
+        self._popen.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._popen.wait(timeout)
+        return self.kill()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal; harmless on an ended process."""
+        self._popen.send_signal(number)
+
+    def last_words(self) -> str:
+        """The last line of its log, for an error message; empty if there is none."""
+        try:
+            lines = self.log.read_text(errors="replace").split("\n")
+        except FileNotFoundError:
+            return ""
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    name: str,
+    log: Path,
+    netns_pid: int | None,
+    cgroup: Path | None,
+    realtime: bool = False,
+) -> Process:
+    """Start ``argv`` inside a node.
+
+    The child joins ``cgroup``, enters the network namespace of process ``netns_pid`` (and no
+    other of its namespaces), and is SIGKILLed when the calling thread ends: call from the main
+    thread, or from one that outlives the child. A step that fails makes it exit with
+    ``enter.FAILED`` and one line in its log.
+
+    Args:
+        argv: program and arguments; the program is looked up in PATH.
+        name: what to call it in messages, e.g. "n1 heartbeat".
+        log: file that gets its stdout and stderr, appended.
+        netns_pid: a process in the namespace to enter; None stays in the caller's.
+        cgroup: cgroup v2 directory; None stays in the caller's.
+        realtime: SCHED_RR priority 1, inherited by its children.
+    """
+    command = entering(argv, netns_pid=netns_pid, cgroup=cgroup, realtime=realtime)
+    with log.open("ab") as output:
+        # An own session: a Ctrl-C at the terminal must reach the runner alone, which then
+        # stops its daemons in order.
+        popen = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Process(name, log, popen)
