@@ -1,0 +1,215 @@
+"""One node's agent: owns the pool and the hooks, gathers the node's events, serves its metrics.
+
+It runs outside the node (root network namespace), as the power supply and the instruments of a
+real machine do, and so outlives its node's reboots.
+"""
+
+from __future__ import annotations
+
+import gc
+import selectors
+import signal
+import time
+from typing import Any
+
+import orjson
+from prometheus_client import CollectorRegistry
+
+from reserve_agent.config import AgentConfig
+from reserve_agent.exporter import Exporter
+from reserve_agent.hooks.layout import MAX_WINDOWS, Policy, Window
+from reserve_agent.hooks.loader import NodeHooks
+from reserve_agent.journal import JournalReader
+from reserve_agent.lines import LineServer, Message
+from reserve_agent.pool import PoolHandle
+
+POLL_SECONDS = 0.01
+SAMPLE_SECONDS = 0.05
+_LATE_NS = 50_000_000
+
+
+class Agent:
+    """See the module; ``run`` returns when SIGTERM arrives."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        self._config = config
+        self._hooks = NodeHooks(config.hook_object)
+        self._hooks.configure(config.settings)
+        self._pool = PoolHandle.of(self._hooks)
+        self._pool.resize(config.pages, config.reserve)
+        self._pool.reset(config.clean)
+        self._journal = JournalReader(self._hooks.pool, self._hooks.journal)
+        self._history = config.history.open("ab", buffering=1 << 16)
+        self._exporter = Exporter(
+            config.node,
+            CollectorRegistry(),
+            self._hooks.counters,
+            lambda name: int(getattr(self._hooks.pool, name)),
+        )
+        self._policy = config.settings.policy
+        self._ready: dict[str, int] = {}
+        self._view: list[str] = []
+        self._misses = 0
+        self._stopping = False
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> None:
+        """Attach, serve until SIGTERM, detach."""
+        config = self._config
+        self._hooks.attach(
+            netns_pid=config.netns_pid, interfaces=config.interfaces, cgroup=config.cgroup
+        )
+        self._hooks.pin(config.pins)
+        self._port = self._exporter.serve()
+        self._describe()
+        signal.signal(signal.SIGTERM, self._stop)
+        server = LineServer(config.socket, self._selector, self._handle)
+        try:
+            gc.freeze()
+            self._loop()
+        finally:
+            self._drain()
+            server.close()
+            self._history.close()
+            self._hooks.close()
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _describe(self) -> None:
+        name = self._policy.name.lower()
+        self._exporter.describe_run(self._config.run, self._config.scenario, name)
+        pool = self._pool.snapshot()
+        self._record(
+            {
+                "kind": "pool.config",
+                "total": pool["total"],
+                "reserve": pool["reserve"],
+                "clean": pool["clean"],
+                "policy": name,
+                "metrics_port": self._port,
+            }
+        )
+
+    def _loop(self) -> None:
+        next_poll = time.monotonic()
+        next_sample = next_poll
+        while not self._stopping:
+            for key, _ in self._selector.select(max(0.0, next_poll - time.monotonic())):
+                key.data()
+            now = time.monotonic()
+            if now < next_poll:
+                continue
+            self._drain()
+            if now >= next_sample:
+                self._sample()
+                next_sample = now + SAMPLE_SECONDS
+            next_poll = now + POLL_SECONDS
+
+    def _drain(self) -> None:
+        """Take over what the hooks have written since the last poll."""
+        self._pool.tick()
+        lost = self._journal.lost
+        for event in self._journal.new():
+            self._record(event)
+        if self._journal.lost != lost:
+            self._exporter.hook_events_lost(self._journal.lost - lost)
+            self._record({"kind": "hook.events_lost", "count": self._journal.lost - lost})
+        if self._policy is Policy.CRITICAL:
+            self._watch_emergency()
+
+    def _watch_emergency(self) -> None:
+        """The flag follows the pressure that the agent sees, as late as the agent sees it."""
+        state = self._hooks.pool
+        if bool(state.pressure) != bool(state.emergency):
+            self._pool.set_emergency(raised=bool(state.pressure))
+            self._record({"kind": "emergency", "raised": bool(state.pressure)})
+
+    def _sample(self) -> None:
+        pool = self._pool.snapshot()
+        names = ("free", "dirty", "demand", "rx_running", "rx_stalled", "tx", "low_water")
+        self._record({"kind": "pool.sample", **{name: pool[name] for name in names}})
+        self._history.flush()
+
+    def _record(self, event: Message) -> None:
+        event.setdefault("t", time.monotonic_ns())
+        event["node"] = self._config.node
+        self._exporter.observe(event)
+        self._history.write(orjson.dumps(event) + b"\n")
+
+    def _handle(self, message: Message) -> Message | None:
+        """An event of a daemon, or a question of the run."""
+        if "op" not in message:
+            self._note(message)
+            return None
+        answer = getattr(self, f"_op_{message['op']}", None)
+        if answer is None:
+            return {"error": f"unknown operation {message['op']!r}"}
+        try:
+            reply: Message = answer(message)
+        except (KeyError, TypeError, ValueError) as error:
+            reply = {"error": f"{message['op']}: {error!r}"}
+        return reply
+
+    def _note(self, event: Message) -> None:
+        if not isinstance(event.get("kind"), str):
+            return
+        if event["kind"] == "daemon.ready":
+            self._ready[event["name"]] = self._ready.get(event["name"], 0) + 1
+        elif event["kind"] == "membership.view":
+            self._view = event["members"]
+        elif event["kind"] == "heartbeat.miss":
+            self._misses += 1
+        self._record(event)
+
+    def _op_status(self, _message: Message) -> Message:
+        """What the run waits for and shows."""
+        return {
+            "ready": self._ready,
+            "view": self._view,
+            "misses": self._misses,
+            "policy": self._policy.name.lower(),
+            "metrics_port": self._port,
+            "pool": self._pool.snapshot(),
+        }
+
+    def _op_event(self, message: Message) -> Message:
+        """Record what the run knows about this node."""
+        self._record(dict(message["event"]))
+        return {"ok": True}
+
+    def _op_windows(self, message: Message) -> Message:
+        """Add windows without a free page: [[start_ns, end_ns, level], ...], in order."""
+        config, windows = self._hooks.config, self._hooks.windows
+        first = int(config.windows)
+        if first + len(message["windows"]) > MAX_WINDOWS:
+            return {"error": f"at most {MAX_WINDOWS} windows in a run"}
+        for offset, (start, end, level) in enumerate(message["windows"]):
+            windows.entries[first + offset] = Window(start, end, level)
+        config.windows = first + len(message["windows"])
+        return {"ok": True}
+
+    def _op_reset(self, message: Message) -> Message:
+        """The node lost power: its memory is gone, its daemons with it."""
+        self._pool.reset(message["clean"])
+        self._ready.clear()
+        self._view = []
+        return {"ok": True}
+
+    def _op_packets(self, _message: Message) -> Message:
+        """Write the packet counters into the history."""
+        table: list[dict[str, Any]] = [
+            {
+                "hook": hook.name.lower(),
+                "class": cls.label,
+                "verdict": "pass" if reason.passed else "drop",
+                "reason": reason.name.lower(),
+                "packets": packets,
+                "pages": pages,
+            }
+            for (hook, cls, reason), (packets, pages) in self._hooks.counters().items()
+        ]
+        self._record({"kind": "packets", "table": table})
+        self._drain()
+        self._sample()
+        return {"ok": True}

@@ -1,0 +1,72 @@
+"""What an agent is told when it starts: one JSON file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from reserve_agent.hooks.layout import PacketClass, Policy
+from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings, PortRule
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """One node's agent.
+
+    Attributes:
+        node: Logical name, such as ``n1``.
+        run: Run id, for the info metric.
+        scenario: Scenario name, for the info metric.
+        netns_pid: A process in the node's network namespace.
+        interfaces: The node's interfaces that carry the hooks.
+        cgroup: The node's cgroup (version 2).
+        pins: Directory in bpffs for what the node's daemons use.
+        socket: Unix socket for events and commands.
+        history: File of JSON lines that this agent writes.
+        pages: Total pages of the pool.
+        clean: Pages used by tasks from the start.
+        reserve: Pages under the min watermark.
+        settings: Policy, service time and port rules of the hooks.
+        hook_object: The compiled hooks.
+    """
+
+    node: str
+    run: str
+    scenario: str
+    netns_pid: int
+    interfaces: tuple[str, ...]
+    cgroup: Path
+    pins: Path
+    socket: Path
+    history: Path
+    pages: int
+    clean: int
+    reserve: int
+    settings: HookSettings
+    hook_object: Path = field(default=OBJECT_PATH)
+
+    def to_json(self) -> bytes:
+        """The file that ``load`` reads."""
+        return orjson.dumps(self, default=str, option=orjson.OPT_INDENT_2)
+
+    @classmethod
+    def load(cls, path: Path) -> AgentConfig:
+        """Read the file that the run wrote."""
+        values: dict[str, Any] = orjson.loads(path.read_bytes())
+        values["settings"] = _settings(values["settings"])
+        values["interfaces"] = tuple(values["interfaces"])
+        for name in ("cgroup", "pins", "socket", "history", "hook_object"):
+            values[name] = Path(values[name])
+        return cls(**values)
+
+
+def _settings(values: Mapping[str, Any]) -> HookSettings:
+    rules = tuple(
+        PortRule(rule["port"], rule["protocol"], PacketClass(rule["cls"]), rule["flags"])
+        for rule in values["rules"]
+    )
+    return HookSettings(**{**values, "policy": Policy(values["policy"]), "rules": rules})

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/* The host hooks: where a kernel would allocate, classify and free a packet's buffer, these
+ * programs keep the books of a modelled page pool and obey the policy. See docs/architecture.md. */
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include "crunchbed.h"
+#include "maps.bpf.h"
+#include "pool.bpf.h"
+#include "packet.bpf.h"
+#include "policy.bpf.h"
+#include "node.bpf.h"
+#include "transmit.bpf.h"
+
+#define TC_ACT_OK 0
+#define TC_ACT_SHOT 2
+#define CAP_NET_ADMIN 12
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+/* The driver's receive buffer. Whoever has no socket is judged here as well. */
+SEC("tc")
+int cb_receive(struct __sk_buff *skb)
+{
+	__u32 pages = buffer_pages(skb->len), slot = 0;
+	__u64 now = clock_of(skb), floor;
+	__u8 reason = REASON_GRANTED;
+	bool from_reserve = false;
+	struct packet packet;
+	struct cb_node s;
+
+	if (!get_node(&s))
+		return TC_ACT_OK;
+	parse_frame(skb, s.config, &packet);
+
+	bpf_spin_lock(s.lock);
+	advance(s.pool, s.log, s.config, s.windows, now);
+	floor = receive_floor(s.pool, s.config->policy);
+	if (s.pool->free < floor + pages) {
+		reason = floor ? REASON_ALLOC_FAILED : REASON_RESERVE_EXHAUSTED;
+	} else {
+		from_reserve = s.pool->free - pages < s.pool->reserve;
+		if (s.config->policy == POLICY_SOFTNET && softnet_throttles(s.pool, s.config))
+			reason = REASON_SOFTNET_THROTTLED;
+		else
+			reason = judge_without_socket(s.pool, s.config->policy, from_reserve,
+						      packet.vm_aware);
+	}
+	if (reason == REASON_GRANTED) {
+		s.pool->free -= pages;
+		wheel_put(&s.pool->running, pages);
+		slot = s.pool->running.tick & (WHEEL_SLOTS - 1);
+		account(s.pool, s.log, s.pool->now);
+	}
+	bpf_spin_unlock(s.lock);
+
+	if (reason != REASON_GRANTED) {
+		report_drop(&s, skb, &packet, HOOK_RECEIVE, reason, pages);
+		return TC_ACT_SHOT;
+	}
+	count(&s, HOOK_RECEIVE, packet.cls, from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED,
+	      pages);
+	/* A fragment's buffer waits for its datagram: its pages leave by the clock alone. */
+	skb->mark = (from_reserve ? MARK_FROM_RESERVE : 0) | slot << MARK_SLOT_SHIFT |
+		    (packet.fragment ? 0 : MARK_CHARGED | (pages & 0xff) << MARK_PAGES_SHIFT) |
+		    packet.cls;
+	return TC_ACT_OK;
+}
+
+/* The protocol handler after socket lookup. Returns 1 to deliver, 0 to drop. */
+SEC("cgroup_skb/ingress")
+int cb_deliver(struct __sk_buff *skb)
+{
+	__u32 mark = skb->mark, pages = mark >> MARK_PAGES_SHIFT & 0xff;
+	__u32 slot = mark >> MARK_SLOT_SHIFT & (WHEEL_SLOTS - 1);
+	bool from_reserve = mark & MARK_FROM_RESERVE, charged = mark & MARK_CHARGED;
+	struct cb_socket *socket;
+	struct packet packet;
+	struct cb_node s;
+	__u64 now;
+	__u8 reason;
+
+	/* Loopback and anything else that no receive hook has seen is not ours to judge. */
+	if (!(mark & (MARK_CHARGED | MARK_FROM_RESERVE)) || !get_node(&s))
+		return 1;
+	__builtin_memset(&packet, 0, sizeof(packet));
+	packet.cls = mark & MARK_CLASS_MASK;
+	socket = receiving_socket(skb);
+	now = clock_of(skb);
+	if (!charged)
+		pages = 0;
+
+	bpf_spin_lock(s.lock);
+	advance(s.pool, s.log, s.config, s.windows, now);
+	reason = judge_socket(s.pool, socket, s.config, from_reserve, pages);
+	if (reason != REASON_GRANTED || (s.pool->pressure && !reader_runs(socket, s.config->policy))) {
+		if (pages && wheel_take(&s.pool->running, slot, pages)) {
+			if (reason != REASON_GRANTED)
+				s.pool->free += pages;
+			else
+				s.pool->rx_stalled += pages;
+			account(s.pool, s.log, s.pool->now);
+		}
+	}
+	bpf_spin_unlock(s.lock);
+
+	if (reason != REASON_GRANTED) {
+		parse_network(skb, s.config, bpf_ntohs(skb->protocol), &packet);
+		report_drop(&s, skb, &packet, HOOK_DELIVER, reason, pages);
+		return 0;
+	}
+	count(&s, HOOK_DELIVER, packet.cls, from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED,
+	      pages);
+	if (socket && socket->tx_started)
+		acknowledge(&s, skb, socket);
+	return 1;
+}
+
+/* The driver's transmit buffer. Writeback and memalloc sockets may go to the bottom of the
+ * reserve; anybody else stalls at its mark, which on a wire looks like a packet not sent. */
+SEC("tc")
+int cb_transmit(struct __sk_buff *skb)
+{
+	struct cb_socket *socket = sending_socket(skb);
+	__u64 now = clock_of(skb), floor, need;
+	__u32 pages = buffer_pages(skb->len);
+	__u8 reason = REASON_GRANTED;
+	struct segment segment;
+	struct packet packet;
+	struct cb_node s;
+
+	if (!get_node(&s))
+		return TC_ACT_OK;
+	parse_frame(skb, s.config, &packet);
+	read_segment(skb, &packet, &segment);
+
+	bpf_spin_lock(s.lock);
+	advance(s.pool, s.log, s.config, s.windows, now);
+	floor = transmit_floor(s.pool, socket, s.config->policy, packet.cls);
+	need = pages;
+	if (segment.bytes && socket && !socket->closed)
+		need = stream_growth(s.pool, socket, &segment);
+	if (s.pool->free < floor + need && need) {
+		reason = floor == s.pool->reserve ? REASON_TX_STALLED :
+		         floor ? REASON_ALLOC_FAILED : REASON_RESERVE_EXHAUSTED;
+	} else if (segment.bytes && socket && !socket->closed) {
+		stream_charge(s.pool, socket, &segment, need);
+		account(s.pool, s.log, s.pool->now);
+	} else if (s.pool->free - need < s.pool->low_water) {
+		s.pool->low_water = s.pool->free - need;
+	}
+	bpf_spin_unlock(s.lock);
+
+	if (reason != REASON_GRANTED) {
+		report_drop(&s, skb, &packet, HOOK_TRANSMIT, reason, need);
+		return TC_ACT_SHOT;
+	}
+	count(&s, HOOK_TRANSMIT, packet.cls, REASON_GRANTED, need);
+	return TC_ACT_OK;
+}
+
+/* What the agent and the daemons do to the pool, through BPF_PROG_TEST_RUN so that every change
+ * is made under the same lock. In: cb[0] = operation, cb[1], cb[2] = arguments; out: cb[3]. */
+SEC("tc")
+int cb_operate(struct __sk_buff *skb)
+{
+	__u32 op = skb->cb[0], first = skb->cb[1], second = skb->cb[2], answer = 1;
+	__u64 now = clock_of(skb);
+	struct cb_node s;
+
+	if (!get_node(&s))
+		return -1;
+	bpf_spin_lock(s.lock);
+	advance(s.pool, s.log, s.config, s.windows, now);
+	switch (op) {
+	case OP_DIRTY:
+		pool_dirty(s.pool, s.log, first);
+		break;
+	case OP_CLEAN:
+		answer = pool_clean(s.pool, s.log, first);
+		break;
+	case OP_RESIZE:
+		answer = pool_resize(s.pool, s.log, first, second);
+		break;
+	case OP_RESET:
+		pool_reset(s.pool, s.log, s.config, first);
+		break;
+	case OP_EMERGENCY:
+		s.pool->emergency = first;
+		break;
+	}
+	bpf_spin_unlock(s.lock);
+	skb->cb[3] = answer;
+	return 0;
+}
+
+/* A closed socket gives back what its write queue held. */
+SEC("cgroup/sock_release")
+int cb_release(struct bpf_sock *ctx)
+{
+	struct cb_socket *socket = bpf_sk_storage_get(&cb_sockets, ctx, NULL, 0);
+	struct cb_node s;
+
+	if (!socket || !get_node(&s))
+		return 1;
+	bpf_spin_lock(s.lock);
+	stream_close(s.pool, socket);
+	account(s.pool, s.log, s.pool->now);
+	bpf_spin_unlock(s.lock);
+	return 1;
+}
+
+#include "sockopt.bpf.h"

@@ -1,0 +1,267 @@
+"""The few calls of libbpf that the agent needs, bound with ctypes.
+
+Every call that fails raises ``HookError`` with libbpf's own last words, so that a verifier's
+refusal reaches the log instead of a bare errno.
+"""
+
+from __future__ import annotations
+
+import ctypes as c
+import mmap
+import os
+from collections import deque
+from pathlib import Path
+from typing import TypeVar
+
+from reserve_agent.errors import HookError, MissingRequirement
+from reserve_agent.hooks.layout import SkBuff
+
+TC_INGRESS = 1
+TC_EGRESS = 2
+_EEXIST = 17
+
+S = TypeVar("S", bound=c.Structure)
+
+_PRINTER = c.CFUNCTYPE(c.c_int, c.c_int, c.c_char_p, c.c_void_p)
+
+
+class _TcHook(c.Structure):
+    _fields_ = (
+        ("sz", c.c_size_t),
+        ("ifindex", c.c_int),
+        ("attach_point", c.c_int),
+        ("parent", c.c_uint32),
+    )
+
+
+class _TcOptions(c.Structure):
+    _fields_ = (
+        ("sz", c.c_size_t),
+        ("prog_fd", c.c_int),
+        ("flags", c.c_uint32),
+        ("prog_id", c.c_uint32),
+        ("handle", c.c_uint32),
+        ("priority", c.c_uint32),
+    )
+
+
+class _TestRun(c.Structure):
+    _fields_ = (
+        ("sz", c.c_size_t),
+        ("data_in", c.c_void_p),
+        ("data_out", c.c_void_p),
+        ("data_size_in", c.c_uint32),
+        ("data_size_out", c.c_uint32),
+        ("ctx_in", c.c_void_p),
+        ("ctx_out", c.c_void_p),
+        ("ctx_size_in", c.c_uint32),
+        ("ctx_size_out", c.c_uint32),
+        ("retval", c.c_uint32),
+        ("repeat", c.c_int),
+        ("duration", c.c_uint32),
+        ("flags", c.c_uint32),
+        ("cpu", c.c_uint32),
+        ("batch_size", c.c_uint32),
+    )
+
+
+_POINTER_RESULTS = (
+    "bpf_object__open_file",
+    "bpf_object__find_map_by_name",
+    "bpf_object__find_program_by_name",
+    "bpf_program__attach_cgroup",
+    "bpf_map__initial_value",
+)
+_messages: deque[str] = deque(maxlen=200)
+
+
+def _load_library() -> c.CDLL:
+    try:
+        library = c.CDLL("libbpf.so.1", use_errno=True)
+    except OSError as error:
+        message = "libbpf.so.1 is missing; `apt-get install libbpf1` brings it"
+        raise MissingRequirement(message) from error
+    for name in _POINTER_RESULTS:
+        getattr(library, name).restype = c.c_void_p
+    library.libbpf_set_print(_printer)
+    return library
+
+
+def _keep_message(_level: int, form: bytes, arguments: int) -> int:
+    """Keep what libbpf says; the last lines explain a failure."""
+    text = c.create_string_buffer(4096)
+    _libc.vsnprintf(text, c.c_size_t(len(text)), form, c.c_void_p(arguments))
+    _messages.append(text.value.decode(errors="replace").rstrip())
+    return 0
+
+
+_libc = c.CDLL(None, use_errno=True)
+_printer = _PRINTER(_keep_message)
+_library: c.CDLL | None = None
+
+
+def _lib() -> c.CDLL:
+    global _library
+    if _library is None:
+        _library = _load_library()
+    return _library
+
+
+def last_messages() -> list[str]:
+    """What libbpf printed last, oldest first."""
+    return list(_messages)
+
+
+def _fail(what: str, code: int) -> HookError:
+    detail = next((line for line in reversed(_messages) if line), "")
+    reason = os.strerror(code) if code else "unknown error"
+    return HookError(f"{what}: {reason}" + (f" ({detail.splitlines()[-1]})" if detail else ""))
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        raise _fail(what, -result)
+    return result
+
+
+def _pointer(result: int | None, what: str) -> c.c_void_p:
+    if not result:
+        raise _fail(what, c.get_errno())
+    return c.c_void_p(result)
+
+
+class BpfObject:
+    """One loaded object file: its maps and programs live as long as this does."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise MissingRequirement(f"{path} is not built; run `make setup`")
+        opened = _lib().bpf_object__open_file(str(path).encode(), None)
+        self._object = _pointer(opened, f"open {path}")
+        self._links: list[c.c_void_p] = []
+
+    def set_variable(self, section: str, value: bytes) -> None:
+        """Set the start of a read-only data section before loading."""
+        size = c.c_size_t()
+        memory = _lib().bpf_map__initial_value(self._map(section), c.byref(size))
+        c.memmove(_pointer(memory, section), value, len(value))
+
+    def load(self) -> None:
+        """Have the kernel verify and load everything."""
+        _check(_lib().bpf_object__load(self._object), "load the hooks")
+
+    def _map(self, name: str) -> c.c_void_p:
+        found = _lib().bpf_object__find_map_by_name(self._object, name.encode())
+        return _pointer(found, f"find map {name}")
+
+    def map_fd(self, name: str) -> int:
+        """File descriptor of a map, owned by the object."""
+        return int(_lib().bpf_map__fd(self._map(name)))
+
+    def value_size(self, name: str) -> int:
+        """Size in bytes of a map's value as the kernel has it."""
+        return int(_lib().bpf_map__value_size(self._map(name)))
+
+    def _program(self, name: str) -> c.c_void_p:
+        found = _lib().bpf_object__find_program_by_name(self._object, name.encode())
+        return _pointer(found, f"find program {name}")
+
+    def program_fd(self, name: str) -> int:
+        """File descriptor of a program, owned by the object."""
+        return int(_lib().bpf_program__fd(self._program(name)))
+
+    def attach_cgroup(self, program: str, cgroup: Path) -> None:
+        """Attach to a cgroup; the link dies with this process."""
+        directory = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            link = _lib().bpf_program__attach_cgroup(self._program(program), directory)
+            self._links.append(_pointer(link, f"attach {program} to {cgroup}"))
+        finally:
+            os.close(directory)
+
+    def attach_tc(self, program: str, ifindex: int, point: int) -> None:
+        """Attach at clsact; must be called in the interface's network namespace."""
+        hook = _TcHook(c.sizeof(_TcHook), ifindex, point, 0)
+        created = _lib().bpf_tc_hook_create(c.byref(hook))
+        if created not in (0, -_EEXIST):
+            _check(created, f"clsact on interface {ifindex}")
+        options = _TcOptions(c.sizeof(_TcOptions), self.program_fd(program), 0, 0, 0, 0)
+        attached = _lib().bpf_tc_attach(c.byref(hook), c.byref(options))
+        _check(attached, f"attach {program} to interface {ifindex}")
+
+    def close(self) -> None:
+        """Detach the cgroup programs and drop every map and program."""
+        for link in self._links:
+            _lib().bpf_link__destroy(link)
+        self._links.clear()
+        _lib().bpf_object__close(self._object)
+
+
+def pin(fd: int, path: Path) -> None:
+    """Pin a map or program into bpffs."""
+    _check(_lib().bpf_obj_pin(fd, str(path).encode()), f"pin {path}")
+
+
+def open_pinned(path: Path) -> int:
+    """Open what is pinned at ``path``; the caller owns the file descriptor."""
+    return _check(_lib().bpf_obj_get(str(path).encode()), f"open {path}")
+
+
+def map_memory(fd: int, layout: type[S]) -> S:
+    """The value of a one-entry mmapable array map, shared with the kernel, as a structure."""
+    size = -(-c.sizeof(layout) // mmap.PAGESIZE) * mmap.PAGESIZE
+    return layout.from_buffer(mmap.mmap(fd, size, mmap.MAP_SHARED))
+
+
+def read_map(fd: int, key: int, buffer: c.Array[S] | S) -> None:
+    """Copy a map value out (per-processor maps need an array with one entry for each)."""
+    found = _lib().bpf_map_lookup_elem(fd, c.byref(c.c_uint32(key)), c.byref(buffer))
+    _check(found, "read a map")
+
+
+def write_map(fd: int, key: int, value: c.Structure) -> None:
+    """Write one map value."""
+    written = _lib().bpf_map_update_elem(
+        fd, c.byref(c.c_uint32(key)), c.byref(value), c.c_uint64(0)
+    )
+    _check(written, "write a map")
+
+
+def possible_cpus() -> int:
+    """How many values a per-processor map has."""
+    return _check(_lib().libbpf_num_possible_cpus(), "count processors")
+
+
+class TestRun:
+    """A program that can be called: BPF_PROG_TEST_RUN with its buffers allocated once."""
+
+    def __init__(self, fd: int, frame: bytes = bytes(64)) -> None:
+        self._fd = fd
+        self.context = SkBuff()
+        self._options = _TestRun(sz=c.sizeof(_TestRun), repeat=1)
+        address = c.addressof(self.context)
+        self._options.ctx_in = self._options.ctx_out = address
+        self._options.ctx_size_in = self._options.ctx_size_out = c.sizeof(SkBuff)
+        self._reference = c.byref(self._options)
+        self._call = _lib().bpf_prog_test_run_opts
+        self.set_frame(frame)
+
+    def set_frame(self, frame: bytes) -> None:
+        """The packet that the next calls see, from its Ethernet header."""
+        self._frame = c.create_string_buffer(frame, len(frame))
+        self._options.data_in = c.addressof(self._frame)
+        self._options.data_size_in = len(frame)
+
+    def __call__(self, repeat: int = 1) -> int:
+        """Run it; ``context`` goes in and comes out. Returns the program's verdict."""
+        self._options.repeat = repeat
+        self._options.ctx_size_out = c.sizeof(SkBuff)
+        result = self._call(self._fd, self._reference)
+        if result < 0:
+            raise _fail("run a program", -result)
+        return int(self._options.retval)
+
+    @property
+    def duration_ns(self) -> int:
+        """Mean nanoseconds of one repeat in the last call."""
+        return int(self._options.duration)

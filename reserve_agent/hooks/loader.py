@@ -1,0 +1,169 @@
+"""Load one node's hooks, configure them, attach them, pin what the node's daemons use."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reserve_agent.errors import HookError
+from reserve_agent.hooks import libbpf
+from reserve_agent.hooks.layout import (
+    COUNTER_CLASS_SHIFT,
+    COUNTER_HOOK_SHIFT,
+    MAP_VALUES,
+    MAX_RULES,
+    Config,
+    Counters,
+    Hook,
+    Journal,
+    PacketClass,
+    Policy,
+    Pool,
+    Reason,
+    Rule,
+    Windows,
+)
+from reserve_agent.netns import network_namespace_of
+
+OBJECT_PATH = Path(__file__).resolve().parents[2] / "build" / "crunchbed.bpf.o"
+PINNED_OPERATE = "operate"
+PINNED_POOL = "pool"
+_CGROUP_PROGRAMS = (
+    "cb_deliver",
+    "cb_release",
+    "cb_setsockopt",
+    "cb_getsockopt",
+    "cb_connect4",
+    "cb_connect6",
+    "cb_sendmsg4",
+    "cb_sendmsg6",
+)
+_SERVICE_TICKS = 8
+
+
+@dataclass(frozen=True)
+class PortRule:
+    """Which class a port means, and what a socket becomes that connects or sends to it.
+
+    Attributes:
+        port: TCP, UDP or SCTP port at either end of a packet.
+        protocol: IP protocol number.
+        cls: Class of the packets.
+        flags: ``SOCK_*`` of ``layout`` for a socket that connects or sends to the port.
+    """
+
+    port: int
+    protocol: int
+    cls: PacketClass
+    flags: int = 0
+
+
+@dataclass(frozen=True)
+class HookSettings:
+    """What the agent tells the hooks.
+
+    Attributes:
+        policy: What the node does under pressure.
+        service_ns: How long a running reader keeps a buffer, in nanoseconds; rounded up to
+            eight wheel ticks of a power of two each.
+        rules: At most eight.
+        softnet_limit: Packets the softnet queue holds (2.6.12's netdev_max_backlog was 300).
+        softnet_cost_ns: Nanoseconds the softnet queue needs for one packet.
+        mempool_pages: Pages in each memalloc socket's own pool under ``mempool``.
+    """
+
+    policy: Policy
+    service_ns: int = 200_000
+    rules: Sequence[PortRule] = field(default_factory=tuple)
+    softnet_limit: int = 300
+    softnet_cost_ns: int = 50_000
+    mempool_pages: int = 64
+
+
+def service_shift(service_ns: int) -> int:
+    """Shift whose ticks, eight of them, last at least ``service_ns``."""
+    return max(0, (max(1, service_ns) - 1) // _SERVICE_TICKS).bit_length()
+
+
+class NodeHooks:
+    """The hooks of one node. Detached from the cgroup when closed or when the process dies."""
+
+    def __init__(self, path: Path = OBJECT_PATH, *, testing: bool = False) -> None:
+        self._object = libbpf.BpfObject(path)
+        if testing:
+            self._object.set_variable(".rodata", (1).to_bytes(4, "little"))
+        self._object.load()
+        self._check_layout()
+        self.config = libbpf.map_memory(self._object.map_fd("cb_config"), Config)
+        self.pool = libbpf.map_memory(self._object.map_fd("cb_pool"), Pool)
+        self.journal = libbpf.map_memory(self._object.map_fd("cb_journal"), Journal)
+        self.windows = libbpf.map_memory(self._object.map_fd("cb_windows"), Windows)
+        self._cpus = (Counters * libbpf.possible_cpus())()
+
+    def _check_layout(self) -> None:
+        for name, layout in MAP_VALUES.items():
+            built, here = self._object.value_size(name), ctypes.sizeof(layout)
+            if built != here:
+                raise HookError(
+                    f"{name}: {built} bytes in the object, {here} in layout.py; run `make setup`"
+                )
+
+    def configure(self, settings: HookSettings) -> None:
+        """Write the settings; the policy takes effect with the next packet."""
+        if len(settings.rules) > MAX_RULES:
+            raise HookError(f"{len(settings.rules)} port rules, at most {MAX_RULES}")
+        config = self.config
+        config.policy = settings.policy
+        config.service_shift = service_shift(settings.service_ns)
+        config.softnet_limit = settings.softnet_limit
+        config.softnet_cost_ns = settings.softnet_cost_ns
+        config.mempool_pages = settings.mempool_pages
+        for slot in range(MAX_RULES):
+            config.rules[slot] = Rule()
+        for slot, rule in enumerate(settings.rules):
+            config.rules[slot] = Rule(rule.port, rule.protocol, rule.cls, rule.flags)
+
+    def attach(self, *, netns_pid: int, interfaces: Sequence[str], cgroup: Path) -> None:
+        """Attach to a node's interfaces (in the namespace of ``netns_pid``) and cgroup."""
+        for program in _CGROUP_PROGRAMS:
+            self._object.attach_cgroup(program, cgroup)
+        with network_namespace_of(netns_pid):
+            for interface in interfaces:
+                ifindex = socket.if_nametoindex(interface)
+                self._object.attach_tc("cb_receive", ifindex, libbpf.TC_INGRESS)
+                self._object.attach_tc("cb_transmit", ifindex, libbpf.TC_EGRESS)
+
+    def pin(self, directory: Path) -> None:
+        """Pin the pool and its operations for the node's daemons (see ``pool.PoolHandle``)."""
+        directory.mkdir(parents=True, exist_ok=True)
+        libbpf.pin(self.program_fd("cb_operate"), directory / PINNED_OPERATE)
+        libbpf.pin(self._object.map_fd("cb_pool"), directory / PINNED_POOL)
+
+    def program_fd(self, name: str) -> int:
+        """File descriptor of a program."""
+        return self._object.program_fd(name)
+
+    def map_fd(self, name: str) -> int:
+        """File descriptor of a map."""
+        return self._object.map_fd(name)
+
+    def counters(self) -> dict[tuple[Hook, PacketClass, Reason], tuple[int, int]]:
+        """Packets and pages by hook, class and reason since loading; zero rows left out."""
+        libbpf.read_map(self._object.map_fd("cb_counters"), 0, self._cpus)
+        rows = {}
+        for hook in Hook:
+            for cls in PacketClass:
+                for reason in Reason:
+                    index = hook << COUNTER_HOOK_SHIFT | cls << COUNTER_CLASS_SHIFT | reason
+                    packets = sum(cpu.by[index].packets for cpu in self._cpus)
+                    pages = sum(cpu.by[index].pages for cpu in self._cpus)
+                    if packets:
+                        rows[hook, cls, reason] = (packets, pages)
+        return rows
+
+    def close(self) -> None:
+        """Detach from the cgroup; what is at the interfaces goes with them."""
+        self._object.close()

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* One object is loaded per node, so every map holds the state of one node. */
+#ifndef CRUNCHBED_MAPS_H
+#define CRUNCHBED_MAPS_H
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cb_pool);
+} cb_pool SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cb_config);
+} cb_config SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cb_journal);
+} cb_journal SEC(".maps");
+
+struct cb_windows {
+	struct cb_window entries[MAX_WINDOWS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cb_windows);
+} cb_windows SEC(".maps");
+
+/* A map with a lock cannot be mapped into memory, so the lock lives apart from what it guards. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cb_lock);
+} cb_lock SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cb_counters);
+} cb_counters SEC(".maps");
+
+/* Cloned, so that an accepted socket is what its listener was. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct cb_socket);
+} cb_sockets SEC(".maps");
+
+/* Stand-ins for socket storage where BPF_PROG_TEST_RUN has no socket to offer. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TEST_SOCKETS);
+	__type(key, __u32);
+	__type(value, struct cb_socket);
+} cb_test_sockets SEC(".maps");
+
+/* Set before loading by the differential test only: the clock is then skb->tstamp and a socket is
+ * an entry of cb_test_sockets. The verifier removes those branches otherwise. */
+const volatile __u32 testing = 0;
+
+#endif

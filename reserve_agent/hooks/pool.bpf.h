@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* The page pool. Everything here runs with the pool's lock held and mirrors
+ * reserve_agent/model/pool.py line by line: change both, the differential test compares them. */
+#ifndef CRUNCHBED_POOL_H
+#define CRUNCHBED_POOL_H
+
+#define INLINE static __always_inline
+
+INLINE void journal(struct cb_pool *pool, struct cb_journal *log, __u64 t, __u16 kind, __u64 value)
+{
+	struct cb_entry_record *entry = &log->entries[pool->journal_head & (JOURNAL_ENTRIES - 1)];
+
+	entry->t = t;
+	entry->value = value;
+	entry->tag = 0;
+	entry->kind = kind;
+	entry->reason = 0;
+	entry->hook = 0;
+	entry->cls = 0;
+	pool->journal_head++;
+}
+
+/* Tasks that stall take what is above the mark before anybody sees it: everything while a window
+ * lasts, what they asked for otherwise. */
+INLINE void feed(struct cb_pool *pool)
+{
+	__u64 room, granted;
+
+	if (pool->free <= pool->reserve)
+		return;
+	room = pool->free - pool->reserve;
+	granted = pool->in_window || pool->demand > room ? room : pool->demand;
+	if (pool->in_window) {
+		pool->squeezed += granted;
+	} else {
+		pool->demand -= granted;
+		pool->dirty += granted;
+	}
+	pool->free -= granted;
+}
+
+/* Notice the beginning or end of pressure. A stalled reader runs when the pressure ends. */
+INLINE void account(struct cb_pool *pool, struct cb_journal *log, __u64 t)
+{
+	__u64 lasted;
+
+	if (!pool->total)
+		return; /* not sized yet */
+	feed(pool);
+	if (pool->free < pool->low_water)
+		pool->low_water = pool->free;
+	if (pool->free <= pool->reserve) {
+		if (pool->pressure)
+			return;
+		pool->pressure = 1;
+		pool->pressure_since = t;
+		pool->pressure_episodes++;
+		journal(pool, log, t, ENTRY_PRESSURE_BEGIN, pool->free);
+		return;
+	}
+	if (!pool->pressure)
+		return;
+	pool->pressure = 0;
+	lasted = t - pool->pressure_since;
+	pool->pressure_ns += lasted;
+	if (lasted > pool->pressure_longest_ns)
+		pool->pressure_longest_ns = lasted;
+	pool->free += pool->rx_stalled;
+	pool->rx_stalled = 0;
+	journal(pool, log, t, ENTRY_PRESSURE_END, pool->pressure_since);
+}
+
+/* Turn the wheel to `tick`; returns the pages whose readers are done. */
+INLINE __u64 wheel_turn(struct cb_wheel *wheel, __u64 tick)
+{
+	__u64 steps = tick - wheel->tick, done = 0;
+
+	if (tick <= wheel->tick)
+		return 0;
+	if (!wheel->pages) {
+		wheel->tick = tick;
+		return 0;
+	}
+	for (int i = 1; i <= WHEEL_SLOTS; i++) {
+		__u32 slot = (wheel->tick + i - WHEEL_LIFE) & (WHEEL_SLOTS - 1);
+
+		if (i > steps)
+			break;
+		done += wheel->slot[slot];
+		wheel->slot[slot] = 0;
+	}
+	wheel->pages -= done;
+	wheel->tick = tick;
+	return done;
+}
+
+INLINE void wheel_put(struct cb_wheel *wheel, __u32 pages)
+{
+	wheel->slot[wheel->tick & (WHEEL_SLOTS - 1)] += pages;
+	wheel->pages += pages;
+}
+
+/* Take pages back out of a slot; false when that slot has been emptied since. */
+INLINE bool wheel_take(struct cb_wheel *wheel, __u32 slot, __u32 pages)
+{
+	slot &= WHEEL_SLOTS - 1;
+	if (wheel->slot[slot] < pages)
+		return false;
+	wheel->slot[slot] -= pages;
+	wheel->pages -= pages;
+	return true;
+}
+
+INLINE void pass_windows(struct cb_pool *pool, struct cb_journal *log,
+			 const struct cb_config *config, const struct cb_window *windows)
+{
+	for (int i = 0; i < WINDOWS_PER_STEP; i++) {
+		const struct cb_window *window;
+
+		if (pool->window >= config->windows)
+			break;
+		window = &windows[pool->window & (MAX_WINDOWS - 1)];
+		if (!pool->in_window) {
+			if (pool->now < window->start)
+				break;
+			pool->in_window = 1;
+			if (pool->free > window->level) {
+				pool->squeezed += pool->free - window->level;
+				pool->free = window->level;
+			}
+			account(pool, log, window->start);
+		}
+		if (pool->now < window->end)
+			break;
+		pool->in_window = 0;
+		pool->window++;
+		pool->free += pool->squeezed;
+		pool->squeezed = 0;
+		account(pool, log, window->end);
+	}
+}
+
+/* Bring the pool to `now`: readers that are done, then windows that have begun or ended. */
+INLINE void advance(struct cb_pool *pool, struct cb_journal *log, const struct cb_config *config,
+		    const struct cb_window *windows, __u64 now)
+{
+	if (now > pool->now)
+		pool->now = now;
+	pool->free += wheel_turn(&pool->running, pool->now >> (config->service_shift & 63));
+	pass_windows(pool, log, config, windows);
+	account(pool, log, pool->now);
+}
+
+/* Normal tasks ask for pages to dirty; what does not fit above the reserve waits. */
+INLINE void pool_dirty(struct cb_pool *pool, struct cb_journal *log, __u32 pages)
+{
+	pool->demand += pages;
+	account(pool, log, pool->now);
+}
+
+/* Acknowledged writes turn their pages clean and free. */
+INLINE __u32 pool_clean(struct cb_pool *pool, struct cb_journal *log, __u32 pages)
+{
+	__u32 cleaned = pages < pool->dirty ? pages : pool->dirty;
+
+	pool->dirty -= cleaned;
+	pool->free += cleaned;
+	account(pool, log, pool->now);
+	return cleaned;
+}
+
+/* New total and reserve; refused (0) when the pages in use would not fit. */
+INLINE __u32 pool_resize(struct cb_pool *pool, struct cb_journal *log, __u32 total,
+			 __u32 reserve)
+{
+	__u64 used = pool->total - pool->free;
+
+	if (total < used || reserve >= total)
+		return 0;
+	if (!pool->total)
+		pool->low_water = total;
+	pool->free = total - used;
+	pool->total = total;
+	pool->reserve = reserve;
+	account(pool, log, pool->now);
+	return 1;
+}
+
+/* A rebooted node: nothing dirty, no buffer held, the same size and the same base of tasks. The
+ * tasks whose windows were still to come are gone as well. */
+INLINE void pool_reset(struct cb_pool *pool, struct cb_journal *log,
+		       const struct cb_config *config, __u32 clean)
+{
+	pool->generation++;
+	pool->clean = clean < pool->total ? clean : pool->total;
+	pool->free = pool->total - pool->clean;
+	pool->dirty = 0;
+	pool->demand = 0;
+	pool->squeezed = 0;
+	pool->in_window = 0;
+	pool->window = config->windows;
+	pool->rx_stalled = 0;
+	pool->tx = 0;
+	pool->emergency = 0;
+	pool->softnet_backlog_ns = 0;
+	pool->softnet_throttled = 0;
+	__builtin_memset(pool->running.slot, 0, sizeof(pool->running.slot));
+	pool->running.pages = 0;
+	account(pool, log, pool->now);
+}
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Pages of a TCP write queue. The queue packs its bytes into whole pages, as sk_page_frag does,
+ * and keeps them until they are acknowledged: pages held = ceil(end / 4096) - floor(una / 4096).
+ * Mirrors reserve_agent/model/transmit.py. */
+#ifndef CRUNCHBED_TRANSMIT_H
+#define CRUNCHBED_TRANSMIT_H
+
+struct segment {
+	__u32 sequence;
+	__u32 bytes; /* payload bytes; 0 = not a TCP segment with data */
+};
+
+INLINE void read_segment(struct __sk_buff *skb, const struct packet *packet,
+			 struct segment *segment)
+{
+	__u32 header;
+	struct tcphdr tcp;
+
+	segment->bytes = 0;
+	segment->sequence = 0;
+	if (packet->protocol != PROTO_TCP || !packet->transport)
+		return;
+	if (bpf_skb_load_bytes(skb, packet->transport, &tcp, sizeof(tcp)))
+		return;
+	header = packet->transport + tcp.doff * 4;
+	segment->sequence = bpf_ntohl(tcp.seq);
+	if (skb->len > header)
+		segment->bytes = skb->len - header;
+}
+
+INLINE __u64 stream_pages(__u64 end, __u64 una)
+{
+	if (end <= una)
+		return 0;
+	return (end + PAGE_BYTES - 1) / PAGE_BYTES - una / PAGE_BYTES;
+}
+
+/* Where in the stream the segment ends; a retransmission ends where it always did. */
+INLINE __u64 stream_end(const struct cb_socket *socket, const struct segment *segment)
+{
+	__u32 ahead = segment->sequence + segment->bytes - socket->tx_base - (__u32)socket->tx_end;
+
+	return (__s32)ahead > 0 ? socket->tx_end + ahead : socket->tx_end;
+}
+
+/* Pages that sending this segment adds to the socket's write queue. */
+INLINE __u64 stream_growth(const struct cb_pool *pool, struct cb_socket *socket,
+			   const struct segment *segment)
+{
+	if (!socket->tx_started || socket->generation != pool->generation) {
+		socket->tx_started = 1;
+		socket->generation = pool->generation;
+		socket->tx_base = segment->sequence;
+		socket->tx_end = 0;
+		socket->tx_una = 0;
+	}
+	return stream_pages(stream_end(socket, segment), socket->tx_una) -
+	       stream_pages(socket->tx_end, socket->tx_una);
+}
+
+INLINE void stream_charge(struct cb_pool *pool, struct cb_socket *socket,
+			  const struct segment *segment, __u64 pages)
+{
+	socket->tx_end = stream_end(socket, segment);
+	pool->free -= pages;
+	pool->tx += pages;
+}
+
+INLINE void give_back(struct cb_pool *pool, __u64 pages)
+{
+	if (pages > pool->tx)
+		pages = pool->tx;
+	pool->tx -= pages;
+	pool->free += pages;
+}
+
+/* The peer has everything before `acknowledged`. */
+INLINE void stream_acknowledge(struct cb_pool *pool, struct cb_socket *socket, __u32 acknowledged)
+{
+	__u32 ahead = acknowledged - socket->tx_base - (__u32)socket->tx_una;
+	__u64 before, una = socket->tx_una + ahead;
+
+	if (socket->closed || socket->generation != pool->generation || (__s32)ahead <= 0)
+		return;
+	if (una > socket->tx_end)
+		una = socket->tx_end;
+	before = stream_pages(socket->tx_end, socket->tx_una);
+	socket->tx_una = una;
+	give_back(pool, before - stream_pages(socket->tx_end, una));
+}
+
+INLINE void stream_close(struct cb_pool *pool, struct cb_socket *socket)
+{
+	if (!socket->closed && socket->tx_started && socket->generation == pool->generation)
+		give_back(pool, stream_pages(socket->tx_end, socket->tx_una));
+	socket->closed = 1;
+}
+
+/* A delivered TCP segment with an acknowledgement frees what the write queue held for it. */
+INLINE void acknowledge(struct cb_node *s, struct __sk_buff *skb, struct cb_socket *socket)
+{
+	struct packet packet;
+	struct tcphdr tcp;
+
+	__builtin_memset(&packet, 0, sizeof(packet));
+	parse_network(skb, s->config, bpf_ntohs(skb->protocol), &packet);
+	if (packet.protocol != PROTO_TCP || !packet.transport)
+		return;
+	if (bpf_skb_load_bytes(skb, packet.transport, &tcp, sizeof(tcp)) || !tcp.ack)
+		return;
+	bpf_spin_lock(s->lock);
+	stream_acknowledge(s->pool, socket, bpf_ntohl(tcp.ack_seq));
+	account(s->pool, s->log, s->pool->now);
+	bpf_spin_unlock(s->lock);
+}
+
+/* Pages that a sender must leave free. Without a socket, ARP and ICMP are the kernel's own
+ * GFP_ATOMIC transmissions and follow the receive rule. */
+INLINE __u64 transmit_floor(const struct cb_pool *pool, const struct cb_socket *socket,
+			    __u32 policy, __u8 cls)
+{
+	if (reader_runs(socket, policy))
+		return 0;
+	if (cls == CLASS_CONTROL)
+		return receive_floor(pool, policy);
+	return pool->reserve;
+}
+
+#endif

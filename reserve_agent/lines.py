@@ -1,0 +1,120 @@
+"""JSON lines over a Unix stream socket: the one way in which the parts of a run talk."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from reserve_agent.errors import CrunchbedError
+
+Message = dict[str, Any]
+Handler = Callable[[Message], Message | None]
+_MAX_LINE = 1 << 20
+
+
+class LineServer:
+    """Serves one handler to many clients from the owner's selector loop.
+
+    Register happens in the constructor; the owner calls the callback that it finds as the
+    selector key's ``data``. A line that is not a JSON object is counted in ``malformed``.
+    """
+
+    def __init__(self, path: Path, selector: selectors.BaseSelector, handler: Handler) -> None:
+        self._path = path
+        self._selector = selector
+        self._handler = handler
+        self._pending: dict[socket.socket, bytearray] = {}
+        self.malformed = 0
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        path.chmod(0o600)
+        self._listener.listen(64)
+        self._listener.setblocking(False)
+        selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def _accept(self) -> None:
+        client, _ = self._listener.accept()
+        client.setblocking(False)
+        self._pending[client] = bytearray()
+        self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
+
+    def _read(self, client: socket.socket) -> None:
+        try:
+            data = client.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        pending = self._pending[client]
+        pending += data
+        *lines, rest = bytes(pending).split(b"\n")
+        pending[:] = rest
+        for line in lines:
+            self._serve(client, line)
+        if not data or len(pending) > _MAX_LINE:
+            self._drop(client)
+
+    def _serve(self, client: socket.socket, line: bytes) -> None:
+        try:
+            message = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            message = None
+        if not isinstance(message, dict):
+            self.malformed += 1
+            return
+        reply = self._handler(message)
+        if reply is not None:
+            client.setblocking(True)
+            with contextlib.suppress(OSError):
+                client.sendall(orjson.dumps(reply) + b"\n")
+            client.setblocking(False)
+
+    def _drop(self, client: socket.socket) -> None:
+        self._selector.unregister(client)
+        del self._pending[client]
+        client.close()
+
+    def close(self) -> None:
+        """Hang up on everybody and remove the socket file."""
+        for client in list(self._pending):
+            self._drop(client)
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        self._path.unlink(missing_ok=True)
+
+
+class LineClient:
+    """Asks a ``LineServer``; one question at a time."""
+
+    def __init__(self, path: Path, timeout: float = 5.0) -> None:
+        self._path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(timeout)
+        try:
+            self._socket.connect(str(path))
+        except OSError as error:
+            raise CrunchbedError(f"{path}: nobody answers ({error.strerror})") from error
+        self._file = self._socket.makefile("rb")
+
+    def ask(self, **message: Any) -> Message:  # noqa: ANN401
+        """Send one message and wait for its reply; raises CrunchbedError when none comes."""
+        try:
+            self._socket.sendall(orjson.dumps(message) + b"\n")
+            line = self._file.readline()
+            reply: Message = orjson.loads(line)
+        except (OSError, orjson.JSONDecodeError) as error:
+            raise CrunchbedError(f"{self._path}: no answer to {message.get('op')}") from error
+        if "error" in reply:
+            raise CrunchbedError(f"{self._path.name}: {reply['error']}")
+        return reply
+
+    def close(self) -> None:
+        """Hang up."""
+        self._file.close()
+        self._socket.close()
