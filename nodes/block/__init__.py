@@ -1,0 +1,1 @@
+"""Network block I/O of a node: targets, initiators, what is written, and how it is checked."""

@@ -1,0 +1,105 @@
+"""The NBD initiator: libnbd's asynchronous calls behind a three-method transport."""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable
+from typing import Protocol
+
+import nbd
+
+from reserve_agent.errors import CrunchbedError
+
+Acknowledge = Callable[[int], None]
+Fail = Callable[[int, str], None]
+
+
+class Transport(Protocol):
+    """How a node's writes reach its target."""
+
+    name: str
+
+    def write(self, sequence: int, data: bytearray, offset: int) -> None:
+        """Submit; one of the two callbacks follows, from ``serve``."""
+
+    def serve(self, timeout: float) -> None:
+        """Move the connection along for at most ``timeout`` seconds."""
+
+    def close(self) -> None:
+        """Drop the connection."""
+
+
+class NbdTransport:
+    """One NBD connection.
+
+    Args:
+        address: IPv4 address of the target.
+        port: TCP port.
+        selector: Waits for the connection and for whatever else its owner registered there;
+            other keys' ``data`` is called when they are ready.
+        acknowledge: Called with the sequence number of each acknowledged write.
+        fail: Called with the sequence number and reason of each failed write.
+    """
+
+    name = "nbd"
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        selector: selectors.BaseSelector,
+        acknowledge: Acknowledge,
+        fail: Fail,
+    ) -> None:
+        self._selector = selector
+        self._acknowledge = acknowledge
+        self._fail = fail
+        self._handle = nbd.NBD()
+        try:
+            self._handle.connect_tcp(address, str(port))
+        except nbd.Error as error:
+            raise CrunchbedError(f"NBD target {address}:{port}: {error.string}") from error
+        self._fd = int(self._handle.aio_get_fd())
+        selector.register(self._fd, selectors.EVENT_READ)
+
+    def write(self, sequence: int, data: bytearray, offset: int) -> None:
+        """Submit one write."""
+
+        def completed(error: object) -> int:
+            code = getattr(error, "value", 0)
+            if code:
+                self._fail(sequence, f"errno {code}")
+            else:
+                self._acknowledge(sequence)
+            return 1
+
+        # libnbd keeps the buffer alive until the completion callback has run.
+        buffer = nbd.Buffer.from_bytearray(data)
+        try:
+            self._handle.aio_pwrite(buffer, offset, completion=completed)
+        except nbd.Error as error:
+            raise CrunchbedError(f"NBD write: {error.string}") from error
+
+    def serve(self, timeout: float) -> None:
+        """Read acknowledgements and push out what is queued."""
+        direction = self._handle.aio_get_direction()
+        events = selectors.EVENT_READ
+        if direction & nbd.AIO_DIRECTION_WRITE:
+            events |= selectors.EVENT_WRITE
+        self._selector.modify(self._fd, events)
+        for key, ready in self._selector.select(timeout):
+            if key.fd != self._fd:
+                key.data()
+                continue
+            direction = self._handle.aio_get_direction()
+            if ready & selectors.EVENT_READ and direction & nbd.AIO_DIRECTION_READ:
+                self._handle.aio_notify_read()
+            elif ready & selectors.EVENT_WRITE and direction & nbd.AIO_DIRECTION_WRITE:
+                self._handle.aio_notify_write()
+        if self._handle.aio_is_dead() or self._handle.aio_is_closed():
+            raise CrunchbedError("NBD connection lost")
+
+    def close(self) -> None:
+        """Drop the connection without ceremony."""
+        self._selector.unregister(self._fd)
+        self._handle.close()

@@ -1,0 +1,77 @@
+"""``python -m nodes.block.verify CONFIG.json``: read every acknowledged block back.
+
+Runs on the storage host after the run. A block passes when it is whole, was written by its node,
+and is not older than the last write of it that was acknowledged (a later write may have arrived
+without its acknowledgement). The answer is one JSON object in the file ``answer``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import nbd
+import orjson
+
+from nodes.block.pattern import BLOCK_BYTES, Stamp, decode
+from nodes.daemon import Config, run_daemon
+
+_MAX_READ_BLOCKS = 256
+Acknowledged = tuple[int, int, int, int, int]  # node, incarnation, sequence, block, blocks
+
+
+def newest(acknowledged: Iterable[Acknowledged]) -> dict[int, Stamp]:
+    """By block, the newest acknowledged stamp."""
+    stamps: dict[int, Stamp] = {}
+    for node, incarnation, sequence, first, blocks in acknowledged:
+        for block in range(first, first + blocks):
+            stamp = Stamp(node, incarnation, sequence, block)
+            if block not in stamps or stamps[block].age < stamp.age:
+                stamps[block] = stamp
+    return stamps
+
+
+def runs(blocks: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Consecutive blocks as (first, count), at most 256 at a time."""
+    for _, group in groupby(enumerate(sorted(blocks)), key=lambda pair: pair[1] - pair[0]):
+        members = [block for _, block in group]
+        for start in range(0, len(members), _MAX_READ_BLOCKS):
+            yield members[start], len(members[start : start + _MAX_READ_BLOCKS])
+
+
+def verdict(expected: Stamp, data: bytes) -> str:
+    """``ok``, ``corrupt`` (torn, or another block's content) or ``lost`` (older, or never)."""
+    found = decode(data)
+    if found is None:
+        return "lost" if not any(data) else "corrupt"
+    if (found.node, found.block) != (expected.node, expected.block):
+        return "corrupt"
+    return "ok" if found.age >= expected.age else "lost"
+
+
+def check(handle: nbd.NBD, expected: dict[int, Stamp]) -> dict[str, int]:
+    """Read and judge every expected block."""
+    counts = {"ok": 0, "lost": 0, "corrupt": 0}
+    for first, count in runs(expected):
+        data = handle.pread(count * BLOCK_BYTES, first * BLOCK_BYTES)
+        for offset in range(count):
+            block = bytes(data[offset * BLOCK_BYTES : (offset + 1) * BLOCK_BYTES])
+            counts[verdict(expected[first + offset], block)] += 1
+    return counts
+
+
+def _body(config: Config) -> None:
+    expected = newest(tuple(row) for row in config["acknowledged"])
+    handle = nbd.NBD()
+    handle.connect_tcp(config["address"], str(config["port"]))
+    counts = check(handle, expected)
+    handle.shutdown()
+    Path(config["answer"]).write_bytes(
+        orjson.dumps({"checked": len(expected), **counts}, option=orjson.OPT_INDENT_2)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_daemon("verify", _body))

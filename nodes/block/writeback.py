@@ -1,0 +1,107 @@
+"""Which dirty pages are written when. Pure: pages in, requests out; no clock, no socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Request:
+    """One block write.
+
+    Attributes:
+        sequence: Counts from 1 in each incarnation of a node.
+        block: First block on the device.
+        blocks: How many blocks of 4 KiB; as many pages are dirty until it is acknowledged.
+        submitted_ns: CLOCK_MONOTONIC when it was handed to the transport.
+    """
+
+    sequence: int
+    block: int
+    blocks: int
+    submitted_ns: int
+
+
+class Writeback:
+    """Writes a node's region of the device from its start, round and round.
+
+    Args:
+        first_block: Where the region starts.
+        region_blocks: Its length.
+        queue_depth: Requests in flight at most: the throttle that makes the socket a
+            candidate for SO_MEMALLOC.
+        request_blocks: Blocks of one request.
+    """
+
+    def __init__(
+        self, first_block: int, region_blocks: int, queue_depth: int, request_blocks: int
+    ) -> None:
+        self._first = first_block
+        self._slots = region_blocks // request_blocks
+        self._queue_depth = queue_depth
+        self.request_blocks = request_blocks
+        self._sequence = 0
+        self.in_flight: dict[int, Request] = {}
+
+    def next(self, dirty: int, now_ns: int) -> Request | None:
+        """The next request, or None while the queue is full or too few pages are dirty."""
+        unsent = dirty - len(self.in_flight) * self.request_blocks
+        if len(self.in_flight) >= self._queue_depth or unsent < self.request_blocks:
+            return None
+        slot = self._sequence % self._slots
+        self._sequence += 1
+        block = self._first + slot * self.request_blocks
+        request = Request(self._sequence, block, self.request_blocks, now_ns)
+        self.in_flight[request.sequence] = request
+        return request
+
+    def acknowledged(self, sequence: int) -> Request:
+        """The target has it."""
+        return self.in_flight.pop(sequence)
+
+
+class Dirtier:
+    """Normal tasks that dirty pages: a steady rate, and bursts on top of it.
+
+    Args:
+        rate: Pages a second.
+    """
+
+    def __init__(self, rate: float, now_ns: int) -> None:
+        self._rate = rate
+        self._last_ns = now_ns
+        self._owed = 0.0
+        self._burst_left = 0
+        self._burst_rate = 0.0
+        self._burst_owed = 0.0
+        self._burst_from_ns = 0
+        self.burst_pages = 0
+        self.burst_dirtied = 0
+
+    def burst(self, pages: int, rate: float, start_ns: int) -> None:
+        """Dirty ``pages`` more at ``rate`` pages a second, from ``start_ns`` on."""
+        self.burst_pages += pages
+        self._burst_left += pages
+        self._burst_rate = rate
+        self._burst_from_ns = start_ns
+
+    @property
+    def bursting(self) -> bool:
+        """Whether a burst is still to be handed out."""
+        return self._burst_left > 0
+
+    def due(self, now_ns: int) -> int:
+        """Whole pages that became dirty since the last call."""
+        seconds = (now_ns - self._last_ns) / 1e9
+        self._owed += self._rate * seconds
+        if self._burst_left and now_ns > self._burst_from_ns:
+            since = max(self._last_ns, self._burst_from_ns)
+            self._burst_owed += self._burst_rate * (now_ns - since) / 1e9
+        self._last_ns = now_ns
+        burst = min(int(self._burst_owed), self._burst_left)
+        self._burst_owed -= burst
+        self._burst_left -= burst
+        self.burst_dirtied += burst
+        steady = int(self._owed)
+        self._owed -= steady
+        return steady + burst
