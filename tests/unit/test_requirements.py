@@ -1,0 +1,219 @@
+"""What a machine has and lacks, told of machines that are made up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from crunchbed import cli_check, requirements
+from crunchbed.probes import hooks, network, system
+from crunchbed.probes.machine import NOT_TRIED, Answer, Machine, run_command
+from crunchbed.requirements import REQUIREMENTS, Finding, missing, probe_all, require
+from reserve_agent.errors import MissingRequirement
+
+OK = Answer(ok=True, output="", reason="")
+V1_AND_V2 = """\
+cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0
+cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
+bpf /sys/fs/bpf bpf rw,relatime 0 0
+"""
+V2 = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"
+
+
+def machine(
+    root: Path,
+    mounts: str = V1_AND_V2,
+    run: Callable[[Sequence[str]], Answer] = lambda _argv: OK,
+    have: Sequence[str] = (),
+    euid: int = 0,
+) -> Machine:
+    table = root / "proc/self/mounts"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text(mounts)
+    return Machine(
+        root=root,
+        run=run,
+        which=lambda name: f"/usr/bin/{name}" if name in have else None,
+        importable=lambda name: name in have,
+        euid=lambda: euid,
+    )
+
+
+def test_every_requirement_says_what_for_and_what_brings_it() -> None:
+    for name, each in REQUIREMENTS.items():
+        assert name == each.name
+        assert each.needed_for
+        assert each.remedy
+
+
+def test_files_tools_and_modules(tmp_path: Path) -> None:
+    here = machine(tmp_path, have=["nbdkit", "nbd"])
+    (tmp_path / "btf").touch()
+    assert system.file("/btf")(here).present
+    assert not system.file("/other")(here).present
+    assert system.tool("nbdkit")(here) == (True, "/usr/bin/nbdkit")
+    assert not system.tool("corosync")(here).present
+    assert system.module("nbd")(here).present
+    assert not system.module("mininet")(here).present
+
+
+def test_bpffs_counts_only_where_objects_get_pinned(tmp_path: Path) -> None:
+    assert system.bpffs(machine(tmp_path)).present
+    assert not system.bpffs(machine(tmp_path, "bpf /run/bpf bpf rw 0 0\n")).present
+
+
+def test_cgroup_hierarchies(tmp_path: Path) -> None:
+    both = machine(tmp_path)
+    assert system.cgroup2(both) == (True, "/sys/fs/cgroup/unified")
+    assert system.memory_cgroup(both) == (True, "version 1, /sys/fs/cgroup/memory")
+
+    neither = machine(tmp_path, "proc /proc proc rw 0 0\n")
+    assert not system.cgroup2(neither).present
+    assert not system.memory_cgroup(neither).present
+
+
+@pytest.mark.parametrize(("controllers", "present"), [("cpu memory\n", True), ("cpu\n", False)])
+def test_memory_controller_of_cgroup_2(tmp_path: Path, controllers: str, present: bool) -> None:
+    unified = machine(tmp_path, V2)
+    listing = tmp_path / "sys/fs/cgroup/cgroup.controllers"
+    listing.parent.mkdir(parents=True)
+    listing.write_text(controllers)
+    assert system.memory_cgroup(unified).present is present
+
+
+def test_network_is_tried_in_a_namespace_of_its_own(tmp_path: Path) -> None:
+    asked: list[Sequence[str]] = []
+
+    def refuse(argv: Sequence[str]) -> Answer:
+        asked.append(argv)
+        return Answer(ok=False, output="", reason="Unknown device type")
+
+    seen = network.link("crunchbed", "type", "bridge")(machine(tmp_path, run=refuse))
+    assert seen == (False, "Unknown device type")
+    assert asked == [("unshare", "--net", "ip", "link", "add", "crunchbed", "type", "bridge")]
+    assert network.qdisc("htb")(machine(tmp_path)).present
+
+
+def test_userspace_switching_takes_tap_interfaces(tmp_path: Path) -> None:
+    here = machine(tmp_path, run=lambda _argv: Answer(ok=True, output="[netdev]", reason=""))
+    assert network.ovs_userspace(here) == (False, "no /dev/net/tun")
+    (tmp_path / "dev/net").mkdir(parents=True)
+    (tmp_path / "dev/net/tun").touch()
+    assert network.ovs_userspace(here) == (True, "datapath types [netdev]")
+
+
+def test_hooks_are_tried_in_an_empty_cgroup_that_goes_again(tmp_path: Path) -> None:
+    hierarchy = tmp_path / "unified"
+    hierarchy.mkdir()
+    during: list[list[Path]] = []
+
+    def run(argv: Sequence[str]) -> Answer:
+        during.append(list(hierarchy.iterdir()))
+        assert Path(argv[-1]) in during[0]
+        reasons = {"bpf-tc": "", "bpf-sockopt": "load: Invalid argument"}
+        return Answer(ok=True, output=json.dumps(reasons), reason="")
+
+    here = machine(tmp_path, f"cgroup2 {hierarchy} cgroup2 rw 0 0\n", run)
+    assert hooks.hook("bpf-tc")(here).present
+    assert hooks.hook("bpf-sockopt")(here) == (False, "load: Invalid argument")
+    assert len(during) == 1, "one process tries them all"
+    assert list(hierarchy.iterdir()) == []
+
+
+def test_hooks_that_cannot_be_tried_say_why(tmp_path: Path) -> None:
+    hierarchy = tmp_path / "unified"
+    hierarchy.mkdir()
+    mounts = f"cgroup2 {hierarchy} cgroup2 rw 0 0\n"
+    broken = machine(
+        tmp_path, mounts, lambda _argv: Answer(ok=False, output="", reason="no unshare")
+    )
+    assert hooks.hook("bpf-tc")(broken) == (False, "no unshare")
+    assert list(hierarchy.iterdir()) == []
+    nowhere = machine(tmp_path, "proc /proc proc rw 0 0\n")
+    assert "cgroup v2" in hooks.hook("bpf-tc")(nowhere).detail
+
+
+def test_without_root_nothing_is_run_and_the_remedy_is_root(tmp_path: Path) -> None:
+    def never(argv: Sequence[str]) -> Answer:
+        raise AssertionError(argv)
+
+    findings = {each.name: each for each in probe_all(machine(tmp_path, run=never, euid=1000))}
+    assert not findings["root"].present
+    for name in ("bpf-tc", "htb", "open-vswitch", "ovs-kernel", "netem"):
+        assert findings[name].detail == NOT_TRIED.detail
+        assert findings[name].remedy == requirements.ROOT
+
+
+def test_missing_looks_only_for_what_was_asked(tmp_path: Path) -> None:
+    here = machine(tmp_path, have=["nbdkit"])
+    assert [each.name for each in missing(["nbdkit", "corosync", "ethtool"], here)] == [
+        "corosync",
+        "ethtool",
+    ]
+    with pytest.raises(KeyError):
+        missing(["no such requirement"], here)
+
+
+def test_require_names_everything_in_one_line(tmp_path: Path) -> None:
+    require(["nbdkit"], machine(tmp_path, have=["nbdkit"]))
+    with pytest.raises(MissingRequirement) as caught:
+        require(["nbdkit", "corosync"], machine(tmp_path))
+    assert str(caught.value) == (
+        "this machine lacks nbdkit (no nbdkit in the path; make setup), corosync (no corosync "
+        "in the path; apt-get install --no-install-recommends corosync)"
+    )
+    with pytest.raises(MissingRequirement, match=r"^this needs root[^\n]*$"):
+        require(["root", "bpf-tc", "nbdkit"], machine(tmp_path, euid=1000))
+
+
+def test_a_command_that_fails_gives_its_last_words() -> None:
+    said = run_command(("sh", "-c", "echo first >&2; echo 'Error: the last.' >&2; exit 3"))
+    assert said == (False, "", "the last")
+    assert run_command(("sh", "-c", "exit 3")).reason == "sh: exit status 3"
+    assert run_command(("no-such-program",)).reason == "no-such-program is not installed"
+    assert run_command(("echo", "hello")) == (True, "hello", "echo: exit status 0")
+
+
+def finding(name: str, *, present: bool, required: bool) -> Finding:
+    return Finding(name, present, required, "seen [so]", "something", "bring it")
+
+
+@pytest.mark.parametrize(
+    ("present", "required", "code", "verdict"),
+    [
+        (True, True, 0, "all that the shipped scenarios need is here"),
+        (False, False, 0, "all that the shipped scenarios need is here"),
+        (False, True, 4, "missing: nbdkit"),
+    ],
+)
+def test_check_exits_with_4_if_something_required_is_missing(
+    monkeypatch: pytest.MonkeyPatch, present: bool, required: bool, code: int, verdict: str
+) -> None:
+    findings = [finding("nbdkit", present=present, required=required)]
+    monkeypatch.setattr(cli_check, "probe_all", lambda: findings)
+    result = CliRunner().invoke(cli_check.check)
+    assert result.exit_code == code
+    assert result.output.splitlines()[-1] == verdict
+    assert "seen [so]" in result.output
+    assert ("bring it" in result.output) is not present
+
+
+def test_check_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = [finding("nbdkit", present=False, required=True)]
+    monkeypatch.setattr(cli_check, "probe_all", lambda: findings)
+    result = CliRunner().invoke(cli_check.check, ["--json"])
+    assert result.exit_code == 4
+    report = json.loads(result.output)
+    assert report["ok"] is False
+    assert report["findings"][0] == {
+        "name": "nbdkit",
+        "present": False,
+        "required": True,
+        "detail": "seen [so]",
+        "needed_for": "something",
+        "remedy": "bring it",
+    }
