@@ -1,0 +1,112 @@
+"""Whether the crunch that was asked for is the one that happened."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from crunchbed.checks.lives import lives, overlap, target_of
+from crunchbed.checks.pressure import episodes
+from crunchbed.history import History, Interval
+from crunchbed.scenario.schema import Scenario, WritebackCrunch
+from crunchbed.scenario.units import seconds
+
+REACHED = 0.99
+"""Share of the requested time without a free page that a timed crunch must bring about."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrunchCheck:
+    """What was requested and achieved, and why that is off target (empty: it is not)."""
+
+    requested: Mapping[str, Any] | None = None
+    achieved: Mapping[str, Any] | None = None
+    off_target: list[str] = field(default_factory=list)
+
+
+def check(history: History, scenario: Scenario) -> CrunchCheck:
+    """Compare the scenario's crunch with the pressure on its target.
+
+    The history's ``crunch.begin`` is at the moment from which pages are wanted; of a timed crunch
+    it holds ``windows``, each with start and end in nanoseconds.
+    """
+    crunch = scenario.crunch
+    if crunch is None:
+        return CrunchCheck()
+    begins = history.of("crunch.begin")
+    if not begins:
+        return CrunchCheck(off_target=["the crunch was never begun"])
+    begin = begins[0]
+    target = target_of(begin)
+    requested = {"kind": crunch.kind, "target": target, **begin.data.get("requested", {})}
+    if crunch.kind == "writeback":
+        return _writeback(history, crunch, target, begin.t, requested)
+    windows = [Interval(start, end) for start, end in begin.data.get("windows", ())]
+    if len(windows) != crunch.count:
+        reason = f"the history has {len(windows)} of the crunch's {crunch.count} windows"
+        return CrunchCheck(requested, off_target=[reason])
+    return _timed(history, windows, target, requested)
+
+
+def _writeback(
+    history: History,
+    crunch: WritebackCrunch,
+    target: str,
+    start: int,
+    requested: Mapping[str, Any],
+) -> CrunchCheck:
+    found = [episode for episode in episodes(history, target) if episode.end > start]
+    onset = max(found[0].start - start, 0) if found else None
+    limit = 2 * crunch.pages * 1_000_000_000 // crunch.rate
+    dirtied = [e.data.get("dirtied", 0) for e in history.of("dirty.progress", target)]
+    achieved = {
+        "pages": max(dirtied, default=0),
+        "pressure_after_seconds": None if onset is None else seconds(onset),
+        "pressure_episodes": len(found),
+        "pressure_seconds": seconds(sum(episode.length for episode in found)),
+    }
+    reasons = []
+    if onset is None:
+        reasons = [f"crunch off target: {target} never came under memory pressure"]
+    elif onset > limit:
+        reasons = [
+            f"crunch off target: {target} came under memory pressure after "
+            f"{seconds(onset):.3f} s, not within {seconds(limit):.3f} s"
+        ]
+    return CrunchCheck(requested, achieved, reasons)
+
+
+def _timed(
+    history: History, windows: list[Interval], target: str, requested: Mapping[str, Any]
+) -> CrunchCheck:
+    # Of a node that is down, nothing can be asked.
+    due = overlap(windows, lives(history, target))
+    pressed = overlap(due, episodes(history, target))
+    starts = [window.start for window in due]
+    reached = len({bisect_right(starts, one.start) for one in pressed})
+    asked = sum(window.length for window in due)
+    got = sum(one.length for one in pressed)
+    requested = {
+        **requested,
+        "pressure_episodes": len(windows),
+        "pressure_seconds": seconds(sum(window.length for window in windows)),
+    }
+    achieved = {
+        "windows_while_up": len(due),
+        "seconds_while_up": seconds(asked),
+        "pressure_episodes": reached,
+        "pressure_seconds": seconds(got),
+    }
+    reasons = []
+    if not due:
+        reasons = [f"crunch off target: {target} was down in every window"]
+    elif reached < len(due):
+        reasons = [f"crunch off target: pressure in {reached} of {len(due)} windows on {target}"]
+    elif got < REACHED * asked:
+        reasons = [
+            f"crunch off target: {seconds(got):.6f} s of pressure in windows of "
+            f"{seconds(asked):.6f} s on {target}"
+        ]
+    return CrunchCheck(requested, achieved, reasons)

@@ -1,0 +1,59 @@
+"""The public figures of a run: one name each, the same in results, expectations and tables."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+CAUSES: Final = (
+    "reserve_drop",
+    "allocation_failure",
+    "stalled_sender",
+    "fenced_peer",
+    "testbed",
+    "unknown",
+)
+"""Why a heartbeat was missed."""
+
+Packets = dict[str, dict[str, dict[str, int]]]
+"""Packets by class, verdict and reason."""
+
+
+class Figures(BaseModel):
+    """What was measured on one node, or on all of them; None where nothing was measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    heartbeats_sent: int = 0
+    heartbeats_missed: int = 0
+    misses_by_cause: dict[str, int] = dict.fromkeys(CAUSES, 0)
+    nodes_ejected: int = 0
+    false_ejections: int = 0
+    failovers: int = 0
+    writes_acknowledged: int = 0
+    writes_lost: int | None = None
+    io_errors: int = 0
+    io_p50_seconds: float | None = None
+    io_p99_seconds: float | None = None
+    io_longest_stall_seconds: float | None = None
+    pressure_episodes: int = 0
+    pressure_seconds: float = 0.0
+    pressure_longest_seconds: float = 0.0
+    reserve_pages: int | None = None
+    reserve_low_water_pages: int | None = None
+    packets: Packets = {}
+
+    def value(self, name: str) -> float | None:
+        """Return the figure ``name``, which is one of ``NAMES``; None when it was not measured."""
+        if name.startswith("misses_by_cause."):
+            return self.misses_by_cause.get(name.removeprefix("misses_by_cause."), 0)
+        found: float | None = getattr(self, name)
+        return found
+
+
+NAMES: Final[tuple[str, ...]] = (
+    *(name for name in Figures.model_fields if name not in ("misses_by_cause", "packets")),
+    *(f"misses_by_cause.{cause}" for cause in CAUSES),
+)
+"""Figures that an expectation may name."""

@@ -1,0 +1,169 @@
+"""From a history to a verdict; pure, so that any run can be judged again, anywhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TypeVar
+
+from crunchbed.checks import crunch, heartbeats, packets, pressure, reserve, validity, writes
+from crunchbed.checks.causes import causes_by_observer
+from crunchbed.checks.figures import CAUSES, Figures
+from crunchbed.checks.membership import ejections
+from crunchbed.checks.result import Result, Verdict
+from crunchbed.expect import Outcome, evaluate
+from crunchbed.expect.evaluate import applies_to
+from crunchbed.history import History
+from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.units import seconds
+
+_T = TypeVar("_T")
+
+
+def judge(history: History, scenario: Scenario) -> Result:
+    """Compute every figure and the verdict of a run.
+
+    Args:
+        history: what was recorded; its ``run.info`` event has seed, backend and versions.
+        scenario: as resolved for this run, with the policy and flags that were in force.
+    """
+    nodes = _figures(history, scenario)
+    totals = _totals(history, nodes)
+    crunched = crunch.check(history, scenario)
+    texts = [text for text in scenario.expect if applies_to(text, scenario.policy)]
+    outcomes = evaluate(texts, {scenario.policy: totals})
+    verdict, reasons = _verdict(
+        incomplete=validity.incomplete(history),
+        invalid=[*validity.disturbed(history, scenario), *crunched.off_target],
+        failed=[*_lost_writes(totals), *_failed(outcomes)],
+        unknown=[*_unverified(totals), *_undecided(outcomes)],
+    )
+    info = next((event.data for event in history.of("run.info")), {})
+    return Result(
+        scenario=scenario.name,
+        policy=scenario.policy,
+        flags=scenario.memalloc,
+        seed=info.get("seed"),
+        backend=info.get("backend", "unknown"),
+        verdict=verdict,
+        reasons=tuple(reasons),
+        totals=totals,
+        nodes=nodes,
+        expectations=tuple(outcomes),
+        duration_seconds=seconds(history.span.length),
+        crunch_requested=None if crunched.requested is None else dict(crunched.requested),
+        crunch_achieved=None if crunched.achieved is None else dict(crunched.achieved),
+        versions=info.get("versions", {}),
+    )
+
+
+def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
+    causes = causes_by_observer(history, scenario.heartbeat.interval)
+    ejected = ejections(history)
+    found: dict[str, Figures] = {}
+    for node in scenario.node_names:
+        latencies = writes.latencies_ns(history, node)
+        pressed = [episode.length for episode in pressure.episodes(history, node)]
+        counts = causes.get(node, Counter())
+        found[node] = Figures(
+            heartbeats_sent=heartbeats.sent(history, node),
+            heartbeats_missed=heartbeats.missed(history, node),
+            misses_by_cause={cause: counts[cause] for cause in CAUSES},
+            nodes_ejected=sum(one.node == node for one in ejected),
+            false_ejections=sum(one.node == node and one.false for one in ejected),
+            writes_acknowledged=len(latencies),
+            writes_lost=writes.lost(history, node),
+            io_errors=len(history.of("write.error", node)),
+            io_p50_seconds=writes.percentile_seconds(latencies, 0.50),
+            io_p99_seconds=writes.percentile_seconds(latencies, 0.99),
+            io_longest_stall_seconds=writes.longest_stall_seconds(
+                history, node, scenario.block_io.request
+            ),
+            pressure_episodes=len(pressed),
+            pressure_seconds=seconds(sum(pressed)),
+            pressure_longest_seconds=seconds(max(pressed, default=0)),
+            reserve_pages=reserve.reserve_pages(history, node),
+            reserve_low_water_pages=reserve.low_water_pages(history, node),
+            packets=packets.packets(history, node),
+        )
+    return found
+
+
+_SUMS = (
+    "heartbeats_sent",
+    "heartbeats_missed",
+    "nodes_ejected",
+    "false_ejections",
+    "failovers",
+    "writes_acknowledged",
+    "io_errors",
+    "pressure_episodes",
+    "pressure_seconds",
+)
+
+
+def _totals(history: History, nodes: dict[str, Figures]) -> Figures:
+    """Sums; but the longest of what is longest, the lowest of what is lowest."""
+    each = list(nodes.values())
+    latencies = sorted(ns for node in nodes for ns in writes.latencies_ns(history, node))
+    sums = {name: sum(getattr(one, name) for one in each) for name in _SUMS}
+    return Figures(
+        **sums,
+        misses_by_cause={c: sum(one.misses_by_cause[c] for one in each) for c in CAUSES},
+        writes_lost=writes.lost(history),
+        io_p50_seconds=writes.percentile_seconds(latencies, 0.50),
+        io_p99_seconds=writes.percentile_seconds(latencies, 0.99),
+        io_longest_stall_seconds=max(
+            _known(o.io_longest_stall_seconds for o in each), default=None
+        ),
+        pressure_longest_seconds=max(one.pressure_longest_seconds for one in each),
+        reserve_pages=max(_known(one.reserve_pages for one in each), default=None),
+        reserve_low_water_pages=min(
+            _known(one.reserve_low_water_pages for one in each), default=None
+        ),
+        packets=packets.added(one.packets for one in each),
+    )
+
+
+def _known(values: Iterable[_T | None]) -> list[_T]:
+    return [value for value in values if value is not None]
+
+
+def _verdict(
+    *, incomplete: list[str], invalid: list[str], failed: list[str], unknown: list[str]
+) -> tuple[Verdict, list[str]]:
+    """What is wrong with a run outweighs what it measured; every reason is told all the same."""
+    ranked: tuple[tuple[Verdict, list[str]], ...] = (
+        ("unknown", incomplete),
+        ("invalid", invalid),
+        ("fail", failed),
+        ("unknown", unknown),
+    )
+    verdict: Verdict = next((name for name, reasons in ranked if reasons), "pass")
+    return verdict, [reason for _, reasons in ranked for reason in reasons]
+
+
+def _lost_writes(totals: Figures) -> list[str]:
+    return [f"{totals.writes_lost} acknowledged blocks were lost"] if totals.writes_lost else []
+
+
+def _unverified(totals: Figures) -> list[str]:
+    if totals.writes_lost is None and totals.writes_acknowledged:
+        return ["the acknowledged writes were not verified"]
+    return []
+
+
+def _failed(outcomes: list[Outcome]) -> list[str]:
+    return [f"expected {one.text}, got {shown(one)}" for one in outcomes if one.holds is False]
+
+
+def _undecided(outcomes: list[Outcome]) -> list[str]:
+    return [f"not known whether {one.text}: {shown(one)}" for one in outcomes if one.holds is None]
+
+
+def shown(outcome: Outcome) -> str:
+    """Return the figures that decided an expectation, as text."""
+    return ", ".join(
+        f"{name} = {'nothing' if value is None else f'{value:g}'}"
+        for name, value in outcome.values.items()
+    )

@@ -1,0 +1,64 @@
+"""Ejections: who was removed and fenced, and who of them was alive."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from crunchbed.checks.lives import target_of
+from crunchbed.history import Event, History
+
+
+class Ejection(NamedTuple):
+    """One removal of one node; ``t`` is when it was fenced, or removed where no fence began."""
+
+    node: str
+    t: int
+    false: bool
+    """The node was alive: it had not gone down before its fence."""
+
+
+def ejections(history: History) -> list[Ejection]:
+    """Return every ejection once, however many observers report it, in the order of time.
+
+    An ejection begins with a confirmed fence or with the first view that lacks the node, and is
+    over when a view holds it again. A view that removes and adds a node at once replaces one boot
+    of it by the next: no ejection.
+    """
+    kinds = ("fence.confirmed", "membership.view")
+    events = sorted((e for kind in kinds for e in history.of(kind)), key=lambda e: e.t)
+    out: set[str] = set()
+    seen: set[tuple[int, str]] = set()
+    found: list[Ejection] = []
+    for event in events:
+        removed, added = _change(event)
+        number = event.data.get("number", -1)
+        fresh = [n for n in removed if n not in out and (number, n) not in seen]
+        found += [_ejection(history, node, event.t) for node in fresh]
+        out.update(removed)
+        out.difference_update(added)
+        if event.kind == "membership.view":
+            seen.update((number, node) for node in removed)
+    return found
+
+
+def _change(event: Event) -> tuple[list[str], set[str]]:
+    if event.kind == "fence.confirmed":
+        return [target_of(event)], set()
+    added = set(event.data.get("added", ()))
+    return [node for node in event.data.get("removed", ()) if node not in added], added
+
+
+def _ejection(history: History, node: str, noticed: int) -> Ejection:
+    fence = _last_of(history, "fence.start", node, noticed + 1)
+    up = _last_of(history, "node.up", node, noticed + 1)
+    if fence is None or (up is not None and up > fence):
+        fence = noticed
+    down = _last_of(history, "node.down", node, fence)
+    came_back = _last_of(history, "node.up", node, fence)
+    alive = down is None or (came_back is not None and came_back > down)
+    return Ejection(node, fence, alive)
+
+
+def _last_of(history: History, kind: str, node: str, before: int) -> int | None:
+    times = [e.t for e in history.of(kind) if target_of(e) == node and e.t < before]
+    return max(times, default=None)

@@ -1,0 +1,74 @@
+"""The result of a run, as in ``result.json``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from crunchbed.checks.figures import Figures
+from crunchbed.expect import Outcome
+from reserve_agent.errors import BadInput
+
+Verdict = Literal["pass", "fail", "invalid", "unknown"]
+
+EXIT_CODES: dict[Verdict, int] = {"pass": 0, "fail": 1, "invalid": 3, "unknown": 3}
+
+
+class Result(BaseModel):
+    """What a run measured and what follows from it.
+
+    ``nodes`` holds the same figures as ``totals`` by node; ``expectations`` are those that this
+    run alone decides.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scenario: str
+    policy: str
+    flags: tuple[str, ...]
+    seed: int | None
+    backend: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    totals: Figures
+    nodes: dict[str, Figures]
+    expectations: tuple[Outcome, ...]
+    duration_seconds: float
+    crunch_requested: dict[str, Any] | None
+    crunch_achieved: dict[str, Any] | None
+    versions: dict[str, str]
+
+    @property
+    def exit_code(self) -> int:
+        """0 holds, 1 an expectation failed, 3 the run is invalid or unknown."""
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def valid(self) -> bool:
+        """Whether its figures say anything about the claim."""
+        return self.verdict in ("pass", "fail")
+
+    def write(self, path: Path) -> None:
+        """Write ``result.json``; it appears whole or not at all."""
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_bytes(
+            orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n"
+        )
+        partial.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Result:
+        """Read what ``write`` wrote.
+
+        Raises:
+            BadInput: it cannot be read or is no result.
+        """
+        try:
+            return cls.model_validate(orjson.loads(path.read_bytes()))
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+        except (orjson.JSONDecodeError, ValidationError) as error:
+            raise BadInput(f"{path}: expected a result: {str(error).splitlines()[0]}") from None

@@ -1,0 +1,56 @@
+"""Whether a run says anything about its claim, or only about the testbed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crunchbed.checks.membership import ejections
+from crunchbed.history import PHASES, History
+from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.units import seconds
+
+
+def incomplete(history: History) -> list[str]:
+    """Return why the run's end is not known: the phases that it never reached."""
+    missing = history.missing_phases()
+    if missing:
+        return [f"the run is not complete: no phase {', '.join(missing)}"]
+    times = [history.phase(name) for name in PHASES]
+    starts = [phase.start for phase in times if phase is not None]
+    return [] if starts == sorted(starts) else ["the run's phases are out of order"]
+
+
+def disturbed(history: History, scenario: Scenario) -> list[str]:
+    """Return what went wrong before any fault was injected, or in the recording."""
+    return [*_control_phase(history, scenario), *_lost_events(history)]
+
+
+def _control_phase(history: History, scenario: Scenario) -> Iterator[str]:
+    control = history.phase("control")
+    if control is None:
+        return
+    misses = [e for e in history.of("heartbeat.miss") if e.t in control]
+    if misses:
+        observers = ", ".join(sorted({miss.node for miss in misses}))
+        yield f"control phase: {len(misses)} heartbeats missed without a fault (by {observers})"
+    for ejection in ejections(history):
+        if ejection.t in control:
+            yield f"control phase: {ejection.node} ejected without a fault"
+    # Half an interval late is what the daemon reports; a whole one is a heartbeat not sent.
+    late = [
+        e
+        for e in history.of("heartbeat.late")
+        if e.t in control and e.data["late_ns"] > scenario.heartbeat.interval
+    ]
+    if late:
+        worst = max(late, key=lambda e: int(e.data["late_ns"]))
+        yield (
+            f"control phase: the heartbeat daemon of {worst.node} was "
+            f"{seconds(worst.data['late_ns']):.3f} s late by its own clock"
+        )
+
+
+def _lost_events(history: History) -> Iterator[str]:
+    for node in sorted({event.node for event in history.of("hook.events_lost")}):
+        count = sum(e.data.get("count", 0) for e in history.of("hook.events_lost", node))
+        yield f"{count} events of the hooks of {node} were lost: pressure and causes are unknown"

@@ -1,0 +1,1 @@
+"""Scenarios: what a run is asked to do, read from YAML and checked before anything starts."""

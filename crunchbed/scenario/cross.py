@@ -1,0 +1,92 @@
+"""Contradictions between keys of a scenario that are each fine alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from crunchbed.scenario.units import format_duration, format_size
+
+if TYPE_CHECKING:
+    from crunchbed.scenario.schema import Scenario, TimedCrunch
+
+Contradiction = tuple[str, str, str]
+"""Dotted key, what was expected, what was got."""
+
+
+def first_contradiction(scenario: Scenario) -> Contradiction | None:
+    """Return the first contradiction in the order of the file's keys, or None."""
+    checks = (_memory, _block_io, _heartbeat, _ports, _crunch)
+    return next((found for check in checks for found in check(scenario)), None)
+
+
+def _memory(scenario: Scenario) -> Iterator[Contradiction]:
+    memory = scenario.memory
+    if memory.reserve >= memory.pages:
+        yield (
+            "memory.reserve",
+            f"fewer pages than memory.pages ({memory.pages})",
+            f"{memory.reserve}",
+        )
+    if memory.clean + memory.reserve >= memory.pages:
+        most = memory.pages - memory.reserve - 1
+        yield "memory.clean", f"at most {most} so that clean + reserve < pages", f"{memory.clean}"
+
+
+def _block_io(scenario: Scenario) -> Iterator[Contradiction]:
+    block_io = scenario.block_io
+    for key, value in (("request", block_io.request), ("export", block_io.export)):
+        if value % 4096:
+            yield f"block_io.{key}", "a multiple of 4KiB", format_size(value)
+    if block_io.request > block_io.export:
+        most = format_size(block_io.export)
+        yield "block_io.request", f"at most block_io.export ({most})", format_size(block_io.request)
+
+
+def _heartbeat(scenario: Scenario) -> Iterator[Contradiction]:
+    deadline, control = scenario.deadline_ns, scenario.phases.control
+    if deadline > control:
+        yield (
+            "heartbeat.misses",
+            f"a deadline (interval x misses) within phases.control ({format_duration(control)}), "
+            "else nothing shows that the testbed itself misses none",
+            format_duration(deadline),
+        )
+
+
+def _ports(scenario: Scenario) -> Iterator[Contradiction]:
+    # Packets are classified by port, whatever their protocol.
+    taken: dict[int, str] = {}
+    for section in ("block_io", "heartbeat", "traffic"):
+        port: int = getattr(scenario, section).port
+        if port in taken:
+            yield f"{section}.port", f"another port than {taken[port]}.port", f"{port}"
+        taken[port] = section
+
+
+def _crunch(scenario: Scenario) -> Iterator[Contradiction]:
+    crunch = scenario.crunch
+    if crunch is None:
+        return
+    names = scenario.node_names
+    if crunch.target not in (*names, "random"):
+        yield "crunch.target", f"n1 to {names[-1]}, or random", crunch.target
+    if crunch.kind == "timed":
+        yield from _windows(crunch, scenario.phases.inject)
+    elif crunch.jitter >= scenario.phases.inject:
+        inject = format_duration(scenario.phases.inject)
+        yield "crunch.jitter", f"less than phases.inject ({inject})", format_duration(crunch.jitter)
+
+
+def _windows(crunch: TimedCrunch, inject: int) -> Iterator[Contradiction]:
+    if crunch.length > crunch.every:
+        every = format_duration(crunch.every)
+        yield "crunch.length", f"at most crunch.every ({every})", format_duration(crunch.length)
+    # Each window lies somewhere within its own period.
+    needed = crunch.jitter + crunch.count * crunch.every
+    if needed > inject:
+        yield (
+            "crunch.count",
+            f"jitter + count x every within phases.inject ({format_duration(inject)})",
+            f"{crunch.count} windows that need {format_duration(needed)}",
+        )

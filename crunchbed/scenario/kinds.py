@@ -1,0 +1,158 @@
+"""The kinds of value that a scenario key can have, each with the words for a wrong one.
+
+A wrong value raises a ``PydanticCustomError`` whose context holds ``expected`` (and ``got`` or
+``key`` where pydantic cannot know them); ``problems`` turns that into the one line a user sees.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Final, NoReturn
+
+from pydantic import BeforeValidator, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+from crunchbed.scenario import units
+
+MAX_COUNT: Final = 2**31 - 1
+
+
+def reject(expected: str, **context: str) -> NoReturn:
+    """Refuse a value; ``expected`` completes "expected ..."."""
+    raise PydanticCustomError("scenario", "{expected}", {"expected": expected, **context})
+
+
+def whole(what: str, low: int, high: int = MAX_COUNT) -> BeforeValidator:
+    """Accept a whole number of ``what`` within the bounds, both included."""
+    bounds = f">= {low}" if high == MAX_COUNT else f"from {low} to {high}"
+    expected = f"a whole number{f' of {what}' if what else ''} {bounds}"
+
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            reject(expected)
+        if value > high >= MAX_COUNT:
+            reject(f"{expected}, at most {high}")
+        if not low <= value <= high:
+            reject(expected)
+        return value
+
+    return BeforeValidator(check)
+
+
+def choice(names: Sequence[str]) -> BeforeValidator:
+    """Accept one of ``names``."""
+
+    def check(value: object) -> str:
+        if not isinstance(value, str) or value not in names:
+            reject(f"one of {', '.join(names)}{did_you_mean(value, names)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def subset(names: Sequence[str]) -> BeforeValidator:
+    """Accept a list of distinct ``names``; their order is made that of ``names``."""
+    expected = f"a list of distinct names out of {', '.join(names)}"
+
+    def check(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+            reject(expected)
+        if len(set(value)) != len(value) or not set(value) <= set(names):
+            reject(expected)
+        return tuple(name for name in names if name in value)
+
+    return BeforeValidator(check)
+
+
+def text(expected: str, pattern: str | None = None) -> BeforeValidator:
+    """Accept text that is not empty, as one line; ``pattern`` must match all of it."""
+
+    def check(value: object) -> str:
+        if not isinstance(value, str) or not value.strip():
+            reject(expected)
+        line = " ".join(value.split())
+        if pattern is not None and re.fullmatch(pattern, line, re.ASCII) is None:
+            reject(expected)
+        return line
+
+    return BeforeValidator(check)
+
+
+def fraction(low: float, high: float) -> BeforeValidator:
+    """Accept a number within the bounds, both included."""
+    expected = f"a number from {low:g} to {high:g}"
+
+    def check(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            reject(expected)
+        if not low <= value <= high:  # also refuses nan
+            reject(expected)
+        return float(value)
+
+    return BeforeValidator(check)
+
+
+def did_you_mean(value: object, names: Sequence[str]) -> str:
+    """Return `` (did you mean X?)`` or nothing."""
+    close = difflib.get_close_matches(str(value), names, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _quantity(
+    parse: Callable[[str], int], show: Callable[[int], str], hint: str, low: str, high: str
+) -> Callable[[object], int]:
+    least, most = parse(low), parse(high)
+    expected = f"{hint}, from {show(least)} to {show(most)}"
+
+    def check(value: object) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and value == 0:
+            value = show(0)
+        if not isinstance(value, str):
+            reject(expected)
+        try:
+            number = parse(value)
+        except ValueError as error:
+            reject(str(error))
+        if not least <= number <= most:
+            reject(expected)
+        return number
+
+    return check
+
+
+def duration(low: str, high: str = "60min") -> BeforeValidator:
+    """Accept a duration within the bounds, both included; the value is in nanoseconds."""
+    return BeforeValidator(
+        _quantity(units.duration_ns, units.format_duration, units.DURATION_HINT, low, high)
+    )
+
+
+def size(low: str, high: str) -> BeforeValidator:
+    """Accept a size within the bounds, both included; the value is in bytes."""
+    quantity = _quantity(units.size_bytes, units.format_size, units.SIZE_HINT, low, high)
+
+    def check(value: object) -> int:
+        # A bare number of bytes is how packet sizes are written; a bare duration would be a guess.
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            value = f"{value}B"
+        return quantity(value)
+
+    return BeforeValidator(check)
+
+
+def rate(low: str, high: str) -> BeforeValidator:
+    """Accept a data rate within the bounds, both included; the value is in bits per second."""
+    return BeforeValidator(
+        _quantity(units.rate_bits, units.format_rate, units.RATE_HINT, low, high)
+    )
+
+
+DurationText: Final = PlainSerializer(units.format_duration, return_type=str)
+SizeText: Final = PlainSerializer(units.format_size, return_type=str)
+RateText: Final = PlainSerializer(units.format_rate, return_type=str)
+
+Pages = Annotated[int, whole("pages", 1)]
+Port = Annotated[int, whole("", 1, 65535)]
+Target = Annotated[str, text("a cluster node such as n1, or random", r"n[1-9]\d{0,3}|random")]

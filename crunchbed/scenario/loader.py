@@ -1,0 +1,105 @@
+"""Finds and reads scenarios; everything wrong with one becomes a single line."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from crunchbed.scenario import yaml
+from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.scenario.problems import problems
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import BadInput
+
+
+def load(name_or_path: str) -> Scenario:
+    """Return the shipped scenario of that name, or the one in that file.
+
+    Raises:
+        BadInput: there is none, or it is wrong; says file, line, key, expected and got.
+    """
+    if name_or_path.endswith((".yaml", ".yml")) or os.sep in name_or_path:
+        return load_file(Path(name_or_path))
+    known = shipped()
+    if name_or_path not in known:
+        hint = did_you_mean(name_or_path, list(known))
+        names = ", ".join(known) or "none, for they are not installed"
+        raise BadInput(
+            f"no scenario {name_or_path!r}{hint}; known: {names}; see `crunchbed list`, "
+            "or give the path of a .yaml file"
+        )
+    return load_file(known[name_or_path])
+
+
+def load_file(path: Path, *, any_name: bool = False) -> Scenario:
+    """Return the scenario in ``path``.
+
+    Args:
+        path: a YAML file.
+        any_name: accept a file that is not called after the scenario, as in a run's directory.
+
+    Raises:
+        BadInput: it cannot be read or is wrong; see ``load``.
+    """
+    source = _shown(path)
+    document = yaml.Document(_read(path, source), source)
+    if not isinstance(document.value, dict):
+        raise BadInput(f"{source}:1: expected a mapping of keys such as name and claim")
+    try:
+        scenario = Scenario.model_validate(document.value)
+    except ValidationError as error:
+        raise BadInput(_first(error, document)) from None
+    if not any_name and scenario.name != path.stem:
+        line = document.line(("name",))
+        raise BadInput(
+            f"{source}:{line}: name: expected {path.stem!r} like the file, got {scenario.name!r}"
+        )
+    return scenario
+
+
+def save(scenario: Scenario, path: Path) -> None:
+    """Write the scenario with every key resolved; ``load_file(path, any_name=True)`` reads it."""
+    yaml.dump(scenario.resolved(), path)
+
+
+def shipped() -> dict[str, Path]:
+    """Return the shipped scenarios by name, sorted; empty when they are not installed."""
+    directory = next((d for d in _directories() if d.is_dir()), None)
+    if directory is None:
+        return {}
+    return {path.stem: path for path in sorted(directory.glob("*.yaml"))}
+
+
+def _directories() -> tuple[Path, ...]:
+    checkout = Path(__file__).resolve().parents[2] / "scenarios"
+    installed = Path(sysconfig.get_path("data")) / "share" / "crunchbed" / "scenarios"
+    return checkout, installed
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path.cwd())) if path.is_absolute() else str(path)
+    except (ValueError, OSError):
+        return str(path)
+
+
+def _read(path: Path, source: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        names = ", ".join(shipped())
+        raise BadInput(f"no scenario file {source}; shipped ones: {names}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{source}:1: expected UTF-8 text, got something else") from None
+    except OSError as error:
+        raise BadInput(f"{source}: cannot be read: {error.strerror}") from None
+
+
+def _first(error: ValidationError, document: yaml.Document) -> str:
+    found = [(document.line(p.path, at_key=p.at_key), p) for p in problems(error)]
+    line, problem = min(found, key=lambda pair: pair[0])
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{document.source}:{line}: {problem}{more}"

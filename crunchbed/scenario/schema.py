@@ -1,0 +1,191 @@
+"""What a scenario may say: every key with its unit, bounds and default.
+
+Inside, durations are nanoseconds, sizes bytes, data rates bits per second and memory pages of
+4 KiB. ``docs/scenario-format.md`` tells users the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from crunchbed.expect import parse
+from crunchbed.scenario import kinds
+from crunchbed.scenario.cross import first_contradiction
+from crunchbed.scenario.kinds import DurationText, Pages, Port, RateText, SizeText, Target
+from reserve_agent.errors import BadInput
+from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
+
+SWITCHES: Final = ("auto", "ovs-kernel", "ovs-user", "linux-bridge")
+CRUNCH_KINDS: Final = ("writeback", "timed")
+PAGE_BYTES: Final = 4096
+MAX_WINDOWS: Final = 4096
+"""Windows of a timed crunch that the hooks' map holds."""
+
+
+class Section(BaseModel):
+    """A mapping of known keys that nothing changes once it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cluster(Section):
+    """The network: ``nodes`` cluster nodes and one storage host on a switch."""
+
+    nodes: Annotated[int, kinds.whole("nodes", 2, 32)] = 3
+    switch: Annotated[str, kinds.choice(SWITCHES)] = "auto"
+    port_rate: Annotated[int, kinds.rate("1Mbit", "100Gbit"), RateText] = 200_000_000
+
+
+class Memory(Section):
+    """A node's page pool: ``clean`` pages are used by tasks from the start."""
+
+    pages: Pages = 16384
+    clean: Annotated[int, kinds.whole("pages", 0)] = 8192
+    reserve: Pages = 512
+    service_time: Annotated[int, kinds.duration("1us", "1s"), DurationText] = 200_000
+
+
+class BlockIo(Section):
+    """Block I/O of every node; ``dirty_rate`` is its steady background in pages a second."""
+
+    transport: Annotated[str, kinds.choice(("nbd",))] = "nbd"
+    queue_depth: Annotated[int, kinds.whole("requests", 1, 1024)] = 16
+    request: Annotated[int, kinds.size("4KiB", "32MiB"), SizeText] = 16384
+    export: Annotated[int, kinds.size("4KiB", "1024GiB"), SizeText] = 268_435_456
+    dirty_rate: Annotated[int, kinds.whole("pages a second", 0)] = 500
+    port: Port = 10809
+
+
+class Heartbeat(Section):
+    """A node is suspected after ``misses`` intervals without its heartbeat."""
+
+    interval: Annotated[int, kinds.duration("5ms", "60s"), DurationText] = 100_000_000
+    misses: Annotated[int, kinds.whole("heartbeats", 1, 1000)] = 5
+    port: Port = 7405
+
+
+class Fencing(Section):
+    """What happens to an ejected node."""
+
+    reboot_delay: Annotated[int, kinds.duration("0s"), DurationText] = 2_000_000_000
+
+
+class Traffic(Section):
+    """Packets of class ``other``, for a reader on every node that is a normal task."""
+
+    rate: Annotated[int, kinds.whole("packets a second", 0, 1_000_000)] = 1000
+    size: Annotated[int, kinds.size("16B", "1400B"), SizeText] = 512
+    port: Port = 9000
+
+
+class WritebackCrunch(Section):
+    """Normal tasks dirty ``pages`` at ``rate``; acknowledged writes free them."""
+
+    kind: Literal["writeback"]
+    target: Target = "n1"
+    pages: Pages = 12000
+    rate: Annotated[int, kinds.whole("pages a second", 1)] = 100_000
+    jitter: Annotated[int, kinds.duration("0s"), DurationText] = 200_000_000
+
+
+class TimedCrunch(Section):
+    """``count`` windows of ``length`` in which a normal task finds no page, one in each ``every``.
+
+    ``depth`` says how much of the reserve is gone too: 0 none of it, 0.5 all that a plain
+    GFP_ATOMIC allocation may take, 1 all.
+    """
+
+    kind: Literal["timed"]
+    target: Target = "n1"
+    count: Annotated[int, kinds.whole("windows", 1, MAX_WINDOWS)] = 100
+    length: Annotated[int, kinds.duration("1us"), DurationText] = 50_000
+    every: Annotated[int, kinds.duration("1us"), DurationText] = 10_000_000
+    depth: Annotated[float, kinds.fraction(0, 1)] = 0.5
+    jitter: Annotated[int, kinds.duration("0s"), DurationText] = 0
+
+
+class Phases(Section):
+    """``control`` is measured before the fault; ``inject`` and ``recovery`` last at most this."""
+
+    control: Annotated[int, kinds.duration("100ms"), DurationText] = 4_000_000_000
+    inject: Annotated[int, kinds.duration("100ms"), DurationText] = 6_000_000_000
+    recovery: Annotated[int, kinds.duration("0s"), DurationText] = 15_000_000_000
+
+
+def _expectations(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        kinds.reject("a list of comparisons such as memalloc.nodes_ejected == 0")
+    return tuple(value)
+
+
+def _expectation(value: object) -> str:
+    if not isinstance(value, str):
+        kinds.reject("a comparison such as memalloc.nodes_ejected == 0")
+    try:
+        return parse(value).text
+    except BadInput as error:
+        kinds.reject("a comparison such as memalloc.nodes_ejected == 0", got=str(error))
+
+
+Crunch = Annotated[WritebackCrunch | TimedCrunch, Field(discriminator="kind")]
+Name = Annotated[str, kinds.text("lower-case words joined by -", r"[a-z0-9]+(-[a-z0-9]+)*")]
+Sentence = Annotated[str, kinds.text("one sentence")]
+Expectations = Annotated[
+    tuple[Annotated[str, BeforeValidator(_expectation)], ...], BeforeValidator(_expectations)
+]
+
+
+class Scenario(Section):
+    """One experiment: a cluster, a fault, a policy and what is expected of them."""
+
+    name: Name
+    claim: Sentence
+    source: Sentence | None = None
+    cluster: Cluster = Cluster()
+    memory: Memory = Memory()
+    block_io: BlockIo = BlockIo()
+    heartbeat: Heartbeat = Heartbeat()
+    fencing: Fencing = Fencing()
+    traffic: Traffic = Traffic()
+    policy: Annotated[str, kinds.choice(POLICIES)] = "memalloc"
+    memalloc: Annotated[tuple[str, ...], kinds.subset(MEMALLOC_CLASSES)] = MEMALLOC_CLASSES
+    crunch: Crunch | None = None
+    phases: Phases = Phases()
+    expect: Expectations = ()
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        contradiction = first_contradiction(self)
+        if contradiction is not None:
+            key, expected, got = contradiction
+            kinds.reject(expected, key=key, got=got)
+        return self
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """The cluster nodes ``n1``, ``n2``, ...; the storage host is not one of them."""
+        return tuple(f"n{index}" for index in range(1, self.cluster.nodes + 1))
+
+    @property
+    def deadline_ns(self) -> int:
+        """Nanoseconds without a heartbeat after which a peer is suspected."""
+        return self.heartbeat.interval * self.heartbeat.misses
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every key with its value as YAML would hold it; it validates to an equal one."""
+        return self.model_dump(mode="json")
+
+    def with_overrides(self, overrides: Mapping[str, object]) -> Scenario:
+        """Return a copy with dotted keys set, such as ``{"crunch.pages": 500}``.
+
+        Text is read as YAML, so that a command line can say ``memalloc=[block-io]``.
+
+        Raises:
+            BadInput: a key is unknown or a value is refused; says which.
+        """
+        from crunchbed.scenario.overrides import apply
+
+        return apply(self, overrides)
