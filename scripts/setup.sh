@@ -16,12 +16,13 @@ fail() {
 
 # logged ADVICE COMMAND...: output goes to the log; if COMMAND fails, print the end of it and stop.
 logged() {
-    local advice=$1
+    local advice=$1 start
     shift
+    start=$(wc -l <"$LOG")
     printf '\n== %s  %s\n' "$(date -Is)" "$*" >>"$LOG"
     # Closing 9 keeps the lock out of daemons that outlive this script.
     if ! "$@" >>"$LOG" 2>&1 </dev/null 9>&-; then
-        tail -n 15 "$LOG" | sed 's/^/    /' >&2
+        tail -n "+$((start + 2))" "$LOG" | tail -n 12 | sed 's/^/    /' >&2
         fail "failed: $* -- $advice (all output: $LOG)"
     fi
 }
@@ -116,6 +117,7 @@ services() {
 
 [ "$(id -u)" -eq 0 ] || fail "needs root: it installs packages, starts Open vSwitch and loads kernel hooks"
 mkdir -p "$STATE"
+touch "$LOG"
 # One setup at a time on a machine: apt, policy-rc.d and Open vSwitch are shared.
 exec 9>/run/lock/crunchbed-setup
 flock 9
