@@ -1,0 +1,226 @@
+"""A run's network, from start to stop: nodes, storage host and one switch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from nodes.ports import delete_links
+from nodes.waiting import wait_until
+from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
+from topologies import bridge, ovs
+from topologies.node import ClusterNode
+from topologies.ovs_buffer import raise_send_buffer
+from topologies.reach import unreachable_from
+from topologies.switches import SwitchChoice, SwitchKind, choose_switch
+from topologies.wiring import (
+    SHARED_QUEUE_BYTES,
+    SWITCH_QUEUE_BYTES,
+    bring_up,
+    make_room_for_neighbours,
+    shape_switch,
+    wire_node,
+)
+
+MAX_NODES = 32
+STORAGE = "storage"
+_REACH_TIMEOUT_SECONDS = 10.0
+_NAMESPACE_END_SECONDS = 1.0
+# Room for ten full queues, at half as much again as the frames' own bytes.
+_OVS_BUFFER_BYTES = 32 * 1024 * 1024
+
+
+class Cluster:
+    """Context manager over Mininet: on entry a working network, on exit no trace of it.
+
+    Every name it makes starts with the run id, so that clusters stand side by side; the
+    root namespace gets no address of theirs, and they may well use the same ones.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        nodes: int = 3,
+        port_rate_mbit: float = 200,
+        switch: SwitchChoice = "auto",
+        controller: tuple[str, int] | None = None,
+    ) -> None:
+        """Describe a cluster; nothing is made yet.
+
+        Args:
+            run_id: four characters, see ``crunchbed.runid``.
+            nodes: cluster nodes, 1 to 32; the storage host comes on top.
+            port_rate_mbit: what every port carries in each direction, 10**6 bits a second.
+            switch: its kind; ``auto`` takes what the machine has, see ``choose_switch``.
+            controller: IPv4 address and port of an OpenFlow controller; without one, or while
+                it is away, the switch learns by itself.
+
+        Raises:
+            BadInput: a number out of range, or a controller for a switch that takes none.
+        """
+        if not 1 <= nodes <= MAX_NODES:
+            raise BadInput(f"nodes: {nodes} is not within 1 to {MAX_NODES}")
+        if port_rate_mbit <= 0:
+            raise BadInput(f"port_rate_mbit: {port_rate_mbit} is not above 0")
+        self.run_id = run_id
+        self.nodes: dict[str, ClusterNode] = {}
+        self.switch: SwitchKind | None = None
+        self.switch_name = f"{run_id}s1"
+        self._size = nodes
+        self._rate = port_rate_mbit
+        self._choice: SwitchChoice = switch
+        self._controller = controller
+        self._net: Any = None
+
+    @property
+    def storage(self) -> ClusterNode:
+        """The storage host."""
+        return self.nodes[STORAGE]
+
+    def __enter__(self) -> Cluster:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Build, wire and verify it; on any failure nothing is left of it.
+
+        Raises:
+            MissingRequirement: no root, no Mininet, or no such switch here.
+            CrunchbedError: a port is not on the switch, or a node does not reach the storage.
+        """
+        if os.geteuid() != 0:
+            raise MissingRequirement("a cluster needs root: network namespaces are made for it")
+        self.switch = choose_switch(self._choice)
+        if self._controller is not None and self.switch == "linux-bridge":
+            raise BadInput("controller: a Linux bridge takes none")
+        try:
+            self._build()
+            self._wire()
+            self._verify()
+            self._shape()
+        except BaseException:
+            with contextlib.suppress(CrunchbedError):
+                self.stop()
+            raise
+
+    def _build(self) -> None:
+        """Have Mininet make hosts, links and switch; it reports by log line, exit or exception."""
+        try:
+            from topologies import parts
+            from topologies.star import StarTopo
+        except ImportError as error:
+            raise MissingRequirement("Mininet is not installed: apt-get install mininet") from error
+        if self.switch == "linux-bridge":
+            switch: Any = parts.BridgeSwitch
+        else:
+            datapath = "user" if self.switch == "ovs-user" else "kernel"
+            switch = partial(
+                parts.OvsSwitch,
+                run_id=self.run_id,
+                datapath=datapath,
+                controller=self._controller,
+            )
+        topology = StarTopo(nodes=self._size, run_id=self.run_id)
+        reported: list[str] = []
+        with parts.captured_log(reported):
+            try:
+                self._net = parts.Mininet(
+                    topo=topology,
+                    host=parts.ClusterHost,
+                    link=parts.ClusterLink,
+                    switch=switch,
+                    controller=None,
+                    build=False,
+                )
+                self._net.build()
+                self._net.start()
+            except CrunchbedError:
+                raise
+            except (Exception, SystemExit) as error:
+                reason = " ".join([*reported, str(error)]).strip()
+                raise CrunchbedError(f"Mininet could not build the network: {reason}") from error
+        self._adopt_hosts()
+
+    def _adopt_hosts(self) -> None:
+        for host in self._net.hosts:
+            short = host.name.removeprefix(self.run_id)
+            name = STORAGE if short == "st" else short
+            end = host.defaultIntf()
+            other = end.link.intf1 if end.link.intf2 is end else end.link.intf2
+            node = ClusterNode(name, host.name, host.pid, host.IP(), end.name, other.name)
+            self.nodes[name] = node
+
+    def _wire(self) -> None:
+        make_room_for_neighbours(len(self.nodes))
+        for node in self.nodes.values():
+            wire_node(node.pid, node.interface, self._rate)
+        bring_up(node.switch_port for node in self.nodes.values())
+
+    def _verify(self) -> None:
+        source = bridge if self.switch == "linux-bridge" else ovs
+        attached = source.attached_ports(self.switch_name)
+        wanted = {node.switch_port for node in self.nodes.values()}
+        if missing := sorted(wanted - attached):
+            raise CrunchbedError(f"not on switch {self.switch_name}: {', '.join(missing)}")
+        pids = {node.name: node.pid for node in self.nodes.values() if node.name != STORAGE}
+        if silent := unreachable_from(pids, self.storage.ip, _REACH_TIMEOUT_SECONDS):
+            raise CrunchbedError(f"no ping to the storage host from {', '.join(silent)}")
+
+    def _shape(self) -> None:
+        """After the pings: Open vSwitch has its send buffer from the first frame on."""
+        queue = SWITCH_QUEUE_BYTES
+        if self.switch == "ovs-user" and not raise_send_buffer(_OVS_BUFFER_BYTES):
+            queue = SHARED_QUEUE_BYTES
+        shape_switch((node.switch_port for node in self.nodes.values()), self._rate, queue)
+
+    def stop(self) -> None:
+        """Remove it all; harmless on a cluster that is stopped or never came up.
+
+        The caller ends what it has started in the nodes first: a process in a namespace keeps it.
+
+        Raises:
+            CrunchbedError: something of it could not be removed.
+        """
+        if self._net is None:
+            return
+        from topologies.parts import end_shell
+
+        net, self._net = self._net, None
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.nodes.clear)
+            undo.callback(self._remove_links)
+            undo.callback(self._remove_switch)
+            for host in (*net.hosts, *net.switches):
+                end_shell(host)
+
+    def _remove_switch(self) -> None:
+        if self.switch == "linux-bridge":
+            delete_links([self.switch_name])
+        else:
+            ovs.delete_bridge(self.switch_name)
+
+    def _remove_links(self) -> None:
+        """A namespace takes its links along when it ends: all at once, and sooner than one by one.
+
+        One that somebody still holds, by a process or an open socket, keeps them.
+        """
+        prefix = f"{self.run_id}s1-eth"
+
+        def left() -> list[str]:
+            return [name for _, name in socket.if_nameindex() if name.startswith(prefix)]
+
+        with contextlib.suppress(CrunchbedError):
+            wait_until(lambda: not left(), _NAMESPACE_END_SECONDS, "the links' end")
+        delete_links(left())

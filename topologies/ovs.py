@@ -1,0 +1,84 @@
+"""Open vSwitch, through its own command-line tools. Needs no Mininet."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+from nodes.process import entering
+from reserve_agent.errors import CrunchbedError
+
+OWNER_KEY = "crunchbed"
+"""Key in a bridge's external_ids whose value is the id of the run that made it."""
+
+# ovs-vsctl waits for ovs-vswitchd, for ever if that has died.
+_TIMEOUT_SECONDS = 15
+
+
+def vsctl(*arguments: str) -> str:
+    """Run ovs-vsctl and return what it prints.
+
+    It is bound to the life of this process, so that a killed runner leaves nobody behind who
+    makes a bridge after `crunchbed clean` has looked.
+
+    Raises:
+        CrunchbedError: it failed, or took over 15 s.
+    """
+    command = ["ovs-vsctl", f"--timeout={_TIMEOUT_SECONDS}", *arguments]
+    done = subprocess.run(entering(command), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise CrunchbedError(f"Open vSwitch refused: {reason}")
+    return done.stdout
+
+
+def is_installed() -> bool:
+    """Whether its tools are there."""
+    return shutil.which("ovs-vsctl") is not None
+
+
+def is_running() -> bool:
+    """Whether ovs-vswitchd answers."""
+    return _succeeds("ovs-appctl", "--timeout=3", "--target=ovs-vswitchd", "version")
+
+
+def has_kernel_datapath() -> bool:
+    """Whether the kernel's openvswitch module is loaded, or built in."""
+    return _succeeds("ovs-dpctl", "--timeout=3", "dump-dps")
+
+
+def bridges_of_runs() -> dict[str, str]:
+    """Bridge name to run id, for every bridge that a run has made; empty if OVS is not there."""
+    if not is_installed():
+        return {}
+    try:
+        listed = vsctl("--format=json", "--columns=name,external_ids", "list", "Bridge")
+    except CrunchbedError:
+        return {}
+    owners = {name: dict(pairs).get(OWNER_KEY) for name, (_, pairs) in json.loads(listed)["data"]}
+    return {name: run_id for name, run_id in owners.items() if run_id is not None}
+
+
+def delete_bridge(name: str) -> None:
+    """Delete a bridge and wait until it is gone; no error if it never was."""
+    vsctl("--if-exists", "del-br", name)
+
+
+def attached_ports(bridge: str) -> set[str]:
+    """The interfaces on a bridge that really work: those with a port number."""
+    names = vsctl("list-ports", bridge).split()
+    if not names:
+        return set()
+    listed = vsctl("--format=json", "--columns=name,ofport", "list", "Interface", *names)
+    rows = json.loads(listed)["data"]
+    # A port that could not be opened is listed too, with the number -1 or none at all.
+    return {name for name, number in rows if isinstance(number, int) and number > 0}
+
+
+def _succeeds(*command: str) -> bool:
+    try:
+        done = subprocess.run(entering(command), capture_output=True, check=False, timeout=10)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0

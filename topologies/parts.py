@@ -1,0 +1,143 @@
+"""Mininet's hosts, links and switches, made to suit a run.
+
+Mininet's own prints errors and goes on, asks a shell for what a system call does, and brings
+switch ports up before IPv6 can be silenced on them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+import signal
+import warnings
+from collections.abc import Iterator, Sequence
+from os import killpg
+from pathlib import Path
+from typing import Any
+
+from reserve_agent.netns import network_namespace_of
+from topologies import ovs
+from topologies.bridge import make_bridge
+
+_logger_class = logging.getLoggerClass()
+with warnings.catch_warnings():
+    # Mininet 2.3.0 imports distutils.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from mininet.link import Link
+    from mininet.log import lg
+    from mininet.net import Mininet
+    from mininet.node import Host, Node, OVSSwitch, Switch
+logging.setLoggerClass(_logger_class)
+
+__all__ = ["BridgeSwitch", "ClusterHost", "ClusterLink", "Mininet", "OvsSwitch", "captured_log"]
+
+# Mininet would raise a dozen of the machine's kernel limits, and leave them raised.
+Mininet.inited = True
+
+
+@contextlib.contextmanager
+def captured_log(lines: list[str]) -> Iterator[None]:
+    """Collect what Mininet reports as an error instead of printing it."""
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.extend(record.getMessage().split("\n"))
+
+    collector = Collector(logging.ERROR)
+    handlers = list(lg.handlers)
+    lg.handlers[:] = [collector]
+    try:
+        yield
+    finally:
+        lg.handlers[:] = handlers
+
+
+def end_shell(node: Node) -> None:
+    """SIGKILL a Mininet node's shell with what it started, and close its terminal."""
+    if node.shell is None:
+        return
+    if node.shell.poll() is None:
+        # Its group is its own: mnexec has called setsid.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            killpg(node.shell.pid, signal.SIGKILL)
+        node.shell.kill()
+    node.cleanup()
+
+
+class ClusterHost(Host):  # type: ignore[misc]
+    """A host that keeps IPv6 but asks for no router: nobody here would answer."""
+
+    def startShell(self, mnopts: str | None = None) -> None:  # noqa: N802 (Mininet's name)
+        """Start the shell that holds the namespace; interfaces to come inherit the defaults."""
+        super().startShell(mnopts)
+        with network_namespace_of(self.pid):
+            _settle()
+
+
+def _settle() -> None:
+    """Make namespaces alike on every machine; interfaces to come inherit the defaults."""
+    for key in ("accept_ra", "router_solicitations"):
+        setting = Path("/proc/sys/net/ipv6/conf/default", key)
+        if setting.exists():
+            setting.write_text("0")
+    # Reno is the one algorithm that every kernel allows in every namespace; the machine's
+    # default may be BBR, which paces and would make a run's figures its own.
+    Path("/proc/sys/net/ipv4/tcp_congestion_control").write_text("reno")
+
+
+class ClusterLink(Link):  # type: ignore[misc]
+    """A veth pair that is left down at the switch, to be brought up once it is set up."""
+
+    def __init__(self, node1: Node, node2: Node, **params: Any) -> None:
+        super().__init__(node1, node2, params1={"up": None}, params2={"up": None}, **params)
+
+
+class OvsSwitch(OVSSwitch):  # type: ignore[misc]
+    """An Open vSwitch bridge that carries its run's id and says so when it cannot start."""
+
+    def __init__(
+        self,
+        name: str,
+        run_id: str,
+        controller: tuple[str, int] | None = None,
+        **params: Any,
+    ) -> None:
+        self.run_id = run_id
+        self.controller = controller
+        super().__init__(name, batch=True, failMode="standalone", **params)
+
+    @classmethod
+    def setup(cls) -> None:
+        """Nothing: what is missing was reported before, and not by ending the process."""
+
+    @classmethod
+    def isOldOVS(cls) -> bool:  # noqa: N802
+        """Not older than 1.10 (2013)."""
+        return False
+
+    def bridgeOpts(self) -> str:  # noqa: N802
+        """The id goes in with the transaction that makes the bridge: it never lacks an owner."""
+        options = f"{super().bridgeOpts()} external_ids:{ovs.OWNER_KEY}={self.run_id}"
+        if self.controller is not None:
+            address, port = self.controller
+            options += f" -- set-controller {self.name} tcp:{address}:{port}"
+        return options
+
+    @classmethod
+    def batchStartup(  # noqa: N802
+        cls, switches: Sequence[OvsSwitch], **_options: object
+    ) -> Sequence[OvsSwitch]:
+        """Make the bridges in one transaction, without a shell and its 4096 bytes a line."""
+        ovs.vsctl(*shlex.split(" ".join(" ".join(switch.commands) for switch in switches)))
+        for switch in switches:
+            switch.commands.clear()
+        return switches
+
+
+class BridgeSwitch(Switch):  # type: ignore[misc]
+    """A Linux bridge; Mininet's wants brctl, which Debian no longer installs."""
+
+    def start(self, _controllers: object) -> None:
+        """Make the bridge and put every port on it."""
+        make_bridge(self.name, [port.name for port in self.intfList() if port.name != "lo"])

@@ -1,0 +1,45 @@
+"""Which switch a run gets on this machine."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from reserve_agent.errors import BadInput, MissingRequirement
+from topologies import ovs
+
+SwitchKind = Literal["ovs-kernel", "ovs-user", "linux-bridge"]
+SwitchChoice = Literal["auto", "ovs-kernel", "ovs-user", "linux-bridge"]
+
+START_OVS = "/usr/share/openvswitch/scripts/ovs-ctl start --system-id=random"
+
+
+def choose_switch(choice: SwitchChoice) -> SwitchKind:
+    """Resolve ``auto``, and check that the switch can be had.
+
+    ``auto`` is Open vSwitch, on the kernel's datapath if there is one, and a Linux bridge
+    only where Open vSwitch is not installed. One that is installed and stopped is an error
+    and no reason for a bridge: which switch a run had would depend on the moment.
+
+    Raises:
+        BadInput: no such kind.
+        MissingRequirement: Open vSwitch, or its kernel datapath, is not there.
+    """
+    if choice not in ("auto", "ovs-kernel", "ovs-user", "linux-bridge"):
+        raise BadInput(f"switch: unknown kind {choice!r}")
+    if choice == "linux-bridge":
+        return choice
+    if not ovs.is_installed():
+        if choice == "auto":
+            return "linux-bridge"
+        raise MissingRequirement(
+            "Open vSwitch is not installed: apt-get install openvswitch-switch"
+        )
+    if not ovs.is_running():
+        raise MissingRequirement(f"Open vSwitch is not running: {START_OVS}")
+    if choice == "ovs-user":
+        return choice
+    if ovs.has_kernel_datapath():
+        return "ovs-kernel"
+    if choice == "ovs-kernel":
+        raise MissingRequirement("the kernel has no openvswitch module: modprobe openvswitch")
+    return "ovs-user"

@@ -1,0 +1,88 @@
+"""Ports of a run: quiet, shaped to one rate in both directions, one frame per packet."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyroute2 import IPRoute
+
+from reserve_agent.errors import CrunchbedError
+from reserve_agent.netns import network_namespace_of
+from topologies.bridge import silence_ipv6
+
+_BURST_BYTES = 16 * 1024
+# A sender's own TCP stops feeding its interface long before this (TCP small queues).
+_NODE_QUEUE_BYTES = 512 * 1024
+# Above what a few initiators have in flight together (16 requests of 16 KiB each): a queue that
+# overflows costs their TCP retransmission timeouts of 0.2 s and more with no crunch at all.
+SWITCH_QUEUE_BYTES = 2 * 1024 * 1024
+# Half of the send buffer that the ports of Open vSwitch's userspace datapath have between them.
+SHARED_QUEUE_BYTES = 64 * 1024
+
+_NEIGHBOUR_LIMITS = Path("/proc/sys/net/ipv4/neigh/default")
+
+
+def _run(command: list[str], text: str | None = None) -> None:
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise CrunchbedError(f"{command[0]} refused: {reason}")
+
+
+def _shaper(interface: str, rate_mbit: float, queue: int) -> str:
+    """A token bucket as the root qdisc; hooks go to clsact, which stands beside the root."""
+    return (
+        f"qdisc replace dev {interface} root handle 1: tbf"
+        f" rate {rate_mbit}mbit burst {_BURST_BYTES} limit {queue}\n"
+    )
+
+
+def wire_node(pid: int, interface: str, rate_mbit: float) -> None:
+    """Shape what a node sends, and switch its offloads off.
+
+    With checksum offload on, TCP does not work over Open vSwitch's userspace datapath. And
+    without segmentation offload a packet is what it is on a wire, one frame of at most the
+    MTU, in the hooks' counters, the interface's and the model's pages alike.
+
+    Args:
+        pid: a process in the node's network namespace.
+        interface: name of the interface in there.
+        rate_mbit: 10**6 bits a second.
+    """
+    offloads = [word for name in ("tx", "tso", "gso", "gro") for word in (name, "off")]
+    with network_namespace_of(pid):
+        _run(["ethtool", "-K", interface, *offloads])
+        _run(["tc", "-batch", "-"], _shaper(interface, rate_mbit, _NODE_QUEUE_BYTES))
+
+
+def bring_up(ports: Iterable[str]) -> None:
+    """Bring a switch's ports up, quiet: the root namespace says nothing on them."""
+    with IPRoute() as netlink:
+        for port in ports:
+            silence_ipv6(port)
+            netlink.link("set", ifname=port, state="up")
+
+
+def shape_switch(ports: Iterable[str], rate_mbit: float, queue: int) -> None:
+    """Shape what a switch sends; once its ports are attached, since attaching clears a qdisc.
+
+    Args:
+        ports: their names in the root namespace.
+        rate_mbit: 10**6 bits a second, for each.
+        queue: bytes that may wait at each.
+    """
+    _run(["tc", "-batch", "-"], "".join(_shaper(port, rate_mbit, queue) for port in ports))
+
+
+def make_room_for_neighbours(hosts: int) -> None:
+    """Raise the kernel's limit of ARP entries where all hosts knowing all would exceed it.
+
+    The limit (by default 512, soft) is one for all namespaces of the machine; it stays raised.
+    """
+    entries = 2 * hosts * hosts
+    for name, needed in (("gc_thresh3", 2 * entries), ("gc_thresh2", entries)):
+        limit = _NEIGHBOUR_LIMITS / name
+        if int(limit.read_text()) < needed:
+            limit.write_text(str(needed))
