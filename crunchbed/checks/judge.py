@@ -154,16 +154,8 @@ def _unverified(totals: Figures) -> list[str]:
 
 
 def _failed(outcomes: list[Outcome]) -> list[str]:
-    return [f"expected {one.text}, got {shown(one)}" for one in outcomes if one.holds is False]
+    return [f"expected {one.text}, got {one.shown}" for one in outcomes if one.holds is False]
 
 
 def _undecided(outcomes: list[Outcome]) -> list[str]:
-    return [f"not known whether {one.text}: {shown(one)}" for one in outcomes if one.holds is None]
-
-
-def shown(outcome: Outcome) -> str:
-    """Return the figures that decided an expectation, as text."""
-    return ", ".join(
-        f"{name} = {'nothing' if value is None else f'{value:g}'}"
-        for name, value in outcome.values.items()
-    )
+    return [f"not known whether {one.text}: {one.shown}" for one in outcomes if one.holds is None]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crunchbed.checks.figures import Figures
 from crunchbed.expect import Outcome
+from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
 Verdict = Literal["pass", "fail", "invalid", "unknown"]
@@ -40,6 +41,26 @@ class Result(BaseModel):
     crunch_requested: dict[str, Any] | None
     crunch_achieved: dict[str, Any] | None
     versions: dict[str, str]
+
+    @classmethod
+    def not_measured(cls, scenario: Scenario, seed: int, reason: str) -> Result:
+        """Return the result of a run that ended before it measured anything."""
+        return cls(
+            scenario=scenario.name,
+            policy=scenario.policy,
+            flags=scenario.memalloc,
+            seed=seed,
+            backend="unknown",
+            verdict="invalid",
+            reasons=(reason,),
+            totals=Figures(),
+            nodes={},
+            expectations=(),
+            duration_seconds=0.0,
+            crunch_requested=None,
+            crunch_achieved=None,
+            versions={},
+        )
 
     @property
     def exit_code(self) -> int:

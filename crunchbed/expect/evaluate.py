@@ -40,6 +40,14 @@ class Outcome(BaseModel):
     holds: bool | None
     values: dict[str, float | None]
 
+    @property
+    def shown(self) -> str:
+        """The figures that decided it, as text."""
+        return ", ".join(
+            f"{name} = {'nothing' if value is None else f'{value:.6g}'}"
+            for name, value in self.values.items()
+        )
+
 
 def evaluate(texts: Iterable[str], totals: Mapping[str, Figures]) -> list[Outcome]:
     """Judge each expectation by the ``totals`` of one run per policy, by the policy's name."""

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from crunchbed.scenario import schema
 from crunchbed.scenario.kinds import did_you_mean
 
-
 _CRUNCH = f"a mapping with kind: {' or '.join(schema.CRUNCH_KINDS)}"
 
 
@@ -51,7 +50,7 @@ def show(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _problem(details: Any) -> Problem:  # noqa: ANN401 - pydantic's ErrorDetails lacks "ctx" keys
+def _problem(details: Any) -> Problem:
     path = tuple(details["loc"])
     if len(path) > 1 and path[0] == "crunch" and path[1] in schema.CRUNCH_KINDS:
         kind = path[1]

@@ -43,7 +43,7 @@ class Document:
             node = node[part]
         return line
 
-    def _plain(self, node: object, line: int, depth: int) -> Any:  # noqa: ANN401
+    def _plain(self, node: object, line: int, depth: int) -> Any:
         self._left -= 1
         if self._left < 0 or depth > 20:
             raise BadInput(f"{self.source}:{line}: expected a small file, got aliases without end")

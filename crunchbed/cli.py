@@ -1,0 +1,128 @@
+"""The command line. Commands are imported when they are called, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import click
+
+from reserve_agent.errors import BadInput, CrunchbedError
+
+INTERRUPTED: Final = 130
+PIPE_CLOSED: Final = 141
+UNEXPECTED: Final = 3
+
+
+class _Command(NamedTuple):
+    module: str
+    attribute: str
+    summary: str
+
+
+_COMMANDS: Final = {
+    "check": _Command("crunchbed.cli_check", "check", "What this machine has and lacks."),
+    "list": _Command("crunchbed.cli_list", "list_scenarios", "The shipped scenarios' claims."),
+    "run": _Command("crunchbed.cli_run", "run", "Run a scenario once and judge it."),
+    "compare": _Command("crunchbed.cli_run", "compare", "Run it under several policies."),
+    "clean": _Command("crunchbed.cli_clean", "clean", "Remove what dead runs left behind."),
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a command's module only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}.{attribute} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in _COMMANDS.items()])
+
+
+@click.group(
+    cls=_Lazy, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="crunchbed", prog_name="crunchbed")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Take a cluster's memory away for a moment, and see whom it ejects.
+
+    A run builds a small cluster on this machine, with real heartbeats and real network block
+    I/O, brings one node under memory pressure, and measures what a memory-reserve policy saves.
+
+    \b
+    Examples, as root:
+      crunchbed check                     what is missing here, and what brings it
+      crunchbed list                      the scenarios, each with its claim
+      crunchbed compare writeback-crunch  the same crunch without a reserve and with one
+      crunchbed run writeback-crunch --policy memalloc --memalloc block-io
+                                          save the disk, and see what becomes of heartbeats
+      crunchbed run my-cluster.yaml --seed 7 --out runs/last-night
+
+    \b
+    Exit codes:
+      0  all that was expected holds     3  the run is invalid or unknown
+      1  an expectation failed           4  this machine lacks something
+      2  wrong input
+    """  # noqa: D301 - \b is click's
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; every failure is one line on stderr."""
+    try:
+        code = cli.main(args=argv, prog_name="crunchbed", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        return _fail(_usage(error), BadInput.exit_code)
+    except CrunchbedError as error:
+        return _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has gone; keep the interpreter from tripping over it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except Exception as error:
+        kept = _keep_traceback()
+        return _fail(f"unexpected {type(error).__name__}: {error}; see {kept}", UNEXPECTED)
+    return code if isinstance(code, int) else 0
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "crunchbed"
+    return f"{error.format_message()} (see `{path} --help`)"
+
+
+def _fail(text: str, code: int) -> int:
+    click.echo(f"crunchbed: {' '.join(text.split())}", err=True)
+    return code
+
+
+def _keep_traceback() -> Path:
+    handle, name = tempfile.mkstemp(prefix="crunchbed-traceback-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    return Path(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

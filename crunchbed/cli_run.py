@@ -1,0 +1,215 @@
+"""``crunchbed run`` and ``crunchbed compare``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from crunchbed.checks.result import Result
+from crunchbed.comparison import Comparison
+from crunchbed.comparison import compare as compare_runs
+from crunchbed.report.progress import LineProgress
+from crunchbed.report.table import open_console, print_comparison, print_run
+from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.scenario.loader import load
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
+from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
+
+DEFAULT_PARENT = Path("runs")
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    for decorate in (
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."),
+        click.option(
+            "--set",
+            "overrides",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Change a key of the scenario, such as crunch.pages=9000; may be repeated.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Directory to make; by default one under runs/.",
+        ),
+        click.option(
+            "--seed",
+            type=click.IntRange(0, 2**31 - 1),
+            default=1,
+            show_default=True,
+            help="Decides what the scenario leaves to chance: when, and on which node.",
+        ),
+        click.option(
+            "--memalloc",
+            metavar="CLASSES",
+            help=f"Classes whose sockets are memalloc: {','.join(MEMALLOC_CLASSES)}, or none.",
+        ),
+        click.argument("scenario"),
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.command()
+@_common
+@click.option("--policy", metavar="POLICY", help=f"One of {', '.join(POLICIES)}.")
+def run(
+    scenario: str,
+    memalloc: str | None,
+    seed: int,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    policy: str | None,
+) -> int:
+    """Run SCENARIO once, a shipped name or a YAML file, and judge it.
+
+    \b
+    Examples:
+      crunchbed run control
+      crunchbed run writeback-crunch --policy none --seed 3
+      crunchbed run writeback-crunch --memalloc block-io --json > result.json
+      crunchbed run long-crunch --set crunch.length=800ms --set crunch.depth=1
+    """  # noqa: D301 - \b is click's
+    chosen = _chosen(scenario, overrides, memalloc)
+    if policy is not None:
+        if "," in policy:
+            raise BadInput(f"--policy: expected one, got {policy}; several: crunchbed compare")
+        chosen = _with_policies(chosen, policy)[0]
+    directory = _directory(out, f"{chosen.name}-{chosen.policy}-{seed}")
+    result = _execute(chosen, seed, directory)
+    if as_json:
+        _print_json(result.model_dump(mode="json"))
+    else:
+        print_run(open_console(), result, chosen)
+        click.echo(f"run directory: {directory}")
+    return result.exit_code
+
+
+@click.command()
+@_common
+@click.option(
+    "--policies",
+    metavar="P,P",
+    default="none,memalloc",
+    show_default=True,
+    help=f"Policies to run, out of {', '.join(POLICIES)}.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Runs of each policy, on consecutive seeds; every policy gets the same ones.",
+)
+def compare(
+    scenario: str,
+    memalloc: str | None,
+    seed: int,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    policies: str,
+    repeats: int,
+) -> int:
+    """Run SCENARIO under several policies and hold the runs against each other.
+
+    \b
+    Examples:
+      crunchbed compare writeback-crunch
+      crunchbed compare writeback-crunch --policies none,memalloc --repeats 10
+      crunchbed compare micro-crunch --set crunch.length=5ms
+    """  # noqa: D301 - \b is click's
+    chosen = _chosen(scenario, overrides, memalloc)
+    variants = _with_policies(chosen, policies)
+    parent = _directory(out, f"{chosen.name}-compare-{seed}")
+    results = [
+        _attempt(variant, number, parent / f"{variant.policy}-{number}")
+        for number in range(seed, seed + repeats)
+        for variant in variants
+    ]
+    comparison = compare_runs(chosen, results)
+    record = _record(comparison)
+    parent.mkdir(parents=True, exist_ok=True)
+    (parent / "comparison.json").write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    if as_json:
+        _print_json(record)
+    else:
+        print_comparison(open_console(), comparison, chosen)
+        click.echo(f"run directories: {parent}")
+    return comparison.exit_code
+
+
+def _chosen(name: str, overrides: Iterable[str], memalloc: str | None) -> Scenario:
+    settings: dict[str, object] = {}
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not key or not equals:
+            raise BadInput(f"--set: expected KEY=VALUE, got {override!r}")
+        settings[key] = value
+    if memalloc is not None:
+        settings["memalloc"] = [] if memalloc == "none" else _names(memalloc, MEMALLOC_CLASSES)
+    return load(name).with_overrides(settings)
+
+
+def _with_policies(scenario: Scenario, names: str) -> list[Scenario]:
+    return [scenario.with_overrides({"policy": name}) for name in _names(names, POLICIES)]
+
+
+def _names(text: str, known: tuple[str, ...]) -> list[str]:
+    what = "policy" if known is POLICIES else "memalloc class"
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise BadInput(f"unknown {what} {name!r}{hint}; known: {', '.join(known)}")
+    if len(set(names)) != len(names):
+        raise BadInput(f"expected each {what} once, got {text}")
+    return names
+
+
+def _directory(out: Path | None, name: str) -> Path:
+    """Return a directory that is not there yet, or is empty."""
+    if out is None:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        return DEFAULT_PARENT / f"{stamp}-{name}"
+    if out.is_dir() and any(out.iterdir()):
+        raise BadInput(f"--out {out}: expected a new or empty directory")
+    return out
+
+
+def _execute(scenario: Scenario, seed: int, directory: Path) -> Result:
+    from crunchbed import engine  # brings Mininet and the hooks' loader
+
+    progress = LineProgress(sys.stderr, f"{scenario.name} {scenario.policy} seed {seed}")
+    try:
+        return engine.run(scenario, seed=seed, out=directory, progress=progress)
+    finally:
+        progress.done()
+
+
+def _attempt(scenario: Scenario, seed: int, directory: Path) -> Result:
+    """One run of many: where it fails, the others still count."""
+    try:
+        return _execute(scenario, seed, directory)
+    except (BadInput, MissingRequirement):
+        raise
+    except CrunchbedError as error:
+        click.echo(f"crunchbed: {scenario.policy}, seed {seed}: {error}", err=True)
+        return Result.not_measured(scenario, seed, str(error))
+
+
+def _record(comparison: Comparison) -> dict[str, Any]:
+    return {**comparison.model_dump(mode="json"), "exit_code": comparison.exit_code}
+
+
+def _print_json(value: object) -> None:
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())

@@ -1,0 +1,54 @@
+"""Progress of a run on stderr: one line a phase, a running clock where it is a terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+
+class LineProgress:
+    """Implements ``crunchbed.run.progress.Progress`` on a text stream.
+
+    Args:
+        stream: where to write, in general stderr.
+        label: goes in front of every line, to tell several runs apart.
+    """
+
+    def __init__(self, stream: TextIO, label: str) -> None:
+        self._stream = stream
+        self._label = label
+        self._live = stream.isatty()
+        self._started = self._phase_started = time.monotonic()
+        self._phase = ""
+        self._ticked = 0.0
+
+    def phase(self, name: str, seconds: float | None) -> None:
+        """Name the phase that begins, with its longest duration where that is known."""
+        self._phase_started = time.monotonic()
+        self._phase = name if seconds is None else f"{name} (up to {seconds:g} s)"
+        self.note(self._phase)
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        elapsed = time.monotonic() - self._started
+        self._clear()
+        self._stream.write(f"{self._label} {elapsed:6.1f} s  {text}\n")
+        self._stream.flush()
+
+    def tick(self) -> None:
+        """Move the clock on a terminal."""
+        now = time.monotonic()
+        if self._live and now - self._ticked >= 0.1:
+            self._ticked = now
+            waited = now - self._phase_started
+            self._stream.write(f"\r\x1b[K{self._label} ...  {self._phase}: {waited:.1f} s")
+            self._stream.flush()
+
+    def done(self) -> None:
+        """Leave no half line behind."""
+        self._clear()
+        self._stream.flush()
+
+    def _clear(self) -> None:
+        if self._live:
+            self._stream.write("\r\x1b[K")

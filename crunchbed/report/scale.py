@@ -1,0 +1,26 @@
+"""What a run's scaled-down time stands for on a cluster with the usual defaults."""
+
+from __future__ import annotations
+
+from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.units import seconds
+
+
+def corosync_token_seconds(nodes: int) -> float:
+    """Return corosync's default token timeout: 3 s and 0.65 s for each node beyond two."""
+    return 3 + 0.65 * max(0, nodes - 2)
+
+
+def time_scale(scenario: Scenario, pressure_seconds: float) -> str:
+    """Return one line: our deadline, corosync's, and the longest pressure at that scale."""
+    deadline = seconds(scenario.deadline_ns)
+    token = corosync_token_seconds(scenario.cluster.nodes)
+    scale = token / deadline
+    note = (
+        f"time scale 1:{scale:.3g}: suspected after {deadline:g} s without heartbeats here, after "
+        f"{token:g} s by corosync's default token on {scenario.cluster.nodes} nodes"
+    )
+    if pressure_seconds:
+        longest = f"{pressure_seconds:.3g} s of pressure"
+        note += f"; at the defaults {longest} would be {pressure_seconds * scale:.3g} s"
+    return f"{note} (TCP's own timers do not scale)"

@@ -1,0 +1,174 @@
+"""Tables of results for people: one run by node, or several policies side by side."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Final, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from crunchbed.checks.figures import CAUSES, NAMES, Figures
+from crunchbed.checks.result import Result
+from crunchbed.comparison import Comparison, Repeated, Spread
+from crunchbed.report.scale import time_scale
+from crunchbed.scenario.schema import Scenario
+
+PIPED_COLUMNS: Final = 160
+MOST_NODES: Final = 6
+
+_COLOURS: Final = {"pass": "green", "fail": "red", "invalid": "yellow", "unknown": "yellow"}
+_CAUSE_NAMES: Final = [f"misses_by_cause.{cause}" for cause in CAUSES]
+_MISSED_AT: Final = NAMES.index("heartbeats_missed") + 1
+_ROWS: Final = (
+    *NAMES[:_MISSED_AT],
+    *_CAUSE_NAMES,
+    *(name for name in NAMES[_MISSED_AT:] if name not in _CAUSE_NAMES),
+)
+_NOT_A_RATIO: Final = ("heartbeats_sent", "reserve_pages")
+
+
+def open_console(file: TextIO | None = None) -> Console:
+    """Return a console for ``file`` (stdout); plain and wide where it is no terminal."""
+    target = file or sys.stdout
+    width = None if target.isatty() else PIPED_COLUMNS
+    return Console(file=target, width=width, highlight=False, emoji=False)
+
+
+def print_run(console: Console, result: Result, scenario: Scenario) -> None:
+    """Print one run: figures in total and by node, expectations, verdict."""
+    shown, left_out = _nodes_shown(result)
+    table = _table(console, f"{result.scenario}  policy {result.policy}, seed {result.seed}")
+    table.add_column("total", justify="right")
+    for node in shown:
+        table.add_column(node, justify="right")
+    each = [result.totals, *(result.nodes[node] for node in shown)]
+    for name in _rows(each):
+        table.add_row(_label(name), *(figure(one.value(name)) for one in each))
+    console.print(table)
+    if left_out:
+        console.print(f"{left_out} more nodes without anything to tell are in result.json")
+    console.print(time_scale(scenario, result.totals.pressure_longest_seconds), style="dim")
+    for outcome in result.expectations:
+        console.print(f"{_mark(outcome.holds)}  {escape(outcome.text)}  ({outcome.shown})")
+    _print_verdict(console, result)
+
+
+def print_comparison(console: Console, comparison: Comparison, scenario: Scenario) -> None:
+    """Print policies as columns, figures as rows; the median and range where runs repeat."""
+    repeats = len(comparison.seeds)
+    runs = f"{repeats} seeds: median [min..max]" if repeats > 1 else f"seed {comparison.seeds[0]}"
+    table = _table(console, f"{comparison.scenario}  {runs}")
+    for policy in comparison.policies:
+        table.add_column(policy, justify="right")
+    pair = len(comparison.policies) == 2
+    if pair:
+        table.add_column(" / ".join(comparison.policies), justify="right")
+    for name in _rows([run.totals for run in comparison.runs if run.valid]):
+        spreads = [comparison.spread(policy, name) for policy in comparison.policies]
+        ratio = [_ratio(name, spreads)] if pair else []
+        table.add_row(_label(name), *map(_spread, spreads), *ratio)
+    table.add_section()
+    verdicts = [_verdicts(comparison.of(policy)) for policy in comparison.policies]
+    table.add_row("verdict", *verdicts, *[""] * pair)
+    console.print(table)
+    longest = max((run.totals.pressure_longest_seconds for run in comparison.runs), default=0.0)
+    console.print(time_scale(scenario, longest), style="dim")
+    for repeated in comparison.expectations:
+        console.print(_expectation(repeated))
+    for run in comparison.runs:
+        for reason in run.reasons:
+            console.print(f"{run.policy}, seed {run.seed}, {run.verdict}: {escape(reason)}")
+
+
+def figure(value: float | None) -> str:
+    """Return a figure as a cell; ``-`` where nothing was measured."""
+    if value is None:
+        return "-"
+    if isinstance(value, int) or value.is_integer():
+        return f"{value:.0f}"
+    return f"{value:.4f}" if value < 1 else f"{value:.2f}"
+
+
+def _table(console: Console, title: str) -> Table:
+    # Boxes and rules are for eyes; what reads a pipe wants columns.
+    border = box.SIMPLE_HEAD if console.is_terminal else None
+    table = Table(title=title, title_justify="left", title_style="bold", box=border, pad_edge=False)
+    table.add_column("")
+    return table
+
+
+def _rows(each: Iterable[Figures]) -> list[str]:
+    """The figures worth a row: causes only where there were any, the rest always."""
+    found = list(each)
+    return [
+        name
+        for name in _ROWS
+        if name not in (*_CAUSE_NAMES, "failovers") or any(one.value(name) for one in found)
+    ]
+
+
+def _label(name: str) -> str:
+    head, _, tail = name.partition(".")
+    return f"  {tail}" if tail else head
+
+
+def _nodes_shown(result: Result) -> tuple[list[str], int]:
+    """All nodes of a small cluster; of a large one those with something to tell."""
+    nodes = list(result.nodes)
+    if len(nodes) <= MOST_NODES:
+        return nodes, 0
+    telling = [
+        name
+        for name, one in result.nodes.items()
+        if one.heartbeats_missed or one.nodes_ejected or one.pressure_episodes or one.io_errors
+    ]
+    return telling[:MOST_NODES], len(nodes) - min(len(telling), MOST_NODES)
+
+
+def _spread(spread: Spread | None) -> str:
+    if spread is None:
+        return "-"
+    if spread.low == spread.high:
+        return figure(spread.median)
+    return f"{figure(spread.median)} {escape(f'[{figure(spread.low)}..{figure(spread.high)}]')}"
+
+
+def _ratio(name: str, spreads: list[Spread | None]) -> str:
+    first, second = spreads
+    if name in _NOT_A_RATIO or first is None or second is None:
+        return ""
+    if not first.median or not second.median or first.median == second.median:
+        return ""
+    return f"{first.median / second.median:.3g}x"
+
+
+def _verdicts(runs: list[Result]) -> str:
+    counts: dict[str, int] = {}
+    for run in runs:
+        counts[run.verdict] = counts.get(run.verdict, 0) + 1
+    return ", ".join(
+        f"[{_COLOURS[name]}]{name}[/]{f' {count}/{len(runs)}' if len(runs) > 1 else ''}"
+        for name, count in counts.items()
+    )
+
+
+def _mark(holds: bool | None) -> str:
+    return {True: "[green]holds[/]  ", False: "[red]fails[/]  ", None: "[yellow]unknown[/]"}[holds]
+
+
+def _expectation(repeated: Repeated) -> str:
+    if not repeated.runnable:
+        return f"not run  {escape(repeated.text)}"
+    of = len(repeated.outcomes)
+    why = f"{repeated.held}/{of}" if of > 1 else repeated.outcomes[0].shown
+    return f"{_mark(repeated.holds)}  {escape(repeated.text)}  ({why})"
+
+
+def _print_verdict(console: Console, result: Result) -> None:
+    console.print(f"verdict: [{_COLOURS[result.verdict]}]{result.verdict}[/]")
+    for reason in result.reasons:
+        console.print(f"  {escape(reason)}")
