@@ -43,7 +43,8 @@ remove_policy() { if grep -qsF "$POLICY_MARK" "$POLICY"; then rm -f "$POLICY"; f
 # Debian asks policy-rc.d first; a machine that has its own keeps it.
 deny_service_starts() {
     trap remove_policy EXIT
-    trap 'exit 130' INT TERM HUP
+    # make passes on a signal that the terminal sent already: the second must not cut the exit trap.
+    trap 'trap "" INT TERM HUP; exit 130' INT TERM HUP
     [ -e "$POLICY" ] && return
     printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
     chmod 755 "$POLICY"
