@@ -33,7 +33,7 @@ class Stop:
 class NoEvents:
     """For a daemon on a host without an agent."""
 
-    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:  # noqa: ANN401
+    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
         """Drop the event."""
 
 

@@ -14,7 +14,7 @@ import orjson
 class Events(Protocol):
     """What a daemon needs of a sink; tests pass a list-backed one."""
 
-    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:  # noqa: ANN401
+    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
         """Report one event; ``t`` is CLOCK_MONOTONIC in nanoseconds, now when left out."""
 
 
@@ -31,7 +31,7 @@ class EventSink:
         self._socket.connect(str(path))
         self.lost = 0
 
-    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:  # noqa: ANN401
+    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
         """Send one event at once; see ``Events.emit``."""
         if self._socket is None:
             self.lost += 1

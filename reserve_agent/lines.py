@@ -102,7 +102,7 @@ class LineClient:
             raise CrunchbedError(f"{path}: nobody answers ({error.strerror})") from error
         self._file = self._socket.makefile("rb")
 
-    def ask(self, **message: Any) -> Message:  # noqa: ANN401
+    def ask(self, **message: Any) -> Message:
         """Send one message and wait for its reply; raises CrunchbedError when none comes."""
         try:
             self._socket.sendall(orjson.dumps(message) + b"\n")

@@ -50,6 +50,10 @@ class PoolHandle:
         """Normal tasks ask for pages; what does not fit above the reserve waits as demand."""
         self._operate(Op.DIRTY, pages)
 
+    def calm(self) -> None:
+        """Tasks that wait for pages give up."""
+        self._operate(Op.CALM)
+
     def clean(self, pages: int) -> int:
         """Written and acknowledged: these dirty pages are free again. Returns how many were."""
         return self._operate(Op.CLEAN, pages)

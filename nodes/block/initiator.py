@@ -141,10 +141,14 @@ class Initiator:
             )
 
     def _command(self, message: Message) -> Message:
-        """The run's words: a burst of dirtying."""
-        if message.get("op") != "burst":
+        """The run's words: begin a burst of dirtying, or give it up."""
+        if message.get("op") == "burst":
+            self._dirtier.burst(message["pages"], message["rate"], message["start_ns"])
+        elif message.get("op") == "calm":
+            self._dirtier.calm()
+            self._pool.calm()
+        else:
             return {"error": f"unknown operation {message.get('op')!r}"}
-        self._dirtier.burst(message["pages"], message["rate"], message["start_ns"])
         return {"ok": True}
 
 

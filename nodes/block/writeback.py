@@ -85,10 +85,9 @@ class Dirtier:
         self._burst_rate = rate
         self._burst_from_ns = start_ns
 
-    @property
-    def bursting(self) -> bool:
-        """Whether a burst is still to be handed out."""
-        return self._burst_left > 0
+    def calm(self) -> None:
+        """Give up what is left of the burst."""
+        self._burst_left = 0
 
     def due(self, now_ns: int) -> int:
         """Whole pages that became dirty since the last call."""

@@ -59,7 +59,7 @@ int cb_receive(struct __sk_buff *skb)
 		report_drop(&s, skb, &packet, HOOK_RECEIVE, reason, pages);
 		return TC_ACT_SHOT;
 	}
-	count(&s, HOOK_RECEIVE, packet.cls, from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED,
+	count(&s, skb, HOOK_RECEIVE, packet.cls, from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED,
 	      pages);
 	/* A fragment's buffer waits for its datagram: its pages leave by the clock alone. */
 	skb->mark = (from_reserve ? MARK_FROM_RESERVE : 0) | slot << MARK_SLOT_SHIFT |
@@ -110,7 +110,7 @@ int cb_deliver(struct __sk_buff *skb)
 		report_drop(&s, skb, &packet, HOOK_DELIVER, reason, pages);
 		return 0;
 	}
-	count(&s, HOOK_DELIVER, packet.cls, from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED,
+	count(&s, skb, HOOK_DELIVER, packet.cls, from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED,
 	      pages);
 	if (socket && socket->tx_started)
 		acknowledge(&s, skb, socket);
@@ -156,7 +156,7 @@ int cb_transmit(struct __sk_buff *skb)
 		report_drop(&s, skb, &packet, HOOK_TRANSMIT, reason, need);
 		return TC_ACT_SHOT;
 	}
-	count(&s, HOOK_TRANSMIT, packet.cls, REASON_GRANTED, need);
+	count(&s, skb, HOOK_TRANSMIT, packet.cls, REASON_GRANTED, need);
 	return TC_ACT_OK;
 }
 
@@ -188,6 +188,9 @@ int cb_operate(struct __sk_buff *skb)
 		break;
 	case OP_EMERGENCY:
 		s.pool->emergency = first;
+		break;
+	case OP_CALM:
+		s.pool->demand = 0;
 		break;
 	}
 	bpf_spin_unlock(s.lock);

@@ -93,6 +93,7 @@ class Op(IntEnum):
     RESIZE = 3
     RESET = 4
     EMERGENCY = 5
+    CALM = 6
 
 
 class Entry(IntEnum):

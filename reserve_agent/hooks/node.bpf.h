@@ -66,7 +66,9 @@ INLINE struct cb_socket *sending_socket(struct __sk_buff *skb)
 	return bpf_sk_storage_get(&cb_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
-INLINE void count(struct cb_node *s, __u8 hook, __u8 cls, __u8 reason, __u32 pages)
+/* Counts frames as they are on the wire: a buffer that is yet to be segmented is several. */
+INLINE void count(struct cb_node *s, struct __sk_buff *skb, __u8 hook, __u8 cls, __u8 reason,
+		  __u32 pages)
 {
 	__u32 index = hook << COUNTER_HOOK_SHIFT | cls << COUNTER_CLASS_SHIFT | reason;
 	struct cb_counters *counters;
@@ -76,7 +78,7 @@ INLINE void count(struct cb_node *s, __u8 hook, __u8 cls, __u8 reason, __u32 pag
 	if (!counters)
 		return;
 	index &= COUNTER_ENTRIES - 1;
-	counters->by[index].packets++;
+	counters->by[index].packets += skb->gso_segs > 1 ? skb->gso_segs : 1;
 	counters->by[index].pages += pages;
 }
 
@@ -87,7 +89,7 @@ INLINE void report_drop(struct cb_node *s, struct __sk_buff *skb, const struct p
 	struct cb_entry_record *entry;
 	__u64 tag;
 
-	count(s, hook, packet->cls, reason, pages);
+	count(s, skb, hook, packet->cls, reason, pages);
 	if (packet->cls == CLASS_OTHER)
 		return;
 	tag = payload_tag(skb, packet);

@@ -1,0 +1,137 @@
+"""One run, from a validated scenario to a judged result: a single pass forward.
+
+Everything that is started registers its undo before the next thing starts; the undos run in
+reverse whatever happens.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+from crunchbed import history, requirements
+from crunchbed.checks.judge import judge
+from crunchbed.checks.result import Result
+from crunchbed.run import collect, rundir
+from crunchbed.run.cluster import RunningCluster
+from crunchbed.run.inject import Injection
+from crunchbed.run.live_node import Places
+from crunchbed.run.plan import Plan, draw
+from crunchbed.run.progress import NoProgress, Progress
+from crunchbed.run.recorder import Recorder
+from crunchbed.run.signals import interruptible
+from crunchbed.runid import RunState
+from crunchbed.scenario.schema import Scenario
+
+HEALTHY_SECONDS = 20.0
+_AFTERMATH_DEADLINES = 2.0
+_BPFFS = Path("/sys/fs/bpf")
+
+
+def run(
+    scenario: Scenario,
+    *,
+    seed: int = 1,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Execute one run and judge it.
+
+    Args:
+        scenario: With the policy and flags of this run.
+        seed: Decides everything that the scenario leaves to chance.
+        out: Run directory to make; under ``runs/`` by default.
+        progress: Told what happens while it happens.
+
+    Raises:
+        MissingRequirement: This machine cannot do it; nothing was started.
+        RunInvalid: The cluster did not come up, or a part of the testbed died.
+    """
+    requirements.require()
+    watcher = progress or NoProgress()
+    with interruptible(), ExitStack() as stack:
+        state = stack.enter_context(RunState.claim())
+        directory = rundir.make(scenario, seed, state.run_id, out)
+        state.record_directory(directory)
+        places = Places(state.run_id, state.path, _BPFFS / f"crunchbed-{state.run_id}", directory)
+        recorder = Recorder(directory / "history" / "run.jsonl")
+        stack.callback(recorder.close)
+        try:
+            _execute(scenario, seed, state, places, recorder, watcher)
+        finally:
+            shutil.rmtree(places.pins, ignore_errors=True)
+    history.merge(sorted((directory / "history").glob("*.jsonl")), directory / "history.jsonl")
+    shutil.rmtree(directory / "history")
+    return judge_directory(directory, scenario)
+
+
+def judge_directory(directory: Path, scenario: Scenario) -> Result:
+    """Compute every figure from the recorded history and write ``result.json``."""
+    result = judge(history.History.read(directory / "history.jsonl"), scenario)
+    result.write(directory / "result.json")
+    return result
+
+
+def _execute(
+    scenario: Scenario,
+    seed: int,
+    state: RunState,
+    places: Places,
+    recorder: Recorder,
+    progress: Progress,
+) -> None:
+    recorder.record("phase", name="start")
+    progress.phase("start", None)
+    with RunningCluster(scenario, state, places, recorder, progress) as cluster:
+        info = rundir.metadata(scenario, seed, state.run_id, cluster.switch)
+        rundir.write_json(places.out / "run.json", info)
+        recorder.record("run.info", **info)
+        cluster.supervisor.require_health(HEALTHY_SECONDS)
+        _phase("control", scenario.phases.control, recorder, progress)
+        cluster.supervisor.wait(scenario.phases.control / 1e9)
+        _phase("inject", scenario.phases.inject, recorder, progress)
+        _inject(scenario, draw(scenario, seed), cluster, recorder)
+        _phase("recovery", scenario.phases.recovery, recorder, progress)
+        _recover(scenario, cluster, recorder, progress)
+        _phase("collect", None, recorder, progress)
+        cluster.quiesce()
+        collect.count_packets(cluster.nodes)
+        collect.verify_writes(scenario, places, cluster.storage, cluster.supervisor, recorder)
+        recorder.record("phase", name="end")
+
+
+def _phase(name: str, length_ns: int | None, recorder: Recorder, progress: Progress) -> None:
+    recorder.record("phase", name=name)
+    progress.phase(name, None if length_ns is None else length_ns / 1e9)
+
+
+def _inject(
+    scenario: Scenario, plan: Plan | None, cluster: RunningCluster, recorder: Recorder
+) -> None:
+    """Crunch, and watch until its consequences had the time to show."""
+    seconds = scenario.phases.inject / 1e9
+    if plan is None:
+        cluster.supervisor.wait(seconds)
+        return
+    injection = Injection(plan, cluster.nodes[plan.target], recorder)
+    injection.begin()
+    try:
+        cluster.supervisor.wait_until(injection.over, seconds)
+    finally:
+        injection.undo()
+    cluster.supervisor.wait(_AFTERMATH_DEADLINES * scenario.deadline_ns / 1e9)
+
+
+def _recover(
+    scenario: Scenario, cluster: RunningCluster, recorder: Recorder, progress: Progress
+) -> None:
+    """Wait until the cluster is whole again; that it was not is a finding, not an error."""
+    supervisor = cluster.supervisor
+    healthy = supervisor.wait_until(
+        lambda: supervisor.unhealthy() is None, scenario.phases.recovery / 1e9
+    )
+    reason = None if healthy else supervisor.unhealthy()
+    recorder.record("recovery", healthy=healthy, reason=reason)
+    if not healthy:
+        progress.note(f"not recovered: {reason}")

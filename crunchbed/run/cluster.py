@@ -1,0 +1,168 @@
+"""A running cluster, started in order and undone in reverse."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from crunchbed.run import configs
+from crunchbed.run.live_node import LiveNode, Places, daemon_argv
+from crunchbed.run.progress import Progress
+from crunchbed.run.recorder import Recorder
+from crunchbed.run.supervisor import Supervisor
+from crunchbed.runid import RunState
+from crunchbed.scenario.schema import Scenario
+from nodes.block.target import is_listening, nbdkit_argv
+from nodes.cgroup import NodeCgroup
+from nodes.fencing import FenceServer
+from nodes.process import Process, spawn
+from nodes.waiting import wait_until
+from reserve_agent.netns import network_namespace_of
+from topologies.cluster import Cluster
+from topologies.node import ClusterNode
+
+_TARGET_SECONDS = 10.0
+_BITS_PER_MEGABIT = 1_000_000
+
+
+class RunningCluster:
+    """Context manager over everything that a run starts.
+
+    Attributes:
+        nodes: The cluster nodes by name.
+        supervisor: The loop that keeps them going.
+        storage: The storage host.
+        switch: Kind of switch in use.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        state: RunState,
+        places: Places,
+        recorder: Recorder,
+        progress: Progress,
+    ) -> None:
+        self._scenario = scenario
+        self._state = state
+        self._places = places
+        self._recorder = recorder
+        self._progress = progress
+        self._undo = ExitStack()
+        self.nodes: dict[str, LiveNode] = {}
+        self._helpers: list[Process] = []
+
+    def __enter__(self) -> RunningCluster:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._undo = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._undo.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        scenario = self._scenario
+        self._network = stack.enter_context(
+            Cluster(
+                self._places.run_id,
+                nodes=scenario.cluster.nodes,
+                port_rate_mbit=scenario.cluster.port_rate / _BITS_PER_MEGABIT,
+                switch=scenario.cluster.switch,  # type: ignore[arg-type]
+            )
+        )
+        self.storage: ClusterNode = self._network.storage
+        self.switch = str(self._network.switch)
+        self._start_agents(stack)
+        self.supervisor = Supervisor(
+            self.nodes, scenario.fencing.reboot_delay / 1e9, self._recorder, self._progress
+        )
+        fence = self.supervisor.serve_fence(
+            lambda selector: FenceServer(
+                self._places.state / "fence", self.supervisor.fence, selector
+            )
+        )
+        stack.callback(fence.close)
+        self._start_target(stack)
+        for node in self.nodes.values():
+            node.power_on()
+            self._recorder.record("node.up", target=node.name, incarnation=0)
+        self._start_traffic(stack)
+
+    def _start_agents(self, stack: ExitStack) -> None:
+        """All agents at once: loading the hooks is what takes time."""
+        agents = NodeCgroup(self._places.run_id, "agents")
+        stack.callback(agents.remove)
+        agents.create()
+        for name in self._scenario.node_names:
+            node = LiveNode(
+                self._scenario, self._places, self._network.nodes, name, self._state.add_process
+            )
+            self.nodes[name] = node
+            stack.callback(node.stop)
+            node.start_agent(agents.path)
+        for node in self.nodes.values():
+            node.wait_for_agent()
+
+    def _helper(self, stack: ExitStack, name: str, argv: list[str]) -> Process:
+        """A process on the storage host that must live as long as the run."""
+        process = spawn(
+            argv,
+            name=f"storage {name}",
+            log=self._places.out / "logs" / f"storage-{name}.log",
+            netns_pid=self.storage.pid,
+            cgroup=self._storage_cgroup(stack),
+        )
+        self._state.add_process(process)
+        stack.callback(process.terminate, 2.0)
+        self.supervisor.others.append(process)
+        return process
+
+    def _storage_cgroup(self, stack: ExitStack) -> Path:
+        group = NodeCgroup(self._places.run_id, "storage")
+        if not group.path.exists():
+            stack.callback(group.remove)
+            group.create()
+        return group.path
+
+    def _start_target(self, stack: ExitStack) -> None:
+        block_io = self._scenario.block_io
+        address, port = self.storage.ip, block_io.port
+        target = self._helper(stack, "target", nbdkit_argv(address, port, block_io.export))
+
+        def listening() -> bool:
+            with network_namespace_of(self.storage.pid):
+                return is_listening(address, port)
+
+        wait_until(
+            listening,
+            _TARGET_SECONDS,
+            f"the NBD target listens; see {target.log}",
+            pump=lambda: self.supervisor.pump(0.0),
+        )
+
+    def _start_traffic(self, stack: ExitStack) -> None:
+        if not self._scenario.traffic.rate:
+            return
+        config = configs.traffic_source(self._scenario, self._network.nodes)
+        path = self._write("traffic-source.json", config)
+        self._helper(stack, "traffic", daemon_argv("nodes.traffic", path))
+
+    def _write(self, name: str, config: dict[str, Any]) -> Path:
+        path = self._places.state / name
+        path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
+        return path
+
+    def quiesce(self) -> None:
+        """End the daemons of every node, so that nothing is acknowledged any more."""
+        for node in self.nodes.values():
+            node.end_daemons()

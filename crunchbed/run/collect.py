@@ -1,0 +1,77 @@
+"""After the run: packet counters, the read-back of every acknowledged block, one history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import orjson
+
+from crunchbed import history
+from crunchbed.run.live_node import LiveNode, Places, daemon_argv
+from crunchbed.run.recorder import Recorder
+from crunchbed.run.supervisor import Supervisor, ask_quietly
+from crunchbed.scenario.schema import Scenario
+from nodes.process import spawn
+from reserve_agent.errors import RunInvalid
+from topologies.node import ClusterNode
+
+_VERIFY_SECONDS = 120.0
+
+
+def acknowledged_writes(
+    scenario: Scenario, directory: Path
+) -> list[tuple[int, int, int, int, int]]:
+    """(node index, incarnation, sequence, block, blocks) of each, from the nodes' histories."""
+    rows = []
+    for index, name in enumerate(scenario.node_names):
+        for event in history.read(directory / f"{name}.jsonl"):
+            if event.kind == "write.ack":
+                data = event.data
+                rows.append(
+                    (index, data["incarnation"], data["seq"], data["block"], data["blocks"])
+                )
+    return rows
+
+
+def count_packets(nodes: Mapping[str, LiveNode]) -> None:
+    """Have every agent write its packet counters down."""
+    for node in nodes.values():
+        ask_quietly(node, "packets")
+
+
+def verify_writes(
+    scenario: Scenario,
+    places: Places,
+    storage: ClusterNode,
+    supervisor: Supervisor,
+    recorder: Recorder,
+) -> None:
+    """Read every acknowledged block back on the storage host and record what was found."""
+    answer = places.out / "verify.json"
+    config = places.state / "verify.json"
+    config.write_bytes(
+        orjson.dumps(
+            {
+                "address": storage.ip,
+                "port": scenario.block_io.port,
+                "answer": str(answer),
+                "acknowledged": acknowledged_writes(scenario, places.out / "history"),
+            }
+        )
+    )
+    process = spawn(
+        daemon_argv("nodes.block.verify", config),
+        name="verify",
+        log=places.out / "logs" / "storage-verify.log",
+        netns_pid=storage.pid,
+        cgroup=None,
+    )
+    try:
+        done = supervisor.wait_until(lambda: process.poll() is not None, _VERIFY_SECONDS)
+    finally:
+        process.kill()
+    if not done or process.poll() != 0:
+        raise RunInvalid(f"the read-back did not finish: {process.last_words()}")
+    found = orjson.loads(answer.read_bytes())
+    recorder.record("verify.result", node="storage", **found)

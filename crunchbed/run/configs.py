@@ -1,0 +1,115 @@
+"""From a scenario to the configuration files of agents and daemons. Pure, but for the paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from crunchbed.scenario.schema import PAGE_BYTES, Scenario
+from nodes.block.pattern import BLOCK_BYTES
+from reserve_agent.config import AgentConfig
+from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
+from reserve_agent.hooks.loader import HookSettings, PortRule
+from topologies.node import ClusterNode
+
+_TCP = 6
+_UDP = 17
+
+
+def hook_settings(scenario: Scenario) -> HookSettings:
+    """Policy and port rules of every node's hooks.
+
+    The block initiator does not know SO_MEMALLOC: its sockets are marked by rule when they
+    connect. The heartbeat daemon asks for itself.
+    """
+    block_flags = SOCK_WRITEBACK | (SOCK_MEMALLOC if "block-io" in scenario.memalloc else 0)
+    return HookSettings(
+        policy=Policy[scenario.policy.upper()],
+        service_ns=scenario.memory.service_time,
+        rules=(
+            PortRule(scenario.block_io.port, _TCP, PacketClass.BLOCK_IO, block_flags),
+            PortRule(scenario.heartbeat.port, _UDP, PacketClass.HEARTBEAT),
+        ),
+    )
+
+
+def agent(
+    scenario: Scenario, run_id: str, node: ClusterNode, paths: dict[str, Path]
+) -> AgentConfig:
+    """One node's agent; ``paths`` has cgroup, pins, socket and history."""
+    return AgentConfig(
+        node=node.name,
+        run=run_id,
+        scenario=scenario.name,
+        netns_pid=node.pid,
+        interfaces=(node.interface,),
+        pages=scenario.memory.pages,
+        clean=scenario.memory.clean,
+        reserve=scenario.memory.reserve,
+        settings=hook_settings(scenario),
+        **paths,
+    )
+
+
+def heartbeat(
+    scenario: Scenario, nodes: dict[str, ClusterNode], name: str, incarnation: int
+) -> dict[str, Any]:
+    """One node's heartbeat daemon."""
+    members = {peer: nodes[peer] for peer in scenario.node_names}
+    indexes = {peer: index for index, peer in enumerate(scenario.node_names)}
+    interval = scenario.heartbeat.interval
+    return {
+        "node": name,
+        "index": indexes[name],
+        "address": nodes[name].ip,
+        "port": scenario.heartbeat.port,
+        "peers": {
+            peer: {"index": indexes[peer], "address": node.ip}
+            for peer, node in members.items()
+            if peer != name
+        },
+        "interval_ns": interval,
+        "misses": scenario.heartbeat.misses,
+        "incarnation": incarnation,
+        "joining": incarnation > 0,
+        "memalloc": "heartbeat" in scenario.memalloc,
+        # Spread over the interval, so that nodes do not all send at once.
+        "phase_ns": interval * indexes[name] // len(indexes),
+        "fence_timeout_ns": 2_000_000_000,
+    }
+
+
+def initiator(
+    scenario: Scenario, storage: ClusterNode, name: str, incarnation: int
+) -> dict[str, Any]:
+    """One node's writeback; every node has its own region of the device."""
+    index = scenario.node_names.index(name)
+    region = scenario.block_io.export // BLOCK_BYTES // len(scenario.node_names)
+    return {
+        "node": name,
+        "index": index,
+        "incarnation": incarnation,
+        "address": storage.ip,
+        "port": scenario.block_io.port,
+        "first_block": index * region,
+        "region_blocks": region,
+        "queue_depth": scenario.block_io.queue_depth,
+        "request_blocks": scenario.block_io.request // PAGE_BYTES,
+        "dirty_rate": scenario.block_io.dirty_rate,
+    }
+
+
+def traffic_sink(scenario: Scenario, node: ClusterNode) -> dict[str, Any]:
+    """The reader of the background traffic on one node."""
+    return {"role": "sink", "address": node.ip, "port": scenario.traffic.port}
+
+
+def traffic_source(scenario: Scenario, nodes: dict[str, ClusterNode]) -> dict[str, Any]:
+    """The sender of the background traffic, on the storage host."""
+    return {
+        "role": "source",
+        "addresses": [nodes[name].ip for name in scenario.node_names],
+        "port": scenario.traffic.port,
+        "rate": scenario.traffic.rate,
+        "size": scenario.traffic.size,
+    }

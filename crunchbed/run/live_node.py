@@ -1,0 +1,197 @@
+"""A node of a running cluster: its agent, its daemons, its power switch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from crunchbed.run import configs
+from crunchbed.scenario.schema import Scenario
+from nodes.cgroup import NodeCgroup
+from nodes.process import Process, spawn
+from nodes.waiting import wait_until
+from reserve_agent.errors import CrunchbedError
+from reserve_agent.lines import LineClient, Message
+from topologies.node import ClusterNode
+
+DAEMONS = ("heartbeat", "initiator", "traffic")
+_MODULES = {
+    "heartbeat": "nodes.heartbeat",
+    "initiator": "nodes.block.initiator",
+    "traffic": "nodes.traffic",
+}
+_AGENT_TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run keeps things.
+
+    Attributes:
+        run_id: Short id in every name the run makes.
+        state: ``/run/crunchbed/<id>``: sockets.
+        pins: ``/sys/fs/bpf/crunchbed-<id>``.
+        out: The run directory.
+    """
+
+    run_id: str
+    state: Path
+    pins: Path
+    out: Path
+
+
+def daemon_argv(module: str, config: Path) -> list[str]:
+    """How every daemon is started."""
+    return [sys.executable, "-m", module, str(config)]
+
+
+@dataclass
+class LiveNode:
+    """One node. ``up`` is what the power switch says; the run knows, the cluster guesses."""
+
+    scenario: Scenario
+    places: Places
+    nodes: dict[str, ClusterNode]
+    name: str
+    started: Callable[[Process], None]
+    incarnation: int = 0
+    up: bool = False
+    daemons: dict[str, Process] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.host = self.nodes[self.name]
+        self.cgroup = NodeCgroup(self.places.run_id, self.name)
+        self._agent: Process | None = None
+        self._client: LineClient | None = None
+
+    def _path(self, name: str) -> Path:
+        return self.places.state / f"{self.name}.{name}"
+
+    def _log(self, name: str) -> Path:
+        return self.places.out / "logs" / f"{self.name}-{name}.log"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the initiator takes commands."""
+        return self._path("initiator")
+
+    def start_agent(self, agents_cgroup: Path) -> None:
+        """Start the agent; ``wait_for_agent`` says when its hooks are in place."""
+        self.cgroup.create()
+        config = configs.agent(
+            self.scenario,
+            self.places.run_id,
+            self.host,
+            {
+                "cgroup": self.cgroup.path,
+                "pins": self.places.pins / self.name,
+                "socket": self._path("agent"),
+                "history": self.places.out / "history" / f"{self.name}.jsonl",
+            },
+        )
+        path = self._path("agent.json")
+        path.write_bytes(config.to_json())
+        self._agent = spawn(
+            [sys.executable, "-m", "reserve_agent", str(path)],
+            name=f"{self.name} agent",
+            log=self._log("agent"),
+            netns_pid=None,
+            cgroup=agents_cgroup,
+        )
+        self.started(self._agent)
+
+    def wait_for_agent(self) -> None:
+        """Return when the agent answers; its failure is told with its own words."""
+        agent = self._agent
+        if agent is None:
+            raise CrunchbedError(f"{self.name}: no agent was started")
+
+        def answers() -> bool:
+            code = agent.poll()
+            if code is not None:
+                raise CrunchbedError(f"{agent.name} ended ({code}): {agent.last_words()}")
+            return self._path("agent").exists()
+
+        wait_until(answers, _AGENT_TIMEOUT_SECONDS, f"{agent.name} is up; see {agent.log}")
+        self._client = LineClient(self._path("agent"))
+
+    def ask(self, op: str, **fields: Any) -> Message:
+        """Ask the agent."""
+        if self._client is None:
+            raise CrunchbedError(f"{self.name}: its agent is not up")
+        return self._client.ask(op=op, **fields)
+
+    def power_on(self) -> None:
+        """Switch port up, daemons started; they report when they are ready."""
+        self.host.set_port(True)
+        for name in DAEMONS:
+            self._start_daemon(name)
+        self.up = True
+
+    def _start_daemon(self, name: str) -> None:
+        path = self._path(f"{name}.json")
+        path.write_bytes(orjson.dumps(self._daemon_config(name), option=orjson.OPT_INDENT_2))
+        process = spawn(
+            daemon_argv(_MODULES[name], path),
+            name=f"{self.name} {name}",
+            log=self._log(name),
+            netns_pid=self.host.pid,
+            cgroup=self.cgroup.path,
+            realtime=name == "heartbeat",
+        )
+        self.daemons[name] = process
+        self.started(process)
+
+    def _daemon_config(self, name: str) -> dict[str, Any]:
+        config: dict[str, Any] = {"events": str(self._path("agent"))}
+        if name == "heartbeat":
+            config["fence"] = str(self.places.state / "fence")
+            return config | configs.heartbeat(
+                self.scenario, self.nodes, self.name, self.incarnation
+            )
+        if name == "initiator":
+            config["pins"] = str(self.places.pins / self.name)
+            config["control"] = str(self.control_socket)
+            storage = self.nodes["storage"]
+            return config | configs.initiator(self.scenario, storage, self.name, self.incarnation)
+        return config | configs.traffic_sink(self.scenario, self.host)
+
+    def power_off(self) -> None:
+        """Cut the node off for certain: its port first, then everything that runs on it."""
+        self.host.set_port(False)
+        for process in self.daemons.values():
+            process.kill()
+        self.daemons.clear()
+        self.control_socket.unlink(missing_ok=True)
+        self.up = False
+        self.incarnation += 1
+        self.ask("reset", clean=self.scenario.memory.clean)
+
+    def dead_daemon(self) -> Process | None:
+        """A daemon, or the agent, that ended though nobody ended it."""
+        running = [*self.daemons.values(), *([self._agent] if self._agent else [])]
+        return next((process for process in running if process.poll() is not None), None)
+
+    def end_daemons(self) -> None:
+        """End the node's daemons in order; its agent goes on."""
+        for process in self.daemons.values():
+            process.terminate(2.0)
+        self.daemons.clear()
+
+    def stop(self) -> None:
+        """End the daemons and the agent, and remove the cgroup."""
+        self.end_daemons()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._agent is not None:
+            self._agent.terminate(5.0)
+            self._agent = None
+        if os.path.lexists(self.cgroup.path):
+            self.cgroup.remove()

@@ -1,0 +1,76 @@
+"""What a seed decides about a run's crunch. Pure: the same scenario and seed, the same plan."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from crunchbed.scenario.schema import Scenario, TimedCrunch, WritebackCrunch
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Normal tasks want ``pages`` pages, ``rate`` of them a second."""
+
+    pages: int
+    rate: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One crunch, drawn.
+
+    Attributes:
+        kind: As in the scenario.
+        target: Node that is hit.
+        delay_ns: From the beginning of the inject phase to the crunch.
+        burst: For ``writeback``.
+        windows: For ``timed``: (start, end) in nanoseconds after ``delay_ns``, and
+        level: the free pages that each of them leaves.
+    """
+
+    kind: str
+    target: str
+    delay_ns: int
+    burst: Burst | None = None
+    windows: tuple[tuple[int, int], ...] = ()
+    level: int = 0
+
+    @property
+    def requested(self) -> dict[str, Any]:
+        """The figures of ``crunch_requested``."""
+        if self.burst is not None:
+            return {"pages": self.burst.pages, "rate": self.burst.rate}
+        total = sum(end - start for start, end in self.windows)
+        return {
+            "windows": len(self.windows),
+            "pressure_seconds": total / 1e9,
+            "level_pages": self.level,
+        }
+
+
+def draw(scenario: Scenario, seed: int) -> Plan | None:
+    """The crunch of this run; None where the scenario has none."""
+    crunch = scenario.crunch
+    if crunch is None:
+        return None
+    dice = random.Random(f"{scenario.name}:{seed}")  # noqa: S311 - repeatable, not secret
+    target = dice.choice(scenario.node_names) if crunch.target == "random" else crunch.target
+    delay = dice.randrange(crunch.jitter + 1)
+    if isinstance(crunch, WritebackCrunch):
+        return Plan(crunch.kind, target, delay, burst=Burst(crunch.pages, crunch.rate))
+    return Plan(
+        crunch.kind,
+        target,
+        delay,
+        windows=_windows(crunch, dice),
+        level=round(scenario.memory.reserve * (1 - crunch.depth)),
+    )
+
+
+def _windows(crunch: TimedCrunch, dice: random.Random) -> tuple[tuple[int, int], ...]:
+    """One window in each period, somewhere in it."""
+    slack = crunch.every - crunch.length
+    starts = (index * crunch.every + dice.randrange(slack + 1) for index in range(crunch.count))
+    return tuple((start, start + crunch.length) for start in starts)

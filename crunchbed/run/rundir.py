@@ -1,0 +1,81 @@
+"""The run directory: what was asked for, on what, and everything that came of it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import BadInput
+
+DEFAULT_PARENT = Path("runs")
+_PACKAGES = ("crunchbed", "prometheus-client", "pydantic", "pyroute2")
+_PROGRAMS = {
+    "open_vswitch": ("ovs-vsctl", "--version"),
+    "nbdkit": ("nbdkit", "--version"),
+    "mininet": ("mn", "--version"),
+}
+
+
+def make(scenario: Scenario, seed: int, run_id: str, out: Path | None) -> Path:
+    """Make the directory; ``out`` must not exist yet, or be empty.
+
+    Raises:
+        BadInput: It cannot be made there.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    path = out or DEFAULT_PARENT / f"{stamp}-{scenario.name}-{scenario.policy}-{seed}-{run_id}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise BadInput(f"{path}: is not empty; give another directory with --out")
+        for part in ("history", "logs"):
+            (path / part).mkdir()
+        write_json(path / "scenario.json", scenario.resolved())
+    except OSError as error:
+        raise BadInput(f"{path}: cannot make the run directory ({error.strerror})") from error
+    return path.resolve()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file in one step, so that a kill leaves the old one or the new one."""
+    partial = path.with_suffix(path.suffix + ".part")
+    partial.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    partial.rename(path)
+
+
+def _first_line(argv: tuple[str, ...]) -> str:
+    try:
+        ended = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "not found"
+    text = (ended.stdout or ended.stderr).strip()
+    return text.splitlines()[0] if text else "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Everything whose version may matter to a figure."""
+    found = {name: _first_line(argv) for name, argv in _PROGRAMS.items()}
+    found |= {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return found | {"kernel": platform.release(), "python": platform.python_version()}
+
+
+def metadata(scenario: Scenario, seed: int, run_id: str, switch: str) -> dict[str, Any]:
+    """What ``run.json`` says. ``clock`` ties the history's clock to the calendar."""
+    return {
+        "run": run_id,
+        "scenario": scenario.name,
+        "seed": seed,
+        "backend": switch,
+        "processors": os.cpu_count(),
+        "versions": versions(),
+        "clock": {"monotonic_ns": time.monotonic_ns(), "unix_ns": time.time_ns()},
+    }

@@ -1,0 +1,140 @@
+"""The run's one loop: serves the fence, reboots nodes, notices what died, waits for conditions."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Callable, Mapping
+
+from crunchbed.run.live_node import LiveNode
+from crunchbed.run.progress import Progress
+from crunchbed.run.recorder import Recorder
+from nodes.fencing import FenceServer
+from nodes.process import Process
+from reserve_agent.errors import CrunchbedError, RunInvalid
+
+_STEP_SECONDS = 0.02
+_TICK_SECONDS = 0.1
+
+
+class Supervisor:
+    """Moves a running cluster along.
+
+    Args:
+        nodes: The cluster's nodes by name.
+        others: Processes that must live as long as the run, such as the target.
+        reboot_delay: Seconds from a confirmed fence to power on.
+        recorder: The run's part of the history.
+        progress: Who watches.
+        selector: Where the fence service is registered.
+    """
+
+    def __init__(
+        self,
+        nodes: Mapping[str, LiveNode],
+        reboot_delay: float,
+        recorder: Recorder,
+        progress: Progress,
+    ) -> None:
+        self.nodes = nodes
+        self.others: list[Process] = []
+        self._reboot_delay = reboot_delay
+        self._recorder = recorder
+        self._progress = progress
+        self._selector = selectors.DefaultSelector()
+        self._reboots: dict[str, float] = {}
+        self._server: FenceServer | None = None
+        self._next_tick = 0.0
+
+    def serve_fence(self, server: Callable[[selectors.BaseSelector], FenceServer]) -> FenceServer:
+        """Make the fence service on this loop's selector."""
+        self._server = server(self._selector)
+        return self._server
+
+    def fence(self, target: str, by: str) -> bool:
+        """Cut ``target`` off. It was alive until now: the run has not taken it down."""
+        node = self.nodes[target]
+        self._recorder.record("fence.start", target=target, by=by)
+        self._progress.note(f"{target} is ejected: fenced by {by}")
+        was_up = node.up
+        node.power_off()
+        self._recorder.record("node.down", target=target, reason="fence")
+        self._recorder.record("fence.confirmed", target=target, by=by)
+        ejected = {"kind": "node.ejected", "reason": "heartbeats_missed", "false": was_up}
+        node.ask("event", event=ejected)
+        self._reboots[target] = time.monotonic() + self._reboot_delay
+        return True
+
+    def pump(self, seconds: float = _STEP_SECONDS) -> None:
+        """Do what is due, then wait for at most ``seconds``."""
+        for key, _ in self._selector.select(seconds):
+            key.data()
+        now = time.monotonic()
+        for name in [name for name, due in self._reboots.items() if now >= due]:
+            del self._reboots[name]
+            self._reboot(name)
+        self._notice_the_dead()
+        if now >= self._next_tick:
+            self._next_tick = now + _TICK_SECONDS
+            self._progress.tick()
+
+    def _reboot(self, name: str) -> None:
+        self.nodes[name].power_on()
+        if self._server is not None:
+            self._server.released(name)
+        self._recorder.record("node.up", target=name, incarnation=self.nodes[name].incarnation)
+        self._progress.note(f"{name} reboots")
+
+    def _notice_the_dead(self) -> None:
+        candidates = [node.dead_daemon() for node in self.nodes.values()]
+        candidates += [process for process in self.others if process.poll() is not None]
+        for process in candidates:
+            if process is not None:
+                words = process.last_words() or f"no word in {process.log}"
+                raise RunInvalid(f"{process.name} ended by itself ({process.poll()}): {words}")
+
+    def wait(self, seconds: float) -> None:
+        """Keep the cluster going for ``seconds``."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.pump(min(_STEP_SECONDS, left))
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Keep going until ``condition`` or the time is up; says which: True for the former."""
+        until = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() >= until:
+                return False
+            self.pump()
+        return True
+
+    def unhealthy(self) -> str | None:
+        """Why the cluster is not healthy yet, or None when it is."""
+        everybody = sorted(self.nodes)
+        for name, node in self.nodes.items():
+            if not node.up:
+                return f"{name} is down"
+            status = node.ask("status")
+            missing = {"heartbeat", "initiator", "traffic"} - set(status["ready"])
+            if missing:
+                return f"{name}: {', '.join(sorted(missing))} not ready"
+            if sorted(status["view"]) != everybody:
+                return f"{name} sees {', '.join(status['view']) or 'nobody'}"
+            if status["pool"]["pressure"]:
+                return f"{name} is under memory pressure"
+        return None
+
+    def require_health(self, seconds: float) -> None:
+        """Wait until the cluster is healthy; raises RunInvalid with the reason when it is not."""
+        if not self.wait_until(lambda: self.unhealthy() is None, seconds):
+            raise RunInvalid(
+                f"the cluster did not become healthy in {seconds:g} s: {self.unhealthy()}"
+            )
+
+
+def ask_quietly(node: LiveNode, op: str) -> None:
+    """Ask for something that is only worth having where the agent is still there."""
+    try:
+        node.ask(op)
+    except CrunchbedError:
+        return

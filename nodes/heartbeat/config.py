@@ -1,0 +1,100 @@
+"""The heartbeat daemon's configuration file.
+
+Written by the runner, so checked only as far as a mistake would otherwise be hard to find. Plain
+dataclasses: importing pydantic would double the daemon's start-up time, and a run may start 32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from reserve_agent.errors import BadInput
+
+DEFAULT_PORT = 7405
+DEFAULT_GRACE_NS = 5_000_000_000
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Where another node is: its index in the cluster and its IPv4 address."""
+
+    index: int
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeartbeatConfig:
+    """Settings of one daemon; all times in nanoseconds.
+
+    Attributes:
+        node: logical name.
+        index: 0..63, its place in the order of coordinators.
+        address: the node's own IPv4 address, which the socket is bound to.
+        peers: the other configured nodes by name.
+        interval_ns: time between two heartbeats.
+        misses: misses in a row that make a suspicion.
+        events: the agent's Unix socket.
+        fence: the fence service's Unix socket.
+        port: UDP port of all nodes.
+        incarnation: how often the node has booted; the same everywhere at the first start.
+        joining: True after a reboot.
+        fence_timeout_ns: when an unanswered fence request is made again.
+        memalloc: ask for the receive reserve; the daemon ends with 1 where it is refused.
+        phase_ns: heartbeats go out when the clock is this far into an interval.
+        late_ns: lateness of the daemon itself that it reports; half an interval when left out.
+        grace_ns: how long a peer may take until it is first heard.
+    """
+
+    node: str
+    index: int
+    address: str
+    peers: Mapping[str, Peer]
+    interval_ns: int
+    misses: int
+    events: str
+    fence: str
+    port: int = DEFAULT_PORT
+    incarnation: int = 0
+    joining: bool = False
+    fence_timeout_ns: int = 2_000_000_000
+    memalloc: bool = False
+    phase_ns: int = 0
+    late_ns: int | None = None
+    grace_ns: int = DEFAULT_GRACE_NS
+
+    @property
+    def indexes(self) -> dict[str, int]:
+        """Index of every configured node by name, this one included."""
+        return {self.node: self.index} | {name: peer.index for name, peer in self.peers.items()}
+
+    @property
+    def lateness_ns(self) -> int:
+        """``late_ns``, or its default."""
+        return self.interval_ns // 2 if self.late_ns is None else self.late_ns
+
+
+def load_config(path: Path) -> HeartbeatConfig:
+    """Read a configuration file.
+
+    Raises:
+        BadInput: it cannot be read, or has an unknown, missing or impossible setting.
+    """
+    try:
+        record: dict[str, Any] = orjson.loads(path.read_bytes())
+        unknown = record.keys() - {field.name for field in fields(HeartbeatConfig)}
+        if unknown:
+            raise BadInput(f"{path}: unknown setting {', '.join(sorted(unknown))}")
+        peers = {name: Peer(**peer) for name, peer in record.pop("peers").items()}
+        config = HeartbeatConfig(peers=peers, **record)
+        if config.interval_ns < 2 or config.misses < 1 or config.grace_ns < 0:
+            raise BadInput(f"{path}: interval_ns, misses and grace_ns must be positive")
+        if not 0 <= config.incarnation < 1 << 16:
+            raise BadInput(f"{path}: incarnation {config.incarnation} does not fit 16 bits")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BadInput(f"{path}: {error}") from error
+    return config

@@ -1,0 +1,212 @@
+"""The heartbeat daemon: a socket, a clock and a way to report, around ``HeartbeatProtocol``."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from nodes.fencing import FenceClient
+from nodes.heartbeat.config import HeartbeatConfig, load_config
+from nodes.heartbeat.detector import Clear, FixedDeadline, Miss, Suspect
+from nodes.heartbeat.link import HeartbeatLink
+from nodes.heartbeat.membership import FenceRequest, Membership, ViewInstalled
+from nodes.heartbeat.protocol import Effect, HeartbeatProtocol
+from nodes.heartbeat.roster import Roster
+from nodes.heartbeat.views import Member, View
+from nodes.heartbeat.wire import MalformedHeartbeat, tag_of
+from reserve_agent.errors import BadInput, CrunchbedError
+from reserve_agent.events import Events, EventSink
+
+_REPORT_NS = 1_000_000_000
+_MCL_CURRENT_AND_FUTURE = 1 | 2
+
+
+class HeartbeatDaemon:
+    """One node's daemon; ``run`` returns after SIGTERM.
+
+    Sequence numbers count intervals, sent or not: a heartbeat that was due while the daemon was
+    held up leaves a gap, and the observer's miss names a number that nobody sent.
+    """
+
+    def __init__(self, config: HeartbeatConfig, events: Events, link: HeartbeatLink) -> None:
+        self._config = config
+        self._events = events
+        self._link = link
+        self._fence = FenceClient(Path(config.fence), config.node)
+        self._addresses = {peer.address: name for name, peer in config.peers.items()}
+        now_ns = time.monotonic_ns()
+        self._protocol = _protocol(config, now_ns)
+        self._next_send_ns = _next_slot(now_ns, config.phase_ns, config.interval_ns)
+        self._next_report_ns = now_ns + _REPORT_NS
+        self._seq = 1
+        self._received: Counter[str] = Counter()
+        self._malformed = 0
+        self._late = 0
+        self._stopping = False
+
+    def run(self) -> None:
+        """Send, receive and judge until SIGTERM."""
+        wake_up, wake_end = socket.socketpair()
+        wake_up.setblocking(False)
+        wake_end.setblocking(False)
+        signal.set_wakeup_fd(wake_end.fileno())
+        signal.signal(signal.SIGTERM, self._stop)
+        view = self._protocol.membership.view
+        if view.number:
+            self._report_view(view, removed=(), added=view.names)
+        self._events.emit("daemon.ready", name="heartbeat")
+        while not self._stopping:
+            waiting: list[HeartbeatLink | FenceClient | socket.socket] = [self._link, wake_up]
+            if self._fence.fileno() >= 0:
+                waiting.append(self._fence)
+            planned_ns = self._planned_ns()
+            timeout = max(0, planned_ns - time.monotonic_ns()) / 1e9
+            ready, _, _ = select.select(waiting, [], [], timeout)
+            now_ns = time.monotonic_ns()
+            if now_ns - planned_ns > self._config.lateness_ns:
+                self._late += 1
+                self._events.emit("heartbeat.late", t=now_ns, late_ns=now_ns - planned_ns)
+            self._turn(now_ns, fence_answered=self._fence in ready)
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _planned_ns(self) -> int:
+        deadline_ns = self._protocol.next_deadline_ns()
+        timers = min(self._next_send_ns, self._next_report_ns)
+        # A deadline has passed once the clock is beyond it.
+        return timers if deadline_ns is None else min(timers, deadline_ns + 1)
+
+    def _turn(self, now_ns: int, *, fence_answered: bool) -> None:
+        # Read before judging: what had arrived by now_ns is in the socket.
+        self._receive()
+        if fence_answered:
+            for answer in self._fence.answers():
+                self._carry_out(self._protocol.fence_answer(*answer[:3], now_ns))
+        deadline_ns = self._protocol.next_deadline_ns()
+        due_to_send = now_ns >= self._next_send_ns
+        if due_to_send or (deadline_ns is not None and deadline_ns < now_ns):
+            self._carry_out(self._protocol.advance(now_ns))
+        if due_to_send:
+            self._send(now_ns)
+        if now_ns >= self._next_report_ns:
+            self._report_received(now_ns)
+
+    def _receive(self) -> None:
+        for arrival in self._link.drain():
+            sender = self._addresses.get(arrival.address, "")
+            try:
+                effects = self._protocol.received(sender, arrival.payload, arrival.at_ns)
+            except MalformedHeartbeat:
+                self._malformed += 1
+                continue
+            self._received[sender] += 1
+            if effects:
+                self._carry_out(effects)
+
+    def _send(self, now_ns: int) -> None:
+        config = self._config
+        missed_slots = (now_ns - self._next_send_ns) // config.interval_ns
+        self._seq += missed_slots
+        payload = self._protocol.outgoing(self._seq, now_ns)
+        if payload is not None:
+            sent, failed = self._link.send(payload)
+            failures = {"failed": failed} if failed else {}
+            self._events.emit("heartbeat.sent", t=now_ns, seq=self._seq, peers=sent, **failures)
+        self._seq += 1
+        self._next_send_ns += (missed_slots + 1) * config.interval_ns
+
+    def _report_received(self, now_ns: int) -> None:
+        self._events.emit(
+            "heartbeat.received",
+            t=now_ns,
+            counts=dict(self._received),
+            malformed=self._malformed,
+            late=self._late,
+        )
+        self._received.clear()
+        self._malformed = self._late = 0
+        self._next_report_ns = now_ns + _REPORT_NS
+
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Miss():
+                    self._report_miss(effect)
+                case Suspect(peer, misses, _):
+                    self._events.emit("membership.suspect", peer=peer, misses=misses)
+                case Clear(peer, _):
+                    self._events.emit("membership.clear", peer=peer)
+                case ViewInstalled(view, removed, added):
+                    self._report_view(view, removed, added)
+                case FenceRequest(target, view_number):
+                    self._events.emit("membership.fence_request", target=target, view=view_number)
+                    self._fence.request(target, view_number)
+
+    def _report_miss(self, miss: Miss) -> None:
+        peer, seq, tag = miss.peer, miss.expected_seq, None
+        incarnation = self._protocol.membership.view.incarnations.get(peer)
+        if seq and incarnation is not None:
+            tag = tag_of(self._config.peers[peer].index, incarnation, seq)
+        self._events.emit("heartbeat.miss", peer=peer, seq=seq, deadline=miss.deadline_ns, tag=tag)
+
+    def _report_view(self, view: View, removed: Iterable[str], added: Iterable[str]) -> None:
+        self._events.emit(
+            "membership.view",
+            number=view.number,
+            members=list(view.names),
+            removed=list(removed),
+            added=list(added),
+        )
+
+
+def _protocol(config: HeartbeatConfig, now_ns: int) -> HeartbeatProtocol:
+    roster = Roster(config.indexes)
+    membership = Membership(
+        Member(config.node, config.incarnation),
+        roster.order,
+        joining=config.joining,
+        fence_timeout_ns=config.fence_timeout_ns,
+        joiner_ttl_ns=config.misses * config.interval_ns,
+    )
+    detector = FixedDeadline(config.interval_ns, config.misses, config.grace_ns)
+    return HeartbeatProtocol(roster, membership, detector, now_ns)
+
+
+def _next_slot(now_ns: int, phase_ns: int, interval_ns: int) -> int:
+    # Counted from the clock's zero, so that the phases of nodes on one machine stay apart.
+    return now_ns + interval_ns - (now_ns - phase_ns) % interval_ns
+
+
+def _lock_memory() -> None:
+    """Keep the daemon's pages in memory; a page fault must not delay a heartbeat."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(_MCL_CURRENT_AND_FUTURE) != 0:
+        print(  # noqa: T201
+            f"heartbeat: memory not locked: {os.strerror(ctypes.get_errno())}", file=sys.stderr
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Run the daemon; returns its exit code."""
+    try:
+        if len(arguments) != 1:
+            raise BadInput("usage: python -m nodes.heartbeat CONFIG.json")
+        config = load_config(Path(arguments[0]))
+        addresses = {name: peer.address for name, peer in config.peers.items()}
+        link = HeartbeatLink(config.address, config.port, addresses, memalloc=config.memalloc)
+        daemon = HeartbeatDaemon(config, EventSink(Path(config.events)), link)
+    except (CrunchbedError, OSError) as error:
+        print(f"heartbeat: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code if isinstance(error, BadInput) else 1
+    _lock_memory()
+    daemon.run()
+    return 0

@@ -1,0 +1,104 @@
+"""Detector and membership of one node put together: datagrams and time in, effects out.
+
+Pure code; the daemon and the tests' simulated network drive the same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nodes.heartbeat.detector import Clear, Detector, Finding, Suspect
+from nodes.heartbeat.membership import Action, Membership, Standing, ViewInstalled
+from nodes.heartbeat.roster import Roster
+from nodes.heartbeat.wire import MalformedHeartbeat, decode, encode
+
+Effect = Finding | Action
+
+
+class HeartbeatProtocol:
+    """One node's part in the heartbeat protocol.
+
+    Args:
+        roster: the configured nodes.
+        membership: this node's membership, fresh.
+        detector: watches nobody yet.
+        now_ns: the time; watching the first view's members starts here.
+    """
+
+    def __init__(
+        self, roster: Roster, membership: Membership, detector: Detector, now_ns: int
+    ) -> None:
+        self._roster = roster
+        self.membership = membership
+        self._detector = detector
+        self._me = membership.me.name
+        self._watch(membership.view.names, now_ns)
+
+    def outgoing(self, seq: int, now_ns: int) -> bytes | None:
+        """The heartbeat to send to every peer now; None from a node that was ejected."""
+        if self.membership.standing is Standing.EJECTED:
+            return None
+        gossip = self.membership.gossip()
+        return encode(self._roster.heartbeat(self._me, seq, now_ns, gossip))
+
+    def received(self, sender: str, payload: bytes, at_ns: int) -> list[Effect]:
+        """Take in a datagram that arrived at ``at_ns`` from ``sender``'s address.
+
+        Raises:
+            MalformedHeartbeat: it is no heartbeat, is another node's, or speaks of unknown nodes;
+                nothing was changed.
+        """
+        heartbeat = decode(payload)
+        if sender == self._me or self._roster.name_of(heartbeat.sender) != sender:
+            raise MalformedHeartbeat(f"heartbeat of index {heartbeat.sender} from {sender!r}")
+        gossip = self._roster.gossip(heartbeat)
+        effects: list[Effect] = []
+        # Only the boot that is a member is waited for; its successor must join first.
+        if self.membership.view.incarnations.get(sender) == heartbeat.incarnation:
+            findings = self._detector.heartbeat(sender, heartbeat.seq, at_ns)
+            if findings:
+                effects += self._take(findings, at_ns)
+        actions = self.membership.heard(sender, gossip, at_ns)
+        if actions:
+            effects += self._follow(actions, at_ns)
+        return effects
+
+    def advance(self, now_ns: int) -> list[Effect]:
+        """Judge the silent peers, and retry what has waited too long."""
+        effects = self._take(self._detector.advance(now_ns), now_ns)
+        return effects + self._follow(self.membership.tick(now_ns), now_ns)
+
+    def fence_answer(self, target: str, view: int, ok: bool, now_ns: int) -> list[Effect]:
+        """See ``Membership.fence_answer``."""
+        return self._follow(self.membership.fence_answer(target, view, ok, now_ns), now_ns)
+
+    def next_deadline_ns(self) -> int | None:
+        """When ``advance`` must be called at the latest (call it once per interval besides)."""
+        return self._detector.next_deadline_ns()
+
+    def _take(self, findings: Iterable[Finding], now_ns: int) -> list[Effect]:
+        effects: list[Effect] = []
+        for finding in findings:
+            effects.append(finding)
+            if isinstance(finding, Suspect):
+                effects += self._follow(self.membership.suspect(finding.peer, now_ns), now_ns)
+            elif isinstance(finding, Clear):
+                effects += self._follow(self.membership.clear(finding.peer, now_ns), now_ns)
+        return effects
+
+    def _follow(self, actions: Iterable[Action], now_ns: int) -> list[Effect]:
+        effects: list[Effect] = []
+        for action in actions:
+            effects.append(action)
+            if isinstance(action, ViewInstalled):
+                member = self.membership.standing is Standing.MEMBER
+                for peer in action.removed if member else self._roster.order:
+                    self._detector.forget(peer)
+                if member:
+                    self._watch(action.added, now_ns)
+        return effects
+
+    def _watch(self, names: Iterable[str], now_ns: int) -> None:
+        for name in names:
+            if name != self._me:
+                self._detector.watch(name, now_ns)

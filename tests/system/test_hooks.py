@@ -1,0 +1,234 @@
+"""The hooks on real packets: who is served from the reserve, who is not, and who may ask."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from nodes.waiting import wait_until
+from reserve_agent.hooks.layout import (
+    SOCK_MEMALLOC,
+    SOCK_WRITEBACK,
+    Hook,
+    PacketClass,
+    Policy,
+    Reason,
+)
+from reserve_agent.hooks.loader import HookSettings, PortRule
+from reserve_agent.memalloc import SO_MEMALLOC, get_memalloc, set_memalloc
+from tests.system.wire import NODE, PEER, Wire, wire
+
+pytestmark = pytest.mark.root
+BLOCK_PORT, HEARTBEAT_PORT, OTHER_PORT = 10809, 7405, 9000
+SETTINGS = HookSettings(
+    Policy.MEMALLOC,
+    rules=(
+        PortRule(BLOCK_PORT, 6, PacketClass.BLOCK_IO, SOCK_WRITEBACK | SOCK_MEMALLOC),
+        PortRule(HEARTBEAT_PORT, 17, PacketClass.HEARTBEAT),
+    ),
+)
+
+
+@pytest.fixture
+def cable() -> Iterator[Wire]:
+    with wire(SETTINGS) as made:
+        yield made
+
+
+def _receives(receiver: socket.socket, sender: socket.socket, port: int) -> bool:
+    """Whether a datagram from the peer reaches the node's socket."""
+    word = os.urandom(16)
+    sender.sendto(word, (NODE, port))
+    receiver.settimeout(0.3)
+    try:
+        return receiver.recv(100) == word
+    except TimeoutError:
+        return False
+
+
+def test_udp_without_the_flag_is_refused_from_the_reserve(cable: Wire) -> None:
+    with cable.node_socket(socket.SOCK_DGRAM) as node, cable.peer_socket(socket.SOCK_DGRAM) as peer:
+        node.bind((NODE, HEARTBEAT_PORT))
+        assert _receives(node, peer, HEARTBEAT_PORT), "no pressure, no refusal"
+        with cable.pressure():
+            assert not _receives(node, peer, HEARTBEAT_PORT)
+            set_memalloc(node)
+            assert _receives(node, peer, HEARTBEAT_PORT), "served with the flag"
+        assert _receives(node, peer, HEARTBEAT_PORT)
+    counted = cable.hooks.counters()
+    key = (Hook.DELIVER, PacketClass.HEARTBEAT, Reason.NOT_MEMALLOC)
+    assert counted[key] == (1, 1)
+    assert counted[Hook.DELIVER, PacketClass.HEARTBEAT, Reason.FROM_RESERVE] == (1, 1)
+
+
+def test_policy_none_serves_anyone_down_to_half_the_reserve(cable: Wire) -> None:
+    cable.set_policy(Policy.NONE)
+    reserve = int(cable.hooks.pool.reserve)
+    with cable.node_socket(socket.SOCK_DGRAM) as node, cable.peer_socket(socket.SOCK_DGRAM) as peer:
+        node.bind((NODE, HEARTBEAT_PORT))
+        with cable.pressure():
+            assert _receives(node, peer, HEARTBEAT_PORT), "GFP_ATOMIC may take half of it"
+        with cable.pressure(reserve // 2):
+            assert not _receives(node, peer, HEARTBEAT_PORT)
+    key = (Hook.RECEIVE, PacketClass.HEARTBEAT, Reason.ALLOC_FAILED)
+    assert cable.hooks.counters()[key] == (1, 1)
+
+
+def test_tcp_marked_by_rule_is_served_and_its_neighbour_is_not(cable: Wire) -> None:
+    """The node connects out: to the block port (marked), to another (not)."""
+    pairs = {}
+    for port in (BLOCK_PORT, OTHER_PORT):
+        with cable.peer_socket(socket.SOCK_STREAM) as listener:
+            listener.bind((PEER, port))
+            listener.listen()
+            node = cable.node_socket(socket.SOCK_STREAM)
+            node.connect((PEER, port))
+            pairs[port] = (node, listener.accept()[0])
+    assert get_memalloc(pairs[BLOCK_PORT][0])
+    assert not get_memalloc(pairs[OTHER_PORT][0])
+    with cable.pressure():
+        for port, served in ((BLOCK_PORT, True), (OTHER_PORT, False)):
+            node, peer = pairs[port]
+            peer.send(b"acknowledged")
+            node.settimeout(0.3)
+            try:
+                assert (node.recv(100) == b"acknowledged") == served
+            except TimeoutError:
+                assert not served
+    node, _ = pairs[OTHER_PORT]
+    node.settimeout(3.0)
+    assert node.recv(100) == b"acknowledged", "TCP repeats it once there is memory"
+    for pair in pairs.values():
+        for end in pair:
+            end.close()
+
+
+def test_the_flag_is_cloned_to_accepted_sockets(cable: Wire) -> None:
+    with cable.node_socket(socket.SOCK_STREAM) as listener:
+        listener.bind((NODE, OTHER_PORT))
+        listener.listen()
+        set_memalloc(listener)
+        with cable.peer_socket(socket.SOCK_STREAM) as peer:
+            peer.connect((NODE, OTHER_PORT))
+            accepted, _ = listener.accept()
+            with accepted, cable.pressure():
+                assert get_memalloc(accepted)
+                peer.send(b"x")
+                assert accepted.recv(1) == b"x"
+
+
+def test_the_flag_can_be_taken_back(cable: Wire) -> None:
+    with cable.node_socket(socket.SOCK_DGRAM) as node:
+        set_memalloc(node)
+        assert get_memalloc(node)
+        node.setsockopt(socket.SOL_SOCKET, SO_MEMALLOC, 0)
+        assert not get_memalloc(node)
+
+
+def _ask_unprivileged(node: socket.socket, answers: multiprocessing.Queue[int]) -> None:
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+    try:
+        set_memalloc(node)
+        answers.put(0)
+    except OSError as error:
+        answers.put(error.errno or -1)
+
+
+def test_an_unprivileged_caller_gets_eperm(cable: Wire) -> None:
+    context = multiprocessing.get_context("fork")
+    answers: multiprocessing.Queue[int] = context.Queue()
+    with cable.node_socket(socket.SOCK_DGRAM) as node:
+        child = context.Process(target=_ask_unprivileged, args=(node, answers))
+        child.start()
+        assert answers.get(timeout=10) == errno.EPERM
+        child.join(10)
+        assert not get_memalloc(node)
+
+
+def test_counters_agree_with_the_interface_to_the_packet(cable: Wire) -> None:
+    """Granted and dropped alike pass tc ingress; at egress the interface counts what passed."""
+    received_before, sent_before = cable.interface_packets()
+    hooks_before = _totals(cable)
+    with cable.peer_socket(socket.SOCK_STREAM) as listener:
+        listener.bind((PEER, BLOCK_PORT))
+        listener.listen()
+        with cable.node_socket(socket.SOCK_STREAM) as node:
+            node.connect((PEER, BLOCK_PORT))
+            peer, _ = listener.accept()
+            with peer:
+                for _ in range(200):
+                    node.sendall(bytes(16384))
+                    left = 16384
+                    while left:
+                        left -= len(peer.recv(left))
+                    peer.sendall(b"ok")
+                    node.recv(2)
+                with cable.pressure(), cable.peer_socket(socket.SOCK_DGRAM) as other:
+                    for _ in range(500):
+                        other.sendto(b"other", (NODE, OTHER_PORT))
+
+    def settled() -> bool:
+        received, sent = cable.interface_packets()
+        hooks = _totals(cable)
+        return (received - received_before, sent - sent_before) == (
+            hooks[0] - hooks_before[0],
+            hooks[1] - hooks_before[1],
+        )
+
+    wait_until(settled, 3.0, "hooks and interface count the same")
+    assert cable.interface_packets()[0] - received_before > 1000
+
+
+def _totals(cable: Wire) -> tuple[int, int]:
+    """(seen at tc ingress, passed at tc egress)."""
+    rows = cable.hooks.counters()
+    seen = sum(count for (hook, _, _), (count, _) in rows.items() if hook is Hook.RECEIVE)
+    passed = sum(
+        count
+        for (hook, _, reason), (count, _) in rows.items()
+        if hook is Hook.TRANSMIT and reason.passed
+    )
+    return seen, passed
+
+
+def test_an_unflagged_sender_stalls_at_the_mark(cable: Wire) -> None:
+    with cable.node_socket(socket.SOCK_DGRAM) as node, cable.peer_socket(socket.SOCK_DGRAM) as peer:
+        node.bind((NODE, HEARTBEAT_PORT))
+        peer.bind((PEER, HEARTBEAT_PORT))
+        peer.settimeout(0.3)
+        with cable.pressure():
+            node.sendto(b"stalled", (PEER, HEARTBEAT_PORT))
+            with pytest.raises(TimeoutError):
+                peer.recv(100)
+            set_memalloc(node)
+            node.sendto(b"sent", (PEER, HEARTBEAT_PORT))
+            assert peer.recv(100) == b"sent"
+    key = (Hook.TRANSMIT, PacketClass.HEARTBEAT, Reason.TX_STALLED)
+    assert cable.hooks.counters()[key][0] == 1
+
+
+def test_a_closed_connection_gives_its_write_queue_back(cable: Wire) -> None:
+    with cable.peer_socket(socket.SOCK_STREAM) as listener:
+        listener.bind((PEER, BLOCK_PORT))
+        listener.listen()
+        node = cable.node_socket(socket.SOCK_STREAM)
+        node.connect((PEER, BLOCK_PORT))
+        with cable.pressure(0):
+            time.sleep(0.01)  # let the handshake's buffers go
+        with cable.pressure(64):
+            node.send(bytes(65536))
+            held = int(cable.hooks.pool.tx)
+            node.close()
+            assert int(cable.hooks.pool.tx) == 0
+    assert held > 0
+    state = cable.pool.snapshot()
+    parts = ("free", "clean", "dirty", "squeezed", "rx_running", "rx_stalled", "tx")
+    assert sum(state[name] for name in parts) == state["total"]
