@@ -1,0 +1,221 @@
+"""Run ids, and the state that tells a live run from a dead one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+import socket
+import string
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+import orjson
+
+from nodes.process import PROC, Process, start_ticks
+from reserve_agent.errors import CrunchbedError, MissingRequirement
+
+STATE_ROOT = Path("/run/crunchbed")
+STATE_FILE = "run.json"
+RUN_ID = re.compile(r"[a-z][a-z0-9]{3}")
+_ATTEMPTS = 100
+
+
+def draw_id() -> str:
+    """Four characters, a letter first: short enough for a link's 15 with a name after it."""
+    rest = string.ascii_lowercase + string.digits
+    first = secrets.choice(string.ascii_lowercase)
+    return first + "".join(secrets.choice(rest) for _ in range(3))
+
+
+@dataclass(frozen=True)
+class RecordedProcess:
+    """A process, named for good: a recycled pid has another start.
+
+    Attributes:
+        name: what it is, e.g. "n1 heartbeat".
+        pid: its pid.
+        start_ticks: clock ticks from boot to its start, field 22 of /proc/PID/stat.
+    """
+
+    name: str
+    pid: int
+    start_ticks: int
+
+    def is_alive(self, proc: Path = PROC) -> bool:
+        """Whether this very process still runs; a zombie does not."""
+        return start_ticks(self.pid, proc) == self.start_ticks
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What ``run.json`` says.
+
+    Attributes:
+        id: the run's id.
+        owner: the process that executes the run.
+        directory: where it writes its results; None before there is one.
+        processes: what it has started.
+    """
+
+    id: str
+    owner: RecordedProcess
+    directory: Path | None
+    processes: tuple[RecordedProcess, ...]
+
+    def to_json(self) -> bytes:
+        """The file's content."""
+        return orjson.dumps(
+            {
+                "id": self.id,
+                "pid": self.owner.pid,
+                "start_ticks": self.owner.start_ticks,
+                "dir": None if self.directory is None else str(self.directory),
+                "processes": [asdict(process) for process in self.processes],
+            },
+            option=orjson.OPT_INDENT_2,
+        )
+
+    @classmethod
+    def read(cls, state: Path) -> RunRecord | None:
+        """Read a state directory's record; None where there is none that makes sense."""
+        try:
+            data = orjson.loads((state / STATE_FILE).read_bytes())
+            return cls(
+                id=data["id"],
+                owner=RecordedProcess("runner", data["pid"], data["start_ticks"]),
+                directory=None if data["dir"] is None else Path(data["dir"]),
+                processes=tuple(RecordedProcess(**process) for process in data["processes"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def is_alive(record: RunRecord, proc: Path = PROC) -> bool:
+    """Whether the process that executes the run still does."""
+    return record.owner.is_alive(proc)
+
+
+def _lock_name(run_id: str) -> str:
+    return f"crunchbed-{run_id}"
+
+
+def lock_is_held(run_id: str, proc: Path = PROC) -> bool:
+    """Whether some process holds the run's lock.
+
+    The lock is an abstract Unix socket, which the kernel drops with its holder. It is seen
+    from everywhere in the network namespace, so also where the run's /run is not: a run
+    inside a chroot shares our links and bridges and must not be taken for dead.
+    """
+    names = (line.rpartition(" ")[2] for line in (proc / "net/unix").read_text().splitlines())
+    return f"@{_lock_name(run_id)}" in names
+
+
+def owner_is_alive(run_id: str, root: Path = STATE_ROOT, proc: Path = PROC) -> bool:
+    """Whether a run is live: by its record, and by its lock where there is no record."""
+    record = RunRecord.read(root / run_id)
+    return lock_is_held(run_id, proc) if record is None else is_alive(record, proc)
+
+
+def _try_lock(run_id: str) -> socket.socket | None:
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        lock.bind(f"\0{_lock_name(run_id)}")
+    except OSError as error:
+        lock.close()
+        if error.errno == errno.EADDRINUSE:
+            return None
+        raise
+    return lock
+
+
+def _has_links(run_id: str) -> bool:
+    return any(name.startswith(run_id) for _, name in socket.if_nameindex())
+
+
+class RunState:
+    """A live run's claim to its id, as a context manager; release removes its directory.
+
+    Attributes:
+        run_id: the id.
+        path: its state directory, for sockets and the like; only root may enter.
+    """
+
+    def __init__(self, run_id: str, path: Path, lock: socket.socket) -> None:
+        self.run_id = run_id
+        self.path = path
+        self._lock = lock
+        ticks = start_ticks(os.getpid())
+        if ticks is None:
+            raise CrunchbedError("cannot read /proc/self/stat")
+        owner = RecordedProcess("runner", os.getpid(), ticks)
+        self.record = RunRecord(run_id, owner, directory=None, processes=())
+        self._write()
+
+    @classmethod
+    def claim(cls, root: Path = STATE_ROOT) -> RunState:
+        """Take an id that nobody has, before anything is made that carries it.
+
+        Raises:
+            MissingRequirement: the state directory cannot be made; that takes root.
+        """
+        for _ in range(_ATTEMPTS):
+            run_id = draw_id()
+            lock = _try_lock(run_id)
+            if lock is None:
+                continue
+            try:
+                root.mkdir(parents=True, exist_ok=True)
+                (root / run_id).mkdir(mode=0o700)
+                if not _has_links(run_id):
+                    return cls(run_id, root / run_id, lock)
+                (root / run_id).rmdir()
+            except FileExistsError:
+                pass
+            except PermissionError as error:
+                lock.close()
+                raise MissingRequirement(f"cannot write to {root}: runs need root") from error
+            lock.close()
+        raise CrunchbedError(f"no free run id in {_ATTEMPTS} attempts: try `crunchbed clean`")
+
+    def __enter__(self) -> RunState:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def record_directory(self, directory: Path) -> None:
+        """Say where the run writes its results."""
+        old = self.record
+        self.record = RunRecord(old.id, old.owner, directory.resolve(), old.processes)
+        self._write()
+
+    def add_process(self, process: Process) -> None:
+        """Record a process that was started; those that have ended are dropped meanwhile."""
+        alive = [known for known in self.record.processes if known.is_alive()]
+        if process.start_ticks is not None:
+            alive.append(RecordedProcess(process.name, process.pid, process.start_ticks))
+        old = self.record
+        self.record = RunRecord(old.id, old.owner, old.directory, tuple(alive))
+        self._write()
+
+    def release(self) -> None:
+        """Give the id back; the last thing a run does."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.path)
+        self._lock.close()
+
+    def _write(self) -> None:
+        """Whole or not at all: whoever reads it meanwhile gets the old one."""
+        new = self.path / f".{STATE_FILE}"
+        new.write_bytes(self.record.to_json())
+        new.replace(self.path / STATE_FILE)
