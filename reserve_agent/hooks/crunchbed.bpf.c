@@ -32,7 +32,7 @@ int cb_receive(struct __sk_buff *skb)
 
 	if (!get_node(&s))
 		return TC_ACT_OK;
-	parse_frame(skb, s.config, &packet);
+	cb_parse_frame(skb, &packet);
 
 	bpf_spin_lock(s.lock);
 	advance(s.pool, s.log, s.config, s.windows, now);
@@ -84,8 +84,6 @@ int cb_deliver(struct __sk_buff *skb)
 	/* Loopback and anything else that no receive hook has seen is not ours to judge. */
 	if (!(mark & (MARK_CHARGED | MARK_FROM_RESERVE)) || !get_node(&s))
 		return 1;
-	__builtin_memset(&packet, 0, sizeof(packet));
-	packet.cls = mark & MARK_CLASS_MASK;
 	socket = receiving_socket(skb);
 	now = clock_of(skb);
 	if (!charged)
@@ -106,11 +104,12 @@ int cb_deliver(struct __sk_buff *skb)
 	bpf_spin_unlock(s.lock);
 
 	if (reason != REASON_GRANTED) {
-		parse_network(skb, s.config, bpf_ntohs(skb->protocol), &packet);
+		cb_parse_packet(skb, &packet);
+		packet.cls = mark & MARK_CLASS_MASK;
 		report_drop(&s, skb, &packet, HOOK_DELIVER, reason, pages);
 		return 0;
 	}
-	count(&s, skb, HOOK_DELIVER, packet.cls, from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED,
+	count(&s, skb, HOOK_DELIVER, mark & MARK_CLASS_MASK, from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED,
 	      pages);
 	if (socket && socket->tx_started)
 		acknowledge(&s, skb, socket);
@@ -132,7 +131,7 @@ int cb_transmit(struct __sk_buff *skb)
 
 	if (!get_node(&s))
 		return TC_ACT_OK;
-	parse_frame(skb, s.config, &packet);
+	cb_parse_frame(skb, &packet);
 	read_segment(skb, &packet, &segment);
 
 	bpf_spin_lock(s.lock);

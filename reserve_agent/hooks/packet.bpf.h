@@ -164,22 +164,45 @@ INLINE void parse_network(struct __sk_buff *skb, const struct cb_config *config,
 	}
 }
 
-/* Parse a frame from its Ethernet header, through up to two VLAN tags that are still in it. */
-INLINE void parse_frame(struct __sk_buff *skb, const struct cb_config *config,
-			struct packet *packet)
+/* Parse a frame from its Ethernet header, through up to two VLAN tags that are still in it.
+ * A function of its own for the verifier's sake: verified once, whoever calls it. */
+__noinline int cb_parse_frame(struct __sk_buff *skb, struct packet *packet)
 {
+	struct cb_config *config;
 	__be16 type = skb->protocol;
+	__u32 zero = 0;
 
+	if (!packet)
+		return 0;
 	__builtin_memset(packet, 0, sizeof(*packet));
 	packet->network = ETH_HEADER;
+	config = bpf_map_lookup_elem(&cb_config, &zero);
+	if (!config)
+		return 0;
 	for (int i = 0; i < MAX_VLAN_TAGS; i++) {
 		if (type != bpf_htons(ETH_8021Q) && type != bpf_htons(ETH_8021AD))
 			break;
 		if (bpf_skb_load_bytes(skb, packet->network + 2, &type, sizeof(type)))
-			return;
+			return 0;
 		packet->network += 4;
 	}
 	parse_network(skb, config, bpf_ntohs(type), packet);
+	return 0;
+}
+
+/* The same for a packet that begins at its network header. */
+__noinline int cb_parse_packet(struct __sk_buff *skb, struct packet *packet)
+{
+	struct cb_config *config;
+	__u32 zero = 0;
+
+	if (!packet)
+		return 0;
+	__builtin_memset(packet, 0, sizeof(*packet));
+	config = bpf_map_lookup_elem(&cb_config, &zero);
+	if (config)
+		parse_network(skb, config, bpf_ntohs(skb->protocol), packet);
+	return 0;
 }
 
 /* First eight bytes of the payload: the name of a heartbeat, for the journal. */

@@ -102,8 +102,7 @@ INLINE void acknowledge(struct cb_node *s, struct __sk_buff *skb, struct cb_sock
 	struct packet packet;
 	struct tcphdr tcp;
 
-	__builtin_memset(&packet, 0, sizeof(packet));
-	parse_network(skb, s->config, bpf_ntohs(skb->protocol), &packet);
+	cb_parse_packet(skb, &packet);
 	if (packet.protocol != PROTO_TCP || !packet.transport)
 		return;
 	if (bpf_skb_load_bytes(skb, packet.transport, &tcp, sizeof(tcp)) || !tcp.ack)
