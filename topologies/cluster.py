@@ -46,6 +46,7 @@ class Cluster:
         run_id: str,
         nodes: int = 3,
         port_rate_mbit: float = 200,
+        storage_rate_mbit: float = 200,
         switch: SwitchChoice = "auto",
         controller: tuple[str, int] | None = None,
     ) -> None:
@@ -54,7 +55,8 @@ class Cluster:
         Args:
             run_id: four characters, see ``crunchbed.runid``.
             nodes: cluster nodes, 1 to 32; the storage host comes on top.
-            port_rate_mbit: what every port carries in each direction, 10**6 bits a second.
+            port_rate_mbit: what a node's port carries in each direction, 10**6 bits a second.
+            storage_rate_mbit: the same for the storage host's port, which all nodes share.
             switch: its kind; ``auto`` takes what the machine has, see ``choose_switch``.
             controller: IPv4 address and port of an OpenFlow controller; without one, or while
                 it is away, the switch learns by itself.
@@ -64,14 +66,16 @@ class Cluster:
         """
         if not 1 <= nodes <= MAX_NODES:
             raise BadInput(f"nodes: {nodes} is not within 1 to {MAX_NODES}")
-        if port_rate_mbit <= 0:
-            raise BadInput(f"port_rate_mbit: {port_rate_mbit} is not above 0")
+        for rate in (port_rate_mbit, storage_rate_mbit):
+            if rate <= 0:
+                raise BadInput(f"port rate: {rate} Mbit is not above 0")
         self.run_id = run_id
         self.nodes: dict[str, ClusterNode] = {}
         self.switch: SwitchKind | None = None
         self.switch_name = f"{run_id}s1"
         self._size = nodes
         self._rate = port_rate_mbit
+        self._storage_rate = storage_rate_mbit
         self._choice: SwitchChoice = switch
         self._controller = controller
         self._net: Any = None
@@ -165,7 +169,7 @@ class Cluster:
     def _wire(self) -> None:
         make_room_for_neighbours(len(self.nodes))
         for node in self.nodes.values():
-            wire_node(node.pid, node.interface, self._rate)
+            wire_node(node.pid, node.interface, self._rate_of(node))
         bring_up(node.switch_port for node in self.nodes.values())
 
     def _verify(self) -> None:
@@ -183,7 +187,11 @@ class Cluster:
         queue = SWITCH_QUEUE_BYTES
         if self.switch == "ovs-user" and not raise_send_buffer(_OVS_BUFFER_BYTES):
             queue = SHARED_QUEUE_BYTES
-        shape_switch((node.switch_port for node in self.nodes.values()), self._rate, queue)
+        rates = {node.switch_port: self._rate_of(node) for node in self.nodes.values()}
+        shape_switch(rates, queue)
+
+    def _rate_of(self, node: ClusterNode) -> float:
+        return self._storage_rate if node.name == STORAGE else self._rate
 
     def stop(self) -> None:
         """Remove it all; harmless on a cluster that is stopped or never came up.

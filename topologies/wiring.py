@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -65,15 +65,15 @@ def bring_up(ports: Iterable[str]) -> None:
             netlink.link("set", ifname=port, state="up")
 
 
-def shape_switch(ports: Iterable[str], rate_mbit: float, queue: int) -> None:
+def shape_switch(rates: Mapping[str, float], queue: int) -> None:
     """Shape what a switch sends; once its ports are attached, since attaching clears a qdisc.
 
     Args:
-        ports: their names in the root namespace.
-        rate_mbit: 10**6 bits a second, for each.
+        rates: by port, named as in the root namespace, 10**6 bits a second.
         queue: bytes that may wait at each.
     """
-    _run(["tc", "-batch", "-"], "".join(_shaper(port, rate_mbit, queue) for port in ports))
+    shapers = (_shaper(port, rate, queue) for port, rate in rates.items())
+    _run(["tc", "-batch", "-"], "".join(shapers))
 
 
 def make_room_for_neighbours(hosts: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -77,6 +78,7 @@ class RunningCluster:
                 self._places.run_id,
                 nodes=scenario.cluster.nodes,
                 port_rate_mbit=scenario.cluster.port_rate / _BITS_PER_MEGABIT,
+                storage_rate_mbit=scenario.cluster.storage_rate / _BITS_PER_MEGABIT,
                 switch=scenario.cluster.switch,  # type: ignore[arg-type]
             )
         )
@@ -163,6 +165,12 @@ class RunningCluster:
         return path
 
     def quiesce(self) -> None:
-        """End the daemons of every node, so that nothing is acknowledged any more."""
+        """End the daemons of every node, so that nothing is acknowledged any more.
+
+        All are told before one is waited for: nobody outlives its peers long enough to miss them.
+        """
+        for node in self.nodes.values():
+            for process in node.daemons.values():
+                process.signal(signal.SIGTERM)
         for node in self.nodes.values():
             node.end_daemons()

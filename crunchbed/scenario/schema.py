@@ -37,6 +37,7 @@ class Cluster(Section):
     nodes: Annotated[int, kinds.whole("nodes", 2, 32)] = 3
     switch: Annotated[str, kinds.choice(SWITCHES)] = "auto"
     port_rate: Annotated[int, kinds.rate("1Mbit", "100Gbit"), RateText] = 200_000_000
+    storage_rate: Annotated[int, kinds.rate("1Mbit", "100Gbit"), RateText] = 200_000_000
 
 
 class Memory(Section):

@@ -92,7 +92,7 @@ def test_a_number_of_nodes_out_of_range(nodes: int) -> None:
 
 
 def test_a_rate_out_of_range() -> None:
-    with pytest.raises(BadInput, match="port_rate_mbit"):
+    with pytest.raises(BadInput, match="port rate"):
         Cluster("k3xq", port_rate_mbit=0)
 
 
