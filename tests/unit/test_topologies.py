@@ -91,9 +91,10 @@ def test_a_number_of_nodes_out_of_range(nodes: int) -> None:
         Cluster("k3xq", nodes=nodes)
 
 
-def test_a_rate_out_of_range() -> None:
-    with pytest.raises(BadInput, match="port rate"):
-        Cluster("k3xq", port_rate_mbit=0)
+@pytest.mark.parametrize("key", ["port_rate_mbit", "storage_rate_mbit"])
+def test_a_rate_out_of_range(key: str) -> None:
+    with pytest.raises(BadInput, match="port rate: 0 Mbit"):
+        Cluster("k3xq", **{key: 0})  # type: ignore[arg-type]
 
 
 def test_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
