@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import click
@@ -35,8 +35,18 @@ _COMMANDS: Final = {
 }
 
 
+class _BrokenPipe(Exception):
+    """Carries a BrokenPipeError past click, which would silently exit with 1: a failed run."""
+
+
 class _Lazy(click.Group):
     """A group that imports a command's module only to run it."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _BrokenPipe from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -96,13 +106,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has gone; keep the interpreter from tripping over it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
+    except (BrokenPipeError, _BrokenPipe) as error:
+        return PIPE_CLOSED if _reader_gone() else _unexpected(error.__cause__ or error)
     except Exception as error:
-        kept = _keep_traceback()
-        return _fail(f"unexpected {type(error).__name__}: {error}; see {kept}", UNEXPECTED)
+        return _unexpected(error)
     return code if isinstance(code, int) else 0
 
 
@@ -112,16 +119,27 @@ def _usage(error: click.ClickException) -> str:
     return f"{error.format_message()} (see `{path} --help`)"
 
 
+def _reader_gone() -> bool:
+    """Whether nobody reads stdout any more; if so, keep the interpreter from tripping over it."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    gone = any(flags & select.POLLERR for _, flags in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return gone
+
+
 def _fail(text: str, code: int) -> int:
     click.echo(f"crunchbed: {' '.join(text.split())}", err=True)
     return code
 
 
-def _keep_traceback() -> Path:
-    handle, name = tempfile.mkstemp(prefix="crunchbed-traceback-", suffix=".txt")
+def _unexpected(error: BaseException) -> int:
+    handle, kept = tempfile.mkstemp(prefix="crunchbed-traceback-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        traceback.print_exc(file=file)
-    return Path(name)
+        traceback.print_exception(error, file=file)
+    return _fail(f"unexpected {type(error).__name__}: {error}; see {kept}", UNEXPECTED)
 
 
 if __name__ == "__main__":

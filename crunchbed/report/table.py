@@ -41,7 +41,8 @@ def open_console(file: TextIO | None = None) -> Console:
 def print_run(console: Console, result: Result, scenario: Scenario) -> None:
     """Print one run: figures in total and by node, expectations, verdict."""
     shown, left_out = _nodes_shown(result)
-    table = _table(console, f"{result.scenario}  policy {result.policy}, seed {result.seed}")
+    _title(console, f"{result.scenario}: policy {result.policy}, seed {result.seed}")
+    table = _table(console)
     table.add_column("total", justify="right")
     for node in shown:
         table.add_column(node, justify="right")
@@ -51,9 +52,13 @@ def print_run(console: Console, result: Result, scenario: Scenario) -> None:
     console.print(table)
     if left_out:
         console.print(f"{left_out} more nodes without anything to tell are in result.json")
-    console.print(time_scale(scenario, result.totals.pressure_longest_seconds), style="dim")
+    console.print(
+        time_scale(scenario, result.totals.pressure_longest_seconds), style="dim", soft_wrap=True
+    )
     for outcome in result.expectations:
-        console.print(f"{_mark(outcome.holds)}  {escape(outcome.text)}  ({outcome.shown})")
+        console.print(
+            f"{_mark(outcome.holds)}  {escape(outcome.text)}  ({outcome.shown})", soft_wrap=True
+        )
     _print_verdict(console, result)
 
 
@@ -61,7 +66,8 @@ def print_comparison(console: Console, comparison: Comparison, scenario: Scenari
     """Print policies as columns, figures as rows; the median and range where runs repeat."""
     repeats = len(comparison.seeds)
     runs = f"{repeats} seeds: median [min..max]" if repeats > 1 else f"seed {comparison.seeds[0]}"
-    table = _table(console, f"{comparison.scenario}  {runs}")
+    _title(console, f"{comparison.scenario}: {runs}")
+    table = _table(console)
     for policy in comparison.policies:
         table.add_column(policy, justify="right")
     pair = len(comparison.policies) == 2
@@ -76,12 +82,14 @@ def print_comparison(console: Console, comparison: Comparison, scenario: Scenari
     table.add_row("verdict", *verdicts, *[""] * pair)
     console.print(table)
     longest = max((run.totals.pressure_longest_seconds for run in comparison.runs), default=0.0)
-    console.print(time_scale(scenario, longest), style="dim")
+    console.print(time_scale(scenario, longest), style="dim", soft_wrap=True)
     for repeated in comparison.expectations:
-        console.print(_expectation(repeated))
+        console.print(_expectation(repeated), soft_wrap=True)
     for run in comparison.runs:
         for reason in run.reasons:
-            console.print(f"{run.policy}, seed {run.seed}, {run.verdict}: {escape(reason)}")
+            console.print(
+                f"{run.policy}, seed {run.seed}, {run.verdict}: {escape(reason)}", soft_wrap=True
+            )
 
 
 def figure(value: float | None) -> str:
@@ -93,10 +101,13 @@ def figure(value: float | None) -> str:
     return f"{value:.4f}" if value < 1 else f"{value:.2f}"
 
 
-def _table(console: Console, title: str) -> Table:
+def _title(console: Console, text: str) -> None:
+    console.print(escape(text), style="bold")
+
+
+def _table(console: Console) -> Table:
     # Boxes and rules are for eyes; what reads a pipe wants columns.
-    border = box.SIMPLE_HEAD if console.is_terminal else None
-    table = Table(title=title, title_justify="left", title_style="bold", box=border, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
     table.add_column("")
     return table
 
@@ -171,4 +182,4 @@ def _expectation(repeated: Repeated) -> str:
 def _print_verdict(console: Console, result: Result) -> None:
     console.print(f"verdict: [{_COLOURS[result.verdict]}]{result.verdict}[/]")
     for reason in result.reasons:
-        console.print(f"  {escape(reason)}")
+        console.print(f"  {escape(reason)}", soft_wrap=True)

@@ -35,7 +35,7 @@ class Document:
         for depth, part in enumerate(path):
             if isinstance(node, CommentedMap) and part in node:
                 last_key = at_key and depth == len(path) - 1
-                line = _line(node, part, line, of_key=last_key or _is_collection(node[part]))
+                line = _line(node, part, line, of_key=last_key or not _is_scalar(node[part]))
             elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
                 line = int(node.lc.item(part)[0]) + 1
             else:
@@ -91,8 +91,8 @@ def _parse(text: str, source: str) -> object:
         raise BadInput(f"{source}:1: not valid YAML: {problem or 'nested too deep'}") from error
 
 
-def _is_collection(node: object) -> bool:
-    return isinstance(node, CommentedMap | CommentedSeq)
+def _is_scalar(node: object) -> bool:
+    return node is not None and not isinstance(node, CommentedMap | CommentedSeq)
 
 
 def _line(node: CommentedMap, key: object, default: int, *, of_key: bool) -> int:

@@ -1,0 +1,263 @@
+"""The command line: one line and the right exit code for whatever goes wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+import crunchbed.engine
+from crunchbed import cli
+from crunchbed.checks.figures import Figures
+from crunchbed.checks.result import Result, Verdict
+from crunchbed.run.progress import Progress
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import BadInput, HookError, MissingRequirement, RunInvalid
+
+
+class FakeEngine:
+    """Answers instead of running anything; ``verdicts`` and ``errors`` by policy."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int, Path, Scenario]] = []
+        self.verdicts: dict[str, Verdict] = {}
+        self.errors: dict[str, BaseException] = {}
+
+    def run(self, scenario: Scenario, *, seed: int, out: Path, progress: Progress) -> Result:
+        self.calls.append((scenario.policy, seed, out, scenario))
+        progress.phase("control", 4.0)
+        progress.note("working")
+        progress.tick()
+        if scenario.policy in self.errors:
+            raise self.errors[scenario.policy]
+        ejected = int(scenario.policy == "none")
+        return Result.not_measured(scenario, seed, "").model_copy(
+            update={
+                "verdict": self.verdicts.get(scenario.policy, "pass"),
+                "reasons": (),
+                "totals": Figures(nodes_ejected=ejected, false_ejections=ejected, writes_lost=0),
+            }
+        )
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
+    fake = FakeEngine()
+    monkeypatch.setattr(crunchbed.engine, "run", fake.run)
+    monkeypatch.chdir(tmp_path)
+    return fake
+
+
+Captured = pytest.CaptureFixture[str]
+
+
+def failing(captured: Captured, *argv: str) -> tuple[int, str]:
+    """Return the exit code and the one line on stderr."""
+    code = cli.main(argv)
+    out, err = captured.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert lines[-1].startswith("crunchbed: ")
+    assert sum(line.startswith("crunchbed: ") for line in lines) == 1
+    return code, lines[-1].removeprefix("crunchbed: ")
+
+
+# --- wrong input
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["run"], "Missing argument 'SCENARIO'"),
+        (["run", "control", "--bogus"], "No such option '--bogus'"),
+        (["run", "control", "--seed", "x"], "Invalid value for '--seed'"),
+        (["run", "control", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["compare", "control", "--repeats", "0"], "Invalid value for '--repeats'"),
+        (["run", "nonesuch"], "no scenario 'nonesuch'; known: control, long-crunch, micro-crunch"),
+        (["run", "nonesuch.yaml"], "no scenario file nonesuch.yaml"),
+        (["run", "control", "--policy", "memaloc"], "unknown policy 'memaloc' (did you mean memal"),
+        (["run", "control", "--policy", "none,memalloc"], "--policy: expected one, got none,memal"),
+        (
+            ["compare", "control", "--policies", "none,frob"],
+            "unknown policy 'frob'; known: none, memalloc",
+        ),
+        (["compare", "control", "--policies", ""], "unknown policy ''"),
+        (["compare", "control", "--policies", "none,none"], "expected each policy once, got none,"),
+        (
+            ["run", "control", "--memalloc", "disk"],
+            "unknown memalloc class 'disk'; known: block-io",
+        ),
+        (["run", "control", "--set", "policy"], "--set: expected KEY=VALUE, got 'policy'"),
+        (["run", "control", "--set", "memory.pages=-5"], "override memory.pages: expected a whole"),
+        (["run", "control", "--set", "name=other", "--set", "x=1"], "override x: expected one of"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_2(
+    argv: list[str], message: str, engine: FakeEngine, capsys: Captured
+) -> None:
+    code, line = failing(capsys, *argv)
+    assert code == 2
+    assert line.startswith(message)
+    assert engine.calls == []
+
+
+def test_a_wrong_scenario_file_is_one_line_with_its_place(
+    engine: FakeEngine, capsys: Captured
+) -> None:
+    Path("mine.yaml").write_text("name: mine\nclaim: c\ncrunch: {kind: writeback, pages: -5}\n")
+    code, line = failing(capsys, "run", "mine.yaml")
+    assert code == 2
+    expected = "mine.yaml:3: crunch.pages: expected a whole number of pages >= 1, got -5"
+    assert line == expected
+
+
+def test_a_directory_in_use_is_refused(engine: FakeEngine, capsys: Captured) -> None:
+    Path("used").mkdir()
+    Path("used/result.json").touch()
+    for command in ("run", "compare"):
+        code, line = failing(capsys, command, "control", "--out", "used")
+        assert (code, line) == (2, "--out used: expected a new or empty directory")
+
+
+# --- failures of a run
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (MissingRequirement("needs root: run it with sudo"), 4, "needs root: run it with sudo"),
+        (RunInvalid("the cluster did not\ncome up"), 3, "the cluster did not come up"),
+        (HookError("refused"), 3, "refused"),
+        (BadInput("no"), 2, "no"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_a_failing_run_is_one_line_with_its_exit_code(
+    error: BaseException, code: int, line: str, engine: FakeEngine, capsys: Captured
+) -> None:
+    engine.errors["memalloc"] = error
+    assert failing(capsys, "run", "control") == (code, line)
+
+
+def test_an_unexpected_error_keeps_its_traceback_in_a_file(
+    engine: FakeEngine, capsys: Captured
+) -> None:
+    engine.errors["memalloc"] = ZeroDivisionError("of pages")
+    code, line = failing(capsys, "run", "control")
+    assert code == 3
+    match = re.fullmatch(r"unexpected ZeroDivisionError: of pages; see (\S+)", line)
+    assert match is not None
+    kept = Path(match[1])
+    assert "Traceback" in kept.read_text()
+    kept.unlink()
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    argv = [sys.executable, "-m", "crunchbed.cli", "list", "--json"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (cli.PIPE_CLOSED, b"")
+
+
+def test_a_pipe_that_breaks_inside_a_run_is_an_error(engine: FakeEngine) -> None:
+    """An agent's socket, not our stdout; click alone would exit with 1: a failed expectation."""
+    code = (
+        "import sys, crunchbed.engine as engine, crunchbed.cli as cli\n"
+        "def run(*_, **__): raise BrokenPipeError(32, 'agent')\n"
+        "engine.run = run\n"
+        "sys.exit(cli.main(['run', 'control']))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 3
+    match = re.search(r"unexpected BrokenPipeError: .*agent; see (\S+)", ended.stderr)
+    assert match is not None
+    assert "BrokenPipeError" in Path(match[1]).read_text()
+    Path(match[1]).unlink()
+
+
+# --- run and compare
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"), [("pass", 0), ("fail", 1), ("invalid", 3), ("unknown", 3)]
+)
+def test_the_verdict_is_the_exit_code(
+    verdict: Verdict, code: int, engine: FakeEngine, capsys: Captured
+) -> None:
+    engine.verdicts["memalloc"] = verdict
+    assert cli.main(["run", "control"]) == code
+    out, err = capsys.readouterr()
+    assert f"verdict: {verdict}" in out
+    assert "control memalloc seed 1    0.0 s  control (up to 4 s)" in err
+
+
+def test_options_reach_the_run(engine: FakeEngine, capsys: Captured) -> None:
+    argv = ["run", "writeback-crunch", "--policy", "none", "--memalloc", "heartbeat"]
+    argv += ["--seed", "7", "--out", "mine", "--set", "crunch.pages=9000"]
+    assert cli.main(argv) == 0
+    policy, seed, out, scenario = engine.calls[0]
+    assert (policy, seed, out) == ("none", 7, Path("mine"))
+    assert scenario.memalloc == ("heartbeat",)
+    assert scenario.resolved()["crunch"]["pages"] == 9000
+    assert "run directory: mine" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [("none", ()), ("heartbeat,block-io", ("block-io", "heartbeat")), ("block-io", ("block-io",))],
+)
+def test_memalloc_is_a_set_of_classes(
+    text: str, flags: tuple[str, ...], engine: FakeEngine
+) -> None:
+    assert cli.main(["run", "control", "--memalloc", text]) == 0
+    assert engine.calls[0][3].memalloc == flags
+
+
+def test_json_is_alone_on_stdout(engine: FakeEngine, capsys: Captured) -> None:
+    assert cli.main(["run", "control", "--json"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["verdict"] == "pass"
+    assert cli.main(["compare", "writeback-crunch", "--json", "--out", "both"]) == 0
+    record = orjson.loads(capsys.readouterr().out)
+    assert record == orjson.loads(Path("both/comparison.json").read_bytes())
+    assert record["exit_code"] == 0
+
+
+def test_every_policy_is_run_on_the_same_seeds(engine: FakeEngine, capsys: Captured) -> None:
+    argv = ["compare", "writeback-crunch", "--repeats", "2", "--seed", "5", "--out", "both"]
+    assert cli.main(argv) == 0
+    assert [(policy, seed, str(out)) for policy, seed, out, _ in engine.calls] == [
+        ("none", 5, "both/none-5"),
+        ("memalloc", 5, "both/memalloc-5"),
+        ("none", 6, "both/none-6"),
+        ("memalloc", 6, "both/memalloc-6"),
+    ]
+    out = capsys.readouterr().out
+    assert "2 seeds: median [min..max]" in out
+    assert "holds    none.nodes_ejected >= 1  (2/2)" in out
+
+
+def test_one_run_that_breaks_down_does_not_end_a_comparison(
+    engine: FakeEngine, capsys: Captured
+) -> None:
+    engine.errors["none"] = RunInvalid("the cluster did not come up")
+    assert cli.main(["compare", "writeback-crunch"]) == 3
+    out, err = capsys.readouterr()
+    assert len(engine.calls) == 2
+    assert "crunchbed: none, seed 1: the cluster did not come up" in err
+    assert "unknown  none.nodes_ejected >= 1" in out
+
+
+def test_a_missing_requirement_ends_a_comparison(engine: FakeEngine, capsys: Captured) -> None:
+    engine.errors["none"] = MissingRequirement("no root")
+    assert failing(capsys, "compare", "writeback-crunch") == (4, "no root")
+    assert len(engine.calls) == 1

@@ -1,0 +1,58 @@
+"""Help that teaches and is quick; the list of scenarios."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+
+import orjson
+import pytest
+
+from crunchbed import cli
+
+Captured = pytest.CaptureFixture[str]
+
+
+def test_help_teaches_with_examples_and_names_every_command(capsys: Captured) -> None:
+    assert cli.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert "crunchbed compare writeback-crunch" in text
+    for name in ("check", "list", "run", "compare", "clean"):
+        assert re.search(rf"^  {name} ", text, re.MULTILINE)
+    assert cli.main([]) == 0
+    assert capsys.readouterr().out == text
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "list", "check", "clean"])
+def test_every_command_has_help(command: str, capsys: Captured) -> None:
+    assert cli.main([command, "--help"]) == 0
+    assert f"Usage: crunchbed {command}" in capsys.readouterr().out
+
+
+def test_help_is_quick_and_imports_none_of_the_machinery() -> None:
+    code = (
+        "import sys; import crunchbed.cli; crunchbed.cli.main(['--help']); "
+        "heavy = {'pydantic', 'rich', 'lark', 'mininet', 'ruamel.yaml', 'crunchbed.engine'}; "
+        "sys.exit(str(heavy & set(sys.modules) or ''))"
+    )
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.stderr.strip() == ""
+    assert time.monotonic() - began < 1.5  # 0.05 s on an idle machine
+
+
+def test_list_shows_every_shipped_claim(capsys: Captured) -> None:
+    assert cli.main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "control",
+        "long-crunch",
+        "micro-crunch",
+        "writeback-crunch",
+    ]
+    assert cli.main(["list", "--json"]) == 0
+    assert len(orjson.loads(capsys.readouterr().out)) == 4

@@ -1,0 +1,127 @@
+"""Whether a crunch was the one that was asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from crunchbed.checks import crunch
+from crunchbed.history import Interval
+from crunchbed.scenario.loader import load
+from crunchbed.scenario.schema import Scenario
+from tests.unit.recording import MS, Recording, ms
+
+OTHERS = ("n2", "n3")
+
+
+def writeback(**fields: object) -> Recording:
+    return Recording().complete().add(1200, "crunch.begin", target="n1", requested=fields)
+
+
+@pytest.mark.parametrize(
+    ("onset", "reason"),
+    [
+        (1439, None),
+        (1441, "crunch off target: n1 came under memory pressure after 0.241 s, not within 0.240"),
+        (None, "crunch off target: n1 never came under memory pressure"),
+    ],
+)
+def test_a_writeback_crunch_must_bring_pressure_in_time(
+    onset: float | None, reason: str | None
+) -> None:
+    recording = writeback(pages=12000, rate=100_000)
+    recording.add(1300, "dirty.progress", "n1", requested=12000, dirtied=8000)
+    if onset is not None:
+        recording.pressure(onset, onset + 500, "n1")
+    found = crunch.check(recording.history(), load("writeback-crunch"))
+    assert [one[: len(reason or "")] for one in found.off_target] == ([reason] if reason else [])
+    assert found.requested == {"kind": "writeback", "target": "n1", "pages": 12000, "rate": 100_000}
+    assert found.achieved is not None
+    assert found.achieved["pages"] == 8000
+
+
+def test_pressure_that_was_there_before_counts_from_the_beginning() -> None:
+    recording = writeback().pressure(1100, 1300, "n1")
+    found = crunch.check(recording.history(), load("writeback-crunch"))
+    assert found.off_target == []
+    assert found.achieved is not None
+    assert found.achieved["pressure_after_seconds"] == 0
+
+
+def test_pressure_on_another_node_or_before_the_crunch_does_not_count() -> None:
+    recording = writeback().pressure(1250, 1300, "n2").pressure(1100, 1190, "n1")
+    found = crunch.check(recording.history(), load("writeback-crunch"))
+    assert found.off_target == ["crunch off target: n1 never came under memory pressure"]
+
+
+def timed_scenario(count: int = 10) -> Scenario:
+    return load("micro-crunch").with_overrides({"crunch.count": count})
+
+
+def timed(windows: list[Interval]) -> Recording:
+    return Recording().complete().add(1200, "crunch.begin", target="n1", windows=windows)
+
+
+def windows(count: int = 10) -> list[Interval]:
+    return [ms(1200 + 10 * n, 1200.05 + 10 * n) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "short_by", "reason"),
+    [
+        (0, 0.0, None),
+        (0, 0.0004, None),
+        (0, 0.0006, "crunch off target: 0.000494 s of pressure in windows of 0.000500 s on n1"),
+        (1, 0.0, "crunch off target: pressure in 9 of 10 windows on n1"),
+        (10, 0.0, "crunch off target: pressure in 0 of 10 windows on n1"),
+    ],
+)
+def test_a_timed_crunch_must_fill_its_windows(
+    lacking: int, short_by: float, reason: str | None
+) -> None:
+    recording = timed(windows())
+    for window in windows()[lacking:]:
+        recording.pressure(window.start / MS, window.end / MS - short_by, "n1")
+    found = crunch.check(recording.history(), timed_scenario())
+    assert found.off_target == ([reason] if reason else [])
+
+
+def test_pressure_outside_the_windows_does_not_make_up_for_it() -> None:
+    recording = timed(windows())
+    for window in windows():
+        recording.pressure(window.end / MS + 1, window.end / MS + 2, "n1")
+    found = crunch.check(recording.history(), timed_scenario())
+    assert found.off_target == ["crunch off target: pressure in 0 of 10 windows on n1"]
+
+
+def test_windows_after_the_nodes_fence_are_not_asked_for() -> None:
+    long = load("long-crunch")
+    recording = timed([ms(1200, 4200)]).pressure(1200, 4200, "n1")
+    recording.fence(1800, "n1", view=2, observers=OTHERS)
+    found = crunch.check(recording.history(), long)
+    assert found.off_target == []
+    assert found.achieved is not None
+    assert found.achieved["pressure_seconds"] == found.achieved["seconds_while_up"] == 0.6
+    assert found.requested is not None
+    assert found.requested["pressure_seconds"] == 3.0
+
+
+def test_a_crunch_without_its_windows_or_its_begin_is_off_target() -> None:
+    found = crunch.check(timed(windows(9)).history(), timed_scenario())
+    assert found.off_target == ["the history has 9 of the crunch's 10 windows"]
+    never = crunch.check(Recording().complete().history(), timed_scenario())
+    assert never.off_target == ["the crunch was never begun"]
+
+
+def test_a_scenario_without_a_crunch_asks_for_nothing() -> None:
+    found = crunch.check(Recording().complete().history(), load("control"))
+    assert (found.requested, found.achieved, found.off_target) == (None, None, [])
+
+
+def test_the_most_windows_are_judged_quickly() -> None:
+    many = [ms(1200 + n, 1200.5 + n) for n in range(4096)]
+    recording = Recording().complete().add(1200, "crunch.begin", target="n1", windows=many)
+    for window in many:
+        recording.pressure(window.start / MS, window.end / MS, "n1")
+    scenario = load("micro-crunch").with_overrides({"crunch.every": "1ms", "crunch.count": 4096})
+    found = crunch.check(recording.history(), scenario)
+    assert found.off_target == []

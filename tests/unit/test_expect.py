@@ -1,0 +1,148 @@
+"""Expectations: the form, the names, and true, false or not known."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crunchbed.checks.figures import NAMES, Figures
+from crunchbed.expect import evaluate, parse
+from crunchbed.expect.evaluate import applies_to
+from reserve_agent.errors import BadInput
+
+TOTALS = {
+    "none": Figures(nodes_ejected=1, io_p99_seconds=2.0, writes_lost=0, heartbeats_missed=40),
+    "memalloc": Figures(nodes_ejected=0, io_p99_seconds=0.1, writes_lost=0, heartbeats_sent=100),
+}
+
+
+def holds(text: str, policies: tuple[str, ...] = ("none", "memalloc")) -> bool | None:
+    return evaluate([text], {name: TOTALS[name] for name in policies})[0].holds
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("none.nodes_ejected >= 1", True),
+        ("none.nodes_ejected > 1", False),
+        ("memalloc.nodes_ejected == 0", True),
+        ("memalloc.nodes_ejected != 0", False),
+        ("memalloc.io_p99_seconds < none.io_p99_seconds / 10", True),
+        ("memalloc.io_p99_seconds < none.io_p99_seconds / 20", False),
+        ("memalloc.io_p99_seconds <= none.io_p99_seconds / 20", True),
+        ("none.io_p99_seconds == 2s", True),
+        ("none.io_p99_seconds < 2000ms", False),
+        ("none.io_p99_seconds < 2000.5ms", True),
+        ("none.heartbeats_missed / 2 + 3 * 4 - 1 == 31", True),
+        ("none.heartbeats_missed - 30 - 5 == 5", True),
+        ("none.heartbeats_missed / 4 / 5 == 2", True),
+        ("(none.heartbeats_missed - 30) * 2 == 20", True),
+        ("-none.nodes_ejected == -1", True),
+        ("1 <= none.nodes_ejected", True),
+        ("none.misses_by_cause.unknown == 0", True),
+        ("misses_by_cause.unknown == 0", True),
+    ],
+)
+def test_a_comparison_is_judged(text: str, *, expected: bool) -> None:
+    assert holds(text) is expected
+
+
+def test_an_unqualified_name_holds_for_every_policy_or_not_at_all() -> None:
+    assert holds("writes_lost == 0") is True
+    assert holds("nodes_ejected == 0") is False
+    assert holds("nodes_ejected == 0", ("memalloc",)) is True
+    # Mixed: each policy against none.
+    assert holds("io_p99_seconds <= none.io_p99_seconds") is True
+    assert holds("io_p99_seconds < none.io_p99_seconds") is False
+
+
+def test_what_was_not_run_or_not_measured_is_not_known() -> None:
+    assert holds("none.nodes_ejected >= 1", ("memalloc",)) is None
+    assert holds("memalloc.io_p50_seconds < 1s") is None
+    assert holds("writes_lost == 0", ()) is None
+    assert holds("memalloc.heartbeats_sent / memalloc.nodes_ejected > 1") is None
+
+
+def test_one_refuting_policy_outweighs_an_unknown_one() -> None:
+    totals = {"none": Figures(io_p99_seconds=None), "memalloc": Figures(io_p99_seconds=3.0)}
+    assert evaluate(["io_p99_seconds < 1s"], totals)[0].holds is False
+
+
+def test_the_values_that_decided_are_told() -> None:
+    outcome = evaluate(["memalloc.io_p99_seconds < none.io_p99_seconds / 10"], TOTALS)[0]
+    assert outcome.values == {"memalloc.io_p99_seconds": 0.1, "none.io_p99_seconds": 2.0}
+    assert outcome.shown == "memalloc.io_p99_seconds = 0.1, none.io_p99_seconds = 2"
+    lacking = evaluate(["none.nodes_ejected == 0"], {})[0]
+    assert lacking.shown == "none.nodes_ejected = nothing"
+
+
+def test_a_run_of_one_policy_decides_what_names_no_other() -> None:
+    assert applies_to("writes_lost == 0", "none")
+    assert applies_to("none.nodes_ejected >= 1", "none")
+    assert not applies_to("none.nodes_ejected >= 1", "memalloc")
+    assert not applies_to("memalloc.io_p99_seconds < none.io_p99_seconds", "memalloc")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("writes_losst == 0", "writes_losst is no figure (did you mean writes_lost?)"),
+        ("packets == 0", "packets is no figure"),
+        ("misses_by_cause == 0", "misses_by_cause is no figure"),
+        ("misses_by_cause.moon == 0", "misses_by_cause.moon is no figure"),
+        ("nonesuch.writes_lost == 0", "nonesuch is no policy; known: none, memalloc"),
+        ("memaloc.writes_lost == 0", "memaloc is no policy; known: none, memalloc (did you mean"),
+        ("none == 0", "none is no figure"),
+        ("writes_lost", "not understood at its end"),
+        ("writes_lost = 0", "not understood at '= 0'"),
+        ("0 < writes_lost < 5", "not understood at '< 5'"),
+        ("writes_lost == 0 and true", "not understood at 'and true'"),
+        ("__import__('os')", "not understood at"),
+        ("writes_lost == (1", "not understood at its end"),
+        ("writes_lost == 5parsecs", "5parsecs is not a number or a duration"),
+        ("writes_lost == 0.5ns", "a duration such as"),
+        ("1 == 1", "which names no figure"),
+        ("", "not understood"),
+        ("-" * 200 + "writes_lost == 0", "one of 216 characters, over 200"),
+    ],
+)
+def test_what_is_no_expectation_is_one_line(text: str, complaint: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(text)
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_deepest_expectation_allowed_is_judged() -> None:
+    minuses = "-" * 184
+    assert evaluate([f"{minuses}writes_lost == 0"], TOTALS)[0].holds is True
+    nested = "(" * 90 + "writes_lost" + ")" * 90 + " == 0"
+    assert evaluate([nested], TOTALS)[0].holds is True
+
+
+@given(st.sampled_from(NAMES), st.sampled_from(["", "none.", "memalloc."]))
+def test_every_public_figure_can_be_expected(name: str, prefix: str) -> None:
+    assert [found.figure for found in parse(f"{prefix}{name} >= 0").names()] == [name]
+
+
+_NUMBERS = st.integers(1, 20).map(str)
+_SUMS = st.recursive(
+    _NUMBERS | st.just("heartbeats_missed"),
+    lambda inner: st.builds(
+        lambda left, op, right, wrap: f"({left}{op}{right})" if wrap else f"{left} {op} {right}",
+        inner,
+        st.sampled_from("+-*"),
+        inner,
+        st.booleans(),
+    ),
+    max_leaves=8,
+)
+
+
+@given(_SUMS, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), _SUMS)
+def test_arithmetic_binds_as_in_python(left: str, comparison: str, right: str) -> None:
+    text = f"{left} {comparison} {right} + heartbeats_missed"
+    if len(" ".join(text.split())) <= 200:
+        meant = eval(text, {"heartbeats_missed": 40})  # noqa: S307 - the oracle, on our own text
+        assert holds(text, ("none",)) is meant

@@ -1,0 +1,58 @@
+"""docs/scenario-format.md says what the code does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crunchbed.checks.figures import NAMES
+from crunchbed.scenario.loader import load, load_file
+from crunchbed.scenario.schema import TimedCrunch, WritebackCrunch
+
+MINIMAL = "name: x\nclaim: it holds\n"
+
+DOCS = Path(__file__).parents[2] / "docs" / "scenario-format.md"
+
+
+def documented(heading: str) -> dict[str, str]:
+    """Return the default of every key in the tables under headings that mention ``heading``."""
+    sections = DOCS.read_text().split("\n### ")
+    rows = [row for text in sections if heading in text.split("\n")[0] for row in text.split("\n")]
+    cells = [row.split("|") for row in rows if row.startswith("| `")]
+    return {cell[1].strip(" `"): cell[2].strip(" `") for cell in cells}
+
+
+@pytest.mark.parametrize("section", ["cluster", "memory", "block_io", "traffic", "phases"])
+def test_every_key_is_documented_with_its_default(section: str) -> None:
+    resolved = load("control").resolved()[section]
+    assert documented(f"`{section}`") == {key: str(value) for key, value in resolved.items()}
+
+
+def test_the_other_keys_are_documented_with_their_defaults() -> None:
+    resolved = load("control").resolved()
+    table = documented("`heartbeat`")
+    for section in ("heartbeat", "fencing"):
+        for key, value in resolved[section].items():
+            assert table.pop(f"{section}.{key}") == str(value)
+    assert table == {}
+    top = documented("Top level")
+    assert top["policy"] == resolved["policy"]
+    assert top["memalloc"] == "[block-io, heartbeat]"
+    sections = {"cluster", "memory", "block_io", "heartbeat", "fencing", "traffic", "phases"}
+    assert set(top) | sections | {"crunch", "expect"} == set(resolved)
+    crunches = documented("`crunch`")
+    for model in (WritebackCrunch, TimedCrunch):
+        for key in model.model_fields.keys() - {"kind"}:
+            assert key in crunches
+
+
+def test_the_documented_example_and_figures_are_real(tmp_path: Path) -> None:
+    text = DOCS.read_text()
+    (tmp_path / "mine.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    assert load_file(tmp_path / "mine.yaml").name == "mine"
+    (tmp_path / "x.yaml").write_text(MINIMAL + text.split("```yaml\n")[2].split("```")[0])
+    assert len(load_file(tmp_path / "x.yaml").expect) == 4
+    figures = text.split("The figures, each")[1].split("## Verdicts")[0]
+    for name in NAMES:
+        assert f"`{name}`" in figures
