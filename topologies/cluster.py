@@ -14,7 +14,7 @@ from nodes.waiting import wait_until
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 from topologies import bridge, ovs
 from topologies.node import ClusterNode
-from topologies.ovs_buffer import raise_send_buffer
+from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer
 from topologies.reach import unreachable_from
 from topologies.switches import SwitchChoice, SwitchKind, choose_switch
 from topologies.wiring import (
@@ -31,6 +31,7 @@ STORAGE = "storage"
 _REACH_TIMEOUT_SECONDS = 10.0
 _NAMESPACE_END_SECONDS = 1.0
 # Room for ten full queues, at half as much again as the frames' own bytes.
+_OVS_RECEIVE_BYTES = 4 * 1024 * 1024
 _OVS_BUFFER_BYTES = 32 * 1024 * 1024
 
 
@@ -185,8 +186,12 @@ class Cluster:
     def _shape(self) -> None:
         """After the pings: Open vSwitch has its send buffer from the first frame on."""
         queue = SWITCH_QUEUE_BYTES
-        if self.switch == "ovs-user" and not raise_send_buffer(_OVS_BUFFER_BYTES):
-            queue = SHARED_QUEUE_BYTES
+        if self.switch == "ovs-user":
+            raise_receive_buffers(
+                [node.switch_port for node in self.nodes.values()], _OVS_RECEIVE_BYTES
+            )
+            if not raise_send_buffer(_OVS_BUFFER_BYTES):
+                queue = SHARED_QUEUE_BYTES
         rates = {node.switch_port: self._rate_of(node) for node in self.nodes.values()}
         shape_switch(rates, queue)
 

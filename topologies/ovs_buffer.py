@@ -1,10 +1,11 @@
-"""The send buffer that all ports of Open vSwitch's userspace datapath share.
+"""The buffers of Open vSwitch's userspace datapath, which drops what does not fit.
 
-ovs-vswitchd sends through one packet socket (netdev-linux.c, ``af_packet_sock``). Its buffer,
-net.core.wmem_default or 208 KiB, counts what waits in the ports' qdiscs and is full with about
-90 frames: one congested port, and the heartbeats through all others are dropped too. There
-is no setting for it, and the default is looked at only when the daemon first sends. Root
-may borrow the descriptor, though, and raise the limit on the living socket.
+ovs-vswitchd receives through one packet socket for each port and sends through one for all
+(netdev-linux.c, ``af_packet_sock``). Their buffers are the system's default of 208 KiB, about 90
+frames: one congested port and the heartbeats through all others are dropped too; 20 ms without a
+processor and what arrives is lost. There is no setting for it, and the default is looked at only
+when a socket is made. Root may borrow the descriptors, though, and raise the limits on the living
+sockets.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +21,15 @@ _PIDFD_GETFD = 438
 """Number of the system call, the same on every architecture (Linux 5.6)."""
 
 _SO_SNDBUFFORCE = 32
+_SO_RCVBUFFORCE = 33
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _rows(packet_sockets: str) -> Iterator[tuple[int, str, int]]:
+    """(protocol, interface index, inode) of each line of a /proc/net/packet."""
+    for line in packet_sockets.splitlines()[1:]:
+        fields = line.split()
+        yield int(fields[3], 16), fields[4], int(fields[8])
 
 
 def sender_inodes(packet_sockets: str) -> set[int]:
@@ -27,17 +37,29 @@ def sender_inodes(packet_sockets: str) -> set[int]:
 
     Those have protocol 0 and no interface; what receives is bound to one.
     """
-    rows = [line.split() for line in packet_sockets.splitlines()[1:]]
-    return {int(row[8]) for row in rows if int(row[3], 16) == 0 and row[4] == "0"}
+    return {
+        inode
+        for protocol, interface, inode in _rows(packet_sockets)
+        if protocol == 0 and interface == "0"
+    }
 
 
-def _descriptor_of(pid: int, inodes: set[int]) -> int | None:
+def receiver_inodes(packet_sockets: str, interfaces: set[int]) -> set[int]:
+    """Inodes of packet sockets that receive from these interfaces (indexes)."""
+    wanted = {str(interface) for interface in interfaces}
+    return {
+        inode
+        for protocol, interface, inode in _rows(packet_sockets)
+        if protocol and interface in wanted
+    }
+
+
+def _descriptors_of(pid: int, inodes: set[int]) -> Iterator[int]:
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):
             kind, _, inode = str(link.readlink()).partition(":")
             if kind == "socket" and int(inode.strip("[]")) in inodes:
-                return int(link.name)
-    return None
+                yield int(link.name)
 
 
 def _borrow(pid: int, descriptor: int) -> socket.socket:
@@ -52,6 +74,25 @@ def _borrow(pid: int, descriptor: int) -> socket.socket:
     return socket.socket(fileno=copy)
 
 
+def _raise(pid: int, descriptor: int, size: int, read: int, force: int) -> bool:
+    with _borrow(pid, descriptor) as borrowed:
+        # Linux takes half of a size and reports the whole.
+        if borrowed.getsockopt(socket.SOL_SOCKET, read) < size:
+            borrowed.setsockopt(socket.SOL_SOCKET, force, size // 2)
+        return borrowed.getsockopt(socket.SOL_SOCKET, read) >= size
+
+
+def _raise_all(choose: Callable[[str], set[int]], size: int, read: int, force: int) -> bool:
+    rundir = Path(os.environ.get("OVS_RUNDIR", "/var/run/openvswitch"))
+    try:
+        pid = int((rundir / "ovs-vswitchd.pid").read_text())
+        inodes = choose(Path("/proc/net/packet").read_text())
+        raised = [_raise(pid, fd, size, read, force) for fd in _descriptors_of(pid, inodes)]
+    except (OSError, ValueError):
+        return False
+    return bool(raised) and all(raised)
+
+
 def raise_send_buffer(size: int) -> bool:
     """Let ovs-vswitchd have ``size`` bytes in qdiscs; stays so until it restarts.
 
@@ -60,17 +101,16 @@ def raise_send_buffer(size: int) -> bool:
     Returns:
         Whether its buffer is at least that large now.
     """
-    rundir = Path(os.environ.get("OVS_RUNDIR", "/var/run/openvswitch"))
-    try:
-        pid = int((rundir / "ovs-vswitchd.pid").read_text())
-        inodes = sender_inodes(Path("/proc/net/packet").read_text())
-        descriptor = _descriptor_of(pid, inodes)
-        if descriptor is None:
-            return False
-        with _borrow(pid, descriptor) as sender:
-            # Linux takes half of a size and reports the whole.
-            if sender.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < size:
-                sender.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, size // 2)
-            return sender.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) >= size
-    except (OSError, ValueError):
-        return False
+    return _raise_all(sender_inodes, size, socket.SO_SNDBUF, _SO_SNDBUFFORCE)
+
+
+def raise_receive_buffers(ports: Iterable[str], size: int) -> bool:
+    """Let ``size`` bytes wait at each of these ports until ovs-vswitchd has a processor.
+
+    Returns:
+        Whether the buffers are at least that large now.
+    """
+    indexes = {socket.if_nametoindex(port) for port in ports}
+    return _raise_all(
+        lambda text: receiver_inodes(text, indexes), size, socket.SO_RCVBUF, _SO_RCVBUFFORCE
+    )
