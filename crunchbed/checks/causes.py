@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Final
 
+from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.lives import downtimes
 from crunchbed.history import Event, History, Interval
 
@@ -32,11 +33,11 @@ def cause_of_each(history: History, interval_ns: int) -> list[tuple[Event, str]]
         history: the run.
         interval_ns: time between two heartbeats of a node.
     """
-    misses = history.of("heartbeat.miss")
-    if not misses:
+    found = misses(history)
+    if not found:
         return []
     drops, late, absent = _drops(history), _late(history), _Absences(history)
-    return [(miss, _cause(miss, interval_ns, drops, late, absent)) for miss in misses]
+    return [(miss, _cause(miss, interval_ns, drops, late, absent)) for miss in found]
 
 
 def causes_by_observer(history: History, interval_ns: int) -> dict[str, Counter[str]]:

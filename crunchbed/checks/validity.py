@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.membership import ejections
 from crunchbed.history import PHASES, History
 from crunchbed.scenario.schema import Scenario
@@ -29,10 +30,10 @@ def _control_phase(history: History, scenario: Scenario) -> Iterator[str]:
     control = history.phase("control")
     if control is None:
         return
-    misses = [e for e in history.of("heartbeat.miss") if e.t in control]
-    if misses:
-        observers = ", ".join(sorted({miss.node for miss in misses}))
-        yield f"control phase: {len(misses)} heartbeats missed without a fault (by {observers})"
+    missed = [miss for miss in misses(history) if miss.t in control]
+    if missed:
+        observers = ", ".join(sorted({miss.node for miss in missed}))
+        yield f"control phase: {len(missed)} heartbeats missed without a fault (by {observers})"
     for ejection in ejections(history):
         if ejection.t in control:
             yield f"control phase: {ejection.node} ejected without a fault"

@@ -42,12 +42,7 @@ class Plan:
         """The figures of ``crunch_requested``."""
         if self.burst is not None:
             return {"pages": self.burst.pages, "rate": self.burst.rate}
-        total = sum(end - start for start, end in self.windows)
-        return {
-            "windows": len(self.windows),
-            "pressure_seconds": total / 1e9,
-            "level_pages": self.level,
-        }
+        return {"windows": len(self.windows), "level_pages": self.level}
 
 
 def draw(scenario: Scenario, seed: int) -> Plan | None:
