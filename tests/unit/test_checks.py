@@ -144,6 +144,13 @@ def test_a_stall_that_began_after_a_quiet_time_begins_with_its_dirty_pages() -> 
     assert writes.longest_stall_seconds(recording.history(), "n1", 16384) == 1.0
 
 
+def test_pages_that_wait_no_longer_are_no_open_stall() -> None:
+    recording = Recording().complete().ack(2000, "n1", 1990)
+    for at in range(2050, 10_000, 50):
+        recording.add(at, "pool.sample", "n1", dirty=40 if at < 3000 else 0)
+    assert writes.longest_stall_seconds(recording.history(), "n1", 16384) == 0.01
+
+
 def test_less_than_a_request_of_dirty_pages_is_no_stall() -> None:
     recording = Recording().complete().ack(2000, "n1", 1990)
     for at in range(2050, 10_000, 50):
