@@ -15,7 +15,8 @@ Pure code with the time passed in. The rules:
   has been heard once more since, does the coordinator announce the next view, one higher and
   without that member. What the fenced one may still have announced is known by then.
 - A view makes one change: one ejected, or one admitted. The next change waits until a majority
-  holds the view. A coordinator that suspects lower members ejects those first.
+  holds the view. A coordinator that suspects lower members ejects those first, and only the
+  lowest member admits: so that the same change is not made twice in different ways.
 - A node takes a view that supersedes its own (see ``View``) from any member of that view.
 - A member that hears of such a view without itself is out, and stays out until it boots again. A
   node that boots again joins: it sends joining heartbeats until a view holds its incarnation, and
@@ -113,17 +114,15 @@ class Membership:
         joining = self.standing is Standing.JOINING
         return Gossip(self.me.incarnation, self.view, self.suspects, self.coordinator(), joining)
 
-    def suspect(self, peer: str, now_ns: int) -> list[Action]:
-        """The detector suspects ``peer``."""
-        if peer not in self.view.incarnations:
-            return []
-        self.suspects |= {peer}
-        return self._decide(now_ns)
+    def suspect(self, peer: str) -> None:
+        """The detector suspects ``peer``; ``tick`` follows once it has judged every peer."""
+        if peer in self.view.incarnations:
+            self.suspects |= {peer}
+            self._gossip.pop(peer, None)  # it must not count again when the peer is next heard
 
-    def clear(self, peer: str, now_ns: int) -> list[Action]:
+    def clear(self, peer: str) -> None:
         """The detector takes its suspicion of ``peer`` back."""
         self.suspects -= {peer}
-        return self._decide(now_ns)
 
     def heard(self, sender: str, gossip: Gossip, now_ns: int) -> list[Action]:
         """Take in what ``sender`` says; cheap when it says the same as before."""
@@ -204,6 +203,11 @@ class Membership:
             self.standing, self.view = Standing.JOINING, NO_VIEW
         self.suspects &= {member.name for member in before & after}
         self._fences = {who: fence for who, fence in self._fences.items() if view.holds(who)}
+        self._joiners = {
+            name: wish
+            for name, wish in self._joiners.items()
+            if wish[0].incarnation > view.incarnations.get(name, -1)
+        }
         return [ViewInstalled(view, removed, added)]
 
     def _by_index(self, members: set[Member]) -> tuple[str, ...]:
@@ -238,14 +242,13 @@ class Membership:
         members = self.view.incarnations
         for target in self._confirmed(followers):
             return self._announce({k: v for k, v in members.items() if k != target})
-        if self._lower_suspects():
+        if self._lower():
             return []
         for joiner, heard_ns in self._joiners.values():
             # A node that boots again before it was ejected still has its one vote.
             backing = followers | (members.keys() & {joiner.name})
-            admitted = members.get(joiner.name, -1) >= joiner.incarnation
             fresh = now_ns - heard_ns <= self._joiner_ttl_ns
-            if fresh and not admitted and len(backing) >= self.view.majority:
+            if fresh and len(backing) >= self.view.majority:
                 return self._announce({**members, joiner.name: joiner.incarnation})
         return []
 
@@ -260,17 +263,13 @@ class Membership:
             }
             if fence.confirmed and len(backing) >= self.view.majority:
                 ready.add(target)
-        lower = self._lower_suspects()
+        lower = self._lower() & self.suspects
         return [name for name in self._by_index(ready) if not lower or name in lower]
 
-    def _lower_suspects(self) -> set[str]:
-        """Suspects that may have coordinated: lower, and not known to have booted since."""
-        return {
-            name
-            for name in self.suspects.intersection(self._order[: self._order.index(self.me.name)])
-            if name not in self._joiners
-            or self._joiners[name][0].incarnation <= self.view.incarnations[name]
-        }
+    def _lower(self) -> set[str]:
+        """Members that may still act as coordinator: lower, and not known to have booted since."""
+        lower = set(self._order[: self._order.index(self.me.name)])
+        return (lower & self.view.incarnations.keys()) - self._joiners.keys()
 
     def _announce(self, incarnations: dict[str, int]) -> list[Action]:
         members = (Member(n, incarnations[n]) for n in self._order if n in incarnations)

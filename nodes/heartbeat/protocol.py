@@ -52,21 +52,18 @@ class HeartbeatProtocol:
         if sender == self._me or self._roster.name_of(heartbeat.sender) != sender:
             raise MalformedHeartbeat(f"heartbeat of index {heartbeat.sender} from {sender!r}")
         gossip = self._roster.gossip(heartbeat)
-        effects: list[Effect] = []
+        findings: list[Finding] = []
         # Only the boot that is a member is waited for; its successor must join first.
         if self.membership.view.incarnations.get(sender) == heartbeat.incarnation:
             findings = self._detector.heartbeat(sender, heartbeat.seq, at_ns)
-            if findings:
-                effects += self._take(findings, at_ns)
-        actions = self.membership.heard(sender, gossip, at_ns)
-        if actions:
-            effects += self._follow(actions, at_ns)
-        return effects
+            self._note(findings)
+        return [*findings, *self._follow(self.membership.heard(sender, gossip, at_ns), at_ns)]
 
     def advance(self, now_ns: int) -> list[Effect]:
         """Judge the silent peers, and retry what has waited too long."""
-        effects = self._take(self._detector.advance(now_ns), now_ns)
-        return effects + self._follow(self.membership.tick(now_ns), now_ns)
+        findings = self._detector.advance(now_ns)
+        self._note(findings)
+        return [*findings, *self._follow(self.membership.tick(now_ns), now_ns)]
 
     def fence_answer(self, target: str, view: int, ok: bool, now_ns: int) -> list[Effect]:
         """See ``Membership.fence_answer``."""
@@ -76,15 +73,12 @@ class HeartbeatProtocol:
         """When ``advance`` must be called at the latest (call it once per interval besides)."""
         return self._detector.next_deadline_ns()
 
-    def _take(self, findings: Iterable[Finding], now_ns: int) -> list[Effect]:
-        effects: list[Effect] = []
+    def _note(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
-            effects.append(finding)
             if isinstance(finding, Suspect):
-                effects += self._follow(self.membership.suspect(finding.peer, now_ns), now_ns)
+                self.membership.suspect(finding.peer)
             elif isinstance(finding, Clear):
-                effects += self._follow(self.membership.clear(finding.peer, now_ns), now_ns)
-        return effects
+                self.membership.clear(finding.peer)
 
     def _follow(self, actions: Iterable[Action], now_ns: int) -> list[Effect]:
         effects: list[Effect] = []

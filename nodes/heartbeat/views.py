@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -21,12 +21,13 @@ class View:
     Attributes:
         number: 1 for the first, one more for every change; 0 is no view.
         members: in the order of their indexes.
-        author: the coordinator that made it; None made the first.
+        author: the coordinator that made it; None made the first. Two that made the same view
+            made one view.
     """
 
     number: int
     members: tuple[Member, ...]
-    author: str | None = None
+    author: str | None = field(default=None, compare=False)
 
     @cached_property
     def incarnations(self) -> dict[str, int]:
