@@ -81,8 +81,9 @@ def _writeback(
 def _timed(
     history: History, windows: list[Interval], target: str, requested: Mapping[str, Any]
 ) -> CrunchCheck:
-    # Of a node that is down, nothing can be asked.
-    due = overlap(windows, lives(history, target))
+    # Of a node that is down nothing can be asked, and a reboot ends the window that it was in.
+    up = lives(history, target)
+    due = [cut for one in windows for life in up if one.start in life and (cut := one.clip(life))]
     pressed = overlap(due, episodes(history, target))
     starts = [window.start for window in due]
     reached = len({bisect_right(starts, one.start) for one in pressed})

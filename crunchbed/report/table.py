@@ -175,7 +175,7 @@ def _expectation(repeated: Repeated) -> str:
     if not repeated.runnable:
         return f"not run  {escape(repeated.text)}"
     of = len(repeated.outcomes)
-    why = f"{repeated.held}/{of}" if of > 1 else repeated.outcomes[0].shown
+    why = f"{repeated.held}/{of}" if of > 1 else repeated.outcomes[0].shown or "no valid run"
     return f"{_mark(repeated.holds)}  {escape(repeated.text)}  ({why})"
 
 

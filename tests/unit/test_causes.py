@@ -24,6 +24,13 @@ def test_heartbeats_are_counted_by_sender_and_observer() -> None:
     assert heartbeats.missed(history, "n1") == 0
 
 
+def test_misses_count_until_the_run_ends_its_daemons() -> None:
+    recording = Recording().phases(start=0, collect=1000)
+    history = recording.miss(999, "n2", "n1", 3).miss(1001, "n2", "n1", 4).history()
+    assert heartbeats.missed(history, "n2") == 1
+    assert len(cause_of_each(history, 100 * MS)) == 1
+
+
 @pytest.mark.parametrize(
     ("hook", "reason", "cause"),
     [

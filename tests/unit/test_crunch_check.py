@@ -13,6 +13,12 @@ from tests.unit.recording import MS, Recording, ms
 OTHERS = ("n2", "n3")
 
 
+def writeback_scenario() -> Scenario:
+    return load("control").with_overrides(
+        {"crunch": {"kind": "writeback", "target": "n1", "pages": 12000, "rate": 100_000}}
+    )
+
+
 def writeback(**fields: object) -> Recording:
     return Recording().complete().add(1200, "crunch.begin", target="n1", requested=fields)
 
@@ -32,7 +38,7 @@ def test_a_writeback_crunch_must_bring_pressure_in_time(
     recording.add(1300, "dirty.progress", "n1", requested=12000, dirtied=8000)
     if onset is not None:
         recording.pressure(onset, onset + 500, "n1")
-    found = crunch.check(recording.history(), load("writeback-crunch"))
+    found = crunch.check(recording.history(), writeback_scenario())
     assert [one[: len(reason or "")] for one in found.off_target] == ([reason] if reason else [])
     assert found.requested == {"kind": "writeback", "target": "n1", "pages": 12000, "rate": 100_000}
     assert found.achieved is not None
@@ -41,7 +47,7 @@ def test_a_writeback_crunch_must_bring_pressure_in_time(
 
 def test_pressure_that_was_there_before_counts_from_the_beginning() -> None:
     recording = writeback().pressure(1100, 1300, "n1")
-    found = crunch.check(recording.history(), load("writeback-crunch"))
+    found = crunch.check(recording.history(), writeback_scenario())
     assert found.off_target == []
     assert found.achieved is not None
     assert found.achieved["pressure_after_seconds"] == 0
@@ -49,12 +55,12 @@ def test_pressure_that_was_there_before_counts_from_the_beginning() -> None:
 
 def test_pressure_on_another_node_or_before_the_crunch_does_not_count() -> None:
     recording = writeback().pressure(1250, 1300, "n2").pressure(1100, 1190, "n1")
-    found = crunch.check(recording.history(), load("writeback-crunch"))
+    found = crunch.check(recording.history(), writeback_scenario())
     assert found.off_target == ["crunch off target: n1 never came under memory pressure"]
 
 
 def timed_scenario(count: int = 10) -> Scenario:
-    return load("micro-crunch").with_overrides({"crunch.count": count})
+    return load("control").with_overrides({"crunch": {"kind": "timed", "count": count}})
 
 
 def timed(windows: list[Interval]) -> Recording:
@@ -94,7 +100,7 @@ def test_pressure_outside_the_windows_does_not_make_up_for_it() -> None:
 
 
 def test_windows_after_the_nodes_fence_are_not_asked_for() -> None:
-    long = load("long-crunch")
+    long = timed_scenario(1)
     recording = timed([ms(1200, 4200)]).pressure(1200, 4200, "n1")
     recording.fence(1800, "n1", view=2, observers=OTHERS)
     found = crunch.check(recording.history(), long)
@@ -103,6 +109,23 @@ def test_windows_after_the_nodes_fence_are_not_asked_for() -> None:
     assert found.achieved["pressure_seconds"] == found.achieved["seconds_while_up"] == 0.6
     assert found.requested is not None
     assert found.requested["pressure_seconds"] == 3.0
+
+
+def test_a_reboot_ends_the_window_that_it_was_in() -> None:
+    recording = timed([ms(1200, 4200), ms(5200, 8200)])
+    recording.pressure(1200, 1800, "n1").fence(1800, "n1", view=2, observers=OTHERS)
+    recording.rejoin(3800, "n1", view=3, observers=OTHERS).pressure(5200, 8200, "n1")
+    found = crunch.check(recording.history(), timed_scenario(2))
+    assert found.off_target == []
+    assert found.achieved is not None
+    assert found.achieved["windows_while_up"] == 2
+    assert found.achieved["seconds_while_up"] == 3.6
+
+
+def test_windows_of_a_node_that_is_down_are_not_asked_for() -> None:
+    recording = timed([ms(1900, 2000)]).fence(1800, "n1", view=2, observers=OTHERS)
+    found = crunch.check(recording.history(), timed_scenario(1))
+    assert found.off_target == ["crunch off target: n1 was down in every window"]
 
 
 def test_a_crunch_without_its_windows_or_its_begin_is_off_target() -> None:
@@ -122,6 +145,6 @@ def test_the_most_windows_are_judged_quickly() -> None:
     recording = Recording().complete().add(1200, "crunch.begin", target="n1", windows=many)
     for window in many:
         recording.pressure(window.start / MS, window.end / MS, "n1")
-    scenario = load("micro-crunch").with_overrides({"crunch.every": "1ms", "crunch.count": 4096})
+    scenario = timed_scenario().with_overrides({"crunch.every": "1ms", "crunch.count": 4096})
     found = crunch.check(recording.history(), scenario)
     assert found.off_target == []
