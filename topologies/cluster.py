@@ -30,8 +30,9 @@ MAX_NODES = 32
 STORAGE = "storage"
 _REACH_TIMEOUT_SECONDS = 10.0
 _NAMESPACE_END_SECONDS = 1.0
-# Room for ten full queues, at half as much again as the frames' own bytes.
+# 0.1 s of a port at 200 Mb/s, at half as much again as the frames' own bytes.
 _OVS_RECEIVE_BYTES = 4 * 1024 * 1024
+# Room for ten full queues, likewise.
 _OVS_BUFFER_BYTES = 32 * 1024 * 1024
 
 

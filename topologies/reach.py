@@ -36,7 +36,9 @@ def is_reply(packet: bytes, identifier: int) -> bool:
 def _open_socket(target: str) -> socket.socket:
     ping = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     ping.setblocking(False)
-    ping.connect((target, 0))
+    # A node without a route, its interface being gone, is unreachable and no error of ours.
+    with contextlib.suppress(OSError):
+        ping.connect((target, 0))
     return ping
 
 

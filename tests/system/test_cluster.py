@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from crunchbed import leaks
+from nodes.ports import delete_links
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.netns import network_namespace_of
@@ -194,6 +195,14 @@ def test_a_node_that_does_not_reach_the_storage_is_named(
     monkeypatch.setattr("topologies.cluster._REACH_TIMEOUT_SECONDS", 0.5)
     with pytest.raises(CrunchbedError, match=r"no ping to the storage host from n2$"):
         Cluster(RUN_ID, nodes=2, switch=switch).start()
+    assert leaks.find(RUN_ID) == []
+
+
+def test_a_node_without_an_interface_is_unreachable_too() -> None:
+    with Cluster(RUN_ID, nodes=2) as cluster:
+        delete_links([cluster.nodes["n1"].switch_port])
+        pids = {name: cluster.nodes[name].pid for name in ("n1", "n2")}
+        assert unreachable_from(pids, cluster.storage.ip, 0.5) == ["n1"]
     assert leaks.find(RUN_ID) == []
 
 

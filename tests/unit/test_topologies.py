@@ -78,6 +78,18 @@ def test_the_star() -> None:
     assert len(longest) <= 15
 
 
+def test_what_mininet_reports_is_collected_and_not_printed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from topologies.parts import captured_log
+
+    lines: list[str] = []
+    with captured_log(lines):
+        logging.getLogger("mininet").error("*** gave up\n")
+    assert "*** gave up" in lines
+    assert capfd.readouterr() == ("", "")
+
+
 def test_datapath_ids_differ_between_runs() -> None:
     from topologies.star import StarTopo
 
