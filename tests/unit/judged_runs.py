@@ -8,7 +8,6 @@ from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
 from tests.unit.recording import Recording
 
-
 EXPECT = [
     "none.nodes_ejected >= 1",
     "none.false_ejections >= 1",

@@ -278,7 +278,7 @@ def test_overrides_are_read_as_yaml_and_checked() -> None:
             "override crunch.pagez: expected one of the keys kind, target, pages",
         ),
         ("a.b", "1", "override a.b: expected a key of the scenario, got an unknown one"),
-        ("memory.clean", "16000", "override memory.clean: expected at most 1"),
+        ("memory.clean", "16383", "override memory.clean: expected at most 1"),
         ("crunch.pages", "[1", "override crunch.pages:1: not valid YAML"),
     ],
 )
