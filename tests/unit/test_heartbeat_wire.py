@@ -83,6 +83,11 @@ def test_a_damaged_heartbeat_is_read_or_refused(heartbeat: Heartbeat, data: st.D
             continue
 
 
+def test_a_heartbeat_with_more_behind_it_is_refused() -> None:
+    with pytest.raises(MalformedHeartbeat):
+        decode(encode(ROSTER.heartbeat("n1", 1, 0, GOSSIP)) + bytes(2))
+
+
 @pytest.mark.parametrize(
     "offset, value", [(0, 0xC2), (1, 64), (36, 2), (37, 64), (38, 200), (39, 1)]
 )

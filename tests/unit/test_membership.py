@@ -97,7 +97,41 @@ class TestFenceAndEjection:
         n1 = self.fencing()
         assert n1.fence_answer("n5", 7, True, 3) == []
         assert n1.fence_answer("n4", 1, True, 3) == []
+        n1.heard("n2", says("n5"), 4)
+        assert n1.heard("n3", says("n5"), 5) == []
         assert n1.view == VIEW
+
+    def test_a_lower_suspect_leaves_first(self) -> None:
+        n2 = self.second("n1", "n5")
+        n2.fence_answer("n5", 1, True, 3)
+        for name in ("n3", "n4"):
+            assert n2.heard(name, says("n1", "n5", follows="n2"), 4) == []
+        n2.fence_answer("n1", 1, True, 5)
+        n2.heard("n3", says("n1", "n5", follows="n2"), 6)
+        n2.heard("n4", says("n1", "n5", follows="n2"), 6)
+        assert n2.view == without(VIEW, "n1")
+
+    def test_nobody_is_admitted_while_a_lower_member_is_in(self) -> None:
+        n2 = self.second("n1")
+        assert n2.heard("n5", joins(1), 3) == []
+        n2.fence_answer("n1", 1, True, 4)
+        n2.heard("n3", says("n1", follows="n2"), 5)
+        n2.heard("n4", says("n1", follows="n2"), 5)
+        view = n2.view
+        assert view == without(VIEW, "n1")
+        n2.heard("n3", says(view=view, follows="n2"), 6)
+        n2.heard("n4", says(view=view, follows="n2"), 6)
+        assert n2.view.incarnations["n5"] == 1
+
+    def second(self, *suspects: str) -> Membership:
+        """n2, followed by n3 and n4, after it has asked for ``suspects`` to be fenced."""
+        n2 = member("n2")
+        for peer in suspects:
+            n2.suspect(peer)
+        assert n2.heard("n3", says(*suspects, follows="n2"), 1) == []
+        requests = n2.heard("n4", says(*suspects, follows="n2"), 1)
+        assert requests == [FenceRequest(peer, 1) for peer in suspects]
+        return n2
 
     def test_the_next_change_waits_until_a_majority_holds_the_view(self) -> None:
         n1 = self.fencing()
