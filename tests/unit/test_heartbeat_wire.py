@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes.heartbeat.roster import Roster
@@ -44,6 +44,7 @@ def heartbeats(draw: st.DrawFn) -> Heartbeat:
     )
 
 
+@settings(deadline=None)
 @given(heartbeats())
 def test_what_is_encoded_is_decoded(heartbeat: Heartbeat) -> None:
     payload = encode(heartbeat)
@@ -51,6 +52,7 @@ def test_what_is_encoded_is_decoded(heartbeat: Heartbeat) -> None:
     assert len(payload) <= MAX_BYTES
 
 
+@settings(deadline=None)
 @given(heartbeats())
 def test_the_first_eight_bytes_are_the_tag(heartbeat: Heartbeat) -> None:
     tag = encode(heartbeat)[:TAG_BYTES].hex()
@@ -62,6 +64,7 @@ def test_the_tag_is_as_documented() -> None:
     assert tag_of(2, 1, 258) == "c102" + "0001" + "00000102"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(payload: bytes) -> None:
     try:
@@ -71,6 +74,7 @@ def test_any_bytes_are_read_or_refused(payload: bytes) -> None:
     assert encode(heartbeat) == payload
 
 
+@settings(deadline=None)
 @given(heartbeats(), st.data())
 def test_a_damaged_heartbeat_is_read_or_refused(heartbeat: Heartbeat, data: st.DataObject) -> None:
     payload = bytearray(encode(heartbeat))

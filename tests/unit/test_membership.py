@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes.heartbeat.membership import FenceRequest, Membership, Standing, ViewInstalled
@@ -272,6 +272,7 @@ class TestJoining:
         assert n1.heard("n2", joins(1), 1) == []
 
 
+@settings(deadline=None)
 @given(st.integers(1, 64))
 def test_two_majorities_of_one_view_share_a_member(size: int) -> None:
     view = View(1, tuple(Member(f"n{i}", 0) for i in range(size)))
