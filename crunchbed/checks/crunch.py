@@ -47,7 +47,7 @@ def check(history: History, scenario: Scenario) -> CrunchCheck:
     if len(windows) != crunch.count:
         reason = f"the history has {len(windows)} of the crunch's {crunch.count} windows"
         return CrunchCheck(requested, off_target=[reason])
-    return _timed(history, windows, target, requested)
+    return _timed(history, windows, target, begin.t, requested)
 
 
 def _writeback(
@@ -79,11 +79,15 @@ def _writeback(
 
 
 def _timed(
-    history: History, windows: list[Interval], target: str, requested: Mapping[str, Any]
+    history: History,
+    windows: list[Interval],
+    target: str,
+    start: int,
+    requested: Mapping[str, Any],
 ) -> CrunchCheck:
-    # Of a node that is down nothing can be asked, and a reboot ends the window that it was in.
-    up = lives(history, target)
-    due = [cut for one in windows for life in up if one.start in life and (cut := one.clip(life))]
+    # The crunch ends where its node goes down: a reboot brings it memory.
+    life = next((one for one in lives(history, target) if start in one), None)
+    due = overlap(windows, [life]) if life is not None else []
     pressed = overlap(due, episodes(history, target))
     starts = [window.start for window in due]
     reached = len({bisect_right(starts, one.start) for one in pressed})

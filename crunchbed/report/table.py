@@ -98,7 +98,7 @@ def figure(value: float | None) -> str:
         return "-"
     if isinstance(value, int) or value.is_integer():
         return f"{value:.0f}"
-    return f"{value:.4f}" if value < 1 else f"{value:.2f}"
+    return f"{value:.6f}" if value < 0.001 else f"{value:.4f}" if value < 1 else f"{value:.2f}"
 
 
 def _title(console: Console, text: str) -> None:

@@ -111,19 +111,19 @@ def test_windows_after_the_nodes_fence_are_not_asked_for() -> None:
     assert found.requested["pressure_seconds"] == 3.0
 
 
-def test_a_reboot_ends_the_window_that_it_was_in() -> None:
-    recording = timed([ms(1200, 4200), ms(5200, 8200)])
-    recording.pressure(1200, 1800, "n1").fence(1800, "n1", view=2, observers=OTHERS)
-    recording.rejoin(3800, "n1", view=3, observers=OTHERS).pressure(5200, 8200, "n1")
+def test_a_crunch_ends_where_its_node_goes_down() -> None:
+    recording = timed([ms(1200, 4200), ms(5200, 8200)]).pressure(1200, 1800, "n1")
+    recording.fence(1800, "n1", view=2, observers=OTHERS)
+    recording.rejoin(3800, "n1", view=3, observers=OTHERS)
     found = crunch.check(recording.history(), timed_scenario(2))
     assert found.off_target == []
     assert found.achieved is not None
-    assert found.achieved["windows_while_up"] == 2
-    assert found.achieved["seconds_while_up"] == 3.6
+    assert found.achieved["windows_while_up"] == 1
+    assert found.achieved["seconds_while_up"] == 0.6
 
 
 def test_windows_of_a_node_that_is_down_are_not_asked_for() -> None:
-    recording = timed([ms(1900, 2000)]).fence(1800, "n1", view=2, observers=OTHERS)
+    recording = timed([ms(1900, 2000)]).fence(1100, "n1", view=2, observers=OTHERS)
     found = crunch.check(recording.history(), timed_scenario(1))
     assert found.off_target == ["crunch off target: n1 was down in every window"]
 

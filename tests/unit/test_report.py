@@ -123,7 +123,15 @@ def test_the_time_scale_is_that_of_corosyncs_default_token() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (0, "0"), (12, "12"), (0.0, "0"), (0.12341, "0.1234"), (12.341, "12.34")],
+    [
+        (None, "-"),
+        (0, "0"),
+        (12, "12"),
+        (0.0, "0"),
+        (0.12341, "0.1234"),
+        (0.00005, "0.000050"),
+        (12.341, "12.34"),
+    ],
 )
 def test_figures_are_short(value: float | None, text: str) -> None:
     assert figure(value) == text
