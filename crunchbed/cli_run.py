@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import orjson
 from crunchbed.checks.result import Result
 from crunchbed.comparison import Comparison
 from crunchbed.comparison import compare as compare_runs
+from crunchbed.history import History
 from crunchbed.report.progress import LineProgress
 from crunchbed.report.table import open_console, print_comparison, print_run
 from crunchbed.scenario.kinds import did_you_mean
@@ -23,6 +25,17 @@ from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
 DEFAULT_PARENT = Path("runs")
+
+
+def _can_be_made(
+    _context: click.Context, _option: click.Parameter, path: Path | None
+) -> Path | None:
+    """Find out before the run rather than after it."""
+    if path is not None:
+        nearest = next(parent for parent in path.absolute().parents if parent.exists())
+        if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+            raise BadInput(f"--png {path}: cannot write in {nearest}")
+    return path
 
 
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,6 +52,13 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             "--out",
             type=click.Path(path_type=Path, file_okay=False),
             help="Directory to make; by default one under runs/.",
+        ),
+        click.option(
+            "--png",
+            type=click.Path(path_type=Path, dir_okay=False),
+            callback=_can_be_made,
+            metavar="FILE",
+            help="Draw the crunched node through time, a row for each policy; first seed only.",
         ),
         click.option(
             "--seed",
@@ -66,6 +86,7 @@ def run(
     memalloc: str | None,
     seed: int,
     out: Path | None,
+    png: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
     policy: str | None,
@@ -91,6 +112,7 @@ def run(
     else:
         print_run(open_console(), result, chosen)
         click.echo(f"run directory: {directory}")
+    _draw(png, chosen, seed, [(result, directory)], quiet=as_json)
     return result.exit_code
 
 
@@ -115,6 +137,7 @@ def compare(
     memalloc: str | None,
     seed: int,
     out: Path | None,
+    png: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
     policies: str,
@@ -126,25 +149,27 @@ def compare(
     Examples:
       crunchbed compare writeback-crunch
       crunchbed compare writeback-crunch --policies none,memalloc --repeats 10
-      crunchbed compare micro-crunch --set crunch.length=5ms
+      crunchbed compare micro-crunch --set crunch.length=5ms --png micro.png
     """  # noqa: D301 - \b is click's
     chosen = _chosen(scenario, overrides, memalloc)
     variants = _with_policies(chosen, policies)
     parent = _directory(out, f"{chosen.name}-compare-{seed}")
-    results = [
-        _attempt(variant, number, parent / f"{variant.policy}-{number}")
+    # All policies on the first seed, then all on the next.
+    places = [
+        (variant, number, parent / f"{variant.policy}-{number}")
         for number in range(seed, seed + repeats)
         for variant in variants
     ]
+    results = [_attempt(*place) for place in places]
     comparison = compare_runs(chosen, results)
-    record = _record(comparison)
-    parent.mkdir(parents=True, exist_ok=True)
-    (parent / "comparison.json").write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    record = _record(comparison, parent / "comparison.json")
     if as_json:
         _print_json(record)
     else:
         print_comparison(open_console(), comparison, chosen)
         click.echo(f"run directories: {parent}")
+    first = list(zip(results, (directory for *_, directory in places), strict=True))
+    _draw(png, chosen, seed, first[: len(variants)], quiet=as_json)
     return comparison.exit_code
 
 
@@ -207,8 +232,40 @@ def _attempt(scenario: Scenario, seed: int, directory: Path) -> Result:
         return Result.not_measured(scenario, seed, str(error))
 
 
-def _record(comparison: Comparison) -> dict[str, Any]:
-    return {**comparison.model_dump(mode="json"), "exit_code": comparison.exit_code}
+def _draw(
+    png: Path | None,
+    scenario: Scenario,
+    seed: int,
+    runs: Iterable[tuple[Result, Path]],
+    *,
+    quiet: bool,
+) -> None:
+    """The picture of these runs, as far as they came; a run without a history is left out."""
+    if png is None:
+        return
+    from crunchbed.report.figure import Row, draw
+
+    rows = [
+        Row(
+            result.policy if result.valid else f"{result.policy} ({result.verdict})",
+            History.read(directory / "history.jsonl"),
+        )
+        for result, directory in runs
+        if (directory / "history.jsonl").exists()
+    ]
+    if not rows:
+        raise CrunchbedError(f"{png}: not drawn: no run left a history")
+    draw(rows, f"{scenario.name}, seed {seed}", png)
+    if not quiet:
+        click.echo(f"picture: {png}")
+
+
+def _record(comparison: Comparison, path: Path) -> dict[str, Any]:
+    """Write the comparison down, and return what was written."""
+    record = {**comparison.model_dump(mode="json"), "exit_code": comparison.exit_code}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    return record
 
 
 def _print_json(value: object) -> None:
