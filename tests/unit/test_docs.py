@@ -1,0 +1,132 @@
+"""docs/metrics.md says what the exporter exports; links and commands in the documents exist."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+
+from crunchbed import cli
+from reserve_agent.exporter import BLOCK_IO_BUCKETS, PRESSURE_BUCKETS, Exporter
+from reserve_agent.hooks.layout import POOL_FIELDS, Hook, PacketClass, Reason
+
+ROOT = Path(__file__).parents[2]
+METRICS = (ROOT / "docs" / "metrics.md").read_text()
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+# One event of every kind that changes a metric, so that each has a series with its labels.
+EVENTS: list[dict[str, Any]] = [
+    {"kind": "heartbeat.sent", "peers": ["n2"]},
+    {"kind": "heartbeat.received", "counts": {"n2": 1}},
+    {"kind": "heartbeat.miss", "peer": "n2"},
+    {"kind": "heartbeat.late"},
+    {"kind": "node.ejected", "reason": "heartbeats_missed", "false": True},
+    {"kind": "membership.view", "members": ["n1"]},
+    {"kind": "pressure.end", "duration_ns": 1},
+    {"kind": "write.ack", "t": 5, "submitted": 1, "transport": "nbd"},
+    {"kind": "write.error", "transport": "nbd"},
+]
+SUFFIX = {"counter": "_total", "info": "_info"}
+
+
+def registry() -> CollectorRegistry:
+    """Return a fresh registry with all metrics of a node to which everything has happened."""
+    fresh = CollectorRegistry()
+    packets = {(Hook.RECEIVE, PacketClass.OTHER, Reason.GRANTED): (3, 3)}
+
+    def read_pool(name: str) -> int:
+        assert name in POOL_FIELDS
+        return 1
+
+    exporter = Exporter("n1", fresh, lambda: packets, read_pool)
+    exporter.describe_run("abcd", "control", "none")
+    exporter.hook_events_lost(1)
+    for event in EVENTS:
+        exporter.observe(event)
+    return fresh
+
+
+def labels(family: Metric) -> set[str]:
+    """Return the label names of a family's series."""
+    names = {name for sample in family.samples for name in sample.labels} - {"le"}
+    assert names, f"{family.name} has no series: add an event of its kind to EVENTS"
+    return names
+
+
+def exported() -> dict[str, tuple[str, set[str]]]:
+    """Return type and labels of every metric by its full name."""
+    return {
+        family.name + SUFFIX.get(family.type, ""): (family.type, labels(family))
+        for family in registry().collect()
+    }
+
+
+def documented() -> dict[str, tuple[str, set[str]]]:
+    """Return the same as the tables say it; a unit and a meaning must be there too."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in METRICS.splitlines()
+        if line.startswith("| `crunchbed_")
+    ]
+    assert all(len(row) == 5 and all(row) for row in rows)
+    assert len({row[0] for row in rows}) == len(rows)
+    return {row[0].strip("`"): (row[1], set(re.findall(r"`(\w+)`", row[2]))) for row in rows}
+
+
+def test_every_metric_is_documented_and_every_documented_metric_exists() -> None:
+    assert documented() == exported()
+
+
+def test_every_reason_is_documented_with_its_verdict() -> None:
+    table = dict(re.findall(r"^\| `(\w+)` \| (pass|drop) \|", METRICS, re.MULTILINE))
+    assert table == {one.name.lower(): "pass" if one.passed else "drop" for one in Reason}
+
+
+def test_label_values_and_buckets_are_documented() -> None:
+    values = [*(one.name.lower() for one in Hook), *(one.label for one in PacketClass)]
+    for value in values:
+        assert f"`{value}`" in METRICS
+    assert (PRESSURE_BUCKETS[0], PRESSURE_BUCKETS[-1]) == (50e-6, 300)
+    assert (BLOCK_IO_BUCKETS[0], BLOCK_IO_BUCKETS[-1]) == (100e-6, 300)
+    assert "Buckets from 50 microseconds to 300 s" in METRICS
+    assert "Buckets from 100 microseconds to 300 s" in METRICS
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_accepts_all_metrics() -> None:
+    text = generate_latest(registry())
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+def shown_commands(document: Path) -> list[list[str]]:
+    """Return the words of every command of ours in the document's code blocks."""
+    blocks = re.findall(r"(?ms)^```\n(.*?)^```", document.read_text())
+    lines = [line.removeprefix("$ ").split("#")[0] for text in blocks for line in text.split("\n")]
+    return [words for line in lines if (words := line.removeprefix(".venv/bin/").split())]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_that_are_shown_exist(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    targets = re.findall(r"(?m)^(\w+):", (ROOT / "Makefile").read_text())
+    for words in shown_commands(document):
+        if words[0] == "make":
+            assert set(words[1:]) <= set(targets), words
+        if words[0] == "crunchbed":
+            assert cli.main([words[1], "--help"]) == 0, words
+            known = capsys.readouterr().out
+            for option in (word for word in words if word.startswith("--")):
+                assert f"{option} " in known, words
