@@ -1,0 +1,7 @@
+"""The rules of the receive reserve as plain Python: the reference that people read.
+
+``node.NodeModel`` is one node; read it first, then ``policies``, ``pool``, ``transmit`` and
+``packet``. Nothing here does I/O or has a clock: time comes in, verdicts and page counts go out.
+The same rules stand in ``reserve_agent/hooks/*.bpf.h`` as the code that runs on packets, and
+``tests/system/test_differential.py`` holds the two together.
+"""

@@ -1,0 +1,148 @@
+"""One node by the rules: the four things that can happen to a packet, and to the pool."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from reserve_agent.hooks.layout import Hook, PacketClass, Policy, Reason
+from reserve_agent.hooks.loader import PortRule
+from reserve_agent.model import transmit
+from reserve_agent.model.packet import buffer_pages, parse, read_acknowledgement, read_segment
+from reserve_agent.model.policies import Limits, Rules, Softnet, all_policies, reader_runs
+from reserve_agent.model.pool import Pool
+from reserve_agent.model.sockets import Socket
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What receive tells deliver about a packet, in ``skb->mark``.
+
+    Attributes:
+        cls: The packet's class.
+        from_reserve: Its buffer was allocated under pressure.
+        pages: Pages that deliver may settle; 0 for a fragment, whose pages leave by the clock.
+        slot: Wheel slot that the pages are in.
+    """
+
+    cls: PacketClass
+    from_reserve: bool
+    pages: int
+    slot: int
+
+
+@dataclass
+class NodeModel:
+    """The rules applied to one node.
+
+    Attributes:
+        rules: Port rules that give packets their class.
+        limits: Settings of the policies.
+        policy: In force; may be switched at any time.
+        emergency: The flag of the ``critical`` policy.
+        packets: Frames by hook, class and reason, and
+        pages: the pages they stood for.
+    """
+
+    rules: Sequence[PortRule] = ()
+    limits: Limits = field(default_factory=Limits)
+    policy: Policy = Policy.NONE
+    pool: Pool = field(default_factory=Pool)
+    emergency: bool = False
+    packets: Counter[tuple[Hook, PacketClass, Reason]] = field(default_factory=Counter)
+    pages: Counter[tuple[Hook, PacketClass, Reason]] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._policies = all_policies(self.limits)
+
+    @property
+    def in_force(self) -> Rules:
+        """The rules of the policy in force."""
+        return self._policies[self.policy]
+
+    def _count(self, hook: Hook, cls: PacketClass, reason: Reason, pages: int) -> None:
+        self.packets[hook, cls, reason] += 1
+        self.pages[hook, cls, reason] += pages
+
+    def receive(self, frame: bytes, now: int) -> Mark | None:
+        """The driver's receive buffer; None where the packet is dropped."""
+        packet, pages, pool = parse(frame, self.rules), buffer_pages(len(frame)), self.pool
+        pool.advance(now)
+        floor = self.in_force.floor(pool)
+        from_reserve = pool.free - pages < pool.reserve
+        if pool.free < floor + pages:
+            reason = Reason.ALLOC_FAILED if floor else Reason.RESERVE_EXHAUSTED
+        else:
+            reason = (
+                self.in_force.before_classification(pool)
+                or self.in_force.without_socket(self.emergency, from_reserve, packet.vm_aware)
+                or (Reason.FROM_RESERVE if from_reserve else Reason.GRANTED)
+            )
+        self._count(Hook.RECEIVE, packet.cls, reason, pages)
+        if not reason.passed:
+            return None
+        slot = pool.hold(pages)
+        return Mark(packet.cls, from_reserve, 0 if packet.fragment else pages, slot)
+
+    def deliver(self, frame: bytes, mark: Mark, socket: Socket | None, now: int) -> bool:
+        """The protocol handler after socket lookup; False where the packet is dropped."""
+        pool = self.pool
+        pool.advance(now)
+        reason = self.in_force.with_socket(
+            pool, socket, self.emergency, mark.from_reserve, mark.pages
+        )
+        if reason is not None:
+            pool.settle(mark.slot, mark.pages, stalled=False)
+            self._count(Hook.DELIVER, mark.cls, reason, mark.pages)
+            return False
+        if pool.pressure and not reader_runs(socket, self.in_force):
+            pool.settle(mark.slot, mark.pages, stalled=True)
+        passed = Reason.FROM_RESERVE if mark.from_reserve else Reason.GRANTED
+        self._count(Hook.DELIVER, mark.cls, passed, mark.pages)
+        number = read_acknowledgement(frame, parse(frame, self.rules))
+        if socket is not None and number is not None:
+            transmit.acknowledge(pool, socket, number)
+            pool.account(pool.now)
+        return True
+
+    def transmit(self, frame: bytes, socket: Socket | None, now: int) -> bool:
+        """The driver's transmit buffer; False where the sender stalls."""
+        packet, pool = parse(frame, self.rules), self.pool
+        segment = read_segment(frame, packet)
+        pool.advance(now)
+        floor = transmit.floor(pool, socket, self.in_force, packet.cls)
+        streamed = socket if segment.bytes and socket is not None and not socket.closed else None
+        pages = (
+            buffer_pages(len(frame))
+            if streamed is None
+            else transmit.growth(pool, streamed, segment)
+        )
+        if pages and pool.free < floor + pages:
+            self._count(Hook.TRANSMIT, packet.cls, self._refusal(floor), pages)
+            return False
+        if streamed is not None:
+            transmit.charge(pool, streamed, segment, pages)
+            pool.account(pool.now)
+        else:
+            pool.low_water = min(pool.low_water, pool.free - pages)
+        self._count(Hook.TRANSMIT, packet.cls, Reason.GRANTED, pages)
+        return True
+
+    def _refusal(self, floor: int) -> Reason:
+        if floor == self.pool.reserve:
+            return Reason.TX_STALLED
+        return Reason.ALLOC_FAILED if floor else Reason.RESERVE_EXHAUSTED
+
+    def release(self, socket: Socket) -> None:
+        """A socket is closed."""
+        transmit.close(self.pool, socket)
+        self.pool.account(self.pool.now)
+
+    def reset(self, clean: int) -> None:
+        """The node rebooted."""
+        self.emergency = False
+        for rules in self._policies.values():
+            if isinstance(rules, Softnet):
+                rules.reset()
+        self.pool.reset(clean)

@@ -1,0 +1,182 @@
+"""The five policies, as five small classes behind one protocol.
+
+``None`` for a verdict means: go on; otherwise it is the reason of the drop. What every policy is
+for, and where it comes from, stands in docs/policies.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from reserve_agent.hooks.layout import Policy, Reason
+from reserve_agent.model.pool import Pool
+from reserve_agent.model.sockets import Socket
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Settings of the policies that have any.
+
+    Attributes:
+        softnet_limit: Packets that the softnet queue holds before it throttles.
+        softnet_cost_ns: Nanoseconds that the queue needs for a packet.
+        mempool_pages: Pages in a memalloc socket's own pool.
+    """
+
+    softnet_limit: int = 300
+    softnet_cost_ns: int = 50_000
+    mempool_pages: int = 64
+
+
+class Rules(Protocol):
+    """What a policy decides."""
+
+    honours_flags: bool
+    """Whether a memalloc socket counts for anything."""
+
+    def floor(self, pool: Pool) -> int:
+        """Pages that a receive buffer must leave free."""
+
+    def before_classification(self, pool: Pool) -> Reason | None:
+        """Verdict on a packet that has its buffer and has not been looked at."""
+
+    def without_socket(self, emergency: bool, from_reserve: bool, vm_aware: bool) -> Reason | None:
+        """Verdict on a packet that no socket will be asked about."""
+
+    def with_socket(
+        self, pool: Pool, socket: Socket | None, emergency: bool, from_reserve: bool, pages: int
+    ) -> Reason | None:
+        """Verdict after socket lookup."""
+
+
+class NoPolicy:
+    """Plain GFP_ATOMIC: anyone eats what is left, down to half of the reserve."""
+
+    honours_flags = False
+
+    def floor(self, pool: Pool) -> int:
+        """GFP_ATOMIC may take half of the reserve."""
+        return pool.reserve // 2
+
+    def before_classification(self, pool: Pool) -> Reason | None:
+        """Nothing is asked."""
+        return None
+
+    def without_socket(self, emergency: bool, from_reserve: bool, vm_aware: bool) -> Reason | None:
+        """Nothing is asked."""
+        return None
+
+    def with_socket(
+        self, pool: Pool, socket: Socket | None, emergency: bool, from_reserve: bool, pages: int
+    ) -> Reason | None:
+        """Nothing is asked."""
+        return None
+
+
+class Memalloc:
+    """The 2005 plan: receive into the reserve, look up the socket, drop what is not memalloc."""
+
+    honours_flags = True
+
+    def floor(self, pool: Pool) -> int:
+        """Down to the bottom."""
+        return 0
+
+    def before_classification(self, pool: Pool) -> Reason | None:
+        """From reserve means straight to the protocol."""
+        return None
+
+    def without_socket(self, emergency: bool, from_reserve: bool, vm_aware: bool) -> Reason | None:
+        """Protocols that do not know these rules get nothing from the reserve."""
+        return Reason.NOT_VM_AWARE if from_reserve and not vm_aware else None
+
+    def with_socket(
+        self, pool: Pool, socket: Socket | None, emergency: bool, from_reserve: bool, pages: int
+    ) -> Reason | None:
+        """``from_reserve(skb) && !is_memalloc(sock)`` -> drop."""
+        memalloc = socket is not None and socket.memalloc
+        return Reason.NOT_MEMALLOC if from_reserve and not memalloc else None
+
+
+class Softnet(Memalloc):
+    """The same, behind a softnet queue that throttles before it knows what a packet is."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.backlog_ns = 0
+        self.since = 0
+        self.throttled = False
+
+    def before_classification(self, pool: Pool) -> Reason | None:
+        """Full, the queue drops everything until it has drained, as in 2.6.12."""
+        cost = self._limits.softnet_cost_ns
+        self.backlog_ns = max(0, self.backlog_ns - (pool.now - self.since))
+        self.since = pool.now
+        if not self.backlog_ns:
+            self.throttled = False
+        elif self.backlog_ns >= self._limits.softnet_limit * cost:
+            self.throttled = True
+        if self.throttled:
+            return Reason.SOFTNET_THROTTLED
+        self.backlog_ns += cost
+        return None
+
+    def reset(self) -> None:
+        """The node rebooted."""
+        self.backlog_ns = 0
+        self.throttled = False
+
+
+class Mempool(Memalloc):
+    """Every throttled socket has its own pool and can starve nobody but itself."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def with_socket(
+        self, pool: Pool, socket: Socket | None, emergency: bool, from_reserve: bool, pages: int
+    ) -> Reason | None:
+        """Charged to the socket's pool; no pool means unthrottled and dropped."""
+        if not from_reserve:
+            return None
+        if socket is None or not socket.memalloc:
+            return Reason.NO_POOL
+        socket.pool.turn(pool.tick)
+        if socket.pool.pages + pages > self._limits.mempool_pages:
+            return Reason.POOL_EMPTY
+        socket.pool.put(pages)
+        return None
+
+
+class Critical(Memalloc):
+    """An emergency flag, raised when somebody has seen the pressure, decides for all packets."""
+
+    def without_socket(self, emergency: bool, from_reserve: bool, vm_aware: bool) -> Reason | None:
+        """While the flag is up, wherever the buffer came from."""
+        return Reason.NOT_VM_AWARE if emergency and not vm_aware else None
+
+    def with_socket(
+        self, pool: Pool, socket: Socket | None, emergency: bool, from_reserve: bool, pages: int
+    ) -> Reason | None:
+        """While the flag is up only critical sockets are served."""
+        critical = socket is not None and socket.memalloc
+        return Reason.NOT_CRITICAL if emergency and not critical else None
+
+
+def all_policies(limits: Limits) -> dict[Policy, Rules]:
+    """One of each, for one node."""
+    return {
+        Policy.NONE: NoPolicy(),
+        Policy.SOFTNET: Softnet(limits),
+        Policy.MEMALLOC: Memalloc(),
+        Policy.MEMPOOL: Mempool(limits),
+        Policy.CRITICAL: Critical(),
+    }
+
+
+def reader_runs(socket: Socket | None, rules: Rules) -> bool:
+    """Whether a socket's reader runs under pressure; writeback always does."""
+    if socket is None:
+        return False
+    return socket.writeback or (rules.honours_flags and socket.memalloc)

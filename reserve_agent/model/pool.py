@@ -1,0 +1,237 @@
+"""The page pool of one node: free, clean, dirty, held by packet buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from reserve_agent.hooks.layout import WHEEL_LIFE, WHEEL_SLOTS, WINDOWS_PER_STEP
+
+
+class Window(NamedTuple):
+    """An interval, in nanoseconds, without a page for a normal task.
+
+    ``level`` pages are left free when it begins.
+    """
+
+    start: int
+    end: int
+    level: int
+
+
+@dataclass
+class Wheel:
+    """Buffers whose reader runs, by the tick in which they were taken.
+
+    A buffer stays for the rest of its own tick and eight whole ones: between 1 and 1.125 times
+    the service time.
+    """
+
+    tick: int = 0
+    slots: list[int] = field(default_factory=lambda: [0] * WHEEL_SLOTS)
+
+    @property
+    def pages(self) -> int:
+        """All pages on the wheel."""
+        return sum(self.slots)
+
+    def turn(self, tick: int) -> int:
+        """Turn to ``tick``; returns the pages whose readers are done."""
+        done = 0
+        if tick <= self.tick:
+            return 0
+        for step in range(1, min(tick - self.tick, WHEEL_SLOTS) + 1):
+            slot = (self.tick + step - WHEEL_LIFE) % WHEEL_SLOTS
+            done += self.slots[slot]
+            self.slots[slot] = 0
+        self.tick = tick
+        return done
+
+    @property
+    def slot(self) -> int:
+        """Where pages are put now."""
+        return self.tick % WHEEL_SLOTS
+
+    def put(self, pages: int) -> None:
+        """Keep pages for the service time."""
+        self.slots[self.slot] += pages
+
+    def take(self, slot: int, pages: int) -> bool:
+        """Take pages back out of a slot; False when it has been emptied since."""
+        if self.slots[slot] < pages:
+            return False
+        self.slots[slot] -= pages
+        return True
+
+
+Episode = Callable[[str, int, int], None]
+"""Told of ``begin`` (time, pages free) and ``end`` (time, when the pressure had begun)."""
+
+
+@dataclass
+class Pool:
+    """Pages of 4 KiB. ``total`` is the sum of all the others at all times.
+
+    Attributes:
+        total: The node's memory.
+        reserve: R, the pages under the min watermark, out of reach of normal tasks.
+        free: Nobody has them.
+        clean: Used by tasks from the start.
+        dirty: Used by tasks, and to be written before they are free again.
+        demand: Pages that normal tasks wait for; not part of the sum.
+        squeezed: Taken by the window that goes on.
+        running: Receive buffers whose reader runs.
+        rx_stalled: Receive buffers whose reader waits for the pressure to end.
+        tx: Write queues of TCP sockets.
+        service_shift: A tick of the wheel is 2 ** service_shift nanoseconds.
+    """
+
+    total: int = 0
+    reserve: int = 0
+    free: int = 0
+    clean: int = 0
+    dirty: int = 0
+    demand: int = 0
+    squeezed: int = 0
+    rx_stalled: int = 0
+    tx: int = 0
+    low_water: int = 0
+    now: int = 0
+    generation: int = 0
+    service_shift: int = 15
+    running: Wheel = field(default_factory=Wheel)
+    windows: Sequence[Window] = ()
+    window: int = 0
+    in_window: bool = False
+    pressure: bool = False
+    pressure_since: int = 0
+    pressure_ns: int = 0
+    pressure_longest_ns: int = 0
+    pressure_episodes: int = 0
+    on_episode: Episode = lambda _what, _t, _value: None
+
+    @property
+    def tick(self) -> int:
+        """The present in ticks of the service wheel."""
+        return self.now >> self.service_shift
+
+    def advance(self, now: int) -> None:
+        """Bring the pool to ``now``: readers that are done, windows that began or ended."""
+        self.now = max(self.now, now)
+        self.free += self.running.turn(self.tick)
+        self._pass_windows()
+        self.account(self.now)
+
+    def _pass_windows(self) -> None:
+        for _ in range(WINDOWS_PER_STEP):
+            if self.window >= len(self.windows):
+                return
+            window = self.windows[self.window]
+            if not self.in_window:
+                if self.now < window.start:
+                    return
+                self.in_window = True
+                taken = max(0, self.free - window.level)
+                self.squeezed += taken
+                self.free -= taken
+                self.account(window.start)
+            if self.now < window.end:
+                return
+            self.in_window = False
+            self.window += 1
+            self.free += self.squeezed
+            self.squeezed = 0
+            self.account(window.end)
+
+    def _feed(self) -> None:
+        """Tasks that stall take what is above the mark before anybody else sees it."""
+        room = self.free - self.reserve
+        if room <= 0:
+            return
+        if self.in_window:
+            self.squeezed += room
+            self.free -= room
+            return
+        granted = min(room, self.demand)
+        self.demand -= granted
+        self.dirty += granted
+        self.free -= granted
+
+    def account(self, t: int) -> None:
+        """Notice the beginning or end of pressure; a stalled reader runs when it ends."""
+        if not self.total:
+            return
+        self._feed()
+        self.low_water = min(self.low_water, self.free)
+        if self.free <= self.reserve:
+            if not self.pressure:
+                self.pressure = True
+                self.pressure_since = t
+                self.pressure_episodes += 1
+                self.on_episode("begin", t, self.free)
+            return
+        if not self.pressure:
+            return
+        self.pressure = False
+        lasted = t - self.pressure_since
+        self.pressure_ns += lasted
+        self.pressure_longest_ns = max(self.pressure_longest_ns, lasted)
+        self.free += self.rx_stalled
+        self.rx_stalled = 0
+        self.on_episode("end", t, self.pressure_since)
+
+    def hold(self, pages: int) -> int:
+        """Take pages for a receive buffer; returns the wheel slot that they are in."""
+        self.free -= pages
+        self.running.put(pages)
+        slot = self.running.slot
+        self.account(self.now)
+        return slot
+
+    def settle(self, slot: int, pages: int, *, stalled: bool) -> None:
+        """A buffer's fate is known: dropped (free at once) or delivered to a stalled reader."""
+        if not pages or not self.running.take(slot, pages):
+            return
+        if stalled:
+            self.rx_stalled += pages
+        else:
+            self.free += pages
+        self.account(self.now)
+
+    def ask(self, pages: int) -> None:
+        """Normal tasks ask for pages to dirty; what does not fit above the reserve waits."""
+        self.demand += pages
+        self.account(self.now)
+
+    def wash(self, pages: int) -> int:
+        """Acknowledged writes turn their pages clean and free; returns how many were dirty."""
+        cleaned = min(pages, self.dirty)
+        self.dirty -= cleaned
+        self.free += cleaned
+        self.account(self.now)
+        return cleaned
+
+    def resize(self, total: int, reserve: int) -> bool:
+        """New total and reserve; refused when the pages in use would not fit."""
+        used = self.total - self.free
+        if total < used or reserve >= total:
+            return False
+        if not self.total:
+            self.low_water = total
+        self.free = total - used
+        self.total = total
+        self.reserve = reserve
+        self.account(self.now)
+        return True
+
+    def reset(self, clean: int) -> None:
+        """The node rebooted: nothing dirty, no buffer held, no window to come."""
+        self.generation += 1
+        self.clean = min(clean, self.total)
+        self.free = self.total - self.clean
+        self.dirty = self.demand = self.squeezed = self.rx_stalled = self.tx = 0
+        self.in_window = False
+        self.window = len(self.windows)
+        self.running.slots = [0] * WHEEL_SLOTS
+        self.account(self.now)

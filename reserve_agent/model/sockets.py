@@ -1,0 +1,32 @@
+"""What the rules know of a socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reserve_agent.model.pool import Wheel
+
+
+@dataclass
+class Socket:
+    """A socket of the node.
+
+    Attributes:
+        memalloc: Its user throttles it, and it may draw on the reserve (SO_MEMALLOC).
+        writeback: The PF_MEMALLOC writeback task writes to it, under every policy.
+        closed: Its write queue is gone.
+        generation: Boot of the node that its write queue belongs to.
+        tx_base: TCP sequence number of the first byte charged; None before that.
+        tx_end: Bytes charged since ``tx_base``.
+        tx_una: Bytes acknowledged since ``tx_base``.
+        pool: Pages that it holds of its own mempool.
+    """
+
+    memalloc: bool = False
+    writeback: bool = False
+    closed: bool = False
+    generation: int = 0
+    tx_base: int | None = None
+    tx_end: int = 0
+    tx_una: int = 0
+    pool: Wheel = field(default_factory=Wheel)
