@@ -262,6 +262,15 @@ class TwoNodes(RuleBasedStateMachine):
         assert (verdict == 0) == expected
         self.compare()
 
+    @rule(socket=sockets, count=st.integers(1, 4), wait=waits)
+    def burst(self, socket: int, count: int, wait: int) -> None:
+        """Datagrams that arrive together, for one socket."""
+        datagram = frames.frame(frames.IP, frames.ipv4(frames.UDP, frames.udp(BEAT, BEAT)))
+        for _ in range(count):
+            self.receive(datagram, wait)
+            self.deliver(0, socket, 0)
+            wait = 0
+
     @rule(socket=st.integers(0, SOCKETS - 1), size=st.sampled_from((1, 1447, 1448, 2649)))
     def stream(self, socket: int, size: int) -> None:
         """The next bytes of a connection go out."""
