@@ -130,3 +130,13 @@ def test_commands_that_are_shown_exist(document: Path, capsys: pytest.CaptureFix
             known = capsys.readouterr().out
             for option in (word for word in words if word.startswith("--")):
                 assert f"{option} " in known, words
+
+
+def test_every_dependency_is_accounted_for() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| ")]
+    named = {name.strip() for row in rows for name in row.split(",")}
+    packages = re.findall(r"(?m)^([a-z0-9-]+)", (ROOT / "packages.txt").read_text())
+    product = (ROOT / "requirements.in").read_text().split("# What its checks need.")[0]
+    wanted = {*packages, *re.findall(r"(?m)^([a-z0-9.-]+)", product)}
+    assert wanted <= named
