@@ -22,6 +22,7 @@ from reserve_agent.hooks.loader import NodeHooks
 from reserve_agent.journal import JournalReader
 from reserve_agent.lines import LineServer, Message
 from reserve_agent.pool import PoolHandle
+from reserve_agent.sizing import Throttled, computed_pages
 
 POLL_SECONDS = 0.01
 SAMPLE_SECONDS = 0.05
@@ -36,7 +37,8 @@ class Agent:
         self._hooks = NodeHooks(config.hook_object)
         self._hooks.configure(config.settings)
         self._pool = PoolHandle.of(self._hooks)
-        self._pool.resize(config.pages, config.reserve)
+        self._sockets: dict[str, Throttled] = {}
+        self._pool.resize(config.pages, self._wanted_reserve())
         self._pool.reset(config.clean)
         self._journal = JournalReader(self._hooks.pool, self._hooks.journal)
         self._history = config.history.open("ab", buffering=1 << 16)
@@ -86,6 +88,7 @@ class Agent:
                 "total": pool["total"],
                 "reserve": pool["reserve"],
                 "clean": pool["clean"],
+                "computed": self._computed(),
                 "policy": name,
                 "metrics_port": self._port,
             }
@@ -192,9 +195,50 @@ class Agent:
     def _op_reset(self, message: Message) -> Message:
         """The node lost power: its memory is gone, its daemons with it."""
         self._pool.reset(message["clean"])
+        self._sockets.clear()
         self._ready.clear()
         self._view = []
         return {"ok": True}
+
+    def _op_policy(self, message: Message) -> Message:
+        """Switch the policy; it holds from the next packet on, and no page moves."""
+        self._policy = Policy[message["policy"].upper()]
+        self._hooks.config.policy = self._policy
+        if self._policy is not Policy.CRITICAL:
+            self._pool.set_emergency(raised=False)
+        self._describe()
+        return {"ok": True}
+
+    def _wanted_reserve(self) -> int:
+        if self._config.reserve is not None:
+            return self._config.reserve
+        return self._computed()
+
+    def _computed(self) -> int:
+        return computed_pages(list(self._sockets.values()), len(self._config.interfaces))
+
+    def _op_attach(self, message: Message) -> Message:
+        """A throttled memalloc socket is there, or has another queue depth."""
+        socket = Throttled(**message["socket"])
+        self._sockets[socket.name] = socket
+        return self._follow_sockets()
+
+    def _op_detach(self, message: Message) -> Message:
+        """It is gone."""
+        self._sockets.pop(message["name"], None)
+        return self._follow_sockets()
+
+    def _follow_sockets(self) -> Message:
+        """Compute the reserve anew; resize it where it is ours to choose, warn where it is not."""
+        needed, reserve = self._computed(), self._wanted_reserve()
+        if reserve != self._hooks.pool.reserve:
+            if not self._pool.resize(self._config.pages, reserve):
+                text = f"a reserve of {reserve} pages does not fit {self._config.pages}"
+                return {"error": text}
+            self._describe()
+        if reserve < needed:
+            self._record({"kind": "reserve.small", "reserve": reserve, "computed": needed})
+        return {"reserve": reserve, "computed": needed}
 
     def _op_packets(self, _message: Message) -> Message:
         """Write the packet counters into the history."""

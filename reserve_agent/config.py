@@ -29,7 +29,7 @@ class AgentConfig:
         history: File of JSON lines that this agent writes.
         pages: Total pages of the pool.
         clean: Pages used by tasks from the start.
-        reserve: Pages under the min watermark.
+        reserve: Pages under the min watermark; None lets it follow what is attached.
         settings: Policy, service time and port rules of the hooks.
         hook_object: The compiled hooks.
     """
@@ -45,7 +45,7 @@ class AgentConfig:
     history: Path
     pages: int
     clean: int
-    reserve: int
+    reserve: int | None
     settings: HookSettings
     hook_object: Path = field(default=OBJECT_PATH)
 

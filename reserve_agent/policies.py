@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-POLICIES: Final[tuple[str, ...]] = ("none", "memalloc")
+POLICIES: Final[tuple[str, ...]] = (
+    "none",
+    "softnet",
+    "memalloc",
+    "mempool",
+    "critical",
+)
 """Rule sets a node can follow under memory pressure (design, section 3)."""
 
 CLASSES: Final[tuple[str, ...]] = ("block-io", "heartbeat", "control", "other")

@@ -19,6 +19,11 @@ _DROP_CAUSES: Final[Mapping[str, str]] = {
     "alloc_failed": "allocation_failure",
     "reserve_exhausted": "allocation_failure",
     "not_memalloc": "reserve_drop",
+    "softnet_throttled": "reserve_drop",
+    "no_pool": "reserve_drop",
+    "pool_empty": "reserve_drop",
+    "not_critical": "reserve_drop",
+    "not_vm_aware": "reserve_drop",
 }
 """Cause by reason, of a drop at the observer."""
 

@@ -45,7 +45,7 @@ def agent(
         interfaces=(node.interface,),
         pages=scenario.memory.pages,
         clean=scenario.memory.clean,
-        reserve=scenario.memory.reserve,
+        reserve=None if scenario.memory.reserve == "auto" else scenario.memory.reserve,
         settings=hook_settings(scenario),
         **paths,
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from crunchbed.run import configs
+from crunchbed.run import configs, sizing
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
 from nodes.process import Process, spawn
@@ -130,6 +130,8 @@ class LiveNode:
     def power_on(self) -> None:
         """Switch port up, daemons started; they report when they are ready."""
         self.host.set_port(True)
+        for socket in sizing.throttled(self.scenario):
+            self.ask("attach", socket=asdict(socket))
         for name in DAEMONS:
             self._start_daemon(name)
         self.up = True

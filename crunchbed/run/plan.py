@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from crunchbed.run.sizing import reserve_pages
 from crunchbed.scenario.schema import Scenario, TimedCrunch, WritebackCrunch
 
 
@@ -60,7 +61,7 @@ def draw(scenario: Scenario, seed: int) -> Plan | None:
         target,
         delay,
         windows=_windows(crunch, dice),
-        level=round(scenario.memory.reserve * (1 - crunch.depth)),
+        level=round(reserve_pages(scenario) * (1 - crunch.depth)),
     )
 
 

@@ -22,6 +22,8 @@ def first_contradiction(scenario: Scenario) -> Contradiction | None:
 
 def _memory(scenario: Scenario) -> Iterator[Contradiction]:
     memory = scenario.memory
+    if memory.reserve == "auto":
+        return
     if memory.reserve >= memory.pages:
         yield (
             "memory.reserve",

@@ -41,6 +41,19 @@ def whole(what: str, low: int, high: int = MAX_COUNT) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def whole_or_auto(what: str, low: int) -> BeforeValidator:
+    """Accept a whole number of ``what``, or ``auto``."""
+
+    def check(value: object) -> int | str:
+        if value == "auto":
+            return "auto"
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MAX_COUNT:
+            reject(f"auto or a whole number of {what} >= {low}")
+        return value
+
+    return BeforeValidator(check)
+
+
 def choice(names: Sequence[str]) -> BeforeValidator:
     """Accept one of ``names``."""
 

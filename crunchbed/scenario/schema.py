@@ -45,7 +45,7 @@ class Memory(Section):
 
     pages: Pages = 16384
     clean: Annotated[int, kinds.whole("pages", 0)] = 8192
-    reserve: Pages = 256
+    reserve: Annotated[int | Literal["auto"], kinds.whole_or_auto("pages", 1)] = 256
     service_time: Annotated[int, kinds.duration("1us", "1s"), DurationText] = 200_000
 
 

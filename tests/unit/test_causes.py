@@ -39,7 +39,7 @@ def test_misses_count_until_the_run_ends_its_daemons() -> None:
         ("receive", "alloc_failed", "allocation_failure"),
         ("receive", "reserve_exhausted", "allocation_failure"),
         ("deliver", "not_memalloc", "reserve_drop"),
-        ("receive", "softnet_throttled", "unknown"),
+        ("receive", "softnet_throttled", "reserve_drop"),
     ],
 )
 def test_a_miss_has_the_cause_of_its_dropped_packet(hook: str, reason: str, cause: str) -> None:

@@ -85,7 +85,7 @@ def failing(captured: Captured, *argv: str) -> tuple[int, str]:
         (["run", "control", "--policy", "none,memalloc"], "--policy: expected one, got none,memal"),
         (
             ["compare", "control", "--policies", "none,frob"],
-            "unknown policy 'frob'; known: none, memalloc",
+            "unknown policy 'frob'; known: none, softnet, memalloc, mempool, critical",
         ),
         (["compare", "control", "--policies", ""], "unknown policy ''"),
         (["compare", "control", "--policies", "none,none"], "expected each policy once, got none,"),

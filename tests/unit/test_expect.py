@@ -91,8 +91,14 @@ def test_a_run_of_one_policy_decides_what_names_no_other() -> None:
         ("packets == 0", "packets is no figure"),
         ("misses_by_cause == 0", "misses_by_cause is no figure"),
         ("misses_by_cause.moon == 0", "misses_by_cause.moon is no figure"),
-        ("nonesuch.writes_lost == 0", "nonesuch is no policy; known: none, memalloc"),
-        ("memaloc.writes_lost == 0", "memaloc is no policy; known: none, memalloc (did you mean"),
+        (
+            "nonesuch.writes_lost == 0",
+            "nonesuch is no policy; known: none, softnet, memalloc, mempool, critical",
+        ),
+        (
+            "memaloc.writes_lost == 0",
+            "memaloc is no policy; known: none, softnet, memalloc, mempool, critical (did you mean",
+        ),
         ("none == 0", "none is no figure"),
         ("writes_lost", "not understood at its end"),
         ("writes_lost = 0", "not understood at '= 0'"),

@@ -127,7 +127,10 @@ def test_values_are_in_base_units() -> None:
             "got an unknown key (did you mean pages?)",
         ),
         ("memry: {}\n", "x.yaml:3: memry: expected one of the keys name, claim, source, cluster, "),
-        ("policy: softnett\n", "x.yaml:3: policy: expected one of none, memalloc, got 'softnett'"),
+        (
+            "policy: xyz\n",
+            "x.yaml:3: policy: expected one of none, softnet, memalloc, mempool, critical, got 'xyz'",
+        ),
         ("memory: 5\n", "x.yaml:3: memory: expected a mapping of pages, clean, reserve, serv"),
         ("memory:\n", "x.yaml:3: memory: expected a mapping of pages, clean, reserve, serv"),
         (
@@ -231,7 +234,10 @@ def test_exploding_aliases_are_refused(tmp_path: Path) -> None:
 
 def test_of_several_mistakes_the_first_is_told(tmp_path: Path) -> None:
     message = error_of(tmp_path, f"{MINIMAL}policy: x\nmemory:\n  pages: 0\nfoo: 1\n")
-    assert message == "x.yaml:3: policy: expected one of none, memalloc, got 'x' (and 2 more)"
+    assert (
+        message
+        == "x.yaml:3: policy: expected one of none, softnet, memalloc, mempool, critical, got 'x' (and 2 more)"
+    )
 
 
 def test_a_name_that_is_not_shipped_lists_those_that_are() -> None:

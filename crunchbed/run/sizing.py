@@ -1,0 +1,46 @@
+"""From a scenario to what its nodes' reserves must carry."""
+
+from __future__ import annotations
+
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.sizing import Term, Throttled, computed_pages, terms
+
+_INTERFACES = 1
+_NBD_HEADER_BYTES = 28
+_NBD_REPLY_FRAME_BYTES = 14 + 20 + 32 + 16
+_HEARTBEAT_FRAME_BYTES = 14 + 20 + 8 + 40
+_BYTES_PER_MEMBER = 2
+
+
+def throttled(scenario: Scenario) -> list[Throttled]:
+    """The memalloc sockets of one node, with the bounds that the run keeps."""
+    found = []
+    if "block-io" in scenario.memalloc:
+        request = scenario.block_io.request + _NBD_HEADER_BYTES
+        depth = scenario.block_io.queue_depth
+        found.append(Throttled("block I/O", depth, request, _NBD_REPLY_FRAME_BYTES))
+    if "heartbeat" in scenario.memalloc:
+        frame = _HEARTBEAT_FRAME_BYTES + _BYTES_PER_MEMBER * scenario.cluster.nodes
+        peers = scenario.cluster.nodes - 1
+        found.append(Throttled("heartbeats", peers, frame, frame, streamed=False))
+    return found
+
+
+def size(scenario: Scenario) -> list[Term]:
+    """The computed reserve of each node, term by term."""
+    return terms(throttled(scenario), _INTERFACES)
+
+
+def reserve_pages(scenario: Scenario) -> int:
+    """The reserve that each node gets: as the scenario says, or as computed."""
+    reserve = scenario.memory.reserve
+    return computed_pages(throttled(scenario), _INTERFACES) if reserve == "auto" else reserve
+
+
+def shortage(scenario: Scenario) -> str | None:
+    """A warning with both figures where the reserve is smaller than computed."""
+    needed = computed_pages(throttled(scenario), _INTERFACES)
+    given = reserve_pages(scenario)
+    if given >= needed:
+        return None
+    return f"the reserve has {given} pages, {needed} are needed (`crunchbed reserve size`)"

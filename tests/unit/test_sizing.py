@@ -1,0 +1,33 @@
+"""The arithmetic of the reserve, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from reserve_agent.sizing import Throttled, computed_pages, terms
+
+DISK = Throttled("disk", in_flight=16, request_bytes=16384, reply_bytes=82)
+BEATS = Throttled("beats", in_flight=2, request_bytes=96, reply_bytes=96, streamed=False)
+
+
+def test_a_stream_s_request_may_begin_and_end_inside_a_page() -> None:
+    assert DISK.request_pages == 5
+    assert DISK.pages == 16 * (5 + 1 + 1)
+
+
+def test_a_datagram_is_one_buffer_and_is_not_repeated() -> None:
+    assert BEATS.pages == 2 * (1 + 1 + 0)
+
+
+def test_the_sum_is_that_of_its_terms() -> None:
+    found = terms([DISK, BEATS], interfaces=2)
+    assert [term.pages for term in found] == [112, 4, 8, 100]
+    assert computed_pages([DISK, BEATS], interfaces=2) == 224
+    assert "16 in flight x (5 request + 1 reply + 1 retransmit)" in found[0].text
+
+
+@pytest.mark.parametrize("depth", [1, 2, 64])
+def test_twice_the_queue_depth_needs_twice_the_pages(depth: int) -> None:
+    one = Throttled("x", depth, 8192, 82)
+    two = Throttled("x", 2 * depth, 8192, 82)
+    assert two.pages == 2 * one.pages
