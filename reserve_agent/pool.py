@@ -54,6 +54,10 @@ class PoolHandle:
         """Tasks that wait for pages give up."""
         self._operate(Op.CALM)
 
+    def wake(self) -> None:
+        """Readers that did not read do so: what they kept is free."""
+        self._operate(Op.WAKE)
+
     def clean(self, pages: int) -> int:
         """Written and acknowledged: these dirty pages are free again. Returns how many were."""
         return self._operate(Op.CLEAN, pages)

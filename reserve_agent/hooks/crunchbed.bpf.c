@@ -78,6 +78,7 @@ int cb_deliver(struct __sk_buff *skb)
 	struct cb_socket *socket;
 	struct packet packet;
 	struct cb_node s;
+	bool hoards;
 	__u64 now;
 	__u8 reason;
 
@@ -92,15 +93,21 @@ int cb_deliver(struct __sk_buff *skb)
 	bpf_spin_lock(s.lock);
 	advance(s.pool, s.log, s.config, s.windows, now);
 	reason = judge_socket(s.pool, socket, s.config, from_reserve, pages);
-	if (reason != REASON_GRANTED || (s.pool->pressure && !reader_runs(socket, s.config->policy))) {
+	hoards = socket && (socket->flags & SOCK_STALLED);
+	if (reason != REASON_GRANTED || hoards ||
+	    (s.pool->pressure && !reader_runs(socket, s.config->policy))) {
 		if (pages && wheel_take(&s.pool->running, slot, pages)) {
 			if (reason != REASON_GRANTED)
 				s.pool->free += pages;
+			else if (hoards)
+				s.pool->hoarded += pages;
 			else
 				s.pool->rx_stalled += pages;
 			account(s.pool, s.log, s.pool->now);
 		}
 	}
+	if (reason == REASON_GRANTED && from_reserve && socket)
+		socket->from_reserve += pages;
 	bpf_spin_unlock(s.lock);
 
 	if (reason != REASON_GRANTED) {
@@ -190,6 +197,9 @@ int cb_operate(struct __sk_buff *skb)
 		break;
 	case OP_CALM:
 		s.pool->demand = 0;
+		break;
+	case OP_WAKE:
+		pool_wake(s.pool, s.log);
 		break;
 	}
 	bpf_spin_unlock(s.lock);

@@ -16,6 +16,7 @@
 /* A socket option of our own, out of the range that mainline uses at SOL_SOCKET. */
 #define CB_SOL_SOCKET 1
 #define CB_SO_MEMALLOC 0x4D41
+#define CB_SO_STALLED 0x4D42
 
 enum cb_policy { POLICY_NONE, POLICY_SOFTNET, POLICY_MEMALLOC, POLICY_MEMPOOL, POLICY_CRITICAL };
 
@@ -38,7 +39,7 @@ enum cb_reason {
 	REASONS,
 };
 
-enum cb_op { OP_TICK, OP_DIRTY, OP_CLEAN, OP_RESIZE, OP_RESET, OP_EMERGENCY, OP_CALM };
+enum cb_op { OP_TICK, OP_DIRTY, OP_CLEAN, OP_RESIZE, OP_RESET, OP_EMERGENCY, OP_CALM, OP_WAKE };
 
 enum cb_entry { ENTRY_PRESSURE_BEGIN = 1, ENTRY_PRESSURE_END, ENTRY_DROP };
 
@@ -46,6 +47,8 @@ enum cb_entry { ENTRY_PRESSURE_BEGIN = 1, ENTRY_PRESSURE_END, ENTRY_DROP };
  * that the PF_MEMALLOC writeback task writes to, whatever the policy. */
 #define SOCK_MEMALLOC 1
 #define SOCK_WRITEBACK 2
+/* A reader that does not read, whatever the pressure: what it is handed stays until OP_WAKE. */
+#define SOCK_STALLED 4
 
 /* skb->mark between tc ingress and cgroup_skb: who paid for this buffer. */
 #define MARK_FROM_RESERVE 0x80000000U
@@ -86,7 +89,8 @@ struct cb_wheel {
 };
 
 /* Written by the hooks only, under one spin lock.
- * total = free + clean + dirty + squeezed + running.pages + rx_stalled + tx at all times. */
+ * total = free + clean + dirty + squeezed + running.pages + rx_stalled + hoarded +
+ * tx at all times. */
 struct cb_pool {
 	__u64 total;
 	__u64 reserve;
@@ -100,6 +104,8 @@ struct cb_pool {
 	__u64 low_water;
 	__u64 now;
 	__u64 generation;
+	__u64 hoarded; /* pages that stalled readers keep */
+	__u64 wakes;   /* how often they have read */
 	__u64 pressure;
 	__u64 pressure_since;
 	__u64 pressure_ns;
@@ -154,6 +160,9 @@ struct cb_socket {
 	__u32 tx_base; /* TCP sequence number of the first byte charged */
 	__u64 tx_end;  /* bytes charged since tx_base */
 	__u64 tx_una;  /* bytes acknowledged since tx_base */
+	__u64 wakes;   /* of the pool, when `hoarded` was counted */
+	__u64 hoarded; /* pages of its own mempool that a stalled reader keeps */
+	__u64 from_reserve; /* pages it was ever handed from the reserve */
 	struct cb_wheel pool; /* pages this socket holds of its own mempool */
 };
 

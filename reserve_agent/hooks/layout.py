@@ -23,6 +23,7 @@ COUNTER_CLASS_SHIFT = 4
 
 SOCK_MEMALLOC = 1
 SOCK_WRITEBACK = 2
+SOCK_STALLED = 4
 
 MARK_FROM_RESERVE = 0x80000000
 MARK_CHARGED = 0x40000000
@@ -94,6 +95,7 @@ class Op(IntEnum):
     RESET = 4
     EMERGENCY = 5
     CALM = 6
+    WAKE = 7
 
 
 class Entry(IntEnum):
@@ -164,6 +166,8 @@ POOL_FIELDS = (
     "low_water",
     "now",
     "generation",
+    "hoarded",
+    "wakes",
     "pressure",
     "pressure_since",
     "pressure_ns",
@@ -231,6 +235,9 @@ class Socket(c.Structure):
         ("tx_base", c.c_uint32),
         ("tx_end", c.c_uint64),
         ("tx_una", c.c_uint64),
+        ("wakes", c.c_uint64),
+        ("hoarded", c.c_uint64),
+        ("from_reserve", c.c_uint64),
         ("pool", Wheel),
     )
 

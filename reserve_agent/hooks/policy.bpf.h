@@ -43,9 +43,16 @@ INLINE __u8 charge_mempool(const struct cb_pool *pool, struct cb_socket *socket,
 			   const struct cb_config *config, __u32 pages)
 {
 	wheel_turn(&socket->pool, pool->now >> (config->service_shift & 63));
-	if (socket->pool.pages + pages > config->mempool_pages)
+	if (socket->wakes != pool->wakes) {
+		socket->wakes = pool->wakes;
+		socket->hoarded = 0;
+	}
+	if (socket->pool.pages + socket->hoarded + pages > config->mempool_pages)
 		return REASON_POOL_EMPTY;
-	wheel_put(&socket->pool, pages);
+	if (socket->flags & SOCK_STALLED)
+		socket->hoarded += pages;
+	else
+		wheel_put(&socket->pool, pages);
 	return REASON_GRANTED;
 }
 
@@ -73,7 +80,7 @@ INLINE __u8 judge_socket(const struct cb_pool *pool, struct cb_socket *socket,
 /* Does this socket's reader run under pressure? Writeback always does. */
 INLINE bool reader_runs(const struct cb_socket *socket, __u32 policy)
 {
-	if (!socket)
+	if (!socket || (socket->flags & SOCK_STALLED))
 		return false;
 	return (socket->flags & SOCK_WRITEBACK) ||
 	       (policy != POLICY_NONE && (socket->flags & SOCK_MEMALLOC));

@@ -186,6 +186,15 @@ INLINE __u32 pool_resize(struct cb_pool *pool, struct cb_journal *log, __u32 tot
 	return 1;
 }
 
+/* Readers that did not read do so at last. */
+INLINE void pool_wake(struct cb_pool *pool, struct cb_journal *log)
+{
+	pool->free += pool->hoarded;
+	pool->hoarded = 0;
+	pool->wakes++;
+	account(pool, log, pool->now);
+}
+
 /* A rebooted node: nothing dirty, no buffer held, the same size and the same base of tasks. The
  * tasks whose windows were still to come are gone as well. */
 INLINE void pool_reset(struct cb_pool *pool, struct cb_journal *log,
@@ -200,6 +209,8 @@ INLINE void pool_reset(struct cb_pool *pool, struct cb_journal *log,
 	pool->in_window = 0;
 	pool->window = config->windows;
 	pool->rx_stalled = 0;
+	pool->hoarded = 0;
+	pool->wakes++;
 	pool->tx = 0;
 	pool->emergency = 0;
 	pool->softnet_backlog_ns = 0;

@@ -9,7 +9,13 @@
 
 INLINE bool is_ours(const struct bpf_sockopt *ctx)
 {
-	return ctx->level == CB_SOL_SOCKET && ctx->optname == CB_SO_MEMALLOC;
+	return ctx->level == CB_SOL_SOCKET &&
+	       (ctx->optname == CB_SO_MEMALLOC || ctx->optname == CB_SO_STALLED);
+}
+
+INLINE __u32 flag_of(const struct bpf_sockopt *ctx)
+{
+	return ctx->optname == CB_SO_MEMALLOC ? SOCK_MEMALLOC : SOCK_STALLED;
 }
 
 /* In mainline only kernel code sets the flag; here CAP_NET_ADMIN stands for that, as it does for
@@ -45,9 +51,9 @@ int cb_setsockopt(struct bpf_sockopt *ctx)
 	if (!socket)
 		return 0;
 	if (*(int *)value)
-		__sync_fetch_and_or(&socket->flags, SOCK_MEMALLOC);
+		__sync_fetch_and_or(&socket->flags, flag_of(ctx));
 	else
-		__sync_fetch_and_and(&socket->flags, ~SOCK_MEMALLOC);
+		__sync_fetch_and_and(&socket->flags, ~flag_of(ctx));
 	ctx->optlen = HANDLED;
 	return 1;
 }
@@ -63,7 +69,7 @@ int cb_getsockopt(struct bpf_sockopt *ctx)
 	if (value + sizeof(int) > end || !ctx->sk)
 		return 0;
 	socket = bpf_sk_storage_get(&cb_sockets, ctx->sk, NULL, 0);
-	*(int *)value = socket && (socket->flags & SOCK_MEMALLOC) ? 1 : 0;
+	*(int *)value = socket && (socket->flags & flag_of(ctx)) ? 1 : 0;
 	ctx->optlen = sizeof(int);
 	ctx->retval = 0;
 	return 1;

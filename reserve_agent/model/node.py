@@ -11,7 +11,7 @@ from reserve_agent.hooks.loader import PortRule
 from reserve_agent.model import transmit
 from reserve_agent.model.packet import buffer_pages, parse, read_acknowledgement, read_segment
 from reserve_agent.model.policies import Limits, Rules, Softnet, all_policies, reader_runs
-from reserve_agent.model.pool import Pool
+from reserve_agent.model.pool import Fate, Pool
 from reserve_agent.model.sockets import Socket
 
 
@@ -93,11 +93,15 @@ class NodeModel:
             pool, socket, self.emergency, mark.from_reserve, mark.pages
         )
         if reason is not None:
-            pool.settle(mark.slot, mark.pages, stalled=False)
+            pool.settle(mark.slot, mark.pages, Fate.DROPPED)
             self._count(Hook.DELIVER, mark.cls, reason, mark.pages)
             return False
-        if pool.pressure and not reader_runs(socket, self.in_force):
-            pool.settle(mark.slot, mark.pages, stalled=True)
+        if socket is not None and socket.stalled:
+            pool.settle(mark.slot, mark.pages, Fate.HOARDED)
+        elif pool.pressure and not reader_runs(socket, self.in_force):
+            pool.settle(mark.slot, mark.pages, Fate.WAITS)
+        if socket is not None and mark.from_reserve:
+            socket.from_reserve += mark.pages
         passed = Reason.FROM_RESERVE if mark.from_reserve else Reason.GRANTED
         self._count(Hook.DELIVER, mark.cls, passed, mark.pages)
         number = read_acknowledgement(frame, parse(frame, self.rules))

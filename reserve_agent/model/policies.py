@@ -143,9 +143,15 @@ class Mempool(Memalloc):
         if socket is None or not socket.memalloc:
             return Reason.NO_POOL
         socket.pool.turn(pool.tick)
-        if socket.pool.pages + pages > self._limits.mempool_pages:
+        if socket.wakes != pool.wakes:
+            socket.wakes = pool.wakes
+            socket.hoarded = 0
+        if socket.pool.pages + socket.hoarded + pages > self._limits.mempool_pages:
             return Reason.POOL_EMPTY
-        socket.pool.put(pages)
+        if socket.stalled:
+            socket.hoarded += pages
+        else:
+            socket.pool.put(pages)
         return None
 
 
@@ -177,6 +183,6 @@ def all_policies(limits: Limits) -> dict[Policy, Rules]:
 
 def reader_runs(socket: Socket | None, rules: Rules) -> bool:
     """Whether a socket's reader runs under pressure; writeback always does."""
-    if socket is None:
+    if socket is None or socket.stalled:
         return False
     return socket.writeback or (rules.honours_flags and socket.memalloc)

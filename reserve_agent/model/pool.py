@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import NamedTuple
 
 from reserve_agent.hooks.layout import WHEEL_LIFE, WHEEL_SLOTS, WINDOWS_PER_STEP
@@ -65,6 +66,18 @@ class Wheel:
         return True
 
 
+class Fate(Enum):
+    """What becomes of a receive buffer, where the service time alone does not say it.
+
+    DROPPED: its pages are free at once. WAITS: its reader is a normal task that stalls until the
+    pressure ends. HOARDED: its reader does not read.
+    """
+
+    DROPPED = auto()
+    WAITS = auto()
+    HOARDED = auto()
+
+
 Episode = Callable[[str, int, int], None]
 """Told of ``begin`` (time, pages free) and ``end`` (time, when the pressure had begun)."""
 
@@ -84,6 +97,8 @@ class Pool:
         running: Receive buffers whose reader runs.
         rx_stalled: Receive buffers whose reader waits for the pressure to end.
         tx: Write queues of TCP sockets.
+        hoarded: Receive buffers whose reader does not read, whatever the pressure.
+        wakes: How often such readers have read.
         service_shift: A tick of the wheel is 2 ** service_shift nanoseconds.
     """
 
@@ -96,6 +111,8 @@ class Pool:
     squeezed: int = 0
     rx_stalled: int = 0
     tx: int = 0
+    hoarded: int = 0
+    wakes: int = 0
     low_water: int = 0
     now: int = 0
     generation: int = 0
@@ -189,14 +206,23 @@ class Pool:
         self.account(self.now)
         return slot
 
-    def settle(self, slot: int, pages: int, *, stalled: bool) -> None:
-        """A buffer's fate is known: dropped (free at once) or delivered to a stalled reader."""
+    def settle(self, slot: int, pages: int, fate: Fate) -> None:
+        """A buffer's fate is known."""
         if not pages or not self.running.take(slot, pages):
             return
-        if stalled:
-            self.rx_stalled += pages
-        else:
+        if fate is Fate.DROPPED:
             self.free += pages
+        elif fate is Fate.HOARDED:
+            self.hoarded += pages
+        else:
+            self.rx_stalled += pages
+        self.account(self.now)
+
+    def wake(self) -> None:
+        """Readers that did not read do so at last."""
+        self.free += self.hoarded
+        self.hoarded = 0
+        self.wakes += 1
         self.account(self.now)
 
     def ask(self, pages: int) -> None:
@@ -231,6 +257,8 @@ class Pool:
         self.clean = min(clean, self.total)
         self.free = self.total - self.clean
         self.dirty = self.demand = self.squeezed = self.rx_stalled = self.tx = 0
+        self.hoarded = 0
+        self.wakes += 1
         self.in_window = False
         self.window = len(self.windows)
         self.running.slots = [0] * WHEEL_SLOTS

@@ -14,19 +14,27 @@ class Socket:
     Attributes:
         memalloc: Its user throttles it, and it may draw on the reserve (SO_MEMALLOC).
         writeback: The PF_MEMALLOC writeback task writes to it, under every policy.
+        stalled: Its reader does not read.
         closed: Its write queue is gone.
         generation: Boot of the node that its write queue belongs to.
         tx_base: TCP sequence number of the first byte charged; None before that.
         tx_end: Bytes charged since ``tx_base``.
         tx_una: Bytes acknowledged since ``tx_base``.
+        wakes: The pool's count when ``hoarded`` was counted.
+        hoarded: Pages of its own mempool that a stalled reader keeps.
+        from_reserve: Pages that it was ever handed from the reserve.
         pool: Pages that it holds of its own mempool.
     """
 
     memalloc: bool = False
     writeback: bool = False
+    stalled: bool = False
     closed: bool = False
     generation: int = 0
     tx_base: int | None = None
     tx_end: int = 0
     tx_una: int = 0
+    wakes: int = 0
+    hoarded: int = 0
+    from_reserve: int = 0
     pool: Wheel = field(default_factory=Wheel)

@@ -40,6 +40,7 @@ RULES = (
 LIMITS = Limits(softnet_limit=2, softnet_cost_ns=32, mempool_pages=2)
 SOCKETS = 4
 SAME_NAME = (
+    *("hoarded", "wakes"),
     *("total", "reserve", "free", "clean", "dirty", "demand", "squeezed", "rx_stalled", "tx"),
     *("low_water", "now", "generation", "pressure", "pressure_ns", "pressure_longest_ns"),
     *("pressure_episodes", "window", "in_window"),
@@ -293,10 +294,17 @@ class TwoNodes(RuleBasedStateMachine):
         self.receive(frames.frame(frames.IP, frames.ipv4(frames.TCP, segment)), wait)
         self.deliver(0, socket, 0)
 
-    @rule(index=st.integers(0, SOCKETS - 1), memalloc=st.booleans(), writeback=st.booleans())
-    def flag(self, index: int, memalloc: bool, writeback: bool) -> None:
+    @rule(
+        index=st.integers(0, SOCKETS - 1),
+        memalloc=st.booleans(),
+        writeback=st.booleans(),
+        stalled=st.sampled_from((False, False, True)),
+    )
+    def flag(self, index: int, memalloc: bool, writeback: bool, stalled: bool = False) -> None:
         raw = self.hooks.read_socket(index)
         raw.flags = memalloc * layout.SOCK_MEMALLOC | writeback * layout.SOCK_WRITEBACK
+        raw.flags |= stalled * layout.SOCK_STALLED
+        self.sockets[index].stalled = stalled
         self.hooks.write_socket(index, raw)
         self.sockets[index].memalloc = memalloc
         self.sockets[index].writeback = writeback
@@ -327,6 +335,13 @@ class TwoNodes(RuleBasedStateMachine):
         self.now += wait
         self.hooks.operate(Op.TICK, self.now)
         self.model.pool.advance(self.now)
+        self.compare()
+
+    @rule()
+    def wake(self) -> None:
+        self.hooks.operate(Op.WAKE, self.now)
+        self.model.pool.advance(self.now)
+        self.model.pool.wake()
         self.compare()
 
     @rule()
@@ -391,12 +406,14 @@ class TwoNodes(RuleBasedStateMachine):
                 got = (raw.tx_base, raw.tx_end, raw.tx_una, raw.generation)
                 assert got == (socket.tx_base, socket.tx_end, socket.tx_una, socket.generation)
             assert list(raw.pool.slot) == socket.pool.slots
+            held = (raw.hoarded, raw.wakes, raw.from_reserve)
+            assert held == (socket.hoarded, socket.wakes, socket.from_reserve)
 
     def check_pages(self) -> None:
         pool = self.hooks.node.pool
         parts = [
             int(getattr(pool, name))
-            for name in ("free", "clean", "dirty", "squeezed", "rx_stalled", "tx")
+            for name in ("free", "clean", "dirty", "squeezed", "rx_stalled", "tx", "hoarded")
         ]
         parts.append(int(pool.running.pages))
         assert sum(parts) == int(pool.total), "pages are conserved"

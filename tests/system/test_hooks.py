@@ -230,5 +230,5 @@ def test_a_closed_connection_gives_its_write_queue_back(cable: Wire) -> None:
             assert int(cable.hooks.pool.tx) == 0
     assert held > 0
     state = cable.pool.snapshot()
-    parts = ("free", "clean", "dirty", "squeezed", "rx_running", "rx_stalled", "tx")
+    parts = ("free", "clean", "dirty", "squeezed", "rx_running", "rx_stalled", "tx", "hoarded")
     assert sum(state[name] for name in parts) == state["total"]
