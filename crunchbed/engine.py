@@ -114,7 +114,7 @@ def _inject(
     if plan is None:
         cluster.supervisor.wait(seconds)
         return
-    injection = Injection(plan, cluster.nodes[plan.target], recorder)
+    injection = Injection(plan, cluster.nodes[plan.target], recorder, cluster.start_helper)
     injection.begin()
     try:
         cluster.supervisor.wait_until(injection.over, seconds)

@@ -1,7 +1,7 @@
 """``python -m nodes.traffic CONFIG.json``: packets of class ``other``, to make the pool work.
 
-Their readers are normal tasks.
-``role: source`` runs on the storage host, ``role: sink`` on each node.
+``role: source`` runs on the storage host, ``role: sink`` on each node. The sink's readers are
+normal tasks; with ``stalled`` it has one more socket, whose reader does not read.
 """
 
 from __future__ import annotations
@@ -12,47 +12,76 @@ import sys
 import time
 
 from nodes.daemon import Config, Stop, connect_events, run_daemon
+from reserve_agent.memalloc import set_memalloc, set_stalled
 
 _TICK_SECONDS = 0.01
 
 
 def _source(config: Config, stop: Stop) -> None:
-    """Send ``rate`` packets a second to each node, evenly in steps of 10 ms."""
+    """Send ``rate`` packets a second to each node, evenly in steps of 10 ms.
+
+    From ``start_ns`` to ``end_ns`` where they are given, else from now until told to stop.
+    """
     payload = bytes(config["size"])
     targets = [(address, config["port"]) for address in config["addresses"]]
-    start = time.monotonic()
+    start = config.get("start_ns", time.monotonic_ns())
+    end = config.get("end_ns")
     sent = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
         connect_events(config).emit("daemon.ready", name="traffic-source")
         while not stop:
-            due = int((time.monotonic() - start) * config["rate"])
+            now = time.monotonic_ns() if end is None else min(time.monotonic_ns(), end)
+            due = (now - start) * config["rate"] // 1_000_000_000
             for _ in range(due - sent):
                 for target in targets:
                     try:
                         sender.sendto(payload, target)
                     except OSError:
                         continue  # a node that is down, a queue that is full: traffic is lost
-            sent = due
+            sent = max(sent, due)
             time.sleep(_TICK_SECONDS)
+
+
+def _open(address: str, port: int) -> socket.socket:
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind((address, port))
+    receiver.setblocking(False)
+    return receiver
+
+
+def _open_stalled(config: Config) -> socket.socket:
+    """The model keeps what this socket is handed; the kernel's own queue need not overflow."""
+    receiver = _open(config["address"], config["stalled"]["port"])
+    set_stalled(receiver)
+    if config["stalled"]["memalloc"]:
+        set_memalloc(receiver)
+    return receiver
+
+
+def _drain(receiver: socket.socket) -> None:
+    try:
+        while True:
+            receiver.recv(65536)
+    except BlockingIOError:
+        return
 
 
 def _sink(config: Config, stop: Stop) -> None:
     """Read and forget."""
     selector = selectors.DefaultSelector()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-        receiver.bind((config["address"], config["port"]))
-        receiver.setblocking(False)
+    receivers = [_open(config["address"], config["port"])]
+    if config.get("stalled"):
+        receivers.append(_open_stalled(config))
+    for receiver in receivers:
         selector.register(receiver, selectors.EVENT_READ)
-        connect_events(config).emit("daemon.ready", name="traffic")
-        while not stop:
-            if not selector.select(0.5):
-                continue
-            try:
-                while True:
-                    receiver.recv(65536)
-            except BlockingIOError:
-                continue
+    connect_events(config).emit("daemon.ready", name="traffic")
+    while not stop:
+        for key, _ in selector.select(0.5):
+            if isinstance(key.fileobj, socket.socket):
+                _drain(key.fileobj)
+    for receiver in receivers:
+        receiver.close()
 
 
 def _body(config: Config) -> None:

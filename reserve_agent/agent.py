@@ -130,7 +130,16 @@ class Agent:
 
     def _sample(self) -> None:
         pool = self._pool.snapshot()
-        names = ("free", "dirty", "demand", "rx_running", "rx_stalled", "tx", "low_water")
+        names = (
+            "free",
+            "dirty",
+            "demand",
+            "rx_running",
+            "rx_stalled",
+            "hoarded",
+            "tx",
+            "low_water",
+        )
         self._record({"kind": "pool.sample", **{name: pool[name] for name in names}})
         self._history.flush()
 
@@ -198,6 +207,11 @@ class Agent:
         self._sockets.clear()
         self._ready.clear()
         self._view = []
+        return {"ok": True}
+
+    def _op_wake(self, _message: Message) -> Message:
+        """Readers that did not read do so."""
+        self._pool.wake()
         return {"ok": True}
 
     def _op_policy(self, message: Message) -> Message:

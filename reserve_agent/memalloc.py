@@ -12,6 +12,15 @@ SO_MEMALLOC = 0x4D41
 """Option number at level ``SOL_SOCKET``; no kernel uses it."""
 
 
+SO_STALLED = 0x4D42
+"""The reader of this socket does not read: the model keeps what it is handed."""
+
+
+def set_stalled(sock: socket.socket) -> None:
+    """Declare ``sock``'s reader stalled; raises as ``set_memalloc`` does."""
+    sock.setsockopt(socket.SOL_SOCKET, SO_STALLED, 1)
+
+
 def set_memalloc(sock: socket.socket) -> None:
     """Let ``sock`` draw on the reserve.
 

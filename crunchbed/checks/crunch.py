@@ -10,7 +10,7 @@ from typing import Any
 from crunchbed.checks.lives import lives, overlap, target_of
 from crunchbed.checks.pressure import episodes
 from crunchbed.history import History, Interval
-from crunchbed.scenario.schema import Scenario, WritebackCrunch
+from crunchbed.scenario.schema import FloodCrunch, Scenario, WritebackCrunch
 from crunchbed.scenario.units import seconds
 
 REACHED = 0.99
@@ -43,6 +43,8 @@ def check(history: History, scenario: Scenario) -> CrunchCheck:
     requested = {"kind": crunch.kind, "target": target, **begin.data.get("requested", {})}
     if crunch.kind == "writeback":
         return _writeback(history, crunch, target, begin.t, requested)
+    if crunch.kind == "flood":
+        return _flood(history, crunch, target, begin.t, requested)
     windows = [Interval(start, end) for start, end in begin.data.get("windows", ())]
     if len(windows) != crunch.count:
         reason = f"the history has {len(windows)} of the crunch's {crunch.count} windows"
@@ -75,6 +77,20 @@ def _writeback(
             f"crunch off target: {target} came under memory pressure after "
             f"{seconds(onset):.3f} s, not within {seconds(limit):.3f} s"
         ]
+    return CrunchCheck(requested, achieved, reasons)
+
+
+def _flood(
+    history: History, crunch: FloodCrunch, target: str, start: int, requested: Mapping[str, Any]
+) -> CrunchCheck:
+    end = start + crunch.duration
+    found = [one for one in episodes(history, target) if start < one.end and one.start < end]
+    achieved = {
+        "pressure_after_seconds": seconds(max(found[0].start - start, 0)) if found else None,
+        "pressure_episodes": len(found),
+        "pressure_seconds": seconds(sum(episode.length for episode in found)),
+    }
+    reasons = [] if found else [f"crunch off target: {target} never came under memory pressure"]
     return CrunchCheck(requested, achieved, reasons)
 
 

@@ -55,12 +55,13 @@ class RunningCluster:
         self._progress = progress
         self._undo = ExitStack()
         self.nodes: dict[str, LiveNode] = {}
-        self._helpers: list[Process] = []
 
     def __enter__(self) -> RunningCluster:
-        with ExitStack() as stack:
-            self._start(stack)
-            self._undo = stack.pop_all()
+        try:
+            self._start()
+        except BaseException:
+            self._undo.close()
+            raise
         return self
 
     def __exit__(
@@ -71,9 +72,9 @@ class RunningCluster:
     ) -> None:
         self._undo.close()
 
-    def _start(self, stack: ExitStack) -> None:
+    def _start(self) -> None:
         scenario = self._scenario
-        self._network = stack.enter_context(
+        self._network = self._undo.enter_context(
             Cluster(
                 self._places.run_id,
                 nodes=scenario.cluster.nodes,
@@ -84,7 +85,7 @@ class RunningCluster:
         )
         self.storage: ClusterNode = self._network.storage
         self.switch = str(self._network.switch)
-        self._start_agents(stack)
+        self._start_agents()
         self.supervisor = Supervisor(
             self.nodes, scenario.fencing.reboot_delay / 1e9, self._recorder, self._progress
         )
@@ -93,53 +94,59 @@ class RunningCluster:
                 self._places.state / "fence", self.supervisor.fence, selector
             )
         )
-        stack.callback(fence.close)
-        self._start_target(stack)
+        self._undo.callback(fence.close)
+        self._start_target()
         for node in self.nodes.values():
             node.power_on()
             self._recorder.record("node.up", target=node.name, incarnation=0)
-        self._start_traffic(stack)
+        self._start_traffic()
 
-    def _start_agents(self, stack: ExitStack) -> None:
+    def _start_agents(self) -> None:
         """All agents at once: loading the hooks is what takes time."""
         agents = NodeCgroup(self._places.run_id, "agents")
-        stack.callback(agents.remove)
+        self._undo.callback(agents.remove)
         agents.create()
         for name in self._scenario.node_names:
             node = LiveNode(
                 self._scenario, self._places, self._network.nodes, name, self._state.add_process
             )
             self.nodes[name] = node
-            stack.callback(node.stop)
+            self._undo.callback(node.stop)
             node.start_agent(agents.path)
         for node in self.nodes.values():
             node.wait_for_agent()
 
-    def _helper(self, stack: ExitStack, name: str, argv: list[str]) -> Process:
+    def _helper(self, name: str, argv: list[str]) -> Process:
         """A process on the storage host that must live as long as the run."""
         process = spawn(
             argv,
             name=f"storage {name}",
             log=self._places.out / "logs" / f"storage-{name}.log",
             netns_pid=self.storage.pid,
-            cgroup=self._storage_cgroup(stack),
+            cgroup=self._storage_cgroup(),
         )
         self._state.add_process(process)
-        stack.callback(process.terminate, 2.0)
+        self._undo.callback(process.terminate, 2.0)
         self.supervisor.others.append(process)
         return process
 
-    def _storage_cgroup(self, stack: ExitStack) -> Path:
+    def start_helper(self, name: str, module: str, config: dict[str, Any]) -> Process:
+        """Start one of our modules on the storage host; it ends with the cluster."""
+        path = self._places.state / f"storage-{name}.json"
+        path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
+        return self._helper(name, daemon_argv(module, path))
+
+    def _storage_cgroup(self) -> Path:
         group = NodeCgroup(self._places.run_id, "storage")
         if not group.path.exists():
-            stack.callback(group.remove)
+            self._undo.callback(group.remove)
             group.create()
         return group.path
 
-    def _start_target(self, stack: ExitStack) -> None:
+    def _start_target(self) -> None:
         block_io = self._scenario.block_io
         address, port = self.storage.ip, block_io.port
-        target = self._helper(stack, "target", nbdkit_argv(address, port, block_io.export))
+        target = self._helper("target", nbdkit_argv(address, port, block_io.export))
 
         def listening() -> bool:
             with network_namespace_of(self.storage.pid):
@@ -152,17 +159,10 @@ class RunningCluster:
             pump=lambda: self.supervisor.pump(0.0),
         )
 
-    def _start_traffic(self, stack: ExitStack) -> None:
-        if not self._scenario.traffic.rate:
-            return
-        config = configs.traffic_source(self._scenario, self._network.nodes)
-        path = self._write("traffic-source.json", config)
-        self._helper(stack, "traffic", daemon_argv("nodes.traffic", path))
-
-    def _write(self, name: str, config: dict[str, Any]) -> Path:
-        path = self._places.state / name
-        path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
-        return path
+    def _start_traffic(self) -> None:
+        if self._scenario.traffic.rate:
+            config = configs.traffic_source(self._scenario, self._network.nodes)
+            self.start_helper("traffic", "nodes.traffic", config)
 
     def quiesce(self) -> None:
         """End the daemons of every node, so that nothing is acknowledged any more.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from crunchbed.scenario.schema import PAGE_BYTES, Scenario
+from crunchbed.run.plan import Flood
+from crunchbed.scenario.schema import PAGE_BYTES, FloodCrunch, Scenario
 from nodes.block.pattern import BLOCK_BYTES
 from reserve_agent.config import AgentConfig
 from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
@@ -101,7 +102,24 @@ def initiator(
 
 def traffic_sink(scenario: Scenario, node: ClusterNode) -> dict[str, Any]:
     """The reader of the background traffic on one node."""
-    return {"role": "sink", "address": node.ip, "port": scenario.traffic.port}
+    config: dict[str, Any] = {"role": "sink", "address": node.ip, "port": scenario.traffic.port}
+    crunch = scenario.crunch
+    if isinstance(crunch, FloodCrunch):
+        config["stalled"] = {"port": crunch.port, "memalloc": crunch.memalloc}
+    return config
+
+
+def flood_source(flood: Flood, address: str, start_ns: int) -> dict[str, Any]:
+    """The sender of a flood, on the storage host."""
+    return {
+        "role": "source",
+        "addresses": [address],
+        "port": flood.port,
+        "rate": flood.rate,
+        "size": flood.size,
+        "start_ns": start_ns,
+        "end_ns": start_ns + flood.duration_ns,
+    }
 
 
 def traffic_source(scenario: Scenario, nodes: dict[str, ClusterNode]) -> dict[str, Any]:

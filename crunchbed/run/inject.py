@@ -1,49 +1,45 @@
-"""Carrying out a plan on a running cluster, and taking it back."""
+"""Carrying out a plan on a running cluster, and taking it back: one small class for each kind."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any, Protocol
 
+from crunchbed.run import configs
 from crunchbed.run.live_node import LiveNode
-from crunchbed.run.plan import Plan
+from crunchbed.run.plan import Burst, Flood, Plan
 from crunchbed.run.recorder import Recorder
+from nodes.process import Process
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.lines import LineClient
 
-_LEAD_NS = 100_000_000  # between telling a node and the crunch, so that it starts on time
+_LEAD_NS = 300_000_000
+"""Between telling a node and the crunch, so that it starts on time; a process starts in it."""
+
+StartHelper = Callable[[str, str, dict[str, Any]], Process]
+"""Starts a module with a configuration on the storage host: (name, module, configuration)."""
 
 
-class Injection:
-    """One crunch while it goes on."""
+class Crunch(Protocol):
+    """One kind of crunch on one node."""
 
-    def __init__(self, plan: Plan, node: LiveNode, recorder: Recorder) -> None:
-        self._plan = plan
+    def begin(self, start_ns: int) -> int:
+        """Arrange it for ``start_ns``; returns the time before which it cannot be over."""
+
+    def pending(self) -> bool:
+        """Whether it goes on by something else than the pressure that is left."""
+
+    def undo(self) -> None:
+        """End what is left of it; its node may be gone."""
+
+
+class WritebackCrunch:
+    """Normal tasks dirty pages faster than block I/O can clean them."""
+
+    def __init__(self, node: LiveNode, burst: Burst) -> None:
         self._node = node
-        self._recorder = recorder
-        self._incarnation = node.incarnation
-        self._start_ns = 0
-        self._end_ns = 0
-
-    def begin(self) -> None:
-        """Hand the plan to the target node."""
-        plan = self._plan
-        self._start_ns = time.monotonic_ns() + _LEAD_NS + plan.delay_ns
-        self._end_ns = self._start_ns + (plan.windows[-1][1] if plan.windows else 0)
-        windows = [[self._start_ns + start, self._start_ns + end] for start, end in plan.windows]
-        self._recorder.record(
-            "crunch.begin",
-            t=self._start_ns,
-            crunch=plan.kind,
-            target=plan.target,
-            requested=plan.requested,
-            windows=windows,
-        )
-        if plan.burst is not None:
-            self._command(
-                "burst", pages=plan.burst.pages, rate=plan.burst.rate, start_ns=self._start_ns
-            )
-            return
-        self._node.ask("windows", windows=[[*window, plan.level] for window in windows])
+        self._burst = burst
 
     def _command(self, op: str, **fields: int) -> None:
         client = LineClient(self._node.control_socket)
@@ -51,6 +47,95 @@ class Injection:
             client.ask(op=op, **fields)
         finally:
             client.close()
+
+    def begin(self, start_ns: int) -> int:
+        """Tell the node's writeback daemon, which asks the pool for the pages."""
+        self._command("burst", pages=self._burst.pages, rate=self._burst.rate, start_ns=start_ns)
+        return start_ns + self._burst.pages * 1_000_000_000 // self._burst.rate
+
+    def pending(self) -> bool:
+        """Whether tasks still wait for pages."""
+        return bool(self._node.ask("status")["pool"]["demand"] > 0)
+
+    def undo(self) -> None:
+        """The tasks give up."""
+        self._command("calm")
+
+
+class TimedCrunch:
+    """Windows without a page for a normal task, which the hooks hold against the clock."""
+
+    def __init__(self, node: LiveNode, plan: Plan) -> None:
+        self._node = node
+        self._plan = plan
+
+    def begin(self, start_ns: int) -> int:
+        """Hand the windows to the hooks."""
+        rows = [
+            [start_ns + start, start_ns + end, self._plan.level]
+            for start, end in self._plan.windows
+        ]
+        self._node.ask("windows", windows=rows)
+        return int(rows[-1][1])
+
+    def pending(self) -> bool:
+        """Nothing but the windows."""
+        return False
+
+    def undo(self) -> None:
+        """Windows end by themselves, and with their node."""
+
+
+class FloodCrunch:
+    """Packets for a reader that does not read."""
+
+    def __init__(self, node: LiveNode, flood: Flood, start_helper: StartHelper) -> None:
+        self._node = node
+        self._flood = flood
+        self._start_helper = start_helper
+        self._source: Process | None = None
+
+    def begin(self, start_ns: int) -> int:
+        """Start the sender, which waits for its time."""
+        config = configs.flood_source(self._flood, self._node.host.ip, start_ns)
+        self._source = self._start_helper("flood", "nodes.traffic", config)
+        return start_ns + self._flood.duration_ns
+
+    def pending(self) -> bool:
+        """The pressure ends when the reader reads: that is the undo."""
+        return False
+
+    def undo(self) -> None:
+        """The flood is over, and the reader reads."""
+        self._node.ask("wake")
+
+
+class Injection:
+    """One crunch while it goes on."""
+
+    def __init__(
+        self, plan: Plan, node: LiveNode, recorder: Recorder, start_helper: StartHelper
+    ) -> None:
+        self._plan = plan
+        self._node = node
+        self._recorder = recorder
+        self._incarnation = node.incarnation
+        self._earliest_end_ns = 0
+        self._crunch = _crunch(plan, node, start_helper)
+
+    def begin(self) -> None:
+        """Hand the plan to the target node."""
+        plan = self._plan
+        start = time.monotonic_ns() + _LEAD_NS + plan.delay_ns
+        self._earliest_end_ns = self._crunch.begin(start)
+        self._recorder.record(
+            "crunch.begin",
+            t=start,
+            crunch=plan.kind,
+            target=plan.target,
+            requested=plan.requested,
+            windows=[[start + begin, start + end] for begin, end in plan.windows],
+        )
 
     @property
     def _rebooted(self) -> bool:
@@ -60,19 +145,24 @@ class Injection:
         """Whether the crunch has run its course, or its node was cut off."""
         if self._rebooted:
             return True
-        if time.monotonic_ns() < max(self._end_ns, self._start_ns + _LEAD_NS):
+        if time.monotonic_ns() < self._earliest_end_ns or self._crunch.pending():
             return False
-        pool = self._node.ask("status")["pool"]
-        if self._plan.burst is not None and pool["demand"] > 0:
-            return False
-        return not pool["pressure"]
+        return self._plan.flood is not None or not self._node.ask("status")["pool"]["pressure"]
 
     def undo(self) -> None:
         """Whatever is left of it ends now."""
-        if self._plan.burst is not None and not self._rebooted:
+        if not self._rebooted:
             try:
-                self._command("calm")
+                self._crunch.undo()
             except CrunchbedError:
                 if not self._rebooted:
                     raise
         self._recorder.record("crunch.end", crunch=self._plan.kind, target=self._plan.target)
+
+
+def _crunch(plan: Plan, node: LiveNode, start_helper: StartHelper) -> Crunch:
+    if plan.burst is not None:
+        return WritebackCrunch(node, plan.burst)
+    if plan.flood is not None:
+        return FloodCrunch(node, plan.flood, start_helper)
+    return TimedCrunch(node, plan)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from typing import Any
 
 from crunchbed.run.sizing import reserve_pages
-from crunchbed.scenario.schema import Scenario, TimedCrunch, WritebackCrunch
+from crunchbed.scenario.schema import FloodCrunch, Scenario, TimedCrunch, WritebackCrunch
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,16 @@ class Burst:
 
 
 @dataclass(frozen=True)
+class Flood:
+    """``rate`` packets a second of ``size`` payload bytes, for ``duration_ns``."""
+
+    rate: int
+    duration_ns: int
+    size: int
+    port: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """One crunch, drawn.
 
@@ -27,6 +38,7 @@ class Plan:
         target: Node that is hit.
         delay_ns: From the beginning of the inject phase to the crunch.
         burst: For ``writeback``.
+        flood: For ``flood``.
         windows: For ``timed``: (start, end) in nanoseconds after ``delay_ns``, and
         level: the free pages that each of them leaves.
     """
@@ -35,6 +47,7 @@ class Plan:
     target: str
     delay_ns: int
     burst: Burst | None = None
+    flood: Flood | None = None
     windows: tuple[tuple[int, int], ...] = ()
     level: int = 0
 
@@ -43,6 +56,8 @@ class Plan:
         """The figures of ``crunch_requested``."""
         if self.burst is not None:
             return {"pages": self.burst.pages, "rate": self.burst.rate}
+        if self.flood is not None:
+            return {"rate": self.flood.rate, "seconds": self.flood.duration_ns / 1e9}
         return {"windows": len(self.windows), "level_pages": self.level}
 
 
@@ -56,6 +71,9 @@ def draw(scenario: Scenario, seed: int) -> Plan | None:
     delay = dice.randrange(crunch.jitter + 1)
     if isinstance(crunch, WritebackCrunch):
         return Plan(crunch.kind, target, delay, burst=Burst(crunch.pages, crunch.rate))
+    if isinstance(crunch, FloodCrunch):
+        flood = Flood(crunch.rate, crunch.duration, crunch.size, crunch.port)
+        return Plan(crunch.kind, target, delay, flood=flood)
     return Plan(
         crunch.kind,
         target,
@@ -67,6 +85,16 @@ def draw(scenario: Scenario, seed: int) -> Plan | None:
 
 def _windows(crunch: TimedCrunch, dice: random.Random) -> tuple[tuple[int, int], ...]:
     """One window in each period, somewhere in it."""
-    slack = crunch.every - crunch.length
-    starts = (index * crunch.every + dice.randrange(slack + 1) for index in range(crunch.count))
-    return tuple((start, start + crunch.length) for start in starts)
+    windows = []
+    for index in range(crunch.count):
+        length = _length(crunch, dice)
+        start = index * crunch.every + dice.randrange(crunch.every - length + 1)
+        windows.append((start, start + length))
+    return tuple(windows)
+
+
+def _length(crunch: TimedCrunch, dice: random.Random) -> int:
+    """As asked for, or drawn with as many in each decade of lengths."""
+    if crunch.longest is None:
+        return crunch.length
+    return round(crunch.length * math.pow(crunch.longest / crunch.length, dice.random()))

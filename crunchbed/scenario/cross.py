@@ -75,6 +75,10 @@ def _crunch(scenario: Scenario) -> Iterator[Contradiction]:
         yield "crunch.target", f"n1 to {names[-1]}, or random", crunch.target
     if crunch.kind == "timed":
         yield from _windows(crunch, scenario.phases.inject)
+    elif crunch.kind == "flood" and crunch.jitter + crunch.duration >= scenario.phases.inject:
+        inject = format_duration(scenario.phases.inject)
+        got = format_duration(crunch.jitter + crunch.duration)
+        yield "crunch.duration", f"jitter + duration within phases.inject ({inject})", got
     elif crunch.jitter >= scenario.phases.inject:
         inject = format_duration(scenario.phases.inject)
         yield "crunch.jitter", f"less than phases.inject ({inject})", format_duration(crunch.jitter)
@@ -84,6 +88,10 @@ def _windows(crunch: TimedCrunch, inject: int) -> Iterator[Contradiction]:
     if crunch.length > crunch.every:
         every = format_duration(crunch.every)
         yield "crunch.length", f"at most crunch.every ({every})", format_duration(crunch.length)
+    longest = crunch.longest
+    if longest is not None and not crunch.length <= longest <= crunch.every:
+        bounds = f"{format_duration(crunch.length)} to {format_duration(crunch.every)}"
+        yield "crunch.longest", f"from length to every ({bounds})", format_duration(longest)
     # Each window lies somewhere within its own period.
     needed = crunch.jitter + crunch.count * crunch.every
     if needed > inject:

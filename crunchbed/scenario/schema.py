@@ -19,7 +19,7 @@ from reserve_agent.errors import BadInput
 from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
 SWITCHES: Final = ("auto", "ovs-kernel", "ovs-user", "linux-bridge")
-CRUNCH_KINDS: Final = ("writeback", "timed")
+CRUNCH_KINDS: Final = ("writeback", "timed", "flood")
 PAGE_BYTES: Final = 4096
 MAX_WINDOWS: Final = 4096
 """Windows of a timed crunch that the hooks' map holds."""
@@ -95,6 +95,7 @@ class WritebackCrunch(Section):
 class TimedCrunch(Section):
     """``count`` windows of ``length`` in which a normal task finds no page, one in each ``every``.
 
+    With ``longest`` their lengths are drawn from ``length`` to that, as many in each decade.
     ``depth`` says how much of the reserve is gone too: 0 none of it, 0.5 all that a plain
     GFP_ATOMIC allocation may take, 1 all.
     """
@@ -103,9 +104,27 @@ class TimedCrunch(Section):
     target: Target = "n1"
     count: Annotated[int, kinds.whole("windows", 1, MAX_WINDOWS)] = 100
     length: Annotated[int, kinds.duration("1us"), DurationText] = 50_000
+    longest: Annotated[int, kinds.duration("1us"), DurationText] | None = None
     every: Annotated[int, kinds.duration("1us"), DurationText] = 10_000_000
     depth: Annotated[float, kinds.fraction(0, 1)] = 0.5
     jitter: Annotated[int, kinds.duration("0s"), DurationText] = 0
+
+
+class FloodCrunch(Section):
+    """``rate`` packets a second for a reader that does not read, until ``duration`` is over.
+
+    With ``memalloc`` the reader's socket is a memalloc socket all the same: one that nobody
+    throttles.
+    """
+
+    kind: Literal["flood"]
+    target: Target = "n1"
+    rate: Annotated[int, kinds.whole("packets a second", 1, 100_000)] = 6000
+    duration: Annotated[int, kinds.duration("10ms"), DurationText] = 3_000_000_000
+    size: Annotated[int, kinds.size("16B", "1400B"), SizeText] = 64
+    port: Port = 9001
+    memalloc: bool = False
+    jitter: Annotated[int, kinds.duration("0s"), DurationText] = 200_000_000
 
 
 class Phases(Section):
@@ -131,7 +150,7 @@ def _expectation(value: object) -> str:
         kinds.reject("a comparison such as memalloc.nodes_ejected == 0", got=str(error))
 
 
-Crunch = Annotated[WritebackCrunch | TimedCrunch, Field(discriminator="kind")]
+Crunch = Annotated[WritebackCrunch | TimedCrunch | FloodCrunch, Field(discriminator="kind")]
 Name = Annotated[str, kinds.text("lower-case words joined by -", r"[a-z0-9]+(-[a-z0-9]+)*")]
 Sentence = Annotated[str, kinds.text("one sentence")]
 Expectations = Annotated[

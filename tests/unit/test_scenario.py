@@ -146,9 +146,9 @@ def test_values_are_in_base_units() -> None:
         ("block_io: {request: 10KB}\n", "x.yaml:3: block_io.request: expected a size such as 512B"),
         ("memalloc: [disk]\n", "x.yaml:3: memalloc: expected a list of distinct names out of blo"),
         ("memalloc: [heartbeat, heartbeat]\n", "x.yaml:3: memalloc: expected a list of distinct "),
-        ("crunch: {kind: flood}\n", "x.yaml:3: crunch.kind: expected one of writeback, timed, go"),
+        ("crunch: {kind: drought}\n", "x.yaml:3: crunch.kind: expected one of writeback, timed, flood, go"),
         ("crunch: {pages: 5}\n", "x.yaml:3: crunch: expected a mapping with kind: writeback or t"),
-        ("crunch: 5\n", "x.yaml:3: crunch: expected a mapping with kind: writeback or timed, got"),
+        ("crunch: 5\n", "x.yaml:3: crunch: expected a mapping with kind: writeback or timed or flood, got"),
         ("crunch: {kind: timed, pages: 5}\n", "x.yaml:3: crunch.pages: expected one of the keys"),
         ("crunch: {kind: timed, depth: 1.5}\n", "x.yaml:3: crunch.depth: expected a number from"),
         ("crunch: {kind: timed, depth: .nan}\n", "x.yaml:3: crunch.depth: expected a number fro"),
@@ -245,7 +245,7 @@ def test_a_name_that_is_not_shipped_lists_those_that_are() -> None:
         load("writeback-crnch")
     message = str(caught.value)
     assert message.startswith("no scenario 'writeback-crnch' (did you mean writeback-crunch?); ")
-    assert "known: control, long-crunch, micro-crunch, writeback-crunch" in message
+    assert "known: control, flood, long-crunch, micro-crunch, " in message
     assert "crunchbed list" in message
 
 
