@@ -17,6 +17,7 @@
 #define PROTO_ICMPV6 58
 #define PROTO_SCTP 132
 #define MAX_VLAN_TAGS 2
+#define MAX_DIRECT 255 /* the verifier wants a bound on offsets into the packet */
 
 /* The kernel's SKB_TRUESIZE for one linear buffer on x86-64: head room, the frame in cache lines,
  * struct sk_buff (256 as allocated) and struct skb_shared_info (320). */
@@ -43,6 +44,18 @@ INLINE __u32 buffer_pages(__u32 frame_bytes)
 	return (truesize + PAGE_BYTES - 1) / PAGE_BYTES;
 }
 
+/* As bpf_skb_load_bytes, without the call where the bytes lie in the buffer's linear part. */
+INLINE long load(struct __sk_buff *skb, __u32 offset, void *to, __u32 bytes)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (offset <= MAX_DIRECT && data + offset + bytes <= end) {
+		__builtin_memcpy(to, data + offset, bytes);
+		return 0;
+	}
+	return bpf_skb_load_bytes(skb, offset, to, bytes);
+}
+
 INLINE const struct cb_rule *rule_for(const struct cb_config *config, __u8 protocol, __u16 source,
 				      __u16 destination)
 {
@@ -64,7 +77,7 @@ INLINE void classify_ports(struct __sk_buff *skb, const struct cb_config *config
 	const struct cb_rule *rule;
 	__be16 ports[2];
 
-	if (bpf_skb_load_bytes(skb, packet->transport, ports, sizeof(ports))) {
+	if (load(skb, packet->transport, ports, sizeof(ports))) {
 		packet->transport = 0;
 		return;
 	}
@@ -104,7 +117,7 @@ INLINE void parse_ipv4(struct __sk_buff *skb, const struct cb_config *config, st
 	struct iphdr ip;
 	__u16 offset;
 
-	if (bpf_skb_load_bytes(skb, packet->network, &ip, sizeof(ip)))
+	if (load(skb, packet->network, &ip, sizeof(ip)))
 		return;
 	offset = bpf_ntohs(ip.frag_off);
 	packet->fragment = (offset & 0x3fff) != 0;
@@ -126,7 +139,7 @@ INLINE void parse_ipv6(struct __sk_buff *skb, const struct cb_config *config, st
 	} fragment;
 	bool later = false;
 
-	if (bpf_skb_load_bytes(skb, packet->network, &ip, sizeof(ip)))
+	if (load(skb, packet->network, &ip, sizeof(ip)))
 		return;
 	packet->source = ip.saddr.in6_u.u6_addr32[3];
 	packet->destination = ip.daddr.in6_u.u6_addr32[3];
@@ -134,13 +147,13 @@ INLINE void parse_ipv6(struct __sk_buff *skb, const struct cb_config *config, st
 	packet->transport = packet->network + sizeof(ip);
 	if (packet->protocol == 0) {
 		/* Hop-by-hop options: in practice multicast listener reports. */
-		if (bpf_skb_load_bytes(skb, packet->transport, &fragment, sizeof(fragment)))
+		if (load(skb, packet->transport, &fragment, sizeof(fragment)))
 			return;
 		packet->protocol = fragment.next;
 		packet->transport += (fragment.reserved + 1) * 8;
 	}
 	if (packet->protocol == PROTO_FRAGMENT) {
-		if (bpf_skb_load_bytes(skb, packet->transport, &fragment, sizeof(fragment)))
+		if (load(skb, packet->transport, &fragment, sizeof(fragment)))
 			return;
 		packet->fragment = 1;
 		later = (bpf_ntohs(fragment.offset) & 0xfff8) != 0;
@@ -182,7 +195,7 @@ __noinline int cb_parse_frame(struct __sk_buff *skb, struct packet *packet)
 	for (int i = 0; i < MAX_VLAN_TAGS; i++) {
 		if (type != bpf_htons(ETH_8021Q) && type != bpf_htons(ETH_8021AD))
 			break;
-		if (bpf_skb_load_bytes(skb, packet->network + 2, &type, sizeof(type)))
+		if (load(skb, packet->network + 2, &type, sizeof(type)))
 			return 0;
 		packet->network += 4;
 	}
@@ -211,7 +224,7 @@ INLINE __u64 payload_tag(struct __sk_buff *skb, const struct packet *packet)
 	__u64 tag = 0;
 
 	if (packet->protocol == PROTO_UDP && packet->transport)
-		bpf_skb_load_bytes(skb, packet->transport + 8, &tag, sizeof(tag));
+		load(skb, packet->transport + 8, &tag, sizeof(tag));
 	return tag;
 }
 

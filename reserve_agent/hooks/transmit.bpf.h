@@ -20,7 +20,7 @@ INLINE void read_segment(struct __sk_buff *skb, const struct packet *packet,
 	segment->sequence = 0;
 	if (packet->protocol != PROTO_TCP || !packet->transport)
 		return;
-	if (bpf_skb_load_bytes(skb, packet->transport, &tcp, sizeof(tcp)))
+	if (load(skb, packet->transport, &tcp, sizeof(tcp)))
 		return;
 	header = packet->transport + tcp.doff * 4;
 	segment->sequence = bpf_ntohl(tcp.seq);
@@ -105,7 +105,7 @@ INLINE void acknowledge(struct cb_node *s, struct __sk_buff *skb, struct cb_sock
 	cb_parse_packet(skb, &packet);
 	if (packet.protocol != PROTO_TCP || !packet.transport)
 		return;
-	if (bpf_skb_load_bytes(skb, packet.transport, &tcp, sizeof(tcp)) || !tcp.ack)
+	if (load(skb, packet.transport, &tcp, sizeof(tcp)) || !tcp.ack)
 		return;
 	bpf_spin_lock(s->lock);
 	stream_acknowledge(s->pool, socket, bpf_ntohl(tcp.ack_seq));
