@@ -68,6 +68,34 @@ int cb_receive(struct __sk_buff *skb)
 	return TC_ACT_OK;
 }
 
+/* What becomes of a packet that reached its socket while that mattered. */
+INLINE __u8 settle(struct cb_node *s, struct cb_socket *socket, bool from_reserve, __u32 slot,
+		   __u32 pages, __u64 now)
+{
+	bool hoards = socket && (socket->flags & SOCK_STALLED);
+	__u8 reason;
+
+	bpf_spin_lock(s->lock);
+	advance(s->pool, s->log, s->config, s->windows, now);
+	reason = judge_socket(s->pool, socket, s->config, from_reserve, pages);
+	if (reason != REASON_GRANTED || hoards ||
+	    (s->pool->pressure && !reader_runs(socket, s->config->policy))) {
+		if (pages && wheel_take(&s->pool->running, slot, pages)) {
+			if (reason != REASON_GRANTED)
+				s->pool->free += pages;
+			else if (hoards)
+				s->pool->hoarded += pages;
+			else
+				s->pool->rx_stalled += pages;
+			account(s->pool, s->log, s->pool->now);
+		}
+	}
+	if (reason == REASON_GRANTED && from_reserve && socket)
+		socket->from_reserve += pages;
+	bpf_spin_unlock(s->lock);
+	return reason;
+}
+
 /* The protocol handler after socket lookup. Returns 1 to deliver, 0 to drop. */
 SEC("cgroup_skb/ingress")
 int cb_deliver(struct __sk_buff *skb)
@@ -77,38 +105,19 @@ int cb_deliver(struct __sk_buff *skb)
 	bool from_reserve = mark & MARK_FROM_RESERVE, charged = mark & MARK_CHARGED;
 	struct cb_socket *socket;
 	struct packet packet;
+	__u8 reason = REASON_GRANTED;
 	struct cb_node s;
-	bool hoards;
-	__u64 now;
-	__u8 reason;
 
 	/* Loopback and anything else that no receive hook has seen is not ours to judge. */
 	if (!(mark & (MARK_CHARGED | MARK_FROM_RESERVE)) || !get_node(&s))
 		return 1;
 	socket = receiving_socket(skb);
-	now = clock_of(skb);
 	if (!charged)
 		pages = 0;
-
-	bpf_spin_lock(s.lock);
-	advance(s.pool, s.log, s.config, s.windows, now);
-	reason = judge_socket(s.pool, socket, s.config, from_reserve, pages);
-	hoards = socket && (socket->flags & SOCK_STALLED);
-	if (reason != REASON_GRANTED || hoards ||
-	    (s.pool->pressure && !reader_runs(socket, s.config->policy))) {
-		if (pages && wheel_take(&s.pool->running, slot, pages)) {
-			if (reason != REASON_GRANTED)
-				s.pool->free += pages;
-			else if (hoards)
-				s.pool->hoarded += pages;
-			else
-				s.pool->rx_stalled += pages;
-			account(s.pool, s.log, s.pool->now);
-		}
-	}
-	if (reason == REASON_GRANTED && from_reserve && socket)
-		socket->from_reserve += pages;
-	bpf_spin_unlock(s.lock);
+	/* Without pressure no policy says no, and the buffer goes the way that receive put it on. */
+	if (from_reserve || s.pool->emergency || !pool_calm(s.pool, s.config) ||
+	    (socket && (socket->flags & SOCK_STALLED)))
+		reason = settle(&s, socket, from_reserve, slot, pages, clock_of(skb));
 
 	if (reason != REASON_GRANTED) {
 		cb_parse_packet(skb, &packet);
@@ -128,11 +137,12 @@ int cb_deliver(struct __sk_buff *skb)
 SEC("tc")
 int cb_transmit(struct __sk_buff *skb)
 {
-	struct cb_socket *socket = sending_socket(skb);
-	__u64 now = clock_of(skb), floor, need;
 	__u32 pages = buffer_pages(skb->len);
+	struct cb_socket *socket;
 	__u8 reason = REASON_GRANTED;
+	__u64 now, floor, need;
 	struct segment segment;
+	bool streamed;
 	struct packet packet;
 	struct cb_node s;
 
@@ -140,17 +150,24 @@ int cb_transmit(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	cb_parse_frame(skb, &packet);
 	read_segment(skb, &packet, &segment);
+	if (!segment.bytes && pool_roomy(s.pool, s.config, pages)) {
+		count(&s, skb, HOOK_TRANSMIT, packet.cls, REASON_GRANTED, pages);
+		return TC_ACT_OK;
+	}
+	now = clock_of(skb);
+	socket = sending_socket(skb);
+	streamed = segment.bytes && socket && !socket->closed;
 
 	bpf_spin_lock(s.lock);
 	advance(s.pool, s.log, s.config, s.windows, now);
 	floor = transmit_floor(s.pool, socket, s.config->policy, packet.cls);
 	need = pages;
-	if (segment.bytes && socket && !socket->closed)
+	if (streamed)
 		need = stream_growth(s.pool, socket, &segment);
 	if (s.pool->free < floor + need && need) {
 		reason = floor == s.pool->reserve ? REASON_TX_STALLED :
 		         floor ? REASON_ALLOC_FAILED : REASON_RESERVE_EXHAUSTED;
-	} else if (segment.bytes && socket && !socket->closed) {
+	} else if (streamed) {
 		stream_charge(s.pool, socket, &segment, need);
 		account(s.pool, s.log, s.pool->now);
 	} else if (s.pool->free - need < s.pool->low_water) {

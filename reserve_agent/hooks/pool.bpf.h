@@ -140,6 +140,21 @@ INLINE void pass_windows(struct cb_pool *pool, struct cb_journal *log,
 	}
 }
 
+/* No pressure that could end and no window that could begin: whatever the time does to the pool,
+ * the next operation that has a use for it finds the same. Asked without the lock as well; the
+ * packet then came just before whoever holds it. */
+INLINE bool pool_calm(const struct cb_pool *pool, const struct cb_config *config)
+{
+	return !pool->pressure && pool->window >= config->windows;
+}
+
+/* Calm, and still calm with `pages` fewer, which nobody would notice: no new low either. */
+INLINE bool pool_roomy(const struct cb_pool *pool, const struct cb_config *config, __u64 pages)
+{
+	return pool_calm(pool, config) && pool->free > pool->reserve + pages &&
+	       pool->free >= pool->low_water + pages;
+}
+
 /* Bring the pool to `now`: readers that are done, then windows that have begun or ended. */
 INLINE void advance(struct cb_pool *pool, struct cb_journal *log, const struct cb_config *config,
 		    const struct cb_window *windows, __u64 now)

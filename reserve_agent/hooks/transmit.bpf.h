@@ -107,6 +107,9 @@ INLINE void acknowledge(struct cb_node *s, struct __sk_buff *skb, struct cb_sock
 		return;
 	if (load(skb, packet.transport, &tcp, sizeof(tcp)) || !tcp.ack)
 		return;
+	/* Most segments that bring data acknowledge nothing new. */
+	if ((__s32)(bpf_ntohl(tcp.ack_seq) - socket->tx_base - (__u32)socket->tx_una) <= 0)
+		return;
 	bpf_spin_lock(s->lock);
 	stream_acknowledge(s->pool, socket, bpf_ntohl(tcp.ack_seq));
 	account(s->pool, s->log, s->pool->now);

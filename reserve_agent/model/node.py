@@ -88,7 +88,9 @@ class NodeModel:
     def deliver(self, frame: bytes, mark: Mark, socket: Socket | None, now: int) -> bool:
         """The protocol handler after socket lookup; False where the packet is dropped."""
         pool = self.pool
-        pool.advance(now)
+        stalled = socket is not None and socket.stalled
+        if mark.from_reserve or self.emergency or stalled or not pool.calm:
+            pool.advance(now)
         reason = self.in_force.with_socket(
             pool, socket, self.emergency, mark.from_reserve, mark.pages
         )
@@ -96,7 +98,7 @@ class NodeModel:
             pool.settle(mark.slot, mark.pages, Fate.DROPPED)
             self._count(Hook.DELIVER, mark.cls, reason, mark.pages)
             return False
-        if socket is not None and socket.stalled:
+        if stalled:
             pool.settle(mark.slot, mark.pages, Fate.HOARDED)
         elif pool.pressure and not reader_runs(socket, self.in_force):
             pool.settle(mark.slot, mark.pages, Fate.WAITS)
@@ -114,7 +116,6 @@ class NodeModel:
         """The driver's transmit buffer; False where the sender stalls."""
         packet, pool = parse(frame, self.rules), self.pool
         segment = read_segment(frame, packet)
-        pool.advance(now)
         floor = transmit.floor(pool, socket, self.in_force, packet.cls)
         streamed = socket if segment.bytes and socket is not None and not socket.closed else None
         pages = (
@@ -122,6 +123,8 @@ class NodeModel:
             if streamed is None
             else transmit.growth(pool, streamed, segment)
         )
+        if segment.bytes or not pool.roomy(pages):
+            pool.advance(now)
         if pages and pool.free < floor + pages:
             self._count(Hook.TRANSMIT, packet.cls, self._refusal(floor), pages)
             return False

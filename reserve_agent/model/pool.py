@@ -133,6 +133,19 @@ class Pool:
         """The present in ticks of the service wheel."""
         return self.now >> self.service_shift
 
+    @property
+    def calm(self) -> bool:
+        """No pressure that could end and no window that could begin.
+
+        Whatever the time does to a calm pool, the next operation that has a use for it finds the
+        same; a packet that takes no pages need not look at the clock.
+        """
+        return not self.pressure and self.window >= len(self.windows)
+
+    def roomy(self, pages: int) -> bool:
+        """Calm, and still so with ``pages`` fewer: not even a new low."""
+        return self.calm and self.free - pages > max(self.reserve, self.low_water - 1)
+
     def advance(self, now: int) -> None:
         """Bring the pool to ``now``: readers that are done, windows that began or ended."""
         self.now = max(self.now, now)
