@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "list": _Command("crunchbed.cli_list", "list_scenarios", "The shipped scenarios' claims."),
     "run": _Command("crunchbed.cli_run", "run", "Run a scenario once and judge it."),
     "compare": _Command("crunchbed.cli_run", "compare", "Run it under several policies."),
+    "policy": _Command("crunchbed.cli_policy", "policy", "Switch a live node's policy."),
     "reserve": _Command("crunchbed.cli_reserve", "reserve", "How large a reserve must be."),
     "clean": _Command("crunchbed.cli_clean", "clean", "Remove what dead runs left behind."),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,16 +11,18 @@ from typing import Any
 import click
 import orjson
 
+from crunchbed.attempts import attempt, execute
 from crunchbed.checks.result import Result
+from crunchbed.cli_matrix import run_matrix, show_matrix
 from crunchbed.comparison import Comparison
 from crunchbed.comparison import compare as compare_runs
 from crunchbed.history import History
-from crunchbed.report.progress import LineProgress
+from crunchbed.matrix import SETTINGS
 from crunchbed.report.table import open_console, print_comparison, print_run
 from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
+from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
 DEFAULT_PARENT = Path("runs")
@@ -106,7 +107,7 @@ def run(
             raise BadInput(f"--policy: expected one, got {policy}; several: crunchbed compare")
         chosen = _with_policies(chosen, policy)[0]
     directory = _directory(out, f"{chosen.name}-{chosen.policy}-{seed}")
-    result = _execute(chosen, seed, directory)
+    result = execute(chosen, seed, directory)
     if as_json:
         _print_json(result.model_dump(mode="json"))
     else:
@@ -150,8 +151,20 @@ def compare(
       crunchbed compare writeback-crunch
       crunchbed compare writeback-crunch --policies none,memalloc --repeats 10
       crunchbed compare micro-crunch --set crunch.length=5ms --png micro.png
+      crunchbed compare writeback-crunch --policies none,softnet,memalloc,mempool,critical \\
+          --memalloc none,block-io,heartbeat,both --repeats 5
+                                          every policy with every flag setting
     """  # noqa: D301 - \b is click's
-    chosen = _chosen(scenario, overrides, memalloc)
+    settings = _settings(memalloc)
+    if len(settings) > 1:
+        chosen = _chosen(scenario, overrides, None)
+        parent = _directory(out, f"{chosen.name}-matrix-{seed}")
+        names = _names(policies, POLICIES, "policy")
+        cells = run_matrix(chosen, names, settings, range(seed, seed + repeats), parent)
+        return show_matrix(cells, chosen.name, parent, as_json=as_json)
+    chosen = _chosen(scenario, overrides, None)
+    if settings:
+        chosen = chosen.with_overrides({"memalloc": list(SETTINGS[settings[0]])})
     variants = _with_policies(chosen, policies)
     parent = _directory(out, f"{chosen.name}-compare-{seed}")
     # All policies on the first seed, then all on the next.
@@ -160,7 +173,8 @@ def compare(
         for number in range(seed, seed + repeats)
         for variant in variants
     ]
-    results = [_attempt(*place) for place in places]
+    made = [attempt(*place) for place in places]
+    results = [result for result, _ in made]
     comparison = compare_runs(chosen, results)
     record = _record(comparison, parent / "comparison.json")
     if as_json:
@@ -168,9 +182,13 @@ def compare(
     else:
         print_comparison(open_console(), comparison, chosen)
         click.echo(f"run directories: {parent}")
-    first = list(zip(results, (directory for *_, directory in places), strict=True))
-    _draw(png, chosen, seed, first[: len(variants)], quiet=as_json)
+    _draw(png, chosen, seed, made[: len(variants)], quiet=as_json)
     return comparison.exit_code
+
+
+def _settings(text: str | None) -> list[str]:
+    """The flag settings of a comparison: each item is one of ``SETTINGS``."""
+    return [] if text is None else _names(text, tuple(SETTINGS), "flag setting")
 
 
 def _chosen(name: str, overrides: Iterable[str], memalloc: str | None) -> Scenario:
@@ -181,16 +199,17 @@ def _chosen(name: str, overrides: Iterable[str], memalloc: str | None) -> Scenar
             raise BadInput(f"--set: expected KEY=VALUE, got {override!r}")
         settings[key] = value
     if memalloc is not None:
-        settings["memalloc"] = [] if memalloc == "none" else _names(memalloc, MEMALLOC_CLASSES)
+        settings["memalloc"] = (
+            [] if memalloc == "none" else _names(memalloc, MEMALLOC_CLASSES, "memalloc class")
+        )
     return load(name).with_overrides(settings)
 
 
 def _with_policies(scenario: Scenario, names: str) -> list[Scenario]:
-    return [scenario.with_overrides({"policy": name}) for name in _names(names, POLICIES)]
+    return [scenario.with_overrides({"policy": name}) for name in _names(names, POLICIES, "policy")]
 
 
-def _names(text: str, known: tuple[str, ...]) -> list[str]:
-    what = "policy" if known is POLICIES else "memalloc class"
+def _names(text: str, known: tuple[str, ...], what: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
@@ -209,27 +228,6 @@ def _directory(out: Path | None, name: str) -> Path:
     if out.is_dir() and any(out.iterdir()):
         raise BadInput(f"--out {out}: expected a new or empty directory")
     return out
-
-
-def _execute(scenario: Scenario, seed: int, directory: Path) -> Result:
-    from crunchbed import engine  # brings Mininet and the hooks' loader
-
-    progress = LineProgress(sys.stderr, f"{scenario.name} {scenario.policy} seed {seed}")
-    try:
-        return engine.run(scenario, seed=seed, out=directory, progress=progress)
-    finally:
-        progress.done()
-
-
-def _attempt(scenario: Scenario, seed: int, directory: Path) -> Result:
-    """One run of many: where it fails, the others still count."""
-    try:
-        return _execute(scenario, seed, directory)
-    except (BadInput, MissingRequirement):
-        raise
-    except CrunchbedError as error:
-        click.echo(f"crunchbed: {scenario.policy}, seed {seed}: {error}", err=True)
-        return Result.not_measured(scenario, seed, str(error))
 
 
 def _draw(

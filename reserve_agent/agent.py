@@ -52,6 +52,7 @@ class Agent:
         self._ready: dict[str, int] = {}
         self._view: list[str] = []
         self._misses = 0
+        self._exhausted = 0
         self._stopping = False
         self._selector = selectors.DefaultSelector()
 
@@ -114,6 +115,7 @@ class Agent:
         self._pool.tick()
         lost = self._journal.lost
         for event in self._journal.new():
+            self._exhausted += event.get("reason") == "reserve_exhausted"
             self._record(event)
         if self._journal.lost != lost:
             self._exporter.hook_events_lost(self._journal.lost - lost)
@@ -180,6 +182,7 @@ class Agent:
             "ready": self._ready,
             "view": self._view,
             "misses": self._misses,
+            "exhausted": self._exhausted,
             "policy": self._policy.name.lower(),
             "metrics_port": self._port,
             "pool": self._pool.snapshot(),
@@ -203,8 +206,10 @@ class Agent:
 
     def _op_reset(self, message: Message) -> Message:
         """The node lost power: its memory is gone, its daemons with it."""
+        self._drain()
         self._pool.reset(message["clean"])
         self._sockets.clear()
+        self._exhausted = 0
         self._ready.clear()
         self._view = []
         return {"ok": True}

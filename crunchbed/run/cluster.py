@@ -87,7 +87,11 @@ class RunningCluster:
         self.switch = str(self._network.switch)
         self._start_agents()
         self.supervisor = Supervisor(
-            self.nodes, scenario.fencing.reboot_delay / 1e9, self._recorder, self._progress
+            self.nodes,
+            scenario.fencing.reboot_delay / 1e9,
+            scenario.memory.on_exhaustion == "panic",
+            self._recorder,
+            self._progress,
         )
         fence = self.supervisor.serve_fence(
             lambda selector: FenceServer(

@@ -24,6 +24,7 @@ class Supervisor:
         nodes: The cluster's nodes by name.
         others: Processes that must live as long as the run, such as the target.
         reboot_delay: Seconds from a confirmed fence to power on.
+        panics: Whether a node dies of an exhausted reserve.
         recorder: The run's part of the history.
         progress: Who watches.
         selector: Where the fence service is registered.
@@ -33,12 +34,14 @@ class Supervisor:
         self,
         nodes: Mapping[str, LiveNode],
         reboot_delay: float,
+        panics: bool,
         recorder: Recorder,
         progress: Progress,
     ) -> None:
         self.nodes = nodes
         self.others: list[Process] = []
         self._reboot_delay = reboot_delay
+        self._panics = panics
         self._recorder = recorder
         self._progress = progress
         self._selector = selectors.DefaultSelector()
@@ -57,8 +60,9 @@ class Supervisor:
         self._recorder.record("fence.start", target=target, by=by)
         self._progress.note(f"{target} is ejected: fenced by {by}")
         was_up = node.up
-        node.power_off()
-        self._recorder.record("node.down", target=target, reason="fence")
+        if was_up:
+            node.power_off()
+            self._recorder.record("node.down", target=target, reason="fence")
         self._recorder.record("fence.confirmed", target=target, by=by)
         ejected = {"kind": "node.ejected", "reason": "heartbeats_missed", "false": was_up}
         node.ask("event", event=ejected)
@@ -76,7 +80,18 @@ class Supervisor:
         self._notice_the_dead()
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
+            if self._panics:
+                self._panic_on_exhaustion()
             self._progress.tick()
+
+    def _panic_on_exhaustion(self) -> None:
+        """A node whose reserve had nothing left for block I/O, a heartbeat or ARP is dead."""
+        for name, node in self.nodes.items():
+            if node.up and node.ask("status")["exhausted"]:
+                self._progress.note(f"{name} panics: its reserve is exhausted")
+                node.power_off()
+                self._recorder.record("node.down", target=name, reason="reserve_exhausted")
+                self._reboots[name] = time.monotonic() + self._reboot_delay
 
     def _reboot(self, name: str) -> None:
         self.nodes[name].power_on()

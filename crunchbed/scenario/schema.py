@@ -47,6 +47,7 @@ class Memory(Section):
     clean: Annotated[int, kinds.whole("pages", 0)] = 8192
     reserve: Annotated[int | Literal["auto"], kinds.whole_or_auto("pages", 1)] = 256
     service_time: Annotated[int, kinds.duration("1us", "1s"), DurationText] = 200_000
+    on_exhaustion: Annotated[str, kinds.choice(("drop", "panic"))] = "drop"
 
 
 class BlockIo(Section):

@@ -50,9 +50,11 @@ def test_list_shows_every_shipped_claim(capsys: Captured) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
         "control",
+        "flood",
         "long-crunch",
         "micro-crunch",
+        "unthrottled-socket",
         "writeback-crunch",
     ]
     assert cli.main(["list", "--json"]) == 0
-    assert len(orjson.loads(capsys.readouterr().out)) == 4
+    assert len(orjson.loads(capsys.readouterr().out)) == 6

@@ -146,9 +146,15 @@ def test_values_are_in_base_units() -> None:
         ("block_io: {request: 10KB}\n", "x.yaml:3: block_io.request: expected a size such as 512B"),
         ("memalloc: [disk]\n", "x.yaml:3: memalloc: expected a list of distinct names out of blo"),
         ("memalloc: [heartbeat, heartbeat]\n", "x.yaml:3: memalloc: expected a list of distinct "),
-        ("crunch: {kind: drought}\n", "x.yaml:3: crunch.kind: expected one of writeback, timed, flood, go"),
+        (
+            "crunch: {kind: drought}\n",
+            "x.yaml:3: crunch.kind: expected one of writeback, timed, flood, go",
+        ),
         ("crunch: {pages: 5}\n", "x.yaml:3: crunch: expected a mapping with kind: writeback or t"),
-        ("crunch: 5\n", "x.yaml:3: crunch: expected a mapping with kind: writeback or timed or flood, got"),
+        (
+            "crunch: 5\n",
+            "x.yaml:3: crunch: expected a mapping with kind: writeback or timed or flood, got",
+        ),
         ("crunch: {kind: timed, pages: 5}\n", "x.yaml:3: crunch.pages: expected one of the keys"),
         ("crunch: {kind: timed, depth: 1.5}\n", "x.yaml:3: crunch.depth: expected a number from"),
         ("crunch: {kind: timed, depth: .nan}\n", "x.yaml:3: crunch.depth: expected a number fro"),

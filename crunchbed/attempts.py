@@ -1,0 +1,56 @@
+"""One run of many: repeated where the testbed disturbed it, counted where it fails."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from crunchbed.checks.result import Result
+from crunchbed.report.progress import LineProgress
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
+
+TRIES = 3
+"""How often a run is made until it is valid.
+
+What makes a run invalid, such as a heartbeat missed in the control phase, is known before the
+fault begins and says nothing of its outcome; so making the run again favours no verdict.
+"""
+
+
+def execute(scenario: Scenario, seed: int, directory: Path) -> Result:
+    """One run, with its progress as lines on stderr."""
+    from crunchbed import engine  # brings Mininet and the hooks' loader
+
+    label = f"{scenario.name} {scenario.policy} seed {seed}"
+    progress = LineProgress(sys.stderr, label)
+    try:
+        return engine.run(scenario, seed=seed, out=directory, progress=progress)
+    finally:
+        progress.done()
+
+
+def attempt(scenario: Scenario, seed: int, directory: Path) -> tuple[Result, Path]:
+    """The first valid run out of ``TRIES``, else the last, and where it is.
+
+    The directories of disturbed runs stay beside it, named ``...-disturbed-1`` and so on.
+
+    Raises:
+        BadInput: The scenario or the directory is wrong for all runs alike.
+        MissingRequirement: This machine cannot run it at all.
+    """
+    for number in range(1, TRIES + 1):
+        try:
+            result = execute(scenario, seed, directory)
+        except (BadInput, MissingRequirement):
+            raise
+        except CrunchbedError as error:
+            sys.stderr.write(f"crunchbed: {scenario.policy}, seed {seed}: {error}\n")
+            return Result.not_measured(scenario, seed, str(error)), directory
+        if result.verdict != "invalid" or number == TRIES:
+            return result, directory
+        sys.stderr.write(
+            f"crunchbed: {scenario.policy}, seed {seed}: {'; '.join(result.reasons)}; once more\n"
+        )
+        directory.rename(directory.with_name(f"{directory.name}-disturbed-{number}"))
+    raise AssertionError("unreachable: the last try returns")

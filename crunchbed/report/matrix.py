@@ -1,0 +1,39 @@
+"""The matrix of policies and flag settings as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from crunchbed.comparison import Spread
+from crunchbed.matrix import SHOWN, Cell
+from crunchbed.report.table import figure
+
+
+def print_matrix(console: Console, cells: Sequence[Cell], title: str) -> None:
+    """Print one row for each combination: ejections over valid runs, then median [min..max]."""
+    console.print(escape(f"{title}: median [min..max]"), style="bold")
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    for heading in ("policy", "memalloc"):
+        table.add_column(heading)
+    for heading in ("ejected alive", *SHOWN):
+        table.add_column(heading, justify="right")
+    for one in cells:
+        ejected = f"{one.ejected}/{one.valid}"
+        if one.valid < one.runs:
+            ejected += f" ({one.runs - one.valid} invalid)"
+        table.add_row(one.policy, one.setting, ejected, *(_spread(one, name) for name in SHOWN))
+    console.print(table)
+
+
+def _spread(one: Cell, name: str) -> str:
+    spread: Spread | None = one.figures.get(name)
+    if spread is None:
+        return "-"
+    if spread.low == spread.high:
+        return figure(spread.median)
+    return f"{figure(spread.median)} {escape(f'[{figure(spread.low)}..{figure(spread.high)}]')}"
