@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -224,7 +225,7 @@ def _directory(out: Path | None, name: str) -> Path:
     """Return a directory that is not there yet, or is empty."""
     if out is None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        return DEFAULT_PARENT / f"{stamp}-{name}"
+        return DEFAULT_PARENT / f"{stamp}-{name}-{secrets.token_hex(2)}"
     if out.is_dir() and any(out.iterdir()):
         raise BadInput(f"--out {out}: expected a new or empty directory")
     return out

@@ -114,8 +114,13 @@ _REQUIRED = (
     Requirement("mininet", "nodes and links", SETUP, system.module("mininet")),
     Requirement("mnexec", "nodes and links", SETUP, system.tool("mnexec")),
     Requirement("ip", "nodes and links", SETUP, system.tool("ip")),
-    Requirement("ethtool", "checksum offload off", SETUP, system.tool("ethtool")),
-    Requirement("htb", "shaped ports", _module("sch_htb", "NET_SCH_HTB"), network.qdisc("htb")),
+    Requirement("ethtool", "one packet, one frame", SETUP, system.tool("ethtool")),
+    Requirement(
+        "tbf",
+        "shaped ports",
+        _module("sch_tbf", "NET_SCH_TBF"),
+        network.qdisc("tbf", "rate", "1mbit", "burst", "16kb", "latency", "1ms"),
+    ),
     Requirement("open-vswitch", "the switch", SETUP, network.open_vswitch),
     Requirement(
         "ovs-userspace",
@@ -145,12 +150,6 @@ _OPTIONAL = (
         "separate storage network",
         _module("8021q", "VLAN_8021Q"),
         network.link("link", "lo", "name", "crunchbed", "type", "vlan", "id", "2"),
-    ),
-    _optional(
-        "tbf",
-        "shaping without classes",
-        _module("sch_tbf", "NET_SCH_TBF"),
-        network.qdisc("tbf", "rate", "1mbit", "burst", "16kb", "latency", "1ms"),
     ),
     _optional(
         "netem",

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from reserve_agent.hooks.layout import PacketClass, Policy
-from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings, PortRule
+from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings
+from reserve_agent.port_rule import PortRule
 
 
 @dataclass(frozen=True)

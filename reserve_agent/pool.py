@@ -1,7 +1,7 @@
 """A node's page pool, as the agent and the node's daemons see it.
 
 The hooks alone change the pool, under one lock; an operation here is a call of the hook program
-``cb_operate`` (about 4 microseconds). Reading is a look into shared memory and costs nothing.
+``cb_operate`` (about 5 microseconds). Reading is a look into shared memory and costs nothing.
 """
 
 from __future__ import annotations

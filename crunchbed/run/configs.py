@@ -10,7 +10,8 @@ from crunchbed.scenario.schema import PAGE_BYTES, FloodCrunch, Scenario
 from nodes.block.pattern import BLOCK_BYTES
 from reserve_agent.config import AgentConfig
 from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
-from reserve_agent.hooks.loader import HookSettings, PortRule
+from reserve_agent.hooks.loader import HookSettings
+from reserve_agent.port_rule import PortRule
 from topologies.node import ClusterNode
 
 _TCP = 6

@@ -18,16 +18,14 @@ _TICK_SECONDS = 0.1
 
 
 class Supervisor:
-    """Moves a running cluster along.
+    """Moves a running cluster along; ``others`` are processes that must live as long as the run.
 
     Args:
         nodes: The cluster's nodes by name.
-        others: Processes that must live as long as the run, such as the target.
         reboot_delay: Seconds from a confirmed fence to power on.
         panics: Whether a node dies of an exhausted reserve.
         recorder: The run's part of the history.
         progress: Who watches.
-        selector: Where the fence service is registered.
     """
 
     def __init__(

@@ -154,9 +154,10 @@ int cb_transmit(struct __sk_buff *skb)
 		count(&s, skb, HOOK_TRANSMIT, packet.cls, REASON_GRANTED, pages);
 		return TC_ACT_OK;
 	}
-	now = clock_of(skb);
 	socket = sending_socket(skb);
 	streamed = segment.bytes && socket && !socket->closed;
+	/* Advancing to 0 changes nothing. */
+	now = streamed && stream_roomy(s.pool, s.config, socket, &segment) ? 0 : clock_of(skb);
 
 	bpf_spin_lock(s.lock);
 	advance(s.pool, s.log, s.config, s.windows, now);

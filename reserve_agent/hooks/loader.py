@@ -27,6 +27,7 @@ from reserve_agent.hooks.layout import (
     Windows,
 )
 from reserve_agent.netns import network_namespace_of
+from reserve_agent.port_rule import PortRule
 
 OBJECT_PATH = Path(__file__).resolve().parents[2] / "build" / "crunchbed.bpf.o"
 PINNED_OPERATE = "operate"
@@ -42,23 +43,6 @@ _CGROUP_PROGRAMS = (
     "cb_sendmsg6",
 )
 _SERVICE_TICKS = 8
-
-
-@dataclass(frozen=True)
-class PortRule:
-    """Which class a port means, and what a socket becomes that connects or sends to it.
-
-    Attributes:
-        port: TCP, UDP or SCTP port at either end of a packet.
-        protocol: IP protocol number.
-        cls: Class of the packets.
-        flags: ``SOCK_*`` of ``layout`` for a socket that connects or sends to the port.
-    """
-
-    port: int
-    protocol: int
-    cls: PacketClass
-    flags: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@
 #ifndef CRUNCHBED_TRANSMIT_H
 #define CRUNCHBED_TRANSMIT_H
 
+#define STREAM_MARGIN 16
+
 struct segment {
 	__u32 sequence;
 	__u32 bytes; /* payload bytes; 0 = not a TCP segment with data */
@@ -56,6 +58,20 @@ INLINE __u64 stream_growth(const struct cb_pool *pool, struct cb_socket *socket,
 	}
 	return stream_pages(stream_end(socket, segment), socket->tx_una) -
 	       stream_pages(socket->tx_end, socket->tx_una);
+}
+
+/* Whether charging this segment leaves the pool calm, so that the time does not matter. Looked at
+ * before the lock is taken, since the clock cannot be read under it: hence the margin, for what
+ * others take in between. */
+INLINE bool stream_roomy(const struct cb_pool *pool, const struct cb_config *config,
+			 const struct cb_socket *socket, const struct segment *segment)
+{
+	__u64 una = socket->tx_una, need;
+
+	if (!socket->tx_started || socket->generation != pool->generation)
+		return false;
+	need = stream_pages(stream_end(socket, segment), una) - stream_pages(socket->tx_end, una);
+	return pool_roomy(pool, config, need + STREAM_MARGIN);
 }
 
 INLINE void stream_charge(struct cb_pool *pool, struct cb_socket *socket,

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from reserve_agent.hooks.layout import Hook, PacketClass, Policy, Reason
-from reserve_agent.hooks.loader import PortRule
 from reserve_agent.model import transmit
 from reserve_agent.model.packet import buffer_pages, parse, read_acknowledgement, read_segment
 from reserve_agent.model.policies import Limits, Rules, Softnet, all_policies, reader_runs
 from reserve_agent.model.pool import Fate, Pool
 from reserve_agent.model.sockets import Socket
+from reserve_agent.port_rule import PortRule
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ class NodeModel:
     def deliver(self, frame: bytes, mark: Mark, socket: Socket | None, now: int) -> bool:
         """The protocol handler after socket lookup; False where the packet is dropped."""
         pool = self.pool
+        if not mark.pages and not mark.from_reserve:
+            return True  # a datagram whose first fragment took nothing from the reserve
         stalled = socket is not None and socket.stalled
         if mark.from_reserve or self.emergency or stalled or not pool.calm:
             pool.advance(now)
@@ -118,12 +120,16 @@ class NodeModel:
         segment = read_segment(frame, packet)
         floor = transmit.floor(pool, socket, self.in_force, packet.cls)
         streamed = socket if segment.bytes and socket is not None and not socket.closed else None
+        margin: int | None = 0
+        if segment.bytes:
+            begun = streamed is not None and transmit.known(pool, streamed)
+            margin = transmit.MARGIN if begun else None
         pages = (
             buffer_pages(len(frame))
             if streamed is None
             else transmit.growth(pool, streamed, segment)
         )
-        if segment.bytes or not pool.roomy(pages):
+        if margin is None or not pool.roomy(pages + margin):
             pool.advance(now)
         if pages and pool.free < floor + pages:
             self._count(Hook.TRANSMIT, packet.cls, self._refusal(floor), pages)

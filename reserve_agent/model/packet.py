@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reserve_agent.hooks.layout import PAGE_BYTES, PacketClass
-from reserve_agent.hooks.loader import PortRule
+from reserve_agent.port_rule import PortRule
 
 _ETHERNET = 14
 _IP, _ARP, _IPV6 = 0x0800, 0x0806, 0x86DD

@@ -13,6 +13,8 @@ from reserve_agent.model.pool import Pool
 from reserve_agent.model.sockets import Socket
 
 _WRAP = 1 << 32
+MARGIN = 16
+"""Pages that others may take between a look at the pool and its lock."""
 
 
 def stream_pages(end: int, una: int) -> int:
@@ -40,6 +42,11 @@ def growth(pool: Pool, socket: Socket, segment: Segment) -> int:
         socket.tx_end = socket.tx_una = 0
     held = stream_pages(socket.tx_end, socket.tx_una)
     return stream_pages(stream_end(socket, segment), socket.tx_una) - held
+
+
+def known(pool: Pool, socket: Socket) -> bool:
+    """Whether something has been charged to the socket since the node's last boot."""
+    return socket.tx_base is not None and socket.generation == pool.generation
 
 
 def charge(pool: Pool, socket: Socket, segment: Segment, pages: int) -> None:

@@ -19,11 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from reserve_agent.hooks import layout, libbpf
 from reserve_agent.hooks.layout import Hook, Op, PacketClass, Policy, Reason
-from reserve_agent.hooks.loader import HookSettings, NodeHooks, PortRule
+from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.model.node import Mark, NodeModel
 from reserve_agent.model.policies import Limits, Softnet
 from reserve_agent.model.pool import Window
 from reserve_agent.model.sockets import Socket
+from reserve_agent.port_rule import PortRule
 from tests.system import frames
 
 pytestmark = pytest.mark.root
@@ -245,8 +246,6 @@ class TwoNodes(RuleBasedStateMachine):
         if not self.marks:
             return
         frame, mark = self.marks.pop(-1 - index % len(self.marks))
-        if not mark & (layout.MARK_CHARGED | layout.MARK_FROM_RESERVE):
-            return  # a fragment that cost no reserve is not judged again
         self.now += wait
         frame = frames.untagged(frame)
         verdict, _ = self.hooks.call("cb_deliver", frame, self.now, socket, mark)

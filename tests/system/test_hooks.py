@@ -20,8 +20,9 @@ from reserve_agent.hooks.layout import (
     Policy,
     Reason,
 )
-from reserve_agent.hooks.loader import HookSettings, PortRule
+from reserve_agent.hooks.loader import HookSettings
 from reserve_agent.memalloc import SO_MEMALLOC, get_memalloc, set_memalloc
+from reserve_agent.port_rule import PortRule
 from tests.system.wire import NODE, PEER, Wire, wire
 
 pytestmark = pytest.mark.root

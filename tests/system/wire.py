@@ -108,8 +108,11 @@ class Wire:
 
 
 @contextmanager
-def wire(settings: HookSettings, mtu: int = 1500) -> Iterator[Wire]:
-    """A node with these hooks and a peer, both ends up, neighbours known, IPv6 quiet."""
+def cable(mtu: int = 1500) -> Iterator[tuple[int, int, Path]]:
+    """A node and a peer, both ends up, neighbours known, IPv6 quiet; no hooks.
+
+    Yields a pid in the node's namespace, one in the peer's, and the node's cgroup.
+    """
     name = f"w{uuid.uuid4().hex[:6]}"
     with ExitStack() as stack:
         node = stack.enter_context(namespace())
@@ -124,6 +127,13 @@ def wire(settings: HookSettings, mtu: int = 1500) -> Iterator[Wire]:
         cgroup = cgroup2_root() / f"crunchbed-test-{name}"
         cgroup.mkdir()
         stack.callback(_remove, cgroup)
+        yield node, peer, cgroup
+
+
+@contextmanager
+def wire(settings: HookSettings, mtu: int = 1500) -> Iterator[Wire]:
+    """A cable with these hooks at the node's end."""
+    with cable(mtu) as (node, peer, cgroup), ExitStack() as stack:
         hooks = NodeHooks()
         stack.callback(hooks.close)
         hooks.configure(settings)

@@ -95,7 +95,7 @@ def test_network_is_tried_in_a_namespace_of_its_own(tmp_path: Path) -> None:
     seen = network.link("crunchbed", "type", "bridge")(machine(tmp_path, run=refuse))
     assert seen == (False, "Unknown device type")
     assert asked == [("unshare", "--net", "ip", "link", "add", "crunchbed", "type", "bridge")]
-    assert network.qdisc("htb")(machine(tmp_path)).present
+    assert network.qdisc("tbf")(machine(tmp_path)).present
 
 
 def test_userspace_switching_takes_tap_interfaces(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_without_root_nothing_is_run_and_the_remedy_is_root(tmp_path: Path) -> N
 
     findings = {each.name: each for each in probe_all(machine(tmp_path, run=never, euid=1000))}
     assert not findings["root"].present
-    for name in ("bpf-tc", "htb", "open-vswitch", "ovs-kernel", "netem"):
+    for name in ("bpf-tc", "tbf", "open-vswitch", "ovs-kernel", "netem"):
         assert findings[name].detail == NOT_TRIED.detail
         assert findings[name].remedy == requirements.ROOT
 

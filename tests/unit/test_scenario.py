@@ -124,12 +124,12 @@ def test_values_are_in_base_units() -> None:
         (
             "memory:\n  pagez: 5\n",
             "x.yaml:4: memory.pagez: expected one of the keys pages, clean, reserve, service_time, "
-            "got an unknown key (did you mean pages?)",
+            "on_exhaustion, got an unknown key (did you mean pages?)",
         ),
         ("memry: {}\n", "x.yaml:3: memry: expected one of the keys name, claim, source, cluster, "),
         (
             "policy: xyz\n",
-            "x.yaml:3: policy: expected one of none, softnet, memalloc, mempool, critical, got 'xyz'",
+            "x.yaml:3: policy: expected one of none, softnet, memalloc, mempool, critical, got",
         ),
         ("memory: 5\n", "x.yaml:3: memory: expected a mapping of pages, clean, reserve, serv"),
         ("memory:\n", "x.yaml:3: memory: expected a mapping of pages, clean, reserve, serv"),
@@ -241,8 +241,8 @@ def test_exploding_aliases_are_refused(tmp_path: Path) -> None:
 def test_of_several_mistakes_the_first_is_told(tmp_path: Path) -> None:
     message = error_of(tmp_path, f"{MINIMAL}policy: x\nmemory:\n  pages: 0\nfoo: 1\n")
     assert (
-        message
-        == "x.yaml:3: policy: expected one of none, softnet, memalloc, mempool, critical, got 'x' (and 2 more)"
+        message == "x.yaml:3: policy: expected one of none, softnet, memalloc, mempool, critical, "
+        "got 'x' (and 2 more)"
     )
 
 
