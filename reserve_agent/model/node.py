@@ -120,10 +120,7 @@ class NodeModel:
         segment = read_segment(frame, packet)
         floor = transmit.floor(pool, socket, self.in_force, packet.cls)
         streamed = socket if segment.bytes and socket is not None and not socket.closed else None
-        margin: int | None = 0
-        if segment.bytes:
-            begun = streamed is not None and transmit.known(pool, streamed)
-            margin = transmit.MARGIN if begun else None
+        margin = transmit.margin(pool, streamed, segment)
         pages = (
             buffer_pages(len(frame))
             if streamed is None

@@ -44,9 +44,16 @@ def growth(pool: Pool, socket: Socket, segment: Segment) -> int:
     return stream_pages(stream_end(socket, segment), socket.tx_una) - held
 
 
-def known(pool: Pool, socket: Socket) -> bool:
-    """Whether something has been charged to the socket since the node's last boot."""
-    return socket.tx_base is not None and socket.generation == pool.generation
+def margin(pool: Pool, socket: Socket | None, segment: Segment) -> int | None:
+    """Pages beside its own that a packet must leave where the clock is not to be asked.
+
+    None: it is asked in any case. ``socket`` is the one that holds the write queue.
+    """
+    if not segment.bytes:
+        return 0
+    if socket is None or socket.tx_base is None or socket.generation != pool.generation:
+        return None
+    return MARGIN
 
 
 def charge(pool: Pool, socket: Socket, segment: Segment, pages: int) -> None:
