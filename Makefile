@@ -34,6 +34,10 @@ check: setup ## formatting, lint and types
 	$(VENV)/ruff check .
 	$(VENV)/mypy
 
+.PHONY: bench
+bench: setup build/empty.bpf.o build/nfqueue ## what the hooks cost, a packet and for block I/O (3 minutes)
+	$(VENV)/python -m bench
+
 .PHONY: clean
 clean: ## remove build products (not .venv, not runs/)
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -51,6 +55,14 @@ hooks: packages $(OBJECTS)
 build/%.bpf.o: reserve_agent/hooks/%.bpf.c $(wildcard reserve_agent/hooks/*.h) build/vmlinux.h Makefile
 	@echo "setup: hooks: compiling $<"
 	@clang $(BPF_CFLAGS) -c $< -o $@
+
+build/%.bpf.o: bench/%.bpf.c reserve_agent/hooks/crunchbed.h build/vmlinux.h Makefile
+	@echo "bench: compiling $<"
+	@clang $(BPF_CFLAGS) -c $< -o $@
+
+build/nfqueue: bench/nfqueue.c Makefile | packages
+	@echo "bench: compiling $<"
+	@clang -O2 -Wall -Wextra -Werror $< -o $@ -lnetfilter_queue
 
 build/vmlinux.h: build/kernel
 	@scripts/setup.sh btf > $@

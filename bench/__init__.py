@@ -1,0 +1,1 @@
+"""Measurements of this checkout on this machine: ``make bench``. Not part of the product."""

@@ -1,0 +1,185 @@
+"""What a packet pays at each hook: BPF_PROG_TEST_RUN beside a program that does nothing.
+
+Cells of one round run one after the other, then comes the next round: a machine that slows down
+for a while slows all of them. The figure of a cell is its time less that of the empty program of
+the same kind in the same round. Everything is in the caches, the lock is never contended, and
+``repeat`` packets arrive at once: on a wire a packet costs somewhat more.
+
+The kernel hands these runs a socket that nobody has marked. So under pressure ``cb_deliver``
+refuses its packets and notes each in the journal, where a policy asks for the flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from bench.spread import Spread
+from reserve_agent.hooks import libbpf
+from reserve_agent.hooks.layout import (
+    MARK_CHARGED,
+    MARK_FROM_RESERVE,
+    MARK_PAGES_SHIFT,
+    PacketClass,
+    Policy,
+)
+from reserve_agent.hooks.loader import HookSettings, NodeHooks
+from reserve_agent.pool import PoolHandle
+from reserve_agent.port_rule import PortRule
+from tests.system import frames
+
+GOAL_NS = 30
+EMPTY_PATH = Path(__file__).resolve().parents[1] / "build" / "empty.bpf.o"
+ROUNDS, REPEAT = 15, 50_000
+TOTAL, RESERVE, CLEAN = 1 << 17, 1 << 16, 1024  # room for what 50,000 packets hold at once
+BLOCK, BEAT = 10809, 7405
+SETTINGS = HookSettings(
+    Policy.NONE,
+    rules=(
+        PortRule(BLOCK, frames.TCP, PacketClass.BLOCK_IO),
+        PortRule(BEAT, frames.UDP, PacketClass.HEARTBEAT),
+    ),
+)
+HOOKS = {"cb_receive": "empty_tc", "cb_deliver": "empty_cgroup_skb", "cb_transmit": "empty_tc"}
+PARTS = ("clock", "lock", "storage")
+PACKETS = {
+    "block-io": frames.frame(
+        frames.IP, frames.ipv4(frames.TCP, frames.tcp(40000, BLOCK, 1, 1, bytes(1000)))
+    ),
+    "heartbeat": frames.frame(
+        frames.IP, frames.ipv4(frames.UDP, frames.udp(BEAT, BEAT, bytes(64)))
+    ),
+}
+STATES = ("free pages", "pressure")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measurement: a hook, the packet it sees, the pool's state and the policy."""
+
+    state: str
+    hook: str
+    packet: str
+    policy: Policy
+
+
+def cells() -> Iterator[Cell]:
+    """All of them, in the order of a round."""
+    for state in STATES:
+        for hook in HOOKS:
+            for packet in PACKETS:
+                for policy in Policy:
+                    yield Cell(state, hook, packet, policy)
+
+
+class Node:
+    """The hooks of one node, without a network, and the empty programs."""
+
+    def __init__(self) -> None:
+        self._hooks = NodeHooks()
+        self._hooks.configure(SETTINGS)
+        self._pool = PoolHandle.of(self._hooks)
+        self._pool.resize(TOTAL, RESERVE)
+        self._empty = libbpf.BpfObject(EMPTY_PATH)
+        self._empty.load()
+        self._runs = {name: libbpf.TestRun(self._hooks.program_fd(name)) for name in HOOKS}
+        others = (*set(HOOKS.values()), *PARTS)
+        self._others = {name: libbpf.TestRun(self._empty.program_fd(name)) for name in others}
+
+    def _time(self, run: libbpf.TestRun, packet: str, mark: int = 0) -> int:
+        run.set_frame(PACKETS[packet])
+        run.context.mark = mark
+        run(REPEAT)
+        return run.duration_ns
+
+    def other(self, name: str, packet: str = "block-io") -> int:
+        """Nanoseconds of one of the programs beside the hooks."""
+        return self._time(self._others[name], packet)
+
+    def measure(self, cell: Cell) -> int:
+        """Nanoseconds a packet, the empty program's not yet taken off."""
+        pressure = cell.state == "pressure"
+        config = self._hooks.config
+        config.policy = cell.policy
+        # These packets follow each other faster than the softnet queue of 2005 could drain.
+        config.softnet_cost_ns = SETTINGS.softnet_cost_ns if pressure else 0
+        self._pool.reset(CLEAN)
+        if pressure:
+            self._pool.dirty(TOTAL)
+        mark = 0
+        if cell.hook == "cb_deliver":
+            mark = MARK_CHARGED | 1 << MARK_PAGES_SHIFT | PacketClass.BLOCK_IO
+            mark |= MARK_FROM_RESERVE if pressure else 0
+        return self._time(self._runs[cell.hook], cell.packet, mark)
+
+    def close(self) -> None:
+        """Unload everything."""
+        self._hooks.close()
+        self._empty.close()
+
+
+Result = dict[Cell, Spread]
+
+
+def run(rounds: int = ROUNDS) -> tuple[Result, dict[str, Spread]]:
+    """Nanoseconds over empty of every cell; and of the parts that no rule of ours can shorten."""
+    node = Node()
+    found: dict[Cell, list[float]] = {cell: [] for cell in cells()}
+    parts: dict[str, list[float]] = {name: [] for name in PARTS}
+    try:
+        for _ in range(rounds):
+            empty = {name: node.other(name) for name in set(HOOKS.values())}
+            for name, values in parts.items():
+                values.append(node.other(name) - empty["empty_tc"])
+            for cell, values in found.items():
+                values.append(node.measure(cell) - empty[HOOKS[cell.hook]])
+    finally:
+        node.close()
+    return (
+        {cell: Spread.of(values) for cell, values in found.items()},
+        {name: Spread.of(values) for name, values in parts.items()},
+    )
+
+
+def table(result: Result, parts: dict[str, Spread]) -> Table:
+    """One row for a state, hook and packet; one column for a policy."""
+    shown = Table(
+        title=f"Nanoseconds a packet over an empty program; goal: at most {GOAL_NS}",
+        caption="median (quartiles); one call of each alone: "
+        + ", ".join(f"{name} {spread.shown()}" for name, spread in parts.items()),
+    )
+    for heading in ("pool", "hook", "packet"):
+        shown.add_column(heading)
+    for policy in Policy:
+        shown.add_column(policy.name.lower(), justify="right")
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for cell, spread in result.items():
+        colour = "green" if spread.median <= GOAL_NS else "red"
+        row = rows.setdefault((cell.state, cell.hook, cell.packet), [])
+        row.append(f"[{colour}]{spread.shown()}[/]")
+    for heading_of, figures in rows.items():
+        shown.add_row(*heading_of, *figures)
+    return shown
+
+
+def as_dict(result: Result, parts: dict[str, Spread]) -> dict[str, Any]:
+    """For the JSON file."""
+    return {
+        "unit": "ns over an empty program",
+        "goal": GOAL_NS,
+        "parts": {name: spread.as_dict() for name, spread in parts.items()},
+        "cells": [
+            {
+                "state": cell.state,
+                "hook": cell.hook,
+                "packet": cell.packet,
+                "policy": cell.policy.name.lower(),
+                **spread.as_dict(),
+            }
+            for cell, spread in result.items()
+        ],
+    }
