@@ -11,6 +11,7 @@
 #include "packet.bpf.h"
 #include "policy.bpf.h"
 #include "node.bpf.h"
+#include "audit.bpf.h"
 #include "transmit.bpf.h"
 
 #define TC_ACT_OK 0
@@ -26,13 +27,15 @@ int cb_receive(struct __sk_buff *skb)
 	__u32 pages = buffer_pages(skb->len), slot = 0;
 	__u64 now = clock_of(skb), floor;
 	__u8 reason = REASON_GRANTED;
-	bool from_reserve = false;
+	bool from_reserve = false, refused;
 	struct packet packet;
 	struct cb_node s;
 
 	if (!get_node(&s))
 		return TC_ACT_OK;
 	cb_parse_frame(skb, &packet);
+	count_protocol(skb, &packet);
+	refused = s.config->enforce && !protocol_is_vm_aware(&packet);
 
 	bpf_spin_lock(s.lock);
 	advance(s.pool, s.log, s.config, s.windows, now);
@@ -43,6 +46,8 @@ int cb_receive(struct __sk_buff *skb)
 		from_reserve = s.pool->free - pages < s.pool->reserve;
 		if (s.config->policy == POLICY_SOFTNET && softnet_throttles(s.pool, s.config))
 			reason = REASON_SOFTNET_THROTTLED;
+		else if (refused)
+			reason = REASON_NOT_VM_AWARE;
 		else
 			reason = judge_without_socket(s.pool, s.config->policy, from_reserve,
 						      packet.vm_aware);

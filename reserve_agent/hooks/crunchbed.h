@@ -12,6 +12,7 @@
 #define WINDOWS_PER_STEP 8 /* windows that one operation may pass over */
 #define JOURNAL_ENTRIES 4096
 #define TEST_SOCKETS 16
+#define AUDIT_ETHER_TYPES 16 /* that are told apart, other than IP */
 
 /* A socket option of our own, out of the range that mainline uses at SOL_SOCKET. */
 #define CB_SOL_SOCKET 1
@@ -72,6 +73,7 @@ struct cb_config {
 	__u32 softnet_limit; /* packets the softnet queue may hold before it throttles */
 	__u32 softnet_cost_ns; /* nanoseconds the queue needs for one packet */
 	__u32 mempool_pages;   /* size of a memalloc socket's own pool under POLICY_MEMPOOL */
+	__u32 enforce;         /* refuse protocols that are not vm-aware, pressure or not */
 	struct cb_rule rules[MAX_RULES];
 };
 
@@ -164,6 +166,36 @@ struct cb_socket {
 	__u64 hoarded; /* pages of its own mempool that a stalled reader keeps */
 	__u64 from_reserve; /* pages it was ever handed from the reserve */
 	struct cb_wheel pool; /* pages this socket holds of its own mempool */
+};
+
+struct cb_ether_type {
+	__u64 type;
+	__u64 packets; /* 0 = slot not used */
+};
+
+/* Packets received by protocol, for the audit. */
+struct cb_protocols {
+	__u64 ipv4[256]; /* by IP protocol; 0 also where the header cannot be read */
+	__u64 ipv6[256];
+	__u64 unnamed; /* of EtherTypes that found no slot */
+	struct cb_ether_type others[AUDIT_ETHER_TYPES];
+};
+
+/* A socket as cb_list_sockets writes it; ports are in host byte order. */
+struct cb_socket_record {
+	__u64 inode; /* 0 = no process has it any more */
+	__u64 write_queue_bytes; /* sent and not acknowledged (TCP) */
+	__u64 pool_pages; /* held of its own mempool */
+	__u32 flags;
+	__u32 closed;
+	__u16 family;
+	__u16 protocol;
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 local[16];
+	__u8 remote[16];
+	__u8 state; /* TCP_* of the kernel */
+	__u8 pad[7];
 };
 
 struct cb_lock {

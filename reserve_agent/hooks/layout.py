@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes as c
 from enum import IntEnum
 
+from reserve_agent.hooks.layout_audit import Protocols
+
 PAGE_BYTES = 4096
 WHEEL_SLOTS = 16
 WHEEL_LIFE = 9
@@ -127,6 +129,7 @@ class Config(c.Structure):
         ("softnet_limit", c.c_uint32),
         ("softnet_cost_ns", c.c_uint32),
         ("mempool_pages", c.c_uint32),
+        ("enforce", c.c_uint32),
         ("rules", Rule * MAX_RULES),
     )
 
@@ -291,4 +294,5 @@ MAP_VALUES: dict[str, type[c.Structure]] = {
     "cb_counters": Counters,
     "cb_sockets": Socket,
     "cb_test_sockets": Socket,
+    "cb_protocols": Protocols,
 }

@@ -66,11 +66,26 @@ class _TestRun(c.Structure):
     )
 
 
+class _IterOptions(c.Structure):
+    _fields_ = (
+        ("sz", c.c_size_t),
+        ("link_info", c.c_void_p),
+        ("link_info_len", c.c_uint32),
+    )
+
+
+class _IterTarget(c.Structure):
+    """``union bpf_iter_link_info`` for an iterator over a map; 16 bytes since Linux 5.19."""
+
+    _fields_ = (("map_fd", c.c_uint32), ("pad", c.c_uint32 * 3))
+
+
 _POINTER_RESULTS = (
     "bpf_object__open_file",
     "bpf_object__find_map_by_name",
     "bpf_object__find_program_by_name",
     "bpf_program__attach_cgroup",
+    "bpf_program__attach_iter",
     "bpf_map__initial_value",
 )
 _messages: deque[str] = deque(maxlen=200)
@@ -191,6 +206,19 @@ class BpfObject:
         options = _TcOptions(c.sizeof(_TcOptions), self.program_fd(program), 0, 0, 0, 0)
         attached = _lib().bpf_tc_attach(c.byref(hook), c.byref(options))
         _check(attached, f"attach {program} to interface {ifindex}")
+
+    def iterate(self, program: str, over: str) -> bytes:
+        """Run an iterator over the map ``over`` and return all that it writes."""
+        target = _IterTarget(map_fd=self.map_fd(over))
+        options = _IterOptions(c.sizeof(_IterOptions), c.addressof(target), c.sizeof(target))
+        attached = _lib().bpf_program__attach_iter(self._program(program), c.byref(options))
+        link = _pointer(attached, f"attach {program}")
+        try:
+            fd = _check(_lib().bpf_iter_create(_lib().bpf_link__fd(link)), f"start {program}")
+            with os.fdopen(fd, "rb") as output:
+                return output.read()
+        finally:
+            _lib().bpf_link__destroy(link)
 
     def close(self) -> None:
         """Detach the cgroup programs and drop every map and program."""

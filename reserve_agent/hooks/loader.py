@@ -57,6 +57,7 @@ class HookSettings:
         softnet_limit: Packets the softnet queue holds (2.6.12's netdev_max_backlog was 300).
         softnet_cost_ns: Nanoseconds the softnet queue needs for one packet.
         mempool_pages: Pages in each memalloc socket's own pool under ``mempool``.
+        enforce: Refuse protocols that are not vm-aware always, not only from the reserve.
     """
 
     policy: Policy
@@ -65,6 +66,7 @@ class HookSettings:
     softnet_limit: int = 300
     softnet_cost_ns: int = 50_000
     mempool_pages: int = 64
+    enforce: bool = False
 
 
 def service_shift(service_ns: int) -> int:
@@ -105,6 +107,7 @@ class NodeHooks:
         config.softnet_limit = settings.softnet_limit
         config.softnet_cost_ns = settings.softnet_cost_ns
         config.mempool_pages = settings.mempool_pages
+        config.enforce = settings.enforce
         for slot in range(MAX_RULES):
             config.rules[slot] = Rule()
         for slot, rule in enumerate(settings.rules):
@@ -133,6 +136,10 @@ class NodeHooks:
     def map_fd(self, name: str) -> int:
         """File descriptor of a map."""
         return self._object.map_fd(name)
+
+    def iterate(self, program: str, over: str) -> bytes:
+        """What an iterator program writes about a map."""
+        return self._object.iterate(program, over)
 
     def counters(self) -> dict[tuple[Hook, PacketClass, Reason], tuple[int, int]]:
         """Packets and pages by hook, class and reason since loading; zero rows left out."""

@@ -16,6 +16,7 @@
 #define PROTO_FRAGMENT 44
 #define PROTO_ICMPV6 58
 #define PROTO_SCTP 132
+#define AF_INET6 10
 #define MAX_VLAN_TAGS 2
 #define MAX_DIRECT 255 /* the verifier wants a bound on offsets into the packet */
 
@@ -34,6 +35,8 @@ struct packet {
 	__u8 cls;
 	__u8 vm_aware;
 	__u8 fragment; /* part of a fragmented datagram */
+	__u16 type;    /* EtherType, behind the VLAN tags; 0 = cannot be read */
+	__u16 pad;
 };
 
 INLINE __u32 buffer_pages(__u32 frame_bytes)
@@ -167,6 +170,7 @@ INLINE void parse_ipv6(struct __sk_buff *skb, const struct cb_config *config, st
 INLINE void parse_network(struct __sk_buff *skb, const struct cb_config *config, __u16 type,
 			  struct packet *packet)
 {
+	packet->type = type;
 	if (type == ETH_IP) {
 		parse_ipv4(skb, config, packet);
 	} else if (type == ETH_IPV6) {

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 
 from reserve_agent.hooks.layout import Hook, PacketClass, Policy, Reason
 from reserve_agent.model import transmit
-from reserve_agent.model.packet import buffer_pages, parse, read_acknowledgement, read_segment
+from reserve_agent.model.packet import (
+    Packet,
+    buffer_pages,
+    parse,
+    read_acknowledgement,
+    read_segment,
+)
 from reserve_agent.model.policies import Limits, Rules, Softnet, all_policies, reader_runs
 from reserve_agent.model.pool import Fate, Pool
 from reserve_agent.model.sockets import Socket
@@ -40,6 +46,7 @@ class NodeModel:
         rules: Port rules that give packets their class.
         limits: Settings of the policies.
         policy: In force; may be switched at any time.
+        enforce: Refuse protocols that are not vm-aware always.
         emergency: The flag of the ``critical`` policy.
         packets: Frames by hook, class and reason, and
         pages: the pages they stood for.
@@ -48,6 +55,7 @@ class NodeModel:
     rules: Sequence[PortRule] = ()
     limits: Limits = field(default_factory=Limits)
     policy: Policy = Policy.NONE
+    enforce: bool = False
     pool: Pool = field(default_factory=Pool)
     emergency: bool = False
     packets: Counter[tuple[Hook, PacketClass, Reason]] = field(default_factory=Counter)
@@ -76,6 +84,7 @@ class NodeModel:
         else:
             reason = (
                 self.in_force.before_classification(pool)
+                or self._refuse_protocol(packet)
                 or self.in_force.without_socket(self.emergency, from_reserve, packet.vm_aware)
                 or (Reason.FROM_RESERVE if from_reserve else Reason.GRANTED)
             )
@@ -84,6 +93,11 @@ class NodeModel:
             return None
         slot = pool.hold(pages)
         return Mark(packet.cls, from_reserve, 0 if packet.fragment else pages, slot)
+
+    def _refuse_protocol(self, packet: Packet) -> Reason | None:
+        """Enforced, a protocol that does not know these rules is refused at all times."""
+        refused = self.enforce and not packet.protocol_is_vm_aware
+        return Reason.NOT_VM_AWARE if refused else None
 
     def deliver(self, frame: bytes, mark: Mark, socket: Socket | None, now: int) -> bool:
         """The protocol handler after socket lookup; False where the packet is dropped."""

@@ -37,6 +37,7 @@ class Packet:
         fragment: Whether it is part of a fragmented datagram.
         protocol: IP protocol number; 0 where there is none.
         transport: Offset of the transport header in the frame; 0 where it cannot be read.
+        type: EtherType, behind the VLAN tags; 0 where it cannot be read.
     """
 
     cls: PacketClass = PacketClass.OTHER
@@ -44,6 +45,12 @@ class Packet:
     fragment: bool = False
     protocol: int = 0
     transport: int = 0
+    type: int = 0
+
+    @property
+    def protocol_is_vm_aware(self) -> bool:
+        """Whether the protocol is, whatever the packet: a later fragment's protocol is known."""
+        return self.vm_aware or (self.fragment and self.protocol in (_TCP, _UDP, _SCTP))
 
 
 def parse(frame: bytes, rules: Sequence[PortRule]) -> Packet:
@@ -56,6 +63,7 @@ def parse(frame: bytes, rules: Sequence[PortRule]) -> Packet:
             break
         kind = _word(frame, offset + 2)
         offset += 4
+    packet.type = kind or 0
     if kind == _ARP:
         packet.cls = PacketClass.CONTROL
         packet.vm_aware = True

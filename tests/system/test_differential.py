@@ -19,8 +19,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from reserve_agent.hooks import layout, libbpf
 from reserve_agent.hooks.layout import Hook, Op, PacketClass, Policy, Reason
+from reserve_agent.hooks.layout_audit import Protocols
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.model.node import Mark, NodeModel
+from reserve_agent.model.packet import parse
 from reserve_agent.model.policies import Limits, Softnet
 from reserve_agent.model.pool import Window
 from reserve_agent.model.sockets import Socket
@@ -54,8 +56,22 @@ class CountingModel(NodeModel):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.table = layout.Counters()
+        self.heard = Protocols()
         self.journalled = 0
         self.pool.on_episode = self._episode
+
+    def receive(self, frame: bytes, now: int) -> Mark | None:
+        packet = parse(frame, self.rules)
+        if packet.type == frames.IP:
+            self.heard.ipv4[packet.protocol] += 1
+        elif packet.type == frames.IPV6:
+            self.heard.ipv6[packet.protocol] += 1
+        else:
+            slots = self.heard.others
+            slot = next(one for one in slots if not one.packets or one.type == packet.type)
+            slot.type = packet.type
+            slot.packets += 1
+        return super().receive(frame, now)
 
     def _episode(self, _what: str, _t: int, _value: int) -> None:
         self.journalled += 1
@@ -86,6 +102,7 @@ class Hooks:
         names = ("cb_receive", "cb_deliver", "cb_transmit", "cb_operate")
         self.run = {name: libbpf.TestRun(self.node.program_fd(name)) for name in names}
         self._counters = (layout.Counters * libbpf.possible_cpus())()
+        self._heard = (Protocols * libbpf.possible_cpus())()
         self.cpu = min(os.sched_getaffinity(0))
 
     def empty(self) -> None:
@@ -93,8 +110,11 @@ class Hooks:
         ctypes.memset(ctypes.addressof(self.node.pool), 0, ctypes.sizeof(layout.Pool))
         self.node.config.windows = 0
         self.node.config.policy = Policy.NONE
+        self.node.config.enforce = 0
         blank = (layout.Counters * libbpf.possible_cpus())()
         libbpf.write_map(self.node.map_fd("cb_counters"), 0, blank)
+        unheard = (Protocols * libbpf.possible_cpus())()
+        libbpf.write_map(self.node.map_fd("cb_protocols"), 0, unheard)
         for index in range(SOCKETS):
             self.write_socket(index, layout.Socket())
 
@@ -110,6 +130,11 @@ class Hooks:
         """This processor's table."""
         libbpf.read_map(self.node.map_fd("cb_counters"), 0, self._counters)
         return bytes(self._counters[self.cpu])
+
+    def heard(self) -> bytes:
+        """Packets by protocol on this processor."""
+        libbpf.read_map(self.node.map_fd("cb_protocols"), 0, self._heard)
+        return bytes(self._heard[self.cpu])
 
     def call(
         self, name: str, frame: bytes, now: int, socket: int, mark: int = 0
@@ -238,6 +263,7 @@ class TwoNodes(RuleBasedStateMachine):
         if expected is not None:
             assert decode_mark(mark) == expected
             self.marks.append((frame, mark))
+        assert self.hooks.heard() == bytes(self.model.heard)
         self.compare()
 
     @rule(index=st.integers(0, 3), socket=sockets, wait=waits)
@@ -312,6 +338,11 @@ class TwoNodes(RuleBasedStateMachine):
     def switch_policy(self, policy: Policy) -> None:
         self.hooks.node.config.policy = policy
         self.model.policy = policy
+
+    @rule(enforced=st.booleans())
+    def enforce(self, enforced: bool) -> None:
+        self.hooks.node.config.enforce = enforced
+        self.model.enforce = enforced
 
     @rule(pages=st.integers(0, 150), wait=waits)
     def dirty(self, pages: int, wait: int) -> None:
