@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "compare": _Command("crunchbed.cli_run", "compare", "Run it under several policies."),
     "policy": _Command("crunchbed.cli_policy", "policy", "Switch a live node's policy."),
     "reserve": _Command("crunchbed.cli_reserve", "reserve", "How large a reserve must be."),
+    "audit": _Command("crunchbed.cli_audit", "audit", "Who may draw on the reserve, unbounded?"),
     "clean": _Command("crunchbed.cli_clean", "clean", "Remove what dead runs left behind."),
 }
 

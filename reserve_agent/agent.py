@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from reserve_agent.config import AgentConfig
 from reserve_agent.exporter import Exporter
+from reserve_agent.hooks import audit
 from reserve_agent.hooks.layout import MAX_WINDOWS, Policy, Window
 from reserve_agent.hooks.loader import NodeHooks
 from reserve_agent.journal import JournalReader
@@ -258,6 +259,18 @@ class Agent:
         if reserve < needed:
             self._record({"kind": "reserve.small", "reserve": reserve, "computed": needed})
         return {"reserve": reserve, "computed": needed}
+
+    def _op_audit(self, _message: Message) -> Message:
+        """Facts for ``crunchbed audit``."""
+        return {
+            "interfaces": self._config.interfaces,
+            "policy": self._policy.name.lower(),
+            "enforce": bool(self._hooks.config.enforce),
+            "block_io_packets": audit.block_io_packets(self._hooks),
+            "protocols": audit.protocols(self._hooks),
+            "sockets": audit.sockets(self._hooks, self._config.settings.rules),
+            "throttled": list(self._sockets.values()),
+        }
 
     def _op_packets(self, _message: Message) -> Message:
         """Write the packet counters into the history."""

@@ -28,6 +28,7 @@ def hook_settings(scenario: Scenario) -> HookSettings:
     return HookSettings(
         policy=Policy[scenario.policy.upper()],
         service_ns=scenario.memory.service_time,
+        enforce=scenario.enforce,
         rules=(
             PortRule(scenario.block_io.port, _TCP, PacketClass.BLOCK_IO, block_flags),
             PortRule(scenario.heartbeat.port, _UDP, PacketClass.HEARTBEAT),

@@ -107,6 +107,17 @@ def fraction(low: float, high: float) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def yes_or_no() -> BeforeValidator:
+    """Accept ``true`` or ``false``."""
+
+    def check(value: object) -> bool:
+        if not isinstance(value, bool):
+            reject("true or false")
+        return value
+
+    return BeforeValidator(check)
+
+
 def did_you_mean(value: object, names: Sequence[str]) -> str:
     """Return `` (did you mean X?)`` or nothing."""
     close = difflib.get_close_matches(str(value), names, n=1)

@@ -173,6 +173,7 @@ class Scenario(Section):
     traffic: Traffic = Traffic()
     policy: Annotated[str, kinds.choice(POLICIES)] = "memalloc"
     memalloc: Annotated[tuple[str, ...], kinds.subset(MEMALLOC_CLASSES)] = MEMALLOC_CLASSES
+    enforce: Annotated[bool, kinds.yes_or_no()] = False
     crunch: Crunch | None = None
     phases: Phases = Phases()
     expect: Expectations = ()

@@ -1,0 +1,234 @@
+"""What an audit concludes from the facts that a node's hooks have gathered. Pure.
+
+The reserve is safe only if everybody who may draw on it is bounded, and only for protocols whose
+receive path knows its rules. Where that does not hold, there is a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from reserve_agent.hooks.audit import ProtocolSeen, SocketSeen
+from reserve_agent.hooks.layout import Policy
+from reserve_agent.model.policies import Limits, all_policies
+from reserve_agent.sizing import Throttled
+
+BOUNDED_USERS: Final = {
+    "initiator": ("block-io", "block I/O"),
+    "heartbeat": ("heartbeat", "heartbeats"),
+}
+"""Daemons that bound what they have in flight: their sockets' class, the bound's name."""
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class User:
+    """A process that has a socket.
+
+    Attributes:
+        pid: Its pid.
+        name: Its name.
+        daemon: Which of the node's own daemons it is; None for any other process.
+    """
+
+    pid: int
+    name: str
+    daemon: str | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a node's agent answers; see ``reserve_agent.hooks.audit``."""
+
+    interfaces: tuple[str, ...]
+    policy: Policy
+    enforce: bool
+    block_io_packets: int
+    protocols: tuple[ProtocolSeen, ...]
+    sockets: tuple[SocketSeen, ...]
+    throttled: tuple[Throttled, ...]
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> Facts:
+        """Read the agent's answer."""
+        return cls(
+            interfaces=tuple(message["interfaces"]),
+            policy=Policy[message["policy"].upper()],
+            enforce=message["enforce"],
+            block_io_packets=message["block_io_packets"],
+            protocols=tuple(ProtocolSeen(**one) for one in message["protocols"]),
+            sockets=tuple(SocketSeen(**one) for one in message["sockets"]),
+            throttled=tuple(Throttled(**one) for one in message["throttled"]),
+        )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that makes the reserve unsafe.
+
+    Attributes:
+        severity: ``error`` where block I/O or heartbeats can come to harm by it.
+        kind: ``not_throttled``, ``not_memalloc`` or ``not_vm_aware``.
+        node: Where.
+        text: What, in a sentence.
+    """
+
+    severity: Severity
+    kind: str
+    node: str
+    text: str
+
+
+@dataclass(frozen=True)
+class AuditedSocket:
+    """A socket, who has it, and the bound of what is in flight on it.
+
+    Attributes:
+        seen: The socket.
+        user: Who has it; None where it is the kernel, or a process that is gone.
+        bound: What its user has in flight at most; None where nobody bounds it.
+    """
+
+    seen: SocketSeen
+    user: User | None
+    bound: str | None
+
+    @property
+    def label(self) -> str:
+        """``udp 10.0.0.1:7405 of n1 heartbeat (pid 77)``."""
+        seen = self.seen
+        text = f"{seen.protocol} {_end(seen.local, seen.local_port)}"
+        if seen.remote_port:
+            text += f" to {_end(seen.remote, seen.remote_port)}"
+        return f"{text} of {user_label(self.user)}"
+
+
+@dataclass(frozen=True)
+class AuditedNode:
+    """One node: facts, its sockets with their users, findings, the worst first."""
+
+    node: str
+    facts: Facts
+    sockets: tuple[AuditedSocket, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class AuditedRun:
+    """One run.
+
+    Attributes:
+        run: Its id.
+        nodes: Its nodes; none where it has only just begun.
+        problem: Why it could not be audited; None where it was.
+    """
+
+    run: str
+    nodes: tuple[AuditedNode, ...]
+    problem: str | None = None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Those of all nodes."""
+        return [finding for node in self.nodes for finding in node.findings]
+
+
+def user_label(user: User | None) -> str:
+    """``n1 heartbeat (pid 77)``."""
+    return "no process" if user is None else f"{user.name} (pid {user.pid})"
+
+
+def _end(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def audit_node(node: str, facts: Facts, users: Mapping[int, User]) -> AuditedNode:
+    """Judge one node; ``users`` are processes by the inode of their socket."""
+    sockets = tuple(
+        AuditedSocket(seen, user, _bound(seen, user, facts.throttled))
+        for seen in facts.sockets
+        for user in (users.get(seen.inode),)
+    )
+    findings = [
+        *_not_throttled(node, facts, sockets),
+        *_not_memalloc(node, facts, sockets),
+        *_not_vm_aware(node, facts),
+    ]
+    findings.sort(key=lambda one: one.severity)
+    return AuditedNode(node, facts, sockets, tuple(findings))
+
+
+def _bound(seen: SocketSeen, user: User | None, throttled: Sequence[Throttled]) -> str | None:
+    """The bound that the run knows: that of its own daemons, for the sockets it is meant for."""
+    if user is None or user.daemon not in BOUNDED_USERS:
+        return None
+    cls, name = BOUNDED_USERS[user.daemon]
+    declared = next((one for one in throttled if one.name == name), None)
+    if seen.cls != cls or declared is None:
+        return None
+    if declared.streamed:
+        return f"{declared.in_flight} x {declared.request_bytes} bytes"
+    return f"{declared.in_flight} datagrams an interval"
+
+
+def _honours_flags(policy: Policy) -> bool:
+    return all_policies(Limits())[policy].honours_flags
+
+
+def _not_throttled(node: str, facts: Facts, sockets: Sequence[AuditedSocket]) -> list[Finding]:
+    harm, severity = _harm(facts.policy)
+    return [
+        Finding(
+            severity,
+            "not_throttled",
+            node,
+            f"{one.label} is memalloc and nobody bounds what is in flight on it: {harm}",
+        )
+        for one in sockets
+        if one.seen.memalloc and one.bound is None
+    ]
+
+
+def _harm(policy: Policy) -> tuple[str, Severity]:
+    if not _honours_flags(policy):
+        return f"harmless only as long as the policy is {policy.name.lower()}", "warning"
+    if policy is Policy.MEMPOOL:
+        return "it can empty its own pool only", "warning"
+    return "it can eat the whole reserve", "error"
+
+
+def _not_memalloc(node: str, facts: Facts, sockets: Sequence[AuditedSocket]) -> list[Finding]:
+    if not _honours_flags(facts.policy):
+        return []
+    policy = facts.policy.name.lower()
+    return [
+        Finding(
+            "error",
+            "not_memalloc",
+            node,
+            f"{one.label} carries block I/O and is not memalloc: under pressure the policy "
+            f"{policy} drops its acknowledgements, and nothing is written that would free a page",
+        )
+        for one in sockets
+        if one.seen.cls == "block-io" and not one.seen.memalloc
+    ]
+
+
+def _not_vm_aware(node: str, facts: Facts) -> list[Finding]:
+    """What is enforced is refused at all times, and so no danger to the reserve."""
+    if facts.enforce or not facts.block_io_packets:
+        return []
+    return [
+        Finding(
+            "warning",
+            "not_vm_aware",
+            node,
+            f"{one.name} is in use on {', '.join(facts.interfaces)}, which carries block I/O "
+            f"({one.packets} packets): it is not vm-aware; `enforce: true` refuses it",
+        )
+        for one in facts.protocols
+        if not one.vm_aware
+    ]
