@@ -13,6 +13,7 @@ from typing import Final
 
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.lives import downtimes
+from crunchbed.checks.standstill import standstills
 from crunchbed.history import Event, History, Interval
 
 _DROP_CAUSES: Final[Mapping[str, str]] = {
@@ -42,7 +43,8 @@ def cause_of_each(history: History, interval_ns: int) -> list[tuple[Event, str]]
     if not found:
         return []
     drops, late, absent = _drops(history), _late(history), _Absences(history)
-    return [(miss, _cause(miss, interval_ns, drops, late, absent)) for miss in found]
+    still = standstills(history)
+    return [(miss, _cause(miss, interval_ns, drops, late, absent, still)) for miss in found]
 
 
 def causes_by_observer(history: History, interval_ns: int) -> dict[str, Counter[str]]:
@@ -59,6 +61,7 @@ def _cause(
     drops: Mapping[_Lacking, Event],
     late: Mapping[str, list[Interval]],
     absent: _Absences,
+    still: list[Interval],
 ) -> str:
     peer = str(miss.data.get("peer"))
     deadline = miss.data.get("deadline", miss.t)
@@ -71,7 +74,8 @@ def _cause(
         return "fenced_peer"
     # It was due before its deadline, and lateness of either side then, or since, explains it.
     window = Interval(deadline - 2 * interval_ns, miss.t + 1)
-    if any(one.clip(window) for node in (miss.node, peer) for one in late.get(node, ())):
+    lateness = (one for node in (miss.node, peer) for one in late.get(node, ()))
+    if any(one.clip(window) for one in (*lateness, *still)):
         return "testbed"
     return "unknown"
 
