@@ -173,6 +173,7 @@ def test_a_wrong_value_is_one_line_with_its_place(text: str, message: str, tmp_p
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("block_io: {queue_depth: 0}", "block_io.queue_depth: expected a whole number of requests"),
         ("memory: {pages: 100, clean: 90, reserve: 10}", "memory.clean: expected at most 89"),
         ("memory: {pages: 100, clean: 0, reserve: 100}", "memory.reserve: expected fewer pages"),
         ("block_io: {request: 6KiB}", "block_io.request: expected a multiple of 4KiB, got 6KiB"),
