@@ -11,6 +11,7 @@ import orjson
 from rich.console import Console
 
 from bench import block, hooks
+from reserve_agent.errors import CrunchbedError
 
 WIDTH = 150  # of a table, wherever the output goes
 
@@ -30,6 +31,13 @@ def main(rounds: int | None, only: str | None, output: Path) -> None:
 
     Needs root and a quiet machine. A goal missed is shown in red and is no failure.
     """
+    try:
+        _measure(rounds, only, output)
+    except CrunchbedError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _measure(rounds: int | None, only: str | None, output: Path) -> None:
     console = Console(width=WIDTH)
     found: dict[str, Any] = {"kernel": platform.release(), "machine": _processor()}
     if only != "block":
