@@ -1,0 +1,170 @@
+"""A daemon's reports: never in the daemon's way, and no loss without a word."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from reserve_agent import events
+from reserve_agent.events import EventSink
+
+LIMIT = 64 << 10
+
+
+class Listener:
+    """Takes the agent's place; reads only when told to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        self._listener.listen(1)
+        self._listener.settimeout(5)
+        self.connection: socket.socket | None = None
+
+    def accept(self) -> socket.socket:
+        self.connection, _ = self._listener.accept()
+        self.connection.settimeout(5)
+        return self.connection
+
+    def read(self) -> list[dict[str, Any]]:
+        """All that has arrived, up to a pause of 0.2 s."""
+        connection = self.connection or self.accept()
+        connection.settimeout(0.2)
+        received = b""
+        try:
+            while data := connection.recv(1 << 20):
+                received += data
+        except TimeoutError:
+            pass
+        return [orjson.loads(line) for line in received.splitlines()]
+
+    def close(self) -> None:
+        self._listener.close()
+        if self.connection is not None:
+            self.connection.close()
+
+
+@pytest.fixture
+def listener(tmp_path: Path) -> Iterator[Listener]:
+    listener = Listener(tmp_path / "agent")
+    yield listener
+    listener.close()
+
+
+@pytest.fixture(autouse=True)
+def short_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "FLUSH_SECONDS", 0.5)
+
+
+@pytest.fixture
+def sink(listener: Listener) -> Iterator[EventSink]:
+    sink = EventSink(listener.path, limit=LIMIT)
+    yield sink
+    sink.close()
+
+
+def fill(sink: EventSink) -> int:
+    """Emit until one is lost; returns how many were kept."""
+    number = 0
+    while not sink.lost:
+        sink.emit("filler", number=number, ballast="x" * 1000)
+        number += 1
+    return number - 1
+
+
+def test_an_event_is_sent_at_once(listener: Listener, sink: EventSink) -> None:
+    before = time.monotonic_ns()
+    sink.emit("write.ack", seq=1)
+    sink.emit("heartbeat.sent", t=17, peers=2)
+    first, second = listener.read()
+    assert before <= first.pop("t") <= time.monotonic_ns()
+    assert first == {"kind": "write.ack", "seq": 1}
+    assert second == {"t": 17, "kind": "heartbeat.sent", "peers": 2}
+
+
+def test_an_agent_that_does_not_read_delays_nobody(listener: Listener, sink: EventSink) -> None:
+    fill(sink)
+    before = time.monotonic()
+    for _ in range(100):
+        sink.emit("filler", ballast="x" * 1000)
+    assert time.monotonic() - before < 0.1
+    assert sink.lost == 101
+
+
+def test_what_was_lost_is_reported_once_there_is_room(listener: Listener, sink: EventSink) -> None:
+    kept = fill(sink)
+    sink.emit("filler", ballast="x" * 1000)
+    first = listener.read()
+    sink.emit("after", number=1)
+    sink.emit("after", number=2)
+    heard = first + listener.read()
+    assert [event["number"] for event in heard if event["kind"] == "filler"] == list(range(kept))
+    lost = [event for event in heard if event["kind"] == "events.lost"]
+    assert [event["count"] for event in lost] == [2]
+    assert [event["number"] for event in heard if event["kind"] == "after"] == [1, 2]
+    assert sink.lost == 2
+
+
+def test_an_agent_that_is_gone_is_no_error(listener: Listener, sink: EventSink) -> None:
+    listener.accept().close()
+    for _ in range(3):
+        sink.emit("heartbeat.sent", peers=2)
+    assert sink.lost == 3
+
+
+def test_what_waits_when_the_agent_goes_counts_as_lost(listener: Listener, sink: EventSink) -> None:
+    connection = listener.accept()
+    fill(sink)
+    connection.close()
+    sink.emit("last")
+    assert sink.lost > LIMIT // 1100
+    sink.emit("later")
+    assert sink.lost > LIMIT // 1100 + 1
+
+
+def test_closing_sends_what_waits(listener: Listener, sink: EventSink) -> None:
+    listener.accept()
+    kept = fill(sink)
+    heard: list[dict[str, Any]] = []
+    reader = threading.Thread(target=lambda: heard.extend(listener.read()))
+    reader.start()
+    sink.close()
+    reader.join()
+    assert sum(event["kind"] == "filler" for event in heard) == kept
+
+
+def test_closing_does_not_wait_for_ever(listener: Listener, sink: EventSink) -> None:
+    fill(sink)
+    before = time.monotonic()
+    sink.close()
+    assert 0.4 < time.monotonic() - before < 2
+    sink.emit("late")
+
+
+def test_a_daemon_that_ends_in_order_has_said_all(listener: Listener) -> None:
+    """Its sink is nobody's to close: the heartbeat daemon just returns."""
+    code = (
+        "import sys; from pathlib import Path; from reserve_agent.events import EventSink\n"
+        "sink = EventSink(Path(sys.argv[1]))\n"
+        "for number in range(3000): sink.emit('filler', number=number, ballast='x' * 1000)\n"
+    )
+    daemon = subprocess.Popen([sys.executable, "-c", code, str(listener.path)])
+    try:
+        listener.accept()
+        time.sleep(0.3)  # the daemon fills the socket and comes to its end
+        assert [event["number"] for event in listener.read()] == list(range(3000))
+        assert daemon.wait(5) == 0
+    finally:
+        daemon.send_signal(signal.SIGKILL)
+        daemon.wait()
