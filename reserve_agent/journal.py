@@ -33,8 +33,15 @@ class JournalReader:
             self.lost += head - self._next - JOURNAL_ENTRIES
             self._next = head - JOURNAL_ENTRIES
         while self._next < head:
-            yield _event(self._journal.entries[self._next % JOURNAL_ENTRIES])
+            slot = self._journal.entries[self._next % JOURNAL_ENTRIES]
+            entry = JournalEntry.from_buffer_copy(slot)
+            # The hooks go on meanwhile, and write an entry before they count it.
+            overwritten = int(self._pool.journal_head) - self._next >= JOURNAL_ENTRIES
             self._next += 1
+            if overwritten:
+                self.lost += 1
+            else:
+                yield _event(entry)
 
 
 def _event(entry: JournalEntry) -> dict[str, Any]:
