@@ -13,7 +13,6 @@ import time
 from typing import Any
 
 import orjson
-from prometheus_client import CollectorRegistry
 
 from reserve_agent.config import AgentConfig
 from reserve_agent.exporter import Exporter
@@ -27,7 +26,6 @@ from reserve_agent.sizing import Throttled, computed_pages
 
 POLL_SECONDS = 0.01
 SAMPLE_SECONDS = 0.05
-_LATE_NS = 50_000_000
 
 
 class Agent:
@@ -45,7 +43,7 @@ class Agent:
         self._history = config.history.open("ab", buffering=1 << 16)
         self._exporter = Exporter(
             config.node,
-            CollectorRegistry(),
+            None,
             self._hooks.counters,
             lambda name: int(getattr(self._hooks.pool, name)),
         )
@@ -67,13 +65,13 @@ class Agent:
         self._port = self._exporter.serve()
         self._describe()
         signal.signal(signal.SIGTERM, self._stop)
-        server = LineServer(config.socket, self._selector, self._handle)
+        self._server = LineServer(config.socket, self._selector, self._handle)
         try:
             gc.freeze()
             self._loop()
         finally:
             self._drain()
-            server.close()
+            self._server.close()
             self._history.close()
             self._hooks.close()
 
@@ -206,13 +204,18 @@ class Agent:
         return {"ok": True}
 
     def _op_reset(self, message: Message) -> Message:
-        """The node lost power: its memory is gone, its daemons with it."""
+        """The node lost power: its memory is gone, its daemons with it.
+
+        What they said last is heard first, lest it be taken for the words of those to come.
+        """
         self._drain()
+        self._server.drain()
         self._pool.reset(message["clean"])
         self._sockets.clear()
         self._exhausted = 0
         self._ready.clear()
         self._view = []
+        self._exporter.node_down()
         return {"ok": True}
 
     def _op_wake(self, _message: Message) -> Message:
@@ -273,7 +276,8 @@ class Agent:
         }
 
     def _op_packets(self, _message: Message) -> Message:
-        """Write the packet counters into the history."""
+        """Write the packet counters into the history, and whatever the daemons have said."""
+        self._server.drain()
         table: list[dict[str, Any]] = [
             {
                 "hook": hook.name.lower(),

@@ -10,7 +10,15 @@ from functools import partial
 from typing import Any
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+    start_http_server,
+)
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -55,7 +63,7 @@ class Exporter:
 
     Args:
         node: Value of the label ``node``.
-        registry: Where the metrics are registered; injected, never the global one.
+        registry: Where the metrics are registered; None for one of its own, never the global.
         read_packets: Returns the hooks' packet counters.
         read_pool: Returns one counter of the pool by its name in ``layout.POOL_FIELDS``.
     """
@@ -63,21 +71,27 @@ class Exporter:
     def __init__(
         self,
         node: str,
-        registry: CollectorRegistry,
+        registry: CollectorRegistry | None,
         read_packets: Callable[[], PacketCounts],
         read_pool: Callable[[str], int],
     ) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._node = node
-        self._registry = registry
-        registry.register(_PacketCollector(node, read_packets))
-        self._info = Info("crunchbed_run", "The run that this node is part of.", registry=registry)
+        self._registry = CollectorRegistry() if registry is None else registry
+        self._registry.register(_PacketCollector(node, read_packets))
+        self._info = Info(
+            "crunchbed_run", "The run that this node is part of.", registry=self._registry
+        )
         self._heartbeats()
         self._memory(read_pool)
         self._block_io()
         self._testbed()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"crunchbed_{name}", text, ("node", *labels), registry=self._registry)
+        counter = Counter(f"crunchbed_{name}", text, ("node", *labels), registry=self._registry)
+        if not labels:
+            counter.labels(self._node)  # at 0 from the start, so that the first one is a rise
+        return counter
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"crunchbed_{name}", text, ("node",), registry=self._registry)
@@ -91,6 +105,8 @@ class Exporter:
         self._ejected = self._counter(
             "nodes_ejected", "Times this node was ejected.", "reason", "false"
         )
+        for false in ("true", "false"):
+            self._ejected.labels(self._node, "heartbeats_missed", false)
         self._members = self._gauge("membership_size", "Members in this node's view.")
 
     def _memory(self, read_pool: Callable[[str], int]) -> None:
@@ -111,6 +127,7 @@ class Exporter:
             buckets=PRESSURE_BUCKETS,
             registry=self._registry,
         )
+        self._pressure.labels(self._node)
 
     def _block_io(self) -> None:
         self._io = Histogram(
@@ -131,6 +148,10 @@ class Exporter:
     def describe_run(self, run: str, scenario: str, policy: str) -> None:
         """Set the info metric."""
         self._info.info({"node": self._node, "run": run, "scenario": scenario, "policy": policy})
+
+    def node_down(self) -> None:
+        """The node lost power: it is a member of nothing that it knew of."""
+        self._members.labels(self._node).set(0)
 
     def observe(self, event: Mapping[str, Any]) -> None:
         """Update the metrics from one event of the node's history."""

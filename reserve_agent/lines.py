@@ -16,6 +16,7 @@ from reserve_agent.errors import CrunchbedError
 Message = dict[str, Any]
 Handler = Callable[[Message], Message | None]
 _MAX_LINE = 1 << 20
+_READ_BYTES = 1 << 16
 
 
 class LineServer:
@@ -30,6 +31,7 @@ class LineServer:
         self._selector = selector
         self._handler = handler
         self._pending: dict[socket.socket, bytearray] = {}
+        self._asking: socket.socket | None = None
         self.malformed = 0
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
@@ -38,27 +40,47 @@ class LineServer:
         self._listener.setblocking(False)
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
-    def _accept(self) -> None:
-        client, _ = self._listener.accept()
+    def drain(self) -> None:
+        """Handle all that has been sent by now; to be called from within the handler.
+
+        Sockets are read in no particular order. Who answers a question about the present, to
+        somebody who may have learnt of it elsewhere, first hears out all the others.
+        """
+        while self._accept():
+            pass
+        for client in list(self._pending):
+            if client is not self._asking:
+                while self._read(client):
+                    pass
+
+    def _accept(self) -> bool:
+        try:
+            client, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return False
         client.setblocking(False)
         self._pending[client] = bytearray()
         self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
+        return True
 
-    def _read(self, client: socket.socket) -> None:
+    def _read(self, client: socket.socket) -> bool:
+        """Handle the lines of one read; whether more may be waiting already."""
+        pending = self._pending.get(client)
+        if pending is None:
+            return False  # hung up since the selector reported it
         try:
-            data = client.recv(1 << 16)
+            data = client.recv(_READ_BYTES)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
-        pending = self._pending[client]
-        pending += data
-        *lines, rest = bytes(pending).split(b"\n")
+        *lines, rest = bytes(pending + data).split(b"\n")
         pending[:] = rest
         for line in lines:
             self._serve(client, line)
         if not data or len(pending) > _MAX_LINE:
             self._drop(client)
+        return len(data) == _READ_BYTES
 
     def _serve(self, client: socket.socket, line: bytes) -> None:
         try:
@@ -68,7 +90,9 @@ class LineServer:
         if not isinstance(message, dict):
             self.malformed += 1
             return
+        outer, self._asking = self._asking, client
         reply = self._handler(message)
+        self._asking = outer
         if reply is not None:
             client.setblocking(True)
             with contextlib.suppress(OSError):
@@ -99,6 +123,7 @@ class LineClient:
         try:
             self._socket.connect(str(path))
         except OSError as error:
+            self._socket.close()
             raise CrunchbedError(f"{path}: nobody answers ({error.strerror})") from error
         self._file = self._socket.makefile("rb")
 

@@ -1,0 +1,138 @@
+"""A node's metrics: what each event does to them, and that nothing else does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from reserve_agent.exporter import Exporter, PacketCounts
+from reserve_agent.hooks.layout import Hook, PacketClass, Reason
+
+POOL = {"free": 100, "reserve": 256, "dirty": 7, "low_water": 90, "pressure": 1}
+
+
+class Node:
+    """An exporter with its readings."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.packets: PacketCounts = {}
+        self.pool = dict(POOL)
+        self.exporter = Exporter(
+            "n1", self.registry, lambda: self.packets, lambda name: self.pool[name]
+        )
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"crunchbed_{name}", {"node": "n1", **labels})
+
+    def names(self) -> set[str]:
+        return {sample.name for family in self.registry.collect() for sample in family.samples}
+
+
+@pytest.fixture
+def node() -> Node:
+    return Node()
+
+
+PRESSURE = {"kind": "pressure.end", "duration_ns": 70_000}
+WRITE = {"kind": "write.ack", "t": 3_000_000, "submitted": 1_000_000, "transport": "nbd"}
+EJECTED = {"kind": "node.ejected", "reason": "heartbeats_missed", "false": True}
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        ({"kind": "heartbeat.sent", "peers": ["n2", "n3"]}, 'heartbeats_sent_total{node="n1"} 2'),
+        (
+            {"kind": "heartbeat.received", "counts": {"n2": 9, "n3": 0}},
+            'heartbeats_received_total{node="n1",peer="n2"} 9',
+        ),
+        (
+            {"kind": "heartbeat.miss", "peer": "n2"},
+            'heartbeats_missed_total{cause="unknown",node="n1",peer="n2"} 1',
+        ),
+        (EJECTED, 'nodes_ejected_total{false="true",node="n1",reason="heartbeats_missed"} 1'),
+        ({"kind": "membership.view", "members": ["n1", "n3"]}, 'membership_size{node="n1"} 2'),
+        (PRESSURE, 'pressure_duration_seconds_count{node="n1"} 1'),
+        (PRESSURE, 'pressure_duration_seconds_bucket{le="0.0001",node="n1"} 1'),
+        (PRESSURE, 'pressure_duration_seconds_bucket{le="5e-05",node="n1"} 0'),
+        (WRITE, 'block_io_seconds_sum{node="n1",op="write",transport="nbd"} 0.002'),
+        (
+            {"kind": "write.error", "transport": "nbd"},
+            'block_io_errors_total{node="n1",op="write",transport="nbd"} 1',
+        ),
+        ({"kind": "heartbeat.late", "late_ns": 1}, 'timers_late_total{node="n1"} 1'),
+        ({"kind": "late", "what": "tick"}, 'timers_late_total{node="n1"} 1'),
+    ],
+)
+def test_an_event_moves_its_metric(event: dict[str, Any], line: str, node: Node) -> None:
+    node.exporter.observe({"t": 0, **event})
+    text = generate_latest(node.registry).decode().replace(".0\n", "\n")
+    assert f"\ncrunchbed_{line}\n" in text
+
+
+def test_other_events_move_nothing(node: Node) -> None:
+    before = generate_latest(node.registry)
+    node.exporter.observe({"t": 1, "kind": "pool.sample", "free": 3})
+    node.exporter.observe({"t": 1, "kind": "daemon.ready", "name": "heartbeat"})
+    assert generate_latest(node.registry) == before
+
+
+def test_the_pool_is_read_when_somebody_asks(node: Node) -> None:
+    names = {"pages_free": "free", "pages_reserved": "reserve", "pages_dirty": "dirty"}
+    names |= {"pages_low_water": "low_water", "pressure_active": "pressure"}
+    assert {name: node.value(name) for name in names} == {n: POOL[f] for n, f in names.items()}
+    node.pool["free"] = 3
+    assert node.value("pages_free") == 3
+
+
+def test_packets_are_those_of_the_hooks(node: Node) -> None:
+    node.packets = {
+        (Hook.RECEIVE, PacketClass.BLOCK_IO, Reason.FROM_RESERVE): (5, 8),
+        (Hook.DELIVER, PacketClass.OTHER, Reason.NOT_MEMALLOC): (2, 2),
+    }
+    labels = {"class": "block-io", "hook": "receive", "verdict": "pass", "reason": "from_reserve"}
+    assert node.value("packets_total", **labels) == 5
+    labels = {"class": "other", "hook": "deliver", "verdict": "drop", "reason": "not_memalloc"}
+    assert node.value("packets_total", **labels) == 2
+
+
+def test_what_can_be_counted_is_zero_before_it_happens(node: Node) -> None:
+    """An ejection that makes a series appear is no rise to a rule that watches for one."""
+    for name in ("heartbeats_sent", "timers_late", "hook_events_lost"):
+        assert node.value(f"{name}_total") == 0
+    ejected = {"reason": "heartbeats_missed", "false": "true"}
+    assert node.value("nodes_ejected_total", **ejected) == 0
+    assert node.value("pressure_duration_seconds_count") == 0
+
+
+def test_lost_hook_events(node: Node) -> None:
+    node.exporter.hook_events_lost(40)
+    node.exporter.hook_events_lost(2)
+    assert node.value("hook_events_lost_total") == 42
+
+
+def test_a_node_without_power_is_a_member_of_nothing(node: Node) -> None:
+    node.exporter.observe({"t": 0, "kind": "membership.view", "members": ["n1", "n2", "n3"]})
+    node.exporter.node_down()
+    assert node.value("membership_size") == 0
+
+
+def test_every_series_has_the_prefix_and_the_node(node: Node) -> None:
+    node.exporter.describe_run("abcd", "control", "none")
+    node.packets = {(Hook.RECEIVE, PacketClass.OTHER, Reason.GRANTED): (1, 1)}
+    for family in node.registry.collect():
+        for sample in family.samples:
+            assert sample.name.startswith("crunchbed_")
+            assert sample.labels["node"] == "n1"
+    assert not any(name.endswith("_created") for name in node.names())
+    labels = {"run": "abcd", "scenario": "control", "policy": "none"}
+    assert node.value("run_info", **labels) == 1
+
+
+def test_two_exporters_share_nothing() -> None:
+    one, other = Node(), Node()
+    one.exporter.observe({"t": 0, "kind": "heartbeat.sent", "peers": ["n2"]})
+    assert other.value("heartbeats_sent_total") == 0

@@ -1,0 +1,181 @@
+"""JSON lines between the parts of a run."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reserve_agent.errors import CrunchbedError
+from reserve_agent.lines import LineClient, LineServer, Message
+
+
+class Owner:
+    """A loop around a server, as an agent has one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seen: list[Message] = []
+        self.selector = selectors.DefaultSelector()
+        self.server = LineServer(path, self.selector, self._handle)
+
+    def _handle(self, message: Message) -> Message | None:
+        if message.get("op") == "drain":
+            self.server.drain()
+        self.seen.append(message)
+        if message.get("op") == "refuse":
+            return {"error": "no"}
+        return {"echo": message} if "op" in message else None
+
+    def turn(self, timeout: float = 0.05) -> None:
+        for key, _ in self.selector.select(timeout):
+            key.data()
+
+    def client(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(1)
+        connection.connect(str(self.path))
+        return connection
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Iterator[Owner]:
+    owner = Owner(tmp_path / "socket")
+    yield owner
+    owner.server.close()
+    owner.selector.close()
+    assert not owner.path.exists()
+
+
+@pytest.fixture
+def served(owner: Owner) -> Iterator[Owner]:
+    """Its loop runs in a thread."""
+    stopping = threading.Event()
+
+    def loop() -> None:
+        while not stopping.is_set():
+            owner.turn(0.01)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    yield owner
+    stopping.set()
+    thread.join()
+
+
+def test_only_its_owner_may_connect(owner: Owner) -> None:
+    assert owner.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_lines_may_come_in_pieces_or_many_at_once(owner: Owner) -> None:
+    with owner.client() as client:
+        client.sendall(b'{"a": 1}\n{"a":')
+        owner.turn()
+        owner.turn()
+        assert owner.seen == [{"a": 1}]
+        client.sendall(b' 2}\n{"a": 3}\n')
+        owner.turn()
+        assert owner.seen == [{"a": 1}, {"a": 2}, {"a": 3}]
+
+
+@pytest.mark.parametrize("line", [b"", b"nonsense", b"[1]", b'"op"', b'{"a": 1', b"\xff\xfe", b"7"])
+def test_what_is_no_object_is_counted_and_the_next_line_is_served(
+    line: bytes, owner: Owner
+) -> None:
+    with owner.client() as client:
+        client.sendall(line + b'\n{"a": 1}\n')
+        owner.turn()
+        owner.turn()
+    assert owner.server.malformed == 1
+    assert owner.seen == [{"a": 1}]
+
+
+def test_a_client_that_sends_no_line_is_hung_up_on(owner: Owner) -> None:
+    with owner.client() as client:
+        client.setblocking(False)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            while True:
+                try:
+                    client.send(bytes(1 << 16))
+                except BlockingIOError:
+                    owner.turn()
+
+
+def test_a_client_that_goes_away_is_forgotten(owner: Owner) -> None:
+    owner.client().close()
+    owner.turn()
+    owner.turn()
+    assert [key.data for key in owner.selector.get_map().values()] == [owner.server._accept]
+
+
+def test_draining_hears_out_everybody_else_first(owner: Owner) -> None:
+    """Also those whose connection was not even accepted, and more than one read brings."""
+    asking, talking = owner.client(), owner.client()
+    with asking, talking:
+        for _ in range(3):
+            owner.turn()
+        asking.sendall(b'{"op": "drain"}\n')  # first to be ready, so first to be served
+        ballast = b"x" * 1000
+        lines = (b'{"said": %d, "ballast": "%s"}\n' % (number, ballast) for number in range(100))
+        talking.sendall(b"".join(lines))
+        with owner.client() as new:
+            new.sendall(b'{"said": "new"}\n')
+            owner.turn()
+    said = [message.get("said") for message in owner.seen]
+    assert said == ["new", *range(100), None] or said == [*range(100), "new", None]
+
+
+def test_one_who_asks_and_goes_away_is_no_error(owner: Owner) -> None:
+    with owner.client() as asking:
+        owner.turn()
+        asking.sendall(b'{"op": "drain"}\n')
+    owner.turn()
+    assert owner.seen == [{"op": "drain"}]
+
+
+def test_a_client_that_draining_found_gone_is_no_error(owner: Owner) -> None:
+    """The selector has reported it in the same turn, and it is called all the same."""
+    asking, gone = owner.client(), owner.client()
+    with asking:
+        owner.turn()
+        owner.turn()
+        asking.sendall(b'{"op": "drain"}\n')
+        gone.sendall(b"x" * (1 << 16))
+        gone.close()
+        owner.turn()
+        owner.turn()
+        assert asking.recv(1000).startswith(b'{"echo"')
+
+
+def test_a_question_has_an_answer(served: Owner) -> None:
+    client = LineClient(served.path)
+    assert client.ask(op="status", depth=1) == {"echo": {"op": "status", "depth": 1}}
+    with pytest.raises(CrunchbedError, match="socket: no"):
+        client.ask(op="refuse")
+    client.close()
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    with pytest.raises(CrunchbedError, match=r"nobody answers \(No such file or directory\)"):
+        LineClient(tmp_path / "nobody")
+
+
+def test_no_answer(owner: Owner) -> None:
+    slow = LineClient(owner.path, timeout=0.1)
+    with pytest.raises(CrunchbedError, match="no answer to status"):
+        slow.ask(op="status")
+    slow.close()
+
+
+def test_the_server_goes_away_instead_of_answering(owner: Owner) -> None:
+    client = LineClient(owner.path)
+    owner.turn()
+    for connection in list(owner.server._pending):
+        owner.server._drop(connection)
+    with pytest.raises(CrunchbedError, match="no answer to status"):
+        client.ask(op="status")
+    client.close()
