@@ -22,6 +22,7 @@ from reserve_agent.pool import PoolHandle
 TICK_SECONDS = 0.002
 PROGRESS_SECONDS = 0.1
 RECONNECT_SECONDS = 0.2
+RETRY_NS = 200_000_000
 
 
 class Initiator:
@@ -41,6 +42,7 @@ class Initiator:
         )
         self._dirtier = Dirtier(config["dirty_rate"], time.monotonic_ns())
         self._transport: NbdTransport | None = None
+        self._retries: list[tuple[int, int]] = []
         self._progress_due = 0.0
         self._reported = 0
 
@@ -77,6 +79,7 @@ class Initiator:
         except CrunchbedError:
             return
         self._events.emit("io.reconnect")
+        self._retries.clear()
         for pending in list(self._writeback.in_flight.values()):
             self._write(pending.sequence, pending.block, pending.blocks)
 
@@ -86,6 +89,9 @@ class Initiator:
             self._pool.dirty(due)
 
     def _submit(self) -> None:
+        while self._retries and self._retries[0][0] <= time.monotonic_ns():
+            failed = self._writeback.in_flight[self._retries.pop(0)[1]]
+            self._write(failed.sequence, failed.block, failed.blocks)
         while self._transport is not None:
             dirty = int(self._pool.state.dirty)
             pending = self._writeback.next(dirty, time.monotonic_ns())
@@ -120,9 +126,9 @@ class Initiator:
         )
 
     def _failed(self, sequence: int, error: str) -> None:
+        """A page that could not be written stays dirty and is written again."""
         self._events.emit("write.error", seq=sequence, error=error, transport="nbd")
-        failed = self._writeback.in_flight[sequence]
-        self._write(sequence, failed.block, failed.blocks)
+        self._retries.append((time.monotonic_ns() + RETRY_NS, sequence))
 
     def _report_progress(self) -> None:
         now = time.monotonic()

@@ -54,6 +54,7 @@ class NbdTransport:
         self._selector = selector
         self._acknowledge = acknowledge
         self._fail = fail
+        self._completed: list[tuple[int, int]] = []
         self._handle = nbd.NBD()
         try:
             self._handle.connect_tcp(address, str(port))
@@ -66,11 +67,8 @@ class NbdTransport:
         """Submit one write."""
 
         def completed(error: object) -> int:
-            code = getattr(error, "value", 0)
-            if code:
-                self._fail(sequence, f"errno {code}")
-            else:
-                self._acknowledge(sequence)
+            # Only a note: libnbd holds the handle's lock here, and a call would wait for ever.
+            self._completed.append((sequence, getattr(error, "value", 0)))
             return 1
 
         # libnbd keeps the buffer alive until the completion callback has run.
@@ -81,25 +79,47 @@ class NbdTransport:
             raise CrunchbedError(f"NBD write: {error.string}") from error
 
     def serve(self, timeout: float) -> None:
-        """Read acknowledgements and push out what is queued."""
+        """Read acknowledgements and push out what is queued.
+
+        Raises:
+            CrunchbedError: The connection is lost. What was in flight has failed with it, and
+                that is all that is said of it.
+        """
         direction = self._handle.aio_get_direction()
         events = selectors.EVENT_READ
         if direction & nbd.AIO_DIRECTION_WRITE:
             events |= selectors.EVENT_WRITE
         self._selector.modify(self._fd, events)
+        lost: nbd.Error | None = None
         for key, ready in self._selector.select(timeout):
             if key.fd != self._fd:
                 key.data()
                 continue
-            direction = self._handle.aio_get_direction()
-            if ready & selectors.EVENT_READ and direction & nbd.AIO_DIRECTION_READ:
-                self._handle.aio_notify_read()
-            elif ready & selectors.EVENT_WRITE and direction & nbd.AIO_DIRECTION_WRITE:
-                self._handle.aio_notify_write()
-        if self._handle.aio_is_dead() or self._handle.aio_is_closed():
-            raise CrunchbedError("NBD connection lost")
+            try:
+                self._notify(ready)
+            except nbd.Error as error:
+                lost = error
+        self._report(alive := not (self._handle.aio_is_dead() or self._handle.aio_is_closed()))
+        if lost is not None or not alive:
+            reason = f": {lost.string}" if lost is not None else ""
+            raise CrunchbedError(f"NBD connection lost{reason}")
+
+    def _notify(self, ready: int) -> None:
+        direction = self._handle.aio_get_direction()
+        if ready & selectors.EVENT_READ and direction & nbd.AIO_DIRECTION_READ:
+            self._handle.aio_notify_read()
+        elif ready & selectors.EVENT_WRITE and direction & nbd.AIO_DIRECTION_WRITE:
+            self._handle.aio_notify_write()
+
+    def _report(self, alive: bool) -> None:
+        completed, self._completed = self._completed, []
+        for sequence, code in completed:
+            if not code:
+                self._acknowledge(sequence)
+            elif alive:
+                self._fail(sequence, f"errno {code}")
 
     def close(self) -> None:
         """Drop the connection without ceremony."""
         self._selector.unregister(self._fd)
-        self._handle.close()
+        del self._handle  # libnbd closes a handle that nobody holds

@@ -43,10 +43,10 @@ def decode(block: bytes) -> Stamp | None:
     """The stamp of a block that is whole; None for a torn, foreign or never written one."""
     if len(block) != BLOCK_BYTES:
         return None
-    magic, node, incarnation, _, sequence, number, checksum = _HEADER.unpack_from(block)
+    magic, node, incarnation, unused, sequence, number, checksum = _HEADER.unpack_from(block)
     if magic != _MAGIC:
         return None
-    blank = _HEADER.pack(magic, node, incarnation, 0, sequence, number, 0)
+    blank = _HEADER.pack(magic, node, incarnation, unused, sequence, number, 0)
     if zlib.crc32(block[_HEADER.size :], zlib.crc32(blank)) != checksum:
         return None
     return Stamp(node, incarnation, sequence, number)

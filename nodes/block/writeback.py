@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reserve_agent.errors import BadInput
+
 
 @dataclass(frozen=True)
 class Request:
@@ -31,6 +33,9 @@ class Writeback:
         queue_depth: Requests in flight at most: the throttle that makes the socket a
             candidate for SO_MEMALLOC.
         request_blocks: Blocks of one request.
+
+    Raises:
+        BadInput: Not one request fits into the region.
     """
 
     def __init__(
@@ -38,26 +43,38 @@ class Writeback:
     ) -> None:
         self._first = first_block
         self._slots = region_blocks // request_blocks
+        if not self._slots:
+            raise BadInput(f"a request of {request_blocks} blocks in a region of {region_blocks}")
         self._queue_depth = queue_depth
         self.request_blocks = request_blocks
         self._sequence = 0
+        self._busy: set[int] = set()
         self.in_flight: dict[int, Request] = {}
 
     def next(self, dirty: int, now_ns: int) -> Request | None:
-        """The next request, or None while the queue is full or too few pages are dirty."""
+        """The next request, or None while the queue is full or too few pages are dirty.
+
+        None too while an older write of the same blocks is in flight: which of the two a target
+        carries out last, nobody could say.
+        """
         unsent = dirty - len(self.in_flight) * self.request_blocks
         if len(self.in_flight) >= self._queue_depth or unsent < self.request_blocks:
             return None
         slot = self._sequence % self._slots
-        self._sequence += 1
         block = self._first + slot * self.request_blocks
+        if block in self._busy:
+            return None
+        self._sequence += 1
         request = Request(self._sequence, block, self.request_blocks, now_ns)
         self.in_flight[request.sequence] = request
+        self._busy.add(block)
         return request
 
     def acknowledged(self, sequence: int) -> Request:
         """The target has it."""
-        return self.in_flight.pop(sequence)
+        done = self.in_flight.pop(sequence)
+        self._busy.remove(done.block)
+        return done
 
 
 class Dirtier:
