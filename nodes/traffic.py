@@ -15,6 +15,7 @@ from nodes.daemon import Config, Stop, connect_events, run_daemon
 from reserve_agent.memalloc import set_memalloc, set_stalled
 
 _TICK_SECONDS = 0.01
+_CATCH_UP_SHARE = 10  # of a second
 
 
 def _source(config: Config, stop: Stop) -> None:
@@ -33,6 +34,9 @@ def _source(config: Config, stop: Stop) -> None:
         while not stop:
             now = time.monotonic_ns() if end is None else min(time.monotonic_ns(), end)
             due = (now - start) * config["rate"] // 1_000_000_000
+            if end is None:
+                # What a pause has held back is not made up for: that would be a flood.
+                sent = max(sent, due - config["rate"] // _CATCH_UP_SHARE)
             for _ in range(due - sent):
                 for target in targets:
                     try:
