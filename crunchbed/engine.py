@@ -7,10 +7,10 @@ reverse whatever happens.
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
-from crunchbed import history, requirements
+from crunchbed import history, leaks, requirements
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.run import collect, rundir
@@ -23,6 +23,8 @@ from crunchbed.run.recorder import Recorder
 from crunchbed.run.signals import interruptible
 from crunchbed.runid import RunState
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import CrunchbedError, RunInvalid
+from topologies.switches import choose_switch
 
 HEALTHY_SECONDS = 20.0
 _AFTERMATH_DEADLINES = 2.0
@@ -46,24 +48,54 @@ def run(
 
     Raises:
         MissingRequirement: This machine cannot do it; nothing was started.
-        RunInvalid: The cluster did not come up, or a part of the testbed died.
+        RunInvalid: The cluster did not come up, a part of the testbed died, or the disk is full.
+        KeyboardInterrupt: A signal asked for the end.
     """
-    requirements.require()
     watcher = progress or NoProgress()
     with interruptible(), ExitStack() as stack:
+        requirements.require()
+        choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
         state = stack.enter_context(RunState.claim())
         directory = rundir.make(scenario, seed, state.run_id, out)
         state.record_directory(directory)
         places = Places(state.run_id, state.path, _BPFFS / f"crunchbed-{state.run_id}", directory)
-        recorder = Recorder(directory / "history" / "run.jsonl")
-        stack.callback(recorder.close)
         try:
-            _execute(scenario, seed, state, places, recorder, watcher)
+            _record(scenario, seed, state, places, watcher)
+            return judge_directory(directory, scenario)
+        except (CrunchbedError, OSError) as error:
+            raise _explained(error, scenario, seed, directory) from error
         finally:
             shutil.rmtree(places.pins, ignore_errors=True)
-    history.merge(sorted((directory / "history").glob("*.jsonl")), directory / "history.jsonl")
-    shutil.rmtree(directory / "history")
-    return judge_directory(directory, scenario)
+            _look_for_leaks(state.run_id, watcher)
+
+
+def _look_for_leaks(run_id: str, progress: Progress) -> None:
+    left = [leak.name for leak in leaks.find(run_id) if leak.kind != "state"]
+    if left:
+        progress.note(f"left behind: {', '.join(left)}; `crunchbed clean` removes that")
+
+
+def _record(
+    scenario: Scenario, seed: int, state: RunState, places: Places, progress: Progress
+) -> None:
+    """Execute the run; its history appears whole or stays in parts."""
+    parts = places.out / "history"
+    with closing(Recorder(parts / "run.jsonl")) as recorder:
+        _execute(scenario, seed, state, places, recorder, progress)
+    history.merge(sorted(parts.glob("*.jsonl")), places.out / "history.jsonl")
+    shutil.rmtree(parts)
+
+
+def _explained(
+    error: CrunchbedError | OSError, scenario: Scenario, seed: int, directory: Path
+) -> CrunchbedError | OSError:
+    """The error to tell; that the run is invalid goes into its directory too, if it can."""
+    if (reason := rundir.unwritable(directory, error)) is not None:
+        return RunInvalid(f"{directory}: cannot be written to: {reason}")
+    if isinstance(error, CrunchbedError):
+        with suppress(OSError):
+            Result.not_measured(scenario, seed, str(error)).write(directory / "result.json")
+    return error
 
 
 def judge_directory(directory: Path, scenario: Scenario) -> Result:
@@ -116,10 +148,8 @@ def _inject(
         return
     injection = Injection(plan, cluster.nodes[plan.target], recorder, cluster.start_helper)
     injection.begin()
-    try:
-        cluster.supervisor.wait_until(injection.over, seconds)
-    finally:
-        injection.undo()
+    cluster.supervisor.wait_until(injection.over, seconds)
+    injection.undo()
     cluster.supervisor.wait(_AFTERMATH_DEADLINES * scenario.deadline_ns / 1e9)
 
 

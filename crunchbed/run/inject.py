@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from crunchbed.run import configs
-from crunchbed.run.live_node import LiveNode
+from crunchbed.run.live_node import LiveNode, ended_by_itself
 from crunchbed.run.plan import Burst, Flood, Plan
 from crunchbed.run.recorder import Recorder
 from nodes.process import Process
-from reserve_agent.errors import CrunchbedError
+from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines import LineClient
 
 _LEAD_NS = 300_000_000
@@ -42,11 +42,18 @@ class WritebackCrunch:
         self._burst = burst
 
     def _command(self, op: str, **fields: int) -> None:
-        client = LineClient(self._node.control_socket)
+        """Tell the target's initiator; one that died is named as what it is."""
         try:
-            client.ask(op=op, **fields)
-        finally:
-            client.close()
+            client = LineClient(self._node.control_socket)
+            try:
+                client.ask(op=op, **fields)
+            finally:
+                client.close()
+        except CrunchbedError as error:
+            dead = self._node.dead_daemon()
+            if dead is not None:
+                raise ended_by_itself(dead) from error
+            raise RunInvalid(f"{self._node.name} does not take {op}: {error}") from error
 
     def begin(self, start_ns: int) -> int:
         """Tell the node's writeback daemon, which asks the pool for the pages."""
@@ -124,8 +131,14 @@ class Injection:
         self._crunch = _crunch(plan, node, start_helper)
 
     def begin(self) -> None:
-        """Hand the plan to the target node."""
+        """Hand the plan to the target node.
+
+        Raises:
+            RunInvalid: The node is down before anything was done to it.
+        """
         plan = self._plan
+        if not self._node.up:
+            raise RunInvalid(f"{plan.target} is down before the crunch")
         start = time.monotonic_ns() + _LEAD_NS + plan.delay_ns
         self._earliest_end_ns = self._crunch.begin(start)
         self._recorder.record(
@@ -152,11 +165,7 @@ class Injection:
     def undo(self) -> None:
         """Whatever is left of it ends now."""
         if not self._rebooted:
-            try:
-                self._crunch.undo()
-            except CrunchbedError:
-                if not self._rebooted:
-                    raise
+            self._crunch.undo()
         self._recorder.record("crunch.end", crunch=self._plan.kind, target=self._plan.target)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -11,12 +12,12 @@ from typing import Any
 
 import orjson
 
-from crunchbed.run import configs, sizing
+from crunchbed.run import configs, signals, sizing
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
-from reserve_agent.errors import CrunchbedError
+from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines import LineClient, Message
 from topologies.node import ClusterNode
 
@@ -27,6 +28,7 @@ _MODULES = {
     "traffic": "nodes.traffic",
 }
 _AGENT_TIMEOUT_SECONDS = 30.0
+_END_SECONDS = 0.5  # from a process's sockets being closed to its exit code
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ class Places:
 def daemon_argv(module: str, config: Path) -> list[str]:
     """How every daemon is started."""
     return [sys.executable, "-m", module, str(config)]
+
+
+def ended_by_itself(process: Process) -> RunInvalid:
+    """The error to raise for a process that ended though nobody ended it."""
+    words = process.last_words() or f"no word in {process.log}"
+    return RunInvalid(f"{process.name} ended by itself ({process.poll()}): {words}")
 
 
 @dataclass
@@ -118,14 +126,27 @@ class LiveNode:
                 raise CrunchbedError(f"{agent.name} ended ({code}): {agent.last_words()}")
             return self._path("agent").exists()
 
-        wait_until(answers, _AGENT_TIMEOUT_SECONDS, f"{agent.name} is up; see {agent.log}")
+        wait_until(
+            answers,
+            _AGENT_TIMEOUT_SECONDS,
+            f"{agent.name} is up; see {agent.log}",
+            pump=signals.check,
+        )
         self._client = LineClient(self._path("agent"))
 
     def ask(self, op: str, **fields: Any) -> Message:
         """Ask the agent."""
-        if self._client is None:
+        agent = self._agent
+        if self._client is None or agent is None:
             raise CrunchbedError(f"{self.name}: its agent is not up")
-        return self._client.ask(op=op, **fields)
+        try:
+            return self._client.ask(op=op, **fields)
+        except CrunchbedError:
+            with contextlib.suppress(CrunchbedError):
+                wait_until(lambda: agent.poll() is not None, _END_SECONDS, f"{agent.name}'s end")
+            if agent.poll() is not None:
+                raise ended_by_itself(agent) from None
+            raise
 
     def power_on(self) -> None:
         """Switch port up, daemons started; they report when they are ready."""

@@ -6,7 +6,8 @@ import selectors
 import time
 from collections.abc import Callable, Mapping
 
-from crunchbed.run.live_node import LiveNode
+from crunchbed.run import signals
+from crunchbed.run.live_node import LiveNode, ended_by_itself
 from crunchbed.run.progress import Progress
 from crunchbed.run.recorder import Recorder
 from nodes.fencing import FenceServer
@@ -68,7 +69,13 @@ class Supervisor:
         return True
 
     def pump(self, seconds: float = _STEP_SECONDS) -> None:
-        """Do what is due, then wait for at most ``seconds``."""
+        """Do what is due, then wait for at most ``seconds``.
+
+        Raises:
+            KeyboardInterrupt: Somebody wants the run to end.
+            RunInvalid: A part of the testbed has died.
+        """
+        signals.check()
         for key, _ in self._selector.select(seconds):
             key.data()
         now = time.monotonic()
@@ -103,8 +110,7 @@ class Supervisor:
         candidates += [process for process in self.others if process.poll() is not None]
         for process in candidates:
             if process is not None:
-                words = process.last_words() or f"no word in {process.log}"
-                raise RunInvalid(f"{process.name} ended by itself ({process.poll()}): {words}")
+                raise ended_by_itself(process)
 
     def wait(self, seconds: float) -> None:
         """Keep the cluster going for ``seconds``."""
@@ -139,10 +145,15 @@ class Supervisor:
 
     def require_health(self, seconds: float) -> None:
         """Wait until the cluster is healthy; raises RunInvalid with the reason when it is not."""
-        if not self.wait_until(lambda: self.unhealthy() is None, seconds):
-            raise RunInvalid(
-                f"the cluster did not become healthy in {seconds:g} s: {self.unhealthy()}"
-            )
+        reason: str | None = None
+
+        def healthy() -> bool:
+            nonlocal reason
+            reason = self.unhealthy()
+            return reason is None
+
+        if not self.wait_until(healthy, seconds):
+            raise RunInvalid(f"the cluster did not become healthy in {seconds:g} s: {reason}")
 
 
 def ask_quietly(node: LiveNode, op: str) -> None:

@@ -1,0 +1,106 @@
+"""A signal waits until the run looks, and is not forgotten."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from crunchbed.run import signals
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture(autouse=True)
+def default_handlers() -> Iterator[None]:
+    """Whoever started the tests may have ignored some: nohup, a shell's background job."""
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    for number in NUMBERS:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def send(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_is_raised_where_the_run_looks(number: signal.Signals) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt, match=number.name), signals.interruptible():
+        send(number)
+        done.append("goes on")
+        signals.check()
+        done.append("never")
+    assert done == ["goes on"]
+
+
+def test_it_is_raised_once_so_that_undoing_may_look_too() -> None:
+    undone = []
+    with pytest.raises(KeyboardInterrupt), signals.interruptible():
+        try:
+            send(signal.SIGTERM)
+            signals.check()
+        finally:
+            signals.check()
+            undone.append(True)
+    assert undone == [True]
+
+
+def test_more_of_them_while_undoing_change_nothing() -> None:
+    undone = []
+    with pytest.raises(KeyboardInterrupt), signals.interruptible():
+        try:
+            send(signal.SIGINT)
+            signals.check()
+        finally:
+            send(signal.SIGINT)
+            send(signal.SIGTERM)
+            undone.append(True)
+    assert undone == [True]
+
+
+def test_one_that_nobody_looked_for_is_raised_at_the_end() -> None:
+    with pytest.raises(KeyboardInterrupt), signals.interruptible():
+        send(signal.SIGINT)
+
+
+def test_it_outweighs_an_error() -> None:
+    """Ctrl-C at a terminal hits our helpers as well, and their failure is not the news."""
+    with pytest.raises(KeyboardInterrupt), signals.interruptible():
+        send(signal.SIGINT)
+        raise OSError("Open vSwitch refused: exit code -2")
+
+
+def test_without_a_signal_nothing_happens_and_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in NUMBERS]
+    with signals.interruptible():
+        signals.check()
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert [signal.getsignal(number) for number in NUMBERS] == before
+
+
+def test_one_interrupted_run_does_not_interrupt_the_next() -> None:
+    with pytest.raises(KeyboardInterrupt), signals.interruptible():
+        send(signal.SIGINT)
+    with signals.interruptible():
+        signals.check()
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """As SIGHUP is under nohup."""
+    code = (
+        "import os, signal\n"
+        "from crunchbed.run import signals\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "with signals.interruptible():\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    signals.check()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
