@@ -13,7 +13,7 @@ from pathlib import Path
 from crunchbed import history, leaks, requirements
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
-from crunchbed.run import collect, rundir
+from crunchbed.run import collect, rundir, sizing
 from crunchbed.run.cluster import RunningCluster
 from crunchbed.run.inject import Injection
 from crunchbed.run.live_node import Places
@@ -115,6 +115,8 @@ def _execute(
 ) -> None:
     recorder.record("phase", name="start")
     progress.phase("start", None)
+    if (warning := sizing.shortage(scenario)) is not None:
+        progress.note(warning)
     with RunningCluster(scenario, state, places, recorder, progress) as cluster:
         info = rundir.metadata(scenario, seed, state.run_id, cluster.switch)
         rundir.write_json(places.out / "run.json", info)
@@ -127,6 +129,7 @@ def _execute(
         _phase("recovery", scenario.phases.recovery, recorder, progress)
         _recover(scenario, cluster, recorder, progress)
         _phase("collect", None, recorder, progress)
+        collect.name_reserve_users(cluster.nodes)
         cluster.quiesce()
         collect.count_packets(cluster.nodes)
         collect.verify_writes(scenario, places, cluster.storage, cluster.supervisor, recorder)

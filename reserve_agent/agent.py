@@ -275,6 +275,24 @@ class Agent:
             "throttled": list(self._sockets.values()),
         }
 
+    def _op_sockets(self, _message: Message) -> Message:
+        """Write down which sockets the reserve went to; to be asked before they are closed."""
+        seen = audit.sockets(self._hooks, self._config.settings.rules)
+        table = [
+            {
+                "protocol": one.protocol,
+                "cls": one.cls,
+                "local_port": one.local_port,
+                "remote_port": one.remote_port,
+                "memalloc": one.memalloc,
+                "pages": one.reserve_pages,
+            }
+            for one in seen
+            if one.reserve_pages
+        ]
+        self._record({"kind": "reserve.users", "table": table})
+        return {"ok": True}
+
     def _op_packets(self, _message: Message) -> Message:
         """Write the packet counters into the history, and whatever the daemons have said."""
         self._server.drain()

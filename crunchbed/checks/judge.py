@@ -51,6 +51,7 @@ def judge(history: History, scenario: Scenario) -> Result:
         nodes=nodes,
         expectations=tuple(outcomes),
         duration_seconds=seconds(history.span.length),
+        reserve_users={node: reserve.users(history, node) for node in scenario.node_names},
         crunch_requested=None if crunched.requested is None else dict(crunched.requested),
         crunch_achieved=None if crunched.achieved is None else dict(crunched.achieved),
         versions=info.get("versions", {}),

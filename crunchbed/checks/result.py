@@ -38,6 +38,7 @@ class Result(BaseModel):
     nodes: dict[str, Figures]
     expectations: tuple[Outcome, ...]
     duration_seconds: float
+    reserve_users: dict[str, dict[str, int]] = {}
     crunch_requested: dict[str, Any] | None
     crunch_achieved: dict[str, Any] | None
     versions: dict[str, str]

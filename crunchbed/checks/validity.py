@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.membership import ejections
 from crunchbed.history import PHASES, History
@@ -23,7 +24,11 @@ def incomplete(history: History) -> list[str]:
 
 def disturbed(history: History, scenario: Scenario) -> list[str]:
     """Return what went wrong before any fault was injected, or in the recording."""
-    return [*_control_phase(history, scenario), *_lost_events(history)]
+    return [
+        *_control_phase(history, scenario),
+        *_testbed_misses(history, scenario),
+        *_lost_events(history),
+    ]
 
 
 def _control_phase(history: History, scenario: Scenario) -> Iterator[str]:
@@ -49,6 +54,13 @@ def _control_phase(history: History, scenario: Scenario) -> Iterator[str]:
             f"control phase: the heartbeat daemon of {worst.node} was "
             f"{seconds(worst.data['late_ns']):.3f} s late by its own clock"
         )
+
+
+def _testbed_misses(history: History, scenario: Scenario) -> Iterator[str]:
+    causes = cause_of_each(history, scenario.heartbeat.interval)
+    count = sum(cause == "testbed" for _, cause in causes)
+    if count:
+        yield f"{count} heartbeats missed because the testbed itself was late or stood still"
 
 
 def _lost_events(history: History) -> Iterator[str]:

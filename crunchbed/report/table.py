@@ -55,6 +55,10 @@ def print_run(console: Console, result: Result, scenario: Scenario) -> None:
     console.print(
         time_scale(scenario, result.totals.pressure_longest_seconds), style="dim", soft_wrap=True
     )
+    for node, sockets in result.reserve_users.items():
+        if sockets:
+            text = ", ".join(f"{name} {pages} pages" for name, pages in sockets.items())
+            console.print(f"reserve of {node} went to: {escape(text)}", soft_wrap=True)
     for outcome in result.expectations:
         console.print(
             f"{_mark(outcome.holds)}  {escape(outcome.text)}  ({outcome.shown})", soft_wrap=True

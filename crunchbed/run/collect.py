@@ -34,6 +34,12 @@ def acknowledged_writes(
     return rows
 
 
+def name_reserve_users(nodes: Mapping[str, LiveNode]) -> None:
+    """Have every agent write down which sockets its reserve went to, while there are any."""
+    for node in nodes.values():
+        ask_quietly(node, "sockets")
+
+
 def count_packets(nodes: Mapping[str, LiveNode]) -> None:
     """Have every agent write its packet counters down."""
     for node in nodes.values():

@@ -188,6 +188,7 @@ class LiveNode:
     def power_off(self) -> None:
         """Cut the node off for certain: its port first, then everything that runs on it."""
         self.host.set_port(False)
+        self.ask("sockets")
         for process in self.daemons.values():
             process.kill()
         self.daemons.clear()

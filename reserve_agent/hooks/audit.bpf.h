@@ -91,7 +91,8 @@ int cb_list_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	}
 	if (socket->tx_end > socket->tx_una)
 		record.write_queue_bytes = socket->tx_end - socket->tx_una;
-	record.pool_pages = socket->pool.pages;
+	record.pool_pages = socket->pool.pages + socket->hoarded;
+	record.reserve_pages = socket->from_reserve;
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }

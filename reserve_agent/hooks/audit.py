@@ -103,6 +103,7 @@ class SocketSeen:
         inode: What /proc/PID/fd calls it; 0 where no process has it any more.
         write_queue_bytes: Sent and not acknowledged (TCP only).
         pool_pages: Pages held of its own mempool.
+        reserve_pages: Pages that it was ever handed from the reserve.
     """
 
     protocol: str
@@ -116,6 +117,7 @@ class SocketSeen:
     inode: int
     write_queue_bytes: int
     pool_pages: int
+    reserve_pages: int
 
 
 def ip_protocol(ether_type: int, protocol: int, packets: int) -> ProtocolSeen:
@@ -192,6 +194,7 @@ def decode_sockets(data: bytes, rules: Sequence[PortRule]) -> list[SocketSeen]:
             inode=one.inode,
             write_queue_bytes=one.write_queue_bytes,
             pool_pages=one.pool_pages,
+            reserve_pages=one.reserve_pages,
         )
         for one in records
         if not one.closed and one.family in (socket.AF_INET, socket.AF_INET6)

@@ -185,7 +185,8 @@ struct cb_protocols {
 struct cb_socket_record {
 	__u64 inode; /* 0 = no process has it any more */
 	__u64 write_queue_bytes; /* sent and not acknowledged (TCP) */
-	__u64 pool_pages; /* held of its own mempool */
+	__u64 pool_pages;
+	__u64 reserve_pages; /* ever handed to it from the reserve */
 	__u32 flags;
 	__u32 closed;
 	__u16 family;

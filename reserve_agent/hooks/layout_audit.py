@@ -31,6 +31,7 @@ class SocketRecord(c.Structure):
         ("inode", c.c_uint64),
         ("write_queue_bytes", c.c_uint64),
         ("pool_pages", c.c_uint64),
+        ("reserve_pages", c.c_uint64),
         ("flags", c.c_uint32),
         ("closed", c.c_uint32),
         ("family", c.c_uint16),

@@ -32,6 +32,7 @@ DISK = SocketSeen(
     inode=1,
     write_queue_bytes=0,
     pool_pages=0,
+    reserve_pages=0,
 )
 BEATS = replace(
     DISK, protocol="udp", cls="heartbeat", local_port=BEAT, remote="::", remote_port=0, inode=2
