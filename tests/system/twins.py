@@ -1,0 +1,152 @@
+"""The two nodes of the differential test: the reference that counts, the hooks that are driven."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from reserve_agent.hooks import layout, libbpf
+from reserve_agent.hooks.layout import Hook, Op, PacketClass, Policy, Reason
+from reserve_agent.hooks.layout_audit import Protocols
+from reserve_agent.hooks.loader import HookSettings, NodeHooks
+from reserve_agent.model.node import Mark, NodeModel
+from reserve_agent.model.packet import parse
+from reserve_agent.model.policies import Limits
+from reserve_agent.port_rule import PortRule
+from tests.system import frames
+
+SHORTEST = 60  # of a frame on a wire; the kernel runs no headless ones
+SHIFT = 6
+BLOCK, BEAT, OTHER = 10809, 7405, 9000
+RULES = (
+    PortRule(BLOCK, frames.TCP, PacketClass.BLOCK_IO),
+    PortRule(BEAT, frames.UDP, PacketClass.HEARTBEAT),
+    PortRule(BEAT, frames.SCTP, PacketClass.HEARTBEAT),
+)
+LIMITS = Limits(softnet_limit=2, softnet_cost_ns=32, mempool_pages=2)
+SOCKETS = 4
+SAME_NAME = (
+    *("hoarded", "wakes"),
+    *("total", "reserve", "free", "clean", "dirty", "demand", "squeezed", "rx_stalled", "tx"),
+    *("low_water", "now", "generation", "pressure", "pressure_ns", "pressure_longest_ns"),
+    *("pressure_episodes", "window", "in_window"),
+)
+
+
+NO_SOCKET = layout.TEST_SOCKETS  # an index that the map does not have
+
+
+class CountingModel(NodeModel):
+    """The reference, with its counters also kept in the hooks' own layout."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.table = layout.Counters()
+        self.heard = Protocols()
+        self.journalled = 0
+        self.pool.on_episode = self._episode
+
+    def receive(self, frame: bytes, now: int) -> Mark | None:
+        packet = parse(frame, self.rules)
+        if packet.type == frames.IP:
+            self.heard.ipv4[packet.protocol] += 1
+        elif packet.type == frames.IPV6:
+            self.heard.ipv6[packet.protocol] += 1
+        else:
+            slots = self.heard.others
+            slot = next(one for one in slots if not one.packets or one.type == packet.type)
+            slot.type = packet.type
+            slot.packets += 1
+        return super().receive(frame, now)
+
+    def _episode(self, _what: str, _t: int, _value: int) -> None:
+        self.journalled += 1
+
+    def _count(self, hook: Hook, cls: PacketClass, reason: Reason, pages: int) -> None:
+        super()._count(hook, cls, reason, pages)
+        row = self.table.by[hook << 6 | cls << 4 | reason]
+        row.packets += 1
+        row.pages += pages
+        if not reason.passed and cls is not PacketClass.OTHER:
+            self.journalled += 1
+
+
+class Hooks:
+    """The hooks, emptied between examples rather than loaded anew."""
+
+    def __init__(self) -> None:
+        self.node = NodeHooks(testing=True)
+        settings_ = HookSettings(
+            Policy.NONE,
+            rules=RULES,
+            softnet_limit=LIMITS.softnet_limit,
+            softnet_cost_ns=LIMITS.softnet_cost_ns,
+            mempool_pages=LIMITS.mempool_pages,
+        )
+        self.node.configure(settings_)
+        self.node.config.service_shift = SHIFT
+        names = ("cb_receive", "cb_deliver", "cb_transmit", "cb_operate")
+        self.run = {name: libbpf.TestRun(self.node.program_fd(name)) for name in names}
+        self._counters = (layout.Counters * libbpf.possible_cpus())()
+        self._heard = (Protocols * libbpf.possible_cpus())()
+        self.cpu = min(os.sched_getaffinity(0))
+
+    def empty(self) -> None:
+        """As after loading."""
+        ctypes.memset(ctypes.addressof(self.node.pool), 0, ctypes.sizeof(layout.Pool))
+        self.node.config.windows = 0
+        self.node.config.policy = Policy.NONE
+        self.node.config.enforce = 0
+        blank = (layout.Counters * libbpf.possible_cpus())()
+        libbpf.write_map(self.node.map_fd("cb_counters"), 0, blank)
+        unheard = (Protocols * libbpf.possible_cpus())()
+        libbpf.write_map(self.node.map_fd("cb_protocols"), 0, unheard)
+        for index in range(SOCKETS):
+            self.write_socket(index, layout.Socket())
+
+    def write_socket(self, index: int, socket: layout.Socket) -> None:
+        libbpf.write_map(self.node.map_fd("cb_test_sockets"), index, socket)
+
+    def read_socket(self, index: int) -> layout.Socket:
+        socket = layout.Socket()
+        libbpf.read_map(self.node.map_fd("cb_test_sockets"), index, socket)
+        return socket
+
+    def counters(self) -> bytes:
+        """This processor's table."""
+        libbpf.read_map(self.node.map_fd("cb_counters"), 0, self._counters)
+        return bytes(self._counters[self.cpu])
+
+    def heard(self) -> bytes:
+        """Packets by protocol on this processor."""
+        libbpf.read_map(self.node.map_fd("cb_protocols"), 0, self._heard)
+        return bytes(self._heard[self.cpu])
+
+    def call(
+        self, name: str, frame: bytes, now: int, socket: int, mark: int = 0
+    ) -> tuple[int, int]:
+        """(verdict, mark afterwards)."""
+        run = self.run[name]
+        run.set_frame(frame)
+        run.context.tstamp = now
+        run.context.priority = socket
+        run.context.mark = mark
+        verdict = run()
+        return verdict, int(run.context.mark)
+
+    def operate(self, op: Op, now: int, first: int = 0, second: int = 0) -> int:
+        run = self.run["cb_operate"]
+        run.context.tstamp = now
+        run.context.cb[0], run.context.cb[1], run.context.cb[2] = op, first, second
+        run()
+        return int(run.context.cb[3])
+
+
+def decode_mark(mark: int) -> Mark:
+    charged = bool(mark & layout.MARK_CHARGED)
+    return Mark(
+        PacketClass(mark & layout.MARK_CLASS_MASK),
+        bool(mark & layout.MARK_FROM_RESERVE),
+        (mark >> layout.MARK_PAGES_SHIFT & 0xFF) if charged else 0,
+        mark >> layout.MARK_SLOT_SHIFT & 0xF,
+    )
