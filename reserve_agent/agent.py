@@ -72,8 +72,12 @@ class Agent:
         finally:
             self._drain()
             self._server.close()
-            self._history.close()
-            self._hooks.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the history and drop the hooks."""
+        self._history.close()
+        self._hooks.close()
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
