@@ -15,6 +15,7 @@ from nodes.daemon import Config, Stop, connect_events, run_daemon
 from reserve_agent.memalloc import set_memalloc, set_stalled
 
 _TICK_SECONDS = 0.01
+_STOP_SECONDS = 0.1  # within which SIGTERM is noticed
 _CATCH_UP_SHARE = 10  # of a second
 
 
@@ -81,7 +82,7 @@ def _sink(config: Config, stop: Stop) -> None:
         selector.register(receiver, selectors.EVENT_READ)
     connect_events(config).emit("daemon.ready", name="traffic")
     while not stop:
-        for key, _ in selector.select(0.5):
+        for key, _ in selector.select(_STOP_SECONDS):
             if isinstance(key.fileobj, socket.socket):
                 _drain(key.fileobj)
     for receiver in receivers:

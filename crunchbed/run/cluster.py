@@ -100,6 +100,7 @@ class RunningCluster:
         )
         self._undo.callback(fence.close)
         self._start_target()
+        self._undo.callback(self.quiesce)  # the first to be undone: nobody waits for the target
         for node in self.nodes.values():
             node.power_on()
             self._recorder.record("node.up", target=node.name, incarnation=0)
