@@ -13,14 +13,13 @@ from pathlib import Path
 from crunchbed import history, leaks, requirements
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
-from crunchbed.run import collect, rundir, sizing
+from crunchbed.run import collect, rundir, signals, sizing
 from crunchbed.run.cluster import RunningCluster
 from crunchbed.run.inject import Injection
 from crunchbed.run.live_node import Places
 from crunchbed.run.plan import Plan, draw
 from crunchbed.run.progress import NoProgress, Progress
 from crunchbed.run.recorder import Recorder
-from crunchbed.run.signals import interruptible
 from crunchbed.runid import RunState
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import CrunchbedError, RunInvalid
@@ -52,7 +51,7 @@ def run(
         KeyboardInterrupt: A signal asked for the end.
     """
     watcher = progress or NoProgress()
-    with interruptible(), ExitStack() as stack:
+    with signals.interruptible(), ExitStack() as stack:
         requirements.require()
         choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
         state = stack.enter_context(RunState.claim())
@@ -63,6 +62,7 @@ def run(
             _record(scenario, seed, state, places, watcher)
             return judge_directory(directory, scenario)
         except (CrunchbedError, OSError) as error:
+            signals.check()  # what somebody has ended is not invalid
             raise _explained(error, scenario, seed, directory) from error
         finally:
             shutil.rmtree(places.pins, ignore_errors=True)

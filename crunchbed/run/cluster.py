@@ -131,7 +131,8 @@ class RunningCluster:
             cgroup=self._storage_cgroup(),
         )
         self._state.add_process(process)
-        self._undo.callback(process.terminate, 2.0)
+        # Asked to end, nbdkit would wait for the connection of a node that was cut off.
+        self._undo.callback(process.kill)
         self.supervisor.others.append(process)
         return process
 

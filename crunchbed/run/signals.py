@@ -19,9 +19,15 @@ class _Inbox:
 
     def __init__(self) -> None:
         self.first: signal.Signals | None = None
+        self.blocked: frozenset[signal.Signals] = frozenset()
 
-    def put(self, number: int, _frame: object) -> None:
+    def put(self, number: int, _frame: object = None) -> None:
         self.first = self.first or signal.Signals(number)
+
+    def fetch(self) -> None:
+        """Take in what is blocked and has arrived."""
+        while self.blocked and (found := signal.sigtimedwait(self.blocked, 0)) is not None:
+            self.put(found.si_signo)
 
 
 _inbox = _Inbox()
@@ -29,6 +35,7 @@ _inbox = _Inbox()
 
 def check() -> None:
     """Raise KeyboardInterrupt, once, if a signal has arrived."""
+    _inbox.fetch()
     first, _inbox.first = _inbox.first, None
     if first is not None:
         raise KeyboardInterrupt(first.name)
@@ -38,13 +45,20 @@ def check() -> None:
 def interruptible() -> Iterator[None]:
     """Within the block signals wait for ``check``; its end checks as well.
 
-    One that is ignored, as SIGHUP under nohup, stays so.
+    What a terminal sends goes to whatever runs in it, so also to the ``ovs-vsctl`` that removes
+    our bridge. Those signals are blocked, which children inherit. SIGTERM is not: it is how
+    children are ended. One that is ignored, as SIGHUP under nohup, stays so.
     """
     heard = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
-    before = {each: signal.signal(each, _inbox.put) for each in heard}
+    handlers = {each: signal.signal(each, _inbox.put) for each in heard}
+    _inbox.blocked = frozenset(heard) - {signal.SIGTERM}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _inbox.blocked)
     try:
         yield
     finally:
-        for each, handler in before.items():
+        _inbox.fetch()
+        _inbox.blocked = frozenset()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for each, handler in handlers.items():
             signal.signal(each, handler)
         check()

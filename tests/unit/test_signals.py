@@ -93,6 +93,28 @@ def test_one_interrupted_run_does_not_interrupt_the_next() -> None:
         signals.check()
 
 
+def test_a_terminals_signals_do_not_hit_what_the_run_starts() -> None:
+    """Ctrl-C goes to the whole foreground; SIGTERM must still end a child."""
+    child = "import os, signal; os.kill(os.getpid(), signal.{}); print('alive')"
+    with signals.interruptible():
+        answers = [
+            subprocess.run(
+                [sys.executable, "-c", child.format(number.name)],
+                capture_output=True,
+                check=False,
+            ).stdout
+            for number in NUMBERS
+        ]
+    assert answers == [b"alive\n", b"", b"alive\n"]
+
+
+def test_the_mask_is_put_back() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(KeyboardInterrupt), signals.interruptible():
+        send(signal.SIGHUP)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     """As SIGHUP is under nohup."""
     code = (
