@@ -124,7 +124,9 @@ class LiveNode:
             code = agent.poll()
             if code is not None:
                 raise CrunchbedError(f"{agent.name} ended ({code}): {agent.last_words()}")
-            return self._path("agent").exists()
+            with contextlib.suppress(CrunchbedError):  # no socket yet, or not listening yet
+                self._client = LineClient(self._path("agent"))
+            return self._client is not None
 
         wait_until(
             answers,
@@ -132,7 +134,6 @@ class LiveNode:
             f"{agent.name} is up; see {agent.log}",
             pump=signals.check,
         )
-        self._client = LineClient(self._path("agent"))
 
     def ask(self, op: str, **fields: Any) -> Message:
         """Ask the agent."""
