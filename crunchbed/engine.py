@@ -54,6 +54,7 @@ def run(
     with signals.interruptible(), ExitStack() as stack:
         requirements.require()
         choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
+        signals.check()
         state = stack.enter_context(RunState.claim())
         directory = rundir.make(scenario, seed, state.run_id, out)
         state.record_directory(directory)

@@ -175,6 +175,7 @@ class RunningCluster:
 
         All are told before one is waited for: nobody outlives its peers long enough to miss them.
         """
+        self.supervisor.cancel_reboots()
         for node in self.nodes.values():
             for process in node.daemons.values():
                 process.signal(signal.SIGTERM)

@@ -98,6 +98,10 @@ class Supervisor:
                 self._recorder.record("node.down", target=name, reason="reserve_exhausted")
                 self._reboots[name] = time.monotonic() + self._reboot_delay
 
+    def cancel_reboots(self) -> None:
+        """Nobody boots any more; who is down stays down."""
+        self._reboots.clear()
+
     def _reboot(self, name: str) -> None:
         self.nodes[name].power_on()
         if self._server is not None:

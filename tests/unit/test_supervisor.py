@@ -148,6 +148,14 @@ def test_a_fence_is_recorded_and_its_node_boots_after_the_delay(cluster: Cluster
     assert cluster.nodes["n1"].asked == ["event"]
 
 
+def test_nobody_boots_once_the_run_is_over(cluster: Cluster) -> None:
+    """Else a node would write while the blocks are read back."""
+    cluster.supervisor.fence("n1", by="n2")
+    cluster.supervisor.cancel_reboots()
+    cluster.supervisor.wait(0.1)
+    assert not cluster.nodes["n1"].up
+
+
 def test_a_node_panics_where_the_scenario_says_so(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, panics=True)
     cluster.nodes["n3"].status["exhausted"] = 1
