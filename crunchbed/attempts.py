@@ -45,12 +45,14 @@ def attempt(scenario: Scenario, seed: int, directory: Path) -> tuple[Result, Pat
         except (BadInput, MissingRequirement):
             raise
         except CrunchbedError as error:
-            sys.stderr.write(f"crunchbed: {scenario.policy}, seed {seed}: {error}\n")
-            return Result.not_measured(scenario, seed, str(error)), directory
-        if result.verdict != "invalid" or number == TRIES:
+            result = Result.not_measured(scenario, seed, str(error))
+        if result.verdict != "invalid":
             return result, directory
-        sys.stderr.write(
-            f"crunchbed: {scenario.policy}, seed {seed}: {'; '.join(result.reasons)}; once more\n"
-        )
-        directory.rename(directory.with_name(f"{directory.name}-disturbed-{number}"))
+        again = number < TRIES
+        reasons = "; ".join(result.reasons) + ("; once more" if again else "")
+        sys.stderr.write(f"crunchbed: {scenario.policy}, seed {seed}: {reasons}\n")
+        if not again:
+            return result, directory
+        if directory.exists():
+            directory.rename(directory.with_name(f"{directory.name}-disturbed-{number}"))
     raise AssertionError("unreachable: the last try returns")
