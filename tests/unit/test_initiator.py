@@ -2,65 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import selectors
-import shutil
-import signal
-import socket
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbd
 import pytest
 
 from nodes.block import initiator, verify
 from nodes.block.initiator import Initiator
-from nodes.block.nbd_transport import NbdTransport
-from nodes.block.pattern import BLOCK_BYTES, Stamp, request
-from nodes.block.target import is_listening, nbdkit_argv
+from nodes.block.pattern import BLOCK_BYTES
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.lines import LineClient
+from tests.unit.nbd_target import ADDRESS, BYTES, Target, needs_nbdkit
 
-pytestmark = pytest.mark.skipif(shutil.which("nbdkit") is None, reason="nbdkit is not installed")
-ADDRESS, BYTES = "127.0.0.1", 1 << 20
-
-
-class Target:
-    """nbdkit, to be killed and started again on the same port and with the same data."""
-
-    def __init__(self, scratch: Path, *filters: str) -> None:
-        with socket.socket() as probe:
-            probe.bind((ADDRESS, 0))
-            self.port = probe.getsockname()[1]
-        self.disk = scratch / "disk"
-        self.disk.write_bytes(bytes(BYTES))
-        self._filters = filters
-        self.start()
-
-    def start(self) -> None:
-        plain = nbdkit_argv(ADDRESS, self.port, BYTES)
-        argv = [*plain[: plain.index("memory")], *self._filters[:1], "file", str(self.disk)]
-        self.process = subprocess.Popen([*argv, *self._filters[1:]])
-        wait_until(lambda: is_listening(ADDRESS, self.port), 5, "nbdkit listens")
-
-    def freeze(self) -> None:
-        """From here on it answers nothing."""
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def connect(self) -> nbd.NBD:
-        handle = nbd.NBD()
-        handle.connect_tcp(ADDRESS, str(self.port))
-        return handle
+pytestmark = needs_nbdkit
 
 
 @pytest.fixture
@@ -68,101 +26,6 @@ def target(tmp_path: Path) -> Iterator[Target]:
     target = Target(tmp_path)
     yield target
     target.kill()
-
-
-# --- the transport
-
-
-class Wire:
-    """A transport and what it has reported."""
-
-    def __init__(self, target: Target) -> None:
-        self.acknowledged: list[int] = []
-        self.failed: list[tuple[int, str]] = []
-        self.selector = selectors.DefaultSelector()
-        self.transport = NbdTransport(
-            ADDRESS, target.port, self.selector, self.acknowledged.append, self._fail
-        )
-
-    def _fail(self, sequence: int, error: str) -> None:
-        self.failed.append((sequence, error))
-        if len(self.failed) < 3:
-            self.write(sequence)  # what deadlocks in libnbd's own callback
-
-    def write(self, sequence: int) -> None:
-        self.transport.write(sequence, request(Stamp(0, 0, sequence, 0), 1), 0)
-
-    def serve_until(self, condition: Callable[[], object]) -> None:
-        until = time.monotonic() + 5
-        while not condition():
-            assert time.monotonic() < until
-            self.transport.serve(0.05)
-
-
-def test_writes_are_acknowledged(target: Target) -> None:
-    wire = Wire(target)
-    for sequence in (1, 2, 3):
-        wire.write(sequence)
-    wire.serve_until(lambda: len(wire.acknowledged) == 3)
-    assert (sorted(wire.acknowledged), wire.failed) == ([1, 2, 3], [])
-    wire.transport.close()
-
-
-def test_other_sockets_of_the_selector_are_served(target: Target) -> None:
-    wire = Wire(target)
-    one, other = socket.socketpair()
-    with one, other:
-        called: list[bytes] = []
-        wire.selector.register(one, selectors.EVENT_READ, lambda: called.append(one.recv(9)))
-        other.send(b"word")
-        wire.serve_until(lambda: called)
-    wire.transport.close()
-
-
-def test_a_failed_write_may_be_written_again_at_once(tmp_path: Path) -> None:
-    target = Target(tmp_path, "--filter=error", "error-pwrite=EIO", "error-pwrite-rate=100%")
-    try:
-        wire = Wire(target)
-        wire.write(1)
-        wire.serve_until(lambda: len(wire.failed) == 3)
-        assert wire.failed == [(1, "errno 5")] * 3
-        assert wire.acknowledged == []
-        wire.transport.close()
-    finally:
-        target.kill()
-
-
-def test_a_lost_connection_is_one_error_and_no_failed_writes(target: Target) -> None:
-    wire = Wire(target)
-    target.freeze()
-    for sequence in range(5):
-        wire.write(sequence)
-    wire.transport.serve(0.05)
-    target.kill()
-    with pytest.raises(CrunchbedError, match="NBD connection lost"):
-        wire.serve_until(lambda: False)
-    assert (wire.acknowledged, wire.failed) == ([], [])
-    with pytest.raises(CrunchbedError, match="NBD write"):
-        wire.write(9)
-    wire.transport.close()
-
-
-def test_closing_hangs_up(target: Target) -> None:
-    wire = Wire(target)
-    descriptor = wire.transport._fd
-    wire.transport.close()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(descriptor)
-    assert list(wire.selector.get_map()) == []
-
-
-def test_nobody_listens(target: Target) -> None:
-    target.kill()
-    with pytest.raises(CrunchbedError, match=f"NBD target 127.0.0.1:{target.port}: .*refused"):
-        Wire(target)
-
-
-# --- the initiator
 
 
 class State:
