@@ -16,7 +16,7 @@ from crunchbed.runid import STATE_ROOT
 from tests.system.command import SHORT, Command, left_by_check, run, traces
 
 pytestmark = pytest.mark.root
-SEED = 20
+SEED = 32
 WHOLE_SECONDS = 4.0
 # The node is ejected, and 30 s pass until it boots again: a long recovery to be interrupted in.
 EJECTED = (
