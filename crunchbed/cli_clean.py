@@ -8,6 +8,7 @@ import click
 import orjson
 
 from crunchbed import leaks
+from nodes.cgroup import remove_cgroup
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 
 
@@ -28,6 +29,10 @@ def clean(dry_run: bool, as_json: bool) -> None:
             outcomes[run_id] = dict.fromkeys(leaks.find(run_id))
         else:
             outcomes[run_id] = leaks.clean_run(run_id)
+    for probe in leaks.dead_probes():
+        outcomes[probe.name] = {leaks.Leak("cgroup", str(probe)): None}
+        if not dry_run:
+            remove_cgroup(probe)
     live = sorted(leaks.known_runs() - set(dead))
     if as_json:
         _print_json(dry_run, outcomes, live)

@@ -262,8 +262,11 @@ def _draw(
 def _record(comparison: Comparison, path: Path) -> dict[str, Any]:
     """Write the comparison down, and return what was written."""
     record = {**comparison.model_dump(mode="json"), "exit_code": comparison.exit_code}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    except OSError as error:
+        raise CrunchbedError(f"{path}: cannot be written: {error.strerror}") from error
     return record
 
 

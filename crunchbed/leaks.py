@@ -193,6 +193,21 @@ def dead_runs(machine: Machine | None = None) -> list[str]:
     return [run for run in runs if not owner_is_alive(run, machine.state, machine.proc)]
 
 
+def dead_probes(machine: Machine | None = None) -> list[Path]:
+    """Cgroups of `crunchbed check`, or of a run's look at requirements, that was killed in it."""
+    machine = machine or Machine()
+    if machine.cgroups is None:
+        return []
+    prefix = f"{PREFIX}check-"
+    found = [path for path in machine.cgroups.glob(f"{prefix}*") if path.is_dir()]
+    return [
+        path
+        for path in sorted(found)
+        if (pid := path.name.removeprefix(prefix)).isdigit()
+        and start_ticks(int(pid), machine.proc) is None
+    ]
+
+
 def clean_run(run_id: str, machine: Machine | None = None) -> dict[Leak, str | None]:
     """Remove all that a dead run has left; a live one is left alone.
 

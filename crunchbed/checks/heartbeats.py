@@ -11,12 +11,14 @@ def sent(history: History, node: str) -> int:
 
 
 def misses(history: History, node: str | None = None) -> list[Event]:
-    """Return the misses of one observer, or of all, until the run ended its daemons.
+    """Return the misses of one observer, or of all, from the control phase to the daemons' end.
 
-    The ``collect`` phase begins with that end, one node after the other.
+    Before ``control`` daemons are still starting; ``collect`` begins with their end, one node
+    after the other.
     """
-    collect = history.phase("collect")
-    found = history.of("heartbeat.miss", node)
+    control, collect = history.phase("control"), history.phase("collect")
+    start = 0 if control is None else control.start
+    found = [miss for miss in history.of("heartbeat.miss", node) if miss.t >= start]
     return [miss for miss in found if collect is None or miss.t < collect.start]
 
 

@@ -64,6 +64,11 @@ def _testbed_misses(history: History, scenario: Scenario) -> Iterator[str]:
 
 
 def _lost_events(history: History) -> Iterator[str]:
-    for node in sorted({event.node for event in history.of("hook.events_lost")}):
-        count = sum(e.data.get("count", 0) for e in history.of("hook.events_lost", node))
-        yield f"{count} events of the hooks of {node} were lost: pressure and causes are unknown"
+    kinds = {
+        "hook.events_lost": "of the hooks of {} were lost: pressure and causes are unknown",
+        "events.lost": "of the daemons of {} were lost: misses and writes are unknown",
+    }
+    for kind, words in kinds.items():
+        for node in sorted({event.node for event in history.of(kind)}):
+            count = sum(e.data.get("count", 0) for e in history.of(kind, node))
+            yield f"{count} events {words.format(node)}"

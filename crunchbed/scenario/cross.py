@@ -40,6 +40,14 @@ def _block_io(scenario: Scenario) -> Iterator[Contradiction]:
     for key, value in (("request", block_io.request), ("export", block_io.export)):
         if value % 4096:
             yield f"block_io.{key}", "a multiple of 4KiB", format_size(value)
+    share = block_io.export // scenario.cluster.nodes
+    if block_io.request <= block_io.export and block_io.request > share:
+        least = format_size(block_io.request * scenario.cluster.nodes)
+        yield (
+            "block_io.export",
+            f"room for a request of each node ({least})",
+            format_size(block_io.export),
+        )
     if block_io.request > block_io.export:
         most = format_size(block_io.export)
         yield "block_io.request", f"at most block_io.export ({most})", format_size(block_io.request)
