@@ -51,6 +51,8 @@ make_debian() {
 inside() {
     local root=$1
     shift
+    # Mininet makes every mount of its hosts private, from / on: that has to be a mount itself.
+    mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     # A new sysfs shows the interfaces of this network namespace.
     mount -t sysfs sysfs "$root/sys"
