@@ -21,6 +21,15 @@ class Spread(NamedTuple):
     high: float
 
 
+def spread_of(runs: Sequence[Result], figure: str) -> Spread | None:
+    """Return a figure of the totals over those runs that are valid; None where none has it."""
+    values = [run.totals.value(figure) for run in runs if run.valid]
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return Spread(statistics.median(known), min(known), max(known))
+
+
 class Repeated(BaseModel):
     """One expectation over all seeds; ``holds`` is None when no seed refutes it but some are open.
 
@@ -62,11 +71,7 @@ class Comparison(BaseModel):
 
     def spread(self, policy: str, figure: str) -> Spread | None:
         """Return a figure of a policy's totals over its valid runs; None where it has none."""
-        values = [run.totals.value(figure) for run in self.of(policy) if run.valid]
-        known = [value for value in values if value is not None]
-        if not known:
-            return None
-        return Spread(statistics.median(known), min(known), max(known))
+        return spread_of(self.of(policy), figure)
 
 
 def compare(scenario: Scenario, runs: Sequence[Result]) -> Comparison:

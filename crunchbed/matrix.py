@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.result import Result
-from crunchbed.comparison import Spread
+from crunchbed.comparison import Spread, spread_of
 from reserve_agent.policies import MEMALLOC_CLASSES
 
 SETTINGS: dict[str, tuple[str, ...]] = {
@@ -53,12 +52,8 @@ SHOWN = (
 def cell(policy: str, setting: str, results: Sequence[Result]) -> Cell:
     """Sum up the runs of one combination."""
     valid = [result for result in results if result.valid]
-    figures = {}
-    for name in SHOWN:
-        values = [result.totals.value(name) for result in valid]
-        known = [value for value in values if value is not None]
-        if known:
-            figures[name] = Spread(statistics.median(known), min(known), max(known))
+    spreads = {name: spread_of(results, name) for name in SHOWN}
+    figures = {name: spread for name, spread in spreads.items() if spread is not None}
     ejected = sum(result.totals.false_ejections > 0 for result in valid)
     return Cell(
         policy=policy,

@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from crunchbed.comparison import Spread
 from crunchbed.matrix import SHOWN, Cell
-from crunchbed.report.table import figure
+from crunchbed.report.table import spread_cell
 
 
 def print_matrix(console: Console, cells: Sequence[Cell], title: str) -> None:
@@ -26,14 +25,10 @@ def print_matrix(console: Console, cells: Sequence[Cell], title: str) -> None:
         ejected = f"{one.ejected}/{one.valid}"
         if one.valid < one.runs:
             ejected += f" ({one.runs - one.valid} invalid)"
-        table.add_row(one.policy, one.setting, ejected, *(_spread(one, name) for name in SHOWN))
+        table.add_row(
+            one.policy,
+            one.setting,
+            ejected,
+            *(spread_cell(one.figures.get(name)) for name in SHOWN),
+        )
     console.print(table)
-
-
-def _spread(one: Cell, name: str) -> str:
-    spread: Spread | None = one.figures.get(name)
-    if spread is None:
-        return "-"
-    if spread.low == spread.high:
-        return figure(spread.median)
-    return f"{figure(spread.median)} {escape(f'[{figure(spread.low)}..{figure(spread.high)}]')}"

@@ -80,7 +80,7 @@ def print_comparison(console: Console, comparison: Comparison, scenario: Scenari
     for name in _rows([run.totals for run in comparison.runs if run.valid]):
         spreads = [comparison.spread(policy, name) for policy in comparison.policies]
         ratio = [_ratio(name, spreads)] if pair else []
-        table.add_row(_label(name), *map(_spread, spreads), *ratio)
+        table.add_row(_label(name), *map(spread_cell, spreads), *ratio)
     table.add_section()
     verdicts = [_verdicts(comparison.of(policy)) for policy in comparison.policies]
     table.add_row("verdict", *verdicts, *[""] * pair)
@@ -144,7 +144,8 @@ def _nodes_shown(result: Result) -> tuple[list[str], int]:
     return telling[:MOST_NODES], len(nodes) - min(len(telling), MOST_NODES)
 
 
-def _spread(spread: Spread | None) -> str:
+def spread_cell(spread: Spread | None) -> str:
+    """Return a median and its range as a cell; one figure where all are equal."""
     if spread is None:
         return "-"
     if spread.low == spread.high:
