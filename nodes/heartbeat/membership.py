@@ -17,7 +17,10 @@ Pure code with the time passed in. The rules:
 - A view makes one change: one ejected, or one admitted. The next change waits until a majority
   holds the view. A coordinator that suspects lower members ejects those first, and only the
   lowest member admits: so that the same change is not made twice in different ways.
-- A node takes a view that supersedes its own (see ``View``) from any member of that view.
+- A node takes a view that supersedes its own (see ``View``) from any member of that view. Only one
+  that the next view first admits is not believed, where that view's author is suspected and a
+  majority still holds the present one: that majority may be about to eject the author, and the
+  newcomer may be all who ever heard of the view.
 - A member that hears of such a view without itself is out, and stays out until it boots again. A
   node that boots again joins: it sends joining heartbeats until a view holds its incarnation, and
   goes back to that if the view is superseded before a majority held it. If its old incarnation is
@@ -139,7 +142,8 @@ class Membership:
             return []
         self._gossip[sender] = gossip
         self._heard_ns[sender] = now_ns
-        actions = self._adopt(gossip.view) if self._superseded_by(gossip.view) else []
+        believed = self._superseded_by(gossip.view) and not self._orphaned(gossip.view, announcer)
+        actions = self._adopt(gossip.view) if believed else []
         self._settled = self._settled or len(self._holders()) >= self.view.majority
         return actions + self._decide(now_ns)
 
@@ -190,6 +194,16 @@ class Membership:
         if self.standing is Standing.JOINING:
             return view.holds(self.me)
         return view.supersedes(self.view)
+
+    def _orphaned(self, view: View, announcer: Member) -> bool:
+        """Whether a next view, heard from whom it first admits, may be one nobody else holds."""
+        return (
+            self.standing is Standing.MEMBER
+            and view.number <= self.view.number + 1
+            and view.author in self.suspects
+            and not self.view.holds(announcer)
+            and len(self._holders()) >= self.view.majority
+        )
 
     def _adopt(self, view: View) -> list[Action]:
         before, after = set(self.view.members), set(view.members)

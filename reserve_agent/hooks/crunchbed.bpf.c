@@ -146,6 +146,7 @@ int cb_transmit(struct __sk_buff *skb)
 	struct cb_socket *socket;
 	__u8 reason = REASON_GRANTED;
 	__u64 now, floor, need;
+	struct growth growth = {};
 	struct segment segment;
 	bool streamed;
 	struct packet packet;
@@ -168,13 +169,16 @@ int cb_transmit(struct __sk_buff *skb)
 	advance(s.pool, s.log, s.config, s.windows, now);
 	floor = transmit_floor(s.pool, socket, s.config->policy, packet.cls);
 	need = pages;
-	if (streamed)
-		need = stream_growth(s.pool, socket, &segment);
+	if (streamed) {
+		stream_begin(s.pool, socket, &segment);
+		stream_growth(socket, &segment, &growth);
+		need = growth.need;
+	}
 	if (s.pool->free < floor + need && need) {
 		reason = floor == s.pool->reserve ? REASON_TX_STALLED :
 		         floor ? REASON_ALLOC_FAILED : REASON_RESERVE_EXHAUSTED;
 	} else if (streamed) {
-		stream_charge(s.pool, socket, &segment, need);
+		need = stream_charge(s.pool, socket, &segment, &growth, floor);
 		account(s.pool, s.log, s.pool->now);
 	} else if (s.pool->free - need < s.pool->low_water) {
 		s.pool->low_water = s.pool->free - need;

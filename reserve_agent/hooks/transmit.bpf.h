@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Pages of a TCP write queue. The queue packs its bytes into whole pages, as sk_page_frag does,
  * and keeps them until they are acknowledged: pages held = ceil(end / 4096) - floor(una / 4096).
- * Mirrors reserve_agent/model/transmit.py. */
+ * A segment that goes out brings to account what waits behind it in the queue as well: the sender
+ * took those pages when it wrote, before there was a segment to see. Mirrors reserve_agent/model/transmit.py. */
 #ifndef CRUNCHBED_TRANSMIT_H
 #define CRUNCHBED_TRANSMIT_H
 
@@ -9,8 +10,31 @@
 
 struct segment {
 	__u32 sequence;
-	__u32 bytes; /* payload bytes; 0 = not a TCP segment with data */
+	__u32 bytes;   /* payload bytes; 0 = not a TCP segment with data */
+	__u32 written; /* sequence number up to which the sender has written */
 };
+
+/* How a write queue grows with a segment: what the segment itself needs, and all that waits. */
+struct growth {
+	__u64 held;
+	__u64 need;
+	__u64 want;
+};
+
+/* Where the socket's write queue ends; where the segment does, if nobody can say. */
+INLINE __u32 written_up_to(struct __sk_buff *skb, const struct segment *segment)
+{
+	__u32 end = segment->sequence + segment->bytes;
+	struct bpf_sock *sk = skb->sk;
+	struct tcp_sock *tcp;
+
+	if (testing)
+		return end + skb->cb[0];
+	if (!sk)
+		return end;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	return tcp ? tcp->write_seq : end;
+}
 
 INLINE void read_segment(struct __sk_buff *skb, const struct packet *packet,
 			 struct segment *segment)
@@ -20,6 +44,7 @@ INLINE void read_segment(struct __sk_buff *skb, const struct packet *packet,
 
 	segment->bytes = 0;
 	segment->sequence = 0;
+	segment->written = 0;
 	if (packet->protocol != PROTO_TCP || !packet->transport)
 		return;
 	if (load(skb, packet->transport, &tcp, sizeof(tcp)))
@@ -28,6 +53,7 @@ INLINE void read_segment(struct __sk_buff *skb, const struct packet *packet,
 	segment->sequence = bpf_ntohl(tcp.seq);
 	if (skb->len > header)
 		segment->bytes = skb->len - header;
+	segment->written = written_up_to(skb, segment);
 }
 
 INLINE __u64 stream_pages(__u64 end, __u64 una)
@@ -37,27 +63,38 @@ INLINE __u64 stream_pages(__u64 end, __u64 una)
 	return (end + PAGE_BYTES - 1) / PAGE_BYTES - una / PAGE_BYTES;
 }
 
-/* Where in the stream the segment ends; a retransmission ends where it always did. */
-INLINE __u64 stream_end(const struct cb_socket *socket, const struct segment *segment)
+/* Where in the stream a sequence number lies; never before what is charged already. */
+INLINE __u64 stream_end(const struct cb_socket *socket, __u32 sequence)
 {
-	__u32 ahead = segment->sequence + segment->bytes - socket->tx_base - (__u32)socket->tx_end;
+	__u32 ahead = sequence - socket->tx_base - (__u32)socket->tx_end;
 
 	return (__s32)ahead > 0 ? socket->tx_end + ahead : socket->tx_end;
 }
 
-/* Pages that sending this segment adds to the socket's write queue. */
-INLINE __u64 stream_growth(const struct cb_pool *pool, struct cb_socket *socket,
-			   const struct segment *segment)
+INLINE void stream_growth(const struct cb_socket *socket, const struct segment *segment,
+			  struct growth *growth)
 {
-	if (!socket->tx_started || socket->generation != pool->generation) {
-		socket->tx_started = 1;
-		socket->generation = pool->generation;
-		socket->tx_base = segment->sequence;
-		socket->tx_end = 0;
-		socket->tx_una = 0;
-	}
-	return stream_pages(stream_end(socket, segment), socket->tx_una) -
-	       stream_pages(socket->tx_end, socket->tx_una);
+	__u32 end = segment->sequence + segment->bytes;
+	__u64 una = socket->tx_una;
+
+	growth->held = stream_pages(socket->tx_end, una);
+	growth->need = stream_pages(stream_end(socket, end), una) - growth->held;
+	growth->want = stream_pages(stream_end(socket, segment->written), una) - growth->held;
+	if (growth->want < growth->need)
+		growth->want = growth->need;
+}
+
+/* The first segment of a connection, or of a boot of the node, begins its books. */
+INLINE void stream_begin(const struct cb_pool *pool, struct cb_socket *socket,
+			 const struct segment *segment)
+{
+	if (socket->tx_started && socket->generation == pool->generation)
+		return;
+	socket->tx_started = 1;
+	socket->generation = pool->generation;
+	socket->tx_base = segment->sequence;
+	socket->tx_end = 0;
+	socket->tx_una = 0;
 }
 
 /* Whether charging this segment leaves the pool calm, so that the time does not matter. Looked at
@@ -66,20 +103,33 @@ INLINE __u64 stream_growth(const struct cb_pool *pool, struct cb_socket *socket,
 INLINE bool stream_roomy(const struct cb_pool *pool, const struct cb_config *config,
 			 const struct cb_socket *socket, const struct segment *segment)
 {
-	__u64 una = socket->tx_una, need;
+	struct growth growth;
 
 	if (!socket->tx_started || socket->generation != pool->generation)
 		return false;
-	need = stream_pages(stream_end(socket, segment), una) - stream_pages(socket->tx_end, una);
-	return pool_roomy(pool, config, need + STREAM_MARGIN);
+	stream_growth(socket, segment, &growth);
+	return pool_roomy(pool, config, growth.want + STREAM_MARGIN);
 }
 
-INLINE void stream_charge(struct cb_pool *pool, struct cb_socket *socket,
-			  const struct segment *segment, __u64 pages)
+/* Charges as much of what is wanted as the pool has above `floor`, in whole pages; returns it. */
+INLINE __u64 stream_charge(struct cb_pool *pool, struct cb_socket *socket,
+			   const struct segment *segment, const struct growth *growth, __u64 floor)
 {
-	socket->tx_end = stream_end(socket, segment);
+	__u64 room = pool->free > floor ? pool->free - floor : 0, pages = growth->want, end;
+
+	if (pages <= room) {
+		end = stream_end(socket, segment->written);
+		if (stream_end(socket, segment->sequence + segment->bytes) > end)
+			end = stream_end(socket, segment->sequence + segment->bytes);
+	} else {
+		pages = room;
+		end = (socket->tx_una / PAGE_BYTES + growth->held + pages) * PAGE_BYTES;
+	}
+	if (end > socket->tx_end)
+		socket->tx_end = end;
 	pool->free -= pages;
 	pool->tx += pages;
+	return pages;
 }
 
 INLINE void give_back(struct cb_pool *pool, __u64 pages)

@@ -128,25 +128,33 @@ class NodeModel:
             pool.account(pool.now)
         return True
 
-    def transmit(self, frame: bytes, socket: Socket | None, now: int) -> bool:
-        """The driver's transmit buffer; False where the sender stalls."""
+    def transmit(self, frame: bytes, socket: Socket | None, now: int, queued: int = 0) -> bool:
+        """The driver's transmit buffer; False where the sender stalls.
+
+        Args:
+            frame: What is to go out.
+            socket: Whose it is.
+            now: The time.
+            queued: Bytes that wait behind this segment in the socket's write queue.
+        """
         packet, pool = parse(frame, self.rules), self.pool
-        segment = read_segment(frame, packet)
+        segment = read_segment(frame, packet, queued)
         floor = transmit.floor(pool, socket, self.in_force, packet.cls)
         streamed = socket if segment.bytes and socket is not None and not socket.closed else None
         margin = transmit.margin(pool, streamed, segment)
-        pages = (
-            buffer_pages(len(frame))
-            if streamed is None
-            else transmit.growth(pool, streamed, segment)
-        )
-        if margin is None or not pool.roomy(pages + margin):
+        if streamed is None:
+            pages = buffer_pages(len(frame))
+            grown = transmit.Growth(0, pages, pages)
+        else:
+            grown = transmit.growth(pool, streamed, segment)
+        if margin is None or not pool.roomy(grown.want + margin):
             pool.advance(now)
-        if pages and pool.free < floor + pages:
-            self._count(Hook.TRANSMIT, packet.cls, self._refusal(floor), pages)
+        if grown.need and pool.free < floor + grown.need:
+            self._count(Hook.TRANSMIT, packet.cls, self._refusal(floor), grown.need)
             return False
+        pages = grown.need
         if streamed is not None:
-            transmit.charge(pool, streamed, segment, pages)
+            pages = transmit.charge(pool, streamed, segment, grown, floor)
             pool.account(pool.now)
         else:
             pool.low_water = min(pool.low_water, pool.free - pages)

@@ -139,19 +139,36 @@ def _parse_transport(
 
 @dataclass(frozen=True)
 class Segment:
-    """The data of a TCP segment: its sequence number and payload bytes (0 = none)."""
+    """The data of a TCP segment.
+
+    Attributes:
+        sequence: Sequence number of its first byte.
+        bytes: Its payload; 0 = none.
+        queued: Bytes that the sender has written beyond it, which wait for their segments.
+    """
 
     sequence: int = 0
     bytes: int = 0
+    queued: int = 0
+
+    @property
+    def end(self) -> int:
+        """Sequence number behind its last byte."""
+        return (self.sequence + self.bytes) % (1 << 32)
+
+    @property
+    def written(self) -> int:
+        """Sequence number up to which the sender has written."""
+        return (self.end + self.queued) % (1 << 32)
 
 
-def read_segment(frame: bytes, packet: Packet) -> Segment:
-    """The TCP data in a frame."""
+def read_segment(frame: bytes, packet: Packet, queued: int = 0) -> Segment:
+    """The TCP data in a frame; ``queued`` is what its socket says of its write queue."""
     if packet.protocol != _TCP or not packet.transport or packet.transport + 20 > len(frame):
         return Segment()
     sequence: int = struct.unpack_from("!I", frame, packet.transport + 4)[0]
     header = packet.transport + (frame[packet.transport + 12] >> 4) * 4
-    return Segment(sequence, max(0, len(frame) - header))
+    return Segment(sequence, max(0, len(frame) - header), queued)
 
 
 def read_acknowledgement(frame: bytes, packet: Packet) -> int | None:

@@ -2,9 +2,14 @@
 
 The queue packs its bytes into whole pages, as the kernel's sk_page_frag does, and keeps them
 until they are acknowledged: pages held = ceil(end / 4096) - floor(una / 4096).
+
+A segment that goes out brings to account what waits behind it in the queue as well: the sender
+took those pages when it wrote, before there was a segment to see (tcp_sendmsg).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from reserve_agent.hooks.layout import PAGE_BYTES, PacketClass
 from reserve_agent.model.packet import Segment
@@ -28,20 +33,36 @@ def _ahead(sequence: int, base: int, offset: int) -> int:
     return distance - _WRAP if distance >= _WRAP // 2 else distance
 
 
-def stream_end(socket: Socket, segment: Segment) -> int:
-    """Where the stream ends with this segment; a retransmission moves nothing."""
-    end = (segment.sequence + segment.bytes) % _WRAP
-    return socket.tx_end + max(0, _ahead(end, socket.tx_base or 0, socket.tx_end))
+def stream_end(socket: Socket, sequence: int) -> int:
+    """Where in the stream a sequence number lies; never before what is charged already."""
+    return socket.tx_end + max(0, _ahead(sequence, socket.tx_base or 0, socket.tx_end))
 
 
-def growth(pool: Pool, socket: Socket, segment: Segment) -> int:
+@dataclass(frozen=True)
+class Growth:
+    """How a write queue grows with a segment, in pages.
+
+    Attributes:
+        held: Charged already.
+        need: What the segment itself needs on top of that; without it, it does not go out.
+        want: What all that the sender has written needs.
+    """
+
+    held: int
+    need: int
+    want: int
+
+
+def growth(pool: Pool, socket: Socket, segment: Segment) -> Growth:
     """Pages that sending this segment adds to the socket's write queue."""
     if socket.tx_base is None or socket.generation != pool.generation:
         socket.generation = pool.generation
         socket.tx_base = segment.sequence
         socket.tx_end = socket.tx_una = 0
     held = stream_pages(socket.tx_end, socket.tx_una)
-    return stream_pages(stream_end(socket, segment), socket.tx_una) - held
+    need = stream_pages(stream_end(socket, segment.end), socket.tx_una) - held
+    want = stream_pages(stream_end(socket, segment.written), socket.tx_una) - held
+    return Growth(held, need, max(need, want))
 
 
 def margin(pool: Pool, socket: Socket | None, segment: Segment) -> int | None:
@@ -56,11 +77,24 @@ def margin(pool: Pool, socket: Socket | None, segment: Segment) -> int | None:
     return MARGIN
 
 
-def charge(pool: Pool, socket: Socket, segment: Segment, pages: int) -> None:
-    """The segment goes out; its pages are held until they are acknowledged."""
-    socket.tx_end = stream_end(socket, segment)
+def charge(pool: Pool, socket: Socket, segment: Segment, grown: Growth, floor: int) -> int:
+    """The segment goes out; what the queue holds by now stays until it is acknowledged.
+
+    Returns:
+        The pages charged: what the segment needs, and of the rest as much as there is above
+        ``floor``.
+    """
+    room = max(0, pool.free - floor)
+    if grown.want <= room:
+        pages = grown.want
+        end = max(stream_end(socket, segment.written), stream_end(socket, segment.end))
+    else:
+        pages = room
+        end = (socket.tx_una // PAGE_BYTES + grown.held + pages) * PAGE_BYTES
+    socket.tx_end = max(socket.tx_end, end)
     pool.free -= pages
     pool.tx += pages
+    return pages
 
 
 def _give_back(pool: Pool, pages: int) -> None:

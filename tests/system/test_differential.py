@@ -114,11 +114,11 @@ class TwoNodes(RuleBasedStateMachine):
         self.compare()
 
     @rule(frame=all_frames, socket=sockets, wait=waits)
-    def transmit(self, frame: bytes, socket: int, wait: int) -> None:
+    def transmit(self, frame: bytes, socket: int, wait: int, queued: int = 0) -> None:
         frame = frame.ljust(SHORTEST, b"\0")
         self.now += wait
-        verdict, _ = self.hooks.call("cb_transmit", frame, self.now, socket)
-        expected = self.model.transmit(frame, self._socket(socket), self.now)
+        verdict, _ = self.hooks.call("cb_transmit", frame, self.now, socket, queued=queued)
+        expected = self.model.transmit(frame, self._socket(socket), self.now, queued)
         assert (verdict == 0) == expected
         self.compare()
 
@@ -131,13 +131,18 @@ class TwoNodes(RuleBasedStateMachine):
             self.deliver(0, socket, 0)
             wait = 0
 
-    @rule(socket=st.integers(0, SOCKETS - 1), size=st.sampled_from((1, 1447, 1448, 2649)))
-    def stream(self, socket: int, size: int) -> None:
-        """The next bytes of a connection go out."""
+    @rule(
+        socket=st.integers(0, SOCKETS - 1),
+        size=st.sampled_from((1, 1447, 1448, 2649)),
+        queued=st.sampled_from((0, 0, 1, 4096, 16412, 262_592)),
+    )
+    def stream(self, socket: int, size: int, queued: int) -> None:
+        """The next bytes of a connection go out, and more wait behind them."""
         model = self.sockets[socket]
         sequence = (model.tx_base or 0) + model.tx_end
         segment = frames.tcp(OTHER, BLOCK, sequence, 1, bytes(size))
-        self.transmit(frames.frame(frames.IP, frames.ipv4(frames.TCP, segment)), socket, 0)
+        frame = frames.frame(frames.IP, frames.ipv4(frames.TCP, segment))
+        self.transmit(frame, socket, 0, queued)
 
     @rule(
         socket=st.integers(0, SOCKETS - 1),

@@ -123,14 +123,15 @@ class Hooks:
         return bytes(self._heard[self.cpu])
 
     def call(
-        self, name: str, frame: bytes, now: int, socket: int, mark: int = 0
+        self, name: str, frame: bytes, now: int, socket: int, mark: int = 0, queued: int = 0
     ) -> tuple[int, int]:
-        """(verdict, mark afterwards)."""
+        """(verdict, mark afterwards); ``queued`` bytes wait behind a segment."""
         run = self.run[name]
         run.set_frame(frame)
         run.context.tstamp = now
         run.context.priority = socket
         run.context.mark = mark
+        run.context.cb[0] = queued
         verdict = run()
         return verdict, int(run.context.mark)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nodes.heartbeat.detector import Clear, Miss, Suspect
@@ -120,6 +120,8 @@ FAULT = st.tuples(
 
 
 @settings(max_examples=150, deadline=None)
+# A view whose author was fenced lived on in the node that it first admitted, and won.
+@example(5, 1878, [("deaf", {0}, 10, 6), ("cut", {0, 1}, 13, 1), ("cut", {0, 1}, 7, 0)])
 @given(st.integers(2, 5), st.integers(0, 2**32), st.lists(FAULT, max_size=6))
 def test_under_any_faults_views_stay_unique_and_the_cluster_heals(
     count: int, seed: int, faults: list[tuple[str, set[int], int, int]]
