@@ -11,7 +11,7 @@
 # first; then the network is a namespace of its own too, away from this machine's Open vSwitch.
 set -euo pipefail
 
-readonly RELEASE=bookworm CHECKOUT=/root/crunchbed
+readonly RELEASE=bookworm CHECKOUT=/srv/crunchbed
 
 say() { printf 'prove-packages: %s (%ds)\n' "$*" "$SECONDS"; }
 

@@ -84,9 +84,11 @@ class Simulation:
         if not node.alive:
             return
         node.alive = False
-        for by_view in self.holders.values():
-            for holders in by_view.values():
+        for number, by_view in self.holders.items():
+            for view, holders in by_view.items():
                 holders.discard(name)
+                if not holders and view == self.won.get(number) and number == max(self.won):
+                    del self.won[number]  # all who knew of it died at once, see the rules
         if self.reboot_after is not None:
             self.at(self.now + self.reboot_after, lambda: self.reboot(name))
 

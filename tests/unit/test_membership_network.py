@@ -142,7 +142,8 @@ def test_under_any_faults_views_stay_unique_and_the_cluster_heals(
     survivors = [
         n for n in newest.names if newest.incarnations[n] == simulation.nodes[n].incarnation
     ]
-    if len(survivors) + 1 >= newest.majority:  # else it died as a whole, see the rules
+    # Else it died as a whole, see the rules.
+    if newest.number and len(survivors) + 1 >= newest.majority:
         assert views == {newest}
         assert newest.names == tuple(simulation.names)
 
