@@ -16,6 +16,9 @@ from crunchbed.scenario.units import seconds
 REACHED = 0.99
 """Share of the requested time without a free page that a timed crunch must bring about."""
 
+STEP_NS = 10_000_000
+"""Normal tasks ask for pages in steps of some milliseconds, however high their rate."""
+
 
 @dataclass(frozen=True, slots=True)
 class CrunchCheck:
@@ -61,7 +64,7 @@ def _writeback(
 ) -> CrunchCheck:
     found = [episode for episode in episodes(history, target) if episode.end > start]
     onset = max(found[0].start - start, 0) if found else None
-    limit = 2 * crunch.pages * 1_000_000_000 // crunch.rate
+    limit = 2 * crunch.pages * 1_000_000_000 // crunch.rate + STEP_NS
     dirtied = [e.data.get("dirtied", 0) for e in history.of("dirty.progress", target)]
     achieved = {
         "pages": max(dirtied, default=0),

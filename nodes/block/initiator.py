@@ -63,7 +63,12 @@ class Initiator:
     def _connect(self) -> None:
         config = self._config
         self._transport = NbdTransport(
-            config["address"], config["port"], self._selector, self._acknowledged, self._failed
+            config["address"],
+            config["port"],
+            self._selector,
+            self._acknowledged,
+            self._failed,
+            send_buffer=config["queue_depth"] * config["request_blocks"] * BLOCK_BYTES,
         )
 
     def _reconnect(self, why: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import selectors
+import socket
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,6 +13,7 @@ import nbd
 
 from reserve_agent.errors import CrunchbedError
 
+_SO_SNDBUFFORCE = 32  # from asm-generic/socket.h
 Acknowledge = Callable[[int], None]
 Fail = Callable[[int, str], None]
 
@@ -29,6 +33,12 @@ class Transport(Protocol):
         """Drop the connection."""
 
 
+def _force_send_buffer(fd: int, size: int) -> None:
+    """The kernel doubles it, for its own overhead; beyond wmem_max takes CAP_NET_ADMIN."""
+    with socket.socket(fileno=os.dup(fd)) as handle, contextlib.suppress(PermissionError):
+        handle.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, size)
+
+
 class NbdTransport:
     """One NBD connection.
 
@@ -39,6 +49,9 @@ class NbdTransport:
             other keys' ``data`` is called when they are ready.
         acknowledge: Called with the sequence number of each acknowledged write.
         fail: Called with the sequence number and reason of each failed write.
+        send_buffer: Bytes of requests that the socket must take at once. Initiators ask for as
+            much (open-iscsi: node.conn[0].tcp.window_size, 524288): the queue depth is what
+            bounds them. None leaves it to TCP.
     """
 
     name = "nbd"
@@ -50,6 +63,7 @@ class NbdTransport:
         selector: selectors.BaseSelector,
         acknowledge: Acknowledge,
         fail: Fail,
+        send_buffer: int | None = None,
     ) -> None:
         self._selector = selector
         self._acknowledge = acknowledge
@@ -61,6 +75,8 @@ class NbdTransport:
         except nbd.Error as error:
             raise CrunchbedError(f"NBD target {address}:{port}: {error.string}") from error
         self._fd = int(self._handle.aio_get_fd())
+        if send_buffer is not None:
+            _force_send_buffer(self._fd, send_buffer)
         selector.register(self._fd, selectors.EVENT_READ)
 
     def write(self, sequence: int, data: bytearray, offset: int) -> None:

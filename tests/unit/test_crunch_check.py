@@ -26,8 +26,8 @@ def writeback(**fields: object) -> Recording:
 @pytest.mark.parametrize(
     ("onset", "reason"),
     [
-        (1439, None),
-        (1441, "crunch off target: n1 came under memory pressure after 0.241 s, not within 0.240"),
+        (1449, None),
+        (1451, "crunch off target: n1 came under memory pressure after 0.251 s, not within 0.250"),
         (None, "crunch off target: n1 never came under memory pressure"),
     ],
 )
