@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from reserve_agent.config import AgentConfig
+from reserve_agent.errors import HookError
 from reserve_agent.exporter import Exporter
 from reserve_agent.hooks import audit
 from reserve_agent.hooks.layout import MAX_WINDOWS, Policy, Window
@@ -164,7 +165,7 @@ class Agent:
             return {"error": f"unknown operation {message['op']!r}"}
         try:
             reply: Message = answer(message)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OSError, HookError) as error:
             reply = {"error": f"{message['op']}: {error!r}"}
         return reply
 
@@ -205,6 +206,11 @@ class Agent:
         for offset, (start, end, level) in enumerate(message["windows"]):
             windows.entries[first + offset] = Window(start, end, level)
         config.windows = first + len(message["windows"])
+        return {"ok": True}
+
+    def _op_losses(self, message: Message) -> Message:
+        """What the wire loses from now on: [[address or null, share], ...]; nothing when empty."""
+        self._hooks.lose([(source, share) for source, share in message["losses"]])
         return {"ok": True}
 
     def _op_reset(self, message: Message) -> Message:

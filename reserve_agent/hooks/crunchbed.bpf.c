@@ -13,6 +13,7 @@
 #include "node.bpf.h"
 #include "audit.bpf.h"
 #include "transmit.bpf.h"
+#include "wire.bpf.h"
 
 #define TC_ACT_OK 0
 #define TC_ACT_SHOT 2
@@ -34,6 +35,13 @@ int cb_receive(struct __sk_buff *skb)
 	if (!get_node(&s))
 		return TC_ACT_OK;
 	cb_parse_frame(skb, &packet);
+	if (s.config->losing && wire_loses(skb, s.config, &packet)) {
+		bpf_spin_lock(s.lock);
+		advance(s.pool, s.log, s.config, s.windows, now);
+		bpf_spin_unlock(s.lock);
+		report_drop(&s, skb, &packet, HOOK_RECEIVE, REASON_LOST, 0);
+		return TC_ACT_SHOT;
+	}
 	count_protocol(skb, &packet);
 	refused = s.config->enforce && !protocol_is_vm_aware(&packet);
 

@@ -8,6 +8,8 @@
 #define WHEEL_SLOTS 16 /* slots of the service wheel; a power of two */
 #define WHEEL_LIFE 9   /* ticks a buffer stays: its own, then eight whole ones */
 #define MAX_RULES 8
+#define MAX_LOSSES 64
+#define LOSS_ALWAYS 0xffffffffU
 #define MAX_WINDOWS 4096
 #define WINDOWS_PER_STEP 8 /* windows that one operation may pass over */
 #define JOURNAL_ENTRIES 4096
@@ -37,6 +39,7 @@ enum cb_reason {
 	REASON_NOT_CRITICAL,
 	REASON_NOT_VM_AWARE,
 	REASON_TX_STALLED,
+	REASON_LOST, /* on the wire, by a fault: no rule of memory */
 	REASONS,
 };
 
@@ -65,6 +68,12 @@ struct cb_rule {
 	__u32 flags; /* SOCK_* given to a socket that connects or sends to this port */
 };
 
+/* Packets that the wire loses, by a fault. */
+struct cb_loss {
+	__u32 source;    /* IPv4 address in network byte order; 0 = whoever sent it */
+	__u32 threshold; /* share of 2^32 that is lost; LOSS_ALWAYS loses all; 0 ends the list */
+};
+
 /* Written by the agent only. */
 struct cb_config {
 	__u32 policy;
@@ -74,7 +83,9 @@ struct cb_config {
 	__u32 softnet_cost_ns; /* nanoseconds the queue needs for one packet */
 	__u32 mempool_pages;   /* size of a memalloc socket's own pool under POLICY_MEMPOOL */
 	__u32 enforce;         /* refuse protocols that are not vm-aware, pressure or not */
+	__u32 losing; /* whether there is any entry in losses */
 	struct cb_rule rules[MAX_RULES];
+	struct cb_loss losses[MAX_LOSSES];
 };
 
 struct cb_window {

@@ -15,6 +15,8 @@ PAGE_BYTES = 4096
 WHEEL_SLOTS = 16
 WHEEL_LIFE = 9
 MAX_RULES = 8
+MAX_LOSSES = 64
+LOSS_ALWAYS = 0xFFFFFFFF
 MAX_WINDOWS = 4096
 WINDOWS_PER_STEP = 8
 JOURNAL_ENTRIES = 4096
@@ -80,6 +82,7 @@ class Reason(IntEnum):
     NOT_CRITICAL = 8
     NOT_VM_AWARE = 9
     TX_STALLED = 10
+    LOST = 11
 
     @property
     def passed(self) -> bool:
@@ -119,6 +122,12 @@ class Rule(c.Structure):
     )
 
 
+class Loss(c.Structure):
+    """``struct cb_loss``."""
+
+    _fields_ = (("source", c.c_uint32), ("threshold", c.c_uint32))
+
+
 class Config(c.Structure):
     """``struct cb_config``; written by the agent only."""
 
@@ -130,7 +139,9 @@ class Config(c.Structure):
         ("softnet_cost_ns", c.c_uint32),
         ("mempool_pages", c.c_uint32),
         ("enforce", c.c_uint32),
+        ("losing", c.c_uint32),
         ("rules", Rule * MAX_RULES),
+        ("losses", Loss * MAX_LOSSES),
     )
 
 

@@ -13,12 +13,15 @@ from reserve_agent.hooks import libbpf
 from reserve_agent.hooks.layout import (
     COUNTER_CLASS_SHIFT,
     COUNTER_HOOK_SHIFT,
+    LOSS_ALWAYS,
     MAP_VALUES,
+    MAX_LOSSES,
     MAX_RULES,
     Config,
     Counters,
     Hook,
     Journal,
+    Loss,
     PacketClass,
     Policy,
     Pool,
@@ -74,6 +77,13 @@ def service_shift(service_ns: int) -> int:
     return max(0, (max(1, service_ns) - 1) // _SERVICE_TICKS).bit_length()
 
 
+def _loss(source: str | None, share: float) -> Loss:
+    if not 0 < share <= 1:
+        raise HookError(f"a loss of {share}, expected a share above 0 and at most 1")
+    address = 0 if source is None else int.from_bytes(socket.inet_aton(source), "little")
+    return Loss(address, max(1, round(share * LOSS_ALWAYS)))
+
+
 class NodeHooks:
     """The hooks of one node. Detached from the cgroup when closed or when the process dies."""
 
@@ -112,6 +122,22 @@ class NodeHooks:
             config.rules[slot] = Rule()
         for slot, rule in enumerate(settings.rules):
             config.rules[slot] = Rule(rule.port, rule.protocol, rule.cls, rule.flags)
+
+    def lose(self, losses: Sequence[tuple[str | None, float]]) -> None:
+        """Have the wire lose packets: (sender's IPv4 address or None for all, share 0 to 1).
+
+        Replaces what it lost before; an empty list ends it.
+
+        Raises:
+            HookError: More than fit, or a share that is none.
+        """
+        if len(losses) > MAX_LOSSES:
+            raise HookError(f"{len(losses)} losses, at most {MAX_LOSSES}")
+        entries = [_loss(source, share) for source, share in losses]
+        self.config.losing = 0
+        for slot in range(MAX_LOSSES):
+            self.config.losses[slot] = entries[slot] if slot < len(entries) else Loss()
+        self.config.losing = bool(entries)
 
     def attach(self, *, netns_pid: int, interfaces: Sequence[str], cgroup: Path) -> None:
         """Attach to a node's interfaces (in the namespace of ``netns_pid``) and cgroup."""

@@ -26,6 +26,7 @@ SIZES = {"__u8": 1, "__u16": 2, "__u32": 4, "__u64": 8}
 
 STRUCTURES: dict[str, type[ctypes.Structure]] = {
     "cb_rule": layout.Rule,
+    "cb_loss": layout.Loss,
     "cb_config": layout.Config,
     "cb_window": layout.Window,
     "cb_windows": layout.Windows,

@@ -72,9 +72,9 @@ def test_a_burst_is_as_requested() -> None:
     plan = draw(load("writeback-crunch"), 1)
     assert plan is not None
     assert (plan.kind, plan.target, plan.windows) == ("writeback", "n1", ())
-    assert plan.burst == Burst(pages=12000, rate=100_000)
+    assert plan.burst == Burst(pages=12000, rate=100_000_000)
     assert 0 <= plan.delay_ns <= 200_000_000
-    assert plan.requested == {"pages": 12000, "rate": 100_000}
+    assert plan.requested == {"pages": 12000, "rate": 100_000_000}
 
 
 def test_a_flood_is_as_requested() -> None:
