@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -9,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from nodes.corosync.conf import corosync_conf
@@ -28,6 +30,7 @@ CONF = Path("/etc/corosync/corosync.conf")
 PRIVATE = tuple(map(Path, ("/run", "/dev/shm", "/var/lib/corosync", "/etc/corosync")))  # noqa: S108
 _TICK_SECONDS = 0.05
 _START_SECONDS = 10.0
+_END_SECONDS = 1.0
 _SBIN = os.pathsep.join(("/usr/local/sbin", "/usr/sbin", "/sbin"))
 
 
@@ -92,11 +95,10 @@ class CorosyncDaemon:
         for end in (wake_up, wake_end):
             end.setblocking(False)
         signal.set_wakeup_fd(wake_end.fileno())
-        log = self._corosync.stdout
-        assert log is not None
-        os.set_blocking(log.fileno(), False)
         selector.register(wake_up, selectors.EVENT_READ, lambda: None)
-        selector.register(log, selectors.EVENT_READ, lambda: self._read_log(log.fileno()))
+        if (log := self._corosync.stdout) is not None:
+            os.set_blocking(log.fileno(), False)
+            selector.register(log, selectors.EVENT_READ, partial(self._read_log, log.fileno()))
         connected = False
         while not self._stopping:
             connected = connected or self._connect(selector)
@@ -112,16 +114,30 @@ class CorosyncDaemon:
             if time.monotonic() > self._connect_until:
                 raise CrunchbedError(f"corosync is not up after {_START_SECONDS:g} s")
             return False
-        selector.register(self._quorum.fileno(), selectors.EVENT_READ, self._quorum.dispatch)
+        selector.register(self._quorum.fileno(), selectors.EVENT_READ, self._hear_quorum)
         self._events.emit("daemon.ready", name="heartbeat")
         return True
+
+    def _hear_quorum(self) -> None:
+        try:
+            self._quorum.dispatch()
+        except CrunchbedError as error:
+            self._require_corosync(str(error))
+
+    def _require_corosync(self, reason: str) -> None:
+        """Its log or its library has ended: most likely it has, and says so with its last line."""
+        if self._stopping:
+            return
+        try:
+            code = self._corosync.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise CrunchbedError(f"corosync is not heard any more: {reason}") from None
+        raise CrunchbedError(f"corosync ended by itself ({code}): {self._last_line}")
 
     def _read_log(self, descriptor: int) -> None:
         data = os.read(descriptor, 1 << 16)
         if not data:
-            code = self._corosync.wait()
-            if not self._stopping:
-                raise CrunchbedError(f"corosync ended by itself ({code}): {self._last_line}")
+            self._require_corosync("its log has ended")
             return
         now_ns = time.monotonic_ns()
         *lines, self._partial = (self._partial + data).split(b"\n")
@@ -178,21 +194,19 @@ class CorosyncDaemon:
         )
 
 
-class _registered:  # noqa: N801 (used like a function)
+@contextlib.contextmanager
+def _registered(
+    selector: selectors.BaseSelector, descriptor: int, call: Callable[[], None]
+) -> Iterator[None]:
     """Wait on a descriptor that comes and goes, for one select."""
-
-    def __init__(
-        self, selector: selectors.BaseSelector, descriptor: int, call: Callable[[], None]
-    ) -> None:
-        self._selector, self._descriptor, self._call = selector, descriptor, call
-
-    def __enter__(self) -> None:
-        if self._descriptor >= 0:
-            self._selector.register(self._descriptor, selectors.EVENT_READ, self._call)
-
-    def __exit__(self, *_: object) -> None:
-        if self._descriptor >= 0:
-            self._selector.unregister(self._descriptor)
+    if descriptor < 0:
+        yield
+        return
+    selector.register(descriptor, selectors.EVENT_READ, call)
+    try:
+        yield
+    finally:
+        selector.unregister(descriptor)
 
 
 def main(arguments: list[str]) -> int:

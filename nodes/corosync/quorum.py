@@ -1,6 +1,7 @@
-"""libquorum: who is in the ring and whether they are quorate, as it changes. See <corosync/quorum.h>.
+"""libquorum: who is in the ring and whether they are quorate, as it changes.
 
-Version 1 of its model is used, which says who left: a node may leave and be back within one change.
+The types are those of <corosync/quorum.h>. Version 1 of its model is used, which
+says who left: a node may leave and be back within one change.
 """
 
 from __future__ import annotations

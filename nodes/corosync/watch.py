@@ -76,7 +76,7 @@ class ClusterWatch:
     def ring(self, number: int, left: Iterable[int]) -> list[Effect]:
         """A new ring was formed; its quorum follows in ``quorum``."""
         names = self._in_order(left)
-        self._left.update(names)
+        self._left = set(names)
         for name in names:
             self._gone[name] = _Gone(number)
         return [Suspected(name) for name in names]
@@ -97,7 +97,6 @@ class ClusterWatch:
         self._last = ViewSeen(number, names, removed, added, quorate)
         if quorate:
             self._quorate_members = names
-            self._left.clear()
             for name in names:
                 self._gone.pop(name, None)
         return [self._last, *self.tick(now_ns)]
@@ -121,7 +120,7 @@ class ClusterWatch:
         return wanted
 
     def _changes(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """A member that left and came back in between is in both: its next boot."""
+        """A member that left for the very ring that it is in is in both: its next boot."""
         before, now = set(self._quorate_members), set(names)
         replaced = self._left & before & now
         order = self._names.values()
