@@ -52,7 +52,7 @@ def run(
     """
     watcher = progress or NoProgress()
     with signals.interruptible(), ExitStack() as stack:
-        requirements.require()
+        requirements.require(requirements.needed_by(scenario))
         choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
         signals.check()
         state = stack.enter_context(RunState.claim())
@@ -154,7 +154,7 @@ def _inject(
     injection.begin()
     cluster.supervisor.wait_until(injection.over, seconds)
     injection.undo()
-    cluster.supervisor.wait(_AFTERMATH_DEADLINES * scenario.deadline_ns / 1e9)
+    cluster.supervisor.wait(_AFTERMATH_DEADLINES * scenario.removal_ns / 1e9)
 
 
 def _recover(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from crunchbed.probes import hooks, network, system
 from crunchbed.probes.machine import NOT_TRIED, Machine
 from crunchbed.probes.system import Probe
+from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import MissingRequirement
 
 SETUP = "make setup"
@@ -164,7 +165,18 @@ _OPTIONAL = (
     _optional("prometheus", "recording a run's metrics", SETUP, system.tool("prometheus")),
     _optional("iscsi-target", "iSCSI storage", _apt("tgt"), system.tool("tgtd")),
     _optional("iscsi-initiator", "iSCSI nodes", _apt("libiscsi-bin"), system.tool("iscsi-ls")),
-    _optional("corosync", "a real cluster membership", _apt("corosync"), system.tool("corosync")),
+    _optional(
+        "corosync",
+        "membership: corosync",
+        _apt("corosync"),
+        system.tool("corosync"),
+    ),
+    _optional(
+        "libquorum",
+        "membership: corosync",
+        _apt("libquorum5"),
+        system.library("libquorum.so.5"),
+    ),
 )
 
 REQUIREMENTS: dict[str, Requirement] = {each.name: each for each in (*_REQUIRED, *_OPTIONAL)}
@@ -186,6 +198,14 @@ def probe_all(machine: Machine | None = None) -> list[Finding]:
     """Look for everything, in the order of ``REQUIREMENTS``."""
     machine = machine or Machine()
     return [_look(requirement, machine) for requirement in REQUIREMENTS.values()]
+
+
+def needed_by(scenario: Scenario) -> list[str]:
+    """What a run of ``scenario`` takes: the required ones, and those that its keys ask for."""
+    names = [each.name for each in REQUIREMENTS.values() if each.required]
+    if scenario.membership == "corosync":
+        names += ["corosync", "libquorum"]
+    return names
 
 
 def missing(names: Iterable[str] | None = None, machine: Machine | None = None) -> list[Finding]:

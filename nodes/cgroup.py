@@ -101,6 +101,20 @@ class NodeCgroup:
         """The processes in it now."""
         return [pid for pid in pids_in(self.path) if start_ticks(pid) is not None]
 
+    def empty(self, timeout: float = 5.0) -> None:
+        """SIGKILL every process in it, and return when they are gone.
+
+        Raises:
+            CrunchbedError: some are still there after ``timeout`` seconds.
+        """
+
+        def gone() -> bool:
+            for pid in self.pids():
+                kill_if(pid, lambda pid: pid in pids_in(self.path))
+            return not self.pids()
+
+        wait_until(gone, timeout, f"cgroup {self.path} is empty", interval=0.002)
+
     def remove(self, timeout: float = 5.0) -> None:
         """Kill what is in it, remove it, and its parent after the run's last node."""
         remove_cgroup(self.path, timeout)

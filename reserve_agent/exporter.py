@@ -177,7 +177,8 @@ class Exporter:
             self._received.labels(self._node, peer).inc(count)
 
     def _on_miss(self, event: Mapping[str, Any]) -> None:
-        self._missed.labels(self._node, event["peer"], event.get("cause", "unknown")).inc()
+        peer = event["peer"] or "unknown"  # corosync's token is passed on by all
+        self._missed.labels(self._node, peer, event.get("cause", "unknown")).inc()
 
     def _on_ejected(self, event: Mapping[str, Any]) -> None:
         false = str(bool(event["false"])).lower()

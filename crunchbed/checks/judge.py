@@ -11,6 +11,7 @@ from crunchbed.checks.causes import causes_by_observer
 from crunchbed.checks.figures import CAUSES, Figures
 from crunchbed.checks.membership import ejections
 from crunchbed.checks.result import Result, Verdict
+from crunchbed.checks.split_brain import split_brains
 from crunchbed.expect import Outcome, evaluate
 from crunchbed.expect.evaluate import applies_to
 from crunchbed.history import History
@@ -35,7 +36,7 @@ def judge(history: History, scenario: Scenario) -> Result:
     verdict, reasons = _verdict(
         incomplete=validity.incomplete(history),
         invalid=[*validity.disturbed(history, scenario), *crunched.off_target],
-        failed=[*_lost_writes(totals), *_failed(outcomes)],
+        failed=[*_lost_writes(totals), *split_brains(history), *_failed(outcomes)],
         unknown=[*_unverified(totals), *_undecided(outcomes)],
     )
     info = next((event.data for event in history.of("run.info")), {})

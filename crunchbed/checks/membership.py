@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from crunchbed.checks.lives import target_of
+from crunchbed.checks.split_brain import is_quorate
 from crunchbed.history import Event, History
 
 
@@ -22,10 +23,10 @@ def ejections(history: History) -> list[Ejection]:
 
     An ejection begins with a confirmed fence or with the first view that lacks the node, and is
     over when a view holds it again. A view that removes and adds a node at once replaces one boot
-    of it by the next: no ejection.
+    of it by the next: no ejection. A view without quorum decides nothing and ejects nobody.
     """
-    kinds = ("fence.confirmed", "membership.view")
-    events = sorted((e for kind in kinds for e in history.of(kind)), key=lambda e: e.t)
+    views = [view for view in history.of("membership.view") if is_quorate(view)]
+    events = sorted([*history.of("fence.confirmed"), *views], key=lambda e: e.t)
     out: set[str] = set()
     seen: set[tuple[int, str]] = set()
     found: list[Ejection] = []

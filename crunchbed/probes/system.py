@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,19 @@ def tool(name: str) -> Probe:
     def probe(machine: Machine) -> Seen:
         path = machine.which(name)
         return Seen(path is not None, path or f"no {name} in the path")
+
+    return probe
+
+
+def library(name: str) -> Probe:
+    """Whether a shared library can be loaded."""
+
+    def probe(_machine: Machine) -> Seen:
+        try:
+            ctypes.CDLL(name)
+        except OSError as error:
+            return Seen(present=False, detail=str(error))
+        return Seen(present=True, detail=name)
 
     return probe
 

@@ -16,9 +16,10 @@ def time_scale(scenario: Scenario, pressure_seconds: float) -> str:
     deadline = seconds(scenario.deadline_ns)
     token = corosync_token_seconds(scenario.cluster.nodes)
     scale = token / deadline
+    waited_for = "the token" if scenario.membership == "corosync" else "heartbeats"
     note = (
-        f"time scale 1:{scale:.3g}: suspected after {deadline:g} s without heartbeats here, after "
-        f"{token:g} s by corosync's default token on {scenario.cluster.nodes} nodes"
+        f"time scale 1:{scale:.3g}: suspected after {deadline:g} s without {waited_for} here, "
+        f"after {token:g} s by corosync's default token on {scenario.cluster.nodes} nodes"
     )
     if pressure_seconds:
         longest = f"{pressure_seconds:.3g} s of pressure"

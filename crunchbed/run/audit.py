@@ -108,7 +108,7 @@ def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRu
         MissingRequirement: This machine cannot do it; nothing was started.
         RunInvalid: The cluster did not come up; its logs are kept and named.
     """
-    requirements.require()
+    requirements.require(requirements.needed_by(scenario))
     scratch = Path(tempfile.mkdtemp(prefix="crunchbed-audit-"))
     try:
         with interruptible(), ExitStack() as stack:

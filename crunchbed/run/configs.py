@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crunchbed.run.plan import Flood
+from crunchbed.scenario.corosync import MILLISECOND_NS, token_ns
 from crunchbed.scenario.schema import PAGE_BYTES, FloodCrunch, Scenario
 from nodes.block.pattern import BLOCK_BYTES
 from reserve_agent.config import AgentConfig
@@ -16,22 +17,25 @@ from topologies.node import ClusterNode
 
 _TCP = 6
 _UDP = 17
+_FENCE_TIMEOUT_NS = 2_000_000_000
 
 
 def hook_settings(scenario: Scenario) -> HookSettings:
     """Policy and port rules of every node's hooks.
 
     The block initiator does not know SO_MEMALLOC: its sockets are marked by rule when they
-    connect. The heartbeat daemon asks for itself.
+    connect, and so are corosync's. Our own heartbeat daemon asks for itself.
     """
     block_flags = SOCK_WRITEBACK | (SOCK_MEMALLOC if "block-io" in scenario.memalloc else 0)
+    by_rule = scenario.membership == "corosync" and "heartbeat" in scenario.memalloc
+    heartbeat_flags = SOCK_MEMALLOC if by_rule else 0
     return HookSettings(
         policy=Policy[scenario.policy.upper()],
         service_ns=scenario.memory.service_time,
         enforce=scenario.enforce,
         rules=(
             PortRule(scenario.block_io.port, _TCP, PacketClass.BLOCK_IO, block_flags),
-            PortRule(scenario.heartbeat.port, _UDP, PacketClass.HEARTBEAT),
+            PortRule(scenario.heartbeat.port, _UDP, PacketClass.HEARTBEAT, heartbeat_flags),
         ),
     )
 
@@ -78,7 +82,28 @@ def heartbeat(
         "memalloc": "heartbeat" in scenario.memalloc,
         # Spread over the interval, so that nodes do not all send at once.
         "phase_ns": interval * indexes[name] // len(indexes),
-        "fence_timeout_ns": 2_000_000_000,
+        "fence_timeout_ns": _FENCE_TIMEOUT_NS,
+    }
+
+
+def corosync(
+    scenario: Scenario, run_id: str, nodes: dict[str, ClusterNode], name: str
+) -> dict[str, Any]:
+    """One node's corosync, in place of its heartbeat daemon; the same at every boot."""
+    settings, consensus = scenario.corosync, scenario.corosync.consensus
+    return {
+        "node": name,
+        "cluster": run_id,
+        "addresses": {peer: nodes[peer].ip for peer in scenario.node_names},
+        "port": scenario.heartbeat.port,
+        "totem": {
+            "token": token_ns(scenario) // MILLISECOND_NS,
+            "token_coefficient": settings.token_coefficient // MILLISECOND_NS,
+            "token_retransmits_before_loss_const": settings.token_retransmits_before_loss_const,
+            "join": settings.join // MILLISECOND_NS,
+            "consensus": None if consensus is None else consensus // MILLISECOND_NS,
+        },
+        "fence_timeout_ns": _FENCE_TIMEOUT_NS,
     }
 
 

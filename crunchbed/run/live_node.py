@@ -23,10 +23,10 @@ from topologies.node import ClusterNode
 
 DAEMONS = ("heartbeat", "initiator", "traffic")
 _MODULES = {
-    "heartbeat": "nodes.heartbeat",
     "initiator": "nodes.block.initiator",
     "traffic": "nodes.traffic",
 }
+_MEMBERSHIPS = {"crunchbed": "nodes.heartbeat", "corosync": "nodes.corosync"}
 _AGENT_TIMEOUT_SECONDS = 30.0
 _END_SECONDS = 0.5  # from a process's sockets being closed to its exit code
 
@@ -162,7 +162,7 @@ class LiveNode:
         path = self._path(f"{name}.json")
         path.write_bytes(orjson.dumps(self._daemon_config(name), option=orjson.OPT_INDENT_2))
         process = spawn(
-            daemon_argv(_MODULES[name], path),
+            daemon_argv(self._module(name), path),
             name=f"{self.name} {name}",
             log=self._log(name),
             netns_pid=self.host.pid,
@@ -172,13 +172,21 @@ class LiveNode:
         self.daemons[name] = process
         self.started(process)
 
+    def _module(self, name: str) -> str:
+        return _MEMBERSHIPS[self.scenario.membership] if name == "heartbeat" else _MODULES[name]
+
+    def _membership_config(self) -> dict[str, Any]:
+        if self.scenario.membership == "corosync":
+            config = configs.corosync(self.scenario, self.places.run_id, self.nodes, self.name)
+            config["keep"] = [str(self.places.state)]
+        else:
+            config = configs.heartbeat(self.scenario, self.nodes, self.name, self.incarnation)
+        return config | {"fence": str(self.places.state / "fence")}
+
     def _daemon_config(self, name: str) -> dict[str, Any]:
         config: dict[str, Any] = {"events": str(self._path("agent"))}
         if name == "heartbeat":
-            config["fence"] = str(self.places.state / "fence")
-            return config | configs.heartbeat(
-                self.scenario, self.nodes, self.name, self.incarnation
-            )
+            return config | self._membership_config()
         if name == "initiator":
             config["pins"] = str(self.places.pins / self.name)
             config["control"] = str(self.control_socket)
@@ -193,6 +201,7 @@ class LiveNode:
         for process in self.daemons.values():
             process.kill()
         self.daemons.clear()
+        self.cgroup.empty()  # what a daemon has started, such as corosync, dies a moment after it
         self.control_socket.unlink(missing_ok=True)
         self.up = False
         self.incarnation += 1

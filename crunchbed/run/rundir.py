@@ -26,6 +26,7 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _PACKAGES = ("crunchbed", "prometheus-client", "pydantic", "pyroute2")
 _PROGRAMS = {
     "open_vswitch": ("ovs-vsctl", "--version"),
+    "corosync": ("corosync", "-v"),
     "nbdkit": ("nbdkit", "--version"),
     "mininet": ("mn", "--version"),
 }

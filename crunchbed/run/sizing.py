@@ -10,6 +10,10 @@ _NBD_HEADER_BYTES = 28
 _NBD_REPLY_FRAME_BYTES = 14 + 20 + 32 + 16
 _HEARTBEAT_FRAME_BYTES = 14 + 20 + 8 + 40
 _BYTES_PER_MEMBER = 2
+# Of each peer of a corosync: ping, pong, a token or join message, and that sent again. The probes
+# of the path's MTU, a few a minute, are as long as a frame can be.
+_KNET_AT_ONCE = 4
+_KNET_FRAME_BYTES = 14 + 1500
 
 
 def throttled(scenario: Scenario) -> list[Throttled]:
@@ -21,8 +25,10 @@ def throttled(scenario: Scenario) -> list[Throttled]:
         found.append(Throttled("block I/O", depth, request, _NBD_REPLY_FRAME_BYTES))
     if "heartbeat" in scenario.memalloc:
         frame = _HEARTBEAT_FRAME_BYTES + _BYTES_PER_MEMBER * scenario.cluster.nodes
-        peers = scenario.cluster.nodes - 1
-        found.append(Throttled("heartbeats", peers, frame, frame, streamed=False))
+        at_once = scenario.cluster.nodes - 1
+        if scenario.membership == "corosync":
+            frame, at_once = _KNET_FRAME_BYTES, at_once * _KNET_AT_ONCE
+        found.append(Throttled("heartbeats", at_once, frame, frame, streamed=False))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from crunchbed.scenario import corosync
 from crunchbed.scenario.units import format_duration, format_size
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ Contradiction = tuple[str, str, str]
 
 def first_contradiction(scenario: Scenario) -> Contradiction | None:
     """Return the first contradiction in the order of the file's keys, or None."""
-    checks = (_memory, _block_io, _heartbeat, _ports, _crunch)
+    checks = (_memory, _block_io, _heartbeat, corosync.contradictions, _ports, _crunch)
     return next((found for check in checks for found in check(scenario)), None)
 
 
@@ -54,11 +55,13 @@ def _block_io(scenario: Scenario) -> Iterator[Contradiction]:
 
 
 def _heartbeat(scenario: Scenario) -> Iterator[Contradiction]:
-    deadline, control = scenario.deadline_ns, scenario.phases.control
+    deadline, control = scenario.removal_ns, scenario.phases.control
     if deadline > control:
+        ours = scenario.membership == "crunchbed"
+        words = "interval x misses" if ours else "corosync's token + consensus"
         yield (
-            "heartbeat.misses",
-            f"a deadline (interval x misses) within phases.control ({format_duration(control)}), "
+            "heartbeat.misses" if ours else "corosync.token",
+            f"a deadline ({words}) within phases.control ({format_duration(control)}), "
             "else nothing shows that the testbed itself misses none",
             format_duration(deadline),
         )

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from crunchbed.expect import parse
 from crunchbed.scenario import kinds
+from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync, consensus_ns, token_timeout_ns
 from crunchbed.scenario.cross import first_contradiction
 from crunchbed.scenario.kinds import DurationText, Pages, Port, RateText, SizeText, Target
+from crunchbed.scenario.section import Section
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
@@ -23,12 +25,6 @@ CRUNCH_KINDS: Final = ("writeback", "timed", "flood")
 PAGE_BYTES: Final = 4096
 MAX_WINDOWS: Final = 4096
 """Windows of a timed crunch that the hooks' map holds."""
-
-
-class Section(BaseModel):
-    """A mapping of known keys that nothing changes once it is read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Cluster(Section):
@@ -169,6 +165,8 @@ class Scenario(Section):
     memory: Memory = Memory()
     block_io: BlockIo = BlockIo()
     heartbeat: Heartbeat = Heartbeat()
+    membership: Annotated[str, kinds.choice(MEMBERSHIPS)] = "crunchbed"
+    corosync: Corosync = Corosync()
     fencing: Fencing = Fencing()
     traffic: Traffic = Traffic()
     policy: Annotated[str, kinds.choice(POLICIES)] = "memalloc"
@@ -193,8 +191,17 @@ class Scenario(Section):
 
     @property
     def deadline_ns(self) -> int:
-        """Nanoseconds without a heartbeat after which a peer is suspected."""
+        """Nanoseconds without a heartbeat (with corosync: a token) until somebody is suspected."""
+        if self.membership == "corosync":
+            return token_timeout_ns(self)
         return self.heartbeat.interval * self.heartbeat.misses
+
+    @property
+    def removal_ns(self) -> int:
+        """Nanoseconds without a heartbeat after which a peer is as good as out of the view."""
+        if self.membership == "corosync":
+            return self.deadline_ns + consensus_ns(self)
+        return self.deadline_ns
 
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value as YAML would hold it; it validates to an equal one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,10 @@ def test_a_wrong_scenario(old: str, new: str, message: str) -> None:
         ("run writeback-crunch --policy nothing", "unknown policy 'nothing'"),
         ("run control --set memory.pages=-5", "override memory.pages: expected a whole number"),
         ("run control --set memory.page=5", "override memory.page: expected one of"),
+        (
+            "run control --set membership=corosync --set corosync.token=50ms",
+            "override corosync.token: expected at least heartbeat.interval (100ms)",
+        ),
         ("run control --seed -1", "Invalid value for '--seed'"),
     ],
 )
@@ -192,6 +197,16 @@ def test_without_tools() -> None:
     assert line.startswith("this machine lacks ")
     assert "nbdkit (no nbdkit in the path; make setup)" in line
     assert "mnexec (no mnexec in the path; make setup)" in line
+
+
+def test_without_corosync() -> None:
+    """Only a scenario that wants it asks for it."""
+    corosync = shutil.which("corosync", path=f"{os.environ['PATH']}:/usr/sbin")
+    hidden = f'mount --bind /dev/null {corosync} && exec "$@"'
+    before = ("unshare", "--mount", "sh", "-c", hidden, "sh") if corosync else ()
+    line = fails(4, "run", "control", "--set", "membership=corosync", before=before)
+    command = "apt-get install --no-install-recommends corosync"
+    assert line == f"this machine lacks corosync (no corosync in the path; {command})"
 
 
 def test_a_switch_that_this_kernel_has_not() -> None:

@@ -23,10 +23,13 @@ def documented(heading: str) -> dict[str, str]:
     return {cell[1].strip(" `"): cell[2].strip(" `") for cell in cells}
 
 
-@pytest.mark.parametrize("section", ["cluster", "memory", "block_io", "traffic", "phases"])
+@pytest.mark.parametrize(
+    "section", ["cluster", "memory", "block_io", "traffic", "phases", "corosync"]
+)
 def test_every_key_is_documented_with_its_default(section: str) -> None:
     resolved = load("control").resolved()[section]
-    assert documented(f"`{section}`") == {key: str(value) for key, value in resolved.items()}
+    expected = {key: "" if value is None else str(value) for key, value in resolved.items()}
+    assert documented(f"`{section}`") == expected
 
 
 def test_the_other_keys_are_documented_with_their_defaults() -> None:
@@ -39,8 +42,9 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
     top = documented("Top level")
     assert top["policy"] == resolved["policy"]
     assert top["memalloc"] == "[block-io, heartbeat]"
+    assert top["membership"] == resolved["membership"]
     sections = {"cluster", "memory", "block_io", "heartbeat", "fencing", "traffic", "phases"}
-    assert set(top) | sections | {"crunch", "expect"} == set(resolved)
+    assert set(top) | sections | {"crunch", "expect", "corosync"} == set(resolved)
     crunches = documented("`crunch`")
     for model in (WritebackCrunch, TimedCrunch):
         for key in model.model_fields.keys() - {"kind"}:

@@ -1,0 +1,93 @@
+"""corosync's time-outs, by the names of corosync.conf(5), and what it would refuse of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Final
+
+from crunchbed.scenario import kinds
+from crunchbed.scenario.kinds import DurationText
+from crunchbed.scenario.section import Section
+from crunchbed.scenario.units import format_duration
+
+if TYPE_CHECKING:
+    from crunchbed.scenario.cross import Contradiction
+    from crunchbed.scenario.schema import Scenario
+
+MEMBERSHIPS: Final = ("crunchbed", "corosync")
+MILLISECOND_NS: Final = 1_000_000
+PUBLISHED_TOKEN_NS: Final = 3_000_000_000
+PUBLISHED_COEFFICIENT_NS: Final = 650_000_000
+
+# totemconfig.c of corosync 3.1: nothing may be shorter than 30 ms, and the token is sent again
+# after token / (token_retransmits_before_loss_const + 0.2).
+_LEAST_NS = 30 * MILLISECOND_NS
+_FIFTHS = 5
+_CONSENSUS_TENTHS = 12
+
+
+class Corosync(Section):
+    """Settings of totem; ``token`` left out is ``heartbeat.interval`` x ``misses``.
+
+    corosync's own defaults are 3 s for ``token``, 650 ms for ``token_coefficient`` (added for
+    each node beyond two), 4 for ``token_retransmits_before_loss_const``, 50 ms for ``join`` and
+    1.2 x token for ``consensus``. Here the coefficient is part of the token, so it is 0.
+    """
+
+    token: Annotated[int, kinds.duration("30ms"), DurationText] | None = None
+    token_coefficient: Annotated[int, kinds.duration("0s"), DurationText] = 0
+    token_retransmits_before_loss_const: Annotated[int, kinds.whole("", 1, 100)] = 4
+    join: Annotated[int, kinds.duration("30ms"), DurationText] = 50_000_000
+    consensus: Annotated[int, kinds.duration("30ms"), DurationText] | None = None
+
+
+def token_ns(scenario: Scenario) -> int:
+    """``totem.token``, before what is added for each node beyond two."""
+    token = scenario.corosync.token
+    heartbeat = scenario.heartbeat
+    return heartbeat.interval * heartbeat.misses if token is None else token
+
+
+def token_timeout_ns(scenario: Scenario) -> int:
+    """How long corosync waits for the token on a cluster of this size."""
+    beyond_two = max(0, scenario.cluster.nodes - 2)
+    return token_ns(scenario) + beyond_two * scenario.corosync.token_coefficient
+
+
+def consensus_ns(scenario: Scenario) -> int:
+    """How long it then waits until those left agree on the next ring."""
+    consensus = scenario.corosync.consensus
+    return token_timeout_ns(scenario) * _CONSENSUS_TENTHS // 10 if consensus is None else consensus
+
+
+def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
+    """What corosync would refuse, or could not keep; nothing where it does not run."""
+    if scenario.membership != "corosync":
+        return
+    settings = scenario.corosync
+    token, interval = token_ns(scenario), scenario.heartbeat.interval
+    times = {"token": token, "token_coefficient": settings.token_coefficient}
+    times |= {"join": settings.join, "consensus": settings.consensus or 0}
+    for key, value in times.items():
+        if value % MILLISECOND_NS:
+            yield f"corosync.{key}", "whole milliseconds", format_duration(value)
+    if token < interval:
+        least = format_duration(interval)
+        yield (
+            "corosync.token",
+            f"at least heartbeat.interval ({least}), for it is waited for in its place",
+            format_duration(token),
+        )
+    count = settings.token_retransmits_before_loss_const
+    least_ns = _LEAST_NS * (count * _FIFTHS + 1) // _FIFTHS
+    if token_timeout_ns(scenario) < least_ns:
+        yield (
+            "corosync.token",
+            f"at least {format_duration(least_ns)}, the least that corosync accepts with "
+            f"token_retransmits_before_loss_const {count}",
+            format_duration(token),
+        )
+    if consensus_ns(scenario) < settings.join:
+        least = format_duration(settings.join)
+        got = format_duration(consensus_ns(scenario))
+        yield "corosync.consensus", f"at least corosync.join ({least})", got

@@ -1,0 +1,82 @@
+"""The configuration file of a node's corosync daemon.
+
+Written by the runner, so checked only as far as a mistake would otherwise be hard to find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from reserve_agent.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Totem:
+    """The time-outs of corosync's totem protocol by their own names, in milliseconds.
+
+    ``consensus`` is corosync's default, 1.2 x token, where it is None.
+    """
+
+    token: int
+    token_coefficient: int
+    token_retransmits_before_loss_const: int
+    join: int
+    consensus: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorosyncConfig:
+    """Settings of one node.
+
+    Attributes:
+        node: logical name.
+        cluster: name of the cluster, the same on all of its nodes.
+        addresses: IPv4 address of every configured node by name, in the order of their ids.
+        port: UDP port of all nodes.
+        totem: time-outs.
+        events: the agent's Unix socket.
+        fence: the fence service's Unix socket.
+        keep: directories that stay visible where corosync gets its own: those with sockets.
+        fence_timeout_ns: when an unanswered fence request is made again.
+    """
+
+    node: str
+    cluster: str
+    addresses: Mapping[str, str]
+    port: int
+    totem: Totem
+    events: str
+    fence: str
+    keep: tuple[str, ...] = ()
+    fence_timeout_ns: int = 2_000_000_000
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """Corosync's id of every node by name; the lowest is 1."""
+        return {name: number for number, name in enumerate(self.addresses, 1)}
+
+
+def load_config(path: Path) -> CorosyncConfig:
+    """Read a configuration file.
+
+    Raises:
+        BadInput: it cannot be read, or has an unknown, missing or impossible setting.
+    """
+    try:
+        record: dict[str, Any] = orjson.loads(path.read_bytes())
+        unknown = record.keys() - {field.name for field in fields(CorosyncConfig)}
+        if unknown:
+            raise BadInput(f"{path}: unknown setting {', '.join(sorted(unknown))}")
+        totem = Totem(**record.pop("totem"))
+        keep = tuple(record.pop("keep", ()))
+        config = CorosyncConfig(totem=totem, keep=keep, **record)
+        if config.node not in config.addresses:
+            raise BadInput(f"{path}: no address of {config.node}")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BadInput(f"{path}: {error}") from error
+    return config

@@ -1,0 +1,49 @@
+"""What corosync's log says of heartbeats. Pure.
+
+Corosync tells membership and quorum by its libraries, but that a token is overdue, that a link
+went silent, or that it was not scheduled itself it says in its log alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_TOKEN = re.compile(r"\[TOTEM *\] Token has not been received in (\d+) ms")
+_LINK = re.compile(r"\[KNET *\] link: host: (\d+) link: \d+ is down")
+_LATE = re.compile(r"Corosync main process was not scheduled .*?for (\d+(?:\.\d+)?) ms")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOverdue:
+    """Three quarters of the token time-out (totem.token_warning) went by without the token."""
+
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """No answer to knet's pings came from this node within knet_ping_timeout."""
+
+    node_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotScheduled:
+    """Corosync itself was held up, for more than 80 % of its token time-out."""
+
+    late_ns: int
+
+
+Notice = TokenOverdue | LinkDown | NotScheduled
+
+
+def read_notice(line: str) -> Notice | None:
+    """What a line of the log says; None for the many others."""
+    if found := _TOKEN.search(line):
+        return TokenOverdue(int(found[1]))
+    if found := _LINK.search(line):
+        return LinkDown(int(found[1]))
+    if found := _LATE.search(line):
+        return NotScheduled(round(float(found[1]) * 1_000_000))
+    return None

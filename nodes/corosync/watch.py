@@ -1,0 +1,134 @@
+"""From what corosync reports to views, suspicions and fence requests. Pure, the time passed in.
+
+- A view's number is the sequence number of corosync's ring, which only rises.
+- ``removed`` and ``added`` of a quorate view are changes since the last quorate view of this
+  node; a view without quorum decides nothing, and changes nothing.
+- Whoever left is fenced once this node is quorate and the lowest member, as Pacemaker's elected
+  controller would have it done. The request names the ring in which the node left: whoever asks
+  again later, because the asker left in turn, does not hit the node's next boot.
+- A node that is a member again is no longer asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """``peer`` left the ring of this node."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ViewSeen:
+    """This node's ring as it is now; names in the order of ids."""
+
+    number: int
+    members: tuple[str, ...]
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+    quorate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FenceWanted:
+    """Fence ``target``, which left in ring number ``number``."""
+
+    target: str
+    number: int
+
+
+Effect = Suspected | ViewSeen | FenceWanted
+
+
+@dataclass(slots=True)
+class _Gone:
+    number: int
+    asked_ns: int | None = None
+    fenced: bool = False
+
+
+class ClusterWatch:
+    """One node's idea of the cluster.
+
+    Args:
+        me: this node's name.
+        ids: corosync's id of every node by name.
+        fence_timeout_ns: when an unanswered request is made again.
+    """
+
+    def __init__(self, me: str, ids: Mapping[str, int], fence_timeout_ns: int) -> None:
+        self._me = me
+        self._names = {number: name for name, number in ids.items()}
+        self._fence_timeout_ns = fence_timeout_ns
+        self._last: ViewSeen | None = None
+        self._quorate_members: tuple[str, ...] = ()
+        self._left: set[str] = set()
+        self._gone: dict[str, _Gone] = {}
+
+    def name_of(self, number: int) -> str | None:
+        """The node with this id; None for a stranger."""
+        return self._names.get(number)
+
+    def ring(self, number: int, left: Iterable[int]) -> list[Effect]:
+        """A new ring was formed; its quorum follows in ``quorum``."""
+        names = self._in_order(left)
+        self._left = set(names)
+        for name in names:
+            self._gone[name] = _Gone(number)
+        return [Suspected(name) for name in names]
+
+    def quorum(
+        self, number: int, members: Iterable[int], quorate: bool, now_ns: int
+    ) -> list[Effect]:
+        """The ring's members, and whether they are more than half of all votes."""
+        names = self._in_order(members)
+        last = self._last
+        if last is not None and (last.number, last.members, last.quorate) == (
+            number,
+            names,
+            quorate,
+        ):
+            return []
+        removed, added = self._changes(names) if quorate else ((), ())
+        self._last = ViewSeen(number, names, removed, added, quorate)
+        if quorate:
+            self._quorate_members = names
+            for name in names:
+                self._gone.pop(name, None)
+        return [self._last, *self.tick(now_ns)]
+
+    def fence_answer(self, target: str, number: int, ok: bool) -> None:
+        """The fence service answered; one that refused is asked again after the time-out."""
+        gone = self._gone.get(target)
+        if gone is not None and gone.number == number and ok:
+            gone.fenced = True
+
+    def tick(self, now_ns: int) -> list[Effect]:
+        """Ask for who is to be fenced and was not asked for lately."""
+        if self._last is None or not self._last.quorate or self._last.members[0] != self._me:
+            return []
+        wanted: list[Effect] = []
+        for target, gone in self._gone.items():
+            waiting = gone.asked_ns is not None and now_ns - gone.asked_ns < self._fence_timeout_ns
+            if not gone.fenced and not waiting:
+                gone.asked_ns = now_ns
+                wanted.append(FenceWanted(target, gone.number))
+        return wanted
+
+    def _changes(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """A member that left for the very ring that it is in is in both: its next boot."""
+        before, now = set(self._quorate_members), set(names)
+        replaced = self._left & before & now
+        order = self._names.values()
+        return (
+            tuple(name for name in order if name in (before - now) | replaced),
+            tuple(name for name in order if name in (now - before) | replaced),
+        )
+
+    def _in_order(self, ids: Iterable[int]) -> tuple[str, ...]:
+        present = set(ids)
+        return tuple(name for number, name in self._names.items() if number in present)
