@@ -111,3 +111,20 @@ def test_the_cgroup_takes_along_what_forked(tmp_path: Path, cgroup: NodeCgroup) 
     cgroup.remove()
     assert [pid for pid in pids if start_ticks(pid) is not None] == []
     assert process.kill() == -signal.SIGKILL
+
+
+def test_a_real_time_daemon_that_spins_is_killed(tmp_path: Path) -> None:
+    """Else it would hold a processor for ever, and two of them a whole machine."""
+    spinner = spawn(
+        [sys.executable, "-c", "while True: pass"],
+        name="spinner",
+        log=tmp_path / "log",
+        netns_pid=None,
+        cgroup=None,
+        realtime=True,
+    )
+    try:
+        wait_until(lambda: spinner.poll() is not None, 20, "its end")
+    finally:
+        spinner.kill()
+    assert spinner.poll() == -signal.SIGKILL
