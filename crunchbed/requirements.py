@@ -177,6 +177,12 @@ _OPTIONAL = (
         _apt("libquorum5"),
         system.library("libquorum.so.5"),
     ),
+    _optional(
+        "libcmap",
+        "membership: corosync",
+        _apt("libcmap4"),
+        system.library("libcmap.so.4"),
+    ),
 )
 
 REQUIREMENTS: dict[str, Requirement] = {each.name: each for each in (*_REQUIRED, *_OPTIONAL)}
@@ -204,7 +210,7 @@ def needed_by(scenario: Scenario) -> list[str]:
     """What a run of ``scenario`` takes: the required ones, and those that its keys ask for."""
     names = [each.name for each in REQUIREMENTS.values() if each.required]
     if scenario.membership == "corosync":
-        names += ["corosync", "libquorum"]
+        names += ["corosync", "libquorum", "libcmap"]
     return names
 
 

@@ -101,19 +101,19 @@ class NodeCgroup:
         """The processes in it now."""
         return [pid for pid in pids_in(self.path) if start_ticks(pid) is not None]
 
-    def empty(self, timeout: float = 5.0) -> None:
-        """SIGKILL every process in it, and return when they are gone.
+    def kill(self, timeout: float = 5.0) -> None:
+        """SIGKILL every process in it, and return when none is left.
 
         Raises:
-            CrunchbedError: some are still there after ``timeout`` seconds.
+            CrunchbedError: some are there after ``timeout`` seconds.
         """
 
-        def gone() -> bool:
-            for pid in self.pids():
+        def empty() -> bool:
+            for pid in pids_in(self.path):
                 kill_if(pid, lambda pid: pid in pids_in(self.path))
             return not self.pids()
 
-        wait_until(gone, timeout, f"cgroup {self.path} is empty", interval=0.002)
+        wait_until(empty, timeout, f"cgroup {self.path} is empty", interval=0.001)
 
     def remove(self, timeout: float = 5.0) -> None:
         """Kill what is in it, remove it, and its parent after the run's last node."""

@@ -170,7 +170,8 @@ class Exporter:
         return int(server.server_port)
 
     def _on_sent(self, event: Mapping[str, Any]) -> None:
-        self._sent.labels(self._node).inc(len(event["peers"]))
+        peers = event["peers"]  # a list, or how many were sent in all
+        self._sent.labels(self._node).inc(peers if isinstance(peers, int) else len(peers))
 
     def _on_received(self, event: Mapping[str, Any]) -> None:
         for peer, count in event["counts"].items():

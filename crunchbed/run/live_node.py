@@ -201,7 +201,8 @@ class LiveNode:
         for process in self.daemons.values():
             process.kill()
         self.daemons.clear()
-        self.cgroup.empty()  # what a daemon has started, such as corosync, dies a moment after it
+        # What they have started ends with them, but a moment later: that is not certain enough.
+        self.cgroup.kill()
         self.control_socket.unlink(missing_ok=True)
         self.up = False
         self.incarnation += 1

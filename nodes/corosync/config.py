@@ -41,6 +41,7 @@ class CorosyncConfig:
         totem: time-outs.
         events: the agent's Unix socket.
         fence: the fence service's Unix socket.
+        listeners: Unix sockets of others on the node that are told of every view.
         keep: directories that stay visible where corosync gets its own: those with sockets.
         fence_timeout_ns: when an unanswered fence request is made again.
     """
@@ -52,6 +53,7 @@ class CorosyncConfig:
     totem: Totem
     events: str
     fence: str
+    listeners: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     fence_timeout_ns: int = 2_000_000_000
 
@@ -73,8 +75,8 @@ def load_config(path: Path) -> CorosyncConfig:
         if unknown:
             raise BadInput(f"{path}: unknown setting {', '.join(sorted(unknown))}")
         totem = Totem(**record.pop("totem"))
-        keep = tuple(record.pop("keep", ()))
-        config = CorosyncConfig(totem=totem, keep=keep, **record)
+        listeners, keep = (tuple(record.pop(name, ())) for name in ("listeners", "keep"))
+        config = CorosyncConfig(totem=totem, listeners=listeners, keep=keep, **record)
         if config.node not in config.addresses:
             raise BadInput(f"{path}: no address of {config.node}")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -19,8 +19,10 @@ from nodes.corosync.config import CorosyncConfig, load_config
 from nodes.corosync.notices import LinkDown, NotScheduled, TokenOverdue, read_notice
 from nodes.corosync.private import make_private
 from nodes.corosync.quorum import QuorumConnection
+from nodes.corosync.stats import KnetStats
 from nodes.corosync.watch import ClusterWatch, Effect, FenceWanted, Suspected, ViewSeen
 from nodes.fencing import FenceClient
+from nodes.listeners import ViewForwarder
 from nodes.process import entering
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.events import Events, EventSink
@@ -31,6 +33,7 @@ PRIVATE = tuple(map(Path, ("/run", "/dev/shm", "/var/lib/corosync", "/etc/corosy
 _TICK_SECONDS = 0.05
 _START_SECONDS = 10.0
 _END_SECONDS = 1.0
+_REPORT_SECONDS = 1.0
 _SBIN = os.pathsep.join(("/usr/local/sbin", "/usr/sbin", "/sbin"))
 
 
@@ -68,6 +71,9 @@ class CorosyncDaemon:
         self._fence = FenceClient(Path(config.fence), config.node)
         self._watch = ClusterWatch(config.node, config.ids, config.fence_timeout_ns)
         self._quorum = QuorumConnection(self._on_ring, self._on_quorum)
+        peers = {name: number for name, number in config.ids.items() if name != config.node}
+        self._stats = KnetStats(peers)
+        self._next_report = time.monotonic() + _REPORT_SECONDS
         self._connect_until = time.monotonic() + _START_SECONDS
         self._partial = b""
         self._last_line = ""
@@ -108,6 +114,9 @@ class CorosyncDaemon:
                 if not self._stopping:
                     key.data()
             self._carry_out(self._watch.tick(time.monotonic_ns()))
+            if connected and time.monotonic() >= self._next_report:
+                self._next_report = time.monotonic() + _REPORT_SECONDS
+                self._report_packets()
 
     def _connect(self, selector: selectors.BaseSelector) -> bool:
         if not self._quorum.try_connect():
@@ -160,6 +169,14 @@ class CorosyncDaemon:
     def _miss(self, peer: str | None, now_ns: int) -> None:
         """Corosync's packets have no numbers that we know of, and so no tag."""
         self._events.emit("heartbeat.miss", t=now_ns, peer=peer, seq=0, deadline=now_ns, tag=None)
+
+    def _report_packets(self) -> None:
+        news = self._stats.news()
+        self._events.emit(
+            "heartbeat.sent", seq=None, peers=sum(each.sent for each in news.values())
+        )
+        counts = {name: each.received for name, each in news.items()}
+        self._events.emit("heartbeat.received", counts=counts, malformed=0, late=0)
 
     def _hear_fence(self) -> None:
         for answer in self._fence.answers():
@@ -215,7 +232,7 @@ def main(arguments: list[str]) -> int:
         if len(arguments) != 1:
             raise BadInput("usage: python -m nodes.corosync CONFIG.json")
         config = load_config(Path(arguments[0]))
-        events = EventSink(Path(config.events))
+        events = ViewForwarder(EventSink(Path(config.events)), map(Path, config.listeners))
         make_private(PRIVATE, [Path(each) for each in config.keep])
         CorosyncDaemon(config, events, start_corosync(config)).run()
     except (CrunchbedError, OSError) as error:

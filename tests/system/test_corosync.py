@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,31 @@ def is_alive(pid: int | None) -> bool:
     return pid is not None and start_ticks(pid) is not None
 
 
+def test_views_go_to_listeners_and_packets_are_counted(
+    cluster: CorosyncCluster, tmp_path: Path
+) -> None:
+    path = tmp_path / "listener"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        listener.setblocking(False)
+        for name in NAMES:
+            cluster.start(name, listeners=[str(path)] if name == "n1" else [])
+        cluster.wait(lambda: cluster.see(TOGETHER, *NAMES), 15, "all are in one ring")
+        cluster.wait(lambda: counts(cluster, "n1", "n2"), 3, "n1 counts what it gets from n2")
+        with listener.accept()[0] as told:
+            views = [orjson.loads(line) for line in told.recv(1 << 16).splitlines()]
+    assert views == [
+        {key: value for key, value in view.items() if key != "node"}
+        for view in cluster.of_kind("membership.view", "n1")
+    ]
+    assert sum(event["peers"] for event in cluster.of_kind("heartbeat.sent", "n1")) > 10
+
+
+def counts(cluster: CorosyncCluster, node: str, peer: str) -> bool:
+    return any(e["counts"].get(peer, 0) for e in cluster.of_kind("heartbeat.received", node))
+
+
 def test_a_node_that_is_cut_off_is_fenced_and_joins_again(running: CorosyncCluster) -> None:
     last = {e["node"]: e for e in running.of_kind("membership.view")}
     assert all(e["quorate"] and e["members"] == TOGETHER for e in last.values())
@@ -150,6 +176,7 @@ def test_corosync_ends_with_its_watcher_and_the_watcher_with_corosync(
     first, second = (corosync_of(running.daemons[name]) for name in ("n1", "n2"))
     assert first is not None
     assert second is not None
+    os.kill(first, signal.SIGSTOP)  # so that it does not notice by itself
     running.daemons["n1"].kill()
     wait_until(lambda: not is_alive(first), 1, "the kernel has killed it")
     os.kill(second, signal.SIGKILL)

@@ -123,7 +123,7 @@ def test_it_is_all_right_where_corosync_does_not_run() -> None:
 
 def test_corosync_is_required_where_the_scenario_wants_it(tmp_path: Path) -> None:
     wanted = set(requirements.needed_by(scenario())) - set(requirements.needed_by(load("control")))
-    assert wanted == {"corosync", "libquorum"}
+    assert wanted == {"corosync", "libquorum", "libcmap"}
     bare = Machine(root=tmp_path, which=lambda _name: None, euid=lambda: 0)
     with pytest.raises(MissingRequirement, match=r"corosync \(no corosync .*apt-get install") as no:
         requirements.require(["corosync"], bare)

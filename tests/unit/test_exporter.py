@@ -45,6 +45,7 @@ EJECTED = {"kind": "node.ejected", "reason": "heartbeats_missed", "false": True}
     ("event", "line"),
     [
         ({"kind": "heartbeat.sent", "peers": ["n2", "n3"]}, 'heartbeats_sent_total{node="n1"} 2'),
+        ({"kind": "heartbeat.sent", "peers": 40}, 'heartbeats_sent_total{node="n1"} 40'),
         (
             {"kind": "heartbeat.received", "counts": {"n2": 9, "n3": 0}},
             'heartbeats_received_total{node="n1",peer="n2"} 9',
@@ -52,6 +53,10 @@ EJECTED = {"kind": "node.ejected", "reason": "heartbeats_missed", "false": True}
         (
             {"kind": "heartbeat.miss", "peer": "n2"},
             'heartbeats_missed_total{cause="unknown",node="n1",peer="n2"} 1',
+        ),
+        (
+            {"kind": "heartbeat.miss", "peer": None},
+            'heartbeats_missed_total{cause="unknown",node="n1",peer="unknown"} 1',
         ),
         (EJECTED, 'nodes_ejected_total{false="true",node="n1",reason="heartbeats_missed"} 1'),
         ({"kind": "membership.view", "members": ["n1", "n3"]}, 'membership_size{node="n1"} 2'),
