@@ -114,7 +114,7 @@ def _run_in(pid: int, argv: Sequence[str]) -> None:
 
 def _listen(peer: int, scratch: Path) -> Process:
     """The target."""
-    argv = nbdkit_argv(PEER, PORT, TARGET_BYTES)
+    argv = nbdkit_argv(PEER, PORT, "memory", str(TARGET_BYTES))
     target = spawn(argv, name="nbdkit", log=scratch / "nbdkit", **_at(peer))
 
     def listening() -> bool:

@@ -133,7 +133,7 @@ def _execute(
         collect.name_reserve_users(cluster.nodes)
         cluster.quiesce()
         collect.count_packets(cluster.nodes)
-        collect.verify_writes(scenario, places, cluster.storage, cluster.supervisor, recorder)
+        collect.verify_writes(scenario, places, cluster.supervisor, recorder)
         recorder.record("phase", name="end")
 
 

@@ -70,7 +70,7 @@ _REQUIRED = (
         _kernel("DEBUG_INFO_BTF"),
         system.file("/sys/kernel/btf/vmlinux"),
     ),
-    Requirement("libbpf", "loading the hooks", SETUP, hooks.libbpf),
+    Requirement("libbpf", "loading the hooks", SETUP, system.library("libbpf.so.1")),
     Requirement("hook-object", "every policy", SETUP, hooks.hook_object),
     Requirement("bpffs", "the daemons' page pool", SETUP, system.bpffs),
     Requirement(
@@ -163,8 +163,8 @@ _OPTIONAL = (
     _optional("tcpdump", "tests: packet counts", SETUP, system.tool("tcpdump")),
     _optional("promtool", "tests: exporters' output", SETUP, system.tool("promtool")),
     _optional("prometheus", "recording a run's metrics", SETUP, system.tool("prometheus")),
-    _optional("iscsi-target", "iSCSI storage", _apt("tgt"), system.tool("tgtd")),
-    _optional("iscsi-initiator", "iSCSI nodes", _apt("libiscsi-bin"), system.tool("iscsi-ls")),
+    _optional("iscsi-target", "iSCSI targets", SETUP, system.tool("tgtd")),
+    _optional("iscsi-initiator", "iSCSI initiators", SETUP, system.library("libiscsi.so.7")),
     _optional(
         "corosync",
         "membership: corosync",
@@ -211,6 +211,8 @@ def needed_by(scenario: Scenario) -> list[str]:
     names = [each.name for each in REQUIREMENTS.values() if each.required]
     if scenario.membership == "corosync":
         names += ["corosync", "libquorum", "libcmap"]
+    if scenario.block_io.transport == "iscsi":
+        names += ["iscsi-target", "iscsi-initiator"]
     return names
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import sys
 from collections.abc import Iterator
@@ -18,15 +17,6 @@ from nodes.cgroup import cgroup2_root
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.hooks.libbpf import BpfObject
 from reserve_agent.hooks.loader import OBJECT_PATH
-
-
-def libbpf(_machine: Machine) -> Seen:
-    """Whether the library that loads the hooks is there."""
-    try:
-        ctypes.CDLL("libbpf.so.1")
-    except OSError as error:
-        return Seen(present=False, detail=str(error))
-    return Seen(present=True, detail="libbpf.so.1")
 
 
 def hook(name: str) -> Probe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import shutil
@@ -74,6 +75,14 @@ def _is_importable(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
+def _load_problem(library: str) -> str | None:
+    try:
+        ctypes.CDLL(library)
+    except OSError as error:
+        return str(error)
+    return None
+
+
 @dataclass(frozen=True)
 class Machine:
     """Where probes look.
@@ -83,6 +92,7 @@ class Machine:
         run: Runs a command.
         which: Finds an executable.
         importable: Whether Python has a module.
+        loadable: Why a shared library cannot be loaded, or None.
         euid: Effective user id.
     """
 
@@ -90,6 +100,7 @@ class Machine:
     run: Callable[[Sequence[str]], Answer] = run_command
     which: Callable[[str], str | None] = find_tool
     importable: Callable[[str], bool] = _is_importable
+    loadable: Callable[[str], str | None] = _load_problem
     euid: Callable[[], int] = os.geteuid
 
     @property

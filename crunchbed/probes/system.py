@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -42,12 +41,9 @@ def tool(name: str) -> Probe:
 def library(name: str) -> Probe:
     """Whether a shared library can be loaded."""
 
-    def probe(_machine: Machine) -> Seen:
-        try:
-            ctypes.CDLL(name)
-        except OSError as error:
-            return Seen(present=False, detail=str(error))
-        return Seen(present=True, detail=name)
+    def probe(machine: Machine) -> Seen:
+        problem = machine.loadable(name)
+        return Seen(problem is None, problem or name)
 
     return probe
 

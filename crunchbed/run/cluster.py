@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import signal
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import orjson
 
-from crunchbed.run import configs
+from crunchbed.run import configs, login
 from crunchbed.run.live_node import LiveNode, Places, daemon_argv
 from crunchbed.run.progress import Progress
 from crunchbed.run.recorder import Recorder
 from crunchbed.run.supervisor import Supervisor
 from crunchbed.runid import RunState
 from crunchbed.scenario.schema import Scenario
-from nodes.block.target import is_listening, nbdkit_argv
+from nodes.block import target
 from nodes.cgroup import NodeCgroup
 from nodes.fencing import FenceServer
 from nodes.process import Process, spawn
-from nodes.waiting import wait_until
 from reserve_agent.netns import network_namespace_of
 from topologies.cluster import Cluster
 from topologies.node import ClusterNode
 
-_TARGET_SECONDS = 10.0
 _BITS_PER_MEGABIT = 1_000_000
 
 
@@ -99,7 +97,9 @@ class RunningCluster:
             )
         )
         self._undo.callback(fence.close)
-        self._start_target()
+        disk = self._places.state / configs.DISK
+        target.make_disk(disk, scenario.block_io.export)
+        self.start_target()
         self._undo.callback(self.quiesce)  # the first to be undone: nobody waits for the target
         for node in self.nodes.values():
             node.power_on()
@@ -149,21 +149,28 @@ class RunningCluster:
             group.create()
         return group.path
 
-    def _start_target(self) -> None:
-        block_io = self._scenario.block_io
-        address, port = self.storage.ip, block_io.port
-        target = self._helper("target", nbdkit_argv(address, port, block_io.export))
+    def start_target(self) -> Process:
+        """Start the storage host's target, or start it again: what was written is still there.
 
-        def listening() -> bool:
-            with network_namespace_of(self.storage.pid):
-                return is_listening(address, port)
+        Raises:
+            BadInput: Its port is taken, or it does not know the initiators' secret.
+            CrunchbedError: It did not come up.
+        """
 
-        wait_until(
-            listening,
-            _TARGET_SECONDS,
-            f"the NBD target listens; see {target.log}",
-            pump=lambda: self.supervisor.pump(0.0),
+        def inside() -> AbstractContextManager[None]:
+            return network_namespace_of(self.storage.pid)
+
+        def pump() -> None:
+            self.supervisor.pump(0.0)
+
+        settings = configs.target(
+            self._scenario, self._places.state, self.storage.ip, self.storage.name
         )
+        process = target.start(
+            settings, lambda argv: self._helper("target", argv), inside=inside, pump=pump
+        )
+        login.check(self._scenario, settings, inside, pump)
+        return process
 
     def _start_traffic(self) -> None:
         if self._scenario.traffic.rate:

@@ -8,13 +8,13 @@ from pathlib import Path
 import orjson
 
 from crunchbed import history
+from crunchbed.run import configs
 from crunchbed.run.live_node import LiveNode, Places, daemon_argv
 from crunchbed.run.recorder import Recorder
 from crunchbed.run.supervisor import Supervisor, ask_quietly
 from crunchbed.scenario.schema import Scenario
 from nodes.process import spawn
 from reserve_agent.errors import RunInvalid
-from topologies.node import ClusterNode
 
 _VERIFY_SECONDS = 120.0
 
@@ -47,20 +47,15 @@ def count_packets(nodes: Mapping[str, LiveNode]) -> None:
 
 
 def verify_writes(
-    scenario: Scenario,
-    places: Places,
-    storage: ClusterNode,
-    supervisor: Supervisor,
-    recorder: Recorder,
+    scenario: Scenario, places: Places, supervisor: Supervisor, recorder: Recorder
 ) -> None:
-    """Read every acknowledged block back on the storage host and record what was found."""
+    """Read every acknowledged block back from the targets' file and record what was found."""
     answer = places.out / "verify.json"
     config = places.state / "verify.json"
     config.write_bytes(
         orjson.dumps(
             {
-                "address": storage.ip,
-                "port": scenario.block_io.port,
+                "disk": str(places.state / configs.DISK),
                 "answer": str(answer),
                 "acknowledged": acknowledged_writes(scenario, places.out / "history"),
             }
@@ -70,7 +65,7 @@ def verify_writes(
         daemon_argv("nodes.block.verify", config),
         name="verify",
         log=places.out / "logs" / "storage-verify.log",
-        netns_pid=storage.pid,
+        netns_pid=None,
         cgroup=None,
     )
     try:

@@ -9,12 +9,15 @@ from crunchbed.run.plan import Flood
 from crunchbed.scenario.corosync import MILLISECOND_NS, token_ns
 from crunchbed.scenario.schema import PAGE_BYTES, FloodCrunch, Scenario
 from nodes.block.pattern import BLOCK_BYTES
+from nodes.block.target import TargetSettings
 from reserve_agent.config import AgentConfig
 from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
 from reserve_agent.hooks.loader import HookSettings
 from reserve_agent.port_rule import PortRule
 from topologies.node import ClusterNode
 
+DISK = "disk"
+"""In the run's state directory: the file behind every target of the run."""
 _TCP = 6
 _UDP = 17
 _FENCE_TIMEOUT_NS = 2_000_000_000
@@ -111,6 +114,7 @@ def initiator(
     scenario: Scenario, storage: ClusterNode, name: str, incarnation: int
 ) -> dict[str, Any]:
     """One node's writeback; every node has its own region of the device."""
+    block_io = scenario.block_io
     index = scenario.node_names.index(name)
     region = scenario.block_io.export // BLOCK_BYTES // len(scenario.node_names)
     return {
@@ -118,13 +122,40 @@ def initiator(
         "index": index,
         "incarnation": incarnation,
         "address": storage.ip,
-        "port": scenario.block_io.port,
+        "port": block_io.port,
+        "transport": block_io.transport,
+        "iscsi": iscsi_session(scenario),
+        "nbd": dict(block_io.nbd),
         "first_block": index * region,
         "region_blocks": region,
         "queue_depth": scenario.block_io.queue_depth,
         "request_blocks": scenario.block_io.request // PAGE_BYTES,
         "dirty_rate": scenario.block_io.dirty_rate,
     }
+
+
+def iscsi_session(scenario: Scenario) -> dict[str, Any]:
+    """The time-outs of a session in nanoseconds, and the secret that initiators have."""
+    session = scenario.block_io.iscsi
+    chap = session.chap
+    own = None
+    if chap is not None:
+        own = {"user": chap.user, "secret": chap.initiator_secret or chap.secret}
+    return dict(session) | {"chap": own}
+
+
+def target(scenario: Scenario, state: Path, address: str, host: str) -> TargetSettings:
+    """The target that ``host`` serves at ``address``; ``state`` is the run's state directory."""
+    block_io = scenario.block_io
+    chap = block_io.iscsi.chap
+    return TargetSettings(
+        transport=block_io.transport,
+        address=address,
+        port=block_io.port,
+        disk=state / DISK,
+        control=state / f"{host}.tgt",
+        chap=None if chap is None else (chap.user, chap.secret),
+    )
 
 
 def traffic_sink(scenario: Scenario, node: ClusterNode) -> dict[str, Any]:

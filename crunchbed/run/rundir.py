@@ -28,6 +28,7 @@ _PROGRAMS = {
     "open_vswitch": ("ovs-vsctl", "--version"),
     "corosync": ("corosync", "-v"),
     "nbdkit": ("nbdkit", "--version"),
+    "tgt": ("tgtd", "--version"),
     "mininet": ("mn", "--version"),
 }
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from crunchbed.scenario.block_io import BlockIo
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.sizing import Term, Throttled, computed_pages, terms
 
 _INTERFACES = 1
+_TCP_FRAME_BYTES = 14 + 20 + 32
 _NBD_HEADER_BYTES = 28
-_NBD_REPLY_FRAME_BYTES = 14 + 20 + 32 + 16
+_NBD_REPLY_BYTES = 16
+_ISCSI_PDU_BYTES = 48
+_ISCSI_SEGMENT_BYTES = 8192
+"""The MaxRecvDataSegmentLength that tgtd declares: what one PDU of a write carries."""
 _HEARTBEAT_FRAME_BYTES = 14 + 20 + 8 + 40
 _BYTES_PER_MEMBER = 2
 # Of each peer of a corosync: ping, pong, a token or join message, and that sent again. The probes
@@ -20,9 +25,7 @@ def throttled(scenario: Scenario) -> list[Throttled]:
     """The memalloc sockets of one node, with the bounds that the run keeps."""
     found = []
     if "block-io" in scenario.memalloc:
-        request = scenario.block_io.request + _NBD_HEADER_BYTES
-        depth = scenario.block_io.queue_depth
-        found.append(Throttled("block I/O", depth, request, _NBD_REPLY_FRAME_BYTES))
+        found.append(_block_io(scenario.block_io))
     if "heartbeat" in scenario.memalloc:
         frame = _HEARTBEAT_FRAME_BYTES + _BYTES_PER_MEMBER * scenario.cluster.nodes
         at_once = scenario.cluster.nodes - 1
@@ -30,6 +33,21 @@ def throttled(scenario: Scenario) -> list[Throttled]:
             frame, at_once = _KNET_FRAME_BYTES, at_once * _KNET_AT_ONCE
         found.append(Throttled("heartbeats", at_once, frame, frame, streamed=False))
     return found
+
+
+def _block_io(block_io: BlockIo) -> Throttled:
+    """Writes and their replies.
+
+    An iSCSI target asks for the rest of a write (R2T) before it acknowledges it; the one reply
+    comes after the other, and they are of one size.
+    """
+    if block_io.transport == "iscsi":
+        pdus = -(-block_io.request // _ISCSI_SEGMENT_BYTES)
+        header, reply = pdus * _ISCSI_PDU_BYTES, _ISCSI_PDU_BYTES
+    else:
+        header, reply = _NBD_HEADER_BYTES, _NBD_REPLY_BYTES
+    request = block_io.request + header
+    return Throttled("block I/O", block_io.queue_depth, request, _TCP_FRAME_BYTES + reply)
 
 
 def size(scenario: Scenario) -> list[Term]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from crunchbed.scenario import corosync
-from crunchbed.scenario.units import format_duration, format_size
+from crunchbed.scenario import block_io, corosync
+from crunchbed.scenario.units import format_duration
 
 if TYPE_CHECKING:
     from crunchbed.scenario.schema import Scenario, TimedCrunch
@@ -17,7 +17,14 @@ Contradiction = tuple[str, str, str]
 
 def first_contradiction(scenario: Scenario) -> Contradiction | None:
     """Return the first contradiction in the order of the file's keys, or None."""
-    checks = (_memory, _block_io, _heartbeat, corosync.contradictions, _ports, _crunch)
+    checks = (
+        _memory,
+        block_io.contradictions,
+        _heartbeat,
+        corosync.contradictions,
+        _ports,
+        _crunch,
+    )
     return next((found for check in checks for found in check(scenario)), None)
 
 
@@ -34,24 +41,6 @@ def _memory(scenario: Scenario) -> Iterator[Contradiction]:
     if memory.clean + memory.reserve >= memory.pages:
         most = memory.pages - memory.reserve - 1
         yield "memory.clean", f"at most {most} so that clean + reserve < pages", f"{memory.clean}"
-
-
-def _block_io(scenario: Scenario) -> Iterator[Contradiction]:
-    block_io = scenario.block_io
-    for key, value in (("request", block_io.request), ("export", block_io.export)):
-        if value % 4096:
-            yield f"block_io.{key}", "a multiple of 4KiB", format_size(value)
-    share = block_io.export // scenario.cluster.nodes
-    if block_io.request <= block_io.export and block_io.request > share:
-        least = format_size(block_io.request * scenario.cluster.nodes)
-        yield (
-            "block_io.export",
-            f"room for a request of each node ({least})",
-            format_size(block_io.export),
-        )
-    if block_io.request > block_io.export:
-        most = format_size(block_io.export)
-        yield "block_io.request", f"at most block_io.export ({most})", format_size(block_io.request)
 
 
 def _heartbeat(scenario: Scenario) -> Iterator[Contradiction]:

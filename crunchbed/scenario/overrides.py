@@ -16,6 +16,8 @@ from reserve_agent.errors import BadInput
 def apply(scenario: Scenario, overrides: Mapping[str, object]) -> Scenario:
     """Return ``scenario`` with dotted keys set; see ``Scenario.with_overrides``."""
     resolved = scenario.resolved()
+    if "port" not in scenario.block_io.model_fields_set:
+        del resolved["block_io"]["port"]  # it follows the transport, which may be what is set
     for key, value in overrides.items():
         parsed = yaml.load_text(value, f"override {key}") if isinstance(value, str) else value
         _set(resolved, key, parsed)

@@ -37,7 +37,12 @@ def dotted(path: tuple[str | int, ...]) -> str:
 
 def problems(error: ValidationError) -> list[Problem]:
     """Return every problem; a key that contradicts another one is reported alone."""
-    return [_problem(details) for details in error.errors(include_url=False)]
+    # A default that depends on a wrong value is nobody's mistake.
+    return [
+        _problem(details)
+        for details in error.errors(include_url=False)
+        if details["type"] != "default_factory_not_called"
+    ]
 
 
 def show(value: object) -> str:

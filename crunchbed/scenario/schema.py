@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from crunchbed.expect import parse
 from crunchbed.scenario import kinds
+from crunchbed.scenario.block_io import BlockIo
 from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync, consensus_ns, token_timeout_ns
 from crunchbed.scenario.cross import first_contradiction
 from crunchbed.scenario.kinds import DurationText, Pages, Port, RateText, SizeText, Target
@@ -44,17 +45,6 @@ class Memory(Section):
     reserve: Annotated[int | Literal["auto"], kinds.whole_or_auto("pages", 1)] = 256
     service_time: Annotated[int, kinds.duration("1us", "1s"), DurationText] = 200_000
     on_exhaustion: Annotated[str, kinds.choice(("drop", "panic"))] = "drop"
-
-
-class BlockIo(Section):
-    """Block I/O of every node; ``dirty_rate`` is its steady background in pages a second."""
-
-    transport: Annotated[str, kinds.choice(("nbd",))] = "nbd"
-    queue_depth: Annotated[int, kinds.whole("requests", 1, 1024)] = 16
-    request: Annotated[int, kinds.size("4KiB", "32MiB"), SizeText] = 16384
-    export: Annotated[int, kinds.size("4KiB", "1024GiB"), SizeText] = 268_435_456
-    dirty_rate: Annotated[int, kinds.whole("pages a second", 0)] = 500
-    port: Port = 10809
 
 
 class Heartbeat(Section):

@@ -11,17 +11,17 @@ import sys
 import time
 from pathlib import Path
 
-from nodes.block.nbd_transport import NbdTransport
+from nodes.block.connect import connect, limit_ns
+from nodes.block.link import Link
 from nodes.block.pattern import BLOCK_BYTES, Stamp, request
-from nodes.block.writeback import Dirtier, Writeback
+from nodes.block.transport import Reports
+from nodes.block.writeback import Dirtier, Request, Writeback
 from nodes.daemon import Config, Stop, connect_events, run_daemon
-from reserve_agent.errors import CrunchbedError
 from reserve_agent.lines import LineServer, Message
 from reserve_agent.pool import PoolHandle
 
 TICK_SECONDS = 0.002
 PROGRESS_SECONDS = 0.1
-RECONNECT_SECONDS = 0.2
 RETRY_NS = 200_000_000
 
 
@@ -41,52 +41,54 @@ class Initiator:
             config["request_blocks"],
         )
         self._dirtier = Dirtier(config["dirty_rate"], time.monotonic_ns())
-        self._transport: NbdTransport | None = None
+        reports = Reports(self._acknowledged, self._failed)
+        self._link = Link(
+            lambda: connect(config, self._selector, reports),
+            limit_ns(config),
+            self._selector,
+            self,
+        )
         self._retries: list[tuple[int, int]] = []
         self._progress_due = 0.0
         self._reported = 0
 
     def run(self, stop: Stop) -> None:
-        """Write until told to stop."""
-        self._connect()
-        self._events.emit("daemon.ready", name="initiator")
-        while not stop:
-            self._pool_dirty()
-            try:
-                self._submit()
-                self._transport_serve()
-            except CrunchbedError as error:
-                self._reconnect(str(error))
-            self._report_progress()
-        self._server.close()
+        """Write until told to stop.
 
-    def _connect(self) -> None:
-        config = self._config
-        self._transport = NbdTransport(
-            config["address"],
-            config["port"],
-            self._selector,
-            self._acknowledged,
-            self._failed,
-            send_buffer=config["queue_depth"] * config["request_blocks"] * BLOCK_BYTES,
-        )
-
-    def _reconnect(self, why: str) -> None:
-        """The connection is gone; everything in flight is written again on a new one."""
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
-            self._events.emit("io.disconnect", error=why)
-        for key, _ in self._selector.select(RECONNECT_SECONDS):
-            key.data()
+        Raises:
+            LoginRefused: The target does not want this initiator.
+        """
         try:
-            self._connect()
-        except CrunchbedError:
-            return
-        self._events.emit("io.reconnect")
+            while not stop:
+                self._pool_dirty()
+                self._submit()
+                self._link.serve(TICK_SECONDS)
+                self._report_progress()
+        finally:
+            self._link.close()
+            self._server.close()
+
+    def link_up(self, first: bool) -> None:
+        """Everything in flight is written again on the new connection."""
+        if first:
+            self._events.emit("daemon.ready", name="initiator")
+        else:
+            self._events.emit("io.reconnect", transport=self._config["transport"])
         self._retries.clear()
         for pending in list(self._writeback.in_flight.values()):
-            self._write(pending.sequence, pending.block, pending.blocks)
+            self._write(pending)
+
+    def link_down(self, reason: str) -> None:
+        """What is in flight waits."""
+        self._events.emit("io.disconnect", error=reason, transport=self._config["transport"])
+
+    def link_given_up(self) -> None:
+        """Every write in flight fails; its pages stay dirty and wait on, for the next connection.
+
+        Nothing is submitted meanwhile, so each fails once.
+        """
+        for sequence in self._writeback.in_flight:
+            self._error(sequence, "no connection within the time-out")
 
     def _pool_dirty(self) -> None:
         due = self._dirtier.due(time.monotonic_ns())
@@ -94,26 +96,21 @@ class Initiator:
             self._pool.dirty(due)
 
     def _submit(self) -> None:
-        while self._retries and self._retries[0][0] <= time.monotonic_ns():
-            failed = self._writeback.in_flight[self._retries.pop(0)[1]]
-            self._write(failed.sequence, failed.block, failed.blocks)
-        while self._transport is not None:
+        while self._link.up and self._retries and self._retries[0][0] <= time.monotonic_ns():
+            self._write(self._writeback.in_flight[self._retries.pop(0)[1]])
+        while self._link.up:
             dirty = int(self._pool.state.dirty)
             pending = self._writeback.next(dirty, time.monotonic_ns())
             if pending is None:
                 return
-            self._write(pending.sequence, pending.block, pending.blocks)
+            self._write(pending)
 
-    def _write(self, sequence: int, block: int, blocks: int) -> None:
-        if self._transport is None:
-            return
-        stamp = Stamp(self._config["index"], self._config["incarnation"], sequence, block)
-        self._transport.write(sequence, request(stamp, blocks), block * BLOCK_BYTES)
-
-    def _transport_serve(self) -> None:
-        if self._transport is None:
-            raise CrunchbedError("not connected")
-        self._transport.serve(TICK_SECONDS)
+    def _write(self, pending: Request) -> None:
+        """Hand it to the link; if that has just broken, it is written when there is a new one."""
+        index, incarnation = self._config["index"], self._config["incarnation"]
+        stamp = Stamp(index, incarnation, pending.sequence, pending.block)
+        data = request(stamp, pending.blocks)
+        self._link.write(pending.sequence, data, pending.block * BLOCK_BYTES)
 
     def _acknowledged(self, sequence: int) -> None:
         now = time.monotonic_ns()
@@ -127,13 +124,17 @@ class Initiator:
             block=done.block,
             blocks=done.blocks,
             submitted=done.submitted_ns,
-            transport="nbd",
+            transport=self._config["transport"],
         )
 
     def _failed(self, sequence: int, error: str) -> None:
         """A page that could not be written stays dirty and is written again."""
-        self._events.emit("write.error", seq=sequence, error=error, transport="nbd")
+        self._error(sequence, error)
         self._retries.append((time.monotonic_ns() + RETRY_NS, sequence))
+
+    def _error(self, sequence: int, error: str) -> None:
+        transport = self._config["transport"]
+        self._events.emit("write.error", seq=sequence, error=error, transport=transport)
 
     def _report_progress(self) -> None:
         now = time.monotonic()

@@ -1,83 +1,74 @@
-"""The NBD initiator: libnbd's asynchronous calls behind a three-method transport."""
+"""The NBD initiator: libnbd's asynchronous calls behind the transports' methods."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
 import socket
-from collections.abc import Callable
-from typing import Protocol
+import time
 
 import nbd
 
+from nodes.block.timeouts import Requests
+from nodes.block.transport import (
+    Clock,
+    Endpoint,
+    Reports,
+    force_send_buffer,
+    lost,
+    wait_ready,
+)
 from reserve_agent.errors import CrunchbedError
 
-_SO_SNDBUFFORCE = 32  # from asm-generic/socket.h
-Acknowledge = Callable[[int], None]
-Fail = Callable[[int, str], None]
-
-
-class Transport(Protocol):
-    """How a node's writes reach its target."""
-
-    name: str
-
-    def write(self, sequence: int, data: bytearray, offset: int) -> None:
-        """Submit; one of the two callbacks follows, from ``serve``."""
-
-    def serve(self, timeout: float) -> None:
-        """Move the connection along for at most ``timeout`` seconds."""
-
-    def close(self) -> None:
-        """Drop the connection."""
-
-
-def _force_send_buffer(fd: int, size: int) -> None:
-    """The kernel doubles it, for its own overhead; beyond wmem_max takes CAP_NET_ADMIN."""
-    with socket.socket(fileno=os.dup(fd)) as handle, contextlib.suppress(PermissionError):
-        handle.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, size)
+_CONNECT_NS = 1_000_000_000
+"""An attempt to connect lasts at most this. NBD has no name for it: nbd-client leaves it to TCP,
+whose second repetition of a lost SYN comes after 3 s and its third after 7 s."""
 
 
 class NbdTransport:
-    """One NBD connection.
+    """One NBD connection; see ``Transport``.
 
     Args:
-        address: IPv4 address of the target.
-        port: TCP port.
+        endpoint: Where the target is.
+        timeout_ns: A request that is not answered for so long ends the connection, as in the
+            kernel's driver (nbd.c, ``nbd_xmit_timeout``); 0 waits for ever.
         selector: Waits for the connection and for whatever else its owner registered there;
             other keys' ``data`` is called when they are ready.
-        acknowledge: Called with the sequence number of each acknowledged write.
-        fail: Called with the sequence number and reason of each failed write.
-        send_buffer: Bytes of requests that the socket must take at once. Initiators ask for as
-            much (open-iscsi: node.conn[0].tcp.window_size, 524288): the queue depth is what
-            bounds them. None leaves it to TCP.
+        reports: Who is told of writes.
+        clock: Nanoseconds.
     """
 
     name = "nbd"
 
     def __init__(
         self,
-        address: str,
-        port: int,
+        endpoint: Endpoint,
+        timeout_ns: int,
         selector: selectors.BaseSelector,
-        acknowledge: Acknowledge,
-        fail: Fail,
-        send_buffer: int | None = None,
+        reports: Reports,
+        clock: Clock = time.monotonic_ns,
     ) -> None:
+        self._endpoint = endpoint
         self._selector = selector
-        self._acknowledge = acknowledge
-        self._fail = fail
+        self._reports = reports
+        self._clock = clock
+        self._requests = Requests(timeout_ns)
         self._completed: list[tuple[int, int]] = []
+        self._started_ns = clock()
         self._handle = nbd.NBD()
         try:
-            self._handle.connect_tcp(address, str(port))
+            self._handle.aio_connect_tcp(endpoint.address, str(endpoint.port))
+            self._fd = int(self._handle.aio_get_fd())
         except nbd.Error as error:
-            raise CrunchbedError(f"NBD target {address}:{port}: {error.string}") from error
-        self._fd = int(self._handle.aio_get_fd())
-        if send_buffer is not None:
-            _force_send_buffer(self._fd, send_buffer)
-        selector.register(self._fd, selectors.EVENT_READ)
+            raise self._not_connected(error.string) from error
+        force_send_buffer(self._fd, endpoint.send_buffer)
+        # A descriptor of its own: libnbd may close the connection's while it is served.
+        self._watched = socket.socket(fileno=os.dup(self._fd))
+        selector.register(self._watched, selectors.EVENT_READ)
+        self.ready = False
+
+    def _not_connected(self, reason: str) -> CrunchbedError:
+        return CrunchbedError(f"NBD target {self._endpoint}: {reason}")
 
     def write(self, sequence: int, data: bytearray, offset: int) -> None:
         """Submit one write."""
@@ -93,49 +84,57 @@ class NbdTransport:
             self._handle.aio_pwrite(buffer, offset, completion=completed)
         except nbd.Error as error:
             raise CrunchbedError(f"NBD write: {error.string}") from error
+        self._requests.sent(sequence, self._clock())
 
     def serve(self, timeout: float) -> None:
-        """Read acknowledgements and push out what is queued.
-
-        Raises:
-            CrunchbedError: The connection is lost. What was in flight has failed with it, and
-                that is all that is said of it.
-        """
+        """See ``Transport``."""
         direction = self._handle.aio_get_direction()
         events = selectors.EVENT_READ
         if direction & nbd.AIO_DIRECTION_WRITE:
             events |= selectors.EVENT_WRITE
-        self._selector.modify(self._fd, events)
-        lost: nbd.Error | None = None
-        for key, ready in self._selector.select(timeout):
-            if key.fd != self._fd:
-                key.data()
-                continue
-            try:
-                self._notify(ready)
-            except nbd.Error as error:
-                lost = error
-        self._report(alive := not (self._handle.aio_is_dead() or self._handle.aio_is_closed()))
-        if lost is not None or not alive:
-            reason = f": {lost.string}" if lost is not None else ""
-            raise CrunchbedError(f"NBD connection lost{reason}")
+        if not direction & nbd.AIO_DIRECTION_READ and events != selectors.EVENT_READ:
+            events = selectors.EVENT_WRITE
+        came = wait_ready(self._selector, self._watched.fileno(), events, timeout)
+        reason = self._notify(came)
+        alive = not (self._handle.aio_is_dead() or self._handle.aio_is_closed())
+        self._report(alive)
+        if not self.ready:
+            self._connect(alive, reason)
+        elif reason is not None or not alive:
+            raise lost("NBD", reason or "")
+        elif self._requests.overdue(self._clock()):
+            raise lost("NBD", "a request was not answered in time")
 
-    def _notify(self, ready: int) -> None:
+    def _notify(self, came: int) -> str | None:
+        """Read or write what can be; why it failed, or None."""
         direction = self._handle.aio_get_direction()
-        if ready & selectors.EVENT_READ and direction & nbd.AIO_DIRECTION_READ:
-            self._handle.aio_notify_read()
-        elif ready & selectors.EVENT_WRITE and direction & nbd.AIO_DIRECTION_WRITE:
-            self._handle.aio_notify_write()
+        try:
+            if came & selectors.EVENT_READ and direction & nbd.AIO_DIRECTION_READ:
+                self._handle.aio_notify_read()
+            elif came & selectors.EVENT_WRITE and direction & nbd.AIO_DIRECTION_WRITE:
+                self._handle.aio_notify_write()
+        except nbd.Error as error:
+            return str(error.string)
+        return None
+
+    def _connect(self, alive: bool, reason: str | None) -> None:
+        if reason is not None or not alive:
+            raise self._not_connected(reason or "it hung up")
+        self.ready = bool(self._handle.aio_is_ready())
+        if not self.ready and self._clock() - self._started_ns >= _CONNECT_NS:
+            raise self._not_connected("no answer")
 
     def _report(self, alive: bool) -> None:
         completed, self._completed = self._completed, []
         for sequence, code in completed:
+            self._requests.answered(sequence)
             if not code:
-                self._acknowledge(sequence)
+                self._reports.acknowledged(sequence)
             elif alive:
-                self._fail(sequence, f"errno {code}")
+                self._reports.failed(sequence, f"errno {code}")
 
     def close(self) -> None:
         """Drop the connection without ceremony."""
-        self._selector.unregister(self._fd)
+        self._selector.unregister(self._watched)
+        self._watched.close()
         del self._handle  # libnbd closes a handle that nobody holds

@@ -1,20 +1,158 @@
-"""The NBD target: nbdkit with its memory plugin on the storage host."""
+"""Targets: nbdkit and tgtd, each serving one file at one address.
+
+``start`` does it all. What it is made of is here by itself for whoever has another way to start
+processes: ``argv``, then ``set_up``, then ``is_listening``.
+"""
 
 from __future__ import annotations
 
+import errno
+import shutil
 import socket
+import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodes.block.iscsi_transport import LUN, TARGET_NAME
+from nodes.block.pattern import BLOCK_BYTES
+from nodes.process import Process
+from nodes.waiting import wait_until
+from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
+
+START_SECONDS = 10.0
+_ADMIN_SECONDS = 5.0
+_TID = "1"
 
 
-def nbdkit_argv(address: str, port: int, size_bytes: int) -> list[str]:
-    """Nbdkit in the foreground, on one address of the host's own namespace.
+@dataclass(frozen=True)
+class TargetSettings:
+    """One target.
 
-    The memory plugin keeps acknowledged data as long as the process lives: enough where the
-    target is not what fails.
+    Attributes:
+        transport: ``nbd`` or ``iscsi``.
+        address: IPv4 address to serve at; it must be there already.
+        port: TCP port.
+        disk: The file that is served, and that outlives whatever serves it.
+        control: tgtd's control socket; its path plus two characters must fit into 107 bytes.
+        chap: User and secret that initiators must know.
     """
+
+    transport: str
+    address: str
+    port: int
+    disk: Path
+    control: Path
+    chap: tuple[str, str] | None = None
+
+
+def make_disk(path: Path, size_bytes: int) -> None:
+    """Make a file without content, which takes only the room of what is written to it."""
+    with path.open("xb") as disk:
+        disk.truncate(size_bytes)
+
+
+def nbdkit_argv(address: str, port: int, *plugin: str) -> list[str]:
+    """Nbdkit in the foreground, on one address of the caller's network namespace."""
     return [
         *("nbdkit", "--foreground", "--exit-with-parent"),
-        *("--ipaddr", address, "--port", str(port), "memory", str(size_bytes)),
+        *("--ipaddr", address, "--port", str(port), *plugin),
     ]
+
+
+def argv(settings: TargetSettings) -> list[str]:
+    """The target's process.
+
+    Neither writes through: an acknowledged block is in the page cache, which outlives the
+    process. That is what an initiator that wants no FUA gets from a disk with a write cache.
+    """
+    if settings.transport == "nbd":
+        return nbdkit_argv(settings.address, settings.port, "file", str(settings.disk))
+    portal = f"portal={settings.address}:{settings.port}"
+    return [*_tgt(settings, "tgtd"), "--foreground", "--iscsi", portal]
+
+
+def _tgt(settings: TargetSettings, program: str) -> list[str]:
+    return ["env", f"TGT_IPC_SOCKET={settings.control}", program]
+
+
+def _admin(settings: TargetSettings, op: str, mode: str, *arguments: str) -> list[str]:
+    return [
+        *_tgt(settings, "tgtadm"),
+        *("--lld", "iscsi", "--op", op, "--mode", mode, *arguments),
+    ]
+
+
+def set_up_steps(settings: TargetSettings) -> list[list[str]]:
+    """The commands that tell a running target what to serve; nobody may log in before the last."""
+    if settings.transport == "nbd":
+        return []
+    tid = ("--tid", _TID)
+    disk = ("--lun", str(LUN), "--blocksize", str(BLOCK_BYTES), "--backing-store")
+    steps = [
+        _admin(settings, "new", "target", *tid, "--targetname", TARGET_NAME),
+        _admin(settings, "new", "logicalunit", *tid, *disk, str(settings.disk)),
+    ]
+    if settings.chap is not None:
+        user, secret = settings.chap
+        steps += [
+            _admin(settings, "new", "account", "--user", user, "--password", secret),
+            _admin(settings, "bind", "account", *tid, "--user", user),
+        ]
+    return [*steps, _admin(settings, "bind", "target", *tid, "--initiator-address", "ALL")]
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=_ADMIN_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CrunchbedError(f"tgtadm: no end in {_ADMIN_SECONDS:g} s") from error
+
+
+def answers(settings: TargetSettings) -> bool:
+    """Whether a started target can be set up; one that needs no setting up always can."""
+    if settings.transport == "nbd":
+        return True
+    shown = _run(_admin(settings, "show", "portal"))
+    # tgtd goes on without a portal that it could not have.
+    return shown.returncode == 0 and f"{settings.address}:{settings.port}" in shown.stdout
+
+
+def set_up(settings: TargetSettings) -> None:
+    """Tell a target that answers what to serve.
+
+    Raises:
+        CrunchbedError: It refuses.
+    """
+    for step in set_up_steps(settings):
+        done = _run(step)
+        if done.returncode != 0:
+            words = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
+            raise CrunchbedError(f"tgtadm refused: {words[-1]}")
+
+
+def require_free(address: str, port: int) -> None:
+    """Refuse a port that somebody listens on; to be asked inside the namespace.
+
+    tgtd would go on without it, and a probe would find whoever has it.
+
+    Raises:
+        BadInput: The port is taken.
+        CrunchbedError: The address is not there.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                got = f"{port}, which another program listens on"
+                text = f"block_io.port: expected a TCP port that is free on {address}, got {got}"
+                raise BadInput(text) from error
+            raise CrunchbedError(f"cannot serve at {address}:{port}: {error.strerror}") from error
 
 
 def is_listening(address: str, port: int) -> bool:
@@ -22,3 +160,56 @@ def is_listening(address: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.2)
         return probe.connect_ex((address, port)) == 0
+
+
+def require_program(settings: TargetSettings) -> None:
+    """Refuse a machine without the target's program.
+
+    Raises:
+        MissingRequirement: Says what brings it.
+    """
+    program = {"nbd": "nbdkit", "iscsi": "tgtd"}[settings.transport]
+    if shutil.which(program) is None:
+        raise MissingRequirement(f"this machine lacks {program} (make setup)")
+
+
+def start(
+    settings: TargetSettings,
+    launch: Callable[[list[str]], Process],
+    *,
+    inside: Callable[[], AbstractContextManager[None]] = nullcontext,
+    pump: Callable[[], object] | None = None,
+) -> Process:
+    """Start a target and return when initiators can log in.
+
+    Args:
+        settings: What to serve where.
+        launch: Starts a command in the target's network namespace.
+        inside: Visits that namespace, where the caller is not in it.
+        pump: Called while waiting.
+
+    Raises:
+        BadInput: The port is taken.
+        MissingRequirement: The program is not installed.
+        CrunchbedError: It did not come up; names its log.
+    """
+    require_program(settings)
+    with inside():
+        require_free(settings.address, settings.port)
+    process = launch(argv(settings))
+
+    def alive() -> None:
+        if pump is not None:
+            pump()
+        if process.poll() is not None:
+            raise CrunchbedError(f"{process.name} ended: {process.last_words()}")
+
+    def listens() -> bool:
+        with inside():
+            return is_listening(settings.address, settings.port)
+
+    what = f"the {settings.transport} target at {settings.address}:{settings.port}; {process.log}"
+    wait_until(lambda: answers(settings), START_SECONDS, what, pump=alive)
+    set_up(settings)
+    wait_until(listens, START_SECONDS, what, pump=alive)
+    return process

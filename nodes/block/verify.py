@@ -1,24 +1,27 @@
 """``python -m nodes.block.verify CONFIG.json``: read every acknowledged block back.
 
-Runs on the storage host after the run. A block passes when it is whole, was written by its node,
-and is not older than the last write of it that was acknowledged (a later write may have arrived
-without its acknowledgement). The answer is one JSON object in the file ``answer``.
+Reads the file behind the targets when the run is over; no target has to be alive for it. A block
+passes when it is whole, was written by its node, and is not older than the last write of it that
+was acknowledged (a later write may have arrived without its acknowledgement). The answer is one
+JSON object in the file ``answer``.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-import nbd
 import orjson
 
 from nodes.block.pattern import BLOCK_BYTES, Stamp, decode
 from nodes.daemon import Config, run_daemon
 
 _MAX_READ_BLOCKS = 256
+Read = Callable[[int, int], bytes]
+"""``pread``: bytes and offset in, at most so many bytes out."""
 Acknowledged = tuple[int, int, int, int, int]  # node, incarnation, sequence, block, blocks
 
 
@@ -51,23 +54,29 @@ def verdict(expected: Stamp, data: bytes) -> str:
     return "ok" if found.age >= expected.age else "lost"
 
 
-def check(handle: nbd.NBD, expected: dict[int, Stamp]) -> dict[str, int]:
-    """Read and judge every expected block."""
+def check(pread: Read, expected: dict[int, Stamp]) -> dict[str, int]:
+    """Read and judge every expected block. What is not there is as what was never written."""
     counts = {"ok": 0, "lost": 0, "corrupt": 0}
     for first, count in runs(expected):
-        data = handle.pread(count * BLOCK_BYTES, first * BLOCK_BYTES)
+        data = pread(count * BLOCK_BYTES, first * BLOCK_BYTES).ljust(count * BLOCK_BYTES, b"\0")
         for offset in range(count):
-            block = bytes(data[offset * BLOCK_BYTES : (offset + 1) * BLOCK_BYTES])
+            block = data[offset * BLOCK_BYTES : (offset + 1) * BLOCK_BYTES]
             counts[verdict(expected[first + offset], block)] += 1
     return counts
 
 
+def check_file(disk: Path, expected: dict[int, Stamp]) -> dict[str, int]:
+    """Judge every expected block of a file."""
+    descriptor = os.open(disk, os.O_RDONLY)
+    try:
+        return check(lambda count, offset: os.pread(descriptor, count, offset), expected)
+    finally:
+        os.close(descriptor)
+
+
 def _body(config: Config) -> None:
     expected = newest(tuple(row) for row in config["acknowledged"])
-    handle = nbd.NBD()
-    handle.connect_tcp(config["address"], str(config["port"]))
-    counts = check(handle, expected)
-    handle.shutdown()
+    counts = check_file(Path(config["disk"]), expected)
     Path(config["answer"]).write_bytes(
         orjson.dumps({"checked": len(expected), **counts}, option=orjson.OPT_INDENT_2)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from itertools import chain
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from nodes.block import verify, writeback
 from nodes.block.pattern import BLOCK_BYTES, Stamp, decode, encode, request
-from nodes.block.target import nbdkit_argv
 from nodes.block.writeback import Dirtier, Writeback
 from reserve_agent.errors import BadInput
 
@@ -233,31 +233,28 @@ def test_long_reads_are_cut() -> None:
 
 
 class Disk:
-    """Stands in for an NBD handle."""
+    """Stands in for a file."""
 
     def __init__(self, blocks: dict[int, bytes]) -> None:
         self.blocks = blocks
 
-    def pread(self, count: int, offset: int) -> bytearray:
+    def pread(self, count: int, offset: int) -> bytes:
         first = offset // BLOCK_BYTES
         numbers = range(first, first + count // BLOCK_BYTES)
-        return bytearray(b"".join(self.blocks.get(n, bytes(BLOCK_BYTES)) for n in numbers))
+        return b"".join(self.blocks.get(n, bytes(BLOCK_BYTES)) for n in numbers)
 
 
 def test_every_expected_block_is_judged() -> None:
     expected = {n: Stamp(0, 0, 1, n) for n in (*range(10), 500, 501)}
     disk = Disk({n: encode(stamp) for n, stamp in expected.items()})
-    assert verify.check(disk, expected) == {"ok": 12, "lost": 0, "corrupt": 0}
+    assert verify.check(disk.pread, expected) == {"ok": 12, "lost": 0, "corrupt": 0}
     del disk.blocks[500]
     disk.blocks[3] = disk.blocks[4]
-    assert verify.check(disk, expected) == {"ok": 10, "lost": 1, "corrupt": 1}
+    assert verify.check(disk.pread, expected) == {"ok": 10, "lost": 1, "corrupt": 1}
 
 
-# --- target
-
-
-def test_the_target_serves_one_address_and_ends_with_its_runner() -> None:
-    argv = nbdkit_argv("10.77.0.254", 10809, 1 << 20)
-    assert argv[-2:] == ["memory", "1048576"]
-    assert argv[argv.index("--ipaddr") + 1] == "10.77.0.254"
-    assert {"--foreground", "--exit-with-parent"} <= set(argv)
+def test_what_a_file_does_not_have_is_lost(tmp_path: Path) -> None:
+    file = tmp_path / "disk"
+    file.write_bytes(encode(Stamp(0, 0, 1, 0)) + encode(Stamp(0, 0, 1, 1))[:100])
+    expected = {n: Stamp(0, 0, 1, n) for n in (0, 1, 9)}
+    assert verify.check_file(file, expected) == {"ok": 1, "lost": 1, "corrupt": 1}

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nodes.block import initiator, verify
-from nodes.block.initiator import Initiator
-from nodes.block.pattern import BLOCK_BYTES
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.lines import LineClient
-from tests.unit.nbd_target import ADDRESS, BYTES, Target, needs_nbdkit
+from tests.unit.block_target import Target, needs_nbdkit
+from tests.unit.live_initiator import Running
 
 pytestmark = needs_nbdkit
 
@@ -28,109 +24,18 @@ def target(tmp_path: Path) -> Iterator[Target]:
     target.kill()
 
 
-class State:
-    """What the pool's memory shows."""
-
-    dirty = 0
-    demand = 0
-
-
-class Pool:
-    """Pages without a bound."""
-
-    def __init__(self) -> None:
-        self.state = State()
-        self.cleaned = 0
-        self.calmed = False
-
-    def dirty(self, pages: int) -> None:
-        self.state.dirty += pages
-
-    def clean(self, pages: int) -> int:
-        self.state.dirty -= pages
-        self.cleaned += pages
-        return pages
-
-    def calm(self) -> None:
-        self.calmed = True
-
-
-class Events:
-    def __init__(self) -> None:
-        self.seen: list[dict[str, Any]] = []
-
-    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
-        self.seen.append({"kind": kind, "t": t, **fields})
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [event for event in self.seen if event["kind"] == kind]
-
-
-CONFIG = {
-    "node": "n1",
-    "index": 0,
-    "incarnation": 2,
-    "pins": "unused",
-    "address": ADDRESS,
-    "first_block": 8,
-    "region_blocks": 200,
-    "queue_depth": 4,
-    "request_blocks": 4,
-    "dirty_rate": 2000,
-}
-
-
-class Running:
-    """An initiator in a thread."""
-
-    def __init__(self, target: Target, scratch: Path, patch: pytest.MonkeyPatch) -> None:
-        self.pool, self.events = Pool(), Events()
-        patch.setattr(initiator.PoolHandle, "open", lambda _: self.pool)
-        patch.setattr(initiator, "connect_events", lambda _: self.events)
-        self.control = scratch / "control"
-        self.stop = threading.Event()
-        self._target = target
-        config = {**CONFIG, "port": target.port, "control": str(self.control)}
-        self.initiator = Initiator(config)
-        self.thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        class Stop:
-            def __bool__(_) -> bool:  # noqa: N805
-                return self.stop.is_set()
-
-        self.initiator.run(Stop())  # type: ignore[arg-type]
-
-    def writes(self) -> int:
-        return len(self.events.of("write.ack"))
-
-    def wait_for_writes(self, more: int) -> None:
-        wanted = self.writes() + more
-        wait_until(lambda: self.writes() >= wanted, 5, f"{more} more writes")
-
-    def judge(self) -> dict[str, int]:
-        rows = [
-            (0, each["incarnation"], each["seq"], each["block"], each["blocks"])
-            for each in self.events.of("write.ack")
-        ]
-        return verify.check(self._target.connect(), verify.newest(rows))
-
-
 @pytest.fixture
 def running(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     running = Running(target, tmp_path, monkeypatch)
-    running.thread.start()
-    wait_until(lambda: running.events.of("daemon.ready"), 5, "the initiator is ready")
+    running.begin()
     yield running
-    running.stop.set()
-    running.thread.join()
+    running.end()
     assert not running.control.exists()
 
 
 def test_dirty_pages_become_acknowledged_writes(running: Running) -> None:
     running.wait_for_writes(100)  # twice round the region
-    running.stop.set()
-    running.thread.join()
+    running.end()
     assert running.pool.cleaned == 4 * running.writes()
     for write in running.events.of("write.ack"):
         assert write["submitted"] < write["t"]
@@ -152,13 +57,9 @@ def test_a_lost_connection_is_made_again_and_no_write_forgotten(
     target.start()
     wait_until(lambda: running.events.of("io.reconnect"), 5, "it connects again")
     running.wait_for_writes(20)
-    running.stop.set()
-    running.thread.join()
-    written = {event["seq"] for event in running.events.of("write.ack")}
-    assert set(range(1, max(written) - 4)) <= written
+    running.end()
     assert running.events.of("write.error") == []
-    assert running.judge()["lost"] == 0
-    assert running.judge()["corrupt"] == 0
+    running.check_nothing_is_lost()
 
 
 def test_the_run_commands_bursts(running: Running) -> None:
@@ -177,6 +78,35 @@ def test_the_run_commands_bursts(running: Running) -> None:
     client.close()
 
 
-def test_the_target_is_filled_to_its_end(target: Target) -> None:
-    assert target.connect().get_size() == BYTES
-    assert BYTES % BLOCK_BYTES == 0
+def test_a_write_that_waits_too_long_for_a_connection_fails_and_is_written_later(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(target, tmp_path, monkeypatch, dead_conn_timeout=300_000_000)
+    running.begin()
+    running.wait_for_writes(10)
+    target.freeze()
+    in_flight = running.initiator._writeback.in_flight
+    wait_until(lambda: len(in_flight) == 4, 5, "a full queue")
+    target.kill()
+    wait_until(lambda: len(running.events.of("write.error")) == 4, 5, "all of it fails")
+    target.start()
+    running.wait_for_writes(20)
+    running.end()
+    assert len(running.events.of("write.error")) == 4, "each of them once"
+    running.check_nothing_is_lost()
+
+
+def test_an_initiator_waits_for_its_target_to_come(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.kill()
+    running = Running(target, tmp_path, monkeypatch)
+    running.thread.start()
+    client = LineClient(running.control)
+    assert client.ask(op="calm") == {"ok": True}, "it takes commands meanwhile"
+    client.close()
+    assert running.events.of("daemon.ready") == []
+    target.start()
+    running.wait_for_writes(10)
+    running.end()
+    assert running.events.of("io.reconnect") == []

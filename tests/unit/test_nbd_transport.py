@@ -13,8 +13,9 @@ import pytest
 
 from nodes.block.nbd_transport import NbdTransport
 from nodes.block.pattern import Stamp, request
+from nodes.block.transport import Endpoint, Reports
 from reserve_agent.errors import CrunchbedError
-from tests.unit.nbd_target import ADDRESS, Target, needs_nbdkit
+from tests.unit.block_target import ADDRESS, Target, needs_nbdkit
 
 pytestmark = needs_nbdkit
 
@@ -29,13 +30,21 @@ def target(tmp_path: Path) -> Iterator[Target]:
 class Wire:
     """A transport and what it has reported."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, timeout_ns: int = 0) -> None:
         self.acknowledged: list[int] = []
         self.failed: list[tuple[int, str]] = []
         self.selector = selectors.DefaultSelector()
         self.transport = NbdTransport(
-            ADDRESS, target.port, self.selector, self.acknowledged.append, self._fail
+            Endpoint(ADDRESS, target.port, 65536),
+            timeout_ns,
+            self.selector,
+            Reports(self.acknowledged.append, self._fail),
         )
+        try:
+            self.serve_until(lambda: self.transport.ready)
+        except CrunchbedError:
+            self.transport.close()
+            raise
 
     def _fail(self, sequence: int, error: str) -> None:
         self.failed.append((sequence, error))
@@ -103,6 +112,7 @@ def test_a_lost_connection_is_one_error_and_no_failed_writes(target: Target) -> 
 def test_closing_hangs_up(target: Target) -> None:
     wire = Wire(target)
     descriptor = wire.transport._fd
+    assert os.fstat(descriptor)
     wire.transport.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
@@ -112,4 +122,32 @@ def test_closing_hangs_up(target: Target) -> None:
 def test_nobody_listens(target: Target) -> None:
     target.kill()
     with pytest.raises(CrunchbedError, match=f"NBD target 127.0.0.1:{target.port}: .*refused"):
+        Wire(target)
+
+
+def test_a_request_without_an_answer_ends_the_connection(target: Target) -> None:
+    wire = Wire(target, timeout_ns=300_000_000)
+    target.freeze()
+    begun = time.monotonic()
+    wire.write(1)
+    with pytest.raises(CrunchbedError, match="NBD connection lost: a request was not answered"):
+        wire.serve_until(lambda: False)
+    assert 0.3 <= time.monotonic() - begun < 2
+    wire.transport.close()
+
+
+def test_without_a_timeout_it_is_waited_for(target: Target) -> None:
+    wire = Wire(target)
+    target.freeze()
+    wire.write(1)
+    for _ in range(10):
+        wire.transport.serve(0.05)
+    target.thaw()
+    wire.serve_until(lambda: wire.acknowledged)
+    wire.transport.close()
+
+
+def test_an_attempt_to_connect_ends(target: Target) -> None:
+    target.freeze()  # TCP connects, NBD does not greet
+    with pytest.raises(CrunchbedError, match=r"NBD target 127.0.0.1:\d+: no answer"):
         Wire(target)

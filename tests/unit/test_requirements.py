@@ -12,7 +12,15 @@ from click.testing import CliRunner
 from crunchbed import cli_check, requirements
 from crunchbed.probes import hooks, network, system
 from crunchbed.probes.machine import NOT_TRIED, Answer, Machine, run_command
-from crunchbed.requirements import REQUIREMENTS, Finding, missing, probe_all, require
+from crunchbed.requirements import (
+    REQUIREMENTS,
+    Finding,
+    missing,
+    needed_by,
+    probe_all,
+    require,
+)
+from crunchbed.scenario.loader import load
 from reserve_agent.errors import MissingRequirement
 
 OK = Answer(ok=True, output="", reason="")
@@ -39,6 +47,7 @@ def machine(
         run=run,
         which=lambda name: f"/usr/bin/{name}" if name in have else None,
         importable=lambda name: name in have,
+        loadable=lambda name: None if name in have else f"{name}: cannot open shared object file",
         euid=lambda: euid,
     )
 
@@ -58,6 +67,9 @@ def test_files_tools_and_modules(tmp_path: Path) -> None:
     assert system.tool("nbdkit")(here) == (True, "/usr/bin/nbdkit")
     assert not system.tool("corosync")(here).present
     assert system.module("nbd")(here).present
+    assert not system.library("libiscsi.so.7")(here).present
+    assert system.library("libc.so.6")(Machine()).present
+    assert not system.library("libnothing.so.9")(Machine()).present
     assert not system.module("mininet")(here).present
 
 
@@ -168,6 +180,20 @@ def test_require_names_everything_in_one_line(tmp_path: Path) -> None:
     )
     with pytest.raises(MissingRequirement, match=r"^this needs root[^\n]*$"):
         require(["root", "bpf-tc", "nbdkit"], machine(tmp_path, euid=1000))
+
+
+def test_a_run_over_iscsi_needs_its_target_and_its_library(tmp_path: Path) -> None:
+    scenario = load("control")
+    assert not {"iscsi-target", "iscsi-initiator"} & set(needed_by(scenario))
+    names = needed_by(scenario.with_overrides({"block_io.transport": "iscsi"}))
+    assert set(needed_by(scenario)) < set(names)
+    require(names[-2:], machine(tmp_path, have=["tgtd", "libiscsi.so.7"]))
+    with pytest.raises(MissingRequirement) as caught:
+        require(names[-2:], machine(tmp_path))
+    assert str(caught.value) == (
+        "this machine lacks iscsi-target (no tgtd in the path; make setup), iscsi-initiator "
+        "(libiscsi.so.7: cannot open shared object file; make setup)"
+    )
 
 
 def test_a_command_that_fails_gives_its_last_words() -> None:

@@ -28,8 +28,21 @@ def documented(heading: str) -> dict[str, str]:
 )
 def test_every_key_is_documented_with_its_default(section: str) -> None:
     resolved = load("control").resolved()[section]
-    expected = {key: "" if value is None else str(value) for key, value in resolved.items()}
+    expected = {
+        key: "" if value is None else str(value)
+        for key, value in resolved.items()
+        if not isinstance(value, dict)
+    }
     assert documented(f"`{section}`") == expected
+
+
+def test_the_transports_keys_are_documented_with_their_defaults() -> None:
+    block_io = load("control").resolved()["block_io"]
+    assert documented("`block_io.iscsi`") == {
+        f"{part}.{key}": "none" if value is None else value
+        for part in ("iscsi", "nbd")
+        for key, value in block_io[part].items()
+    }
 
 
 def test_the_other_keys_are_documented_with_their_defaults() -> None:

@@ -1,0 +1,103 @@
+"""``block_io``: the network disk, how nodes reach it, and when they give it up.
+
+Time-outs have the names and the meaning that they have in open-iscsi (``iscsid.conf``) and in the
+kernel's NBD driver (``nbd-netlink.h``), and the defaults of open-iscsi 2.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from crunchbed.scenario import kinds
+from crunchbed.scenario.kinds import DurationText, Port, SizeText
+from crunchbed.scenario.section import Section
+from crunchbed.scenario.units import format_duration, format_size
+
+if TYPE_CHECKING:
+    from crunchbed.scenario.schema import Scenario
+
+PORTS: Final = {"nbd": 10809, "iscsi": 3260}
+"""The transports, and the registered TCP port of each."""
+_KEY = "12 to 16 printable characters without blanks, as a CHAP secret has"
+_NEVER = "never"
+
+
+def _duration_or_never() -> BeforeValidator:
+    """Accept a duration, in nanoseconds, or ``never``, which is None."""
+    bounded = cast(Callable[[object], int], kinds.duration("0s").func)
+    return BeforeValidator(lambda value: None if value == _NEVER else bounded(value))
+
+
+_OrNeverText: Final = PlainSerializer(
+    lambda value: _NEVER if value is None else format_duration(value), return_type=str
+)
+_OrNever = Annotated[int | None, _duration_or_never(), _OrNeverText]
+_Duration = Annotated[int, kinds.duration("0s"), DurationText]
+_Secret = Annotated[str, kinds.text(_KEY, r"[!-~]{12,16}")]
+
+
+class Chap(Section):
+    """What the target asks of an initiator; ``initiator_secret`` only where it has a wrong one."""
+
+    user: Annotated[str, kinds.text("a name of letters, digits and . _ -", r"[\w.-]{1,64}")]
+    secret: _Secret
+    initiator_secret: _Secret | None = None
+
+
+class Iscsi(Section):
+    """An iSCSI session, by open-iscsi's names."""
+
+    login_timeout: Annotated[int, kinds.duration("10ms"), DurationText] = 15_000_000_000
+    noop_out_interval: _Duration = 5_000_000_000
+    noop_out_timeout: _Duration = 5_000_000_000
+    replacement_timeout: _OrNever = 120_000_000_000
+    chap: Chap | None = None
+
+
+class Nbd(Section):
+    """An NBD connection, by the names of the kernel's driver."""
+
+    timeout: _Duration = 0
+    dead_conn_timeout: _OrNever = 120_000_000_000
+
+
+def _registered_port(known: dict[str, Any]) -> int:
+    return PORTS[known.get("transport", "nbd")]
+
+
+class BlockIo(Section):
+    """Block I/O of every node; ``dirty_rate`` is its steady background in pages a second.
+
+    ``port`` left out is the transport's own.
+    """
+
+    transport: Annotated[str, kinds.choice(tuple(PORTS))] = "nbd"
+    queue_depth: Annotated[int, kinds.whole("requests", 1, 1024)] = 16
+    request: Annotated[int, kinds.size("4KiB", "32MiB"), SizeText] = 16384
+    export: Annotated[int, kinds.size("4KiB", "1024GiB"), SizeText] = 268_435_456
+    dirty_rate: Annotated[int, kinds.whole("pages a second", 0)] = 500
+    port: Port = Field(default_factory=_registered_port)
+    iscsi: Iscsi = Iscsi()
+    nbd: Nbd = Nbd()
+
+
+def contradictions(scenario: Scenario) -> Iterator[tuple[str, str, str]]:
+    """Keys of the section that are each fine alone: key, what was expected, what was got."""
+    block_io = scenario.block_io
+    for key, value in (("request", block_io.request), ("export", block_io.export)):
+        if value % 4096:
+            yield f"block_io.{key}", "a multiple of 4KiB", format_size(value)
+    share = block_io.export // scenario.cluster.nodes
+    if block_io.request <= block_io.export and block_io.request > share:
+        least = format_size(block_io.request * scenario.cluster.nodes)
+        yield (
+            "block_io.export",
+            f"room for a request of each node ({least})",
+            format_size(block_io.export),
+        )
+    if block_io.request > block_io.export:
+        most = format_size(block_io.export)
+        yield "block_io.request", f"at most block_io.export ({most})", format_size(block_io.request)

@@ -1,0 +1,186 @@
+"""The iSCSI initiator: libiscsi's asynchronous calls behind the transports' methods."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from nodes.block import libiscsi
+from nodes.block.libiscsi import Session
+from nodes.block.pattern import BLOCK_BYTES
+from nodes.block.timeouts import Keepalive
+from nodes.block.transport import (
+    Clock,
+    Endpoint,
+    LoginRefused,
+    Reports,
+    force_send_buffer,
+    lost,
+    wait_ready,
+)
+from reserve_agent.errors import CrunchbedError
+
+TARGET_NAME: Final = "iqn.2026-11.invalid.crunchbed:disk"
+LUN: Final = 1
+"""tgt keeps 0 for a controller of its own."""
+_REFUSED = ("authentication failure", "authorization failure", "authentication method")
+
+
+@dataclass(frozen=True)
+class IscsiSettings:
+    """A session, by open-iscsi's names; times in nanoseconds.
+
+    Attributes:
+        initiator: Last part of the initiator's name.
+        index: Tells the sessions of different nodes apart.
+        login_timeout_ns: From the first SYN to the login's end, at most.
+        noop_out_interval_ns: Silence until a NOP-Out asks; 0 never.
+        noop_out_timeout_ns: Silence after that until the connection is given up; 0 never.
+        chap: User and secret, where the target wants them.
+    """
+
+    initiator: str
+    index: int
+    login_timeout_ns: int = 15_000_000_000
+    noop_out_interval_ns: int = 5_000_000_000
+    noop_out_timeout_ns: int = 5_000_000_000
+    chap: tuple[str, str] | None = None
+
+
+class IscsiTransport:
+    """One iSCSI session with one connection; see ``Transport``."""
+
+    name = "iscsi"
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        settings: IscsiSettings,
+        selector: selectors.BaseSelector,
+        reports: Reports,
+        clock: Clock = time.monotonic_ns,
+    ) -> None:
+        self._endpoint = endpoint
+        self._settings = settings
+        self._selector = selector
+        self._reports = reports
+        self._clock = clock
+        self._keepalive: Keepalive | None = None
+        self._login_status: int | None = None
+        self._completed: list[tuple[int, int]] = []
+        self._started_ns = clock()
+        self._session = Session(
+            f"iqn.2026-11.invalid.crunchbed:{settings.initiator}",
+            TARGET_NAME,
+            settings.index,
+            settings.chap,
+            lambda sequence, status: self._completed.append((sequence, status)),
+            self._connected,
+        )
+        try:
+            self._fd = self._session.connect(str(endpoint), LUN)
+        except CrunchbedError as error:
+            self._session.close()
+            raise self._not_connected(str(error)) from error
+        force_send_buffer(self._fd, endpoint.send_buffer)
+        # A descriptor of its own: libiscsi may close the connection's while it is served.
+        self._watched = socket.socket(fileno=os.dup(self._fd))
+        selector.register(self._watched, selectors.EVENT_READ)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the login is through and the disk has answered."""
+        return self._keepalive is not None
+
+    def _connected(self, status: int) -> None:
+        self._login_status = status
+
+    def write(self, sequence: int, data: bytearray, offset: int) -> None:
+        """Submit one write."""
+        try:
+            self._session.write(sequence, LUN, offset // BLOCK_BYTES, data, BLOCK_BYTES)
+        except CrunchbedError as error:
+            raise lost("iSCSI", str(error)) from error
+
+    def serve(self, timeout: float) -> None:
+        """See ``Transport``."""
+        wanted = self._session.events
+        events = selectors.EVENT_READ if wanted & libiscsi.POLLIN else 0
+        events |= selectors.EVENT_WRITE if wanted & libiscsi.POLLOUT else 0
+        fd = self._watched.fileno()
+        came = wait_ready(self._selector, fd, events or selectors.EVENT_READ, timeout)
+        reason = self._service(came) if came else None
+        self._report()
+        if self._keepalive is None:
+            self._log_in(reason)
+        elif reason is not None or self._login_status != libiscsi.GOOD:
+            raise lost("iSCSI", reason or self._session.error)
+        else:
+            self._keep_alive(self._keepalive)
+
+    def _service(self, came: int) -> str | None:
+        """Read and write what can be; why the connection is lost, or None."""
+        now = self._clock()
+        gone = self._hung_up() if came & selectors.EVENT_READ and self.ready else None
+        if self._keepalive is not None and came & selectors.EVENT_READ:
+            self._keepalive.heard(now)
+        events = libiscsi.POLLIN if came & selectors.EVENT_READ else 0
+        events |= libiscsi.POLLOUT if came & selectors.EVENT_WRITE else 0
+        alive = self._session.service(events)
+        return gone if gone is not None or alive else self._session.error or "it failed"
+
+    def _hung_up(self) -> str | None:
+        """Told not to connect again, libiscsi ends what is in flight and says nothing else."""
+        try:
+            first = self._watched.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            return error.strerror
+        return None if first else "the target hung up"
+
+    def _log_in(self, reason: str | None) -> None:
+        if self._login_status == libiscsi.GOOD:
+            now, settings = self._clock(), self._settings
+            self._keepalive = Keepalive(
+                settings.noop_out_interval_ns, settings.noop_out_timeout_ns, now
+            )
+            return
+        if self._login_status is not None or reason is not None:
+            error = self._session.error or reason or "the login failed"
+            if any(words in error.lower() for words in _REFUSED):
+                raise LoginRefused(self._text(error))
+            raise self._not_connected(error)
+        if self._clock() - self._started_ns >= self._settings.login_timeout_ns:
+            raise self._not_connected("no answer within the login time-out")
+
+    def _text(self, reason: str) -> str:
+        return f"iSCSI target {self._endpoint}: {reason}"
+
+    def _not_connected(self, reason: str) -> CrunchbedError:
+        return CrunchbedError(self._text(reason))
+
+    def _keep_alive(self, keepalive: Keepalive) -> None:
+        now = self._clock()
+        if keepalive.ask_now(now):
+            self._session.ask()
+        if keepalive.dead(now):
+            raise lost("iSCSI", "a NOP-Out was not answered in time")
+
+    def _report(self) -> None:
+        completed, self._completed = self._completed, []
+        for sequence, status in completed:
+            if status == libiscsi.GOOD:
+                self._reports.acknowledged(sequence)
+            elif status not in (libiscsi.CANCELLED, libiscsi.ERROR):
+                self._reports.failed(sequence, self._session.error or f"SCSI status {status:#x}")
+
+    def close(self) -> None:
+        """Drop the connection without ceremony."""
+        self._selector.unregister(self._watched)
+        self._watched.close()
+        self._session.close()

@@ -1,0 +1,126 @@
+"""A node's link to its disk: one connection after another, and how long I/O waits in between."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from nodes.block.timeouts import Outage
+from nodes.block.transport import Clock, LoginRefused, Transport
+from reserve_agent.errors import CrunchbedError
+
+RETRY_NS = 200_000_000
+
+
+class Watcher(Protocol):
+    """Who is told how the link does."""
+
+    def link_up(self, first: bool) -> None:
+        """There is a connection; what was in flight on an earlier one has to be written again."""
+
+    def link_down(self, reason: str) -> None:
+        """The connection is lost."""
+
+    def link_given_up(self) -> None:
+        """No new connection came in time: what is in flight fails. Trying goes on."""
+
+
+class Link:
+    """Connects, and connects again.
+
+    Args:
+        connect: Makes a transport, which begins to connect.
+        limit_ns: How long I/O waits for a new connection; None for ever.
+        selector: Served while there is no connection.
+        watcher: Who is told.
+        clock: Nanoseconds.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Transport],
+        limit_ns: int | None,
+        selector: selectors.BaseSelector,
+        watcher: Watcher,
+        clock: Clock = time.monotonic_ns,
+    ) -> None:
+        self._connect = connect
+        self._outage = Outage(limit_ns)
+        self._selector = selector
+        self._watcher = watcher
+        self._clock = clock
+        self._transport: Transport | None = None
+        self._next_ns = clock()
+        self._was_up = False
+        self.up = False
+
+    def write(self, sequence: int, data: bytearray, offset: int) -> bool:
+        """Submit one write; False when the link is not, or no longer, up."""
+        if self._transport is None or not self.up:
+            return False
+        try:
+            self._transport.write(sequence, data, offset)
+        except CrunchbedError as error:
+            self._drop(error)
+        return self.up
+
+    def serve(self, timeout: float) -> None:
+        """Move the link along for at most ``timeout`` seconds.
+
+        Raises:
+            LoginRefused: The target refuses the first login: nothing will mend that.
+        """
+        if self._outage.expired(self._clock()):
+            self._watcher.link_given_up()
+        if self._transport is None:
+            self._attempt(timeout)
+            return
+        try:
+            self._transport.serve(timeout)
+        except LoginRefused as error:
+            self._drop(error)
+            if not self._was_up:
+                raise
+        except CrunchbedError as error:
+            self._drop(error)
+        else:
+            if self._transport is not None and self._transport.ready and not self.up:
+                self._come_up()
+
+    def _attempt(self, timeout: float) -> None:
+        wait_ns = self._next_ns - self._clock()
+        if wait_ns > 0:
+            for key, _ in self._selector.select(min(timeout, wait_ns / 1e9)):
+                key.data()
+            return
+        self._next_ns = self._clock() + RETRY_NS
+        try:
+            self._transport = self._connect()
+        except CrunchbedError:
+            return
+
+    def _come_up(self) -> None:
+        self.up = True
+        self._outage.end()
+        first, self._was_up = not self._was_up, True
+        self._watcher.link_up(first)
+
+    def _drop(self, error: CrunchbedError) -> None:
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+        now = self._clock()
+        self._next_ns = now + RETRY_NS
+        if self.up:
+            self.up = False
+            self._outage.begin(now)
+            self._watcher.link_down(str(error))
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+        self.up = False
