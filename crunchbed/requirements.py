@@ -205,6 +205,8 @@ def needed_by(scenario: Scenario) -> list[str]:
     names = [each.name for each in REQUIREMENTS.values() if each.required]
     if scenario.membership == "corosync":
         names += ["corosync", "libquorum"]
+    if any(fault.kind == "delay" for fault in scenario.faults):
+        names.append("netem")
     return names
 
 

@@ -11,7 +11,10 @@ from typing import Any
 import orjson
 
 from crunchbed.run import configs
+from crunchbed.run.faults.protocol import World
+from crunchbed.run.faults.wire import LossyWire
 from crunchbed.run.live_node import LiveNode, Places, daemon_argv
+from crunchbed.run.ports import SwitchPort
 from crunchbed.run.progress import Progress
 from crunchbed.run.recorder import Recorder
 from crunchbed.run.supervisor import Supervisor
@@ -55,6 +58,7 @@ class RunningCluster:
         self._progress = progress
         self._undo = ExitStack()
         self.nodes: dict[str, LiveNode] = {}
+        self._target: Process | None = None
 
     def __enter__(self) -> RunningCluster:
         try:
@@ -84,6 +88,7 @@ class RunningCluster:
             )
         )
         self.storage: ClusterNode = self._network.storage
+        self.storage_port = SwitchPort(self.storage)
         self.switch = str(self._network.switch)
         self._start_agents()
         self.supervisor = Supervisor(
@@ -99,7 +104,7 @@ class RunningCluster:
             )
         )
         self._undo.callback(fence.close)
-        self._start_target()
+        self.start_target()
         self._undo.callback(self.quiesce)  # the first to be undone: nobody waits for the target
         for node in self.nodes.values():
             node.power_on()
@@ -149,10 +154,24 @@ class RunningCluster:
             group.create()
         return group.path
 
-    def _start_target(self) -> None:
+    def kill_target(self) -> None:
+        """SIGKILL the block target; its end is no failure of the testbed."""
+        target = self._target
+        if target is not None:
+            self.supervisor.others.remove(target)
+            target.kill()
+            self._target = None
+
+    def start_target(self, write_delay_ns: int = 0) -> None:
+        """Start the block target, every write of it slower by ``write_delay_ns``.
+
+        Raises:
+            CrunchbedError: it did not come up.
+        """
         block_io = self._scenario.block_io
         address, port = self.storage.ip, block_io.port
-        target = self._helper("target", nbdkit_argv(address, port, block_io.export))
+        argv = nbdkit_argv(address, port, block_io.export, write_delay_ns)
+        self._target = target = self._helper("target", argv)
 
         def listening() -> bool:
             with network_namespace_of(self.storage.pid):
@@ -169,6 +188,20 @@ class RunningCluster:
         if self._scenario.traffic.rate:
             config = configs.traffic_source(self._scenario, self._network.nodes)
             self.start_helper("traffic", "nodes.traffic", config)
+
+    def world(self) -> World:
+        """What faults may act on."""
+        hosts = self._network.nodes
+        ports = {name: node.port for name, node in self.nodes.items()}
+        return World(
+            nodes=self.nodes,
+            addresses={name: host.ip for name, host in hosts.items()},
+            ports={**ports, self.storage.name: self.storage_port},
+            wire=LossyWire(lambda name, rows: self.nodes[name].lose(rows)),
+            supervisor=self.supervisor,
+            recorder=self._recorder,
+            target=self,
+        )
 
     def quiesce(self) -> None:
         """End the daemons of every node, so that nothing is acknowledged any more.

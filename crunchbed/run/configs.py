@@ -119,6 +119,9 @@ def initiator(
         "incarnation": incarnation,
         "address": storage.ip,
         "port": scenario.block_io.port,
+        # At the start a target that is not there is an error; a node that boots again may do so
+        # while its network or its target is still gone.
+        "patient": incarnation > 0,
         "first_block": index * region,
         "region_blocks": region,
         "queue_depth": scenario.block_io.queue_depth,

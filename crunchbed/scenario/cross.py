@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from crunchbed.scenario import corosync
+from crunchbed.scenario import corosync, faults
 from crunchbed.scenario.units import format_duration, format_size
 
 if TYPE_CHECKING:
@@ -17,7 +17,15 @@ Contradiction = tuple[str, str, str]
 
 def first_contradiction(scenario: Scenario) -> Contradiction | None:
     """Return the first contradiction in the order of the file's keys, or None."""
-    checks = (_memory, _block_io, _heartbeat, corosync.contradictions, _ports, _crunch)
+    checks = (
+        _memory,
+        _block_io,
+        _heartbeat,
+        corosync.contradictions,
+        _ports,
+        _crunch,
+        faults.contradictions,
+    )
     return next((found for check in checks for found in check(scenario)), None)
 
 

@@ -48,7 +48,7 @@ class Initiator:
 
     def run(self, stop: Stop) -> None:
         """Write until told to stop."""
-        self._connect()
+        self._connect_first(stop)
         self._events.emit("daemon.ready", name="initiator")
         while not stop:
             self._pool_dirty()
@@ -59,6 +59,18 @@ class Initiator:
                 self._reconnect(str(error))
             self._report_progress()
         self._server.close()
+
+    def _connect_first(self, stop: Stop) -> None:
+        """Connect; a patient one waits until its target is in reach."""
+        while not stop:
+            try:
+                self._connect()
+                return
+            except CrunchbedError:
+                if not self._config.get("patient"):
+                    raise
+            for key, _ in self._selector.select(RECONNECT_SECONDS):
+                key.data()
 
     def _connect(self) -> None:
         config = self._config
