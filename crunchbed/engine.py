@@ -15,6 +15,8 @@ from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.run import collect, rundir, signals, sizing
 from crunchbed.run.cluster import RunningCluster
+from crunchbed.run.faults.injector import injection
+from crunchbed.run.faults.plan import draw_faults
 from crunchbed.run.inject import Injection
 from crunchbed.run.live_node import Places
 from crunchbed.run.plan import Plan, draw
@@ -126,7 +128,7 @@ def _execute(
         _phase("control", scenario.phases.control, recorder, progress)
         cluster.supervisor.wait(scenario.phases.control / 1e9)
         _phase("inject", scenario.phases.inject, recorder, progress)
-        _inject(scenario, draw(scenario, seed), cluster, recorder)
+        _inject(scenario, seed, cluster, recorder)
         _phase("recovery", scenario.phases.recovery, recorder, progress)
         _recover(scenario, cluster, recorder, progress)
         _phase("collect", None, recorder, progress)
@@ -142,19 +144,31 @@ def _phase(name: str, length_ns: int | None, recorder: Recorder, progress: Progr
     progress.phase(name, None if length_ns is None else length_ns / 1e9)
 
 
-def _inject(
-    scenario: Scenario, plan: Plan | None, cluster: RunningCluster, recorder: Recorder
-) -> None:
-    """Crunch, and watch until its consequences had the time to show."""
+def _inject(scenario: Scenario, seed: int, cluster: RunningCluster, recorder: Recorder) -> None:
+    """Crunch and do harm, and watch until the consequences had the time to show."""
     seconds = scenario.phases.inject / 1e9
-    if plan is None:
+    plan = draw(scenario, seed)
+    faults = draw_faults(scenario, seed)
+    if plan is None and not faults:
         cluster.supervisor.wait(seconds)
         return
-    injection = Injection(plan, cluster.nodes[plan.target], recorder, cluster.start_helper)
-    injection.begin()
-    cluster.supervisor.wait_until(injection.over, seconds)
-    injection.undo()
+    with injection(faults, cluster.world(), recorder) as injected:
+        cluster.supervisor.cut_off_since = injected.cut_off_since
+        crunch = None if plan is None else _crunch(plan, cluster, recorder)
+        cluster.supervisor.wait_until(
+            # Both are asked: the faults move on by being asked.
+            lambda: all([injected.over(), crunch is None or crunch.over()]),
+            seconds,
+        )
+    if crunch is not None:
+        crunch.undo()
     cluster.supervisor.wait(_AFTERMATH_DEADLINES * scenario.removal_ns / 1e9)
+
+
+def _crunch(plan: Plan, cluster: RunningCluster, recorder: Recorder) -> Injection:
+    crunch = Injection(plan, cluster.nodes[plan.target], recorder, cluster.start_helper)
+    crunch.begin()
+    return crunch
 
 
 def _recover(

@@ -29,6 +29,25 @@ def start_ticks(pid: int, proc: Path = PROC) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
+def descendants(pid: int, proc: Path = PROC) -> list[int]:
+    """Pids of the children of process ``pid``, of theirs, and so on."""
+    children: dict[int, list[int]] = {}
+    for path in proc.glob("[0-9]*"):
+        try:
+            text = (path / "stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        parent = int(text[text.rindex(")") + 2 :].split()[1])
+        children.setdefault(parent, []).append(int(path.name))
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        own = children.get(waiting.pop(), [])
+        found += own
+        waiting += own
+    return found
+
+
 def kill_if(pid: int, ours: Callable[[int], bool]) -> None:
     """SIGKILL process ``pid`` if ``ours(pid)``; nothing happens if it is gone.
 

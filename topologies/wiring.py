@@ -20,6 +20,8 @@ _NODE_QUEUE_BYTES = 512 * 1024
 SWITCH_QUEUE_BYTES = 2 * 1024 * 1024
 # Half of the send buffer that the ports of Open vSwitch's userspace datapath have between them.
 SHARED_QUEUE_BYTES = 64 * 1024
+# Packets that netem holds at most: at 200 Mbit/s, 64 byte packets for 0.1 s.
+_DELAYED_PACKETS = 40_000
 
 _NEIGHBOUR_LIMITS = Path("/proc/sys/net/ipv4/neigh/default")
 
@@ -74,6 +76,27 @@ def shape_switch(rates: Mapping[str, float], queue: int) -> None:
     """
     shapers = (_shaper(port, rate, queue) for port, rate in rates.items())
     _run(["tc", "-batch", "-"], "".join(shapers))
+
+
+def delay_port(port: str, delay_ns: int) -> None:
+    """Hold every packet that a shaped switch port sends back by ``delay_ns``.
+
+    Netem becomes the leaf of the port's token bucket, so that the rate stays what it was.
+
+    Raises:
+        CrunchbedError: this kernel has no netem, or the port is not shaped.
+    """
+    netem = ["netem", "delay", f"{delay_ns // 1000}us", "limit", str(_DELAYED_PACKETS)]
+    _run(["tc", "qdisc", "add", "dev", port, "parent", "1:1", "handle", "10:", *netem])
+
+
+def undelay_port(port: str) -> None:
+    """Take back what ``delay_port`` did.
+
+    Raises:
+        CrunchbedError: nothing was delayed there.
+    """
+    _run(["tc", "qdisc", "del", "dev", port, "parent", "1:1", "handle", "10:"])
 
 
 def make_room_for_neighbours(hosts: int) -> None:

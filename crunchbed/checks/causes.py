@@ -2,34 +2,20 @@
 
 The hooks record the first eight payload bytes of a heartbeat that they drop. Those, the tag, name
 its sender, the sender's boot and the number, so a miss finds the very packet that it lacks.
+Where no packet was dropped, the faults and the clocks of that moment are asked.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from typing import Final
 
+from crunchbed.checks.absences import Absences
+from crunchbed.checks.drops import Drops
+from crunchbed.checks.dues import Due, Dues
+from crunchbed.checks.faults import FaultSpan, fault_spans, ports_down
 from crunchbed.checks.heartbeats import misses
-from crunchbed.checks.lives import downtimes
 from crunchbed.checks.standstill import standstills
 from crunchbed.history import Event, History, Interval
-
-_DROP_CAUSES: Final[Mapping[str, str]] = {
-    "alloc_failed": "allocation_failure",
-    "reserve_exhausted": "allocation_failure",
-    "not_memalloc": "reserve_drop",
-    "softnet_throttled": "reserve_drop",
-    "no_pool": "reserve_drop",
-    "pool_empty": "reserve_drop",
-    "not_critical": "reserve_drop",
-    "not_vm_aware": "reserve_drop",
-}
-"""Cause by reason, of a drop at the observer."""
-
-_Lacking = tuple[str, str]
-"""The node that did not get a heartbeat, and the heartbeat's tag."""
 
 
 def cause_of_each(history: History, interval_ns: int) -> list[tuple[Event, str]]:
@@ -42,9 +28,8 @@ def cause_of_each(history: History, interval_ns: int) -> list[tuple[Event, str]]
     found = misses(history)
     if not found:
         return []
-    drops, late, absent = _drops(history), _late(history), _Absences(history)
-    still = standstills(history)
-    return [(miss, _cause(miss, interval_ns, drops, late, absent, still)) for miss in found]
+    evidence = _Evidence(history, interval_ns)
+    return [(miss, evidence.cause(miss)) for miss in found]
 
 
 def causes_by_observer(history: History, interval_ns: int) -> dict[str, Counter[str]]:
@@ -55,76 +40,77 @@ def causes_by_observer(history: History, interval_ns: int) -> dict[str, Counter[
     return dict(found)
 
 
-def _cause(
-    miss: Event,
-    interval_ns: int,
-    drops: Mapping[_Lacking, Event],
-    late: Mapping[str, list[Interval]],
-    absent: _Absences,
-    still: list[Interval],
-) -> str:
-    peer = str(miss.data.get("peer"))
-    deadline = miss.data.get("deadline", miss.t)
-    drop = drops.get((miss.node, miss.data.get("tag") or ""))
-    if drop is not None:
-        if drop.data["hook"] == "transmit":
+class _Evidence:
+    """Everything that can explain a miss, the most certain first."""
+
+    def __init__(self, history: History, interval_ns: int) -> None:
+        self._interval_ns = interval_ns
+        faults = fault_spans(history)
+        self._drops = Drops(history, faults)
+        self._dues = Dues(history, interval_ns)
+        self._ports = ports_down(history)
+        self._partitions = [fault for fault in faults if fault.kind == "partition"]
+        self._stalls = [fault for fault in faults if fault.kind == "stall"]
+        self._absent = Absences(history)
+        self._late = _late(history, self._stalls)
+        self._still = standstills(history)
+
+    def cause(self, miss: Event) -> str:
+        """Return the cause of one miss."""
+        dropped = self._drops.cause(miss, self._interval_ns)
+        if dropped is not None:
+            return dropped
+        due = self._dues.of(miss)
+        if self._link_was_down(miss, due):
+            return "link"
+        if self._was_parted(miss, due):
+            return "partition"
+        if self._sender_was_stopped(miss, due):
             return "stalled_sender"
-        return _DROP_CAUSES.get(drop.data["reason"], "unknown")
-    if absent.covers(miss.node, peer, deadline):
-        return "fenced_peer"
-    # It was due before its deadline, and lateness of either side then, or since, explains it.
-    window = Interval(deadline - 2 * interval_ns, miss.t + 1)
-    lateness = (one for node in (miss.node, peer) for one in late.get(node, ()))
-    if any(one.clip(window) for one in (*lateness, *still)):
-        return "testbed"
-    return "unknown"
+        peer, deadline = miss.data.get("peer"), miss.data.get("deadline", miss.t)
+        if peer is not None and self._absent.covers(miss.node, str(peer), deadline):
+            return "fenced_peer"
+        return "testbed" if self._testbed_was_late(miss, deadline) else "unknown"
+
+    def _link_was_down(self, miss: Event, due: Due) -> bool:
+        """What has no known peer went around: any link may have stopped it."""
+        peer = miss.data.get("peer")
+        hosts = self._ports if peer is None else (miss.node, str(peer))
+        return any(down.clip(due.when) for host in hosts for down in self._ports.get(host, ()))
+
+    def _was_parted(self, miss: Event, due: Due) -> bool:
+        """Nothing was dropped where nothing was sent any more: its fence belongs to the fault."""
+        ends = (miss.node, str(miss.data.get("peer")))
+        return any(one.span.clip(due.when) and one.separates(*ends) for one in self._partitions)
+
+    def _sender_was_stopped(self, miss: Event, due: Due) -> bool:
+        deadline = miss.data.get("deadline", miss.t)
+        peer = miss.data.get("peer")
+        if (
+            due.sent is not None
+            and due.sent <= deadline
+            and not any(due.sent in fault.span for fault in self._stalls)
+        ):
+            return False
+        return any(
+            fault.span.clip(due.when)
+            for fault in self._stalls
+            if peer is None or fault.stalls(str(peer))
+        )
+
+    def _testbed_was_late(self, miss: Event, deadline: int) -> bool:
+        # It was due before its deadline, and lateness of either side then, or since, explains it.
+        window = Interval(deadline - 2 * self._interval_ns, miss.t + 1)
+        ends = (miss.node, str(miss.data.get("peer")))
+        lateness = (one for node in ends for one in self._late.get(node, ()))
+        return any(one.clip(window) for one in (*lateness, *self._still))
 
 
-def _drops(history: History) -> dict[_Lacking, Event]:
-    found: dict[_Lacking, Event] = {}
-    for event in history.of("drop"):
-        if event.data.get("cls") == "heartbeat":
-            sent = event.data["hook"] == "transmit"
-            observer = _node_at(event.data["dst"]) if sent else event.node
-            found.setdefault((observer, event.data["tag"]), event)
-    return found
-
-
-def _node_at(address: str) -> str:
-    """Return the cluster node with this address: that of n7 ends in 7."""
-    return f"n{address.rsplit('.', 1)[-1]}"
-
-
-def _late(history: History) -> dict[str, list[Interval]]:
+def _late(history: History, stalls: list[FaultSpan]) -> dict[str, list[Interval]]:
+    """Return when daemons were late by their own clocks, but for those that a fault stopped."""
     found: defaultdict[str, list[Interval]] = defaultdict(list)
     for event in history.of("heartbeat.late"):
-        found[event.node].append(Interval(event.t - event.data["late_ns"], event.t + 1))
+        lateness = Interval(event.t - event.data["late_ns"], event.t + 1)
+        if not any(one.stalls(event.node) and one.span.clip(lateness) for one in stalls):
+            found[event.node].append(lateness)
     return found
-
-
-class _Absences:
-    """From when a node was down until an observer's view held it again."""
-
-    def __init__(self, history: History) -> None:
-        self._history = history
-        self._downs: dict[str, list[int]] = {}
-        self._added: dict[tuple[str | None, str], list[int]] = {}
-
-    def covers(self, observer: str, peer: str, t: int) -> bool:
-        """Return whether ``peer`` was absent for ``observer`` at ``t``."""
-        if peer not in self._downs:
-            self._downs[peer] = [down.start for down in downtimes(self._history, peer)]
-        since = max((down for down in self._downs[peer] if down <= t), default=None)
-        if since is None:
-            return False
-        back = self._first_added(observer, peer, since) or self._first_added(None, peer, since)
-        return back is None or t < back
-
-    def _first_added(self, observer: str | None, peer: str, since: int) -> int | None:
-        key = (observer, peer)
-        if key not in self._added:
-            views = self._history.of("membership.view", observer)
-            self._added[key] = [v.t for v in views if peer in v.data.get("added", ())]
-        times = self._added[key]
-        index = bisect_left(times, since)
-        return times[index] if index < len(times) else None

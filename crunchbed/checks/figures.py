@@ -10,6 +10,9 @@ CAUSES: Final = (
     "reserve_drop",
     "allocation_failure",
     "stalled_sender",
+    "link",
+    "partition",
+    "loss",
     "fenced_peer",
     "testbed",
     "unknown",
@@ -30,6 +33,10 @@ class Figures(BaseModel):
     misses_by_cause: dict[str, int] = dict.fromkeys(CAUSES, 0)
     nodes_ejected: int = 0
     false_ejections: int = 0
+    true_ejections: int = 0
+    detection_delay_seconds: float | None = None
+    flaps: int = 0
+    time_to_recover_seconds: float | None = None
     failovers: int = 0
     writes_acknowledged: int = 0
     writes_lost: int | None = None

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from crunchbed.checks import crunch, heartbeats, packets, pressure, reserve, validity, writes
+from crunchbed.checks import (
+    crunch,
+    heartbeats,
+    packets,
+    pressure,
+    recovery,
+    reserve,
+    validity,
+    writes,
+)
 from crunchbed.checks.causes import causes_by_observer
 from crunchbed.checks.figures import CAUSES, Figures
-from crunchbed.checks.membership import ejections
+from crunchbed.checks.membership import (
+    Ejection,
+    detection_delays,
+    ejections,
+    median_seconds,
+)
 from crunchbed.checks.result import Result, Verdict
 from crunchbed.checks.split_brain import split_brains
 from crunchbed.expect import Outcome, evaluate
@@ -71,8 +85,7 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
             heartbeats_sent=heartbeats.sent(history, node),
             heartbeats_missed=heartbeats.missed(history, node),
             misses_by_cause={cause: counts[cause] for cause in CAUSES},
-            nodes_ejected=sum(one.node == node for one in ejected),
-            false_ejections=sum(one.node == node and one.false for one in ejected),
+            **_ejected(history, scenario, node, [one for one in ejected if one.node == node]),
             writes_acknowledged=len(latencies),
             writes_lost=writes.lost(history, node),
             io_errors=len(history.of("write.error", node)),
@@ -91,11 +104,28 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
     return found
 
 
+def _ejected(
+    history: History, scenario: Scenario, node: str, ejected: list[Ejection]
+) -> dict[str, Any]:
+    """The figures of one node's leaving and coming back."""
+    away = recovery.absences(history, node, scenario.node_names)
+    return {
+        "nodes_ejected": len(ejected),
+        "false_ejections": sum(one.false for one in ejected),
+        "true_ejections": sum(not one.false for one in ejected),
+        "detection_delay_seconds": median_seconds(detection_delays(ejected)),
+        "flaps": recovery.flaps(away),
+        "time_to_recover_seconds": recovery.time_to_recover_seconds(history, away),
+    }
+
+
 _SUMS = (
     "heartbeats_sent",
     "heartbeats_missed",
     "nodes_ejected",
     "false_ejections",
+    "true_ejections",
+    "flaps",
     "failovers",
     "writes_acknowledged",
     "io_errors",
@@ -112,6 +142,10 @@ def _totals(history: History, nodes: dict[str, Figures]) -> Figures:
     return Figures(
         **sums,
         misses_by_cause={c: sum(one.misses_by_cause[c] for one in each) for c in CAUSES},
+        detection_delay_seconds=median_seconds(detection_delays(ejections(history))),
+        time_to_recover_seconds=max(
+            _known(one.time_to_recover_seconds for one in each), default=None
+        ),
         writes_lost=writes.lost(history),
         io_p50_seconds=writes.percentile_seconds(latencies, 0.50),
         io_p99_seconds=writes.percentile_seconds(latencies, 0.99),

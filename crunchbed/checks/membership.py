@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from crunchbed.checks.faults import cut_off_since, fault_spans
 from crunchbed.checks.lives import target_of
 from crunchbed.checks.split_brain import is_quorate
 from crunchbed.history import Event, History
@@ -15,7 +18,9 @@ class Ejection(NamedTuple):
     node: str
     t: int
     false: bool
-    """The node was alive: it had not gone down before its fence."""
+    """The node was alive and in reach: neither down before its fence nor cut off by a fault."""
+    since: int | None = None
+    """When it went down or was cut off, where that is why it was ejected."""
 
 
 def ejections(history: History) -> list[Ejection]:
@@ -56,8 +61,29 @@ def _ejection(history: History, node: str, noticed: int) -> Ejection:
         fence = noticed
     down = _last_of(history, "node.down", node, fence)
     came_back = _last_of(history, "node.up", node, fence)
-    alive = down is None or (came_back is not None and came_back > down)
-    return Ejection(node, fence, alive)
+    if down is not None and (came_back is None or came_back < down):
+        return Ejection(node, fence, false=False, since=down)
+    cut = cut_off_since(fault_spans(history), node, _fenced_by(history, node, fence), fence)
+    return Ejection(node, fence, false=cut is None, since=cut)
+
+
+def detection_delays(found: Sequence[Ejection]) -> list[int]:
+    """Return the nanoseconds from what took each node down or cut it off to its fence.
+
+    False ejections detected nothing and have none.
+    """
+    return [one.t - one.since for one in found if one.since is not None]
+
+
+def median_seconds(nanoseconds: Sequence[int]) -> float | None:
+    """Return the median; None without a value."""
+    return statistics.median(nanoseconds) / 1e9 if nanoseconds else None
+
+
+def _fenced_by(history: History, node: str, fence: int) -> str:
+    starts = history.of("fence.start")
+    by = (e.data.get("by") for e in starts if e.t == fence and target_of(e) == node)
+    return str(next(by, None))
 
 
 def _last_of(history: History, kind: str, node: str, before: int) -> int | None:

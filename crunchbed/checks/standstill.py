@@ -1,7 +1,8 @@
 """When the testbed itself stood still: nothing moved on any node at once.
 
 A crunch stops one node's block I/O; the others go on. Where no node at all has a write
-acknowledged for many times the usual gap, it was the switch or the machine that stopped.
+acknowledged for many times the usual gap, it was the switch or the machine that stopped; unless
+a fault has taken away what all of them write to.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import statistics
 from itertools import pairwise
 from typing import Final
 
+from crunchbed.checks.faults import fault_spans
+from crunchbed.checks.lives import target_of
 from crunchbed.history import History, Interval
+from crunchbed.scenario.faults import STORAGE
 
 SHORTEST_NS: Final = 30_000_000
 """Shorter standstills do not make a heartbeat late enough to matter."""
 
 _USUAL_GAPS: Final = 10
 _FEWEST_WRITES: Final = 50
+_TARGET_FAULTS: Final = ("target-crash", "slow-disk")
 
 
 def standstills(history: History) -> list[Interval]:
@@ -30,4 +35,25 @@ def standstills(history: History) -> list[Interval]:
         return []
     gaps = [Interval(before, after) for before, after in pairwise(times)]
     usual = statistics.median(gap.length for gap in gaps)
-    return [gap for gap in gaps if gap.length > max(SHORTEST_NS, _USUAL_GAPS * usual)]
+    long = [gap for gap in gaps if gap.length > max(SHORTEST_NS, _USUAL_GAPS * usual)]
+    explained = _without_target(history)
+    return [gap for gap in long if not any(gap.clip(one) for one in explained)]
+
+
+def _without_target(history: History) -> list[Interval]:
+    """Return when a fault may have kept every node from its target; what follows a gap's begin.
+
+    A gap goes on after the fault, until the initiators have noticed that it is over: it is
+    explained as a whole. Where nodes serve the target themselves, losing one is such a fault.
+    """
+    servers = {STORAGE, *(event.node for event in history.of("service.start"))}
+    servers |= {target_of(event) for event in history.of("service.start")}
+    found = [
+        one.span
+        for one in fault_spans(history)
+        if one.kind in _TARGET_FAULTS or servers.intersection(one.targets)
+    ]
+    changes = [*history.of("service.start"), *history.of("service.stop")]
+    found += [Interval(event.t, event.t + 1) for event in changes]
+    downs = (e for e in history.of("node.down") if target_of(e) in servers)
+    return [*found, *(Interval(event.t, event.t + 1) for event in downs)]

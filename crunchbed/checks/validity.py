@@ -28,6 +28,7 @@ def disturbed(history: History, scenario: Scenario) -> list[str]:
         *_control_phase(history, scenario),
         *_testbed_misses(history, scenario),
         *_lost_events(history),
+        *_missed_faults(history, scenario),
     ]
 
 
@@ -61,6 +62,17 @@ def _testbed_misses(history: History, scenario: Scenario) -> Iterator[str]:
     count = sum(cause == "testbed" for _, cause in causes)
     if count:
         yield f"{count} heartbeats missed because the testbed itself was late or stood still"
+
+
+def _missed_faults(history: History, scenario: Scenario) -> Iterator[str]:
+    """A fault that met nothing, or whose time never came, is not the one that was asked for."""
+    begun = history.of("fault.begin")
+    for event in begun:
+        if "impossible" in event.data:
+            fault = f"{event.data['fault']} of {event.data['target']}"
+            yield f"fault off target: {fault}: {event.data['impossible']}"
+    if len(begun) < len(scenario.faults):
+        yield f"{len(begun)} of {len(scenario.faults)} faults were begun"
 
 
 def _lost_events(history: History) -> Iterator[str]:

@@ -11,7 +11,10 @@ from typing import Any
 import orjson
 
 from crunchbed.run import configs, login
+from crunchbed.run.faults.protocol import World
+from crunchbed.run.faults.wire import LossyWire
 from crunchbed.run.live_node import LiveNode, Places, daemon_argv
+from crunchbed.run.ports import SwitchPort
 from crunchbed.run.progress import Progress
 from crunchbed.run.recorder import Recorder
 from crunchbed.run.supervisor import Supervisor
@@ -53,6 +56,7 @@ class RunningCluster:
         self._progress = progress
         self._undo = ExitStack()
         self.nodes: dict[str, LiveNode] = {}
+        self._target: Process | None = None
 
     def __enter__(self) -> RunningCluster:
         try:
@@ -82,6 +86,7 @@ class RunningCluster:
             )
         )
         self.storage: ClusterNode = self._network.storage
+        self.storage_port = SwitchPort(self.storage)
         self.switch = str(self._network.switch)
         self._start_agents()
         self.supervisor = Supervisor(
@@ -149,8 +154,18 @@ class RunningCluster:
             group.create()
         return group.path
 
-    def start_target(self) -> Process:
+    def kill_target(self) -> None:
+        """SIGKILL the block target; its end is no failure of the testbed."""
+        running, self._target = self._target, None
+        if running is not None:
+            self.supervisor.others.remove(running)
+            running.kill()
+
+    def start_target(self, write_delay_ns: int = 0) -> None:
         """Start the storage host's target, or start it again: what was written is still there.
+
+        Args:
+            write_delay_ns: by how much every write takes longer.
 
         Raises:
             BadInput: Its port is taken, or it does not know the initiators' secret.
@@ -164,18 +179,35 @@ class RunningCluster:
             self.supervisor.pump(0.0)
 
         settings = configs.target(
-            self._scenario, self._places.state, self.storage.ip, self.storage.name
+            self._scenario,
+            self._places.state,
+            self.storage.ip,
+            self.storage.name,
+            write_delay_ns,
         )
-        process = target.start(
+        self._target = target.start(
             settings, lambda argv: self._helper("target", argv), inside=inside, pump=pump
         )
         login.check(self._scenario, settings, inside, pump)
-        return process
 
     def _start_traffic(self) -> None:
         if self._scenario.traffic.rate:
             config = configs.traffic_source(self._scenario, self._network.nodes)
             self.start_helper("traffic", "nodes.traffic", config)
+
+    def world(self) -> World:
+        """What faults may act on."""
+        hosts = self._network.nodes
+        ports = {name: node.port for name, node in self.nodes.items()}
+        return World(
+            nodes=self.nodes,
+            addresses={name: host.ip for name, host in hosts.items()},
+            ports={**ports, self.storage.name: self.storage_port},
+            wire=LossyWire(lambda name, rows: self.nodes[name].lose(rows)),
+            supervisor=self.supervisor,
+            recorder=self._recorder,
+            target=self,
+        )
 
     def quiesce(self) -> None:
         """End the daemons of every node, so that nothing is acknowledged any more.

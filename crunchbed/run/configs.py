@@ -144,7 +144,9 @@ def iscsi_session(scenario: Scenario) -> dict[str, Any]:
     return dict(session) | {"chap": own}
 
 
-def target(scenario: Scenario, state: Path, address: str, host: str) -> TargetSettings:
+def target(
+    scenario: Scenario, state: Path, address: str, host: str, write_delay_ns: int = 0
+) -> TargetSettings:
     """The target that ``host`` serves at ``address``; ``state`` is the run's state directory."""
     block_io = scenario.block_io
     chap = block_io.iscsi.chap
@@ -155,6 +157,7 @@ def target(scenario: Scenario, state: Path, address: str, host: str) -> TargetSe
         disk=state / DISK,
         control=state / f"{host}.tgt",
         chap=None if chap is None else (chap.user, chap.secret),
+        write_delay_ns=write_delay_ns,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from crunchbed.run import configs, signals, sizing
+from crunchbed.run.ports import SwitchPort
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
 from nodes.process import Process, spawn
@@ -74,6 +75,7 @@ class LiveNode:
 
     def __post_init__(self) -> None:
         self.host = self.nodes[self.name]
+        self.port = SwitchPort(self.host)
         self.cgroup = NodeCgroup(self.places.run_id, self.name)
         self._agent: Process | None = None
         self._client: LineClient | None = None
@@ -151,7 +153,7 @@ class LiveNode:
 
     def power_on(self) -> None:
         """Switch port up, daemons started; they report when they are ready."""
-        self.host.set_port(True)
+        self.port.power(True)
         for socket in sizing.throttled(self.scenario):
             self.ask("attach", socket=asdict(socket))
         for name in DAEMONS:
@@ -196,7 +198,7 @@ class LiveNode:
 
     def power_off(self) -> None:
         """Cut the node off for certain: its port first, then everything that runs on it."""
-        self.host.set_port(False)
+        self.port.power(False)
         self.ask("sockets")
         for process in self.daemons.values():
             process.kill()
@@ -207,6 +209,13 @@ class LiveNode:
         self.up = False
         self.incarnation += 1
         self.ask("reset", clean=self.scenario.memory.clean)
+
+    def lose(self, rows: list[list[object]]) -> None:
+        """Have the hooks lose packets as if on the wire: rows of [source address or None, share].
+
+        Replaces what was said before; the source None means any.
+        """
+        self.ask("losses", losses=rows)
 
     def dead_daemon(self) -> Process | None:
         """A daemon, or the agent, that ended though nobody ended it."""

@@ -45,8 +45,10 @@ class Supervisor:
         self._progress = progress
         self._selector = selectors.DefaultSelector()
         self._reboots: dict[str, float] = {}
+        self._downs: dict[str, int] = {}  # nodes that went down without a fence, and when
         self._server: FenceServer | None = None
         self._next_tick = 0.0
+        self.cut_off_since: Callable[[str, str], int | None] = lambda _target, _by: None
 
     def serve_fence(self, server: Callable[[selectors.BaseSelector], FenceServer]) -> FenceServer:
         """Make the fence service on this loop's selector."""
@@ -54,16 +56,19 @@ class Supervisor:
         return self._server
 
     def fence(self, target: str, by: str) -> bool:
-        """Cut ``target`` off. It was alive until now: the run has not taken it down."""
+        """Cut ``target`` off. The ejection is false where it was up, and no fault cut it off."""
         node = self.nodes[target]
-        self._recorder.record("fence.start", target=target, by=by)
+        began = self._recorder.record("fence.start", target=target, by=by)
+        since = self._downs.get(target, self.cut_off_since(target, by))
         self._progress.note(f"{target} is ejected: fenced by {by}")
         was_up = node.up
         if was_up:
             node.power_off()
             self._recorder.record("node.down", target=target, reason="fence")
         self._recorder.record("fence.confirmed", target=target, by=by)
-        ejected = {"kind": "node.ejected", "reason": "heartbeats_missed", "false": was_up}
+        ejected = {"kind": "node.ejected", "reason": "heartbeats_missed", "false": since is None}
+        if since is not None:
+            ejected["delay_ns"] = began - since
         node.ask("event", event=ejected)
         self._reboots[target] = time.monotonic() + self._reboot_delay
         return True
@@ -94,15 +99,35 @@ class Supervisor:
         for name, node in self.nodes.items():
             if node.up and node.ask("status")["exhausted"]:
                 self._progress.note(f"{name} panics: its reserve is exhausted")
-                node.power_off()
-                self._recorder.record("node.down", target=name, reason="reserve_exhausted")
+                self.crash(name, "reserve_exhausted")
                 self._reboots[name] = time.monotonic() + self._reboot_delay
+
+    def crash(self, name: str, reason: str) -> bool:
+        """Take a node's power away without a fence; False where it is down already."""
+        node = self.nodes[name]
+        if not node.up:
+            return False
+        began = time.monotonic_ns()
+        node.power_off()
+        self._downs[name] = self._recorder.record("node.down", t=began, target=name, reason=reason)
+        self._progress.note(f"{name} is down: {reason}")
+        return True
+
+    def is_down(self, name: str) -> bool:
+        """Whether a node has no power."""
+        return not self.nodes[name].up
+
+    def boot_if_down(self, name: str) -> None:
+        """Power a node on, unless it is up or its reboot is due anyway."""
+        if not self.nodes[name].up and name not in self._reboots:
+            self._reboot(name)
 
     def cancel_reboots(self) -> None:
         """Nobody boots any more; who is down stays down."""
         self._reboots.clear()
 
     def _reboot(self, name: str) -> None:
+        self._downs.pop(name, None)
         self.nodes[name].power_on()
         if self._server is not None:
             self._server.released(name)

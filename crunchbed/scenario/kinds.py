@@ -65,14 +65,15 @@ def choice(names: Sequence[str]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def subset(names: Sequence[str]) -> BeforeValidator:
-    """Accept a list of distinct ``names``; their order is made that of ``names``."""
+def subset(names: Sequence[str], least: int = 0) -> BeforeValidator:
+    """Accept a list of distinct ``names``, put in their order, with ``least`` of them or more."""
     expected = f"a list of distinct names out of {', '.join(names)}"
+    expected += f", at least {least}" if least else ""
 
     def check(value: object) -> tuple[str, ...]:
         if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
             reject(expected)
-        if len(set(value)) != len(value) or not set(value) <= set(names):
+        if len(set(value)) != len(value) or not set(value) <= set(names) or len(value) < least:
             reject(expected)
         return tuple(name for name in names if name in value)
 
@@ -153,6 +154,12 @@ def duration(low: str, high: str = "60min") -> BeforeValidator:
     )
 
 
+def duration_or_none(low: str, high: str = "60min") -> BeforeValidator:
+    """Accept what ``duration`` accepts, or nothing."""
+    check = _quantity(units.duration_ns, units.format_duration, units.DURATION_HINT, low, high)
+    return BeforeValidator(lambda value: None if value is None else check(value))
+
+
 def size(low: str, high: str) -> BeforeValidator:
     """Accept a size within the bounds, both included; the value is in bytes."""
     quantity = _quantity(units.size_bytes, units.format_size, units.SIZE_HINT, low, high)
@@ -174,6 +181,9 @@ def rate(low: str, high: str) -> BeforeValidator:
 
 
 DurationText: Final = PlainSerializer(units.format_duration, return_type=str)
+DurationTextOrNone: Final = PlainSerializer(
+    lambda value: None if value is None else units.format_duration(value), return_type=str | None
+)
 SizeText: Final = PlainSerializer(units.format_size, return_type=str)
 RateText: Final = PlainSerializer(units.format_rate, return_type=str)
 

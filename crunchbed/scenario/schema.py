@@ -16,6 +16,7 @@ from crunchbed.scenario import kinds
 from crunchbed.scenario.block_io import BlockIo
 from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync, consensus_ns, token_timeout_ns
 from crunchbed.scenario.cross import first_contradiction
+from crunchbed.scenario.faults import Faults
 from crunchbed.scenario.kinds import DurationText, Pages, Port, RateText, SizeText, Target
 from crunchbed.scenario.section import Section
 from reserve_agent.errors import BadInput
@@ -163,6 +164,7 @@ class Scenario(Section):
     memalloc: Annotated[tuple[str, ...], kinds.subset(MEMALLOC_CLASSES)] = MEMALLOC_CLASSES
     enforce: Annotated[bool, kinds.yes_or_no()] = False
     crunch: Crunch | None = None
+    faults: Faults = ()
     phases: Phases = Phases()
     expect: Expectations = ()
 
@@ -195,7 +197,7 @@ class Scenario(Section):
 
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value as YAML would hold it; it validates to an equal one."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
     def with_overrides(self, overrides: Mapping[str, object]) -> Scenario:
         """Return a copy with dotted keys set, such as ``{"crunch.pages": 500}``.

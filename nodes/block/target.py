@@ -37,6 +37,7 @@ class TargetSettings:
         disk: The file that is served, and that outlives whatever serves it.
         control: tgtd's control socket; its path plus two characters must fit into 107 bytes.
         chap: User and secret that initiators must know.
+        write_delay_ns: By how much every write takes longer (nbdkit's delay filter; nbd only).
     """
 
     transport: str
@@ -45,6 +46,7 @@ class TargetSettings:
     disk: Path
     control: Path
     chap: tuple[str, str] | None = None
+    write_delay_ns: int = 0
 
 
 def make_disk(path: Path, size_bytes: int) -> None:
@@ -68,7 +70,11 @@ def argv(settings: TargetSettings) -> list[str]:
     process. That is what an initiator that wants no FUA gets from a disk with a write cache.
     """
     if settings.transport == "nbd":
-        return nbdkit_argv(settings.address, settings.port, "file", str(settings.disk))
+        plugin = ["file", str(settings.disk)]
+        if settings.write_delay_ns:
+            delay = f"wdelay={settings.write_delay_ns // 1_000_000}ms"
+            plugin = ["--filter", "delay", *plugin, delay]
+        return nbdkit_argv(settings.address, settings.port, *plugin)
     portal = f"portal={settings.address}:{settings.port}"
     return [*_tgt(settings, "tgtd"), "--foreground", "--iscsi", portal]
 

@@ -74,6 +74,19 @@ class Recording:
             pages=1,
         )
 
+    def fault(self, begin_ms: float, end_ms: float, kind: str, *targets: str, **more: Any) -> Self:
+        """Add a fault with its begin and its end, and the port that a link-down takes down."""
+        names = {"fault": kind, "target": ",".join(targets), "targets": list(targets)}
+        if kind == "link-down":
+            self.add(begin_ms, "port.down", target=targets[0])
+            self.add(end_ms, "port.up", target=targets[0])
+        self.add(begin_ms, "fault.begin", **names, **more)
+        return self.add(end_ms, "fault.end", **names)
+
+    def sent(self, ms: float, node: str, seq: int) -> Self:
+        """Add a heartbeat that was sent."""
+        return self.add(ms, "heartbeat.sent", node, seq=seq, peers=2)
+
     def ack(self, ms: float, node: str, submitted_ms: float) -> Self:
         """Add an acknowledged write."""
         return self.add(ms, "write.ack", node, submitted=round(submitted_ms * MS), blocks=4)

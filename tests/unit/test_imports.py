@@ -103,4 +103,4 @@ def test_a_package_is_imported_in_its_place_only(package: str) -> None:
 
 def test_what_starts_often_and_must_be_quick_needs_nothing() -> None:
     """Every start of a daemon pays for this one; it is run by a bare interpreter."""
-    assert sources()["nodes/enter.py"] == {"__future__", "ctypes", "os", "sys"}
+    assert sources()["nodes/enter.py"] == {"__future__", "ctypes", "os", "resource", "sys"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from crunchbed.checks.figures import NAMES
+from crunchbed.scenario.faults import MODELS
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import TimedCrunch, WritebackCrunch
 
@@ -57,18 +58,29 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
     assert top["memalloc"] == "[block-io, heartbeat]"
     assert top["membership"] == resolved["membership"]
     sections = {"cluster", "memory", "block_io", "heartbeat", "fencing", "traffic", "phases"}
-    assert set(top) | sections | {"crunch", "expect", "corosync"} == set(resolved)
+    assert set(top) | sections | {"crunch", "faults", "expect", "corosync"} == set(resolved)
     crunches = documented("`crunch`")
     for model in (WritebackCrunch, TimedCrunch):
         for key in model.model_fields.keys() - {"kind"}:
             assert key in crunches
 
 
+def test_every_kind_of_fault_is_documented_with_its_keys() -> None:
+    text = DOCS.read_text().split("### `faults`")[1].split("### ")[0]
+    common = set(documented("`faults`")) & {"target", "after", "for", "jitter"}
+    assert common == {"target", "after", "for", "jitter"}
+    for kind, model in MODELS.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{kind}`"))
+        for name, field in model.model_fields.items():
+            key = field.alias or name
+            assert key in common | {"kind"} or f"`{key}" in row, (kind, key)
+
+
 def test_the_documented_example_and_figures_are_real(tmp_path: Path) -> None:
     text = DOCS.read_text()
     (tmp_path / "mine.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
     assert load_file(tmp_path / "mine.yaml").name == "mine"
-    (tmp_path / "x.yaml").write_text(MINIMAL + text.split("```yaml\n")[2].split("```")[0])
+    (tmp_path / "x.yaml").write_text(MINIMAL + text.split("```yaml\n")[3].split("```")[0])
     assert len(load_file(tmp_path / "x.yaml").expect) == 4
     figures = text.split("The figures, each")[1].split("## Verdicts")[0]
     for name in NAMES:

@@ -1,0 +1,113 @@
+"""Begins and undoes the faults of a run as their time comes."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+from crunchbed.run.faults.kinds import make
+from crunchbed.run.faults.plan import steps
+from crunchbed.run.faults.protocol import Fault, Lingering, NotPossible, World
+from crunchbed.run.recorder import Recorder
+from crunchbed.scenario.faults import FaultSection
+
+Clock = Callable[[], int]
+
+
+class FaultInjection:
+    """Context manager over the faults of one run: its end undoes what is still on.
+
+    Args:
+        planned: The faults, drawn.
+        made: The same, ready to be done.
+        recorder: The run's part of the history.
+        clock: CLOCK_MONOTONIC, nanoseconds.
+    """
+
+    def __init__(
+        self,
+        planned: Sequence[FaultSection],
+        made: Sequence[Fault],
+        recorder: Recorder,
+        clock: Clock,
+    ) -> None:
+        self._planned = planned
+        self._made = made
+        self._recorder = recorder
+        self._clock = clock
+        self._steps = steps(planned)
+        self._on: dict[int, int] = {}
+        self._start_ns = clock()
+
+    def __enter__(self) -> FaultInjection:
+        self._start_ns = self._clock()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._steps.clear()
+        with contextlib.ExitStack() as undo:
+            for number in sorted(self._on):
+                undo.callback(self._undo, number)
+
+    def over(self) -> bool:
+        """Do what is due; returns whether every step is done and nothing lingers."""
+        while self._steps and self._start_ns + self._steps[0].at_ns <= self._clock():
+            step = self._steps.pop(0)
+            if step.what == "begin":
+                self._begin(step.fault)
+            elif step.fault in self._on:
+                self._undo(step.fault)
+        on = (self._made[number] for number in self._on)
+        return not self._steps and not any(isinstance(f, Lingering) and f.lingers() for f in on)
+
+    def cut_off_since(self, target: str, by: str) -> int | None:
+        """When a fault that is on now began to keep ``target`` from ``by``; None: none does."""
+        times = [
+            since for number, since in self._on.items() if _cuts(self._planned[number], target, by)
+        ]
+        return min(times, default=None)
+
+    def _begin(self, number: int) -> None:
+        self._on[number] = began = self._clock()
+        try:
+            details = dict(self._made[number].begin())
+        except NotPossible as error:
+            details = {"impossible": str(error)}
+        self._recorder.record("fault.begin", t=began, **self._names(number), **details)
+
+    def _undo(self, number: int) -> None:
+        del self._on[number]
+        self._made[number].undo()
+        self._recorder.record("fault.end", **self._names(number))
+
+    def _names(self, number: int) -> dict[str, Any]:
+        fault = self._planned[number]
+        targets = list(fault.targets)
+        return {
+            "fault": fault.kind,
+            "target": ",".join(targets),
+            "targets": targets,
+            "number": number,
+        }
+
+
+def injection(planned: Sequence[FaultSection], world: World, recorder: Recorder) -> FaultInjection:
+    """Return the injection of these faults into a running cluster."""
+    made = [make(fault, world) for fault in planned]
+    return FaultInjection(planned, made, recorder, time.monotonic_ns)
+
+
+def _cuts(fault: FaultSection, target: str, by: str) -> bool:
+    if fault.kind == "partition":
+        return (target in fault.targets) != (by in fault.targets)
+    if target not in fault.targets:
+        return False
+    return fault.kind == "link-down" or "heartbeat" in getattr(fault, "daemons", ())

@@ -1,0 +1,29 @@
+"""A bad cable: a node loses a share of the packets that come to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crunchbed.run.faults.protocol import World
+from crunchbed.run.faults.wire import Loss
+from crunchbed.scenario import faults
+
+
+class LossFault:
+    """See the module; which packets are lost is drawn by the hook, not from the seed."""
+
+    def __init__(self, fault: faults.Loss, world: World) -> None:
+        self._wire = world.wire
+        self._fault = fault
+        source = None if fault.sender is None else world.addresses[fault.sender]
+        self._loss = Loss(fault.target, source, fault.share)
+
+    def begin(self) -> Mapping[str, Any]:
+        """Tell the hook of the node."""
+        self._wire.begin(self, [self._loss])
+        return {"share": self._fault.share, "from": self._fault.sender}
+
+    def undo(self) -> None:
+        """Nothing is lost any more."""
+        self._wire.undo(self)

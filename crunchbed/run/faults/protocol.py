@@ -1,0 +1,84 @@
+"""What a kind of fault can do, and what it may touch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from crunchbed.run.faults.wire import LossyWire
+from crunchbed.run.live_node import LiveNode
+from crunchbed.run.ports import SwitchPort
+from crunchbed.run.recorder import Recorder
+from crunchbed.run.supervisor import Supervisor
+from nodes.process import Process
+
+
+class NotPossible(Exception):
+    """The fault meets nothing that it could hit, such as a node that is down already."""
+
+
+class Fault(Protocol):
+    """One fault. ``undo`` follows every ``begin``, also one that failed half-way."""
+
+    def begin(self) -> Mapping[str, Any]:
+        """Do it; returns what the history should say besides kind and target.
+
+        Raises:
+            NotPossible: there was nothing to do it to.
+        """
+
+    def undo(self) -> None:
+        """Take it back; what it hit may be gone."""
+
+
+@runtime_checkable
+class Lingering(Protocol):
+    """A fault without an end of its own, which the injection waits for."""
+
+    def lingers(self) -> bool:
+        """Whether what it did still goes on."""
+
+
+class TargetSwitch(Protocol):
+    """Ends and starts the storage host's block target."""
+
+    def kill_target(self) -> None:
+        """SIGKILL it; nobody minds that it is gone."""
+
+    def start_target(self, write_delay_ns: int = 0) -> None:
+        """Start it on the same data; returns when it listens."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What faults act on.
+
+    Attributes:
+        nodes: The cluster's nodes by name.
+        addresses: IPv4 address of every host, the storage host among them.
+        ports: Switch ports by host, the storage host among them.
+        wire: Simulated loss of all nodes together.
+        supervisor: Who may power nodes on.
+        recorder: The run's part of the history.
+        target: The storage host's block target.
+    """
+
+    nodes: Mapping[str, LiveNode]
+    addresses: Mapping[str, str]
+    ports: Mapping[str, SwitchPort]
+    wire: LossyWire
+    supervisor: Supervisor
+    recorder: Recorder
+    target: TargetSwitch
+
+
+def running(node: LiveNode, names: tuple[str, ...]) -> list[Process]:
+    """Return the daemons of a node by name.
+
+    Raises:
+        NotPossible: the node is down.
+    """
+    if not node.up:
+        raise NotPossible(f"{node.name} was down")
+    return [node.daemons[name] for name in names if name in node.daemons]

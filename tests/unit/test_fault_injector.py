@@ -1,0 +1,242 @@
+"""Faults are begun and undone in time, and undone whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from crunchbed.run.faults.injector import FaultInjection
+from crunchbed.run.faults.partition import PartitionFault
+from crunchbed.run.faults.plan import draw_faults
+from crunchbed.run.faults.protocol import NotPossible, World
+from crunchbed.run.faults.stall import StallFault
+from crunchbed.run.faults.wire import Loss, LossyWire
+from crunchbed.run.ports import SwitchPort
+from crunchbed.run.recorder import Recorder
+from crunchbed.scenario.faults import Partition, Stall
+from crunchbed.scenario.loader import load
+from nodes.process import Process, descendants, spawn
+from nodes.waiting import wait_until
+from topologies.node import ClusterNode
+
+MS = 1_000_000
+
+
+class Fake:
+    """A fault that says what is done to it."""
+
+    def __init__(self, name: str, said: list[str], begin: Exception | None = None) -> None:
+        self.name, self.said, self.error = name, said, begin
+
+    def begin(self) -> Mapping[str, Any]:
+        self.said.append(f"begin {self.name}")
+        if self.error is not None:
+            raise self.error
+        return {"detail": self.name}
+
+    def undo(self) -> None:
+        self.said.append(f"undo {self.name}")
+
+
+class Bench:
+    """An injection by a clock that the test turns."""
+
+    def __init__(self, tmp_path: Path, *faults: dict[str, object]) -> None:
+        scenario = load("control").with_overrides({"faults": list(faults)})
+        self.planned = draw_faults(scenario, 1)
+        self.said: list[str] = []
+        self.made = [Fake(fault.kind, self.said) for fault in self.planned]
+        self.file = tmp_path / "run.jsonl"
+        self.now = 0
+
+    @contextmanager
+    def injection(self) -> Iterator[FaultInjection]:
+        with closing(Recorder(self.file)) as recorder:
+            made = FaultInjection(self.planned, self.made, recorder, lambda: self.now * MS)
+            with made as injected:
+                yield injected
+
+    def recorded(self) -> list[dict[str, Any]]:
+        return [orjson.loads(line) for line in self.file.read_bytes().splitlines()]
+
+
+LINK = {"kind": "link-down", "target": "n1", "after": "1s", "for": "1s"}
+STALL = {"kind": "stall", "target": "n2", "after": "1500ms", "for": "2s"}
+SPLIT = {"kind": "partition", "target": ["n3"], "after": "0s", "for": "5s"}
+
+
+def test_each_step_is_done_when_it_is_due(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINK, STALL)
+    bench.now = 10_000
+    with bench.injection() as injected:
+        for ms, said, over in (
+            (10_999, [], False),
+            (11_000, ["begin link-down"], False),
+            (11_600, ["begin stall"], False),
+            (12_000, ["undo link-down"], False),
+            (13_500, ["undo stall"], True),
+        ):
+            bench.now = ms
+            assert injected.over() is over
+            assert bench.said == said
+            bench.said.clear()
+    assert bench.said == []
+    kinds = [(e["kind"], e["fault"], e["target"]) for e in bench.recorded()]
+    assert kinds == [
+        ("fault.begin", "link-down", "n1"),
+        ("fault.begin", "stall", "n2"),
+        ("fault.end", "link-down", "n1"),
+        ("fault.end", "stall", "n2"),
+    ]
+    assert bench.recorded()[0]["t"] == 11_000 * MS
+    assert bench.recorded()[0]["detail"] == "link-down"
+
+
+def test_what_is_still_on_is_undone_at_the_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINK, STALL)
+    with bench.injection() as injected:
+        bench.now = 1600
+        injected.over()
+    assert bench.said == ["begin link-down", "begin stall", "undo stall", "undo link-down"]
+
+
+def test_an_error_anywhere_undoes_all_that_was_begun(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINK, STALL)
+    bench.made[1].error = OSError("no")
+    with pytest.raises(OSError, match="no"), bench.injection() as injected:
+        bench.now = 1600
+        injected.over()
+    assert bench.said == ["begin link-down", "begin stall", "undo stall", "undo link-down"]
+
+
+def test_a_fault_that_meets_nothing_is_recorded_as_that(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINK)
+    bench.made[0].error = NotPossible("n1 was down")
+    with bench.injection() as injected:
+        bench.now = 1600
+        injected.over()
+    assert [e.get("impossible") for e in bench.recorded()] == ["n1 was down", None]
+
+
+def test_it_knows_who_is_cut_off_from_whom_and_since_when(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINK, STALL, SPLIT)
+    with bench.injection() as injected:
+        bench.now = 1600
+        injected.over()
+        since = injected.cut_off_since
+        assert since("n1", "n2") is not None
+        assert since("n2", "n1") is not None
+        assert since("n3", "n2") == since("n2", "n3") == 1600 * MS
+        bench.now = 4000
+        injected.over()
+        assert since("n1", "n2") is since("n2", "n1") is None
+        assert since("n1", "n3") is not None
+
+
+def test_what_lingers_is_waited_for(tmp_path: Path) -> None:
+    class Lingers(Fake):
+        def lingers(self) -> bool:
+            return len(self.said) < 2
+
+    bench = Bench(tmp_path, {"kind": "node-crash", "after": "0s"})
+    bench.made[0] = Lingers("node-crash", bench.said)
+    with bench.injection() as injected:
+        assert not injected.over()
+        bench.said.append("fenced")
+        assert injected.over()
+    assert bench.said == ["begin node-crash", "fenced", "undo node-crash"]
+
+
+# --- the wire
+
+
+def test_losses_of_several_faults_add_up_and_are_undone_one_by_one() -> None:
+    told: dict[str, list[list[object]]] = {}
+    wire = LossyWire(told.__setitem__)
+    wire.begin("a", [Loss("n1", None, 0.5)])
+    wire.begin("b", [Loss("n1", None, 0.5), Loss("n1", "10.0.0.2", 1.0), Loss("n2", None, 0.1)])
+    assert told == {"n1": [[None, 0.75], ["10.0.0.2", 1.0]], "n2": [[None, pytest.approx(0.1)]]}
+    wire.undo("a")
+    assert told["n1"] == [[None, 0.5], ["10.0.0.2", 1.0]]
+    wire.undo("b")
+    wire.undo("b")
+    assert told == {"n1": [], "n2": []}
+
+
+def test_a_partition_cuts_both_directions_and_spares_each_side() -> None:
+    told: dict[str, list[list[object]]] = {}
+    nodes = {
+        f"n{i}": SimpleNamespace(name=f"n{i}", host=SimpleNamespace(ip=f"10.0.0.{i}"))
+        for i in (1, 2, 3)
+    }
+    world = cast(World, SimpleNamespace(nodes=nodes, wire=LossyWire(told.__setitem__)))
+    fault = PartitionFault(Partition(kind="partition", target=("n1", "n2")), world)
+    fault.begin()
+    assert told == {
+        "n1": [["10.0.0.3", 1.0]],
+        "n2": [["10.0.0.3", 1.0]],
+        "n3": [["10.0.0.1", 1.0], ["10.0.0.2", 1.0]],
+    }
+    fault.undo()
+    assert told == {"n1": [], "n2": [], "n3": []}
+
+
+def test_a_port_is_up_with_power_and_without_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    states: list[bool] = []
+    monkeypatch.setattr(ClusterNode, "set_port", lambda _self, up: states.append(up))
+    port = SwitchPort(ClusterNode("n1", "x", 1, "10.0.0.1", "eth0", "port"))
+    port.cut()
+    port.power(False)
+    port.power(True)
+    assert states == [False, False, False], "a reboot does not mend a link"
+    port.cut()
+    port.mend()
+    assert states[-1] is False
+    port.mend()
+    assert states[-1] is True
+
+
+# --- a stall
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Iterator[Process]:
+    """A process with a child."""
+    argv = ["sh", "-c", "sleep 60 & wait"]
+    process = spawn(argv, name="n1 x", log=tmp_path / "x.log", netns_pid=None, cgroup=None)
+    wait_until(lambda: bool(descendants(process.pid)), 5, "it has a child")
+    yield process
+    children = descendants(process.pid)
+    process.kill()
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+
+
+def states(process: Process) -> list[str]:
+    pids = [process.pid, *descendants(process.pid)]
+    return [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] for pid in pids]
+
+
+def test_a_stall_stops_a_daemon_with_its_children_and_lets_all_go_on(family: Process) -> None:
+    node = SimpleNamespace(name="n1", up=True, daemons={"heartbeat": family})
+    world = cast(World, SimpleNamespace(nodes={"n1": node}))
+    fault = StallFault(Stall(kind="stall", target="n1"), world)
+    fault.begin()
+    wait_until(lambda: states(family) == ["T", "T"], 5, "both are stopped")
+    fault.undo()
+    wait_until(lambda: "T" not in states(family), 5, "both go on")
+
+
+def test_a_stall_of_a_node_that_is_down_meets_nothing() -> None:
+    node = SimpleNamespace(name="n1", up=False, daemons={})
+    world = cast(World, SimpleNamespace(nodes={"n1": node}))
+    with pytest.raises(NotPossible, match="n1 was down"):
+        StallFault(Stall(kind="stall", target="n1"), world).begin()
