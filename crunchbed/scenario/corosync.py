@@ -19,6 +19,9 @@ MILLISECOND_NS: Final = 1_000_000
 PUBLISHED_TOKEN_NS: Final = 3_000_000_000
 PUBLISHED_COEFFICIENT_NS: Final = 650_000_000
 
+MOST_NODES: Final = 12
+"""As many as form a ring on a machine with two processors before a run gives up."""
+
 # totemconfig.c of corosync 3.1: nothing may be shorter than 30 ms, and the token is sent again
 # after token / (token_retransmits_before_loss_const + 0.2).
 _LEAST_NS = 30 * MILLISECOND_NS
@@ -65,6 +68,9 @@ def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
     if scenario.membership != "corosync":
         return
     settings = scenario.corosync
+    if scenario.cluster.nodes > MOST_NODES:
+        expected = f"at most {MOST_NODES} nodes with membership: corosync"
+        yield "cluster.nodes", expected, f"{scenario.cluster.nodes}"
     token, interval = token_ns(scenario), scenario.heartbeat.interval
     times = {"token": token, "token_coefficient": settings.token_coefficient}
     times |= {"join": settings.join, "consensus": settings.consensus or 0}

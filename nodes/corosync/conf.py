@@ -12,10 +12,19 @@ Setting = str | int | None
 # of the testbed. Left alone, corosync takes the highest there is.
 _REALTIME_PRIORITY = 1
 
+MOST_REALTIME = 8
+"""Nodes up to which corosync runs in real time.
+
+A token that all pass on, and join messages from everybody to everybody, cost more than in
+proportion: many of them before all normal tasks would leave a small machine nothing for those, the
+kernel's own included.
+"""
+
 
 def corosync_conf(config: CorosyncConfig) -> str:
     """The text of one node's file; it is the same on every node of a cluster."""
     totem = config.totem
+    realtime = len(config.addresses) <= MOST_REALTIME
     lines = [
         *_block(
             "totem",
@@ -36,7 +45,11 @@ def corosync_conf(config: CorosyncConfig) -> str:
         *_block(
             "system",
             # Its packets are judged by the hooks of the node's cgroup, which it would leave.
-            {"move_to_root_cgroup": "no", "sched_rr": "yes", "priority": _REALTIME_PRIORITY},
+            {
+                "move_to_root_cgroup": "no",
+                "sched_rr": "yes" if realtime else "no",
+                "priority": _REALTIME_PRIORITY if realtime else 0,
+            },
         ),
         *_block(
             "logging",

@@ -31,10 +31,17 @@ CONF = Path("/etc/corosync/corosync.conf")
 # Its pid file; its shared memory with its clients; the last ring it knew; its configuration.
 PRIVATE = tuple(map(Path, ("/run", "/dev/shm", "/var/lib/corosync", "/etc/corosync")))  # noqa: S108
 _TICK_SECONDS = 0.05
-_START_SECONDS = 10.0
+_START_SECONDS = 30.0
 _END_SECONDS = 1.0
 _REPORT_SECONDS = 1.0
 _SBIN = os.pathsep.join(("/usr/local/sbin", "/usr/sbin", "/sbin"))
+
+
+def keep_realtime() -> None:
+    """Have children start as normal tasks; what is real time for corosync its file says."""
+    policy = os.sched_getscheduler(0)
+    if policy == os.SCHED_RR:
+        os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, os.sched_getparam(0))
 
 
 def start_corosync(config: CorosyncConfig) -> subprocess.Popen[bytes]:
@@ -233,6 +240,7 @@ def main(arguments: list[str]) -> int:
             raise BadInput("usage: python -m nodes.corosync CONFIG.json")
         config = load_config(Path(arguments[0]))
         events = ViewForwarder(EventSink(Path(config.events)), map(Path, config.listeners))
+        keep_realtime()
         make_private(PRIVATE, [Path(each) for each in config.keep])
         CorosyncDaemon(config, events, start_corosync(config)).run()
     except (CrunchbedError, OSError) as error:

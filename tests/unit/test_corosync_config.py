@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import orjson
@@ -61,8 +62,15 @@ def test_corosync_conf_has_all_of_it(tmp_path: Path) -> None:
     assert "10.77.0.4" not in text, "the storage host is no member"
     assert "consensus" not in text, "corosync's own default"
     assert text.count("{") == text.count("}")
+    assert "sched_rr: yes\n  priority: 1\n" in text
     given = corosync_conf(config(tmp_path, {"corosync.consensus": "800ms"}))
     assert "\n  consensus: 800\n" in given
+
+
+def test_many_at_once_leave_the_machine_to_normal_tasks(tmp_path: Path) -> None:
+    few = config(tmp_path)
+    addresses = {f"n{number}": f"10.77.0.{number}" for number in range(1, 10)}
+    assert "sched_rr: no\n" in corosync_conf(dataclasses.replace(few, addresses=addresses))
 
 
 def test_its_sockets_are_marked_by_rule() -> None:
@@ -98,6 +106,7 @@ def test_the_reserve_has_room_for_its_packets() -> None:
         ({"corosync.consensus": "40ms"}, r"corosync\.consensus: expected at least corosync\.join"),
         ({"corosync.tokn": "1s"}, r"corosync\.tokn: expected .*did you mean token"),
         ({"membership": "corosnc"}, r"membership: expected one of crunchbed, corosync \(did you"),
+        ({"cluster.nodes": 13}, r"cluster\.nodes: expected at most 12 nodes .*, got 13"),
         ({"phases.control": "1s"}, r"corosync\.token: .*token \+ consensus.* within phases"),
     ],
 )
