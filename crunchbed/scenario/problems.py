@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from crunchbed.scenario import faults, schema
+from crunchbed.scenario import detector, faults, schema
 from crunchbed.scenario.kinds import did_you_mean
 
 _UNIONS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
@@ -19,6 +19,7 @@ _UNIONS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
         "flood": schema.FloodCrunch,
     },
     "faults": faults.MODELS,
+    "detector": detector.MODELS,
 }
 """Keys whose value is of one of several kinds, with the model of each."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from crunchbed.checks.figures import NAMES
-from crunchbed.scenario.faults import MODELS
+from crunchbed.scenario.detector import MODELS as DETECTORS
+from crunchbed.scenario.faults import MODELS as FAULTS
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import TimedCrunch, WritebackCrunch
 
@@ -58,7 +60,8 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
     assert top["memalloc"] == "[block-io, heartbeat]"
     assert top["membership"] == resolved["membership"]
     sections = {"cluster", "memory", "block_io", "heartbeat", "fencing", "traffic", "phases"}
-    assert set(top) | sections | {"crunch", "faults", "expect", "corosync"} == set(resolved)
+    sections |= {"detector", "crunch", "faults", "expect", "corosync"}
+    assert set(top) | sections == set(resolved)
     crunches = documented("`crunch`")
     for model in (WritebackCrunch, TimedCrunch):
         for key in model.model_fields.keys() - {"kind"}:
@@ -69,11 +72,27 @@ def test_every_kind_of_fault_is_documented_with_its_keys() -> None:
     text = DOCS.read_text().split("### `faults`")[1].split("### ")[0]
     common = set(documented("`faults`")) & {"target", "after", "for", "jitter"}
     assert common == {"target", "after", "for", "jitter"}
-    for kind, model in MODELS.items():
+    for kind, model in FAULTS.items():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{kind}`"))
         for name, field in model.model_fields.items():
             key = field.alias or name
             assert key in common | {"kind"} or f"`{key}" in row, (kind, key)
+
+
+def test_every_detector_and_its_parameters_are_documented() -> None:
+    assert documented("`detector`") == load("control").resolved()["detector"]
+    listed = dict(
+        line[3:].split("`: ", 1)
+        for line in DOCS.read_text().split("### `detector`")[1].replace("\n  ", " ").split("\n")
+        if line.startswith("- `")
+    )
+    page = DOCS.with_name("detectors.md").read_text()
+    for kind, model in DETECTORS.items():
+        keys = model.model_fields.keys() - {"kind"}
+        assert set(re.findall(r"`(\w+)`", listed.pop(kind))) == keys
+        section = page.split(f"### `{kind}`")[1].split("\n#")[0]
+        assert {row.split("`")[1] for row in section.split("\n") if row.startswith("| `")} == keys
+    assert listed == {}
 
 
 def test_the_documented_example_and_figures_are_real(tmp_path: Path) -> None:
