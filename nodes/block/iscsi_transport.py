@@ -124,24 +124,14 @@ class IscsiTransport:
 
     def _service(self, came: int) -> str | None:
         """Read and write what can be; why the connection is lost, or None."""
-        now = self._clock()
-        gone = self._hung_up() if came & selectors.EVENT_READ and self.ready else None
         if self._keepalive is not None and came & selectors.EVENT_READ:
-            self._keepalive.heard(now)
+            self._keepalive.heard(self._clock())
         events = libiscsi.POLLIN if came & selectors.EVENT_READ else 0
         events |= libiscsi.POLLOUT if came & selectors.EVENT_WRITE else 0
-        alive = self._session.service(events)
-        return gone if gone is not None or alive else self._session.error or "it failed"
-
-    def _hung_up(self) -> str | None:
-        """Told not to connect again, libiscsi ends what is in flight and says nothing else."""
-        try:
-            first = self._watched.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
+        if self._session.service(events):
             return None
-        except OSError as error:
-            return error.strerror
-        return None if first else "the target hung up"
+        # Told not to connect again, libiscsi says after a loss that it may not.
+        return "it was closed" if self.ready else self._session.error
 
     def _log_in(self, reason: str | None) -> None:
         if self._login_status == libiscsi.GOOD:
@@ -176,7 +166,7 @@ class IscsiTransport:
         for sequence, status in completed:
             if status == libiscsi.GOOD:
                 self._reports.acknowledged(sequence)
-            elif status not in (libiscsi.CANCELLED, libiscsi.ERROR):
+            elif status != libiscsi.CANCELLED:  # which is what a loss makes of them
                 self._reports.failed(sequence, self._session.error or f"SCSI status {status:#x}")
 
     def close(self) -> None:

@@ -17,7 +17,6 @@ from reserve_agent.errors import CrunchbedError, MissingRequirement
 LIBRARY: Final = "libiscsi.so.7"
 GOOD: Final = 0
 CANCELLED: Final = 0x0F000000
-ERROR: Final = 0x0F000001
 POLLIN, POLLOUT = 1, 4
 _SESSION_NORMAL: Final = 2
 _DIGEST_NONE: Final = 0
@@ -167,7 +166,8 @@ class Session:
         if self._context is not None:
             self._connected(status)
 
-    def _write_done(self, _context: int, status: int, task: int, number: int) -> None:
+    def _write_done(self, _context: int, status: int, task: int, private: int | None) -> None:
+        number = private or 0  # ctypes has None for a null pointer
         self._library.scsi_free_scsi_task(task)
         if self._context is not None:
             self._buffers.pop(number, None)

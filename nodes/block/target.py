@@ -7,6 +7,7 @@ processes: ``argv``, then ``set_up``, then ``is_listening``.
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import socket
 import subprocess
@@ -80,7 +81,12 @@ def argv(settings: TargetSettings) -> list[str]:
 
 
 def _tgt(settings: TargetSettings, program: str) -> list[str]:
-    return ["env", f"TGT_IPC_SOCKET={settings.control}", program]
+    return ["env", f"TGT_IPC_SOCKET={settings.control}", _find(program) or program]
+
+
+def _find(program: str) -> str | None:
+    """A root shell made by plain ``su`` has no sbin in its path."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
 
 def _admin(settings: TargetSettings, op: str, mode: str, *arguments: str) -> list[str]:
@@ -175,7 +181,7 @@ def require_program(settings: TargetSettings) -> None:
         MissingRequirement: Says what brings it.
     """
     program = {"nbd": "nbdkit", "iscsi": "tgtd"}[settings.transport]
-    if shutil.which(program) is None:
+    if _find(program) is None:
         raise MissingRequirement(f"this machine lacks {program} (make setup)")
 
 

@@ -58,7 +58,7 @@ def check(pread: Read, expected: dict[int, Stamp]) -> dict[str, int]:
     """Read and judge every expected block. What is not there is as what was never written."""
     counts = {"ok": 0, "lost": 0, "corrupt": 0}
     for first, count in runs(expected):
-        data = pread(count * BLOCK_BYTES, first * BLOCK_BYTES).ljust(count * BLOCK_BYTES, b"\0")
+        data = pread(count * BLOCK_BYTES, first * BLOCK_BYTES)
         for offset in range(count):
             block = data[offset * BLOCK_BYTES : (offset + 1) * BLOCK_BYTES]
             counts[verdict(expected[first + offset], block)] += 1

@@ -158,6 +158,17 @@ def test_a_disk_that_fills_up_in_mid_run(size: str) -> None:
     assert "disk/out/history/run.jsonl" in listing(), "what there is stays"
 
 
+def test_an_iscsi_secret_that_the_target_does_not_know() -> None:
+    chap = "{user: me, secret: twelve-chars, initiator_secret: another-one!}"
+    line = fails(
+        2,
+        *("run", "control", *SHORT, "--out", "out", "--set", "cluster.switch=linux-bridge"),
+        *("--set", "block_io.transport=iscsi", "--set", f"block_io.iscsi.chap={chap}"),
+    )
+    assert line.startswith("block_io.iscsi.chap: expected the same secret for target and initiat")
+    assert "Authentication failure" in line
+
+
 # --- exit 4: the machine
 
 
@@ -207,6 +218,18 @@ def test_without_corosync() -> None:
     line = fails(4, "run", "control", "--set", "membership=corosync", before=before)
     command = "apt-get install --no-install-recommends corosync"
     assert line == f"this machine lacks corosync (no corosync in the path; {command})"
+
+
+def test_without_tgt() -> None:
+    """Hidden by a mount of this command's own."""
+    where = shutil.which("tgtd") or "/usr/sbin/tgtd"
+    hide = f'mount --bind /dev/null {where} && exec "$@"'
+    line = fails(
+        4,
+        *("run", "control", "--set", "block_io.transport=iscsi"),
+        before=("unshare", "--mount", "sh", "-c", hide, "sh"),
+    )
+    assert line == "this machine lacks iscsi-target (no tgtd in the path; make setup)"
 
 
 def test_a_switch_that_this_kernel_has_not() -> None:

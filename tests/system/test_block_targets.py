@@ -165,6 +165,7 @@ def test_more_than_the_target_s_window_is_queued(iscsi: Target) -> None:
         for sequence in range(240):
             wire.write(sequence)
         wire.serve_until(lambda: len(wire.acknowledged) == 240)
+        assert sorted(wire.acknowledged) == list(range(240))
 
 
 @pytest.mark.parametrize("chap", [None, ("me", "another-one!"), ("you", "twelve-chars")])
