@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crunchbed.scenario import detector
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 
@@ -24,4 +25,5 @@ def time_scale(scenario: Scenario, pressure_seconds: float) -> str:
     if pressure_seconds:
         longest = f"{pressure_seconds:.3g} s of pressure"
         note += f"; at the defaults {longest} would be {pressure_seconds * scale:.3g} s"
-    return f"{note} (TCP's own timers do not scale)"
+    note += " (TCP's own timers do not scale)"
+    return note if scenario.membership == "corosync" else f"{note}; {detector.scale(scenario)}"

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from crunchbed.run.plan import Flood
+from crunchbed.scenario import detector
 from crunchbed.scenario.corosync import MILLISECOND_NS, token_ns
 from crunchbed.scenario.schema import PAGE_BYTES, FloodCrunch, Scenario
 from nodes.block.pattern import BLOCK_BYTES
 from nodes.block.target import TargetSettings
+from nodes.heartbeat.detectors.settings import to_record
 from reserve_agent.config import AgentConfig
 from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
 from reserve_agent.hooks.loader import HookSettings
@@ -80,6 +82,7 @@ def heartbeat(
         },
         "interval_ns": interval,
         "misses": scenario.heartbeat.misses,
+        "detector": to_record(detector.settings(scenario)),
         "incarnation": incarnation,
         "joining": incarnation > 0,
         "memalloc": "heartbeat" in scenario.memalloc,

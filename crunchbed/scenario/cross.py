@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from crunchbed.scenario import block_io, corosync
+from crunchbed.scenario import block_io, corosync, detector
 from crunchbed.scenario.units import format_duration
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def first_contradiction(scenario: Scenario) -> Contradiction | None:
     checks = (
         _memory,
         block_io.contradictions,
+        detector.contradictions,
         _heartbeat,
         corosync.contradictions,
         _ports,
@@ -46,14 +47,22 @@ def _memory(scenario: Scenario) -> Iterator[Contradiction]:
 def _heartbeat(scenario: Scenario) -> Iterator[Contradiction]:
     deadline, control = scenario.removal_ns, scenario.phases.control
     if deadline > control:
-        ours = scenario.membership == "crunchbed"
-        words = "interval x misses" if ours else "corosync's token + consensus"
+        key, words = _deadline_of(scenario)
         yield (
-            "heartbeat.misses" if ours else "corosync.token",
-            f"a deadline ({words}) within phases.control ({format_duration(control)}), "
+            key,
+            f"a deadline{words} within phases.control ({format_duration(control)}), "
             "else nothing shows that the testbed itself misses none",
             format_duration(deadline),
         )
+
+
+def _deadline_of(scenario: Scenario) -> tuple[str, str]:
+    """The key that decides it, and in words what it is made of."""
+    if scenario.membership == "corosync":
+        return "corosync.token", " (corosync's token + consensus)"
+    if scenario.detector.model_dump() == {"kind": "fixed"}:
+        return "heartbeat.misses", " (interval x misses)"
+    return "detector", ""
 
 
 def _ports(scenario: Scenario) -> Iterator[Contradiction]:

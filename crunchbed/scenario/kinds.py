@@ -107,6 +107,20 @@ def fraction(low: float, high: float) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def above_zero(high: float) -> BeforeValidator:
+    """Accept a number above 0, up to a bound that is included."""
+    expected = f"a number above 0, at most {high:g}"
+
+    def check(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            reject(expected)
+        if not 0 < value <= high:  # also refuses nan
+            reject(expected)
+        return float(value)
+
+    return BeforeValidator(check)
+
+
 def yes_or_no() -> BeforeValidator:
     """Accept ``true`` or ``false``."""
 

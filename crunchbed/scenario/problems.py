@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from crunchbed.scenario import schema
+from crunchbed.scenario import detector, schema
 from crunchbed.scenario.kinds import did_you_mean
 
-_CRUNCH = f"a mapping with kind: {' or '.join(schema.CRUNCH_KINDS)}"
+_UNIONS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
+    "crunch": {
+        "writeback": schema.WritebackCrunch,
+        "timed": schema.TimedCrunch,
+        "flood": schema.FloodCrunch,
+    },
+    "detector": detector.MODELS,
+}
+"""Keys whose value is of one of several kinds, with the model of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,47 +66,72 @@ def show(value: object) -> str:
 
 
 def _problem(details: Any) -> Problem:
-    path = tuple(details["loc"])
-    if len(path) > 1 and path[0] == "crunch" and path[1] in schema.CRUNCH_KINDS:
-        kind = path[1]
-        path = (
-            "crunch",
-            *path[2:],
-        )  # pydantic names the chosen kind in the path; the file does not
-    else:
-        kind = None
+    path, model = _located(tuple(details["loc"]))
     context = details.get("ctx", {})
     match details["type"]:
         case "scenario":
-            path = tuple(context["key"].split(".")) if "key" in context else path
+            path = _path(context["key"]) if "key" in context else path
             return Problem(path, context["expected"], context.get("got", show(details["input"])))
         case "extra_forbidden":
-            known = _known_keys(path[:-1], kind)
+            known = _known_keys(model)
             hint = did_you_mean(path[-1], known)
             expected = f"one of the keys {', '.join(known)}"
             return Problem(path, expected, f"an unknown key{hint}", at_key=True)
         case "missing":
             return Problem(path, "a value for this key", "none")
         case "union_tag_not_found":
-            return Problem(path, _CRUNCH, "no kind")
+            return Problem(path, _mapping_with_kind(path), "no kind")
         case "union_tag_invalid":
-            expected = f"one of {', '.join(schema.CRUNCH_KINDS)}"
-            return Problem((*path, "kind"), expected, show(details["input"].get("kind")))
+            kind = details["input"].get("kind")
+            known = list(_UNIONS[str(path[0])])
+            expected = f"one of {', '.join(known)}{did_you_mean(kind, known)}"
+            return Problem((*path, "kind"), expected, show(kind))
         case "model_type" | "model_attributes_type":
-            if path == ("crunch",):
-                return Problem(path, _CRUNCH, show(details["input"]))
-            keys = ", ".join(_known_keys(path, kind))
+            if path[0] in _UNIONS:
+                return Problem(path, _mapping_with_kind(path), show(details["input"]))
+            _, own = _located((*details["loc"], ""))
+            keys = ", ".join(_known_keys(own))
             return Problem(path, f"a mapping of {keys}", show(details["input"]))
     return Problem(path, str(details["msg"]), show(details["input"]))
 
 
-def _known_keys(path: tuple[str | int, ...], kind: str | int | None) -> list[str]:
-    model: type[BaseModel] = schema.Scenario
-    for part in path:
-        if part == "crunch":
-            model = schema.WritebackCrunch if kind == "writeback" else schema.TimedCrunch
-        else:
-            annotation = model.model_fields[str(part)].annotation
-            candidates = (annotation, *get_args(annotation))
-            model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return list(model.model_fields)
+def _path(key: str) -> tuple[str | int, ...]:
+    """Return ``faults[0].for`` as ``("faults", 0, "for")``."""
+    parts = re.findall(r"[^.\[\]]+", key)
+    return tuple(int(part) if part.isdigit() else part for part in parts)
+
+
+def _mapping_with_kind(path: tuple[str | int, ...]) -> str:
+    return f"a mapping with kind: {' or '.join(_UNIONS[str(path[0])])}"
+
+
+def _located(loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type[BaseModel] | None]:
+    """Return the path as the file has it, and the model that its last key is looked up in.
+
+    Pydantic names the chosen kind in its path; the file does not.
+    """
+    model: type[BaseModel] | None = schema.Scenario
+    path: list[str | int] = []
+    union: Mapping[str, type[BaseModel]] | None = None
+    for index, part in enumerate(loc):
+        if union is not None and part in union:
+            model, union = union[str(part)], None
+            continue
+        path.append(part)
+        if len(path) == 1 and part in _UNIONS:
+            model, union = None, _UNIONS[str(part)]
+        elif union is None and model is not None and index < len(loc) - 1:
+            model = _section(model, str(part))
+    return tuple(path), model
+
+
+def _section(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+    field = model.model_fields.get(key)
+    candidates = () if field is None else (field.annotation, *get_args(field.annotation))
+    found = (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return next(found, None)
+
+
+def _known_keys(model: type[BaseModel] | None) -> list[str]:
+    fields = {} if model is None else model.model_fields
+    return [field.alias or name for name, field in fields.items()]

@@ -12,12 +12,14 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from crunchbed.expect import parse
-from crunchbed.scenario import kinds
+from crunchbed.scenario import detector, kinds
 from crunchbed.scenario.block_io import BlockIo
 from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync, consensus_ns, token_timeout_ns
 from crunchbed.scenario.cross import first_contradiction
+from crunchbed.scenario.detector import Detector, FixedDetector
 from crunchbed.scenario.kinds import DurationText, Pages, Port, RateText, SizeText, Target
 from crunchbed.scenario.section import Section
+from nodes.heartbeat.detectors.settings import silence_ns
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
@@ -48,7 +50,7 @@ class Memory(Section):
 
 
 class Heartbeat(Section):
-    """A node is suspected after ``misses`` intervals without its heartbeat."""
+    """Without a ``detector``, ``misses`` intervals without its heartbeat make a node suspect."""
 
     interval: Annotated[int, kinds.duration("5ms", "60s"), DurationText] = 100_000_000
     misses: Annotated[int, kinds.whole("heartbeats", 1, 1000)] = 5
@@ -155,6 +157,7 @@ class Scenario(Section):
     memory: Memory = Memory()
     block_io: BlockIo = BlockIo()
     heartbeat: Heartbeat = Heartbeat()
+    detector: Detector = FixedDetector()
     membership: Annotated[str, kinds.choice(MEMBERSHIPS)] = "crunchbed"
     corosync: Corosync = Corosync()
     fencing: Fencing = Fencing()
@@ -184,7 +187,8 @@ class Scenario(Section):
         """Nanoseconds without a heartbeat (with corosync: a token) until somebody is suspected."""
         if self.membership == "corosync":
             return token_timeout_ns(self)
-        return self.heartbeat.interval * self.heartbeat.misses
+        interval, misses = self.heartbeat.interval, self.heartbeat.misses
+        return silence_ns(detector.settings(self), self.cluster.nodes, interval, misses)
 
     @property
     def removal_ns(self) -> int:

@@ -7,12 +7,13 @@ dataclasses: importing pydantic would double the daemon's start-up time, and a r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from nodes.heartbeat.detectors.settings import FixedSettings, Settings, from_record
 from reserve_agent.errors import BadInput
 
 DEFAULT_PORT = 7405
@@ -37,7 +38,7 @@ class HeartbeatConfig:
         address: the node's own IPv4 address, which the socket is bound to.
         peers: the other configured nodes by name.
         interval_ns: time between two heartbeats.
-        misses: misses in a row that make a suspicion.
+        misses: misses in a row that make a suspicion, where the detector leaves it to that.
         events: the agent's Unix socket.
         fence: the fence service's Unix socket.
         port: UDP port of all nodes.
@@ -48,6 +49,7 @@ class HeartbeatConfig:
         phase_ns: heartbeats go out when the clock is this far into an interval.
         late_ns: lateness of the daemon itself that it reports; half an interval when left out.
         grace_ns: how long a peer may take until it is first heard.
+        detector: which failure detector, with its parameters.
     """
 
     node: str
@@ -66,6 +68,7 @@ class HeartbeatConfig:
     phase_ns: int = 0
     late_ns: int | None = None
     grace_ns: int = DEFAULT_GRACE_NS
+    detector: Settings = field(default_factory=FixedSettings)
 
     @property
     def indexes(self) -> dict[str, int]:
@@ -74,8 +77,11 @@ class HeartbeatConfig:
 
     @property
     def lateness_ns(self) -> int:
-        """``late_ns``, or its default."""
-        return self.interval_ns // 2 if self.late_ns is None else self.late_ns
+        """``late_ns``, or its default: an answer to a probe has to come sooner than a heartbeat."""
+        if self.late_ns is not None:
+            return self.late_ns
+        answer = getattr(self.detector, "answer_ns", self.interval_ns)
+        return min(self.interval_ns, int(answer)) // 2
 
 
 def load_config(path: Path) -> HeartbeatConfig:
@@ -86,10 +92,12 @@ def load_config(path: Path) -> HeartbeatConfig:
     """
     try:
         record: dict[str, Any] = orjson.loads(path.read_bytes())
-        unknown = record.keys() - {field.name for field in fields(HeartbeatConfig)}
+        unknown = record.keys() - {setting.name for setting in fields(HeartbeatConfig)}
         if unknown:
             raise BadInput(f"{path}: unknown setting {', '.join(sorted(unknown))}")
         peers = {name: Peer(**peer) for name, peer in record.pop("peers").items()}
+        if "detector" in record:
+            record["detector"] = from_record(record["detector"])
         config = HeartbeatConfig(peers=peers, **record)
         if config.interval_ns < 2 or config.misses < 1 or config.grace_ns < 0:
             raise BadInput(f"{path}: interval_ns, misses and grace_ns must be positive")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import select
 import signal
 import socket
@@ -12,21 +13,25 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from nodes.fencing import FenceClient
 from nodes.heartbeat.config import HeartbeatConfig, load_config
-from nodes.heartbeat.detector import Clear, FixedDeadline, Miss, Suspect
+from nodes.heartbeat.detector import Clear, Miss, Suspect, Warn
+from nodes.heartbeat.detectors.make import make_detector
+from nodes.heartbeat.detectors.settings import LifeguardSettings, SwimSettings
 from nodes.heartbeat.link import HeartbeatLink
 from nodes.heartbeat.membership import FenceRequest, Membership, ViewInstalled
 from nodes.heartbeat.protocol import Effect, HeartbeatProtocol
 from nodes.heartbeat.roster import Roster
 from nodes.heartbeat.views import Member, View
-from nodes.heartbeat.wire import MalformedHeartbeat, tag_of
+from nodes.heartbeat.wire import TAG_BYTES, Kind, MalformedHeartbeat, tag_of
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.events import Events, EventSink
 
 _REPORT_NS = 1_000_000_000
 _MCL_CURRENT_AND_FUTURE = 1 | 2
+_PING = bytes([Kind.PING])
 
 
 class HeartbeatDaemon:
@@ -87,7 +92,7 @@ class HeartbeatDaemon:
 
     def _turn(self, now_ns: int, *, fence_answered: bool) -> None:
         # Read before judging: what had arrived by now_ns is in the socket.
-        self._receive()
+        self._receive(now_ns)
         if fence_answered:
             for answer in self._fence.answers():
                 self._carry_out(self._protocol.fence_answer(*answer[:3], now_ns))
@@ -96,13 +101,17 @@ class HeartbeatDaemon:
         if due_to_send or (deadline_ns is not None and deadline_ns < now_ns):
             self._carry_out(self._protocol.advance(now_ns))
         if due_to_send:
-            self._send(now_ns)
+            self._beat(now_ns)
+        self._send()
         if now_ns >= self._next_report_ns:
             self._report_received(now_ns)
 
-    def _receive(self) -> None:
+    def _receive(self, now_ns: int) -> None:
+        waited_ns = 0
         for arrival in self._link.drain():
             sender = self._addresses.get(arrival.address, "")
+            if arrival.payload[:1] == _PING:
+                waited_ns = max(waited_ns, now_ns - arrival.at_ns)
             try:
                 effects = self._protocol.received(sender, arrival.payload, arrival.at_ns)
             except MalformedHeartbeat:
@@ -111,18 +120,29 @@ class HeartbeatDaemon:
             self._received[sender] += 1
             if effects:
                 self._carry_out(effects)
+        if waited_ns > self._config.lateness_ns:  # whoever sent that ping waits for its answer
+            self._late += 1
+            self._events.emit("heartbeat.late", t=now_ns, late_ns=waited_ns)
 
-    def _send(self, now_ns: int) -> None:
+    def _beat(self, now_ns: int) -> None:
         config = self._config
         missed_slots = (now_ns - self._next_send_ns) // config.interval_ns
         self._seq += missed_slots
-        payload = self._protocol.outgoing(self._seq, now_ns)
-        if payload is not None:
-            sent, failed = self._link.send(payload)
-            failures = {"failed": failed} if failed else {}
-            self._events.emit("heartbeat.sent", t=now_ns, seq=self._seq, peers=sent, **failures)
+        self._protocol.beat(self._seq, now_ns)
         self._seq += 1
         self._next_send_ns += (missed_slots + 1) * config.interval_ns
+
+    def _send(self) -> None:
+        now_ns = time.monotonic_ns()
+        for datagram in self._protocol.outgoing(now_ns):
+            sent, failed = self._link.send(datagram.payload, datagram.to)
+            more: dict[str, Any] = {"failed": failed} if failed else {}
+            if datagram.kind is not Kind.HEARTBEAT:
+                more["what"] = datagram.kind.name.lower()
+            tag = datagram.payload[:TAG_BYTES].hex()
+            self._events.emit(
+                "heartbeat.sent", t=now_ns, seq=datagram.seq, peers=sent, tag=tag, **more
+            )
 
     def _report_received(self, now_ns: int) -> None:
         self._events.emit(
@@ -143,6 +163,8 @@ class HeartbeatDaemon:
                     self._report_miss(effect)
                 case Suspect(peer, misses, _):
                     self._events.emit("membership.suspect", peer=peer, misses=misses)
+                case Warn(peer, silent_ns, _):
+                    self._events.emit("heartbeat.warn", peer=peer, silent_ns=silent_ns)
                 case Clear(peer, _):
                     self._events.emit("membership.clear", peer=peer)
                 case ViewInstalled(view, removed, added):
@@ -154,9 +176,16 @@ class HeartbeatDaemon:
     def _report_miss(self, miss: Miss) -> None:
         peer, seq, tag = miss.peer, miss.expected_seq, None
         incarnation = self._protocol.membership.view.incarnations.get(peer)
+        more: dict[str, Any] = {}
         if seq and incarnation is not None:
-            tag = tag_of(self._config.peers[peer].index, incarnation, seq)
-        self._events.emit("heartbeat.miss", peer=peer, seq=seq, deadline=miss.deadline_ns, tag=tag)
+            kind = Kind.ACK if miss.probed else Kind.HEARTBEAT
+            tag = tag_of(self._config.peers[peer].index, incarnation, seq, kind)
+        if miss.probed:
+            me = self._protocol.membership.me
+            more["probe"] = tag_of(self._config.index, me.incarnation, seq, Kind.PING)
+        self._events.emit(
+            "heartbeat.miss", peer=peer, seq=seq, deadline=miss.deadline_ns, tag=tag, **more
+        )
 
     def _report_view(self, view: View, removed: Iterable[str], added: Iterable[str]) -> None:
         self._events.emit(
@@ -170,14 +199,25 @@ class HeartbeatDaemon:
 
 def _protocol(config: HeartbeatConfig, now_ns: int) -> HeartbeatProtocol:
     roster = Roster(config.indexes)
+    probing = isinstance(config.detector, SwimSettings | LifeguardSettings)
+    ttl_ns = config.misses * config.interval_ns
     membership = Membership(
         Member(config.node, config.incarnation),
         roster.order,
         joining=config.joining,
         fence_timeout_ns=config.fence_timeout_ns,
-        joiner_ttl_ns=config.misses * config.interval_ns,
+        joiner_ttl_ns=ttl_ns,
+        # Who probes says nothing for long; who suspects repeats it in every interval.
+        vote_ttl_ns=max(ttl_ns, 2 * config.interval_ns) if probing else None,
     )
-    detector = FixedDeadline(config.interval_ns, config.misses, config.grace_ns)
+    detector = make_detector(
+        config.detector,
+        config.node,
+        interval_ns=config.interval_ns,
+        misses=config.misses,
+        grace_ns=config.grace_ns,
+        chance=random.Random(f"{config.node} {config.incarnation}"),  # noqa: S311
+    )
     return HeartbeatProtocol(roster, membership, detector, now_ns)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from nodes.heartbeat.wire import MAX_BYTES
@@ -65,12 +65,12 @@ class HeartbeatLink:
         """To wait on for datagrams."""
         return self._socket.fileno()
 
-    def send(self, payload: bytes) -> tuple[list[str], list[str]]:
-        """Send to every peer; the names of those sent to, and of those where that failed."""
+    def send(self, payload: bytes, to: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Send to these peers; the names of those sent to, and of those where that failed."""
         sent, failed = [], []
-        for name, address in self._peers.items():
+        for name in to:
             try:
-                self._socket.sendto(payload, address)
+                self._socket.sendto(payload, self._peers[name])
                 sent.append(name)
             except OSError:
                 failed.append(name)

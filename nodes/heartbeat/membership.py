@@ -87,6 +87,8 @@ class Membership:
             incarnation; True after a reboot.
         fence_timeout_ns: when an unanswered or refused fence request is made again.
         joiner_ttl_ns: how long a joining heartbeat counts as the wish to join.
+        vote_ttl_ns: how long what a member said of its suspicions counts; None where a member
+            that says nothing more is suspected before long.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Membership:
         joining: bool,
         fence_timeout_ns: int,
         joiner_ttl_ns: int,
+        vote_ttl_ns: int | None = None,
     ) -> None:
         self.me = me
         self._order = tuple(order)
@@ -106,6 +109,7 @@ class Membership:
         self.suspects: frozenset[str] = frozenset()
         self._fence_timeout_ns = fence_timeout_ns
         self._joiner_ttl_ns = joiner_ttl_ns
+        self._vote_ttl_ns = vote_ttl_ns
         self._settled = not joining  # a majority has held a view with this incarnation
         self._gossip: dict[str, Gossip] = {}
         self._heard_ns: dict[str, int] = {}
@@ -144,7 +148,7 @@ class Membership:
         self._heard_ns[sender] = now_ns
         believed = self._superseded_by(gossip.view) and not self._orphaned(gossip.view, announcer)
         actions = self._adopt(gossip.view) if believed else []
-        self._settled = self._settled or len(self._holders()) >= self.view.majority
+        self._settled = self._settled or self.held_by_majority
         return actions + self._decide(now_ns)
 
     def fence_answer(self, target: str, view: int, ok: bool, now_ns: int) -> list[Action]:
@@ -154,6 +158,11 @@ class Membership:
             return []
         fence.confirmed_ns = now_ns
         return self._decide(now_ns)
+
+    @property
+    def held_by_majority(self) -> bool:
+        """Whether a majority is known to hold this node's view."""
+        return len(self._holders()) >= self.view.majority
 
     def tick(self, now_ns: int) -> list[Action]:
         """Do what has become due: to be called about once per interval."""
@@ -202,7 +211,7 @@ class Membership:
             and view.number <= self.view.number + 1
             and view.author in self.suspects
             and not self.view.holds(announcer)
-            and len(self._holders()) >= self.view.majority
+            and self.held_by_majority
         )
 
     def _adopt(self, view: View) -> list[Action]:
@@ -289,11 +298,17 @@ class Membership:
         members = (Member(n, incarnations[n]) for n in self._order if n in incarnations)
         return self._adopt(View(self.view.number + 1, tuple(members), self.me.name))
 
+    def _counts(self, name: str, now_ns: int) -> bool:
+        """Whether the last word of ``name`` is young enough to be a vote."""
+        return self._vote_ttl_ns is None or now_ns - self._heard_ns[name] <= self._vote_ttl_ns
+
     def _fence_requests(self, followers: set[str], now_ns: int) -> list[Action]:
         actions: list[Action] = []
         for target in self._by_index({self._member(name) for name in self.suspects}):
             agree = {self.me.name} | {
-                name for name in followers - {self.me.name} if target in self._gossip[name].suspects
+                name
+                for name in followers - {self.me.name}
+                if target in self._gossip[name].suspects and self._counts(name, now_ns)
             }
             fence = self._fences.get(self._member(target))
             if fence and (fence.confirmed or now_ns - fence.asked_ns < self._fence_timeout_ns):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from nodes.heartbeat.detector import Message, State, Update
 from nodes.heartbeat.views import NO_VIEW, Gossip, Member, View
-from nodes.heartbeat.wire import MAX_NODES, Heartbeat, MalformedHeartbeat
+from nodes.heartbeat.wire import MAX_NODES, Heartbeat, Kind, MalformedHeartbeat, Rumour
 
 _CACHED = 256  # distinct views or suspect sets between changes: a handful
 
@@ -61,6 +62,43 @@ class Roster:
             None if follows is None else self.name_of(follows),
             heartbeat.joining,
         )
+
+    def message(self, heartbeat: Heartbeat, boots: Mapping[str, int]) -> Message:
+        """What ``heartbeat`` says to the detector; of its rumours those of the members' ``boots``.
+
+        Raises:
+            MalformedHeartbeat: it speaks of nodes that are not configured.
+        """
+        updates = []
+        for member, state, by, incarnation, refuted in heartbeat.rumours:
+            name = self.name_of(member)
+            said_by = None if by is None else self.name_of(by)
+            if boots.get(name) == incarnation:
+                updates.append(Update(name, State(state), refuted, said_by))
+        about = None if heartbeat.about is None else self.name_of(heartbeat.about)
+        kind, seq, refuted = heartbeat.kind, heartbeat.seq, heartbeat.refuted
+        return Message(kind, seq, about, refuted, tuple(updates))
+
+    def datagram(
+        self, sender: str, sent_ns: int, gossip: Gossip, message: Message, boots: Mapping[str, int]
+    ) -> Heartbeat:
+        """The datagram by which ``sender`` says both; ``boots`` are the members' incarnations."""
+        heartbeat = self.heartbeat(sender, message.seq, sent_ns, gossip)
+        if message.kind is Kind.HEARTBEAT:
+            return heartbeat
+        return heartbeat._replace(
+            kind=message.kind,
+            about=None if message.about is None else self._index_of[message.about],
+            refuted=message.refuted,
+            rumours=tuple(
+                self._rumour(one, boots[one.peer]) for one in message.updates if one.peer in boots
+            ),
+        )
+
+    def _rumour(self, update: Update, incarnation: int) -> Rumour:
+        by = None if update.by is None else self._index_of[update.by]
+        member = self._index_of[update.peer]
+        return Rumour(member, update.state, by, incarnation, update.refuted)
 
     def heartbeat(self, sender: str, seq: int, sent_ns: int, gossip: Gossip) -> Heartbeat:
         """The heartbeat by which ``sender`` says ``gossip``."""

@@ -1,15 +1,16 @@
-"""The heartbeat datagram.
+"""The datagrams of heartbeat daemons.
 
-Big endian, 40 to 168 bytes. The first eight bytes name the heartbeat; they come first because
-the host hooks record the first eight payload bytes of what they drop (the tag).
+Big endian. The first eight bytes name the datagram; they come first because the host hooks record
+the first eight payload bytes of what they drop (the tag).
 
 ====== ===== ==========================================================================
 offset bytes field
 ====== ===== ==========================================================================
-0      1     magic and version, 0xC1
+0      1     kind and version, see ``Kind``
 1      1     sender's index, 0..63
 2      2     sender's incarnation
-4      4     sequence number: counts the sender's intervals, so that a skipped one shows
+4      4     sequence number; that of a heartbeat or probe counts the sender's intervals, so that
+             a skipped one shows; an answer has the number of what it answers
 8      4     number of the sender's view; 0 while it has none
 12     8     members of that view, bit i is node i
 20     8     nodes that the sender suspects
@@ -20,25 +21,51 @@ offset bytes field
 39     1     0
 40     2 * n incarnations of the view's members, by index
 ====== ===== ==========================================================================
+
+That is all of a heartbeat. The other kinds, by which SWIM probes, go on:
+
+====== ===== ==========================================================================
+0      1     index of the node that a ping-req or an answer is about, 255 for none
+1      2     how often the sender has refuted a suspicion of itself
+3      1     number of rumours, at most 16
+4      7 * r each: index, state, index of who suspects it (255 for none), incarnation (2),
+             how often that had refuted (2)
+====== ===== ==========================================================================
 """
 
 from __future__ import annotations
 
 import struct
+from enum import IntEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from reserve_agent.errors import CrunchbedError
 
-MAGIC = 0xC1
-MAX_NODES = 64
-TAG_BYTES = 8
-MAX_BYTES = 40 + 2 * MAX_NODES
+MAX_NODES: Final = 64
+MAX_RUMOURS: Final = 16
+TAG_BYTES: Final = 8
 
 _JOINING = 1
 _NOBODY = 255
 _TAG = struct.Struct(">BBHI")
 _FIXED = struct.Struct(">BBHIIQQQBBBB")
+_PROBING = struct.Struct(">BHB")
+_RUMOUR = struct.Struct(">BBBHH")
+_LAST_STATE = 2
+
+MAX_BYTES: Final = 40 + 2 * MAX_NODES + _PROBING.size + MAX_RUMOURS * _RUMOUR.size
+
+
+class Kind(IntEnum):
+    """What a datagram is; its first byte."""
+
+    HEARTBEAT = 0xC1
+    PING = 0xC2
+    ACK = 0xC3
+    PING_REQ = 0xC4
+    NACK = 0xC5
+    GOSSIP = 0xC6
 
 
 class MalformedHeartbeat(CrunchbedError):
@@ -46,15 +73,26 @@ class MalformedHeartbeat(CrunchbedError):
 
 
 class Tag(NamedTuple):
-    """What the first eight payload bytes of a heartbeat say."""
+    """What the first eight payload bytes of a datagram say."""
 
     sender: int
     incarnation: int
     seq: int
+    kind: Kind = Kind.HEARTBEAT
+
+
+class Rumour(NamedTuple):
+    """What is said of one node: ``state`` is 0 alive, 1 suspect, 2 dead; nodes are indexes."""
+
+    member: int
+    state: int
+    by: int | None
+    incarnation: int
+    refuted: int
 
 
 class Heartbeat(NamedTuple):
-    """One heartbeat; sets of nodes are bitmaps over their indexes."""
+    """One datagram; sets of nodes are bitmaps over their indexes."""
 
     sender: int
     incarnation: int
@@ -67,6 +105,10 @@ class Heartbeat(NamedTuple):
     follows: int | None
     author: int | None
     incarnations: tuple[int, ...]
+    kind: Kind = Kind.HEARTBEAT
+    about: int | None = None
+    refuted: int = 0
+    rumours: tuple[Rumour, ...] = ()
 
 
 def encode(heartbeat: Heartbeat) -> bytes:
@@ -76,14 +118,22 @@ def encode(heartbeat: Heartbeat) -> bytes:
         struct.error: a field is out of its range.
     """
     fixed = _FIXED.pack(
-        MAGIC,
+        heartbeat.kind,
         *heartbeat[:7],
         _JOINING if heartbeat.joining else 0,
-        _NOBODY if heartbeat.follows is None else heartbeat.follows,
-        _NOBODY if heartbeat.author is None else heartbeat.author,
+        _byte(heartbeat.follows),
+        _byte(heartbeat.author),
         0,
     )
-    return fixed + struct.pack(f">{len(heartbeat.incarnations)}H", *heartbeat.incarnations)
+    payload = fixed + struct.pack(f">{len(heartbeat.incarnations)}H", *heartbeat.incarnations)
+    if heartbeat.kind is Kind.HEARTBEAT:
+        return payload
+    rumours = heartbeat.rumours
+    payload += _PROBING.pack(_byte(heartbeat.about), heartbeat.refuted, len(rumours))
+    return payload + b"".join(
+        _RUMOUR.pack(one.member, one.state, _byte(one.by), one.incarnation, one.refuted)
+        for one in rumours
+    )
 
 
 def decode(payload: bytes) -> Heartbeat:
@@ -98,10 +148,15 @@ def decode(payload: bytes) -> Heartbeat:
         raise MalformedHeartbeat(f"heartbeat of {len(payload)} bytes is too short") from None
     magic, sender, incarnation, seq, view, members, suspects, sent_ns = values[:8]
     flags, follows, author, zero = values[8:]
-    if magic != MAGIC or sender >= MAX_NODES or flags > _JOINING or zero:
+    kind = _kind(magic)
+    if sender >= MAX_NODES or flags > _JOINING or zero:
         raise MalformedHeartbeat(f"heartbeat with {magic=:#x}, {sender=}, {flags=:#x}")
-    if len(payload) != _FIXED.size + 2 * members.bit_count():
+    end = _FIXED.size + 2 * members.bit_count()
+    if len(payload) < end or (kind is Kind.HEARTBEAT and len(payload) != end):
         raise MalformedHeartbeat(f"{len(payload)} bytes for {members.bit_count()} members")
+    about, refuted, rumours = (
+        (None, 0, ()) if kind is Kind.HEARTBEAT else _probing(bytes(payload[end:]))
+    )
     return Heartbeat(
         sender,
         incarnation,
@@ -113,8 +168,43 @@ def decode(payload: bytes) -> Heartbeat:
         flags == _JOINING,
         _index(follows),
         _index(author),
-        _incarnations(payload[_FIXED.size :]),
+        _incarnations(payload[_FIXED.size : end]),
+        kind,
+        about,
+        refuted,
+        rumours,
     )
+
+
+def _probing(section: bytes) -> tuple[int | None, int, tuple[Rumour, ...]]:
+    try:
+        about, refuted, count = _PROBING.unpack_from(section)
+    except struct.error:
+        raise MalformedHeartbeat(f"probing section of {len(section)} bytes") from None
+    if count > MAX_RUMOURS or len(section) != _PROBING.size + count * _RUMOUR.size:
+        raise MalformedHeartbeat(f"{len(section)} bytes for {count} rumours")
+    return _index(about), refuted, _rumours(section[_PROBING.size :])
+
+
+@lru_cache(maxsize=256)
+def _rumours(packed: bytes) -> tuple[Rumour, ...]:
+    found = []
+    for member, state, by, incarnation, refuted in _RUMOUR.iter_unpack(packed):
+        if member >= MAX_NODES or state > _LAST_STATE:
+            raise MalformedHeartbeat(f"rumour of index {member} in state {state}")
+        found.append(Rumour(member, state, _index(by), incarnation, refuted))
+    return tuple(found)
+
+
+def _kind(magic: int) -> Kind:
+    try:
+        return Kind(magic)
+    except ValueError:
+        raise MalformedHeartbeat(f"heartbeat with {magic=:#x}") from None
+
+
+def _byte(index: int | None) -> int:
+    return _NOBODY if index is None else index
 
 
 def _index(byte: int) -> int | None:
@@ -130,21 +220,21 @@ def _incarnations(packed: bytes) -> tuple[int, ...]:
     return struct.unpack(f">{len(packed) // 2}H", packed)
 
 
-def tag_of(sender: int, incarnation: int, seq: int) -> str:
-    """The tag, in hex, under which the hooks record a drop of this heartbeat."""
-    return _TAG.pack(MAGIC, sender, incarnation, seq).hex()
+def tag_of(sender: int, incarnation: int, seq: int, kind: Kind = Kind.HEARTBEAT) -> str:
+    """The tag, in hex, under which the hooks record a drop of this datagram."""
+    return _TAG.pack(kind, sender, incarnation, seq).hex()
 
 
 def parse_tag(tag: str) -> Tag:
-    """Which heartbeat a recorded tag names.
+    """Which datagram a recorded tag names.
 
     Raises:
-        MalformedHeartbeat: it is not the tag of a heartbeat.
+        MalformedHeartbeat: it is not the tag of a heartbeat or a probe.
     """
     try:
         magic, sender, incarnation, seq = _TAG.unpack(bytes.fromhex(tag))
     except (ValueError, struct.error):
         raise MalformedHeartbeat(f"{tag!r} is not eight bytes of hex") from None
-    if magic != MAGIC or sender >= MAX_NODES:
+    if sender >= MAX_NODES:
         raise MalformedHeartbeat(f"{tag!r} is not the tag of a heartbeat")
-    return Tag(sender, incarnation, seq)
+    return Tag(sender, incarnation, seq, _kind(magic))

@@ -8,7 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nodes.fencing import FenceLedger
-from nodes.heartbeat.detector import Clear, FixedDeadline, Miss, Suspect
+from nodes.heartbeat.detector import Clear, Miss, Suspect, Warn
+from nodes.heartbeat.detectors.make import make_detector
+from nodes.heartbeat.detectors.settings import (
+    FixedSettings,
+    LifeguardSettings,
+    Settings,
+    SwimSettings,
+)
 from nodes.heartbeat.membership import FenceRequest, Membership, Standing, ViewInstalled
 from nodes.heartbeat.protocol import Effect, HeartbeatProtocol
 from nodes.heartbeat.roster import Roster
@@ -21,6 +28,7 @@ GRACE = 3 * INTERVAL
 # How old a suspicion can be that a coordinator still counts: from its holder's last heartbeat
 # until the coordinator suspects the holder too.
 STALE = GRACE + (MISSES + 1) * INTERVAL + 2 * TICK
+VOTE_TTL = MISSES * INTERVAL
 
 
 @dataclass
@@ -43,9 +51,17 @@ class Simulation:
         seed: of delays and jitter.
         jitter_ns: each heartbeat is up to this much later than its slot; so is its delivery.
         fencing: whether a confirmed fence really kills.
+        settings: of the failure detector.
     """
 
-    def __init__(self, count: int, seed: int, jitter_ns: int = 0, fencing: bool = True) -> None:
+    def __init__(
+        self,
+        count: int,
+        seed: int,
+        jitter_ns: int = 0,
+        fencing: bool = True,
+        settings: Settings | None = None,
+    ) -> None:
         self.now = 0
         self.random = random.Random(seed)  # noqa: S311
         self.jitter_ns = jitter_ns
@@ -53,9 +69,12 @@ class Simulation:
         self.roster = Roster({name: i for i, name in enumerate(self.names)})
         self.ledger = FenceLedger(self._fence)
         self.fencing = fencing
+        self.settings = FixedSettings() if settings is None else settings
+        self.datagrams = 0
         self.fence_silent = False  # the service answers nothing
         self.reboot_after: int | None = None
         self.cut: Callable[[str, str], bool] = lambda _sender, _receiver: False
+        self.slow: Callable[[str, str], int] = lambda _sender, _receiver: 0
         self.effects: list[tuple[int, str, Effect]] = []
         self.holders: dict[int, dict[View, set[str]]] = {}
         self.won: dict[int, View] = {}
@@ -110,6 +129,11 @@ class Simulation:
         for sender, payload, at_ns in waiting:
             if node.alive:
                 self._did(node, node.protocol.received(sender, payload, at_ns))
+        self._flush(node)
+
+    @property
+    def probing(self) -> bool:
+        return isinstance(self.settings, SwimSettings | LifeguardSettings)
 
     def of_kind(self, kind: type[Effect], node: str | None = None) -> list[tuple[int, str, Effect]]:
         return [e for e in self.effects if isinstance(e[2], kind) and node in (None, e[1])]
@@ -121,8 +145,16 @@ class Simulation:
             joining=incarnation > 0,
             fence_timeout_ns=5 * INTERVAL,
             joiner_ttl_ns=MISSES * INTERVAL,
+            vote_ttl_ns=VOTE_TTL if self.probing else None,
         )
-        detector = FixedDeadline(INTERVAL, MISSES, GRACE)
+        detector = make_detector(
+            self.settings,
+            name,
+            interval_ns=INTERVAL,
+            misses=MISSES,
+            grace_ns=GRACE,
+            chance=random.Random(self.random.random()),  # noqa: S311
+        )
         protocol = HeartbeatProtocol(self.roster, membership, detector, self.now)
         node = self.nodes[name] = SimulatedNode(name, protocol, incarnation)
         slot = self.now + self.random.randrange(INTERVAL)
@@ -136,17 +168,23 @@ class Simulation:
             return
         node.seq += 1
         if not node.stalled:
-            payload = node.protocol.outgoing(node.seq, self.now)
-            for name in self.names if payload is not None else ():
-                if name != node.name and not self.cut(node.name, name):
-                    assert payload is not None
-                    self._transmit(node.name, name, payload)
+            self._did(node, node.protocol.advance(self.now))
+            node.protocol.beat(node.seq, self.now)
+            self._flush(node)
         following = slot + INTERVAL
         late = self.random.randint(0, self.jitter_ns)
         self.at(following + late, lambda: self._send(node, following))
 
+    def _flush(self, node: SimulatedNode) -> None:
+        for datagram in node.protocol.outgoing(self.now) if node.alive else ():
+            for name in datagram.to:
+                if not self.cut(node.name, name):
+                    self.datagrams += 1
+                    self._transmit(node.name, name, datagram.payload)
+
     def _transmit(self, sender: str, receiver: str, payload: bytes) -> None:
-        arrival = self.now + self.random.randint(0, self.jitter_ns)
+        late = self.slow(sender, receiver) + self.random.randint(0, self.jitter_ns)
+        arrival = self.now + late
 
         def deliver() -> None:
             node = self.nodes[receiver]
@@ -154,6 +192,7 @@ class Simulation:
                 node.waiting.append((sender, payload, arrival))
             elif node.alive:
                 self._did(node, node.protocol.received(sender, payload, arrival))
+                self._flush(node)
 
         self.at(arrival, deliver)
 
@@ -161,6 +200,7 @@ class Simulation:
         if node.alive:
             if not node.stalled:
                 self._did(node, node.protocol.advance(self.now))
+                self._flush(node)
             for peer in node.protocol.membership.suspects:
                 node.suspected[peer] = self.now
             self.at(self.now + TICK, lambda: self._tick(node))
@@ -178,7 +218,7 @@ class Simulation:
                     if not self.fence_silent:
                         delay = self.random.randint(0, INTERVAL)
                         self.at(self.now + delay, lambda t=target, v=number: self._ask(node, t, v))  # type: ignore[misc]
-                case Miss():
+                case Miss() | Warn():
                     pass
 
     def _ask(self, node: SimulatedNode, target: str, view: int) -> None:

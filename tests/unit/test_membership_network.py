@@ -132,9 +132,9 @@ def test_under_any_faults_views_stay_unique_and_the_cluster_heals(
     simulation.run(GRACE + 2 * INTERVAL)
     for kind, which, length, pause in faults:
         victims = {simulation.names[i % count] for i in which}
-        _begin(simulation, kind, victims)
+        begin(simulation, kind, victims)
         simulation.run(simulation.now + length * INTERVAL)
-        _end(simulation, kind, victims)
+        end(simulation, kind, victims)
         simulation.run(simulation.now + pause * INTERVAL)
     simulation.run(simulation.now + 60 * INTERVAL)
     views = {node.protocol.membership.view for node in simulation.nodes.values()}
@@ -148,7 +148,7 @@ def test_under_any_faults_views_stay_unique_and_the_cluster_heals(
         assert newest.names == tuple(simulation.names)
 
 
-def _begin(simulation: Simulation, kind: str, victims: set[str]) -> None:
+def begin(simulation: Simulation, kind: str, victims: set[str]) -> None:
     if kind == "cut":
         simulation.cut = lambda a, b: (a in victims) != (b in victims)
     elif kind == "deaf":
@@ -160,7 +160,7 @@ def _begin(simulation: Simulation, kind: str, victims: set[str]) -> None:
             simulation.kill(name)
 
 
-def _end(simulation: Simulation, kind: str, victims: set[str]) -> None:
+def end(simulation: Simulation, kind: str, victims: set[str]) -> None:
     if kind in ("cut", "deaf"):
         simulation.cut = lambda _a, _b: False
     elif kind == "stall":

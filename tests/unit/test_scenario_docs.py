@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from crunchbed.checks.figures import NAMES
+from crunchbed.scenario.detector import MODELS
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import TimedCrunch, WritebackCrunch
 
@@ -57,11 +59,28 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
     assert top["memalloc"] == "[block-io, heartbeat]"
     assert top["membership"] == resolved["membership"]
     sections = {"cluster", "memory", "block_io", "heartbeat", "fencing", "traffic", "phases"}
-    assert set(top) | sections | {"crunch", "expect", "corosync"} == set(resolved)
+    sections |= {"detector", "crunch", "expect", "corosync"}
+    assert set(top) | sections == set(resolved)
     crunches = documented("`crunch`")
     for model in (WritebackCrunch, TimedCrunch):
         for key in model.model_fields.keys() - {"kind"}:
             assert key in crunches
+
+
+def test_every_detector_and_its_parameters_are_documented() -> None:
+    assert documented("`detector`") == load("control").resolved()["detector"]
+    listed = dict(
+        line[3:].split("`: ", 1)
+        for line in DOCS.read_text().split("### `detector`")[1].replace("\n  ", " ").split("\n")
+        if line.startswith("- `")
+    )
+    page = DOCS.with_name("detectors.md").read_text()
+    for kind, model in MODELS.items():
+        keys = model.model_fields.keys() - {"kind"}
+        assert set(re.findall(r"`(\w+)`", listed.pop(kind))) == keys
+        section = page.split(f"### `{kind}`")[1].split("\n#")[0]
+        assert {row.split("`")[1] for row in section.split("\n") if row.startswith("| `")} == keys
+    assert listed == {}
 
 
 def test_the_documented_example_and_figures_are_real(tmp_path: Path) -> None:
