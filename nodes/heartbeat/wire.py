@@ -73,12 +73,11 @@ class MalformedHeartbeat(CrunchbedError):
 
 
 class Tag(NamedTuple):
-    """What the first eight payload bytes of a datagram say."""
+    """What the first eight payload bytes of a heartbeat say."""
 
     sender: int
     incarnation: int
     seq: int
-    kind: Kind = Kind.HEARTBEAT
 
 
 class Rumour(NamedTuple):
@@ -226,15 +225,16 @@ def tag_of(sender: int, incarnation: int, seq: int, kind: Kind = Kind.HEARTBEAT)
 
 
 def parse_tag(tag: str) -> Tag:
-    """Which datagram a recorded tag names.
+    """Which heartbeat a recorded tag names.
 
     Raises:
-        MalformedHeartbeat: it is not the tag of a heartbeat or a probe.
+        MalformedHeartbeat: it is not the tag of a heartbeat. That of a probe or an answer is none:
+            its number is not one of its sender's intervals.
     """
     try:
         magic, sender, incarnation, seq = _TAG.unpack(bytes.fromhex(tag))
     except (ValueError, struct.error):
         raise MalformedHeartbeat(f"{tag!r} is not eight bytes of hex") from None
-    if sender >= MAX_NODES:
+    if magic != Kind.HEARTBEAT or sender >= MAX_NODES:
         raise MalformedHeartbeat(f"{tag!r} is not the tag of a heartbeat")
-    return Tag(sender, incarnation, seq, _kind(magic))
+    return Tag(sender, incarnation, seq)

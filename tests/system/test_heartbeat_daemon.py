@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nodes.heartbeat.wire import parse_tag
+from nodes.heartbeat.wire import Kind, parse_tag, tag_of
 from tests.system.heartbeat_cluster import INTERVAL_NS, NAMES, Cluster, address, resume, stop
 
 pytestmark = pytest.mark.root
@@ -146,3 +146,47 @@ def test_a_wrong_configuration_is_refused_in_one_line(
     assert daemon.poll() == 2
     assert daemon.log.read_text().count("\n") == 1
     assert word in daemon.last_words()
+
+
+SWIM = {"kind": "swim", "protocol_period_ns": INTERVAL_NS, "ping_timeout_ns": INTERVAL_NS // 2}
+
+
+def test_with_swim_a_stopped_node_is_ejected_and_joins_again(cluster: Cluster) -> None:
+    for name in NAMES:
+        cluster.start(name, detector=SWIM)
+    cluster.wait(lambda: everybody_heard(cluster, since_ns=0), 5, "all hear all")
+    began = time.monotonic_ns()
+    cluster.wait(lambda: time.monotonic_ns() > began + 3_000_000_000, 4, "three quiet seconds")
+    assert cluster.of_kind("heartbeat.miss") == []
+    quiet = [e for e in cluster.of_kind("heartbeat.sent", "n1") if e["t"] > began + 10**9]
+    assert {e["what"] for e in quiet} == {"ping", "ack"}
+    assert all(len(e["peers"]) == 1 for e in quiet)
+
+    stop(cluster.daemons["n3"])
+    cluster.wait(lambda: cluster.views("n1", "n2") == [(2, ["n1", "n2"])] * 2, 4, "n3 is out")
+    assert [target for target, _ in cluster.fenced] == ["n3"]
+    misses = cluster.of_kind("heartbeat.miss")
+    pings = {e["tag"]: e for e in cluster.of_kind("heartbeat.sent") if e["what"] == "ping"}
+    for miss in misses:
+        ping = pings[miss["probe"]]
+        assert (ping["node"], ping["peers"], ping["seq"]) == (miss["node"], ["n3"], miss["seq"])
+        assert miss["tag"] == tag_of(2, 0, miss["seq"], Kind.ACK)
+    assert misses
+
+    cluster.fence.released("n3")
+    cluster.start("n3", incarnation=1, joining=True, detector=SWIM)
+    cluster.wait(lambda: cluster.views(*NAMES) == [(3, list(NAMES))] * 3, 3, "n3 is in again")
+
+
+def test_with_swim_a_short_stop_is_refuted_and_told_as_lateness(cluster: Cluster) -> None:
+    for name in NAMES:
+        cluster.start(name, detector=SWIM)
+    cluster.wait(lambda: everybody_heard(cluster, since_ns=0), 5, "all hear all")
+    stop(cluster.daemons["n2"])
+    cluster.wait(lambda: cluster.of_kind("heartbeat.miss"), 3, "n2 is missed")
+    resume(cluster.daemons["n2"])
+    cluster.wait(lambda: cluster.of_kind("heartbeat.late", "n2"), 2, "n2 reports its lateness")
+    heard = time.monotonic_ns()
+    cluster.wait(lambda: time.monotonic_ns() > heard + 1_500_000_000, 3, "a suspicion's time")
+    assert cluster.of_kind("membership.suspect") == []
+    assert cluster.views(*NAMES) == [(1, list(NAMES))] * 3

@@ -150,6 +150,10 @@ class TestProbe:
         for seq in range(1, 20):
             findings += one.advance(seq * I)
             one.beat(seq, seq * I, news=False)
+        one.watch("n2", 100 * I)
+        one.beat(100, 100 * I, news=False)
+        one.received("n2", Message(Kind.GOSSIP, 0), 100 * I + 1)  # it came up since
+        assert one.advance(101 * I) == []
         misses = [f.deadline_ns for f in findings if isinstance(f, Miss)]
         assert min(misses) > GRACE
         assert [f.peer for f in findings if isinstance(f, Suspect)] == ["n2"]

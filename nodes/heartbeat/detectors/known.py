@@ -46,6 +46,7 @@ class Probe:
     seq: int
     deadline_ns: int  # of the direct answer
     ends_ns: int  # of any
+    in_grace: bool  # sent to a peer that may not be up yet: no answer says nothing
     missed: bool = False
     answered: bool = False
     helpers: int = 0

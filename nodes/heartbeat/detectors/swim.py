@@ -19,7 +19,7 @@ import random
 
 from nodes.heartbeat.detector import Finding, Message, Miss, Outgoing, State, Update
 from nodes.heartbeat.detectors.beliefs import Beliefs
-from nodes.heartbeat.detectors.known import Known, Probe, Relay, Rounds
+from nodes.heartbeat.detectors.known import Probe, Relay, Rounds
 from nodes.heartbeat.detectors.settings import SwimSettings
 from nodes.heartbeat.wire import Kind
 
@@ -83,7 +83,9 @@ class Swim(Beliefs):
             period_ns = self._settings.protocol_period_ns
             ends_ns = now_ns + self._slowness * period_ns - period_ns // 2
             timeout_ns = self._slowness * self._settings.ping_timeout_ns
-            self._probe = Probe(target, seq, now_ns + timeout_ns, ends_ns)
+            known = self._peers[target]
+            in_grace = not known.heard and now_ns < known.watched_ns + self._grace_ns
+            self._probe = Probe(target, seq, now_ns + timeout_ns, ends_ns, in_grace)
             self._say(Kind.PING, target, seq)
 
     @property
@@ -171,7 +173,7 @@ class Swim(Beliefs):
 
     def _miss(self, probe: Probe, findings: list[Finding]) -> None:
         probe.missed = True
-        if self._in_grace(self._peers[probe.target], probe.deadline_ns):
+        if probe.in_grace:
             return
         findings.append(Miss(probe.target, probe.seq, probe.deadline_ns, probed=True))
         others = [
@@ -184,20 +186,17 @@ class Swim(Beliefs):
         for helper in helpers:
             self._say(Kind.PING_REQ, helper, probe.seq, probe.target)
 
-    def _in_grace(self, known: Known, at_ns: int) -> bool:
-        return not known.heard and at_ns <= known.watched_ns + self._grace_ns
-
     def _close(self, now_ns: int) -> None:
         """The period ends: a probe that nobody answered makes a suspicion."""
         probe, self._probe = self._probe, None
         if probe is None:
             return
-        known = self._peers[probe.target]
-        if self._in_grace(known, probe.deadline_ns):
+        if probe.in_grace:
             return
         self._judge(probe)
         if probe.answered or not probe.missed:
             return
+        known = self._peers[probe.target]
         known.failed += 1
         self._apply(Update(probe.target, State.SUSPECT, known.refuted, self._me), now_ns)
 
