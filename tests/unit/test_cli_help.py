@@ -51,10 +51,11 @@ def test_list_shows_every_shipped_claim(capsys: Captured) -> None:
     assert [line.split()[0] for line in lines] == [
         "control",
         "flood",
+        "large-swim",
         "long-crunch",
         "micro-crunch",
         "unthrottled-socket",
         "writeback-crunch",
     ]
     assert cli.main(["list", "--json"]) == 0
-    assert len(orjson.loads(capsys.readouterr().out)) == 6
+    assert len(orjson.loads(capsys.readouterr().out)) == 7
