@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,73 +12,27 @@ import orjson
 from crunchbed.attempts import attempt, execute
 from crunchbed.checks.result import Result
 from crunchbed.cli_matrix import run_matrix, show_matrix
+from crunchbed.cli_options import (
+    chosen_scenario,
+    common,
+    crossed,
+    names_of,
+    run_directory,
+    seed_range,
+    with_policies,
+)
 from crunchbed.comparison import Comparison
 from crunchbed.comparison import compare as compare_runs
 from crunchbed.history import History
-from crunchbed.matrix import SETTINGS
+from crunchbed.matrix import DETECTORS
 from crunchbed.report.table import open_console, print_comparison, print_run
-from crunchbed.scenario.kinds import did_you_mean
-from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError
-from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
-
-DEFAULT_PARENT = Path("runs")
-
-
-def _can_be_made(
-    _context: click.Context, _option: click.Parameter, path: Path | None
-) -> Path | None:
-    """Find out before the run rather than after it."""
-    if path is not None:
-        nearest = next(parent for parent in path.absolute().parents if parent.exists())
-        if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-            raise BadInput(f"--png {path}: cannot write in {nearest}")
-    return path
-
-
-def _common(command: Callable[..., Any]) -> Callable[..., Any]:
-    for decorate in (
-        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."),
-        click.option(
-            "--set",
-            "overrides",
-            metavar="KEY=VALUE",
-            multiple=True,
-            help="Change a key of the scenario, such as crunch.pages=9000; may be repeated.",
-        ),
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path, file_okay=False),
-            help="Directory to make; by default one under runs/.",
-        ),
-        click.option(
-            "--png",
-            type=click.Path(path_type=Path, dir_okay=False),
-            callback=_can_be_made,
-            metavar="FILE",
-            help="Draw the crunched node through time, a row for each policy; first seed only.",
-        ),
-        click.option(
-            "--seed",
-            type=click.IntRange(0, 2**31 - 1),
-            default=1,
-            show_default=True,
-            help="Decides what the scenario leaves to chance: when, and on which node.",
-        ),
-        click.option(
-            "--memalloc",
-            metavar="CLASSES",
-            help=f"Classes whose sockets are memalloc: {','.join(MEMALLOC_CLASSES)}, or none.",
-        ),
-        click.argument("scenario"),
-    ):
-        command = decorate(command)
-    return command
+from reserve_agent.policies import POLICIES
 
 
 @click.command()
-@_common
+@common
 @click.option("--policy", metavar="POLICY", help=f"One of {', '.join(POLICIES)}.")
 def run(
     scenario: str,
@@ -102,12 +53,12 @@ def run(
       crunchbed run writeback-crunch --memalloc block-io --json > result.json
       crunchbed run long-crunch --set crunch.length=800ms --set crunch.depth=1
     """  # noqa: D301 - \b is click's
-    chosen = _chosen(scenario, overrides, memalloc)
+    chosen = chosen_scenario(scenario, overrides, memalloc)
     if policy is not None:
         if "," in policy:
             raise BadInput(f"--policy: expected one, got {policy}; several: crunchbed compare")
-        chosen = _with_policies(chosen, policy)[0]
-    directory = _directory(out, f"{chosen.name}-{chosen.policy}-{seed}")
+        chosen = with_policies(chosen, policy)[0]
+    directory = run_directory(out, f"{chosen.name}-{chosen.policy}-{seed}")
     result = execute(chosen, seed, directory)
     if as_json:
         _print_json(result.model_dump(mode="json"))
@@ -119,7 +70,7 @@ def run(
 
 
 @click.command()
-@_common
+@common
 @click.option(
     "--policies",
     metavar="P,P",
@@ -134,6 +85,16 @@ def run(
     show_default=True,
     help="Runs of each policy, on consecutive seeds; every policy gets the same ones.",
 )
+@click.option(
+    "--seeds",
+    metavar="A..B",
+    help="Seeds of the runs, instead of --seed and --repeats.",
+)
+@click.option(
+    "--detectors",
+    metavar="D,D",
+    help=f"Cross the policies with failure detectors, out of {', '.join(DETECTORS)}.",
+)
 def compare(
     scenario: str,
     memalloc: str | None,
@@ -144,6 +105,8 @@ def compare(
     as_json: bool,
     policies: str,
     repeats: int,
+    seeds: str | None,
+    detectors: str | None,
 ) -> int:
     """Run SCENARIO under several policies and hold the runs against each other.
 
@@ -155,23 +118,23 @@ def compare(
       crunchbed compare writeback-crunch --policies none,softnet,memalloc,mempool,critical \\
           --memalloc none,block-io,heartbeat,both --repeats 5
                                           every policy with every flag setting
+      crunchbed compare writeback-crunch --detectors fixed,phi,swim,lifeguard,corosync \\
+          --seeds 1..5                    every policy with every detector
     """  # noqa: D301 - \b is click's
-    settings = _settings(memalloc)
-    if len(settings) > 1:
-        chosen = _chosen(scenario, overrides, None)
-        parent = _directory(out, f"{chosen.name}-matrix-{seed}")
-        names = _names(policies, POLICIES, "policy")
-        cells = run_matrix(chosen, names, settings, range(seed, seed + repeats), parent)
-        return show_matrix(cells, chosen.name, parent, as_json=as_json)
-    chosen = _chosen(scenario, overrides, None)
-    if settings:
-        chosen = chosen.with_overrides({"memalloc": list(SETTINGS[settings[0]])})
-    variants = _with_policies(chosen, policies)
-    parent = _directory(out, f"{chosen.name}-compare-{seed}")
+    numbers = seed_range(seeds, seed, repeats)
+    chosen, crossing = crossed(chosen_scenario(scenario, overrides, None), memalloc, detectors)
+    if crossing is not None:
+        axis, changes = crossing
+        parent = run_directory(out, f"{chosen.name}-matrix-{numbers[0]}")
+        names = names_of(policies, POLICIES, "policy")
+        cells = run_matrix(chosen, names, axis, changes, numbers, parent)
+        return show_matrix(cells, axis, chosen.name, parent, as_json=as_json)
+    variants = with_policies(chosen, policies)
+    parent = run_directory(out, f"{chosen.name}-compare-{numbers[0]}")
     # All policies on the first seed, then all on the next.
     places = [
         (variant, number, parent / f"{variant.policy}-{number}")
-        for number in range(seed, seed + repeats)
+        for number in numbers
         for variant in variants
     ]
     made = [attempt(*place) for place in places]
@@ -183,52 +146,8 @@ def compare(
     else:
         print_comparison(open_console(), comparison, chosen)
         click.echo(f"run directories: {parent}")
-    _draw(png, chosen, seed, made[: len(variants)], quiet=as_json)
+    _draw(png, chosen, numbers[0], made[: len(variants)], quiet=as_json)
     return comparison.exit_code
-
-
-def _settings(text: str | None) -> list[str]:
-    """The flag settings of a comparison: each item is one of ``SETTINGS``."""
-    return [] if text is None else _names(text, tuple(SETTINGS), "flag setting")
-
-
-def _chosen(name: str, overrides: Iterable[str], memalloc: str | None) -> Scenario:
-    settings: dict[str, object] = {}
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not key or not equals:
-            raise BadInput(f"--set: expected KEY=VALUE, got {override!r}")
-        settings[key] = value
-    if memalloc is not None:
-        settings["memalloc"] = (
-            [] if memalloc == "none" else _names(memalloc, MEMALLOC_CLASSES, "memalloc class")
-        )
-    return load(name).with_overrides(settings)
-
-
-def _with_policies(scenario: Scenario, names: str) -> list[Scenario]:
-    return [scenario.with_overrides({"policy": name}) for name in _names(names, POLICIES, "policy")]
-
-
-def _names(text: str, known: tuple[str, ...], what: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise BadInput(f"unknown {what} {name!r}{hint}; known: {', '.join(known)}")
-    if len(set(names)) != len(names):
-        raise BadInput(f"expected each {what} once, got {text}")
-    return names
-
-
-def _directory(out: Path | None, name: str) -> Path:
-    """Return a directory that is not there yet, or is empty."""
-    if out is None:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        return DEFAULT_PARENT / f"{stamp}-{name}-{secrets.token_hex(2)}"
-    if out.is_dir() and any(out.iterdir()):
-        raise BadInput(f"--out {out}: expected a new or empty directory")
-    return out
 
 
 def _draw(

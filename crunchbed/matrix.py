@@ -1,13 +1,17 @@
-"""Policies crossed with flag settings on the same seeds: what each combination saves."""
+"""Policies crossed with other settings on the same seeds: what each combination saves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from crunchbed.checks.figures import NAMES
 from crunchbed.checks.result import Result
 from crunchbed.comparison import Spread, spread_of
+from crunchbed.scenario.detector import MODELS
+from crunchbed.scenario.schema import Scenario
 from reserve_agent.policies import MEMALLOC_CLASSES
 
 SETTINGS: dict[str, tuple[str, ...]] = {
@@ -17,13 +21,56 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 }
 """Names of the flag settings, and the classes whose sockets are memalloc in each."""
 
+COROSYNC: Final = "corosync"
+DETECTORS: Final = (*MODELS, COROSYNC)
+"""What ``--detectors`` names: the kinds of ``detector``, and corosync in their place."""
+
+
+class Axis(BaseModel):
+    """What policies are crossed with.
+
+    Attributes:
+        name: What its settings are called in a table.
+        figures: What is shown of each combination.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    figures: tuple[str, ...]
+
+
+FLAGS: Final = Axis(
+    name="memalloc",
+    figures=(
+        "heartbeats_missed",
+        "io_longest_stall_seconds",
+        "pressure_seconds",
+        "reserve_low_water_pages",
+        "writes_lost",
+    ),
+)
+BY_DETECTOR: Final = Axis(
+    name="detector",
+    figures=tuple(
+        name
+        for name in (
+            "false_ejections",
+            "true_ejections",
+            "detection_delay_seconds",
+            "heartbeats_missed",
+        )
+        if name in NAMES
+    ),
+)
+
 
 class Cell(BaseModel):
-    """One policy with one flag setting, over all seeds.
+    """One policy with one setting, over all seeds.
 
     Attributes:
         policy: As in the scenario.
-        setting: A name of ``SETTINGS``.
+        setting: A name of ``SETTINGS`` or of ``DETECTORS``.
         runs: How many were made, and
         valid: how many of them say something.
         ejected: In how many valid runs a live node was ejected.
@@ -40,19 +87,10 @@ class Cell(BaseModel):
     figures: dict[str, Spread]
 
 
-SHOWN = (
-    "heartbeats_missed",
-    "io_longest_stall_seconds",
-    "pressure_seconds",
-    "reserve_low_water_pages",
-    "writes_lost",
-)
-
-
-def cell(policy: str, setting: str, results: Sequence[Result]) -> Cell:
+def cell(axis: Axis, policy: str, setting: str, results: Sequence[Result]) -> Cell:
     """Sum up the runs of one combination."""
     valid = [result for result in results if result.valid]
-    spreads = {name: spread_of(results, name) for name in SHOWN}
+    spreads = {name: spread_of(results, name) for name in axis.figures}
     figures = {name: spread for name, spread in spreads.items() if spread is not None}
     ejected = sum(result.totals.false_ejections > 0 for result in valid)
     return Cell(
@@ -63,3 +101,18 @@ def cell(policy: str, setting: str, results: Sequence[Result]) -> Cell:
         ejected=ejected,
         figures=figures,
     )
+
+
+def flags_of(setting: str) -> Mapping[str, Any]:
+    """What a flag setting changes in a scenario."""
+    return {"memalloc": list(SETTINGS[setting])}
+
+
+def detector_of(scenario: Scenario, setting: str) -> Mapping[str, Any]:
+    """What the choice of a detector changes; one that is chosen already keeps its parameters."""
+    if setting == COROSYNC:
+        return {"membership": COROSYNC}
+    changes: dict[str, Any] = {"membership": "crunchbed"}
+    if scenario.detector.kind != setting:
+        changes["detector"] = {"kind": setting}
+    return changes

@@ -93,6 +93,26 @@ def failing(captured: Captured, *argv: str) -> tuple[int, str]:
             ["run", "control", "--memalloc", "disk"],
             "unknown memalloc class 'disk'; known: block-io",
         ),
+        (
+            ["compare", "control", "--detectors", "fixed,swimm"],
+            "unknown detector 'swimm' (did you mean swim?); known: fixed, phi, swim, lifeguard, c",
+        ),
+        (["compare", "control", "--detectors", "phi,phi"], "expected each detector once, got phi"),
+        (
+            ["compare", "control", "--detectors", "phi", "--memalloc", "none,both"],
+            "--detectors: expected one flag setting with it, got --memalloc of more",
+        ),
+        (["compare", "control", "--seeds", "5..1"], "--seeds: expected A..B such as 1..5, at most"),
+        (["compare", "control", "--seeds", "1..x"], "--seeds: expected A..B such as 1..5, at most"),
+        (["compare", "control", "--seeds", "1..9999"], "--seeds: expected A..B such as 1..5, at m"),
+        (
+            ["compare", "control", "--seeds", "1..2", "--repeats", "3"],
+            "--seeds: expected instead of --seed and --repeats, got both",
+        ),
+        (
+            ["compare", "control", "--detectors", "swim,corosync", "--set", "corosync.token=50ms"],
+            "override corosync.token: expected at least heartbeat.interval (100ms)",
+        ),
         (["run", "control", "--set", "policy"], "--set: expected KEY=VALUE, got 'policy'"),
         (["run", "control", "--set", "memory.pages=-5"], "override memory.pages: expected a whole"),
         (["run", "control", "--set", "name=other", "--set", "x=1"], "override x: expected one of"),
@@ -244,6 +264,43 @@ def test_every_policy_is_run_on_the_same_seeds(engine: FakeEngine, capsys: Captu
     out = capsys.readouterr().out
     assert "2 seeds: median [min..max]" in out
     assert "holds    none.nodes_ejected >= 1  (2/2)" in out
+
+
+def test_seeds_can_be_given_as_a_range(engine: FakeEngine) -> None:
+    argv = ["compare", "writeback-crunch", "--policies", "none", "--out", "both", "--seeds"]
+    assert cli.main([*argv, "3..5"]) == 0
+    assert [seed for _, seed, _, _ in engine.calls] == [3, 4, 5]
+    assert cli.main([*argv[:4], "--seeds", "7"]) == 0
+    assert engine.calls[-1][1] == 7
+
+
+def test_detectors_are_crossed_with_policies(engine: FakeEngine, capsys: Captured) -> None:
+    argv = ["compare", "writeback-crunch", "--detectors", "fixed,swim,corosync", "--seeds", "1..2"]
+    argv += ["--memalloc", "block-io", "--set", "detector={kind: swim, ping_timeout: 9ms}"]
+    assert cli.main([*argv, "--out", "crossed"]) == 0
+    ran = [(policy, seed, str(out)) for policy, seed, out, _ in engine.calls]
+    assert ran[:3] == [
+        ("none", 1, "crossed/none-fixed-1"),
+        ("memalloc", 1, "crossed/memalloc-fixed-1"),
+        ("none", 1, "crossed/none-swim-1"),
+    ]
+    assert len(ran) == 12
+    chosen = [(one.membership, one.detector.kind) for _, seed, _, one in engine.calls if seed == 2]
+    assert chosen[::2] == [("crunchbed", "fixed"), ("crunchbed", "swim"), ("corosync", "swim")]
+    assert engine.calls[2][3].resolved()["detector"] == {"kind": "swim", "ping_timeout": "9ms"}
+    assert all(one.memalloc == ("block-io",) for _, _, _, one in engine.calls)
+    out = capsys.readouterr().out
+    assert "writeback-crunch: 2 seeds: median [min..max]" in out
+    (row,) = (
+        line.split() for line in out.splitlines() if line.startswith("none") and "swim" in line
+    )
+    assert row[:4] == ["none", "swim", "2/2", "1"]
+    cells = orjson.loads(Path("crossed/matrix.json").read_bytes())
+    assert [(one["policy"], one["setting"]) for one in cells][:2] == [
+        ("none", "fixed"),
+        ("memalloc", "fixed"),
+    ]
+    assert cells[0]["figures"]["false_ejections"] == [1, 1, 1]
 
 
 def test_one_run_that_breaks_down_does_not_end_a_comparison(

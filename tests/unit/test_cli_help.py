@@ -51,6 +51,7 @@ def test_list_shows_every_shipped_claim(capsys: Captured) -> None:
     assert [line.split()[0] for line in lines] == [
         "control",
         "flood",
+        "large-swim",
         "link-down",
         "long-crunch",
         "micro-crunch",
@@ -61,4 +62,4 @@ def test_list_shows_every_shipped_claim(capsys: Captured) -> None:
         "writeback-crunch",
     ]
     assert cli.main(["list", "--json"]) == 0
-    assert len(orjson.loads(capsys.readouterr().out)) == 10
+    assert len(orjson.loads(capsys.readouterr().out)) == 11
