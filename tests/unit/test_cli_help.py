@@ -56,9 +56,10 @@ def test_list_shows_every_shipped_claim(capsys: Captured) -> None:
         "micro-crunch",
         "packet-loss",
         "partition",
+        "short-crunches",
         "stalled-daemon",
         "unthrottled-socket",
         "writeback-crunch",
     ]
     assert cli.main(["list", "--json"]) == 0
-    assert len(orjson.loads(capsys.readouterr().out)) == 10
+    assert len(orjson.loads(capsys.readouterr().out)) == 11
