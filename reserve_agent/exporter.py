@@ -28,6 +28,7 @@ PRESSURE_BUCKETS = (
     *(50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3),
     *(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
+MEMBERSHIP_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 BLOCK_IO_BUCKETS = (
     *(100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3),
     *(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
@@ -96,6 +97,17 @@ class Exporter:
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"crunchbed_{name}", text, ("node",), registry=self._registry)
 
+    def _histogram(self, name: str, text: str) -> Histogram:
+        histogram = Histogram(
+            f"crunchbed_{name}",
+            text,
+            ("node",),
+            buckets=MEMBERSHIP_BUCKETS,
+            registry=self._registry,
+        )
+        histogram.labels(self._node)
+        return histogram
+
     def _heartbeats(self) -> None:
         self._sent = self._counter("heartbeats_sent", "Heartbeats sent, one for each peer.")
         self._received = self._counter("heartbeats_received", "Heartbeats received.", "peer")
@@ -107,6 +119,14 @@ class Exporter:
         )
         for false in ("true", "false"):
             self._ejected.labels(self._node, "heartbeats_missed", false)
+        self._delay = self._histogram(
+            "detection_delay_seconds", "From what took this node down or cut it off to its fence."
+        )
+        self._recovery = self._histogram(
+            "recovery_seconds", "From this node's ejection until it holds a view with itself again."
+        )
+        self._flaps = self._counter("flaps", "Times this node was ejected and admitted again.")
+        self._out_since: int | None = None
         self._members = self._gauge("membership_size", "Members in this node's view.")
 
     def _memory(self, read_pool: Callable[[str], int]) -> None:
@@ -184,9 +204,16 @@ class Exporter:
     def _on_ejected(self, event: Mapping[str, Any]) -> None:
         false = str(bool(event["false"])).lower()
         self._ejected.labels(self._node, event["reason"], false).inc()
+        if "delay_ns" in event:
+            self._delay.labels(self._node).observe(event["delay_ns"] / 1e9)
+        self._out_since = event.get("t")
 
     def _on_view(self, event: Mapping[str, Any]) -> None:
         self._members.labels(self._node).set(len(event["members"]))
+        if self._out_since is not None and self._node in event["members"]:
+            self._recovery.labels(self._node).observe((event["t"] - self._out_since) / 1e9)
+            self._flaps.labels(self._node).inc()
+            self._out_since = None
 
     def _on_pressure_end(self, event: Mapping[str, Any]) -> None:
         self._pressure.labels(self._node).observe(event["duration_ns"] / 1e9)

@@ -57,6 +57,7 @@ def test_list_shows_every_shipped_claim(capsys: Captured) -> None:
         "micro-crunch",
         "packet-loss",
         "partition",
+        "short-crunches",
         "stalled-daemon",
         "unthrottled-socket",
         "writeback-crunch",

@@ -13,7 +13,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 
 from crunchbed import cli
-from reserve_agent.exporter import BLOCK_IO_BUCKETS, PRESSURE_BUCKETS, Exporter
+from reserve_agent.exporter import (
+    BLOCK_IO_BUCKETS,
+    MEMBERSHIP_BUCKETS,
+    PRESSURE_BUCKETS,
+    Exporter,
+)
 from reserve_agent.hooks.layout import POOL_FIELDS, Hook, PacketClass, Reason
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +99,8 @@ def test_label_values_and_buckets_are_documented() -> None:
         assert f"`{value}`" in METRICS
     assert (PRESSURE_BUCKETS[0], PRESSURE_BUCKETS[-1]) == (50e-6, 300)
     assert (BLOCK_IO_BUCKETS[0], BLOCK_IO_BUCKETS[-1]) == (100e-6, 300)
+    assert (MEMBERSHIP_BUCKETS[0], MEMBERSHIP_BUCKETS[-1]) == (0.05, 300)
+    assert METRICS.count("Buckets from 50 ms to 300 s") == 2
     assert "Buckets from 50 microseconds to 300 s" in METRICS
     assert "Buckets from 100 microseconds to 300 s" in METRICS
 

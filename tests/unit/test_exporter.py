@@ -141,3 +141,21 @@ def test_two_exporters_share_nothing() -> None:
     one, other = Node(), Node()
     one.exporter.observe({"t": 0, "kind": "heartbeat.sent", "peers": ["n2"]})
     assert other.value("heartbeats_sent_total") == 0
+
+
+def test_an_ejection_and_its_end_are_timed(node: Node) -> None:
+    second = 1_000_000_000
+    view = {"kind": "membership.view", "members": ["n1", "n2"]}
+    node.exporter.observe({**view, "t": second})
+    assert node.value("flaps_total") == 0, "the first view is no return"
+    node.exporter.observe({**EJECTED, "t": 2 * second})
+    assert node.value("detection_delay_seconds_count") == 0, "a false one detected nothing"
+    right = {"false": False, "delay_ns": second // 2}
+    node.exporter.observe({**EJECTED, **right, "t": 2 * second})
+    assert node.value("detection_delay_seconds_sum") == 0.5
+    node.exporter.observe({**view, "members": ["n2"], "t": 3 * second})
+    assert node.value("flaps_total") == 0
+    node.exporter.observe({**view, "t": 5 * second})
+    node.exporter.observe({**view, "t": 6 * second})
+    assert node.value("flaps_total") == 1
+    assert node.value("recovery_seconds_sum") == 3

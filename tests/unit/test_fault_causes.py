@@ -135,6 +135,12 @@ def test_lateness_of_a_daemon_that_nobody_stopped_is_the_testbed() -> None:
     assert causes(recording.miss(1150, "n2", "n1", 11)) == ["testbed"]
 
 
+def test_that_a_stopped_daemon_wakes_late_is_the_fault_and_not_the_testbed() -> None:
+    recording = beating(20).fault(1050, 1450, "stall", "n1", daemons=["heartbeat"])
+    recording.add(1451, "heartbeat.late", "n1", late_ns=350 * MS)
+    assert causes(recording.miss(1650, "n2", "n1", 16)) == ["unknown"]
+
+
 # --- crashes
 
 

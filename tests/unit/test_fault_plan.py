@@ -113,6 +113,15 @@ def test_steps_come_by_time_and_one_fault_ends_before_the_next_begins() -> None:
     ]
 
 
+def test_at_one_moment_the_undo_comes_first() -> None:
+    scenario = faulty(
+        {"kind": "stall", "after": "2s", "for": "500ms"},
+        {"kind": "stall", "after": "1s", "for": "1s"},
+    )
+    at_once = [step for step in steps(draw_faults(scenario, 1)) if step.at_ns == 2000 * MS]
+    assert at_once == [Step(2000 * MS, "undo", 1), Step(2000 * MS, "begin", 0)]
+
+
 def test_only_delay_needs_something_of_the_machine() -> None:
     assert "netem" in needed_by(faulty({"kind": "delay"}, {"kind": "loss"}))
     assert "netem" not in needed_by(faulty({"kind": "loss"}, {"kind": "stall"}))
