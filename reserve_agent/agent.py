@@ -53,7 +53,8 @@ class Agent:
         if not self._successor:
             self._pool.resize(config.pages, self._wanted_reserve())
             self._pool.reset(config.clean)
-        self._journal = JournalReader(self._hooks.pool, self._hooks.journal, self._state.next_entry)
+        start = self._state.next_entry if self._successor else None
+        self._journal = JournalReader(self._hooks.pool, self._hooks.journal, start)
         self._policy = Policy(self._hooks.config.policy)
         self._stopping = False
         self._selector = selectors.DefaultSelector()
@@ -62,8 +63,8 @@ class Agent:
         """Attach, or go on where an agent was killed; serve until SIGTERM; detach."""
         config = self._config
         self._port = self._exporter.serve(self._state.metrics_port)
+        config.socket.unlink(missing_ok=True)  # of an agent that was killed
         if self._successor:
-            config.socket.unlink(missing_ok=True)
             self._history.record({"kind": "agent.restarted", "since": self._state.last_t})
         else:
             self._history.record({"kind": "journal.follow", "next": self._journal.next})
