@@ -15,12 +15,14 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
+
+from reserve_agent.lines import LineBuffer
 
 _LINE_LIMIT = 4096
 
@@ -45,7 +47,7 @@ class FenceClient:
         self._path = path
         self._node = node
         self._socket: socket.socket | None = None
-        self._partial = b""
+        self._buffer = LineBuffer()
 
     def fileno(self) -> int:
         """To wait on for answers; -1 while not connected."""
@@ -72,8 +74,7 @@ class FenceClient:
             return []
         try:
             received = self._socket.recv(65536)
-            *lines, self._partial = (self._partial + received).split(b"\n")
-            answers = [_read_answer(line) for line in lines]
+            answers = [_read_answer(line) for line in self._buffer.feed(received)]
         except BlockingIOError:
             return []
         except (OSError, ValueError, KeyError, TypeError):
@@ -88,7 +89,7 @@ class FenceClient:
         if self._socket is not None:
             self._socket.close()
         self._socket = None
-        self._partial = b""
+        self._buffer = LineBuffer()
 
 
 def _read_answer(line: bytes) -> FenceAnswer:
@@ -139,7 +140,7 @@ class FenceLedger:
 @dataclass(slots=True)
 class _Connection:
     socket: socket.socket
-    partial: bytes = b""
+    buffer: LineBuffer = field(default_factory=partial(LineBuffer, _LINE_LIMIT))
 
 
 class FenceServer:
@@ -201,8 +202,7 @@ class FenceServer:
     def _serve(self, connection: _Connection) -> None:
         try:
             received = connection.socket.recv(65536)
-            *lines, connection.partial = (connection.partial + received).split(b"\n")
-            requests = [_read_request(line) for line in lines]
+            requests = [_read_request(line) for line in connection.buffer.feed(received)]
         except BlockingIOError:
             return
         except (OSError, ValueError, KeyError, TypeError):
@@ -212,7 +212,7 @@ class FenceServer:
             answer = self._answer(target, by, view)
             with contextlib.suppress(OSError):  # a client that went away is dropped when read
                 connection.socket.sendall(answer)
-        if not received or len(connection.partial) > _LINE_LIMIT:
+        if not received or connection.buffer.too_long:
             self._drop(connection)
 
     def _answer(self, target: str, by: str, view: int) -> bytes:

@@ -1,7 +1,8 @@
 """One node's agent: owns the pool and the hooks, gathers the node's events, serves its metrics.
 
 It runs outside the node (root network namespace), as the power supply and the instruments of a
-real machine do, and so outlives its node's reboots.
+real machine do, and so outlives its node's reboots. The node outlives it likewise: hooks and pool
+are pinned, and an agent that finds them so goes on where the one before it was killed.
 """
 
 from __future__ import annotations
@@ -10,20 +11,19 @@ import gc
 import selectors
 import signal
 import time
-from typing import Any
 
-import orjson
-
+from reserve_agent import tables
 from reserve_agent.config import AgentConfig
 from reserve_agent.errors import HookError
 from reserve_agent.exporter import Exporter
-from reserve_agent.hooks import audit
+from reserve_agent.hooks import audit, pinned
 from reserve_agent.hooks.layout import MAX_WINDOWS, Policy, Window
 from reserve_agent.hooks.loader import NodeHooks
 from reserve_agent.journal import JournalReader
 from reserve_agent.lines import LineServer, Message
 from reserve_agent.pool import PoolHandle
-from reserve_agent.sizing import Throttled, computed_pages
+from reserve_agent.record import NodeHistory
+from reserve_agent.sizing import computed_pages
 
 POLL_SECONDS = 0.01
 SAMPLE_SECONDS = 0.05
@@ -34,36 +34,45 @@ class Agent:
 
     def __init__(self, config: AgentConfig) -> None:
         self._config = config
-        self._hooks = NodeHooks(config.hook_object)
-        self._hooks.configure(config.settings)
+        self._successor = pinned.are_complete(config.pins)
+        if self._successor:
+            self._hooks = NodeHooks.taken_over(config.pins)
+        else:
+            pinned.remove_pins(config.pins)  # of an agent that was killed while it pinned
+            self._hooks = NodeHooks(config.hook_object)
+            self._hooks.configure(config.settings)
         self._pool = PoolHandle.of(self._hooks)
-        self._sockets: dict[str, Throttled] = {}
-        self._pool.resize(config.pages, self._wanted_reserve())
-        self._pool.reset(config.clean)
-        self._journal = JournalReader(self._hooks.pool, self._hooks.journal)
-        self._history = config.history.open("ab", buffering=1 << 16)
         self._exporter = Exporter(
             config.node,
             None,
             self._hooks.counters,
             lambda name: int(getattr(self._hooks.pool, name)),
         )
-        self._policy = config.settings.policy
-        self._ready: dict[str, int] = {}
-        self._view: list[str] = []
-        self._misses = 0
-        self._exhausted = 0
+        self._history = NodeHistory(config.history, config.node, self._exporter.observe)
+        self._state = self._history.state
+        if not self._successor:
+            self._pool.resize(config.pages, self._wanted_reserve())
+            self._pool.reset(config.clean)
+        start = self._state.next_entry if self._successor else None
+        self._journal = JournalReader(self._hooks.pool, self._hooks.journal, start)
+        self._policy = Policy(self._hooks.config.policy)
         self._stopping = False
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> None:
-        """Attach, serve until SIGTERM, detach."""
+        """Attach, or go on where an agent was killed; serve until SIGTERM; detach."""
         config = self._config
-        self._hooks.attach(
-            netns_pid=config.netns_pid, interfaces=config.interfaces, cgroup=config.cgroup
-        )
-        self._hooks.pin(config.pins)
-        self._port = self._exporter.serve()
+        self._port = self._exporter.serve(self._state.metrics_port)
+        config.socket.unlink(missing_ok=True)  # of an agent that was killed
+        if self._successor:
+            self._history.record({"kind": "agent.restarted", "since": self._state.last_t})
+        else:
+            self._history.record({"kind": "journal.follow", "next": self._journal.next})
+            self._history.flush()  # whatever a pin outlives is then on file
+            self._hooks.attach(
+                netns_pid=config.netns_pid, interfaces=config.interfaces, cgroup=config.cgroup
+            )
+            self._hooks.pin(config.pins)
         self._describe()
         signal.signal(signal.SIGTERM, self._stop)
         self._server = LineServer(config.socket, self._selector, self._handle)
@@ -119,13 +128,12 @@ class Agent:
         self._pool.tick()
         lost = self._journal.lost
         for event in self._journal.new():
-            self._exhausted += event.get("reason") == "reserve_exhausted"
             self._record(event)
         if self._journal.lost != lost:
-            self._exporter.hook_events_lost(self._journal.lost - lost)
             self._record({"kind": "hook.events_lost", "count": self._journal.lost - lost})
         if self._policy is Policy.CRITICAL:
             self._watch_emergency()
+        self._history.flush()
 
     def _watch_emergency(self) -> None:
         """The flag follows the pressure that the agent sees, as late as the agent sees it."""
@@ -148,12 +156,10 @@ class Agent:
         )
         self._record({"kind": "pool.sample", **{name: pool[name] for name in names}})
         self._history.flush()
+        self._server.acknowledge()
 
     def _record(self, event: Message) -> None:
-        event.setdefault("t", time.monotonic_ns())
-        event["node"] = self._config.node
-        self._exporter.observe(event)
-        self._history.write(orjson.dumps(event) + b"\n")
+        self._history.record(event)
 
     def _handle(self, message: Message) -> Message | None:
         """An event of a daemon, or a question of the run."""
@@ -167,26 +173,20 @@ class Agent:
             reply: Message = answer(message)
         except (KeyError, TypeError, ValueError, OSError, HookError) as error:
             reply = {"error": f"{message['op']}: {error!r}"}
+        self._history.flush()
         return reply
 
     def _note(self, event: Message) -> None:
-        if not isinstance(event.get("kind"), str):
-            return
-        if event["kind"] == "daemon.ready":
-            self._ready[event["name"]] = self._ready.get(event["name"], 0) + 1
-        elif event["kind"] == "membership.view":
-            self._view = event["members"]
-        elif event["kind"] == "heartbeat.miss":
-            self._misses += 1
-        self._record(event)
+        if isinstance(event.get("kind"), str):
+            self._history.report(event)
 
     def _op_status(self, _message: Message) -> Message:
         """What the run waits for and shows."""
         return {
-            "ready": self._ready,
-            "view": self._view,
-            "misses": self._misses,
-            "exhausted": self._exhausted,
+            "ready": self._state.ready,
+            "view": self._state.view,
+            "misses": self._state.misses,
+            "exhausted": self._state.exhausted,
             "policy": self._policy.name.lower(),
             "metrics_port": self._port,
             "pool": self._pool.snapshot(),
@@ -221,11 +221,7 @@ class Agent:
         self._drain()
         self._server.drain()
         self._pool.reset(message["clean"])
-        self._sockets.clear()
-        self._exhausted = 0
-        self._ready.clear()
-        self._view = []
-        self._exporter.node_down()
+        self._record({"kind": "node.reset"})
         return {"ok": True}
 
     def _op_wake(self, _message: Message) -> Message:
@@ -248,17 +244,16 @@ class Agent:
         return self._computed()
 
     def _computed(self) -> int:
-        return computed_pages(list(self._sockets.values()), len(self._config.interfaces))
+        return computed_pages(list(self._state.sockets.values()), len(self._config.interfaces))
 
     def _op_attach(self, message: Message) -> Message:
         """A throttled memalloc socket is there, or has another queue depth."""
-        socket = Throttled(**message["socket"])
-        self._sockets[socket.name] = socket
+        self._record({"kind": "socket.attached", "socket": message["socket"]})
         return self._follow_sockets()
 
     def _op_detach(self, message: Message) -> Message:
         """It is gone."""
-        self._sockets.pop(message["name"], None)
+        self._record({"kind": "socket.detached", "name": message["name"]})
         return self._follow_sockets()
 
     def _follow_sockets(self) -> Message:
@@ -282,41 +277,19 @@ class Agent:
             "block_io_packets": audit.block_io_packets(self._hooks),
             "protocols": audit.protocols(self._hooks),
             "sockets": audit.sockets(self._hooks, self._config.settings.rules),
-            "throttled": list(self._sockets.values()),
+            "throttled": list(self._state.sockets.values()),
         }
 
     def _op_sockets(self, _message: Message) -> Message:
         """Write down which sockets the reserve went to; to be asked before they are closed."""
         seen = audit.sockets(self._hooks, self._config.settings.rules)
-        table = [
-            {
-                "protocol": one.protocol,
-                "cls": one.cls,
-                "local_port": one.local_port,
-                "remote_port": one.remote_port,
-                "memalloc": one.memalloc,
-                "pages": one.reserve_pages,
-            }
-            for one in seen
-            if one.reserve_pages
-        ]
-        self._record({"kind": "reserve.users", "table": table})
+        self._record({"kind": "reserve.users", "table": tables.reserve_users(seen)})
         return {"ok": True}
 
     def _op_packets(self, _message: Message) -> Message:
         """Write the packet counters into the history, and whatever the daemons have said."""
         self._server.drain()
-        table: list[dict[str, Any]] = [
-            {
-                "hook": hook.name.lower(),
-                "class": cls.label,
-                "verdict": "pass" if reason.passed else "drop",
-                "reason": reason.name.lower(),
-                "packets": packets,
-                "pages": pages,
-            }
-            for (hook, cls, reason), (packets, pages) in self._hooks.counters().items()
-        ]
+        table = tables.packets(self._hooks.counters())
         self._record({"kind": "packets", "table": table})
         self._drain()
         self._sample()

@@ -1,6 +1,7 @@
 """Every metric of the project, in one class. docs/metrics.md documents them; a test compares.
 
-Counters live in the agent, which outlasts its node: they survive a node's reboot.
+Counters live in the agent, which outlasts its node: they survive a node's reboot. They survive the
+agent too: one that goes on for another observes first what is in the history.
 """
 
 from __future__ import annotations
@@ -169,24 +170,28 @@ class Exporter:
         """Set the info metric."""
         self._info.info({"node": self._node, "run": run, "scenario": scenario, "policy": policy})
 
-    def node_down(self) -> None:
-        """The node lost power: it is a member of nothing that it knew of."""
-        self._members.labels(self._node).set(0)
-
     def observe(self, event: Mapping[str, Any]) -> None:
         """Update the metrics from one event of the node's history."""
         update = self._UPDATES.get(event["kind"])
         if update is not None:
             update(self, event)
 
-    def hook_events_lost(self, count: int) -> None:
-        """Journal entries that were overwritten before the agent read them."""
-        self._lost.labels(self._node).inc(count)
+    def serve(self, port: int = 0) -> int:
+        """Serve the metrics on ``port`` of the loopback interface, or on a free one.
 
-    def serve(self) -> int:
-        """Serve the metrics on a free port of the loopback interface; returns the port."""
+        Args:
+            port: A wish, so that who scrapes need not look again; 0 for none.
+
+        Returns:
+            The port.
+        """
         server: WSGIServer
-        server, _ = start_http_server(0, addr="127.0.0.1", registry=self._registry)
+        try:
+            server, _ = start_http_server(port, addr="127.0.0.1", registry=self._registry)
+        except OSError:
+            if port == 0:
+                raise
+            return self.serve()
         return int(server.server_port)
 
     def _on_sent(self, event: Mapping[str, Any]) -> None:
@@ -228,6 +233,13 @@ class Exporter:
     def _on_late(self, _event: Mapping[str, Any]) -> None:
         self._late.labels(self._node).inc()
 
+    def _on_reset(self, _event: Mapping[str, Any]) -> None:
+        # The node lost power: it is a member of nothing that it knew of.
+        self._members.labels(self._node).set(0)
+
+    def _on_events_lost(self, event: Mapping[str, Any]) -> None:
+        self._lost.labels(self._node).inc(event["count"])
+
     _UPDATES = {  # noqa: RUF012 - a constant table
         "heartbeat.sent": _on_sent,
         "heartbeat.received": _on_received,
@@ -237,6 +249,8 @@ class Exporter:
         "node.ejected": _on_ejected,
         "membership.view": _on_view,
         "pressure.end": _on_pressure_end,
+        "node.reset": _on_reset,
+        "hook.events_lost": _on_events_lost,
         "write.ack": _on_write,
         "write.error": _on_write_error,
     }

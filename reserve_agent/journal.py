@@ -18,30 +18,36 @@ from reserve_agent.hooks.layout import (
 
 
 class JournalReader:
-    """Follows the ring that the hooks write; counts in ``lost`` what was overwritten unread."""
+    """Follows the ring that the hooks write; counts in ``lost`` what was overwritten unread.
 
-    def __init__(self, pool: Pool, journal: Journal) -> None:
+    Args:
+        pool: Holds the ring's head.
+        journal: The ring.
+        start: Number of the first entry to read; what comes next when left out.
+    """
+
+    def __init__(self, pool: Pool, journal: Journal, start: int | None = None) -> None:
         self._pool = pool
         self._journal = journal
-        self._next = int(pool.journal_head)
+        self.next = int(pool.journal_head) if start is None else start
         self.lost = 0
 
     def new(self) -> Iterator[dict[str, Any]]:
-        """Events since the last call, oldest first."""
+        """Events since the last call, oldest first; ``entry`` is its number in the journal."""
         head = int(self._pool.journal_head)
-        if head - self._next > JOURNAL_ENTRIES:
-            self.lost += head - self._next - JOURNAL_ENTRIES
-            self._next = head - JOURNAL_ENTRIES
-        while self._next < head:
-            slot = self._journal.entries[self._next % JOURNAL_ENTRIES]
+        if head - self.next > JOURNAL_ENTRIES:
+            self.lost += head - self.next - JOURNAL_ENTRIES
+            self.next = head - JOURNAL_ENTRIES
+        while self.next < head:
+            slot = self._journal.entries[self.next % JOURNAL_ENTRIES]
             entry = JournalEntry.from_buffer_copy(slot)
             # The hooks go on meanwhile, and write an entry before they count it.
-            overwritten = int(self._pool.journal_head) - self._next >= JOURNAL_ENTRIES
-            self._next += 1
+            overwritten = int(self._pool.journal_head) - self.next >= JOURNAL_ENTRIES
+            self.next += 1
             if overwritten:
                 self.lost += 1
             else:
-                yield _event(entry)
+                yield {**_event(entry), "entry": self.next - 1}
 
 
 def _event(entry: JournalEntry) -> dict[str, Any]:

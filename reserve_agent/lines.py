@@ -6,6 +6,7 @@ import contextlib
 import selectors
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,48 @@ _MAX_LINE = 1 << 20
 _READ_BYTES = 1 << 16
 
 
+class LineBuffer:
+    """Puts lines together from the pieces in which a stream brings them."""
+
+    def __init__(self, limit: int = _MAX_LINE) -> None:
+        self._limit = limit
+        self._rest = b""
+
+    @property
+    def too_long(self) -> bool:
+        """Whether what is there of a line is more than a line may have."""
+        return len(self._rest) > self._limit
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that ``data`` completes, without their newlines."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return lines
+
+
+@dataclass(slots=True)
+class _Client:
+    """One who talks to a server; ``heard`` and ``told`` are bytes of whole lines."""
+
+    socket: socket.socket
+    buffer: LineBuffer = field(default_factory=LineBuffer)
+    asks: bool = False
+    heard: int = 0
+    told: int = 0
+
+
 class LineServer:
     """Serves one handler to many clients from the owner's selector loop.
 
     Register happens in the constructor; the owner calls the callback that it finds as the
     selector key's ``data``. A line that is not a JSON object is counted in ``malformed``.
+    A client whose lines have no replies is told by ``acknowledge`` how far it was heard.
     """
 
     def __init__(self, path: Path, selector: selectors.BaseSelector, handler: Handler) -> None:
         self._path = path
         self._selector = selector
         self._handler = handler
-        self._pending: dict[socket.socket, bytearray] = {}
+        self._clients: dict[socket.socket, _Client] = {}
         self._asking: socket.socket | None = None
         self.malformed = 0
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -48,7 +79,7 @@ class LineServer:
         """
         while self._accept():
             pass
-        for client in list(self._pending):
+        for client in list(self._clients):
             if client is not self._asking:
                 while self._read(client):
                     pass
@@ -59,14 +90,14 @@ class LineServer:
         except (BlockingIOError, ConnectionAbortedError):
             return False
         client.setblocking(False)
-        self._pending[client] = bytearray()
+        self._clients[client] = _Client(client)
         self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
         return True
 
     def _read(self, client: socket.socket) -> bool:
         """Handle the lines of one read; whether more may be waiting already."""
-        pending = self._pending.get(client)
-        if pending is None:
+        state = self._clients.get(client)
+        if state is None:
             return False  # hung up since the selector reported it
         try:
             data = client.recv(_READ_BYTES)
@@ -74,15 +105,14 @@ class LineServer:
             return False
         except OSError:
             data = b""
-        *lines, rest = bytes(pending + data).split(b"\n")
-        pending[:] = rest
-        for line in lines:
-            self._serve(client, line)
-        if not data or len(pending) > _MAX_LINE:
+        for line in state.buffer.feed(data):
+            self._serve(state, line)
+        if not data or state.buffer.too_long:
             self._drop(client)
         return len(data) == _READ_BYTES
 
-    def _serve(self, client: socket.socket, line: bytes) -> None:
+    def _serve(self, client: _Client, line: bytes) -> None:
+        client.heard += len(line) + 1
         try:
             message = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -90,23 +120,34 @@ class LineServer:
         if not isinstance(message, dict):
             self.malformed += 1
             return
-        outer, self._asking = self._asking, client
+        outer, self._asking = self._asking, client.socket
         reply = self._handler(message)
         self._asking = outer
         if reply is not None:
-            client.setblocking(True)
+            client.asks = True
+            client.socket.setblocking(True)
             with contextlib.suppress(OSError):
-                client.sendall(orjson.dumps(reply) + b"\n")
-            client.setblocking(False)
+                client.socket.sendall(orjson.dumps(reply) + b"\n")
+            client.socket.setblocking(False)
+
+    def acknowledge(self) -> None:
+        """Tell everybody who reports how many bytes of the connection are in safe keeping."""
+        for client in self._clients.values():
+            asks = client.asks or client.socket is self._asking
+            if client.heard > client.told and not asks:
+                # Who does not listen, or is gone, will be told the next time or never.
+                with contextlib.suppress(OSError):
+                    client.socket.send(b'{"heard":%d}\n' % client.heard)
+                    client.told = client.heard
 
     def _drop(self, client: socket.socket) -> None:
         self._selector.unregister(client)
-        del self._pending[client]
+        del self._clients[client]
         client.close()
 
     def close(self) -> None:
         """Hang up on everybody and remove the socket file."""
-        for client in list(self._pending):
+        for client in list(self._clients):
             self._drop(client)
         self._selector.unregister(self._listener)
         self._listener.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reserve_agent.hooks import libbpf
 from reserve_agent.hooks.layout import POOL_FIELDS, Op, Pool
-from reserve_agent.hooks.loader import PINNED_OPERATE, PINNED_POOL, NodeHooks
+from reserve_agent.hooks.loader import NodeHooks
 
 
 class PoolHandle:
@@ -29,8 +29,8 @@ class PoolHandle:
     @classmethod
     def open(cls, directory: Path) -> PoolHandle:
         """The pool that an agent has pinned in ``directory``."""
-        operate = libbpf.open_pinned(directory / PINNED_OPERATE)
-        memory = libbpf.open_pinned(directory / PINNED_POOL)
+        operate = libbpf.open_pinned(directory / "cb_operate")
+        memory = libbpf.open_pinned(directory / "cb_pool")
         try:
             return cls(operate, libbpf.map_memory(memory, Pool))
         finally:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import select
 import shlex
 import signal
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from os import killpg
 from pathlib import Path
 from typing import Any
 
+from reserve_agent.errors import CrunchbedError
 from reserve_agent.netns import network_namespace_of
 from topologies import ovs
 from topologies.bridge import make_bridge
@@ -31,6 +34,9 @@ with warnings.catch_warnings():
 logging.setLoggerClass(_logger_class)
 
 __all__ = ["BridgeSwitch", "ClusterHost", "ClusterLink", "Mininet", "OvsSwitch", "captured_log"]
+
+SHELL_SECONDS = 60.0
+_SHELL_STEP_MS = 100
 
 # Mininet would raise a dozen of the machine's kernel limits, and leave them raised.
 Mininet.inited = True
@@ -65,7 +71,66 @@ def end_shell(node: Node) -> None:
     node.cleanup()
 
 
-class ClusterHost(Host):  # type: ignore[misc]
+class _BoundedPoll:
+    """Waits for a shell's words as Mininet wants it, but not for ever.
+
+    Mininet keeps the shell's end of the terminal open itself, so a shell that dies closes nothing:
+    a wait without a bound would never end.
+    """
+
+    def __init__(self, node: Node, poll: Any) -> None:
+        self._node = node
+        self._poll = poll
+        self.unregister = poll.unregister
+
+    def register(self, file: Any) -> None:
+        """For reading; Mininet's takes writing too, for which a terminal is always ready."""
+        self._poll.register(file, select.POLLIN)
+
+    def poll(self, timeout_ms: float | None = None) -> Any:
+        """As ``select.poll.poll``; raises CrunchbedError where no bound is given and none comes."""
+        if timeout_ms is not None:
+            return self._poll.poll(timeout_ms)
+        until = time.monotonic() + SHELL_SECONDS
+        while not (ready := self._poll.poll(_SHELL_STEP_MS)):
+            if (code := self._node.shell.poll()) is not None:
+                raise CrunchbedError(f"the shell of {self._node.name} has died ({code})")
+            if time.monotonic() > until:
+                raise CrunchbedError(f"the shell of {self._node.name} says nothing")
+        return ready
+
+
+class _BoundedShell:
+    """For a Mininet node: a wait for its shell has an end."""
+
+    _poll: _BoundedPoll | None = None
+    readbuf: str
+
+    @property
+    def pollOut(self) -> _BoundedPoll | None:  # noqa: N802 (Mininet's name)
+        """What Mininet waits with."""
+        return self._poll
+
+    @pollOut.setter
+    def pollOut(self, poll: Any) -> None:  # noqa: N802
+        self._poll = None if poll is None else _BoundedPoll(self, poll)
+
+    def read(self, size: int = 1024) -> Any:
+        """As Mininet's, with an end."""
+        if self._poll is not None and len(self.readbuf) < size:
+            self._poll.poll()  # Mininet would block in the read itself
+        return super().read(size)  # type: ignore[misc]
+
+    def startShell(self, mnopts: str | None = None) -> None:  # noqa: N802
+        """A shell that does not come up is not left behind."""
+        try:
+            super().startShell(mnopts)  # type: ignore[misc]
+        except BaseException:
+            end_shell(self)
+            raise
+
+
+class ClusterHost(_BoundedShell, Host):  # type: ignore[misc]
     """A host that keeps IPv6 but asks for no router: nobody here would answer."""
 
     def startShell(self, mnopts: str | None = None) -> None:  # noqa: N802 (Mininet's name)
@@ -93,7 +158,7 @@ class ClusterLink(Link):  # type: ignore[misc]
         super().__init__(node1, node2, params1={"up": None}, params2={"up": None}, **params)
 
 
-class OvsSwitch(OVSSwitch):  # type: ignore[misc]
+class OvsSwitch(_BoundedShell, OVSSwitch):  # type: ignore[misc]
     """An Open vSwitch bridge that carries its run's id and says so when it cannot start."""
 
     def __init__(
@@ -135,7 +200,7 @@ class OvsSwitch(OVSSwitch):  # type: ignore[misc]
         return switches
 
 
-class BridgeSwitch(Switch):  # type: ignore[misc]
+class BridgeSwitch(_BoundedShell, Switch):  # type: ignore[misc]
     """A Linux bridge; Mininet's wants brctl, which Debian no longer installs."""
 
     def start(self, _controllers: object) -> None:

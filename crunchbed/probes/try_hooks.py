@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from reserve_agent.hooks.libbpf_structs import TcHook, TcOptions
+
 # r0 = 1; exit. At a cgroup hook 1 means "go on"; in an empty namespace tc never asks.
 _PROGRAM = bytes.fromhex("b7000000010000009500000000000000")
 _LOOPBACK = 1
@@ -41,26 +43,6 @@ CGROUP_HOOKS = {
 
 class _LoadOptions(c.Structure):
     _fields_ = (("sz", c.c_size_t), ("attempts", c.c_int), ("expected_attach_type", c.c_int))
-
-
-class _TcHook(c.Structure):
-    _fields_ = (
-        ("sz", c.c_size_t),
-        ("ifindex", c.c_int),
-        ("attach_point", c.c_int),
-        ("parent", c.c_uint32),
-    )
-
-
-class _TcOptions(c.Structure):
-    _fields_ = (
-        ("sz", c.c_size_t),
-        ("prog_fd", c.c_int),
-        ("flags", c.c_uint32),
-        ("prog_id", c.c_uint32),
-        ("handle", c.c_uint32),
-        ("priority", c.c_uint32),
-    )
 
 
 class _Refused(Exception):
@@ -89,10 +71,10 @@ def _try_cgroup(bpf: c.CDLL, hook: _Cgroup, cgroup: int) -> None:
 
 def _try_tc(bpf: c.CDLL) -> None:
     program = _load(bpf, _SCHED_CLS, 0)
-    hook = _TcHook(c.sizeof(_TcHook), _LOOPBACK, _TC_INGRESS | _TC_EGRESS, 0)
+    hook = TcHook(c.sizeof(TcHook), _LOOPBACK, _TC_INGRESS | _TC_EGRESS, 0)
     _check(bpf.bpf_tc_hook_create(c.byref(hook)), "clsact")
     for hook.attach_point in (_TC_INGRESS, _TC_EGRESS):
-        options = _TcOptions(c.sizeof(_TcOptions), program)
+        options = TcOptions(c.sizeof(TcOptions), program)
         _check(bpf.bpf_tc_attach(c.byref(hook), c.byref(options)), "attach")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from crunchbed.run import configs
-from crunchbed.run.live_node import LiveNode, ended_by_itself
+from crunchbed.run.live_node import AgentAway, LiveNode, ended_by_itself
 from crunchbed.run.plan import Burst, Flood, Plan
 from crunchbed.run.recorder import Recorder
 from nodes.process import Process
@@ -62,7 +62,10 @@ class WritebackCrunch:
 
     def pending(self) -> bool:
         """Whether tasks still wait for pages."""
-        return bool(self._node.ask("status")["pool"]["demand"] > 0)
+        try:
+            return bool(self._node.ask("status")["pool"]["demand"] > 0)
+        except AgentAway:
+            return True  # nobody knows until there is an agent again
 
     def undo(self) -> None:
         """The tasks give up."""
@@ -160,7 +163,12 @@ class Injection:
             return True
         if time.monotonic_ns() < self._earliest_end_ns or self._crunch.pending():
             return False
-        return self._plan.flood is not None or not self._node.ask("status")["pool"]["pressure"]
+        if self._plan.flood is not None:
+            return True
+        try:
+            return not self._node.ask("status")["pool"]["pressure"]
+        except AgentAway:
+            return False
 
     def undo(self) -> None:
         """Whatever is left of it ends now."""

@@ -60,9 +60,17 @@ def ended_by_itself(process: Process) -> RunInvalid:
     return RunInvalid(f"{process.name} ended by itself ({process.poll()}): {words}")
 
 
+class AgentAway(CrunchbedError):
+    """The agent was killed on purpose, and nobody has started another yet."""
+
+
 @dataclass
 class LiveNode:
-    """One node. ``up`` is what the power switch says; the run knows, the cluster guesses."""
+    """One node. ``up`` is what the power switch says; the run knows, the cluster guesses.
+
+    Its agent may be killed as a fault (``kill_agent``): the node goes on without it, and whatever
+    the run has to tell it brings a new one, as ``restart_agent`` does.
+    """
 
     scenario: Scenario
     places: Places
@@ -78,6 +86,7 @@ class LiveNode:
         self.port = SwitchPort(self.host)
         self.cgroup = NodeCgroup(self.places.run_id, self.name)
         self._agent: Process | None = None
+        self._agents_cgroup: Path | None = None
         self._client: LineClient | None = None
 
     def _path(self, name: str) -> Path:
@@ -105,16 +114,43 @@ class LiveNode:
                 "history": self.places.out / "history" / f"{self.name}.jsonl",
             },
         )
-        path = self._path("agent.json")
-        path.write_bytes(config.to_json())
+        self._path("agent.json").write_bytes(config.to_json())
+        self._agents_cgroup = agents_cgroup
+        self._spawn_agent()
+
+    def _spawn_agent(self) -> None:
         self._agent = spawn(
-            [sys.executable, "-m", "reserve_agent", str(path)],
+            [sys.executable, "-m", "reserve_agent", str(self._path("agent.json"))],
             name=f"{self.name} agent",
             log=self._log("agent"),
             netns_pid=None,
-            cgroup=agents_cgroup,
+            cgroup=self._agents_cgroup,
         )
         self.started(self._agent)
+
+    def kill_agent(self) -> None:
+        """SIGKILL the agent. Hooks, pool and daemons go on; what they report waits for the next."""
+        if self._agent is not None:
+            self._agent.kill()
+        self._hang_up()
+        self._agent = None
+
+    def restart_agent(self) -> None:
+        """Start an agent that goes on where the last was killed; harmless while there is one.
+
+        Returns when it answers.
+
+        Raises:
+            CrunchbedError: it does not come up.
+        """
+        if self._agent is None and self._agents_cgroup is not None:
+            self._spawn_agent()
+            self.wait_for_agent()
+
+    def _hang_up(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def wait_for_agent(self) -> None:
         """Return when the agent answers; its failure is told with its own words."""
@@ -138,7 +174,16 @@ class LiveNode:
         )
 
     def ask(self, op: str, **fields: Any) -> Message:
-        """Ask the agent."""
+        """Ask the agent; one that was killed is started again, unless it is but looked at.
+
+        Raises:
+            AgentAway: for ``status``, while there is no agent.
+            CrunchbedError: no answer, or the agent refuses.
+        """
+        if self._agent is None and self._agents_cgroup is not None:
+            if op == "status":
+                raise AgentAway(f"{self.name}: its agent is down")
+            self.restart_agent()
         agent = self._agent
         if self._client is None or agent is None:
             raise CrunchbedError(f"{self.name}: its agent is not up")
@@ -197,9 +242,16 @@ class LiveNode:
         return config | configs.traffic_sink(self.scenario, self.host)
 
     def power_off(self) -> None:
-        """Cut the node off for certain: its port first, then everything that runs on it."""
+        """Cut the node off for certain: its port first, then everything that runs on it.
+
+        Where its agent is away, what the daemons have kept for the next one ends with them, and
+        the history says so.
+        """
         self.port.power(False)
+        unheard = len(self.daemons) if self._agent is None else 0
         self.ask("sockets")
+        if unheard:  # one event of each at least
+            self.ask("event", event={"kind": "events.lost", "count": unheard})
         for process in self.daemons.values():
             process.kill()
         self.daemons.clear()
@@ -231,9 +283,7 @@ class LiveNode:
     def stop(self) -> None:
         """End the daemons and the agent, and remove the cgroup."""
         self.end_daemons()
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._hang_up()
         if self._agent is not None:
             self._agent.terminate(5.0)
             self._agent = None

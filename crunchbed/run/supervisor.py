@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import time
 from collections.abc import Callable, Mapping
 
 from crunchbed.run import signals
-from crunchbed.run.live_node import LiveNode, ended_by_itself
+from crunchbed.run.live_node import AgentAway, LiveNode, ended_by_itself
 from crunchbed.run.progress import Progress
 from crunchbed.run.recorder import Recorder
 from nodes.fencing import FenceServer
@@ -97,7 +98,7 @@ class Supervisor:
     def _panic_on_exhaustion(self) -> None:
         """A node whose reserve had nothing left for block I/O, a heartbeat or ARP is dead."""
         for name, node in self.nodes.items():
-            if node.up and node.ask("status")["exhausted"]:
+            if node.up and _exhausted(node):
                 self._progress.note(f"{name} panics: its reserve is exhausted")
                 self.crash(name, "reserve_exhausted")
                 self._reboots[name] = time.monotonic() + self._reboot_delay
@@ -162,7 +163,10 @@ class Supervisor:
         for name, node in self.nodes.items():
             if not node.up:
                 return f"{name} is down"
-            status = node.ask("status")
+            try:
+                status = node.ask("status")
+            except AgentAway as error:
+                return str(error)
             missing = {"heartbeat", "initiator", "traffic"} - set(status["ready"])
             if missing:
                 return f"{name}: {', '.join(sorted(missing))} not ready"
@@ -183,6 +187,12 @@ class Supervisor:
 
         if not self.wait_until(healthy, seconds):
             raise RunInvalid(f"the cluster did not become healthy in {seconds:g} s: {reason}")
+
+
+def _exhausted(node: LiveNode) -> bool:
+    with contextlib.suppress(AgentAway):  # its successor will know
+        return bool(node.ask("status")["exhausted"])
+    return False
 
 
 def ask_quietly(node: LiveNode, op: str) -> None:

@@ -15,10 +15,21 @@ from typing import TypeVar
 
 from reserve_agent.errors import HookError, MissingRequirement
 from reserve_agent.hooks.layout import SkBuff
+from reserve_agent.hooks.libbpf_structs import (
+    IterTarget,
+    LinkOptions,
+    MapInfo,
+    TcHook,
+    TcOptions,
+    TestRunOptions,
+)
 
 TC_INGRESS = 1
 TC_EGRESS = 2
 _EEXIST = 17
+_TC_REPLACE = 1
+_TC_HANDLE = _TC_PRIORITY = 1  # ours alone: interfaces of nodes carry no other filter
+_ITERATOR = 28  # BPF_TRACE_ITER
 _WARNING = 0
 
 S = TypeVar("S", bound=c.Structure)
@@ -26,66 +37,11 @@ S = TypeVar("S", bound=c.Structure)
 _PRINTER = c.CFUNCTYPE(c.c_int, c.c_int, c.c_char_p, c.c_void_p)
 
 
-class _TcHook(c.Structure):
-    _fields_ = (
-        ("sz", c.c_size_t),
-        ("ifindex", c.c_int),
-        ("attach_point", c.c_int),
-        ("parent", c.c_uint32),
-    )
-
-
-class _TcOptions(c.Structure):
-    _fields_ = (
-        ("sz", c.c_size_t),
-        ("prog_fd", c.c_int),
-        ("flags", c.c_uint32),
-        ("prog_id", c.c_uint32),
-        ("handle", c.c_uint32),
-        ("priority", c.c_uint32),
-    )
-
-
-class _TestRun(c.Structure):
-    _fields_ = (
-        ("sz", c.c_size_t),
-        ("data_in", c.c_void_p),
-        ("data_out", c.c_void_p),
-        ("data_size_in", c.c_uint32),
-        ("data_size_out", c.c_uint32),
-        ("ctx_in", c.c_void_p),
-        ("ctx_out", c.c_void_p),
-        ("ctx_size_in", c.c_uint32),
-        ("ctx_size_out", c.c_uint32),
-        ("retval", c.c_uint32),
-        ("repeat", c.c_int),
-        ("duration", c.c_uint32),
-        ("flags", c.c_uint32),
-        ("cpu", c.c_uint32),
-        ("batch_size", c.c_uint32),
-    )
-
-
-class _IterOptions(c.Structure):
-    _fields_ = (
-        ("sz", c.c_size_t),
-        ("link_info", c.c_void_p),
-        ("link_info_len", c.c_uint32),
-    )
-
-
-class _IterTarget(c.Structure):
-    """``union bpf_iter_link_info`` for an iterator over a map; 16 bytes since Linux 5.19."""
-
-    _fields_ = (("map_fd", c.c_uint32), ("pad", c.c_uint32 * 3))
-
-
 _POINTER_RESULTS = (
     "bpf_object__open_file",
     "bpf_object__find_map_by_name",
     "bpf_object__find_program_by_name",
     "bpf_program__attach_cgroup",
-    "bpf_program__attach_iter",
     "bpf_map__initial_value",
 )
 _messages: deque[str] = deque(maxlen=200)
@@ -176,10 +132,6 @@ class BpfObject:
         """File descriptor of a map, owned by the object."""
         return int(_lib().bpf_map__fd(self._map(name)))
 
-    def value_size(self, name: str) -> int:
-        """Size in bytes of a map's value as the kernel has it."""
-        return int(_lib().bpf_map__value_size(self._map(name)))
-
     def _program(self, name: str) -> c.c_void_p:
         found = _lib().bpf_object__find_program_by_name(self._object, name.encode())
         return _pointer(found, f"find program {name}")
@@ -188,37 +140,34 @@ class BpfObject:
         """File descriptor of a program, owned by the object."""
         return int(_lib().bpf_program__fd(self._program(name)))
 
-    def attach_cgroup(self, program: str, cgroup: Path) -> None:
-        """Attach to a cgroup; the link dies with this process."""
+    def attach_cgroup(self, program: str, cgroup: Path) -> int:
+        """Attach to a cgroup; the link dies with this process unless its descriptor is pinned.
+
+        Returns the link's file descriptor, owned by the object.
+        """
         directory = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            link = _lib().bpf_program__attach_cgroup(self._program(program), directory)
-            self._links.append(_pointer(link, f"attach {program} to {cgroup}"))
+            attached = _lib().bpf_program__attach_cgroup(self._program(program), directory)
+            link = _pointer(attached, f"attach {program} to {cgroup}")
+            self._links.append(link)
+            return int(_lib().bpf_link__fd(link))
         finally:
             os.close(directory)
 
     def attach_tc(self, program: str, ifindex: int, point: int) -> None:
-        """Attach at clsact; must be called in the interface's network namespace."""
-        hook = _TcHook(c.sizeof(_TcHook), ifindex, point, 0)
+        """Attach at clsact; must be called in the interface's network namespace.
+
+        A filter that an earlier process has left there is replaced.
+        """
+        hook = TcHook(c.sizeof(TcHook), ifindex, point, 0)
         created = _lib().bpf_tc_hook_create(c.byref(hook))
         if created not in (0, -_EEXIST):
             _check(created, f"clsact on interface {ifindex}")
-        options = _TcOptions(c.sizeof(_TcOptions), self.program_fd(program), 0, 0, 0, 0)
+        descriptor = self.program_fd(program)
+        name = (_TC_REPLACE, 0, _TC_HANDLE, _TC_PRIORITY)
+        options = TcOptions(c.sizeof(TcOptions), descriptor, *name)
         attached = _lib().bpf_tc_attach(c.byref(hook), c.byref(options))
         _check(attached, f"attach {program} to interface {ifindex}")
-
-    def iterate(self, program: str, over: str) -> bytes:
-        """Run an iterator over the map ``over`` and return all that it writes."""
-        target = _IterTarget(map_fd=self.map_fd(over))
-        options = _IterOptions(c.sizeof(_IterOptions), c.addressof(target), c.sizeof(target))
-        attached = _lib().bpf_program__attach_iter(self._program(program), c.byref(options))
-        link = _pointer(attached, f"attach {program}")
-        try:
-            fd = _check(_lib().bpf_iter_create(_lib().bpf_link__fd(link)), f"start {program}")
-            with os.fdopen(fd, "rb") as output:
-                return output.read()
-        finally:
-            _lib().bpf_link__destroy(link)
 
     def close(self) -> None:
         """Detach the cgroup programs and drop every map and program."""
@@ -226,6 +175,27 @@ class BpfObject:
             _lib().bpf_link__destroy(link)
         self._links.clear()
         _lib().bpf_object__close(self._object)
+
+
+def iterate(program_fd: int, map_fd: int) -> bytes:
+    """Run an iterator program over a map and return all that it writes."""
+    target = IterTarget(map_fd=map_fd)
+    options = LinkOptions(c.sizeof(LinkOptions), 0, c.addressof(target), c.sizeof(target), 0)
+    created = _lib().bpf_link_create(program_fd, 0, _ITERATOR, c.byref(options))
+    link = _check(created, "attach an iterator")
+    try:
+        with os.fdopen(_check(_lib().bpf_iter_create(link), "start an iterator"), "rb") as output:
+            return output.read()
+    finally:
+        os.close(link)
+
+
+def value_size(map_fd: int) -> int:
+    """Size in bytes of a map's value as the kernel has it."""
+    info, size = MapInfo(), c.c_uint32(c.sizeof(MapInfo))
+    found = _lib().bpf_obj_get_info_by_fd(map_fd, c.byref(info), c.byref(size))
+    _check(found, "look at a map")
+    return int(info.value_size)
 
 
 def pin(fd: int, path: Path) -> None:
@@ -269,7 +239,7 @@ class TestRun:
     def __init__(self, fd: int, frame: bytes = bytes(64)) -> None:
         self._fd = fd
         self.context = SkBuff()
-        self._options = _TestRun(sz=c.sizeof(_TestRun), repeat=1)
+        self._options = TestRunOptions(sz=c.sizeof(TestRunOptions), repeat=1)
         address = c.addressof(self.context)
         self._options.ctx_in = self._options.ctx_out = address
         self._options.ctx_size_in = self._options.ctx_size_out = c.sizeof(SkBuff)

@@ -29,12 +29,17 @@ from reserve_agent.hooks.layout import (
     Rule,
     Windows,
 )
+from reserve_agent.hooks.pinned import (
+    PINNED_MAPS,
+    PINNED_PROGRAMS,
+    PinnedObject,
+    remove_pins,
+    write_pins,
+)
 from reserve_agent.netns import network_namespace_of
 from reserve_agent.port_rule import PortRule
 
 OBJECT_PATH = Path(__file__).resolve().parents[2] / "build" / "crunchbed.bpf.o"
-PINNED_OPERATE = "operate"
-PINNED_POOL = "pool"
 _CGROUP_PROGRAMS = (
     "cb_deliver",
     "cb_release",
@@ -85,23 +90,43 @@ def _loss(source: str | None, share: float) -> Loss:
 
 
 class NodeHooks:
-    """The hooks of one node. Detached from the cgroup when closed or when the process dies."""
+    """The hooks of one node. Detached from the cgroup when closed.
+
+    Those that are not pinned are detached when the process dies, too.
+    """
 
     def __init__(self, path: Path = OBJECT_PATH, *, testing: bool = False) -> None:
-        self._object = libbpf.BpfObject(path)
+        loaded = libbpf.BpfObject(path)
         if testing:
-            self._object.set_variable(".rodata", (1).to_bytes(4, "little"))
-        self._object.load()
+            loaded.set_variable(".rodata", (1).to_bytes(4, "little"))
+        loaded.load()
+        self._loaded: libbpf.BpfObject | None = loaded
+        self._links: dict[str, int] = {}
+        self._open(loaded)
+
+    @classmethod
+    def taken_over(cls, directory: Path) -> NodeHooks:
+        """The hooks that a process which is gone has pinned: attached, and in use meanwhile."""
+        hooks = cls.__new__(cls)
+        hooks._loaded, hooks._links = None, {}
+        hooks._pins = directory
+        hooks._open(PinnedObject(directory))
+        return hooks
+
+    _pins: Path | None = None
+
+    def _open(self, source: libbpf.BpfObject | PinnedObject) -> None:
+        self._source = source
         self._check_layout()
-        self.config = libbpf.map_memory(self._object.map_fd("cb_config"), Config)
-        self.pool = libbpf.map_memory(self._object.map_fd("cb_pool"), Pool)
-        self.journal = libbpf.map_memory(self._object.map_fd("cb_journal"), Journal)
-        self.windows = libbpf.map_memory(self._object.map_fd("cb_windows"), Windows)
+        self.config = libbpf.map_memory(source.map_fd("cb_config"), Config)
+        self.pool = libbpf.map_memory(source.map_fd("cb_pool"), Pool)
+        self.journal = libbpf.map_memory(source.map_fd("cb_journal"), Journal)
+        self.windows = libbpf.map_memory(source.map_fd("cb_windows"), Windows)
         self._cpus = (Counters * libbpf.possible_cpus())()
 
     def _check_layout(self) -> None:
         for name, layout in MAP_VALUES.items():
-            built, here = self._object.value_size(name), ctypes.sizeof(layout)
+            built, here = libbpf.value_size(self.map_fd(name)), ctypes.sizeof(layout)
             if built != here:
                 raise HookError(
                     f"{name}: {built} bytes in the object, {here} in layout.py; run `make setup`"
@@ -141,35 +166,42 @@ class NodeHooks:
 
     def attach(self, *, netns_pid: int, interfaces: Sequence[str], cgroup: Path) -> None:
         """Attach to a node's interfaces (in the namespace of ``netns_pid``) and cgroup."""
+        if self._loaded is None:
+            raise HookError("hooks that were taken over are attached already")
         for program in _CGROUP_PROGRAMS:
-            self._object.attach_cgroup(program, cgroup)
+            self._links[program] = self._loaded.attach_cgroup(program, cgroup)
         with network_namespace_of(netns_pid):
             for interface in interfaces:
                 ifindex = socket.if_nametoindex(interface)
-                self._object.attach_tc("cb_receive", ifindex, libbpf.TC_INGRESS)
-                self._object.attach_tc("cb_transmit", ifindex, libbpf.TC_EGRESS)
+                self._loaded.attach_tc("cb_receive", ifindex, libbpf.TC_INGRESS)
+                self._loaded.attach_tc("cb_transmit", ifindex, libbpf.TC_EGRESS)
 
     def pin(self, directory: Path) -> None:
-        """Pin the pool and its operations for the node's daemons (see ``pool.PoolHandle``)."""
-        directory.mkdir(parents=True, exist_ok=True)
-        libbpf.pin(self.program_fd("cb_operate"), directory / PINNED_OPERATE)
-        libbpf.pin(self._object.map_fd("cb_pool"), directory / PINNED_POOL)
+        """Pin what must outlive this process, and what the node's daemons use of it.
+
+        From here on packets are judged whether this process lives or not, until ``close``; a
+        successor finds all that it needs (see ``taken_over``).
+        """
+        self._pins = directory
+        programs = {name: self.program_fd(name) for name in PINNED_PROGRAMS}
+        maps = {name: self.map_fd(name) for name in PINNED_MAPS}
+        write_pins(directory, programs | maps, self._links)
 
     def program_fd(self, name: str) -> int:
-        """File descriptor of a program."""
-        return self._object.program_fd(name)
+        """File descriptor of a program; hooks that were taken over have those that were pinned."""
+        return self._source.program_fd(name)
 
     def map_fd(self, name: str) -> int:
         """File descriptor of a map."""
-        return self._object.map_fd(name)
+        return self._source.map_fd(name)
 
     def iterate(self, program: str, over: str) -> bytes:
         """What an iterator program writes about a map."""
-        return self._object.iterate(program, over)
+        return libbpf.iterate(self.program_fd(program), self.map_fd(over))
 
     def counters(self) -> dict[tuple[Hook, PacketClass, Reason], tuple[int, int]]:
         """Packets and pages by hook, class and reason since loading; zero rows left out."""
-        libbpf.read_map(self._object.map_fd("cb_counters"), 0, self._cpus)
+        libbpf.read_map(self.map_fd("cb_counters"), 0, self._cpus)
         rows = {}
         for hook in Hook:
             for cls in PacketClass:
@@ -183,4 +215,6 @@ class NodeHooks:
 
     def close(self) -> None:
         """Detach from the cgroup; what is at the interfaces goes with them."""
-        self._object.close()
+        if self._pins is not None:
+            remove_pins(self._pins)
+        self._source.close()

@@ -51,8 +51,7 @@ def registry() -> CollectorRegistry:
 
     exporter = Exporter("n1", fresh, lambda: packets, read_pool)
     exporter.describe_run("abcd", "control", "none")
-    exporter.hook_events_lost(1)
-    for event in EVENTS:
+    for event in (*EVENTS, {"kind": "hook.events_lost", "count": 1}):
         exporter.observe(event)
     return fresh
 

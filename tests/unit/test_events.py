@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -19,10 +20,11 @@ from reserve_agent import events
 from reserve_agent.events import EventSink
 
 LIMIT = 64 << 10
+MORE_THAN_THE_SOCKET_TAKES = 4 << 20
 
 
 class Listener:
-    """Takes the agent's place; reads only when told to."""
+    """Takes the agent's place; reads only when told to, and says then what it has on file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,13 +33,15 @@ class Listener:
         self._listener.listen(1)
         self._listener.settimeout(5)
         self.connection: socket.socket | None = None
+        self._heard = 0
 
     def accept(self) -> socket.socket:
         self.connection, _ = self._listener.accept()
         self.connection.settimeout(5)
+        self._heard = 0
         return self.connection
 
-    def read(self) -> list[dict[str, Any]]:
+    def read(self, *, acknowledge: bool = True) -> list[dict[str, Any]]:
         """All that has arrived, up to a pause of 0.2 s."""
         connection = self.connection or self.accept()
         connection.settimeout(0.2)
@@ -47,7 +51,19 @@ class Listener:
                 received += data
         except TimeoutError:
             pass
+        self._heard += len(received)
+        if acknowledge:
+            with contextlib.suppress(BrokenPipeError):
+                connection.sendall(b'{"heard":%d}\n' % self._heard)
         return [orjson.loads(line) for line in received.splitlines()]
+
+    def die(self) -> None:
+        """As by SIGKILL: the connection goes with all that was not read of it."""
+        assert self.connection is not None
+        self.connection.close()
+        self.connection = None
+        self._listener.close()
+        self.path.unlink()
 
     def close(self) -> None:
         self._listener.close()
@@ -116,24 +132,70 @@ def test_what_was_lost_is_reported_once_there_is_room(listener: Listener, sink: 
     assert sink.lost == 2
 
 
-def test_an_agent_that_is_gone_is_no_error(listener: Listener, sink: EventSink) -> None:
-    listener.accept().close()
-    for _ in range(3):
-        sink.emit("heartbeat.sent", peers=2)
-    assert sink.lost == 3
+def numbers(events: list[dict[str, Any]]) -> list[int]:
+    return [event["number"] for event in events if "number" in event]
 
 
-def test_what_waits_when_the_agent_goes_counts_as_lost(listener: Listener, sink: EventSink) -> None:
-    connection = listener.accept()
-    fill(sink)
-    connection.close()
-    sink.emit("last")
-    assert sink.lost > LIMIT // 1100
-    sink.emit("later")
-    assert sink.lost > LIMIT // 1100 + 1
+def emit(sink: EventSink, *numbers: int) -> None:
+    for number in numbers:
+        sink.emit("write.ack", number=number)
 
 
-def test_closing_sends_what_waits(listener: Listener, sink: EventSink) -> None:
+def test_what_is_said_while_the_agent_is_away_waits_for_the_next(
+    listener: Listener, sink: EventSink
+) -> None:
+    emit(sink, 1)
+    assert numbers(listener.read()) == [1]
+    listener.die()
+    emit(sink, 2, 3)
+    successor = Listener(listener.path)
+    time.sleep(0.05)
+    emit(sink, 4)
+    assert numbers(successor.read()) == [2, 3, 4]
+    assert sink.lost == 0
+    successor.close()
+
+
+def test_what_a_killed_agent_has_not_put_on_file_is_said_again(
+    listener: Listener, sink: EventSink
+) -> None:
+    """Also what it had read, and what it was never to read."""
+    emit(sink, 1, 2)
+    assert numbers(listener.read()) == [1, 2]
+    emit(sink, 3)
+    assert numbers(listener.read(acknowledge=False)) == [3]
+    emit(sink, 4)
+    listener.die()
+    emit(sink, 5)
+    successor = Listener(listener.path)
+    time.sleep(0.05)
+    emit(sink, 6)
+    assert numbers(successor.read()) == [3, 4, 5, 6]
+    successor.close()
+
+
+def test_an_agent_that_stays_away_costs_what_does_not_fit(
+    listener: Listener, sink: EventSink
+) -> None:
+    listener.accept()
+    listener.die()
+    kept = fill(sink)
+    assert kept > LIMIT // 1100
+    lost = sink.lost
+    successor = Listener(listener.path)
+    time.sleep(0.05)
+    sink.emit("filler", ballast="x" * 1000)
+    heard = numbers(successor.read())
+    assert heard == list(range(kept))
+    time.sleep(0.05)
+    sink.emit("last", number=-1)
+    later = successor.read()
+    assert [event["count"] for event in later if event["kind"] == "events.lost"] == [lost + 1]
+    successor.close()
+
+
+def test_closing_sends_what_waits(listener: Listener) -> None:
+    sink = EventSink(listener.path, limit=MORE_THAN_THE_SOCKET_TAKES)
     listener.accept()
     kept = fill(sink)
     heard: list[dict[str, Any]] = []
@@ -144,12 +206,26 @@ def test_closing_sends_what_waits(listener: Listener, sink: EventSink) -> None:
     assert sum(event["kind"] == "filler" for event in heard) == kept
 
 
-def test_closing_does_not_wait_for_ever(listener: Listener, sink: EventSink) -> None:
+def test_closing_does_not_wait_for_ever(listener: Listener) -> None:
+    sink = EventSink(listener.path, limit=MORE_THAN_THE_SOCKET_TAKES)
     fill(sink)
-    before = time.monotonic()
+    before, lost = time.monotonic(), sink.lost
     sink.close()
     assert 0.4 < time.monotonic() - before < 2
     sink.emit("late")
+    assert sink.lost > lost + 1
+
+
+def test_closing_waits_for_a_successor(listener: Listener, sink: EventSink) -> None:
+    listener.accept()
+    listener.die()
+    emit(sink, 1, 2)
+    closing = threading.Thread(target=sink.close)
+    closing.start()
+    successor = Listener(listener.path)
+    assert numbers(successor.read()) == [1, 2]
+    closing.join()
+    successor.close()
 
 
 def test_a_daemon_that_ends_in_order_has_said_all(listener: Listener) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -114,14 +115,14 @@ def test_what_can_be_counted_is_zero_before_it_happens(node: Node) -> None:
 
 
 def test_lost_hook_events(node: Node) -> None:
-    node.exporter.hook_events_lost(40)
-    node.exporter.hook_events_lost(2)
+    for count in (40, 2):
+        node.exporter.observe({"t": 0, "kind": "hook.events_lost", "count": count})
     assert node.value("hook_events_lost_total") == 42
 
 
 def test_a_node_without_power_is_a_member_of_nothing(node: Node) -> None:
     node.exporter.observe({"t": 0, "kind": "membership.view", "members": ["n1", "n2", "n3"]})
-    node.exporter.node_down()
+    node.exporter.observe({"t": 1, "kind": "node.reset"})
     assert node.value("membership_size") == 0
 
 
@@ -135,6 +136,16 @@ def test_every_series_has_the_prefix_and_the_node(node: Node) -> None:
     assert not any(name.endswith("_created") for name in node.names())
     labels = {"run": "abcd", "scenario": "control", "policy": "none"}
     assert node.value("run_info", **labels) == 1
+
+
+def test_a_port_that_is_wished_for_is_kept_where_it_is_free(node: Node) -> None:
+    first = node.exporter.serve()
+    assert first > 0
+    other = Node().exporter.serve(first)
+    assert other not in (0, first)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert Node().exporter.serve(port) == port
 
 
 def test_two_exporters_share_nothing() -> None:

@@ -39,8 +39,8 @@ def test_pressure_has_its_exact_times() -> None:
     hooks.write(1000, Entry.PRESSURE_BEGIN, 256)
     hooks.write(51_000, Entry.PRESSURE_END, 1000)
     assert list(reader.new()) == [
-        {"t": 1000, "kind": "pressure.begin", "free": 256},
-        {"t": 51_000, "kind": "pressure.end", "since": 1000, "duration_ns": 50_000},
+        {"t": 1000, "kind": "pressure.begin", "free": 256, "entry": 0},
+        {"t": 51_000, "kind": "pressure.end", "since": 1000, "duration_ns": 50_000, "entry": 1},
     ]
     assert list(reader.new()) == []
 
@@ -65,6 +65,7 @@ def test_a_drop_says_whose_packet_it_was() -> None:
             "dst": "10.77.0.1",
             "tag": tag_of(1, 2, 77),
             "pages": 1,
+            "entry": 0,
         }
     ]
 
@@ -74,6 +75,24 @@ def test_reading_begins_where_the_ring_is() -> None:
     reader = hooks.reader()
     hooks.write(9)
     assert [event["t"] for event in reader.new()] == [9]
+
+
+def test_a_successor_begins_where_the_other_stopped() -> None:
+    hooks = Hooks()
+    before = hooks.reader()
+    hooks.write(1)
+    hooks.write(2)
+    assert [event["entry"] for event in before.new()] == [0, 1]
+    hooks.write(3)
+    hooks.write(4)
+    after = JournalReader(hooks.pool, hooks.journal, start=2)
+    assert [(event["t"], event["entry"]) for event in after.new()] == [(3, 2), (4, 3)]
+    for t in range(JOURNAL_ENTRIES + 5):
+        hooks.write(t)
+    late = JournalReader(hooks.pool, hooks.journal, start=4)
+    heard = list(late.new())
+    assert len(heard) + late.lost == JOURNAL_ENTRIES + 5
+    assert late.lost in (5, 6)
 
 
 @pytest.mark.parametrize("head", [0, JOURNAL_ENTRIES - 2, 10**6])

@@ -159,6 +159,26 @@ def test_a_question_has_an_answer(served: Owner) -> None:
     client.close()
 
 
+def test_who_reports_is_told_what_is_in_safe_keeping_and_who_asks_is_not(owner: Owner) -> None:
+    reporting, asking = owner.client(), owner.client()
+    with reporting, asking:
+        reporting.sendall(b'{"a": 1}\nnonsense\n{"a"')
+        asking.sendall(b'{"op": "status"}\n')
+        for _ in range(3):
+            owner.turn()
+        owner.server.acknowledge()
+        owner.server.acknowledge()
+        assert reporting.recv(100) == b'{"heard":18}\n'
+        assert asking.recv(100) == b'{"echo":{"op":"status"}}\n'
+        reporting.sendall(b": 2}\n")
+        owner.turn()
+        owner.server.acknowledge()
+        assert reporting.recv(100) == b'{"heard":27}\n'
+        asking.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            asking.recv(100)
+
+
 def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(CrunchbedError, match=r"nobody answers \(No such file or directory\)"):
         LineClient(tmp_path / "nobody")
@@ -174,7 +194,7 @@ def test_no_answer(owner: Owner) -> None:
 def test_the_server_goes_away_instead_of_answering(owner: Owner) -> None:
     client = LineClient(owner.path)
     owner.turn()
-    for connection in list(owner.server._pending):
+    for connection in list(owner.server._clients):
         owner.server._drop(connection)
     with pytest.raises(CrunchbedError, match="no answer to status"):
         client.ask(op="status")

@@ -188,6 +188,7 @@ class DeadClient:
 
 def node_with(agent: Process) -> LiveNode:
     node = object.__new__(LiveNode)
+    node._agents_cgroup = None
     node.name, node._agent, node._client = "n1", agent, DeadClient()  # type: ignore[assignment]
     return node
 

@@ -1,0 +1,113 @@
+"""A run in which agents are killed and followed by others: nobody in the cluster takes notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crunchbed import engine
+from crunchbed.checks.result import Result
+from crunchbed.history import History
+from crunchbed.run.cluster import RunningCluster
+from crunchbed.run.inject import Injection
+from crunchbed.run.live_node import LiveNode
+from crunchbed.scenario import loader, overrides
+from tests.system.command import traces
+
+pytestmark = pytest.mark.root
+QUIET = {
+    "cluster.switch": "linux-bridge",
+    "heartbeat.interval": "50ms",
+    "heartbeat.misses": 6,
+    "phases.control": "1s",
+    "phases.inject": "1s",
+}
+
+
+def run(tmp_path: Path, scenario: str, **changes: object) -> tuple[Result, History]:
+    chosen = overrides.apply(loader.load(scenario), {**QUIET, **changes})
+    result = engine.run(chosen, out=tmp_path / "out")
+    history = History.read(tmp_path / "out" / "history.jsonl")
+    (info,) = history.of("run.info")
+    assert traces(info.data["run"]) == []
+    return result, history
+
+
+def kill_and_restart(cluster: RunningCluster) -> None:
+    names = ("n1", "n2")
+    for name in names:
+        cluster.nodes[name].kill_agent()
+    assert cluster.supervisor.unhealthy() == "n1: its agent is down"
+    cluster.supervisor.wait(0.7)
+    for name in names:
+        cluster.nodes[name].restart_agent()
+    cluster.nodes["n1"].kill_agent()
+    cluster.nodes["n1"].restart_agent()
+    cluster.nodes["n1"].restart_agent()
+
+
+def looking(monkeypatch: pytest.MonkeyPatch, steps: dict[int, Callable[[LiveNode], None]]) -> None:
+    """Do something to the target while the run looks whether the crunch is over."""
+    over, looks = Injection.over, iter(range(10**9))
+
+    def look(injection: Injection) -> bool:
+        steps.get(next(looks), lambda _node: None)(injection._node)
+        return over(injection)
+
+    monkeypatch.setattr(Injection, "over", look)
+
+
+def test_a_quiet_run_stays_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inject = engine._inject
+
+    def kill(*arguments: Any) -> None:
+        kill_and_restart(next(one for one in arguments if isinstance(one, RunningCluster)))
+        inject(*arguments)
+
+    monkeypatch.setattr(engine, "_inject", kill)
+    result, history = run(tmp_path, "control")
+    assert result.verdict == "pass", result.reasons
+    assert result.totals.heartbeats_missed == result.totals.nodes_ejected == 0
+    assert [len(history.of("agent.restarted", name)) for name in ("n1", "n2", "n3")] == [2, 1, 0]
+    assert history.of("events.lost") == history.of("hook.events_lost") == ()
+    sent = [event.data["seq"] for event in history.of("heartbeat.sent", "n1")]
+    assert sent == list(range(sent[0], sent[0] + len(sent))), "none is missing, none is there twice"
+    for name in ("n1", "n2"):
+        acknowledged = [event.data["seq"] for event in history.of("write.ack", name)]
+        assert len(acknowledged) == len(set(acknowledged)) > 100
+    assert result.totals.writes_lost == 0
+
+
+def test_under_pressure_a_reserve_goes_on_to_protect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking(monkeypatch, {15: LiveNode.kill_agent, 40: LiveNode.restart_agent})
+    result, history = run(
+        tmp_path, "writeback-crunch", **{"policy": "memalloc", "phases.inject": "5s"}
+    )
+    assert result.verdict == "pass", result.reasons
+    assert len(history.of("agent.restarted", "n1")) == 1
+    assert result.totals.heartbeats_missed == result.totals.nodes_ejected == 0
+    assert result.totals.pressure_seconds > 0.1
+    assert result.totals.writes_lost == 0
+
+
+def test_a_node_that_is_fenced_meanwhile_boots_again_and_the_loss_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking(monkeypatch, {15: LiveNode.kill_agent})
+    result, history = run(
+        tmp_path,
+        "writeback-crunch",
+        **{"policy": "none", "phases.inject": "5s", "fencing.reboot_delay": "300ms"},
+    )
+    assert [event.data["target"] for event in history.of("fence.confirmed")] == ["n1"]
+    assert len(history.of("agent.restarted", "n1")) == 1
+    assert [event.data["false"] for event in history.of("node.ejected", "n1")] == [True]
+    assert result.verdict == "invalid"
+    assert "events of the daemons of n1 were lost" in " ".join(result.reasons)
+    (recovery,) = history.of("recovery")
+    assert recovery.data["healthy"], recovery.data["reason"]
