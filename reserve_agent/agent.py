@@ -51,6 +51,7 @@ class Agent:
         self._policy = config.settings.policy
         self._ready: dict[str, int] = {}
         self._view: list[str] = []
+        self._serving = False
         self._misses = 0
         self._exhausted = 0
         self._stopping = False
@@ -178,6 +179,8 @@ class Agent:
             self._view = event["members"]
         elif event["kind"] == "heartbeat.miss":
             self._misses += 1
+        elif event["kind"] in ("service.start", "service.stop"):
+            self._serving = event["kind"] == "service.start"
         self._record(event)
 
     def _op_status(self, _message: Message) -> Message:
@@ -185,6 +188,7 @@ class Agent:
         return {
             "ready": self._ready,
             "view": self._view,
+            "serving": self._serving,
             "misses": self._misses,
             "exhausted": self._exhausted,
             "policy": self._policy.name.lower(),
@@ -225,6 +229,7 @@ class Agent:
         self._exhausted = 0
         self._ready.clear()
         self._view = []
+        self._serving = False
         self._exporter.node_down()
         return {"ok": True}
 

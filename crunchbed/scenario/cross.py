@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from crunchbed.scenario import block_io, corosync, faults
+from crunchbed.scenario import block_io, corosync, faults, pair
 from crunchbed.scenario.units import format_duration
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def first_contradiction(scenario: Scenario) -> Contradiction | None:
     checks = (
         _memory,
         block_io.contradictions,
+        pair.contradictions,
         _heartbeat,
         corosync.contradictions,
         _ports,

@@ -6,7 +6,7 @@ dataclasses: importing pydantic would double the daemon's start-up time, and a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class HeartbeatConfig:
         phase_ns: heartbeats go out when the clock is this far into an interval.
         late_ns: lateness of the daemon itself that it reports; half an interval when left out.
         grace_ns: how long a peer may take until it is first heard.
+        listeners: Unix sockets of others on the node that are told of every view.
     """
 
     node: str
@@ -66,6 +67,7 @@ class HeartbeatConfig:
     phase_ns: int = 0
     late_ns: int | None = None
     grace_ns: int = DEFAULT_GRACE_NS
+    listeners: Sequence[str] = ()
 
     @property
     def indexes(self) -> dict[str, int]:
