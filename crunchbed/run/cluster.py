@@ -107,8 +107,7 @@ class RunningCluster:
         self._undo.callback(fence.close)
         disk = self._places.state / configs.DISK
         target.make_disk(disk, scenario.block_io.export)
-        if not scenario.block_io.pair:
-            self.start_target()
+        self.start_target()
         self._undo.callback(self.quiesce)  # the first to be undone: nobody waits for the target
         self._power_on()
         self._start_traffic()
@@ -191,7 +190,9 @@ class RunningCluster:
         return group.path
 
     def kill_target(self) -> None:
-        """SIGKILL the block target; its end is no failure of the testbed."""
+        """SIGKILL the block target, wherever it is; its end is no failure of the testbed."""
+        for node in self.nodes.values():
+            node.kill_target()
         running, self._target = self._target, None
         if running is not None:
             self.supervisor.others.remove(running)
@@ -200,6 +201,8 @@ class RunningCluster:
     def start_target(self, write_delay_ns: int = 0) -> None:
         """Start the storage host's target, or start it again: what was written is still there.
 
+        A pair starts its own.
+
         Args:
             write_delay_ns: by how much every write takes longer.
 
@@ -207,6 +210,8 @@ class RunningCluster:
             BadInput: Its port is taken, or it does not know the initiators' secret.
             CrunchbedError: It did not come up.
         """
+        if self._scenario.block_io.pair:
+            return
 
         def pump() -> None:
             self.supervisor.pump(0.0)

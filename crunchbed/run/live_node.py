@@ -16,7 +16,7 @@ from crunchbed.run import configs, signals, sizing
 from crunchbed.run.ports import SwitchPort
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
-from nodes.process import Process, spawn
+from nodes.process import Process, descendants, kill_if, spawn
 from nodes.service.address import remove_address
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError, RunInvalid
@@ -249,6 +249,12 @@ class LiveNode:
         Replaces what was said before; the source None means any.
         """
         self.ask("losses", losses=rows)
+
+    def kill_target(self) -> None:
+        """SIGKILL the target that it serves with, if it does; its service daemon goes on."""
+        service = self.daemons.get("service")
+        for pid in descendants(service.pid) if service is not None else ():
+            kill_if(pid, lambda pid: pid in self.cgroup.pids())
 
     def watchdog_due(self) -> bool:
         """Whether it lost its service daemon to a signal: a watchdog takes such a node down."""
