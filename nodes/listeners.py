@@ -81,6 +81,10 @@ class ViewForwarder:
             line = orjson.dumps({"t": moment, "kind": kind, **fields}) + b"\n"
             for listener in self._listeners:
                 listener.tell(line)
+        self.push(now_ns)
+
+    def push(self, now_ns: int) -> None:
+        """Send what waits; for a daemon that may have no event to tell for long."""
         for listener in self._listeners:
             listener.push(now_ns)
 

@@ -185,6 +185,7 @@ class Agent:
         return {
             "ready": self._state.ready,
             "view": self._state.view,
+            "serving": self._state.serving,
             "misses": self._state.misses,
             "exhausted": self._state.exhausted,
             "policy": self._policy.name.lower(),

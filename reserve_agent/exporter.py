@@ -87,6 +87,7 @@ class Exporter:
         self._heartbeats()
         self._memory(read_pool)
         self._block_io()
+        self._service()
         self._testbed()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -162,6 +163,13 @@ class Exporter:
             "block_io_errors", "Block requests that failed.", "transport", "op"
         )
 
+    def _service(self) -> None:
+        self._serving = self._gauge("serving", "1 while this node serves the block device.")
+        self._serving.labels(self._node).set(0)
+        self._failovers = self._counter(
+            "failovers", "Times this node took the block device over from another."
+        )
+
     def _testbed(self) -> None:
         self._late = self._counter("timers_late", "Times a daemon woke too late by its own clock.")
         self._lost = self._counter("hook_events_lost", "Journal entries overwritten before read.")
@@ -230,12 +238,18 @@ class Exporter:
     def _on_write_error(self, event: Mapping[str, Any]) -> None:
         self._io_errors.labels(self._node, event["transport"], "write").inc()
 
+    def _on_service(self, event: Mapping[str, Any]) -> None:
+        self._serving.labels(self._node).set(event["kind"] == "service.start")
+        if event.get("taken_from"):
+            self._failovers.labels(self._node).inc()
+
     def _on_late(self, _event: Mapping[str, Any]) -> None:
         self._late.labels(self._node).inc()
 
     def _on_reset(self, _event: Mapping[str, Any]) -> None:
         # The node lost power: it is a member of nothing that it knew of.
         self._members.labels(self._node).set(0)
+        self._serving.labels(self._node).set(0)
 
     def _on_events_lost(self, event: Mapping[str, Any]) -> None:
         self._lost.labels(self._node).inc(event["count"])
@@ -248,6 +262,8 @@ class Exporter:
         "late": _on_late,
         "node.ejected": _on_ejected,
         "membership.view": _on_view,
+        "service.start": _on_service,
+        "service.stop": _on_service,
         "pressure.end": _on_pressure_end,
         "node.reset": _on_reset,
         "hook.events_lost": _on_events_lost,

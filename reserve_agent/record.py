@@ -24,6 +24,7 @@ class NodeState:
     Attributes:
         ready: How often each daemon has said that it is ready, since the node's last boot.
         view: Members in the node's latest view.
+        serving: Whether it serves the block device.
         misses: Heartbeats that it has missed.
         exhausted: Packets dropped because not one page was left, since its last boot.
         sockets: Throttled memalloc sockets by name.
@@ -36,6 +37,7 @@ class NodeState:
     def __init__(self) -> None:
         self.ready: dict[str, int] = {}
         self.view: list[str] = []
+        self.serving = False
         self.misses = 0
         self.exhausted = 0
         self.sockets: dict[str, Throttled] = {}
@@ -58,6 +60,9 @@ class NodeState:
     def _on_view(self, event: Message) -> None:
         self.view = event["members"]
 
+    def _on_service(self, event: Message) -> None:
+        self.serving = event["kind"] == "service.start"
+
     def _on_miss(self, _event: Message) -> None:
         self.misses += 1
 
@@ -76,10 +81,13 @@ class NodeState:
 
     def _on_reset(self, _event: Message) -> None:
         self.ready, self.view, self.sockets, self.exhausted = {}, [], {}, 0
+        self.serving = False
 
     _UPDATES = {  # noqa: RUF012 - a constant table
         "daemon.ready": _on_ready,
         "membership.view": _on_view,
+        "service.start": _on_service,
+        "service.stop": _on_service,
         "heartbeat.miss": _on_miss,
         "pool.config": _on_config,
         "journal.follow": _on_journal,

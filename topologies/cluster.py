@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Collection
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -51,6 +52,7 @@ class Cluster:
         storage_rate_mbit: float = 200,
         switch: SwitchChoice = "auto",
         controller: tuple[str, int] | None = None,
+        storage_nodes: Collection[str] = (),
     ) -> None:
         """Describe a cluster; nothing is made yet.
 
@@ -62,6 +64,7 @@ class Cluster:
             switch: its kind; ``auto`` takes what the machine has, see ``choose_switch``.
             controller: IPv4 address and port of an OpenFlow controller; without one, or while
                 it is away, the switch learns by itself.
+            storage_nodes: cluster nodes whose ports have the storage host's rate too.
 
         Raises:
             BadInput: a number out of range, or a controller for a switch that takes none.
@@ -78,6 +81,7 @@ class Cluster:
         self._size = nodes
         self._rate = port_rate_mbit
         self._storage_rate = storage_rate_mbit
+        self._storage_names = {STORAGE, *storage_nodes}
         self._choice: SwitchChoice = switch
         self._controller = controller
         self._net: Any = None
@@ -197,7 +201,7 @@ class Cluster:
         shape_switch(rates, queue)
 
     def _rate_of(self, node: ClusterNode) -> float:
-        return self._storage_rate if node.name == STORAGE else self._rate
+        return self._storage_rate if node.name in self._storage_names else self._rate
 
     def stop(self) -> None:
         """Remove it all; harmless on a cluster that is stopped or never came up.

@@ -38,6 +38,8 @@ class Figures(BaseModel):
     flaps: int = 0
     time_to_recover_seconds: float | None = None
     failovers: int = 0
+    failover_seconds: float | None = None
+    failover_longest_seconds: float | None = None
     writes_acknowledged: int = 0
     writes_lost: int | None = None
     io_errors: int = 0

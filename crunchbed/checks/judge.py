@@ -13,6 +13,7 @@ from crunchbed.checks import (
     pressure,
     recovery,
     reserve,
+    service,
     validity,
     writes,
 )
@@ -50,7 +51,12 @@ def judge(history: History, scenario: Scenario) -> Result:
     verdict, reasons = _verdict(
         incomplete=validity.incomplete(history),
         invalid=[*validity.disturbed(history, scenario), *crunched.off_target],
-        failed=[*_lost_writes(totals), *split_brains(history), *_failed(outcomes)],
+        failed=[
+            *_lost_writes(totals),
+            *split_brains(history),
+            *service.double_writers(history),
+            *_failed(outcomes),
+        ],
         unknown=[*_unverified(totals), *_undecided(outcomes)],
     )
     info = next((event.data for event in history.of("run.info")), {})
@@ -76,6 +82,7 @@ def judge(history: History, scenario: Scenario) -> Result:
 def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
     causes = causes_by_observer(history, scenario.heartbeat.interval)
     ejected = ejections(history)
+    moved = service.failovers(history)
     found: dict[str, Figures] = {}
     for node in scenario.node_names:
         latencies = writes.latencies_ns(history, node)
@@ -86,6 +93,7 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
             heartbeats_missed=heartbeats.missed(history, node),
             misses_by_cause={cause: counts[cause] for cause in CAUSES},
             **_ejected(history, scenario, node, [one for one in ejected if one.node == node]),
+            **_moves([one for one in moved if one.node == node]),
             writes_acknowledged=len(latencies),
             writes_lost=writes.lost(history, node),
             io_errors=len(history.of("write.error", node)),
@@ -119,6 +127,15 @@ def _ejected(
     }
 
 
+def _moves(found: list[service.Failover]) -> dict[str, Any]:
+    """The figures of the block device going over to another node."""
+    return {
+        "failovers": len(found),
+        "failover_seconds": service.median_seconds(found),
+        "failover_longest_seconds": service.longest_seconds(found),
+    }
+
+
 _SUMS = (
     "heartbeats_sent",
     "heartbeats_missed",
@@ -126,7 +143,6 @@ _SUMS = (
     "false_ejections",
     "true_ejections",
     "flaps",
-    "failovers",
     "writes_acknowledged",
     "io_errors",
     "pressure_episodes",
@@ -141,6 +157,7 @@ def _totals(history: History, nodes: dict[str, Figures]) -> Figures:
     sums = {name: sum(getattr(one, name) for one in each) for name in _SUMS}
     return Figures(
         **sums,
+        **_moves(service.failovers(history)),
         misses_by_cause={c: sum(one.misses_by_cause[c] for one in each) for c in CAUSES},
         detection_delay_seconds=median_seconds(detection_delays(ejections(history))),
         time_to_recover_seconds=max(

@@ -22,6 +22,7 @@ MOST_NODES: Final = 6
 
 _COLOURS: Final = {"pass": "green", "fail": "red", "invalid": "yellow", "unknown": "yellow"}
 _CAUSE_NAMES: Final = [f"misses_by_cause.{cause}" for cause in CAUSES]
+_MOVES: Final = ("failovers", "failover_seconds", "failover_longest_seconds")
 _MISSED_AT: Final = NAMES.index("heartbeats_missed") + 1
 _ROWS: Final = (
     *NAMES[:_MISSED_AT],
@@ -117,12 +118,12 @@ def _table(console: Console) -> Table:
 
 
 def _rows(each: Iterable[Figures]) -> list[str]:
-    """The figures worth a row: causes only where there were any, the rest always."""
+    """The figures worth a row: causes and fail-overs only where there were any, the rest always."""
     found = list(each)
     return [
         name
         for name in _ROWS
-        if name not in (*_CAUSE_NAMES, "failovers") or any(one.value(name) for one in found)
+        if name not in (*_CAUSE_NAMES, *_MOVES) or any(one.value(name) for one in found)
     ]
 
 

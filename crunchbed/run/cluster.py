@@ -24,6 +24,7 @@ from nodes.block import target
 from nodes.cgroup import NodeCgroup
 from nodes.fencing import FenceServer
 from nodes.process import Process, spawn
+from nodes.waiting import wait_until
 from reserve_agent.netns import network_namespace_of
 from topologies.cluster import Cluster
 from topologies.node import ClusterNode
@@ -83,6 +84,7 @@ class RunningCluster:
                 port_rate_mbit=scenario.cluster.port_rate / _BITS_PER_MEGABIT,
                 storage_rate_mbit=scenario.cluster.storage_rate / _BITS_PER_MEGABIT,
                 switch=scenario.cluster.switch,  # type: ignore[arg-type]
+                storage_nodes=scenario.block_io.pair,
             )
         )
         self.storage: ClusterNode = self._network.storage
@@ -95,6 +97,7 @@ class RunningCluster:
             scenario.memory.on_exhaustion == "panic",
             self._recorder,
             self._progress,
+            scenario.fencing.confirm,
         )
         fence = self.supervisor.serve_fence(
             lambda selector: FenceServer(
@@ -106,10 +109,42 @@ class RunningCluster:
         target.make_disk(disk, scenario.block_io.export)
         self.start_target()
         self._undo.callback(self.quiesce)  # the first to be undone: nobody waits for the target
-        for node in self.nodes.values():
-            node.power_on()
-            self._recorder.record("node.up", target=node.name, incarnation=0)
+        self._power_on()
         self._start_traffic()
+
+    def _power_on(self) -> None:
+        """All nodes; where two of them serve, the others' initiators come once one does."""
+        for node in self.nodes.values():
+            node.boot()
+            node.start_daemons(["heartbeat"])
+            self._recorder.record("node.up", target=node.name, incarnation=0)
+        if self._scenario.block_io.pair:
+            self._start_service()
+        for node in self.nodes.values():
+            node.start_daemons(["initiator", "traffic"])
+
+    def _start_service(self) -> None:
+        """The pair's; the run tries the address that moves as an initiator would.
+
+        Raises:
+            BadInput: The target does not know the initiators' secret.
+            CrunchbedError: Nobody serves.
+        """
+        pair = [self.nodes[name] for name in self._scenario.block_io.pair]
+        for node in pair:
+            node.start_daemons(["service"])
+        wait_until(
+            lambda: any(node.ask("status")["serving"] for node in pair),
+            target.START_SECONDS,
+            f"one of {' and '.join(node.name for node in pair)} serves the block device",
+            pump=lambda: self.supervisor.pump(0.0),
+        )
+        address = configs.portal(self._scenario, self._network.nodes)
+        settings = configs.target(self._scenario, self._places.state, address, pair[0].name)
+        login.check(self._scenario, settings, self._at_storage, lambda: self.supervisor.pump(0.0))
+
+    def _at_storage(self) -> AbstractContextManager[None]:
+        return network_namespace_of(self.storage.pid)
 
     def _start_agents(self) -> None:
         """All agents at once: loading the hooks is what takes time."""
@@ -155,7 +190,9 @@ class RunningCluster:
         return group.path
 
     def kill_target(self) -> None:
-        """SIGKILL the block target; its end is no failure of the testbed."""
+        """SIGKILL the block target, wherever it is; its end is no failure of the testbed."""
+        for node in self.nodes.values():
+            node.kill_target()
         running, self._target = self._target, None
         if running is not None:
             self.supervisor.others.remove(running)
@@ -164,6 +201,8 @@ class RunningCluster:
     def start_target(self, write_delay_ns: int = 0) -> None:
         """Start the storage host's target, or start it again: what was written is still there.
 
+        A pair starts its own.
+
         Args:
             write_delay_ns: by how much every write takes longer.
 
@@ -171,9 +210,8 @@ class RunningCluster:
             BadInput: Its port is taken, or it does not know the initiators' secret.
             CrunchbedError: It did not come up.
         """
-
-        def inside() -> AbstractContextManager[None]:
-            return network_namespace_of(self.storage.pid)
+        if self._scenario.block_io.pair:
+            return
 
         def pump() -> None:
             self.supervisor.pump(0.0)
@@ -186,9 +224,9 @@ class RunningCluster:
             write_delay_ns,
         )
         self._target = target.start(
-            settings, lambda argv: self._helper("target", argv), inside=inside, pump=pump
+            settings, lambda argv: self._helper("target", argv), inside=self._at_storage, pump=pump
         )
-        login.check(self._scenario, settings, inside, pump)
+        login.check(self._scenario, settings, self._at_storage, pump)
 
     def _start_traffic(self) -> None:
         if self._scenario.traffic.rate:
@@ -213,10 +251,12 @@ class RunningCluster:
         """End the daemons of every node, so that nothing is acknowledged any more.
 
         All are told before one is waited for: nobody outlives its peers long enough to miss them.
+        Who serves is told last, so that nobody's write fails of this.
         """
         self.supervisor.cancel_reboots()
         for node in self.nodes.values():
-            for process in node.daemons.values():
-                process.signal(signal.SIGTERM)
-        for node in self.nodes.values():
+            for name, process in node.daemons.items():
+                if name != "service":
+                    process.signal(signal.SIGTERM)
+        for node in sorted(self.nodes.values(), key=lambda node: node.serves):
             node.end_daemons()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ DISK = "disk"
 _TCP = 6
 _UDP = 17
 _FENCE_TIMEOUT_NS = 2_000_000_000
+_SERVICE_RETRY_NS = 500_000_000
 
 
 def hook_settings(scenario: Scenario) -> HookSettings:
@@ -113,9 +116,38 @@ def corosync(
     }
 
 
-def initiator(
-    scenario: Scenario, storage: ClusterNode, name: str, incarnation: int
+def portal(scenario: Scenario, nodes: Mapping[str, ClusterNode]) -> str:
+    """The address that initiators connect to: the storage host's, or the one that moves.
+
+    That is the first of the cluster's subnet that no node has.
+    """
+    storage = nodes["storage"].ip
+    if not scenario.block_io.pair:
+        return storage
+    return f"{storage.rpartition('.')[0]}.{len(scenario.node_names) + 1}"
+
+
+def service(
+    scenario: Scenario, state: Path, nodes: Mapping[str, ClusterNode], name: str, incarnation: int
 ) -> dict[str, Any]:
+    """The service daemon of one node of the pair; ``state`` is the run's state directory."""
+    settings = target(scenario, state, portal(scenario, nodes), name)
+    return {
+        "node": name,
+        "pair": scenario.block_io.pair,
+        "joining": incarnation > 0,
+        "confirm": scenario.fencing.confirm,
+        "retry_ns": _SERVICE_RETRY_NS,
+        "interface": nodes[name].interface,
+        "target": {
+            **asdict(settings),
+            "disk": str(settings.disk),
+            "control": str(settings.control),
+        },
+    }
+
+
+def initiator(scenario: Scenario, address: str, name: str, incarnation: int) -> dict[str, Any]:
     """One node's writeback; every node has its own region of the device."""
     block_io = scenario.block_io
     index = scenario.node_names.index(name)
@@ -124,7 +156,7 @@ def initiator(
         "node": name,
         "index": index,
         "incarnation": incarnation,
-        "address": storage.ip,
+        "address": address,
         "port": block_io.port,
         "transport": block_io.transport,
         "iscsi": iscsi_session(scenario),

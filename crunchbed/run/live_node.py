@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,16 @@ from crunchbed.run import configs, signals, sizing
 from crunchbed.run.ports import SwitchPort
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
-from nodes.process import Process, spawn
+from nodes.process import Process, descendants, kill_if, spawn
+from nodes.service.address import remove_address
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines import LineClient, Message
+from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
 
-DAEMONS = ("heartbeat", "initiator", "traffic")
 _MODULES = {
+    "service": "nodes.service",
     "initiator": "nodes.block.initiator",
     "traffic": "nodes.traffic",
 }
@@ -94,6 +96,16 @@ class LiveNode:
 
     def _log(self, name: str) -> Path:
         return self.places.out / "logs" / f"{self.name}-{name}.log"
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is one of the pair that serves the block device, and so writes nothing."""
+        return self.name in self.scenario.block_io.pair
+
+    @property
+    def daemon_names(self) -> tuple[str, ...]:
+        """The daemons of a node that is up, in the order of their start."""
+        return ("heartbeat", "service" if self.serves else "initiator", "traffic")
 
     @property
     def control_socket(self) -> Path:
@@ -198,12 +210,21 @@ class LiveNode:
 
     def power_on(self) -> None:
         """Switch port up, daemons started; they report when they are ready."""
+        self.boot()
+        self.start_daemons(self.daemon_names)
+
+    def boot(self) -> None:
+        """Switch port up; no daemon yet."""
         self.port.power(True)
         for socket in sizing.throttled(self.scenario):
             self.ask("attach", socket=asdict(socket))
-        for name in DAEMONS:
-            self._start_daemon(name)
         self.up = True
+
+    def start_daemons(self, names: Iterable[str]) -> None:
+        """Start these daemons, where the node has them."""
+        for name in names:
+            if name in self.daemon_names:
+                self._start_daemon(name)
 
     def _start_daemon(self, name: str) -> None:
         path = self._path(f"{name}.json")
@@ -228,17 +249,25 @@ class LiveNode:
             config["keep"] = [str(self.places.state)]
         else:
             config = configs.heartbeat(self.scenario, self.nodes, self.name, self.incarnation)
-        return config | {"fence": str(self.places.state / "fence")}
+        listeners = [str(self._path("service"))] if self.serves else []
+        return config | {"fence": str(self.places.state / "fence"), "listeners": listeners}
 
     def _daemon_config(self, name: str) -> dict[str, Any]:
         config: dict[str, Any] = {"events": str(self._path("agent"))}
         if name == "heartbeat":
             return config | self._membership_config()
+        if name == "service":
+            config["fence"] = str(self.places.state / "fence")
+            config["listen"] = str(self._path("service"))
+            config["log"] = str(self._log("target"))
+            return config | configs.service(
+                self.scenario, self.places.state, self.nodes, self.name, self.incarnation
+            )
         if name == "initiator":
             config["pins"] = str(self.places.pins / self.name)
             config["control"] = str(self.control_socket)
-            storage = self.nodes["storage"]
-            return config | configs.initiator(self.scenario, storage, self.name, self.incarnation)
+            address = configs.portal(self.scenario, self.nodes)
+            return config | configs.initiator(self.scenario, address, self.name, self.incarnation)
         return config | configs.traffic_sink(self.scenario, self.host)
 
     def power_off(self) -> None:
@@ -257,7 +286,11 @@ class LiveNode:
         self.daemons.clear()
         # What they have started ends with them, but a moment later: that is not certain enough.
         self.cgroup.kill()
-        self.control_socket.unlink(missing_ok=True)
+        if self.serves:
+            with network_namespace_of(self.host.pid):
+                remove_address(self.host.interface, configs.portal(self.scenario, self.nodes))
+        for name in ("initiator", "service"):
+            self._path(name).unlink(missing_ok=True)
         self.up = False
         self.incarnation += 1
         self.ask("reset", clean=self.scenario.memory.clean)
@@ -268,6 +301,17 @@ class LiveNode:
         Replaces what was said before; the source None means any.
         """
         self.ask("losses", losses=rows)
+
+    def kill_target(self) -> None:
+        """SIGKILL the target that it serves with, if it does; its service daemon goes on."""
+        service = self.daemons.get("service")
+        for pid in descendants(service.pid) if service is not None else ():
+            kill_if(pid, lambda pid: pid in self.cgroup.pids())
+
+    def watchdog_due(self) -> bool:
+        """Whether it lost its service daemon to a signal: a watchdog takes such a node down."""
+        service = self.daemons.get("service")
+        return service is not None and (service.poll() or 0) < 0
 
     def dead_daemon(self) -> Process | None:
         """A daemon, or the agent, that ended though nobody ended it."""

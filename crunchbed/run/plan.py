@@ -67,7 +67,9 @@ def draw(scenario: Scenario, seed: int) -> Plan | None:
     if crunch is None:
         return None
     dice = random.Random(f"{scenario.name}:{seed}")  # noqa: S311 - repeatable, not secret
-    target = dice.choice(scenario.node_names) if crunch.target == "random" else crunch.target
+    # Only a node that writes has writeback.
+    names = scenario.writers if isinstance(crunch, WritebackCrunch) else scenario.node_names
+    target = dice.choice(names) if crunch.target == "random" else crunch.target
     delay = dice.randrange(crunch.jitter + 1)
     if isinstance(crunch, WritebackCrunch):
         return Plan(crunch.kind, target, delay, burst=Burst(crunch.pages, crunch.rate))

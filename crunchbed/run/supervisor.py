@@ -28,6 +28,8 @@ class Supervisor:
         panics: Whether a node dies of an exhausted reserve.
         recorder: The run's part of the history.
         progress: Who watches.
+        confirm: Whether a fence cuts its target off before it is confirmed; without that it is
+            only said to be, and its target lives until it is booted.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Supervisor:
         panics: bool,
         recorder: Recorder,
         progress: Progress,
+        confirm: bool = True,
     ) -> None:
         self.nodes = nodes
         self.others: list[Process] = []
         self._reboot_delay = reboot_delay
         self._panics = panics
+        self._confirm = confirm
         self._recorder = recorder
         self._progress = progress
         self._selector = selectors.DefaultSelector()
@@ -63,7 +67,7 @@ class Supervisor:
         since = self._downs.get(target, self.cut_off_since(target, by))
         self._progress.note(f"{target} is ejected: fenced by {by}")
         was_up = node.up
-        if was_up:
+        if was_up and self._confirm:
             node.power_off()
             self._recorder.record("node.down", target=target, reason="fence")
         self._recorder.record("fence.confirmed", target=target, by=by)
@@ -128,6 +132,9 @@ class Supervisor:
         self._reboots.clear()
 
     def _reboot(self, name: str) -> None:
+        if self.nodes[name].up:  # its fence was only assumed
+            self.nodes[name].power_off()
+            self._recorder.record("node.down", target=name, reason="fence")
         self._downs.pop(name, None)
         self.nodes[name].power_on()
         if self._server is not None:
@@ -136,6 +143,9 @@ class Supervisor:
         self._progress.note(f"{name} reboots")
 
     def _notice_the_dead(self) -> None:
+        for name, node in self.nodes.items():
+            if node.up and node.watchdog_due():
+                self.crash(name, "watchdog")
         candidates = [node.dead_daemon() for node in self.nodes.values()]
         candidates += [process for process in self.others if process.poll() is not None]
         for process in candidates:
@@ -160,6 +170,7 @@ class Supervisor:
     def unhealthy(self) -> str | None:
         """Why the cluster is not healthy yet, or None when it is."""
         everybody = sorted(self.nodes)
+        servers: list[str] = []
         for name, node in self.nodes.items():
             if not node.up:
                 return f"{name} is down"
@@ -167,13 +178,16 @@ class Supervisor:
                 status = node.ask("status")
             except AgentAway as error:
                 return str(error)
-            missing = {"heartbeat", "initiator", "traffic"} - set(status["ready"])
+            missing = set(node.daemon_names) - set(status["ready"])
             if missing:
                 return f"{name}: {', '.join(sorted(missing))} not ready"
             if sorted(status["view"]) != everybody:
                 return f"{name} sees {', '.join(status['view']) or 'nobody'}"
             if status["pool"]["pressure"]:
                 return f"{name} is under memory pressure"
+            servers += [name] if status["serving"] else []
+        if any(node.serves for node in self.nodes.values()) and len(servers) != 1:
+            return f"the block device is served by {' and '.join(servers) or 'nobody'}"
         return None
 
     def require_health(self, seconds: float) -> None:

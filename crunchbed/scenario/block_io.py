@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 
 from crunchbed.scenario import kinds
 from crunchbed.scenario.kinds import DurationText, Port, SizeText
+from crunchbed.scenario.pair import Pair
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration, format_size
 
@@ -80,6 +81,7 @@ class BlockIo(Section):
     export: Annotated[int, kinds.size("4KiB", "1024GiB"), SizeText] = 268_435_456
     dirty_rate: Annotated[int, kinds.whole("pages a second", 0)] = 500
     port: Port = Field(default_factory=_registered_port)
+    pair: Pair = ()
     iscsi: Iscsi = Iscsi()
     nbd: Nbd = Nbd()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from crunchbed.scenario import block_io, corosync, detector, faults
+from crunchbed.scenario import block_io, corosync, detector, faults, pair
 from crunchbed.scenario.units import format_duration
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def first_contradiction(scenario: Scenario) -> Contradiction | None:
         _memory,
         block_io.contradictions,
         detector.contradictions,
+        pair.contradictions,
         _heartbeat,
         corosync.contradictions,
         _ports,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STORAGE: Final = "storage"
 RANDOM: Final = "random"
-STALLED_DAEMONS: Final = ("heartbeat", "initiator", "traffic")
+STALLED_DAEMONS: Final = ("heartbeat", "service", "initiator", "traffic")
 MOST_FAULTS: Final = 1000
 
 Host = Annotated[
@@ -178,6 +178,12 @@ def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
     for index, fault in enumerate(scenario.faults):
         yield from _hosts(scenario, f"faults[{index}]", fault)
         yield from _time(scenario, f"faults[{index}]", fault)
+        if fault.kind == "slow-disk" and scenario.block_io.pair:
+            yield (
+                f"faults[{index}].kind",
+                "another kind where cluster nodes serve: slowing the target is restarting it",
+                "slow-disk with block_io.pair",
+            )
         if fault.kind == "slow-disk" and scenario.block_io.transport != "nbd":
             yield (
                 f"faults[{index}].kind",

@@ -59,9 +59,10 @@ class Heartbeat(Section):
 
 
 class Fencing(Section):
-    """What happens to an ejected node."""
+    """What happens to an ejected node; without ``confirm`` it is only assumed to be cut off."""
 
     reboot_delay: Annotated[int, kinds.duration("0s"), DurationText] = 2_000_000_000
+    confirm: Annotated[bool, kinds.yes_or_no()] = True
 
 
 class Traffic(Section):
@@ -183,6 +184,11 @@ class Scenario(Section):
     def node_names(self) -> tuple[str, ...]:
         """The cluster nodes ``n1``, ``n2``, ...; the storage host is not one of them."""
         return tuple(f"n{index}" for index in range(1, self.cluster.nodes + 1))
+
+    @property
+    def writers(self) -> tuple[str, ...]:
+        """The nodes that write: all of the cluster but those that serve the device."""
+        return tuple(name for name in self.node_names if name not in self.block_io.pair)
 
     @property
     def deadline_ns(self) -> int:

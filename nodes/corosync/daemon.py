@@ -71,9 +71,10 @@ class CorosyncDaemon:
     """
 
     def __init__(
-        self, config: CorosyncConfig, events: Events, corosync: subprocess.Popen[bytes]
+        self, config: CorosyncConfig, events: ViewForwarder, corosync: subprocess.Popen[bytes]
     ) -> None:
-        self._events = events
+        self._events: Events = events
+        self._forward = events.push  # corosync may have nothing to tell for long
         self._corosync = corosync
         self._fence = FenceClient(Path(config.fence), config.node)
         self._watch = ClusterWatch(config.node, config.ids, config.fence_timeout_ns)
@@ -120,7 +121,9 @@ class CorosyncDaemon:
             for key, _ in ready:
                 if not self._stopping:
                     key.data()
-            self._carry_out(self._watch.tick(time.monotonic_ns()))
+            now_ns = time.monotonic_ns()
+            self._carry_out(self._watch.tick(now_ns))
+            self._forward(now_ns)
             if connected and time.monotonic() >= self._next_report:
                 self._next_report = time.monotonic() + _REPORT_SECONDS
                 self._report_packets()

@@ -6,7 +6,7 @@ dataclasses: importing pydantic would double the daemon's start-up time, and a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class HeartbeatConfig:
         late_ns: lateness of the daemon itself that it reports; half an interval when left out.
         grace_ns: how long a peer may take until it is first heard.
         detector: which failure detector, with its parameters.
+        listeners: Unix sockets of others on the node that are told of every view.
     """
 
     node: str
@@ -69,6 +70,7 @@ class HeartbeatConfig:
     late_ns: int | None = None
     grace_ns: int = DEFAULT_GRACE_NS
     detector: Settings = field(default_factory=FixedSettings)
+    listeners: Sequence[str] = ()
 
     @property
     def indexes(self) -> dict[str, int]:

@@ -26,6 +26,7 @@ from nodes.heartbeat.protocol import Effect, HeartbeatProtocol
 from nodes.heartbeat.roster import Roster
 from nodes.heartbeat.views import Member, View
 from nodes.heartbeat.wire import TAG_BYTES, Kind, MalformedHeartbeat, tag_of
+from nodes.listeners import ViewForwarder
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.events import Events, EventSink
 
@@ -194,6 +195,7 @@ class HeartbeatDaemon:
             members=list(view.names),
             removed=list(removed),
             added=list(added),
+            quorate=True,
         )
 
 
@@ -243,7 +245,8 @@ def main(arguments: list[str]) -> int:
         config = load_config(Path(arguments[0]))
         addresses = {name: peer.address for name, peer in config.peers.items()}
         link = HeartbeatLink(config.address, config.port, addresses, memalloc=config.memalloc)
-        daemon = HeartbeatDaemon(config, EventSink(Path(config.events)), link)
+        events = ViewForwarder(EventSink(Path(config.events)), map(Path, config.listeners))
+        daemon = HeartbeatDaemon(config, events, link)
     except (CrunchbedError, OSError) as error:
         print(f"heartbeat: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code if isinstance(error, BadInput) else 1

@@ -40,6 +40,7 @@ def node() -> Node:
 PRESSURE = {"kind": "pressure.end", "duration_ns": 70_000}
 WRITE = {"kind": "write.ack", "t": 3_000_000, "submitted": 1_000_000, "transport": "nbd"}
 EJECTED = {"kind": "node.ejected", "reason": "heartbeats_missed", "false": True}
+SERVES = {"kind": "service.start", "target": "n1", "transport": "nbd", "taken_from": "n4"}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,10 @@ EJECTED = {"kind": "node.ejected", "reason": "heartbeats_missed", "false": True}
         ),
         ({"kind": "heartbeat.late", "late_ns": 1}, 'timers_late_total{node="n1"} 1'),
         ({"kind": "late", "what": "tick"}, 'timers_late_total{node="n1"} 1'),
+        (SERVES, 'serving{node="n1"} 1'),
+        (SERVES, 'failovers_total{node="n1"} 1'),
+        ({**SERVES, "taken_from": None}, 'failovers_total{node="n1"} 0'),
+        ({"kind": "service.stop", "target": "n1"}, 'serving{node="n1"} 0'),
     ],
 )
 def test_an_event_moves_its_metric(event: dict[str, Any], line: str, node: Node) -> None:
@@ -118,6 +123,12 @@ def test_lost_hook_events(node: Node) -> None:
     for count in (40, 2):
         node.exporter.observe({"t": 0, "kind": "hook.events_lost", "count": count})
     assert node.value("hook_events_lost_total") == 42
+
+
+def test_a_node_without_power_serves_nothing(node: Node) -> None:
+    node.exporter.observe({"t": 1, **SERVES})
+    node.exporter.node_down()
+    assert b'crunchbed_serving{node="n1"} 0.0' in generate_latest(node.registry)
 
 
 def test_a_node_without_power_is_a_member_of_nothing(node: Node) -> None:

@@ -202,7 +202,7 @@ def test_every_node_has_its_own_region() -> None:
     wire = scenario()
     regions = []
     for name in wire.node_names:
-        config = configs.initiator(wire, NODES["storage"], name, 0)
+        config = configs.initiator(wire, NODES["storage"].ip, name, 0)
         assert config["address"] == NODES["storage"].ip
         regions.append(
             range(config["first_block"], config["first_block"] + config["region_blocks"])
@@ -213,7 +213,7 @@ def test_every_node_has_its_own_region() -> None:
 
 
 def test_requests_are_counted_in_pages() -> None:
-    config = configs.initiator(scenario(block_io__request="64KiB"), NODES["storage"], "n1", 0)
+    config = configs.initiator(scenario(block_io__request="64KiB"), NODES["storage"].ip, "n1", 0)
     assert config["request_blocks"] == 16
 
 

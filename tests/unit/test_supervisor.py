@@ -34,6 +34,8 @@ class Node:
         self.incarnation = 0
         self.asked: list[str] = []
         self.dead: Process | None = None
+        self.serves = False
+        self.watchdog = False
         self.status: dict[str, Any] = {}
         self.boot()
         self.control_socket = Path("/nonexistent/socket")
@@ -44,7 +46,15 @@ class Node:
             "view": list(NAMES),
             "pool": {"pressure": 0, "demand": 0},
             "exhausted": 0,
+            "serving": False,
         }
+
+    @property
+    def daemon_names(self) -> tuple[str, ...]:
+        return ("heartbeat", "service" if self.serves else "initiator", "traffic")
+
+    def watchdog_due(self) -> bool:
+        return self.watchdog
 
     def ask(self, op: str, **_fields: Any) -> dict[str, Any]:
         self.asked.append(op)
@@ -65,7 +75,7 @@ class Node:
 class Cluster:
     """A supervisor and its nodes."""
 
-    def __init__(self, scratch: Path, panics: bool = False) -> None:
+    def __init__(self, scratch: Path, panics: bool = False, confirm: bool = True) -> None:
         self.nodes = {name: Node(name) for name in NAMES}
         self.recorder = Recorder(scratch / "run.jsonl")
         self.supervisor = Supervisor(
@@ -74,6 +84,7 @@ class Cluster:
             panics,
             self.recorder,
             NoProgress(),
+            confirm,
         )
         self.file = scratch / "run.jsonl"
 
@@ -131,6 +142,53 @@ def test_a_node_that_has_booted_is_healthy_once_all_see_it_again(cluster: Cluste
     assert cluster.supervisor.unhealthy() == "n1 sees nobody"
     cluster.nodes["n1"].boot()
     assert cluster.supervisor.unhealthy() is None
+
+
+def serve(cluster: Cluster, *servers: str) -> None:
+    """n2 and n3 are the pair, and these of them serve."""
+    for name in ("n2", "n3"):
+        node = cluster.nodes[name]
+        node.serves = True
+        node.status["ready"] = {"heartbeat": 1, "service": 1, "traffic": 1}
+        node.status["serving"] = name in servers
+
+
+def test_a_pair_is_healthy_while_one_of_it_serves(cluster: Cluster) -> None:
+    serve(cluster, "n3")
+    assert cluster.supervisor.unhealthy() is None
+    serve(cluster)
+    assert cluster.supervisor.unhealthy() == "the block device is served by nobody"
+    serve(cluster, "n2", "n3")
+    assert cluster.supervisor.unhealthy() == "the block device is served by n2 and n3"
+    cluster.nodes["n2"].status["ready"] = {"heartbeat": 1, "traffic": 1}
+    assert cluster.supervisor.unhealthy() == "n2: service not ready"
+
+
+def test_a_node_that_lost_its_service_daemon_goes_down_and_waits_for_its_fence(
+    cluster: Cluster,
+) -> None:
+    serve(cluster, "n2")
+    cluster.nodes["n2"].watchdog = True
+    cluster.supervisor.wait(0.1)
+    assert not cluster.nodes["n2"].up
+    assert cluster.recorded() == ["node.down"]
+    cluster.nodes["n2"].watchdog = False
+    assert cluster.supervisor.fence("n2", by="n1")
+    cluster.supervisor.wait(0.1)
+    assert cluster.recorded() == ["node.down", "fence.start", "fence.confirmed", "node.up"]
+
+
+def test_a_fence_that_is_only_assumed_leaves_its_target_alive_until_it_boots(
+    tmp_path: Path,
+) -> None:
+    cluster = Cluster(tmp_path, confirm=False)
+    assert cluster.supervisor.fence("n1", by="n2")
+    assert cluster.nodes["n1"].up
+    cluster.supervisor.wait(0.1)
+    assert cluster.nodes["n1"].up
+    assert cluster.nodes["n1"].incarnation == 1
+    assert cluster.recorded() == ["fence.start", "fence.confirmed", "node.down", "node.up"]
+    cluster.close()
 
 
 # --- ejection

@@ -1,0 +1,94 @@
+"""Who served the block device when: two at once, and how long it took to go over to another."""
+
+from __future__ import annotations
+
+import statistics
+from bisect import bisect_left
+from itertools import combinations, pairwise
+from typing import NamedTuple
+
+from crunchbed.checks.lives import target_of
+from crunchbed.history import History, Interval
+from crunchbed.scenario.units import seconds
+
+
+class Serving(NamedTuple):
+    """One node serving, from its target's first accepted connection to that target's end."""
+
+    node: str
+    when: Interval
+
+
+class Failover(NamedTuple):
+    """The service gone over to another node.
+
+    Attributes:
+        node: who took over.
+        t: when it served, nanoseconds.
+        length_ns: from the last acknowledged write before to the first after; to the end of the
+            measurement where none came.
+    """
+
+    node: str
+    t: int
+    length_ns: int
+
+
+def servings(history: History) -> list[Serving]:
+    """Return when which node served, by the beginning.
+
+    A node that is said to be fenced serves until it really went down.
+    """
+    found = []
+    for start in history.of("service.start"):
+        node = target_of(start)
+        found.append(Serving(node, Interval(start.t, _end(history, node, start.t))))
+    return sorted(found, key=lambda one: one.when.start)
+
+
+def _end(history: History, node: str, since: int) -> int:
+    kinds = ("service.stop", "node.down", "service.start")
+    ends = (e.t for kind in kinds for e in history.of(kind) if target_of(e) == node and e.t > since)
+    return min(ends, default=history.span.end + 1)
+
+
+def double_writers(history: History) -> list[str]:
+    """Return a reason for every two nodes that served at one time."""
+    longest: dict[tuple[str, str], int] = {}
+    for one, other in combinations(servings(history), 2):
+        both = one.when.clip(other.when)
+        if both is not None:
+            pair = (min(one.node, other.node), max(one.node, other.node))
+            longest[pair] = longest.get(pair, 0) + both.length
+    return [
+        f"double writer: {a} and {b} both served for {seconds(length):.3f} s"
+        for (a, b), length in longest.items()
+    ]
+
+
+def failovers(history: History) -> list[Failover]:
+    """Return every start that follows another node's, in the order of time."""
+    acks = [event.t for event in history.of("write.ack")]
+    starts = sorted(history.of("service.start"), key=lambda event: event.t)
+    return [
+        Failover(target_of(start), start.t, _length(acks, start.t, history.measured.end))
+        for before, start in pairwise(starts)
+        if target_of(before) != target_of(start)
+    ]
+
+
+def _length(acks: list[int], start: int, end: int) -> int:
+    index = bisect_left(acks, start)
+    before = acks[index - 1] if index else start
+    after = acks[index] if index < len(acks) else end
+    return max(after - before, 0)
+
+
+def median_seconds(found: list[Failover]) -> float | None:
+    """Return the median length; None without a fail-over."""
+    return statistics.median(one.length_ns for one in found) / 1e9 if found else None
+
+
+def longest_seconds(found: list[Failover]) -> float | None:
+    """Return the longest; None without a fail-over."""
+    return max(one.length_ns for one in found) / 1e9 if found else None

@@ -1,0 +1,144 @@
+"""Which of the pair serves: views and fence confirmations in, orders to the daemon out.
+
+Pure code with the time passed in. The rules:
+
+- At the start of a cluster both wait for a view with both; then the first of the pair serves.
+- Who serves goes on until it leaves the membership. A node that boots again joins as the standby:
+  the other has served, or is about to, since before it came.
+- When the other leaves a view, this node takes over, and not before the fence service has
+  confirmed that the other is cut off. That it comes back meanwhile changes nothing: it asked for
+  nothing by leaving, and may still write.
+- A node without quorum, or outside of the view, stops serving. Who served before goes on when the
+  quorum is back: both know that from the views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Serve; ``taken_from`` names the node that served before, if another did."""
+
+    taken_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Serve no longer."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Ask the fence service whether ``target`` is cut off, and have it cut off if it is not."""
+
+    target: str
+    view: int
+
+
+Order = Start | Stop | Confirm
+
+
+class ServiceManager:
+    """One node's half of the pair.
+
+    Args:
+        me: this node.
+        pair: both nodes; the first serves first.
+        joining: whether this node boots again, into a cluster that goes on.
+        confirm: False takes a fence for granted, so that two may serve at once: to show what the
+            confirmation is for.
+        retry_ns: when an unanswered or refused question to the fence service is asked again.
+    """
+
+    def __init__(
+        self, me: str, pair: Sequence[str], *, joining: bool, confirm: bool, retry_ns: int
+    ) -> None:
+        self.me = me
+        self.other = next(name for name in pair if name != me)
+        self.serving = False
+        self._first = pair[0]
+        self._joining = joining
+        self._confirm = confirm
+        self._retry_ns = retry_ns
+        self._mine: bool | None = None  # whose service it is; None before the first view that tells
+        self._taking = False
+        self._member = False
+        self._joined_view = 0
+        self._others_view = 0
+        self._asked: Confirm | None = None
+        self._asked_ns = 0
+
+    def view(
+        self,
+        number: int,
+        members: Collection[str],
+        removed: Collection[str],
+        quorate: bool,
+        now_ns: int,
+    ) -> list[Order]:
+        """This node holds a new view; ``removed`` are the members that left with it."""
+        if not quorate or self.me not in members:
+            self._member = False
+            self._asked = None
+            return self._stop("ejected" if quorate else "no quorum")
+        if not self._joined_view:
+            self._joined_view = number
+        self._member = True
+        gone = self.other in removed or self.other not in members
+        if self.other in members and not self._others_view:
+            self._others_view = number
+        self._settle(gone)
+        return self._act(now_ns)
+
+    def _settle(self, gone: bool) -> None:
+        """Say whose service it is now."""
+        if self._mine is None:
+            if not gone:
+                self._mine = not self._joining and self._first == self.me
+            elif self._joining:
+                self._mine, self._taking = True, True
+        elif gone and not self._mine:
+            self._mine, self._taking = True, True
+
+    def fenced(self, target: str, view: int, ok: bool) -> list[Order]:
+        """The fence service has answered the question about ``target`` that named ``view``."""
+        if self._asked is None or not ok or Confirm(target, view) != self._asked:
+            return []
+        self._taking = False
+        self._asked = None
+        return self._serve(self.other) if self._member and not self.serving else []
+
+    def tick(self, now_ns: int) -> list[Order]:
+        """Ask again what was not answered: to be called a few times a second."""
+        return self._act(now_ns) if self._member else []
+
+    def _act(self, now_ns: int) -> list[Order]:
+        if not self._mine or self.serving:
+            return []
+        if not self._taking:
+            return self._serve(None)
+        if not self._confirm:
+            self._taking = False
+            return self._serve(self.other)
+        if self._asked is not None and now_ns - self._asked_ns < self._retry_ns:
+            return []
+        # The boot that served was a member from the one view on, and this node from the other: no
+        # fence before the later of them is meant.
+        self._asked = Confirm(self.other, max(self._joined_view, self._others_view))
+        self._asked_ns = now_ns
+        return [self._asked]
+
+    def _serve(self, taken_from: str | None) -> list[Order]:
+        self.serving = True
+        return [Start(taken_from)]
+
+    def _stop(self, reason: str) -> list[Order]:
+        if not self.serving:
+            return []
+        self.serving = False
+        return [Stop(reason)]
