@@ -127,7 +127,7 @@ def test_lost_hook_events(node: Node) -> None:
 
 def test_a_node_without_power_serves_nothing(node: Node) -> None:
     node.exporter.observe({"t": 1, **SERVES})
-    node.exporter.node_down()
+    node.exporter.observe({"t": 2, "kind": "node.reset"})
     assert b'crunchbed_serving{node="n1"} 0.0' in generate_latest(node.registry)
 
 

@@ -36,7 +36,7 @@ def test_every_kind_is_read_and_written_as_it_was() -> None:
     assert Scenario.model_validate(scenario.resolved()) == scenario
     assert scenario.resolved()["faults"][0]["for"] == "500ms"
     assert [fault.lasts_ns for fault in scenario.faults][4:6] == [None, 3000 * MS]
-    assert scenario.resolved()["faults"][-1]["daemons"] == ["heartbeat", "initiator", "traffic"]
+    assert scenario.resolved()["faults"][-1]["daemons"] == list(STALLED_DAEMONS)
 
 
 @pytest.mark.parametrize(
