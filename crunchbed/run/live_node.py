@@ -140,12 +140,16 @@ class LiveNode:
         )
         self.started(self._agent)
 
-    def kill_agent(self) -> None:
-        """SIGKILL the agent. Hooks, pool and daemons go on; what they report waits for the next."""
-        if self._agent is not None:
-            self._agent.kill()
+    def kill_agent(self) -> bool:
+        """SIGKILL the agent. Hooks, pool and daemons go on; what they report waits for the next.
+
+        Returns whether there was one.
+        """
+        agent, self._agent = self._agent, None
+        if agent is not None:
+            agent.kill()
         self._hang_up()
-        self._agent = None
+        return agent is not None
 
     def restart_agent(self) -> None:
         """Start an agent that goes on where the last was killed; harmless while there is one.

@@ -122,6 +122,13 @@ class NodeCrash(FaultSection):
     )
 
 
+class AgentCrash(Lasting):
+    """The node's agent is killed; after ``for`` another goes on where it was."""
+
+    kind: Literal["agent-crash"]
+    target: Target = "n1"
+
+
 class TargetCrash(Lasting):
     """The block target is killed; after ``for`` it is started again."""
 
@@ -148,7 +155,7 @@ class Stall(Lasting):
 
 
 Fault = Annotated[
-    LinkDown | Partition | Loss | Delay | NodeCrash | TargetCrash | SlowDisk | Stall,
+    LinkDown | Partition | Loss | Delay | NodeCrash | AgentCrash | TargetCrash | SlowDisk | Stall,
     Field(discriminator="kind"),
 ]
 MODELS: Final[dict[str, type[FaultSection]]] = {
@@ -157,6 +164,7 @@ MODELS: Final[dict[str, type[FaultSection]]] = {
     "loss": Loss,
     "delay": Delay,
     "node-crash": NodeCrash,
+    "agent-crash": AgentCrash,
     "target-crash": TargetCrash,
     "slow-disk": SlowDisk,
     "stall": Stall,

@@ -80,6 +80,14 @@ def squeeze(agent: Instrument) -> None:
     wait_until(lambda: agent.pool()["pressure"] == 1, 5, "pressure")
 
 
+def hooked(sock: socket.socket) -> bool:
+    """Whether anybody answers the option, which no kernel knows."""
+    try:
+        return get_memalloc(sock)
+    except OSError:
+        return False
+
+
 def test_hooks_pool_and_flags_live_on(agent: Instrument, traffic: Traffic) -> None:
     assert traffic.send(10) == {"memalloc": 10, "plain": 10}
     squeeze(agent)
@@ -165,8 +173,8 @@ def test_its_own_end_takes_everything_back(agent: Instrument, traffic: Traffic) 
     assert pinned.are_complete(agent.pins)
     agent.end(signal.SIGTERM)
     assert list(agent.pins.iterdir()) == []
-    with pytest.raises(OSError, match="Protocol not available"):
-        get_memalloc(traffic.sockets["memalloc"])
+    # The kernel lets go of what nobody refers to in its own time.
+    wait_until(lambda: not hooked(traffic.sockets["memalloc"]), 10, "the hooks are gone")
 
 
 def test_cleaning_up_after_a_dead_run_detaches_them(agent: Instrument, traffic: Traffic) -> None:
@@ -174,8 +182,8 @@ def test_cleaning_up_after_a_dead_run_detaches_them(agent: Instrument, traffic: 
     agent.kill()
     assert get_memalloc(traffic.sockets["memalloc"])
     leaks.remove(leaks.Leak("pin", str(agent.pins)))
-    with pytest.raises(OSError, match="Protocol not available"):
-        get_memalloc(traffic.sockets["memalloc"])
+    # The kernel lets go of what nobody refers to in its own time.
+    wait_until(lambda: not hooked(traffic.sockets["memalloc"]), 10, "the hooks are gone")
 
 
 def test_one_killed_while_it_pinned_is_followed_by_a_fresh_one(

@@ -29,6 +29,7 @@ def test_every_kind_is_read_and_written_as_it_was() -> None:
         {"kind": "delay", "target": "n3", "delay": "5ms"},
         {"kind": "node-crash"},
         {"kind": "node-crash", "target": "n2", "for": "3s"},
+        {"kind": "agent-crash", "target": "n2"},
         {"kind": "target-crash"},
         {"kind": "slow-disk", "wdelay": "200ms"},
         {"kind": "stall", "daemons": "all"},
