@@ -9,6 +9,7 @@ import pytest
 from crunchbed.requirements import needed_by
 from crunchbed.run.faults.plan import Step, draw_faults, steps
 from crunchbed.run.plan import draw
+from crunchbed.scenario.faults import STALLED_DAEMONS
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
