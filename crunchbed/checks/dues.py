@@ -28,11 +28,14 @@ class Dues:
     def __init__(self, history: History, interval_ns: int) -> None:
         self._history = history
         self._interval_ns = interval_ns
+        self._probing: dict[tuple[str, str, str], int] | None = None
         self._boots: dict[tuple[str, int], tuple[list[int], list[int]]] = {}
 
     def of(self, miss: Event) -> Due:
         """Return it, as exactly as the miss allows: to an interval where it names no number."""
         deadline = miss.data.get("deadline", miss.t)
+        if miss.data.get("probe"):
+            return self._of_answer(miss, deadline)
         unknown = Due(Interval(deadline - self._interval_ns, deadline), None)
         try:
             tag = parse_tag(miss.data.get("tag") or "")
@@ -51,6 +54,25 @@ class Dues:
             when = times[near] + (tag.seq - numbers[near]) * self._interval_ns
         return Due(Interval(when, when + 1), sent)
 
+    def _of_answer(self, miss: Event, deadline: int) -> Due:
+        """Return it for the answer to a probe: due from when that was sent until the deadline."""
+        peer = str(miss.data.get("peer"))
+        asked = self._time_of(miss.node, str(miss.data["probe"]), peer)
+        start = deadline - self._interval_ns if asked is None else asked
+        answered = self._time_of(peer, str(miss.data.get("tag")), miss.node)
+        return Due(Interval(min(start, deadline), deadline + 1), answered)
+
+    def _time_of(self, node: str, tag: str, to: str) -> int | None:
+        """Return when it was sent to that node: two may ask with the same number."""
+        if self._probing is None:
+            self._probing = {
+                (e.node, e.data["tag"], peer): e.t
+                for e in self._history.of("heartbeat.sent")
+                if "what" in e.data
+                for peer in e.data["peers"]
+            }
+        return self._probing.get((node, tag, to))
+
     def _sent(self, node: str, incarnation: int) -> tuple[list[int], list[int]]:
         """Return numbers and times of what one boot of a node sent."""
         key = (node, incarnation)
@@ -59,7 +81,8 @@ class Dues:
             sent = [
                 e
                 for e in self._history.of("heartbeat.sent", node)
-                if e.t in life and isinstance(e.data.get("seq"), int)
+                # The number of a probe's answer counts somebody else's intervals.
+                if e.t in life and "what" not in e.data and isinstance(e.data.get("seq"), int)
             ]
             self._boots[key] = ([e.data["seq"] for e in sent], [e.t for e in sent])
         return self._boots[key]

@@ -168,6 +168,34 @@ def test_the_observers_own_probe_may_be_what_was_dropped() -> None:
     assert causes(lost_probe(Recording(), "deliver", "n3")) == ["unknown"]
 
 
+def unanswered(*, answered_ms: int | None = None) -> Recording:
+    """n2 probes n1 at 1,000 ms and has no answer at 1,150 ms."""
+    recording = Recording().sent(1000, "n1", 10).sent(1100, "n1", 11)
+    recording.add(1000, "heartbeat.sent", "n2", seq=7, peers=["n1"], tag="c2aa", what="ping")
+    if answered_ms is not None:
+        answer = {"seq": 7, "peers": ["n2"], "tag": "c3aa", "what": "ack"}
+        recording.add(answered_ms, "heartbeat.sent", "n1", **answer)
+    miss = {"peer": "n1", "seq": 7, "deadline": 1150 * MS, "tag": "c3aa", "probe": "c2aa"}
+    return recording.add(1150, "heartbeat.miss", "n2", **miss)
+
+
+def test_an_answer_is_due_from_its_probe_to_its_deadline() -> None:
+    assert causes(unanswered().fault(990, 1020, "link-down", "n1")) == ["link"]
+    assert causes(unanswered().fault(900, 990, "link-down", "n1")) == ["unknown"]
+    stall = ("stall", "n1")
+    assert causes(unanswered().fault(1010, 1200, *stall, daemons=["heartbeat"])) == [
+        "stalled_sender"
+    ]
+    late = unanswered(answered_ms=1201).fault(1010, 1200, *stall, daemons=["heartbeat"])
+    assert causes(late) == ["stalled_sender"]
+    of_another = unanswered().fault(1010, 1200, *stall, daemons=["heartbeat"])
+    answer = {"seq": 7, "peers": ["n3"], "tag": "c3aa", "what": "ack"}
+    of_another.add(1005, "heartbeat.sent", "n1", **answer)
+    assert causes(of_another) == ["stalled_sender"], "n1 answered n3, which asked with that number"
+    in_time = unanswered(answered_ms=1005).fault(1010, 1200, *stall, daemons=["heartbeat"])
+    assert causes(in_time) == ["unknown"]
+
+
 def untagged(peer: str | None, deadline: int = 1150) -> Recording:
     recording = Recording()
     miss = {"peer": peer, "deadline": deadline * MS, "tag": None}
