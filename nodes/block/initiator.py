@@ -23,6 +23,7 @@ from reserve_agent.pool import PoolHandle
 TICK_SECONDS = 0.002
 PROGRESS_SECONDS = 0.1
 RETRY_NS = 200_000_000
+GIVEN_UP = "no connection within the time-out"
 
 
 class Initiator:
@@ -83,12 +84,9 @@ class Initiator:
         self._events.emit("io.disconnect", error=reason, transport=self._config["transport"])
 
     def link_given_up(self) -> None:
-        """Every write in flight fails; its pages stay dirty and wait on, for the next connection.
-
-        Nothing is submitted meanwhile, so each fails once.
-        """
+        """Every write in flight fails; its pages stay dirty and wait for the next connection."""
         for sequence in self._writeback.in_flight:
-            self._error(sequence, "no connection within the time-out")
+            self._error(sequence, GIVEN_UP)
 
     def _pool_dirty(self) -> None:
         due = self._dirtier.due(time.monotonic_ns())
@@ -98,11 +96,14 @@ class Initiator:
     def _submit(self) -> None:
         while self._link.up and self._retries and self._retries[0][0] <= time.monotonic_ns():
             self._write(self._writeback.in_flight[self._retries.pop(0)[1]])
-        while self._link.up:
+        # Without a connection too: what is submitted then waits for one, as in a block queue.
+        while self._link.was_up:
             dirty = int(self._pool.state.dirty)
             pending = self._writeback.next(dirty, time.monotonic_ns())
             if pending is None:
                 return
+            if self._link.given_up:
+                self._error(pending.sequence, GIVEN_UP)
             self._write(pending)
 
     def _write(self, pending: Request) -> None:

@@ -36,6 +36,11 @@ class Link:
         selector: Served while there is no connection.
         watcher: Who is told.
         clock: Nanoseconds.
+
+    Attributes:
+        up: Whether there is a connection.
+        was_up: Whether there ever was one.
+        given_up: Whether I/O has waited too long, and fails until there is one.
     """
 
     def __init__(
@@ -53,8 +58,9 @@ class Link:
         self._clock = clock
         self._transport: Transport | None = None
         self._next_ns = clock()
-        self._was_up = False
         self.up = False
+        self.was_up = False
+        self.given_up = False
 
     def write(self, sequence: int, data: bytearray, offset: int) -> bool:
         """Submit one write; False when the link is not, or no longer, up."""
@@ -73,6 +79,7 @@ class Link:
             LoginRefused: The target refuses the first login: nothing will mend that.
         """
         if self._outage.expired(self._clock()):
+            self.given_up = True
             self._watcher.link_given_up()
         if self._transport is None:
             self._attempt(timeout)
@@ -81,7 +88,7 @@ class Link:
             self._transport.serve(timeout)
         except LoginRefused as error:
             self._drop(error)
-            if not self._was_up:
+            if not self.was_up:
                 raise
         except CrunchbedError as error:
             self._drop(error)
@@ -102,9 +109,9 @@ class Link:
             return
 
     def _come_up(self) -> None:
-        self.up = True
+        self.up, self.given_up = True, False
         self._outage.end()
-        first, self._was_up = not self._was_up, True
+        first, self.was_up = not self.was_up, True
         self._watcher.link_up(first)
 
     def _drop(self, error: CrunchbedError) -> None:

@@ -94,7 +94,7 @@ class Running:
         config["transport"] = transport
         config[transport] = {**config[transport], **settings}
         self.initiator = Initiator(config)
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
         self.error: CrunchbedError | None = None
 
     def _run(self) -> None:

@@ -110,3 +110,36 @@ def test_an_initiator_waits_for_its_target_to_come(
     running.wait_for_writes(10)
     running.end()
     assert running.events.of("io.reconnect") == []
+
+
+def test_what_is_submitted_without_a_connection_waits_for_one(
+    running: Running, target: Target
+) -> None:
+    """An outage is a stall, whether anything was in flight when it began or not."""
+    running.wait_for_writes(10)
+    target.kill()
+    wait_until(lambda: running.events.of("io.disconnect"), 5, "it notices")
+    wait_until(lambda: len(running.initiator._writeback.in_flight) == 4, 5, "a full queue")
+    full = time.monotonic_ns()
+    done = running.writes()
+    wait_until(lambda: time.monotonic_ns() > full + 500_000_000, 5, "time passes")
+    target.start()
+    running.wait_for_writes(10)
+    late = running.events.of("write.ack")[done : done + 4]
+    assert all(event["t"] - event["submitted"] > 500_000_000 for event in late)
+    running.check_nothing_is_lost()
+
+
+def test_what_is_submitted_after_the_time_out_fails_at_once(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Running(target, tmp_path, monkeypatch, dead_conn_timeout=0)
+    running.begin()
+    running.wait_for_writes(10)
+    target.kill()
+    wait_until(lambda: len(running.events.of("write.error")) == 4, 5, "a queue full of failures")
+    target.start()
+    running.wait_for_writes(20)
+    running.end()
+    assert len({event["seq"] for event in running.events.of("write.error")}) == 4
+    running.check_nothing_is_lost()
