@@ -13,6 +13,7 @@ from crunchbed.scenario.corosync import MILLISECOND_NS, token_ns
 from crunchbed.scenario.schema import PAGE_BYTES, FloodCrunch, Scenario
 from nodes.block.pattern import BLOCK_BYTES
 from nodes.block.target import TargetSettings
+from nodes.heartbeat.config import DEFAULT_GRACE_NS
 from nodes.heartbeat.detectors.settings import to_record
 from reserve_agent.config import AgentConfig
 from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
@@ -24,6 +25,7 @@ DISK = "disk"
 """In the run's state directory: the file behind every target of the run."""
 _TCP = 6
 _UDP = 17
+_START_NS = 1_000_000_000
 _FENCE_TIMEOUT_NS = 2_000_000_000
 _SERVICE_RETRY_NS = 500_000_000
 
@@ -92,6 +94,8 @@ def heartbeat(
         # Spread over the interval, so that nodes do not all send at once.
         "phase_ns": interval * indexes[name] // len(indexes),
         "fence_timeout_ns": _FENCE_TIMEOUT_NS,
+        # Nodes are started one after the other: the first has to wait for the last.
+        "grace_ns": max(DEFAULT_GRACE_NS, _START_NS * len(indexes)),
     }
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nodes.heartbeat.detector import Clear, Miss, Suspect
 from nodes.heartbeat.detectors.settings import KINDS, silence_ns
-from nodes.heartbeat.membership import FenceRequest
+from nodes.heartbeat.membership import FenceRequest, Standing
 from tests.unit.heartbeat_simulation import GRACE, INTERVAL, MISSES, Simulation
 from tests.unit.test_membership_network import begin, end
 
@@ -92,6 +92,20 @@ def test_a_short_stall_is_suspected_and_refuted(kind: str) -> None:
     assert network.of_kind(Miss)
     assert not network.of_kind(Suspect)
     assert {node.protocol.membership.view.number for node in network.nodes.values()} == {1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_node_that_was_not_really_fenced_learns_that_it_is_out(kind: str) -> None:
+    network = Simulation(5, 1, fencing=False, settings=KINDS[kind].preset(INTERVAL))
+    network.run(10 * INTERVAL)
+    network.stall("n1")
+    network.run(60 * INTERVAL)
+    assert network.nodes["n2"].protocol.membership.view.names == ("n2", "n3", "n4", "n5")
+    # What was sent to it meanwhile is lost, and by now nobody has anything more to tell it.
+    network.nodes["n1"].waiting.clear()
+    network.resume("n1")
+    network.run(70 * INTERVAL)
+    assert network.nodes["n1"].protocol.membership.standing is Standing.EJECTED
 
 
 @pytest.mark.parametrize("kind", ["swim", "lifeguard"])

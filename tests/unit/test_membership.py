@@ -67,6 +67,15 @@ class TestFenceAndEjection:
         n1.clear("n3")
         assert n1.tick(2) == []  # nor does what it said before count again
 
+    def test_a_suspicion_that_is_not_repeated_stops_counting(self) -> None:
+        ttl = {"fence_timeout_ns": TIMEOUT, "joiner_ttl_ns": 50, "vote_ttl_ns": 10}
+        n1 = Membership(Member("n1", 0), NAMES, joining=False, **ttl)  # type: ignore[arg-type]
+        n1.suspect("n5")
+        n1.heard("n2", says("n5"), 0)
+        assert n1.heard("n3", says("n5"), 11) == []
+        assert n1.heard("n2", says("n5"), 12) == []
+        assert n1.tick(12) == [FenceRequest("n5", 1)]
+
     def test_no_view_before_the_fence_is_confirmed(self) -> None:
         n1 = self.fencing()
         assert n1.tick(3) == []

@@ -207,6 +207,16 @@ class TestRefutation:
         assert one.received("n3", Message(Kind.PING, 1), 2 * I) == []
         assert one.received("n3", Message(Kind.PING, 2, refuted=1), 3 * I) == [Clear("n3", 3 * I)]
 
+    def test_who_has_refuted_is_probed_and_may_be_suspected_anew(self) -> None:
+        one = swim("n2")
+        one.received("n2", dead("n2"), I)
+        one.received("n2", Message(Kind.GOSSIP, 0, refuted=1), 2 * I)
+        one.beat(3, 3 * I, news=False)
+        assert [to for to, _ in sent(one, Kind.PING)] == ["n2"]
+        one.received("n2", Message(Kind.ACK, 3, "n2", refuted=1), 3 * I)
+        one.received("n2", suspect("n2", refuted=1)._replace(refuted=1), 4 * I)
+        assert one.advance(100 * I) == [Suspect("n2", 0, 4 * I + SWIM.suspicion_ns(2))]
+
     def test_the_dead_are_not_probed_and_are_told(self) -> None:
         one = swim("n2", "n3")
         one.received("n2", dead("n3"), I)
