@@ -1,4 +1,4 @@
-"""The run while a node's agent is away: who looks is told so, who has to say something brings it."""
+"""An agent that is away: who asks waits, goes without an answer, or has another started."""
 
 from __future__ import annotations
 

@@ -60,7 +60,8 @@ def test_one_after_the_other_is_no_double_writer() -> None:
 def test_two_at_once_are_however_certain_the_fence_is_said_to_be() -> None:
     history = stalled().history()
     assert service.double_writers(history) == ["double writer: n4 and n5 both served for 0.900 s"]
-    result = judge(history, load("target-failover"))
+    scenario = load("target-failover").model_copy(update={"faults": ()})
+    result = judge(history, scenario)
     assert result.verdict == "fail"
     assert "double writer: n4 and n5 both served for 0.900 s" in result.reasons
 
