@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from nodes.fencing import FenceClient
+from nodes.heartbeat.actions import FenceRequest, ViewInstalled
 from nodes.heartbeat.config import HeartbeatConfig, load_config
 from nodes.heartbeat.detector import Clear, Miss, Suspect, Warn
 from nodes.heartbeat.detectors.make import make_detector
 from nodes.heartbeat.detectors.settings import LifeguardSettings, SwimSettings
 from nodes.heartbeat.link import HeartbeatLink
-from nodes.heartbeat.membership import FenceRequest, Membership, ViewInstalled
+from nodes.heartbeat.membership import Membership
 from nodes.heartbeat.protocol import Effect, HeartbeatProtocol
 from nodes.heartbeat.roster import Roster
 from nodes.heartbeat.views import Member, View

@@ -33,37 +33,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
+from nodes.heartbeat.actions import Action, FenceRequest, Standing, ViewInstalled
 from nodes.heartbeat.views import NO_VIEW, Gossip, Member, View
-
-
-class Standing(Enum):
-    """What a node is to the cluster, in its own eyes."""
-
-    MEMBER = "member"
-    JOINING = "joining"
-    EJECTED = "ejected"
-
-
-@dataclass(frozen=True, slots=True)
-class ViewInstalled:
-    """This node holds ``view`` now; a node replaced by its next boot is in both lists."""
-
-    view: View
-    removed: tuple[str, ...]
-    added: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FenceRequest:
-    """Fence ``target``, which a majority of view number ``view`` suspects."""
-
-    target: str
-    view: int
-
-
-Action = ViewInstalled | FenceRequest
 
 
 @dataclass(slots=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from nodes.heartbeat.actions import Action, Standing, ViewInstalled
 from nodes.heartbeat.detector import Clear, Detector, Finding, Suspect
-from nodes.heartbeat.membership import Action, Membership, Standing, ViewInstalled
+from nodes.heartbeat.membership import Membership
 from nodes.heartbeat.roster import Roster
 from nodes.heartbeat.views import Gossip
 from nodes.heartbeat.wire import Kind, MalformedHeartbeat, decode, encode

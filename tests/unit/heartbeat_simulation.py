@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nodes.fencing import FenceLedger
+from nodes.heartbeat.actions import FenceRequest, Standing, ViewInstalled
 from nodes.heartbeat.detector import Clear, Miss, Suspect, Warn
 from nodes.heartbeat.detectors.make import make_detector
 from nodes.heartbeat.detectors.settings import (
@@ -16,7 +17,7 @@ from nodes.heartbeat.detectors.settings import (
     Settings,
     SwimSettings,
 )
-from nodes.heartbeat.membership import FenceRequest, Membership, Standing, ViewInstalled
+from nodes.heartbeat.membership import Membership
 from nodes.heartbeat.protocol import Effect, HeartbeatProtocol
 from nodes.heartbeat.roster import Roster
 from nodes.heartbeat.views import Member, View

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.heartbeat.membership import FenceRequest, Membership, Standing, ViewInstalled
+from nodes.heartbeat.actions import FenceRequest, Standing, ViewInstalled
+from nodes.heartbeat.membership import Membership
 from nodes.heartbeat.views import Gossip, Member, View
 
 NAMES = ("n1", "n2", "n3", "n4", "n5")
