@@ -70,7 +70,9 @@ def shipped() -> dict[str, Path]:
     directory = next((d for d in _directories() if d.is_dir()), None)
     if directory is None:
         return {}
-    return {path.stem: path for path in sorted(directory.glob("*.yaml"), key=lambda path: path.stem)}
+    return {
+        path.stem: path for path in sorted(directory.glob("*.yaml"), key=lambda path: path.stem)
+    }
 
 
 def _directories() -> tuple[Path, ...]:
