@@ -15,10 +15,10 @@ from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.run import collect, rundir, signals, sizing
 from crunchbed.run.cluster import RunningCluster
+from crunchbed.run.daemons import Places
 from crunchbed.run.faults.injector import injection
 from crunchbed.run.faults.plan import draw_faults
 from crunchbed.run.inject import Injection
-from crunchbed.run.live_node import Places
 from crunchbed.run.plan import Plan, draw
 from crunchbed.run.progress import NoProgress, Progress
 from crunchbed.run.recorder import Recorder

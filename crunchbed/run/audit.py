@@ -13,7 +13,7 @@ from crunchbed.audit import AuditedNode, AuditedRun, Facts, User, audit_node
 from crunchbed.engine import HEALTHY_SECONDS
 from crunchbed.run import rundir
 from crunchbed.run.cluster import RunningCluster
-from crunchbed.run.live_node import Places
+from crunchbed.run.daemons import Places
 from crunchbed.run.progress import Progress
 from crunchbed.run.recorder import Recorder
 from crunchbed.run.signals import interruptible

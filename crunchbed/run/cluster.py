@@ -10,10 +10,11 @@ from typing import Any
 
 import orjson
 
-from crunchbed.run import configs, login
+from crunchbed.run import configs, daemons, login
+from crunchbed.run.daemons import Places
 from crunchbed.run.faults.protocol import World
 from crunchbed.run.faults.wire import LossyWire
-from crunchbed.run.live_node import LiveNode, Places, daemon_argv
+from crunchbed.run.live_node import LiveNode
 from crunchbed.run.ports import SwitchPort
 from crunchbed.run.progress import Progress
 from crunchbed.run.recorder import Recorder
@@ -180,7 +181,7 @@ class RunningCluster:
         """Start one of our modules on the storage host; it ends with the cluster."""
         path = self._places.state / f"storage-{name}.json"
         path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
-        return self._helper(name, daemon_argv(module, path))
+        return self._helper(name, daemons.argv(module, path))
 
     def _storage_cgroup(self) -> Path:
         group = NodeCgroup(self._places.run_id, "storage")

@@ -8,8 +8,9 @@ from pathlib import Path
 import orjson
 
 from crunchbed import history
-from crunchbed.run import configs
-from crunchbed.run.live_node import LiveNode, Places, daemon_argv
+from crunchbed.run import configs, daemons
+from crunchbed.run.daemons import Places
+from crunchbed.run.live_node import LiveNode
 from crunchbed.run.recorder import Recorder
 from crunchbed.run.supervisor import Supervisor, ask_quietly
 from crunchbed.scenario.schema import Scenario
@@ -62,7 +63,7 @@ def verify_writes(
         )
     )
     process = spawn(
-        daemon_argv("nodes.block.verify", config),
+        daemons.argv("nodes.block.verify", config),
         name="verify",
         log=places.out / "logs" / "storage-verify.log",
         netns_pid=None,

@@ -69,7 +69,7 @@ def agent(
 
 
 def heartbeat(
-    scenario: Scenario, nodes: dict[str, ClusterNode], name: str, incarnation: int
+    scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str, incarnation: int
 ) -> dict[str, Any]:
     """One node's heartbeat daemon."""
     members = {peer: nodes[peer] for peer in scenario.node_names}
@@ -100,7 +100,7 @@ def heartbeat(
 
 
 def corosync(
-    scenario: Scenario, run_id: str, nodes: dict[str, ClusterNode], name: str
+    scenario: Scenario, run_id: str, nodes: Mapping[str, ClusterNode], name: str
 ) -> dict[str, Any]:
     """One node's corosync, in place of its heartbeat daemon; the same at every boot."""
     settings, consensus = scenario.corosync, scenario.corosync.consensus
@@ -222,7 +222,7 @@ def flood_source(flood: Flood, address: str, start_ns: int) -> dict[str, Any]:
     }
 
 
-def traffic_source(scenario: Scenario, nodes: dict[str, ClusterNode]) -> dict[str, Any]:
+def traffic_source(scenario: Scenario, nodes: Mapping[str, ClusterNode]) -> dict[str, Any]:
     """The sender of the background traffic, on the storage host."""
     return {
         "role": "source",

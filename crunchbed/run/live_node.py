@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from crunchbed.run import configs, signals, sizing
+from crunchbed.run import configs, daemons, signals, sizing
+from crunchbed.run.daemons import Places
 from crunchbed.run.ports import SwitchPort
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
@@ -24,36 +25,8 @@ from reserve_agent.lines import LineClient, Message
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
 
-_MODULES = {
-    "service": "nodes.service",
-    "initiator": "nodes.block.initiator",
-    "traffic": "nodes.traffic",
-}
-_MEMBERSHIPS = {"crunchbed": "nodes.heartbeat", "corosync": "nodes.corosync"}
 _AGENT_TIMEOUT_SECONDS = 30.0
 _END_SECONDS = 0.5  # from a process's sockets being closed to its exit code
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a run keeps things.
-
-    Attributes:
-        run_id: Short id in every name the run makes.
-        state: ``/run/crunchbed/<id>``: sockets.
-        pins: ``/sys/fs/bpf/crunchbed-<id>``.
-        out: The run directory.
-    """
-
-    run_id: str
-    state: Path
-    pins: Path
-    out: Path
-
-
-def daemon_argv(module: str, config: Path) -> list[str]:
-    """How every daemon is started."""
-    return [sys.executable, "-m", module, str(config)]
 
 
 def ended_by_itself(process: Process) -> RunInvalid:
@@ -92,10 +65,10 @@ class LiveNode:
         self._client: LineClient | None = None
 
     def _path(self, name: str) -> Path:
-        return self.places.state / f"{self.name}.{name}"
+        return self.places.of(self.name, name)
 
     def _log(self, name: str) -> Path:
-        return self.places.out / "logs" / f"{self.name}-{name}.log"
+        return self.places.log(self.name, name)
 
     @property
     def serves(self) -> bool:
@@ -105,7 +78,7 @@ class LiveNode:
     @property
     def daemon_names(self) -> tuple[str, ...]:
         """The daemons of a node that is up, in the order of their start."""
-        return ("heartbeat", "service" if self.serves else "initiator", "traffic")
+        return daemons.names(self.scenario, self.name)
 
     @property
     def control_socket(self) -> Path:
@@ -232,9 +205,12 @@ class LiveNode:
 
     def _start_daemon(self, name: str) -> None:
         path = self._path(f"{name}.json")
-        path.write_bytes(orjson.dumps(self._daemon_config(name), option=orjson.OPT_INDENT_2))
+        config = daemons.config(
+            self.scenario, self.places, self.nodes, self.name, self.incarnation, name
+        )
+        path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
         process = spawn(
-            daemon_argv(self._module(name), path),
+            daemons.argv(daemons.module(self.scenario, name), path),
             name=f"{self.name} {name}",
             log=self._log(name),
             netns_pid=self.host.pid,
@@ -243,36 +219,6 @@ class LiveNode:
         )
         self.daemons[name] = process
         self.started(process)
-
-    def _module(self, name: str) -> str:
-        return _MEMBERSHIPS[self.scenario.membership] if name == "heartbeat" else _MODULES[name]
-
-    def _membership_config(self) -> dict[str, Any]:
-        if self.scenario.membership == "corosync":
-            config = configs.corosync(self.scenario, self.places.run_id, self.nodes, self.name)
-            config["keep"] = [str(self.places.state)]
-        else:
-            config = configs.heartbeat(self.scenario, self.nodes, self.name, self.incarnation)
-        listeners = [str(self._path("service"))] if self.serves else []
-        return config | {"fence": str(self.places.state / "fence"), "listeners": listeners}
-
-    def _daemon_config(self, name: str) -> dict[str, Any]:
-        config: dict[str, Any] = {"events": str(self._path("agent"))}
-        if name == "heartbeat":
-            return config | self._membership_config()
-        if name == "service":
-            config["fence"] = str(self.places.state / "fence")
-            config["listen"] = str(self._path("service"))
-            config["log"] = str(self._log("target"))
-            return config | configs.service(
-                self.scenario, self.places.state, self.nodes, self.name, self.incarnation
-            )
-        if name == "initiator":
-            config["pins"] = str(self.places.pins / self.name)
-            config["control"] = str(self.control_socket)
-            address = configs.portal(self.scenario, self.nodes)
-            return config | configs.initiator(self.scenario, address, self.name, self.incarnation)
-        return config | configs.traffic_sink(self.scenario, self.host)
 
     def power_off(self) -> None:
         """Cut the node off for certain: its port first, then everything that runs on it.

@@ -35,7 +35,7 @@ class ServedRun:
         self.out = out
         self.command = Command("run", scenario, *QUICK, *more, "--out", out)
         try:
-            self.command.wait_for("inject")
+            self.command.wait_for("inject", 90)
         except BaseException:
             self.command.kill()
             raise

@@ -1,4 +1,4 @@
-"""An agent that is away: who asks waits, goes without an answer, or has another started."""
+"""The run while a node's agent is away: who looks is told, who has to say something brings it."""
 
 from __future__ import annotations
 

@@ -81,6 +81,18 @@ def test_a_node_that_lost_power_is_a_blank(path: Path) -> None:
     assert (state.misses, state.next_entry) == (1, 8)
 
 
+def test_who_serves_is_known_until_the_node_stops_or_loses_power(path: Path) -> None:
+    agent = Agent(path)
+    for kind, serving in (
+        ("service.start", True),
+        ("service.stop", False),
+        ("service.start", True),
+        ("node.reset", False),
+    ):
+        agent.history.record({"kind": kind, "target": "n1"})
+        assert agent.history.state.serving is serving
+
+
 def test_nothing_is_shown_that_a_kill_could_undo(path: Path) -> None:
     agent = Agent(path)
     agent.history.record({"kind": "heartbeat.sent", "peers": ["n2"]})

@@ -10,6 +10,8 @@ from crunchbed.checks.standstill import standstills
 from crunchbed.scenario.loader import load
 from tests.unit.recording import MS, Recording, ms
 
+SCENARIO = load("target-failover").with_overrides({"faults": [], "expect": []})
+
 
 def started() -> Recording:
     """n4 serves from 50 ms on; writes are acknowledged every 10 ms up to 2 s."""
@@ -60,8 +62,7 @@ def test_one_after_the_other_is_no_double_writer() -> None:
 def test_two_at_once_are_however_certain_the_fence_is_said_to_be() -> None:
     history = stalled().history()
     assert service.double_writers(history) == ["double writer: n4 and n5 both served for 0.900 s"]
-    scenario = load("target-failover").model_copy(update={"faults": ()})
-    result = judge(history, scenario)
+    result = judge(history, SCENARIO)
     assert result.verdict == "fail"
     assert "double writer: n4 and n5 both served for 0.900 s" in result.reasons
 
@@ -97,7 +98,7 @@ def test_median_and_longest_of_several() -> None:
 
 
 def test_the_figures_are_those_of_who_took_over() -> None:
-    result = judge(crashed().history(), load("target-failover"))
+    result = judge(crashed().history(), SCENARIO)
     assert (result.totals.failovers, result.totals.failover_seconds) == (1, 1.01)
     assert result.nodes["n5"].failovers == 1
     assert result.nodes["n4"].failover_longest_seconds is None
