@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -196,13 +197,21 @@ def test_one_killed_while_it_pinned_is_followed_by_a_fresh_one(
     agent.start()
     assert agent.pool()["pressure"] == 0
     assert traffic.send(10) == {"memalloc": 10, "plain": 10}
+    assert [filters(agent, side) for side in ("ingress", "egress")] == [1, 1]
     heartbeats = [
         row
         for event in agent.events("packets")[-1:] or _counted(agent)
         for row in event["table"]
         if row["hook"] == "receive" and row["class"] == "heartbeat"
     ]
-    assert sum(row["packets"] for row in heartbeats) == 20, "one filter, not two"
+    assert sum(row["packets"] for row in heartbeats) == 20
+
+
+def filters(agent: Instrument, side: str) -> int:
+    """How many programs stand at the interface."""
+    show = ["nsenter", f"--net=/proc/{agent.node}/ns/net", "tc", "filter", "show", "dev", "eth0"]
+    shown = subprocess.run([*show, side], check=True, capture_output=True, text=True)
+    return shown.stdout.count("direct-action")
 
 
 def _counted(agent: Instrument) -> list[dict[str, object]]:

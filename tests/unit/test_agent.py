@@ -191,6 +191,21 @@ def test_what_was_said_before_the_count_is_in_the_history_after_it(node: Node) -
     assert table == [{**labels, "packets": 3, "pages": 4}]
 
 
+def test_a_daemon_is_told_what_is_on_file_and_not_before(node: Node) -> None:
+    """What it is told of it forgets."""
+    with node.connect() as daemon:
+        daemon.setblocking(False)
+        say(daemon, READY, VIEW)
+        node.turn()
+        with pytest.raises(BlockingIOError):
+            daemon.recv(100)
+        node.ask("packets")
+        size = sum(len(orjson.dumps(event)) + 1 for event in (READY, VIEW))
+        assert json.loads(daemon.recv(100)) == {"heard": size}
+    kinds = [event["kind"] for event in node.history()]
+    assert kinds[:2] == ["daemon.ready", "membership.view"]
+
+
 def test_every_event_is_the_nodes_own_and_has_a_time(node: Node) -> None:
     node.ask("event", event={"kind": "node.ejected", "reason": "heartbeats_missed", "false": True})
     node.agent._history.flush()

@@ -1,4 +1,4 @@
-"""The run while a node's agent is away: who looks is told, who has to say something brings it."""
+"""The run while a node's agent is away: who looks is told so, who commands brings it."""
 
 from __future__ import annotations
 
