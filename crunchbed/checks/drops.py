@@ -41,7 +41,8 @@ class Drops:
 
         That is the heartbeat with the miss's tag, on its way to the observer, or the observer's
         own probe on its way to the peer. A miss without a tag lacks whatever the two, or where
-        it knows no peer all, lost in the interval before its deadline.
+        it knows no peer all, lost in the interval before its deadline, or in the longer silence
+        that it tells of.
         """
         tag, probe, peer = (miss.data.get(key) for key in ("tag", "probe", "peer"))
         found = self._by_tag.get((miss.node, tag)) if tag else None
@@ -53,7 +54,7 @@ class Drops:
 
     def _around(self, miss: Event, interval_ns: int) -> str | None:
         deadline = miss.data.get("deadline", miss.t)
-        first = bisect_left(self._times, deadline - interval_ns)
+        first = bisect_left(self._times, deadline - silence_ns(miss, interval_ns))
         near = self._events[first : bisect_right(self._times, deadline)]
         peer = miss.data.get("peer")
         pair = {miss.node, peer}
@@ -71,6 +72,11 @@ class Drops:
         ):
             return "partition"
         return cause
+
+
+def silence_ns(miss: Event, interval_ns: int) -> int:
+    """Return how long before its deadline what a miss lacks may have been due: an interval."""
+    return max(interval_ns, int(miss.data.get("silent_ns") or 0))
 
 
 def _ends(drop: Event) -> tuple[str, str]:

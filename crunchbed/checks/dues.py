@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import NamedTuple
 
+from crunchbed.checks.drops import silence_ns
 from crunchbed.checks.lives import target_of
 from crunchbed.history import Event, History, Interval
 from nodes.heartbeat.wire import MalformedHeartbeat, parse_tag
@@ -36,7 +37,7 @@ class Dues:
         deadline = miss.data.get("deadline", miss.t)
         if miss.data.get("probe"):
             return self._of_answer(miss, deadline)
-        unknown = Due(Interval(deadline - self._interval_ns, deadline), None)
+        unknown = Due(Interval(deadline - silence_ns(miss, self._interval_ns), deadline), None)
         try:
             tag = parse_tag(miss.data.get("tag") or "")
         except MalformedHeartbeat:

@@ -76,6 +76,7 @@ class CorosyncDaemon:
         self._events: Events = events
         self._forward = events.push  # corosync may have nothing to tell for long
         self._corosync = corosync
+        self._token_ms = config.totem.token
         self._fence = FenceClient(Path(config.fence), config.node)
         self._watch = ClusterWatch(config.node, config.ids, config.fence_timeout_ns)
         self._quorum = QuorumConnection(self._on_ring, self._on_quorum)
@@ -169,16 +170,28 @@ class CorosyncDaemon:
 
     def _report(self, line: str, now_ns: int) -> None:
         match read_notice(line):
-            case TokenOverdue():
-                self._miss(None, now_ns)
+            case TokenOverdue(after_ms):
+                self._miss(None, now_ns, after_ms)
             case LinkDown(node_id):
-                self._miss(self._watch.name_of(node_id), now_ns)
+                # knet_ping_timeout, which corosync derives from the token, is no longer than it.
+                self._miss(self._watch.name_of(node_id), now_ns, self._token_ms)
             case NotScheduled(late_ns):
                 self._events.emit("heartbeat.late", t=now_ns, late_ns=late_ns)
 
-    def _miss(self, peer: str | None, now_ns: int) -> None:
-        """Corosync's packets have no numbers that we know of, and so no tag."""
-        self._events.emit("heartbeat.miss", t=now_ns, peer=peer, seq=0, deadline=now_ns, tag=None)
+    def _miss(self, peer: str | None, now_ns: int, silent_ms: int) -> None:
+        """Corosync's packets have no numbers that we know of, and so no tag.
+
+        What is missed was due at some time of the silence, which ``silent_ns`` is the length of.
+        """
+        self._events.emit(
+            "heartbeat.miss",
+            t=now_ns,
+            peer=peer,
+            seq=0,
+            deadline=now_ns,
+            tag=None,
+            silent_ns=silent_ms * 1_000_000,
+        )
 
     def _report_packets(self) -> None:
         news = self._stats.news()

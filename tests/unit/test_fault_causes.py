@@ -209,6 +209,15 @@ def test_a_miss_without_a_tag_goes_by_the_drops_of_its_time(peer: str | None) ->
     assert causes(recording) == ["reserve_drop"]
 
 
+def test_a_silence_that_is_told_is_looked_at_as_a_whole() -> None:
+    recording = Recording().drop(800, "receive", "lost", sender="n1", observer="n3", seq=1)
+    miss = {"peer": None, "deadline": 1150 * MS, "tag": None, "silent_ns": 375 * MS}
+    assert causes(recording.add(1150, "heartbeat.miss", "n2", **miss)) == ["loss"]
+    assert causes(untagged(None).fault(700, 800, "link-down", "n3")) == ["unknown"]
+    link = Recording().fault(700, 800, "link-down", "n3")
+    assert causes(link.add(1150, "heartbeat.miss", "n2", **miss)) == ["link"]
+
+
 def test_a_miss_without_a_tag_goes_by_no_others_drops() -> None:
     between_others = untagged("n1")
     between_others.drop(1100, "deliver", "not_memalloc", sender="n1", observer="n3", seq=1)
