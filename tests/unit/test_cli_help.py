@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import orjson
@@ -34,18 +33,16 @@ def test_every_command_has_help(command: str, capsys: Captured) -> None:
     assert f"Usage: crunchbed {command}" in capsys.readouterr().out
 
 
-def test_help_is_quick_and_imports_none_of_the_machinery() -> None:
+def test_help_imports_none_of_the_machinery() -> None:
     code = (
         "import sys; import crunchbed.cli; crunchbed.cli.main(['--help']); "
         "heavy = {'pydantic', 'rich', 'lark', 'mininet', 'ruamel.yaml', 'crunchbed.engine'}; "
         "sys.exit(str(heavy & set(sys.modules) or ''))"
     )
-    began = time.monotonic()
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert ended.stderr.strip() == ""
-    assert time.monotonic() - began < 1.5  # 0.05 s on an idle machine
 
 
 def test_list_shows_every_shipped_claim(capsys: Captured) -> None:
