@@ -50,7 +50,7 @@ def test_a_link_that_fails_is_a_true_ejection_and_never_blamed_on_memory(tmp_pat
     assert [e.data["target"] for e in history.of("port.down")] == ["n1"]
     # It boots before its link is mended, and is a member again only afterwards.
     boots = [e.t for e in history.of("node.up") if e.data["target"] == "n1"]
-    (mended,) = (e.t for e in history.of("port.up"))
+    (mended,) = (e.t for e in history.of("fault.end"))
     back = [e.t for e in history.of("membership.view") if "n1" in e.data["added"]]
     assert boots[-1] < mended < max(back)
 
