@@ -28,6 +28,7 @@ from reserve_agent.errors import CrunchbedError, RunInvalid
 from topologies.switches import choose_switch
 
 HEALTHY_SECONDS = 20.0
+_SETTLED_SECONDS = 5.0  # each fault has a bound of its own
 _AFTERMATH_DEADLINES = 2.0
 _BPFFS = Path("/sys/fs/bpf")
 
@@ -162,6 +163,7 @@ def _inject(scenario: Scenario, seed: int, cluster: RunningCluster, recorder: Re
         )
     if crunch is not None:
         crunch.undo()
+    cluster.supervisor.wait_until(injected.settled, _SETTLED_SECONDS)
     cluster.supervisor.wait(_AFTERMATH_DEADLINES * scenario.removal_ns / 1e9)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import socket
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from reserve_agent.errors import CrunchbedError
+
+_NUD_INCOMPLETE = 0x01
 
 
 def set_link(name: str, *, up: bool) -> None:
@@ -22,6 +25,27 @@ def set_link(name: str, *, up: bool) -> None:
         except NetlinkError as error:
             state = "up" if up else "down"
             raise CrunchbedError(f"cannot set link {name} {state}: {error}") from error
+
+
+def is_operational(name: str) -> bool:
+    """Whether a link of this thread's namespace passes packets, and not only is set up.
+
+    The kernel takes note of a carrier that has come back up to a second later, and only then
+    starts the link's queues.
+    """
+    with IPRoute() as netlink:
+        links = netlink.get_links(ifname=name)
+    return any(link.get_attr("IFLA_OPERSTATE") == "UP" for link in links)
+
+
+def addresses_asked_for() -> set[str]:
+    """IPv4 addresses that this thread's namespace waits to resolve.
+
+    What is sent to them waits too: a request that was lost is repeated after a second.
+    """
+    with IPRoute() as netlink:
+        entries = netlink.get_neighbours(family=socket.AF_INET)
+    return {entry.get_attr("NDA_DST") for entry in entries if entry["state"] & _NUD_INCOMPLETE}
 
 
 def delete_links(names: list[str]) -> None:

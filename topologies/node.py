@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.ports import set_link
+from nodes.ports import addresses_asked_for, is_operational, set_link
 from reserve_agent.errors import CrunchbedError
+from reserve_agent.netns import network_namespace_of
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,18 @@ class ClusterNode:
     def set_port(self, up: bool) -> None:
         """Set its switch port up or down; the node sees its carrier come or go at once."""
         set_link(self.switch_port, up=up)
+
+    def has_link(self) -> bool:
+        """Whether both ends of its link pass packets."""
+        if not is_operational(self.switch_port):
+            return False
+        with network_namespace_of(self.pid):
+            return is_operational(self.interface)
+
+    def addresses_asked_for(self) -> set[str]:
+        """The addresses of others that it waits to resolve."""
+        with network_namespace_of(self.pid):
+            return addresses_asked_for()
 
     def interface_counters(self) -> InterfaceCounters:
         """The node's own view of its interface."""

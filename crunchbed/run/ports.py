@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from topologies.node import ClusterNode
 
 
@@ -12,14 +14,14 @@ class SwitchPort:
     """
 
     def __init__(self, host: ClusterNode) -> None:
-        self._host = host
+        self.host = host
         self._powered = True
         self._cuts = 0
 
     @property
     def name(self) -> str:
         """Name of the interface in the root namespace."""
-        return self._host.switch_port
+        return self.host.switch_port
 
     def power(self, on: bool) -> None:
         """Follow the host's power switch."""
@@ -31,10 +33,29 @@ class SwitchPort:
         self._cuts += 1
         self._set()
 
-    def mend(self) -> None:
-        """One fault less."""
+    def mend(self) -> bool:
+        """One fault less; returns whether that was the last."""
         self._cuts -= 1
         self._set()
+        return self._cuts == 0
+
+    def settled(self, others: Iterable[ClusterNode]) -> bool:
+        """Whether the link does what the port is set to: it comes back later than its port.
+
+        The kernel takes its time to notice the carrier, and then a packet may wait for an address
+        that was asked for while the link was down.
+        """
+        if not self._up:
+            return True
+        return (
+            self.host.has_link()
+            and not self.host.addresses_asked_for()
+            and not any(self.host.ip in other.addresses_asked_for() for other in others)
+        )
+
+    @property
+    def _up(self) -> bool:
+        return self._powered and self._cuts == 0
 
     def _set(self) -> None:
-        self._host.set_port(self._powered and self._cuts == 0)
+        self.host.set_port(self._up)

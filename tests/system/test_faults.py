@@ -21,7 +21,7 @@ def attempt(tmp_path: Path, *arguments: str) -> tuple[Command, Path]:
     """Run until the machine leaves a run alone; the last attempt counts whatever it was."""
     for number in range(ATTEMPTS):
         out = tmp_path / f"out{number}"
-        command = run("run", *arguments, *QUICK, "--out", out)
+        command = run("run", arguments[0], *QUICK, *arguments[1:], "--out", out)
         if command.popen.returncode != 3:
             break
     return command, out
@@ -50,9 +50,26 @@ def test_a_link_that_fails_is_a_true_ejection_and_never_blamed_on_memory(tmp_pat
     assert [e.data["target"] for e in history.of("port.down")] == ["n1"]
     # It boots before its link is mended, and is a member again only afterwards.
     boots = [e.t for e in history.of("node.up") if e.data["target"] == "n1"]
-    (mended,) = (e.t for e in history.of("port.up"))
+    (mended,) = (e.t for e in history.of("fault.end"))
     back = [e.t for e in history.of("membership.view") if "n1" in e.data["added"]]
     assert boots[-1] < mended < max(back)
+
+
+def test_links_that_fail_for_less_than_the_deadline_explain_all_that_is_missed(
+    tmp_path: Path,
+) -> None:
+    """Also what is lost between a port's coming up and the first packet through it."""
+    faults = ", ".join(
+        f"{{kind: link-down, target: n{node}, after: {after}ms, for: 60ms}}"
+        for node, after in ((1, 200), (2, 1800), (3, 3400))
+    )
+    settings = ("--set", f"faults=[{faults}]", "--set", "expect=[]")
+    patient = ("--set", "heartbeat.misses=30", "--set", "phases.control=3s")
+    result, history = check(*attempt(tmp_path, "control", *settings, *patient))
+    assert result.totals.nodes_ejected == 0
+    assert result.totals.heartbeats_missed >= 3
+    assert share(result, "link") >= 0.95
+    assert len(history.of("port.up")) == 3
 
 
 def test_a_stopped_daemon_a_lossy_wire_and_a_partition_are_told_apart(tmp_path: Path) -> None:

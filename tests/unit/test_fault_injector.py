@@ -82,7 +82,7 @@ def test_each_step_is_done_when_it_is_due(tmp_path: Path) -> None:
             (11_000, ["begin link-down"], False),
             (11_600, ["begin stall"], False),
             (12_000, ["undo link-down"], False),
-            (13_500, ["undo stall"], True),
+            (13_600, ["undo stall"], True),
         ):
             bench.now = ms
             assert injected.over() is over
@@ -141,6 +141,36 @@ def test_it_knows_who_is_cut_off_from_whom_and_since_when(tmp_path: Path) -> Non
         assert since("n1", "n3") is not None
 
 
+def test_a_fault_that_begins_late_lasts_as_long_all_the_same(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINK, STALL)
+    with bench.injection() as injected:
+        bench.now = 1900  # both should have begun
+        injected.over()
+        bench.now = 2800
+        injected.over()
+        assert bench.said == ["begin link-down", "begin stall"]
+        bench.now = 2900
+        injected.over()
+        assert bench.said[2:] == ["undo link-down"]
+        bench.now = 3899
+        assert not injected.over()
+        bench.now = 3900
+        assert injected.over()
+
+
+def test_a_fault_is_on_until_it_is_undone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINK)
+    seen: list[int | None] = []
+    with bench.injection() as injected:
+        bench.made[0].undo = lambda: seen.append(  # type: ignore[method-assign]
+            injected.cut_off_since("n1", "n2")
+        )
+        for bench.now in (1000, 2000):
+            injected.over()
+        assert seen == [1000 * MS]
+        assert injected.cut_off_since("n1", "n2") is None
+
+
 def test_what_lingers_is_waited_for(tmp_path: Path) -> None:
     class Lingers(Fake):
         def lingers(self) -> bool:
@@ -153,6 +183,21 @@ def test_what_lingers_is_waited_for(tmp_path: Path) -> None:
         bench.said.append("fenced")
         assert injected.over()
     assert bench.said == ["begin node-crash", "fenced", "undo node-crash"]
+
+
+def test_what_settles_is_waited_for_after_its_undo(tmp_path: Path) -> None:
+    class Settles(Fake):
+        def settling(self) -> bool:
+            return self.said[-1:] == ["undo link-down"]
+
+    bench = Bench(tmp_path, LINK)
+    bench.made[0] = Settles("link-down", bench.said)
+    with bench.injection() as injected:
+        for bench.now in (1000, 2000, 2100):
+            assert not injected.over()
+        assert not injected.settled()
+        bench.said.append("passes")
+        assert injected.over()
 
 
 # --- the wire
@@ -191,6 +236,10 @@ def test_a_partition_cuts_both_directions_and_spares_each_side() -> None:
 
 def test_a_port_is_up_with_power_and_without_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
     states: list[bool] = []
+    linked, asked = False, {"n1": set[str](), "n2": set[str]()}
+    monkeypatch.setattr(ClusterNode, "has_link", lambda _self: linked)
+    monkeypatch.setattr(ClusterNode, "addresses_asked_for", lambda node: asked[node.name])
+    other = [ClusterNode("n2", "y", 2, "10.0.0.2", "eth0", "port2")]
     monkeypatch.setattr(ClusterNode, "set_port", lambda _self, up: states.append(up))
     port = SwitchPort(ClusterNode("n1", "x", 1, "10.0.0.1", "eth0", "port"))
     port.cut()
@@ -198,10 +247,20 @@ def test_a_port_is_up_with_power_and_without_cuts(monkeypatch: pytest.MonkeyPatc
     port.power(True)
     assert states == [False, False, False], "a reboot does not mend a link"
     port.cut()
-    port.mend()
+    assert not port.mend()
     assert states[-1] is False
-    port.mend()
+    assert port.settled(other), "nothing is to come"
+    assert port.mend()
     assert states[-1] is True
+    assert not port.settled(other)
+    linked = True
+    assert port.settled(other)
+    asked["n2"] = {"10.0.0.9"}
+    assert port.settled(other)
+    asked["n2"] = {"10.0.0.1"}
+    assert not port.settled(other)
+    asked |= {"n1": {"10.0.0.2"}, "n2": set()}
+    assert not port.settled(other)
 
 
 # --- a stall

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from crunchbed.run.faults.kinds import make
-from crunchbed.run.faults.plan import steps
-from crunchbed.run.faults.protocol import Fault, Lingering, NotPossible, World
+from crunchbed.run.faults.plan import Step, order, steps
+from crunchbed.run.faults.protocol import Fault, Lingering, NotPossible, Settling, World
 from crunchbed.run.recorder import Recorder
 from crunchbed.scenario.faults import FaultSection
 
@@ -58,15 +58,22 @@ class FaultInjection:
                 undo.callback(self._undo, number)
 
     def over(self) -> bool:
-        """Do what is due; returns whether every step is done and nothing lingers."""
+        """Do what is due; returns whether every step is done and has no effect any more."""
         while self._steps and self._start_ns + self._steps[0].at_ns <= self._clock():
             step = self._steps.pop(0)
             if step.what == "begin":
                 self._begin(step.fault)
+                self._keep_length(step)
             elif step.fault in self._on:
                 self._undo(step.fault)
         on = (self._made[number] for number in self._on)
-        return not self._steps and not any(isinstance(f, Lingering) and f.lingers() for f in on)
+        lingers = any(isinstance(fault, Lingering) and fault.lingers() for fault in on)
+        return self.settled() and not self._steps and not lingers
+
+    def settled(self) -> bool:
+        """Whether what was undone has no effect any more; all are asked, since asking records."""
+        settling = [isinstance(fault, Settling) and fault.settling() for fault in self._made]
+        return not any(settling)
 
     def cut_off_since(self, target: str, by: str) -> int | None:
         """When a fault that is on now began to keep ``target`` from ``by``; None: none does."""
@@ -83,9 +90,21 @@ class FaultInjection:
             details = {"impossible": str(error)}
         self._recorder.record("fault.begin", t=began, **self._names(number), **details)
 
+    def _keep_length(self, begin: Step) -> None:
+        """A fault that began late, since another took its time, ends as much later."""
+        late = max(0, self._on[begin.fault] - self._start_ns - begin.at_ns)
+        self._steps = sorted(
+            (
+                step._replace(at_ns=step.at_ns + late) if step.fault == begin.fault else step
+                for step in self._steps
+            ),
+            key=order,
+        )
+
     def _undo(self, number: int) -> None:
-        del self._on[number]
+        # On until it is undone: an undo may take its time, in which the cluster goes on.
         self._made[number].undo()
+        self._on.pop(number, None)
         self._recorder.record("fault.end", **self._names(number))
 
     def _names(self, number: int) -> dict[str, Any]:

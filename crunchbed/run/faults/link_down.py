@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from crunchbed.run.faults.protocol import World
 from crunchbed.scenario.faults import LinkDown
+
+_SETTLE_SECONDS = 2.0
 
 
 class LinkDownFault:
@@ -16,6 +19,8 @@ class LinkDownFault:
         self._target = fault.target
         self._port = world.ports[fault.target]
         self._recorder = world.recorder
+        self._others = [port.host for name, port in world.ports.items() if name != fault.target]
+        self._settle_until: float | None = None
         self._cut = False
 
     def begin(self) -> Mapping[str, Any]:
@@ -29,5 +34,15 @@ class LinkDownFault:
         """Mend the port."""
         if self._cut:
             self._cut = False
-            self._port.mend()
-            self._recorder.record("port.up", target=self._target)
+            if self._port.mend():
+                self._settle_until = time.monotonic() + _SETTLE_SECONDS
+
+    def settling(self) -> bool:
+        """Whether packets do not pass yet; ``port.up`` is recorded once they do."""
+        if self._settle_until is None:
+            return False
+        if time.monotonic() < self._settle_until and not self._port.settled(self._others):
+            return True
+        self._settle_until = None
+        self._recorder.record("port.up", target=self._target)
+        return False

@@ -47,4 +47,9 @@ def steps(faults: Sequence[FaultSection]) -> list[Step]:
         found.append(Step(fault.after, "begin", number))
         if fault.lasts_ns is not None:
             found.append(Step(fault.after + fault.lasts_ns, "undo", number))
-    return sorted(found, key=lambda step: (step.at_ns, step.what == "begin", step.fault))
+    return sorted(found, key=order)
+
+
+def order(step: Step) -> tuple[int, bool, int]:
+    """The key by which steps are sorted."""
+    return step.at_ns, step.what == "begin", step.fault

@@ -40,6 +40,14 @@ class Lingering(Protocol):
         """Whether what it did still goes on."""
 
 
+@runtime_checkable
+class Settling(Protocol):
+    """A fault that has an effect for a moment after it was undone."""
+
+    def settling(self) -> bool:
+        """Whether it still has; asked again and again after ``undo``."""
+
+
 class TargetSwitch(Protocol):
     """Ends and starts the storage host's block target."""
 
