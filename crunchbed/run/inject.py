@@ -17,6 +17,9 @@ from reserve_agent.lines import LineClient
 _LEAD_NS = 300_000_000
 """Between telling a node and the crunch, so that it starts on time; a process starts in it."""
 
+_ASKED_NS = 100_000_000
+"""Within which a node's tasks have asked for a burst that comes at once; it is not over before."""
+
 StartHelper = Callable[[str, str, dict[str, Any]], Process]
 """Starts a module with a configuration on the storage host: (name, module, configuration)."""
 
@@ -58,7 +61,7 @@ class WritebackCrunch:
     def begin(self, start_ns: int) -> int:
         """Tell the node's writeback daemon, which asks the pool for the pages."""
         self._command("burst", pages=self._burst.pages, rate=self._burst.rate, start_ns=start_ns)
-        return start_ns + self._burst.pages * 1_000_000_000 // self._burst.rate
+        return start_ns + self._burst.pages * 1_000_000_000 // self._burst.rate + _ASKED_NS
 
     def pending(self) -> bool:
         """Whether tasks still wait for pages."""
