@@ -6,12 +6,10 @@ Written by the runner, so checked only as far as a mistake would otherwise be ha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import orjson
-
+from nodes.settings import read_settings
 from reserve_agent.errors import BadInput
 
 
@@ -70,10 +68,7 @@ def load_config(path: Path) -> CorosyncConfig:
         BadInput: it cannot be read, or has an unknown, missing or impossible setting.
     """
     try:
-        record: dict[str, Any] = orjson.loads(path.read_bytes())
-        unknown = record.keys() - {field.name for field in fields(CorosyncConfig)}
-        if unknown:
-            raise BadInput(f"{path}: unknown setting {', '.join(sorted(unknown))}")
+        record = read_settings(path, CorosyncConfig)
         totem = Totem(**record.pop("totem"))
         listeners, keep = (tuple(record.pop(name, ())) for name in ("listeners", "keep"))
         config = CorosyncConfig(totem=totem, listeners=listeners, keep=keep, **record)

@@ -7,13 +7,11 @@ dataclasses: importing pydantic would double the daemon's start-up time, and a r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from nodes.heartbeat.detectors.settings import FixedSettings, Settings, from_record
+from nodes.settings import read_settings
 from reserve_agent.errors import BadInput
 
 DEFAULT_PORT = 7405
@@ -93,10 +91,7 @@ def load_config(path: Path) -> HeartbeatConfig:
         BadInput: it cannot be read, or has an unknown, missing or impossible setting.
     """
     try:
-        record: dict[str, Any] = orjson.loads(path.read_bytes())
-        unknown = record.keys() - {setting.name for setting in fields(HeartbeatConfig)}
-        if unknown:
-            raise BadInput(f"{path}: unknown setting {', '.join(sorted(unknown))}")
+        record = read_settings(path, HeartbeatConfig)
         peers = {name: Peer(**peer) for name, peer in record.pop("peers").items()}
         if "detector" in record:
             record["detector"] = from_record(record["detector"])

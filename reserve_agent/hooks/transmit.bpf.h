@@ -2,7 +2,8 @@
 /* Pages of a TCP write queue. The queue packs its bytes into whole pages, as sk_page_frag does,
  * and keeps them until they are acknowledged: pages held = ceil(end / 4096) - floor(una / 4096).
  * A segment that goes out brings to account what waits behind it in the queue as well: the sender
- * took those pages when it wrote, before there was a segment to see. Mirrors reserve_agent/model/transmit.py. */
+ * took those pages when it wrote, before there was a segment to see.
+ * Mirrors reserve_agent/model/transmit.py. */
 #ifndef CRUNCHBED_TRANSMIT_H
 #define CRUNCHBED_TRANSMIT_H
 
@@ -11,7 +12,7 @@
 struct segment {
 	__u32 sequence;
 	__u32 bytes;   /* payload bytes; 0 = not a TCP segment with data */
-	__u32 written; /* sequence number up to which the sender has written */
+	__u32 written; /* sequence number up to which the sender has written; never before its end */
 };
 
 /* How a write queue grows with a segment: what the segment itself needs, and all that waits. */
@@ -80,8 +81,6 @@ INLINE void stream_growth(const struct cb_socket *socket, const struct segment *
 	growth->held = stream_pages(socket->tx_end, una);
 	growth->need = stream_pages(stream_end(socket, end), una) - growth->held;
 	growth->want = stream_pages(stream_end(socket, segment->written), una) - growth->held;
-	if (growth->want < growth->need)
-		growth->want = growth->need;
 }
 
 /* The first segment of a connection, or of a boot of the node, begins its books. */
@@ -119,8 +118,6 @@ INLINE __u64 stream_charge(struct cb_pool *pool, struct cb_socket *socket,
 
 	if (pages <= room) {
 		end = stream_end(socket, segment->written);
-		if (stream_end(socket, segment->sequence + segment->bytes) > end)
-			end = stream_end(socket, segment->sequence + segment->bytes);
 	} else {
 		pages = room;
 		end = (socket->tx_una / PAGE_BYTES + growth->held + pages) * PAGE_BYTES;

@@ -62,7 +62,7 @@ def growth(pool: Pool, socket: Socket, segment: Segment) -> Growth:
     held = stream_pages(socket.tx_end, socket.tx_una)
     need = stream_pages(stream_end(socket, segment.end), socket.tx_una) - held
     want = stream_pages(stream_end(socket, segment.written), socket.tx_una) - held
-    return Growth(held, need, max(need, want))
+    return Growth(held, need, want)
 
 
 def margin(pool: Pool, socket: Socket | None, segment: Segment) -> int | None:
@@ -87,7 +87,7 @@ def charge(pool: Pool, socket: Socket, segment: Segment, grown: Growth, floor: i
     room = max(0, pool.free - floor)
     if grown.want <= room:
         pages = grown.want
-        end = max(stream_end(socket, segment.written), stream_end(socket, segment.end))
+        end = stream_end(socket, segment.written)
     else:
         pages = room
         end = (socket.tx_una // PAGE_BYTES + grown.held + pages) * PAGE_BYTES
