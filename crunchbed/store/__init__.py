@@ -1,0 +1,1 @@
+"""All runs below a directory as tables: nothing is installed, kept or served for it."""

@@ -1,0 +1,124 @@
+"""Run directories as a DuckDB database in memory, read anew each time."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import orjson
+
+from crunchbed.store.rows import TABLES, rows, run_directories
+from reserve_agent.errors import BadInput
+
+
+class Answer(NamedTuple):
+    """What a query found: names of columns, and rows."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+@contextlib.contextmanager
+def opened(root: Path, parquet: Path | None = None) -> Iterator[Database]:
+    """The database of all runs below ``root``; damaged ones are left out, and named.
+
+    Statements reach no file but the one behind ``parquet``, where that is given.
+
+    Raises:
+        BadInput: There is no such directory.
+    """
+    directories = run_directories(root)
+    connection = duckdb.connect(":memory:")
+    try:
+        damaged = _fill(connection, directories)
+        partial = None if parquet is None else parquet.absolute().with_name(f".{parquet.name}.part")
+        if partial is not None:
+            connection.execute("SET allowed_paths = ?", [[str(partial)]])
+        connection.execute("SET enable_external_access = false")
+        yield Database(connection, damaged, partial)
+    finally:
+        connection.close()
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, directories: Sequence[Path]) -> list[str]:
+    """By way of files of JSON lines, which is how DuckDB takes many rows at once."""
+    damaged: list[str] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="crunchbed-query-") as place,
+        contextlib.ExitStack() as stack,
+    ):
+        paths = {name: Path(place, f"{name}.jsonl") for name in TABLES}
+        files = {name: stack.enter_context(path.open("wb")) for name, path in paths.items()}
+        for directory in directories:
+            try:
+                found = list(rows(directory))
+            except BadInput as error:
+                damaged.append(str(error))
+                continue
+            for table, row in found:
+                files[table].write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        for file in files.values():
+            file.flush()
+        for name, columns in TABLES.items():
+            definition = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+            connection.execute(f'CREATE TABLE "{name}" ({definition})')
+            if paths[name].stat().st_size:
+                connection.execute(
+                    f'INSERT INTO "{name}" SELECT * FROM read_json(?, columns = ?, '  # noqa: S608 - our own names
+                    "format = 'newline_delimited')",
+                    [str(paths[name]), dict(columns)],
+                )
+    return damaged
+
+
+class Database:
+    """All runs, to be asked.
+
+    Attributes:
+        damaged: Why some are left out.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, damaged: list[str], parquet: Path | None
+    ) -> None:
+        self._connection = connection
+        self._parquet = parquet
+        self.damaged = damaged
+
+    def ask(self, sql: str, parameters: Sequence[object] = ()) -> Answer:
+        """Run one statement.
+
+        Raises:
+            BadInput: DuckDB refuses it; says why.
+        """
+        try:
+            cursor = self._connection.execute(sql, list(parameters))
+            columns = [column[0] for column in cursor.description or ()]
+            return Answer(columns, cursor.fetchall())
+        except duckdb.Error as error:
+            raise BadInput(f"query: {' '.join(str(error).split())}") from None
+
+    def write_parquet(self, sql: str, path: Path) -> None:
+        """Write what a query finds into a Parquet file; it appears whole or not at all.
+
+        Raises:
+            BadInput: DuckDB refuses the query, or the file cannot be written.
+        """
+        if self._parquet is None:
+            raise AssertionError("opened without a place to write to")
+        try:
+            relation = self._connection.sql(sql)
+            if relation is None:
+                raise BadInput("query: expected a SELECT for --parquet")
+            relation.write_parquet(str(self._parquet))
+            self._parquet.replace(path)
+        except duckdb.Error as error:
+            raise BadInput(f"query: {' '.join(str(error).split())}") from None
+        except OSError as error:
+            raise BadInput(f"--parquet {path}: cannot be written: {error.strerror}") from None
+        finally:
+            self._parquet.unlink(missing_ok=True)

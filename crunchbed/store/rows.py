@@ -1,0 +1,134 @@
+"""From run directories to rows. A directory is a run's if it has a ``result.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from crunchbed.checks.figures import CAUSES, NAMES, Figures
+from crunchbed.checks.result import Result
+from reserve_agent.errors import BadInput
+
+Row = dict[str, Any]
+
+WHOLE: Final = frozenset(
+    name for name, field in Figures.model_fields.items() if field.annotation in (int, int | None)
+) | {f"misses_by_cause.{cause}" for cause in CAUSES}
+"""Figures that are whole numbers."""
+
+
+def column_of(figure: str) -> str:
+    """A figure's name as a column: SQL would take the point for a table's."""
+    return figure.replace("misses_by_cause.", "misses_")
+
+
+FIGURE_COLUMNS: Final = {column_of(name): "BIGINT" if name in WHOLE else "DOUBLE" for name in NAMES}
+TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "runs": {
+        "path": "VARCHAR",
+        "started": "TIMESTAMP",
+        "scenario": "VARCHAR",
+        "policy": "VARCHAR",
+        "flags": "VARCHAR",
+        "seed": "BIGINT",
+        "backend": "VARCHAR",
+        "verdict": "VARCHAR",
+        "reasons": "VARCHAR",
+        "duration_seconds": "DOUBLE",
+        "kernel": "VARCHAR",
+        "version": "VARCHAR",
+        **FIGURE_COLUMNS,
+    },
+    "nodes": {"path": "VARCHAR", "node": "VARCHAR", **FIGURE_COLUMNS},
+    "packets": {
+        "path": "VARCHAR",
+        "node": "VARCHAR",
+        "class": "VARCHAR",
+        "verdict": "VARCHAR",
+        "reason": "VARCHAR",
+        "packets": "BIGINT",
+    },
+    "settings": {"path": "VARCHAR", "key": "VARCHAR", "value": "VARCHAR"},
+}
+"""Columns of each table, with DuckDB's types."""
+
+
+def run_directories(root: Path) -> list[Path]:
+    """Every run directory below ``root``, however deep; parts of runs to come are left out.
+
+    Raises:
+        BadInput: There is no such directory.
+    """
+    if not root.is_dir():
+        raise BadInput(f"{root}: expected a directory of runs; `crunchbed run` makes one")
+    found = (path.parent for path in root.rglob("result.json"))
+    return sorted(
+        path for path in found if not any(part.startswith(".") for part in path.parts[1:])
+    )
+
+
+def rows(directory: Path) -> Iterator[tuple[str, Row]]:
+    """All rows of a run, each with its table.
+
+    Raises:
+        BadInput: Its result makes no sense.
+    """
+    result, path = Result.read(directory / "result.json"), str(directory)
+    yield "runs", _run(result, directory) | {"path": path} | _figures(result.totals)
+    for node, figures in result.nodes.items():
+        yield "nodes", {"path": path, "node": node} | _figures(figures)
+        for cls, verdicts in figures.packets.items():
+            for verdict, reasons in verdicts.items():
+                for reason, count in reasons.items():
+                    row = {"class": cls, "verdict": verdict, "reason": reason, "packets": count}
+                    yield "packets", {"path": path, "node": node} | row
+    for key, value in _flat(_json(directory / "scenario.json")):
+        yield "settings", {"path": path, "key": key, "value": value}
+
+
+def _run(result: Result, directory: Path) -> Row:
+    return {
+        "started": _started(directory),
+        "scenario": result.scenario,
+        "policy": result.policy,
+        "flags": ",".join(result.flags),
+        "seed": result.seed,
+        "backend": result.backend,
+        "verdict": result.verdict,
+        "reasons": "; ".join(result.reasons),
+        "duration_seconds": result.duration_seconds,
+        "kernel": result.versions.get("kernel"),
+        "version": result.versions.get("crunchbed"),
+    }
+
+
+def _started(directory: Path) -> str | None:
+    clock = _json(directory / "run.json").get("clock", {})
+    if not isinstance(clock.get("unix_ns"), int):
+        return None
+    return datetime.fromtimestamp(clock["unix_ns"] / 1e9, UTC).replace(tzinfo=None).isoformat()
+
+
+def _figures(figures: Figures) -> Row:
+    return {column_of(name): figures.value(name) for name in NAMES}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A file that a run which came to nothing may lack."""
+    try:
+        found = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _flat(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{prefix}.{key}" if prefix else key)
+    elif value is not None:
+        yield prefix, value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,0 +1,1 @@
+"""Many runs of one scenario: which, where, and what they say together."""

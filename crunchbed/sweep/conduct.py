@@ -1,0 +1,97 @@
+"""Carries a sweep out: all points at once, or round by round where a threshold is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from crunchbed.checks.result import Result
+from crunchbed.sweep.folder import SweepFolder
+from crunchbed.sweep.request import Request
+from crunchbed.sweep.schedule import Scheduler
+from crunchbed.sweep.space import Point
+from crunchbed.sweep.summary import Found, Row, Summary, summarise
+from crunchbed.sweep.threshold import Search, outcome_of
+from crunchbed.sweep.trial import Trial, trials_of
+
+
+class Conductor:
+    """One sweep."""
+
+    def __init__(self, request: Request, folder: SweepFolder, scheduler: Scheduler) -> None:
+        self._request = request
+        self._folder = folder
+        self._scheduler = scheduler
+        self._rows: dict[str, Row] = {}
+
+    def run(self) -> Summary:
+        """Make what is not made yet, and sum up."""
+        thresholds = [] if self._request.find is None else self._search(self._request.find)
+        if self._request.find is None:
+            self._results(self._request.points, self._request.seeds)
+        summary = Summary(
+            scenario=self._request.base.name,
+            seeds=self._request.seeds,
+            at_once=self._scheduler.limit,
+            points=tuple(summarise(self._rows.values(), self._request.figures)),
+            thresholds=tuple(thresholds),
+        )
+        self._folder.write_summary(summary.record())
+        return summary
+
+    def _results(self, points: Iterable[Point], seeds: Sequence[int]) -> list[Row]:
+        """The results of these, in their order; those that are there are not made again."""
+        trials = trials_of(self._request.base, points, seeds)
+        self._scheduler.run(self._folder.missing(trials))
+        rows = [(trial, self._read(trial)) for trial in trials]
+        self._rows |= {trial.name: (trial, result) for trial, result in rows}
+        return rows
+
+    def _read(self, trial: Trial) -> Result:
+        result = self._folder.result(trial)
+        if result is None:
+            raise AssertionError(f"{trial.name} was run and has no result")
+        return result
+
+    def _search(self, figure: str) -> list[Found]:
+        """All searches go on together, a value of each in a round."""
+        axis = self._request.line
+        if axis.range is None:
+            raise AssertionError("checked before: this axis has a range")
+        searches = [
+            (dict(point), Search(axis.range, self._request.tolerance))
+            for point in self._request.points
+        ]
+        while asked := [
+            (search, {**point, axis.key: value})
+            for point, search in searches
+            if (value := search.next()) is not None
+        ]:
+            rows = self._results([point for _, point in asked], self._request.seeds)
+            for search, point in asked:
+                search.learn(outcome_of(_values(rows, point, figure)))
+        found = [Found.of(point, axis.key, figure, search.result()) for point, search in searches]
+        return [self._confirmed(one) for one in found]
+
+    def _confirmed(self, found: Found) -> Found:
+        """Runs on seeds that the search has not seen, on either side."""
+        if not self._request.confirm or found.below is None or found.above is None:
+            return found
+        first = max(self._request.seeds) + 1
+        seeds = range(first, first + self._request.confirm)
+        points = [{**found.point, found.key: value} for value in (found.below, found.above)]
+        rows = self._results(points, seeds)
+        counted = {}
+        for point in points:
+            values = _values(rows, point, found.figure)
+            counted[point[found.key]] = (sum(value > 0 for value in values), len(values))
+        return found.model_copy(update={"confirmed": counted})
+
+
+def _values(rows: Iterable[Row], point: Point, figure: str) -> list[float]:
+    """A figure in the valid runs of a point."""
+    found = [
+        result.totals.value(figure)
+        for trial, result in rows
+        if trial.point == point and result.valid
+    ]
+    return [value for value in found if value is not None]

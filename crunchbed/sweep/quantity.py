@@ -1,0 +1,77 @@
+"""Numbers with a unit, as a sweep walks through them: ``10ms``, ``16KiB``, ``0.25``, ``4000``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from crunchbed.scenario import units
+from reserve_agent.errors import BadInput
+
+_FRACTION_STEPS: Final = 10_000
+"""Numbers with a point are walked in steps of a ten-thousandth."""
+
+
+def _show_fraction(steps: int) -> str:
+    return f"{steps / _FRACTION_STEPS:g}"
+
+
+def _read_fraction(text: str) -> int:
+    return round(float(text) * _FRACTION_STEPS)
+
+
+_KINDS: Final[tuple[tuple[Callable[[str], int], Callable[[int], str]], ...]] = (
+    (units.duration_ns, units.format_duration),
+    (units.size_bytes, units.format_size),
+    (units.rate_bits, units.format_rate),
+    (int, str),
+    (_read_fraction, _show_fraction),
+)
+
+
+@dataclass(frozen=True)
+class Range:
+    """From ``low`` to ``high``, both included, in whole steps of some unit.
+
+    Attributes:
+        low: First step.
+        high: Last step.
+        show: A step as a scenario would have it.
+    """
+
+    low: int
+    high: int
+    show: Callable[[int], str]
+
+    def at(self, share: float) -> int:
+        """The step at ``share`` of the way, 0 to 1; by ratio where the range spans decades."""
+        if self.low > 0 and self.high / self.low > 10:
+            exact = self.low * math.pow(self.high / self.low, share)
+        else:
+            exact = self.low + (self.high - self.low) * share
+        return min(self.high, max(self.low, round(exact)))
+
+
+def parse_range(text: str) -> Range | None:
+    """Read ``A..B``; None where ``text`` is no range.
+
+    Raises:
+        BadInput: It is one, but not of two quantities of one kind in their order.
+    """
+    first, dots, last = text.partition("..")
+    if not dots:
+        return None
+    wrong = BadInput(
+        f"expected a range A..B such as 10ms..2s, 100..20000 or 0..1, the smaller first: got {text}"
+    )
+    for read, show in _KINDS:
+        try:
+            low, high = read(first), read(last)
+        except (ValueError, OverflowError):
+            continue
+        if not 0 <= low < high:
+            raise wrong
+        return Range(low, high, show)
+    raise wrong

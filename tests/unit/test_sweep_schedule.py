@@ -1,0 +1,259 @@
+"""Which trials run when, which are made again, and how many at once."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crunchbed.checks.result import Result
+from crunchbed.scenario.loader import load
+from crunchbed.scenario.schema import Scenario
+from crunchbed.sweep import capacity
+from crunchbed.sweep.conduct import Conductor
+from crunchbed.sweep.folder import SweepFolder
+from crunchbed.sweep.request import Request
+from crunchbed.sweep.schedule import Scheduler, result_in
+from crunchbed.sweep.trial import Trial, trials_of
+from crunchbed.sweep.worker import Made
+from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
+from tests.unit.judged_runs import good_run, result_of
+
+SCENARIO = load("writeback-crunch").with_overrides({"expect": []})
+
+
+def archive(result: Result) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        packed.writestr("result.json", result.model_dump_json())
+    return buffer.getvalue()
+
+
+def made(trial: Trial, *, ejected: int = 0, invalid: str | None = None) -> Made:
+    result = result_of(good_run(trial.seed))
+    totals = result.totals.model_copy(update={"nodes_ejected": ejected})
+    update: dict[str, Any] = {"totals": totals, "verdict": "pass", "reasons": ()}
+    if invalid is not None:
+        update |= {"verdict": "invalid", "reasons": (invalid,)}
+    return Made(archive(result.model_copy(update=update)), 0, "")
+
+
+class FakeWorkers:
+    """Ends the oldest trial each time it is asked; ``answer`` says how."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+        self._running: dict[int, tuple[Trial, int]] = {}
+        self.started: list[str] = []
+        self.most = 0
+
+    def submit(self, trial: Trial) -> int:
+        self.started.append(trial.name)
+        number = len(self.started)
+        self._running[number] = (trial, self.started.count(trial.name))
+        self.most = max(self.most, len(self._running))
+        return number
+
+    def first_done(self, futures: list[int], _seconds: float) -> list[int]:
+        return futures[:1]
+
+    def made(self, future: int) -> Made:
+        beside = len(self._running)
+        trial, number = self._running.pop(future)
+        found: Made = self._answer(trial, number, beside)
+        return found
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.done: list[str] = []
+
+    def finished(self, trial: Trial, result: Result) -> None:
+        self.done.append(trial.name)
+        assert result.seed is not None
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def tick(self, running: int) -> None:
+        pass
+
+
+def four() -> list[Trial]:
+    return trials_of(SCENARIO, [{"policy": "none"}, {"policy": "memalloc"}], (1, 2))
+
+
+def asked(**fields: Any) -> Request:
+    return Request(**({"scenario": SCENARIO.resolved(), "vary": (), "seeds": (1, 2)} | fields))
+
+
+def folder(path: Path) -> SweepFolder:
+    return SweepFolder.make(path / "sweep", asked().model_dump(mode="json"))
+
+
+def test_each_trial_is_made_once_and_no_more_at_once_than_the_limit(tmp_path: Path) -> None:
+    workers, notes, place = FakeWorkers(lambda t, *_: made(t)), Notes(), folder(tmp_path)
+    Scheduler(workers, 2, place.store, notes).run(four())
+    assert sorted(workers.started) == sorted(trial.name for trial in four())
+    assert workers.most == 2
+    assert place.missing(four()) == []
+    assert notes.notes == []
+
+
+def test_one_disturbed_beside_others_is_made_again_and_fewer_run_at_once(tmp_path: Path) -> None:
+    def answer(trial: Trial, number: int, _beside: int) -> Made:
+        first = trial == four()[0] and number == 1
+        return made(trial, invalid="1 heartbeat missed in the control phase" if first else None)
+
+    workers, notes = FakeWorkers(answer), Notes()
+    scheduler = Scheduler(workers, 3, folder(tmp_path).store, notes)
+    scheduler.run(four())
+    assert scheduler.limit == 2
+    assert workers.started.count(four()[0].name) == 2
+    assert len(notes.done) == 4
+    (note,) = notes.notes
+    assert "from now on 2 at once instead of 3" in note
+
+
+def test_one_disturbed_alone_lowers_nothing_and_three_tries_are_all(tmp_path: Path) -> None:
+    place = folder(tmp_path)
+    workers = FakeWorkers(lambda *_: Made(b"", 3, "nbdkit ended by itself"))
+    scheduler = Scheduler(workers, 1, place.store, Notes())
+    (trial, *_) = four()
+    scheduler.run([trial])
+    assert scheduler.limit == 1
+    assert len(workers.started) == 3
+    result = place.result(trial)
+    assert result is not None
+    assert (result.verdict, result.reasons) == ("invalid", ("nbdkit ended by itself",))
+
+
+def test_the_third_try_is_made_alone(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def answer(trial: Trial, number: int, beside: int) -> Made:
+        if number == 3:
+            seen.append(beside)
+        return made(trial, invalid=None if number == 3 or trial != four()[0] else "disturbed")
+
+    Scheduler(FakeWorkers(answer), 4, folder(tmp_path).store, Notes()).run(four())
+    assert seen == [1]
+
+
+@pytest.mark.parametrize(("code", "error"), [(2, BadInput), (4, MissingRequirement)])
+def test_what_no_run_could_do_ends_the_sweep(
+    code: int, error: type[CrunchbedError], tmp_path: Path
+) -> None:
+    workers = FakeWorkers(lambda *_: Made(b"", code, "no Mininet here"))
+    with pytest.raises(error, match="no Mininet here"):
+        Scheduler(workers, 2, folder(tmp_path).store, Notes()).run(four())
+
+
+def test_a_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
+    request = asked(vary=("policy=none,memalloc",))
+    place = SweepFolder.make(tmp_path / "s", request.model_dump(mode="json"))
+    place.store(four()[1], made(four()[1]).archive)
+    workers = FakeWorkers(lambda t, *_: made(t))
+    again = SweepFolder.open(tmp_path / "s")
+    summary = Conductor(
+        Request.of(again.asked, "s"), again, Scheduler(workers, 2, again.store, Notes())
+    ).run()
+    assert sorted(workers.started) == sorted(four()[i].name for i in (0, 2, 3))
+    assert [(one.point["policy"], one.runs) for one in summary.points] == [
+        ("none", 2),
+        ("memalloc", 2),
+    ]
+    assert (tmp_path / "s" / "summary.json").exists()
+
+
+def test_another_sweep_in_the_same_directory_is_refused(tmp_path: Path) -> None:
+    folder(tmp_path)
+    changed = asked(seeds=(1, 2, 3)).model_dump(mode="json")
+    with pytest.raises(BadInput, match=r"holds another sweep \(it differs in seeds\)"):
+        SweepFolder.make(tmp_path / "sweep", changed)
+
+
+def test_a_directory_that_is_no_sweep(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="expected a new or empty directory"):
+        SweepFolder.make(tmp_path, asked().model_dump(mode="json"))
+    with pytest.raises(BadInput, match="is no sweep"):
+        SweepFolder.open(tmp_path)
+    (tmp_path / "sweep.json").write_text("{")
+    with pytest.raises(BadInput, match="expected JSON"):
+        SweepFolder.open(tmp_path)
+
+
+def pages(trial: Trial) -> int:
+    return int(Scenario.model_validate(trial.scenario).crunch.pages)  # type: ignore[union-attr]
+
+
+def test_a_threshold_is_found_and_confirmed_on_further_seeds(tmp_path: Path) -> None:
+    request = asked(
+        vary=("policy=none,memalloc", "crunch.pages=10..1000"),
+        find="nodes_ejected",
+        confirm=3,
+    )
+    request.check()
+    place = SweepFolder.make(tmp_path / "s", request.model_dump(mode="json"))
+    workers = FakeWorkers(lambda t, *_: made(t, ejected=int(pages(t) >= 333)))
+    summary = Conductor(request, place, Scheduler(workers, 4, place.store, Notes())).run()
+    assert len(workers.started) == len(set(workers.started))
+    for found in summary.thresholds:
+        assert found.below is not None
+        assert found.above is not None
+        assert int(found.below) < 333 <= int(found.above)
+        assert found.confirmed == {found.below: (0, 3), found.above: (3, 3)}
+    assert [found.point for found in summary.thresholds] == [
+        {"policy": "none"},
+        {"policy": "memalloc"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"find": "nodes_ejectd", "vary": ("crunch.pages=1..9",)}, "did you mean nodes_ejected"),
+        ({"find": "nodes_ejected", "vary": ("policy=none",)}, "exactly one --vary KEY=A..B"),
+        ({"figures": ("io_p98",)}, "unknown figure 'io_p98'"),
+    ],
+)
+def test_requests_that_make_no_sense(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        asked(**fields).check()
+
+
+def verdict(one: Made) -> str | None:
+    result = result_in(one)
+    assert result is not None
+    return "; ".join(result.reasons) or None
+
+
+@pytest.mark.parametrize(("carries", "expected"), [(3, 3), (2, 2), (1, 1)])
+def test_capacity_is_the_most_that_do_not_disturb_one_another(carries: int, expected: int) -> None:
+    groups: list[list[str]] = []
+
+    class Workers(FakeWorkers):
+        def submit(self, trial: Trial) -> int:
+            if trial.name == "capacity-0":
+                groups.append([])
+            groups[-1].append(trial.name)
+            return super().submit(trial)
+
+    workers = Workers(
+        lambda t, *_: made(t, invalid="missed" if len(groups[-1]) > carries else None)
+    )
+    notes: list[str] = []
+    assert capacity.measure(workers, SCENARIO, 3, notes.append, verdict) == expected
+    assert "miss" in notes[0]
+
+
+def test_a_control_has_no_fault_and_sees_two_deadlines() -> None:
+    slow = SCENARIO.with_overrides({"heartbeat.interval": "1s", "phases.control": "6s"})
+    control = capacity.control_of(slow)
+    assert control.crunch is None
+    assert control.phases.control >= 2 * slow.removal_ns
