@@ -29,7 +29,7 @@ from topologies import ovs
 Kind = Literal["process", "pin", "bridge", "link", "cgroup", "state"]
 
 # The part after the id of every name that a cluster gives to a host, a switch or a link.
-_NAME_END = r"(?:n\d{1,2}|st|s1)"
+_NAME_END = r"(?:n\d{1,3}|st|s\d{1,2})"
 _KILL_SECONDS = 5.0
 _CLEAN_SECONDS = 10.0
 
@@ -80,7 +80,7 @@ def find(run_id: str, machine: Machine | None = None) -> list[Leak]:
     group = cgroups / f"{PREFIX}{run_id}" if cgroups is not None else None
     pins = machine.pins / f"{PREFIX}{run_id}"
     bridges = sorted(name for name, owner in machine.bridges().items() if owner == run_id)
-    link = re.compile(rf"{run_id}{_NAME_END}(?:-eth\d{{1,2}})?")
+    link = re.compile(rf"{run_id}{_NAME_END}(?:-eth\d{{1,3}})?")
     links = sorted(name for name in machine.links() if link.fullmatch(name))
     leaks = [
         Leak("process", f"{process.pid} ({process.name})", process)

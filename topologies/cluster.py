@@ -1,20 +1,23 @@
-"""A run's network, from start to stop: nodes, storage host and one switch."""
+"""A run's network, from start to stop: nodes, storage host and switches."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from types import TracebackType
 from typing import Any
 
 from nodes.ports import delete_links
 from nodes.waiting import wait_until
+from reserve_agent.controller.network import Network
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 from topologies import bridge, ovs
-from topologies.node import ClusterNode
+from topologies.describe import STORAGE, Topology, describe, logical_name, plan
+from topologies.node import ClusterNode, NodeLink
 from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer
 from topologies.reach import unreachable_from
 from topologies.switches import SwitchChoice, SwitchKind, choose_switch
@@ -27,8 +30,7 @@ from topologies.wiring import (
     wire_node,
 )
 
-MAX_NODES = 32
-STORAGE = "storage"
+MAX_NODES = 128
 _REACH_TIMEOUT_SECONDS = 10.0
 _NAMESPACE_END_SECONDS = 1.0
 # 0.1 s of a port at 200 Mb/s, at half as much again as the frames' own bytes.
@@ -53,18 +55,25 @@ class Cluster:
         switch: SwitchChoice = "auto",
         controller: tuple[str, int] | None = None,
         storage_nodes: Collection[str] = (),
+        topology: Topology = "star",
+        leaves: int = 2,
+        on_switches: Callable[[], None] | None = None,
     ) -> None:
         """Describe a cluster; nothing is made yet.
 
         Args:
             run_id: four characters, see ``crunchbed.runid``.
-            nodes: cluster nodes, 1 to 32; the storage host comes on top.
+            nodes: cluster nodes, 1 to 128; the storage host comes on top.
             port_rate_mbit: what a node's port carries in each direction, 10**6 bits a second.
             storage_rate_mbit: the same for the storage host's port, which all nodes share.
             switch: its kind; ``auto`` takes what the machine has, see ``choose_switch``.
-            controller: IPv4 address and port of an OpenFlow controller; without one, or while
-                it is away, the switch learns by itself.
+            controller: IPv4 address and port of an OpenFlow controller, without which its
+                switches forward nothing; without one they learn by themselves.
             storage_nodes: cluster nodes whose ports have the storage host's rate too.
+            topology: see ``topologies.layout``.
+            leaves: switches with hosts in a leaf-spine network.
+            on_switches: called once the switches are there, before anything is sent; it returns
+                when the controller has set them up.
 
         Raises:
             BadInput: a number out of range, or a controller for a switch that takes none.
@@ -77,19 +86,28 @@ class Cluster:
         self.run_id = run_id
         self.nodes: dict[str, ClusterNode] = {}
         self.switch: SwitchKind | None = None
-        self.switch_name = f"{run_id}s1"
-        self._size = nodes
+        self.layout = plan(topology, nodes, leaves, run_id)
         self._rate = port_rate_mbit
         self._storage_rate = storage_rate_mbit
         self._storage_names = {STORAGE, *storage_nodes}
         self._choice: SwitchChoice = switch
         self._controller = controller
+        self._on_switches = on_switches
         self._net: Any = None
 
     @property
     def storage(self) -> ClusterNode:
         """The storage host."""
         return self.nodes[STORAGE]
+
+    @property
+    def switch_names(self) -> list[str]:
+        """Names of its switches, which their bridges have."""
+        return [switch.name for switch in self.layout.switches]
+
+    def description(self) -> Network:
+        """The network as an OpenFlow controller wants to know it."""
+        return describe(self.layout, self.run_id)
 
     def __enter__(self) -> Cluster:
         self.start()
@@ -115,6 +133,8 @@ class Cluster:
         self.switch = choose_switch(self._choice)
         if self._controller is not None and self.switch == "linux-bridge":
             raise BadInput("controller: a Linux bridge takes none")
+        if self.layout.has_loops and self.switch == "linux-bridge":
+            raise BadInput("topology: a Linux bridge would send frames round its loops for ever")
         try:
             self._build()
             self._wire()
@@ -129,7 +149,7 @@ class Cluster:
         """Have Mininet make hosts, links and switch; it reports by log line, exit or exception."""
         try:
             from topologies import parts
-            from topologies.star import StarTopo
+            from topologies.topo import LayoutTopo
         except ImportError as error:
             raise MissingRequirement("Mininet is not installed: apt-get install mininet") from error
         if self.switch == "linux-bridge":
@@ -142,7 +162,7 @@ class Cluster:
                 datapath=datapath,
                 controller=self._controller,
             )
-        topology = StarTopo(nodes=self._size, run_id=self.run_id)
+        topology = LayoutTopo(self.layout)
         reported: list[str] = []
         with parts.captured_log(reported):
             try:
@@ -164,26 +184,38 @@ class Cluster:
         self._adopt_hosts()
 
     def _adopt_hosts(self) -> None:
-        for host in self._net.hosts:
-            short = host.name.removeprefix(self.run_id)
-            name = STORAGE if short == "st" else short
-            end = host.defaultIntf()
-            other = end.link.intf1 if end.link.intf2 is end else end.link.intf2
-            node = ClusterNode(name, host.name, host.pid, host.IP(), end.name, other.name)
-            self.nodes[name] = node
+        for host in self.layout.hosts:
+            name = logical_name(host.name, self.run_id)
+            links = tuple(
+                NodeLink(
+                    link.interface,
+                    link.port.interface,
+                    link.ip,
+                    link.network,
+                    link.port.switch,
+                    link.mac,
+                )
+                for link in host.links
+            )
+            pid = self._net[host.name].pid
+            self.nodes[name] = ClusterNode(name, host.name, pid, links, host.host_address)
 
     def _wire(self) -> None:
         make_room_for_neighbours(len(self.nodes))
         for node in self.nodes.values():
-            wire_node(node.pid, node.interface, self._rate_of(node))
-        bring_up(node.switch_port for node in self.nodes.values())
+            for interface in node.interfaces:
+                wire_node(node.pid, interface, self._rate_of(node))
+        bring_up(self._rates())
 
     def _verify(self) -> None:
         source = bridge if self.switch == "linux-bridge" else ovs
-        attached = source.attached_ports(self.switch_name)
-        wanted = {node.switch_port for node in self.nodes.values()}
-        if missing := sorted(wanted - attached):
-            raise CrunchbedError(f"not on switch {self.switch_name}: {', '.join(missing)}")
+        attached: set[str] = set()
+        for name in self.switch_names:
+            attached |= source.attached_ports(name)
+        if missing := sorted(set(self._rates()) - attached):
+            raise CrunchbedError(f"not on their switch: {', '.join(missing)}")
+        if self._on_switches is not None:
+            self._on_switches()
         pids = {node.name: node.pid for node in self.nodes.values() if node.name != STORAGE}
         if silent := unreachable_from(pids, self.storage.ip, _REACH_TIMEOUT_SECONDS):
             raise CrunchbedError(f"no ping to the storage host from {', '.join(silent)}")
@@ -191,14 +223,22 @@ class Cluster:
     def _shape(self) -> None:
         """After the pings: Open vSwitch has its send buffer from the first frame on."""
         queue = SWITCH_QUEUE_BYTES
+        rates = self._rates()
         if self.switch == "ovs-user":
-            raise_receive_buffers(
-                [node.switch_port for node in self.nodes.values()], _OVS_RECEIVE_BYTES
-            )
+            raise_receive_buffers(rates, _OVS_RECEIVE_BYTES)
             if not raise_send_buffer(_OVS_BUFFER_BYTES):
                 queue = SHARED_QUEUE_BYTES
-        rates = {node.switch_port: self._rate_of(node) for node in self.nodes.values()}
         shape_switch(rates, queue)
+
+    def _rates(self) -> dict[str, float]:
+        """Every switch port's, in Mbit/s; a link between switches has the storage host's."""
+        rates = {
+            port: self._rate_of(node) for node in self.nodes.values() for port in node.switch_ports
+        }
+        for trunk in self.layout.trunks:
+            for end in (trunk.one, trunk.other):
+                rates[end.interface] = self._storage_rate
+        return rates
 
     def _rate_of(self, node: ClusterNode) -> float:
         return self._storage_rate if node.name in self._storage_names else self._rate
@@ -219,25 +259,25 @@ class Cluster:
         with contextlib.ExitStack() as undo:
             undo.callback(self.nodes.clear)
             undo.callback(self._remove_links)
-            undo.callback(self._remove_switch)
+            undo.callback(self._remove_switches)
             for host in (*net.hosts, *net.switches):
                 end_shell(host)
 
-    def _remove_switch(self) -> None:
+    def _remove_switches(self) -> None:
         if self.switch == "linux-bridge":
-            delete_links([self.switch_name])
+            delete_links(self.switch_names)
         else:
-            ovs.delete_bridge(self.switch_name)
+            ovs.delete_bridges(self.switch_names)
 
     def _remove_links(self) -> None:
         """A namespace takes its links along when it ends: all at once, and sooner than one by one.
 
         One that somebody still holds, by a process or an open socket, keeps them.
         """
-        prefix = f"{self.run_id}s1-eth"
+        port = re.compile(rf"{self.run_id}s\d+-eth\d+")
 
         def left() -> list[str]:
-            return [name for _, name in socket.if_nameindex() if name.startswith(prefix)]
+            return [name for _, name in socket.if_nameindex() if port.fullmatch(name)]
 
         with contextlib.suppress(CrunchbedError):
             wait_until(lambda: not left(), _NAMESPACE_END_SECONDS, "the links' end")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from nodes.ports import addresses_asked_for, is_operational, set_link
@@ -37,6 +37,27 @@ def parse_counters(text: str, interface: str) -> InterfaceCounters:
 
 
 @dataclass(frozen=True)
+class NodeLink:
+    """One link of a host to a switch.
+
+    Attributes:
+        interface: the host's end, in its namespace.
+        switch_port: the other end, in the root namespace.
+        ip: IPv4 address of the interface, without a prefix length.
+        network: label of the network: "cluster", "storage", "a" or "b".
+        switch: name of the switch.
+        mac: hardware address of the interface, in lower case.
+    """
+
+    interface: str
+    switch_port: str
+    ip: str
+    network: str = "cluster"
+    switch: str = ""
+    mac: str = ""
+
+
+@dataclass(frozen=True)
 class ClusterNode:
     """One host of the network.
 
@@ -44,28 +65,73 @@ class ClusterNode:
         name: logical name, "n1".. or "storage".
         mininet_name: its name with the run id in front.
         pid: a process in its network namespace that lives as long as the cluster.
-        ip: IPv4 address, without a prefix length.
-        interface: its interface, in its namespace.
-        switch_port: the other end of that, in the root namespace.
+        links: at least one.
+        host_address: IPv4 address that it has beside those of its links, reached over any of them.
     """
 
     name: str
     mininet_name: str
     pid: int
-    ip: str
-    interface: str
-    switch_port: str
+    links: tuple[NodeLink, ...]
+    host_address: str | None = None
+
+    @property
+    def ip(self) -> str:
+        """IPv4 address of the first link."""
+        return self.links[0].ip
+
+    @property
+    def interface(self) -> str:
+        """Its end of the first link."""
+        return self.links[0].interface
+
+    @property
+    def switch_port(self) -> str:
+        """The switch's end of the first link."""
+        return self.links[0].switch_port
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """Its ends of all links."""
+        return tuple(link.interface for link in self.links)
+
+    @property
+    def switch_ports(self) -> tuple[str, ...]:
+        """The switches' ends of all links."""
+        return tuple(link.switch_port for link in self.links)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All its addresses: whatever it sends comes from one of these."""
+        own = () if self.host_address is None else (self.host_address,)
+        return (*own, *(link.ip for link in self.links))
+
+    def link(self, network: str) -> NodeLink:
+        """Its link to ``network``; the first where it has none that is called so."""
+        return next((link for link in self.links if link.network == network), self.links[0])
+
+    def address(self, network: str) -> str:
+        """Where it is reached on ``network``.
+
+        That is the address of its link there; without one, the address that any link leads to;
+        without that, its first link's.
+        """
+        found = self.link(network)
+        if found.network != network and self.host_address is not None:
+            return self.host_address
+        return found.ip
 
     def set_port(self, up: bool) -> None:
-        """Set its switch port up or down; the node sees its carrier come or go at once."""
-        set_link(self.switch_port, up=up)
+        """Set its switch ports up or down; the node sees its carriers come or go at once."""
+        for port in self.switch_ports:
+            set_link(port, up=up)
 
     def has_link(self) -> bool:
-        """Whether both ends of its link pass packets."""
-        if not is_operational(self.switch_port):
+        """Whether both ends of all its links pass packets."""
+        if not all(is_operational(port) for port in self.switch_ports):
             return False
         with network_namespace_of(self.pid):
-            return is_operational(self.interface)
+            return all(is_operational(interface) for interface in self.interfaces)
 
     def addresses_asked_for(self) -> set[str]:
         """The addresses of others that it waits to resolve."""
@@ -73,6 +139,7 @@ class ClusterNode:
             return addresses_asked_for()
 
     def interface_counters(self) -> InterfaceCounters:
-        """The node's own view of its interface."""
+        """The node's own view of its interfaces, all together."""
         text = Path(f"/proc/{self.pid}/net/dev").read_text()
-        return parse_counters(text, self.interface)
+        counted = [astuple(parse_counters(text, interface)) for interface in self.interfaces]
+        return InterfaceCounters(*(sum(one) for one in zip(*counted, strict=True)))

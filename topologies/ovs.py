@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Iterable
 
 from nodes.process import entering
 from reserve_agent.errors import CrunchbedError
@@ -62,7 +63,12 @@ def bridges_of_runs() -> dict[str, str]:
 
 def delete_bridge(name: str) -> None:
     """Delete a bridge and wait until it is gone; no error if it never was."""
-    vsctl("--if-exists", "del-br", name)
+    delete_bridges([name])
+
+
+def delete_bridges(names: Iterable[str]) -> None:
+    """Delete bridges, all at once; see ``delete_bridge``."""
+    vsctl(*(word for name in names for word in ("--", "--if-exists", "del-br", name)))
 
 
 def attached_ports(bridge: str) -> set[str]:

@@ -155,7 +155,9 @@ class ClusterLink(Link):  # type: ignore[misc]
     """A veth pair that is left down at the switch, to be brought up once it is set up."""
 
     def __init__(self, node1: Node, node2: Node, **params: Any) -> None:
-        super().__init__(node1, node2, params1={"up": None}, params2={"up": None}, **params)
+        ends = ({"up": None} | params.pop(end, {}) for end in ("params1", "params2"))
+        params1, params2 = ends
+        super().__init__(node1, node2, params1=params1, params2=params2, **params)
 
 
 class OvsSwitch(_BoundedShell, OVSSwitch):  # type: ignore[misc]
@@ -170,7 +172,10 @@ class OvsSwitch(_BoundedShell, OVSSwitch):  # type: ignore[misc]
     ) -> None:
         self.run_id = run_id
         self.controller = controller
-        super().__init__(name, batch=True, failMode="standalone", **params)
+        # With a controller the flows outlive it, as those of a standalone switch would not.
+        mode = "standalone" if controller is None else "secure"
+        self._loops = params.pop("stp", False) and controller is None
+        super().__init__(name, batch=True, failMode=mode, **params)
 
     @classmethod
     def setup(cls) -> None:
@@ -184,6 +189,8 @@ class OvsSwitch(_BoundedShell, OVSSwitch):  # type: ignore[misc]
     def bridgeOpts(self) -> str:  # noqa: N802
         """The id goes in with the transaction that makes the bridge: it never lacks an owner."""
         options = f"{super().bridgeOpts()} external_ids:{ovs.OWNER_KEY}={self.run_id}"
+        if self._loops:
+            options += " rstp_enable=true"
         if self.controller is not None:
             address, port = self.controller
             options += f" -- set-controller {self.name} tcp:{address}:{port}"

@@ -59,7 +59,7 @@ def agent(
         run=run_id,
         scenario=scenario.name,
         netns_pid=node.pid,
-        interfaces=(node.interface,),
+        interfaces=node.interfaces,
         pages=scenario.memory.pages,
         clean=scenario.memory.clean,
         reserve=None if scenario.memory.reserve == "auto" else scenario.memory.reserve,

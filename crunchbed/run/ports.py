@@ -50,7 +50,9 @@ class SwitchPort:
         return (
             self.host.has_link()
             and not self.host.addresses_asked_for()
-            and not any(self.host.ip in other.addresses_asked_for() for other in others)
+            and not any(
+                other.addresses_asked_for().intersection(self.host.addresses) for other in others
+            )
         )
 
     @property

@@ -75,7 +75,7 @@ def test_nodes_are_as_described(cluster: Cluster) -> None:
 
 
 def test_the_root_namespace_has_no_address_of_it(cluster: Cluster) -> None:
-    names = [cluster.switch_name, *(node.switch_port for node in cluster.nodes.values())]
+    names = [*cluster.switch_names, *(node.switch_port for node in cluster.nodes.values())]
     for name in names:
         argv = ["ip", "-brief", "address", "show", "dev", name]
         line = subprocess.run(argv, capture_output=True, text=True, check=True).stdout

@@ -19,10 +19,12 @@ from nodes.corosync.conf import corosync_conf
 from nodes.corosync.config import CorosyncConfig, load_config
 from reserve_agent.errors import BadInput, MissingRequirement
 from reserve_agent.hooks.layout import SOCK_MEMALLOC
-from topologies.node import ClusterNode
+from topologies.node import ClusterNode, NodeLink
 
 NODES = {
-    name: ClusterNode(name, f"k3xq{name}", 100 + number, f"10.77.0.{number}", "eth0", f"port{name}")
+    name: ClusterNode(
+        name, f"k3xq{name}", 100 + number, (NodeLink("eth0", f"port{name}", f"10.77.0.{number}"),)
+    )
     for number, name in enumerate(("n1", "n2", "n3", "storage"), 1)
 }
 

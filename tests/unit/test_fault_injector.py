@@ -25,7 +25,7 @@ from crunchbed.scenario.faults import Partition, Stall
 from crunchbed.scenario.loader import load
 from nodes.process import Process, descendants, spawn
 from nodes.waiting import wait_until
-from topologies.node import ClusterNode
+from topologies.node import ClusterNode, NodeLink
 
 MS = 1_000_000
 
@@ -239,9 +239,9 @@ def test_a_port_is_up_with_power_and_without_cuts(monkeypatch: pytest.MonkeyPatc
     linked, asked = False, {"n1": set[str](), "n2": set[str]()}
     monkeypatch.setattr(ClusterNode, "has_link", lambda _self: linked)
     monkeypatch.setattr(ClusterNode, "addresses_asked_for", lambda node: asked[node.name])
-    other = [ClusterNode("n2", "y", 2, "10.0.0.2", "eth0", "port2")]
+    other = [ClusterNode("n2", "y", 2, (NodeLink("eth0", "port2", "10.0.0.2"),))]
     monkeypatch.setattr(ClusterNode, "set_port", lambda _self, up: states.append(up))
-    port = SwitchPort(ClusterNode("n1", "x", 1, "10.0.0.1", "eth0", "port"))
+    port = SwitchPort(ClusterNode("n1", "x", 1, (NodeLink("eth0", "port", "10.0.0.1"),)))
     port.cut()
     port.power(False)
     port.power(True)

@@ -13,7 +13,7 @@ from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
 from nodes.service.target import target_settings
 from reserve_agent.errors import BadInput
-from topologies.node import ClusterNode
+from topologies.node import ClusterNode, NodeLink
 
 HEAD = "name: x\nclaim: it holds\ncluster: {nodes: 5}\n"
 
@@ -77,10 +77,10 @@ def test_a_writeback_crunch_hits_one_that_writes(tmp_path: Path) -> None:
 
 def test_the_address_is_the_first_that_no_node_has(tmp_path: Path) -> None:
     nodes = {
-        f"n{number}": ClusterNode(f"n{number}", "", 1, f"10.77.0.{number}", "eth0", "")
+        f"n{number}": ClusterNode(f"n{number}", "", 1, (NodeLink("eth0", "", f"10.77.0.{number}"),))
         for number in range(1, 6)
     }
-    nodes["storage"] = ClusterNode("storage", "", 1, "10.77.0.254", "eth0", "")
+    nodes["storage"] = ClusterNode("storage", "", 1, (NodeLink("eth0", "", "10.77.0.254"),))
     scenario = loaded("block_io: {pair: [n4, n5]}", tmp_path)
     assert configs.portal(scenario, nodes) == "10.77.0.6"
     assert configs.portal(load("control"), nodes) == "10.77.0.254"

@@ -24,11 +24,13 @@ from reserve_agent.hooks.layout import (
     Policy,
 )
 from reserve_agent.policies import POLICIES
-from topologies.node import ClusterNode
+from topologies.node import ClusterNode, NodeLink
 
 SECOND = 1_000_000_000
 NODES = {
-    name: ClusterNode(name, f"k3xq{name}", 100 + number, f"10.77.0.{number}", "eth0", f"port{name}")
+    name: ClusterNode(
+        name, f"k3xq{name}", 100 + number, (NodeLink("eth0", f"port{name}", f"10.77.0.{number}"),)
+    )
     for number, name in enumerate(("n1", "n2", "n3", "storage"), 1)
 }
 

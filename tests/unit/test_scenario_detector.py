@@ -25,7 +25,7 @@ from nodes.heartbeat.detectors.settings import (
     to_record,
 )
 from reserve_agent.errors import BadInput
-from topologies.node import ClusterNode
+from topologies.node import ClusterNode, NodeLink
 
 MS = 1_000_000
 
@@ -148,7 +148,10 @@ def test_a_run_keeps_it_and_another_kind_can_be_set(kind: str, tmp_path: Path) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_daemon_gets_the_very_settings(kind: str, tmp_path: Path) -> None:
     one = scenario(f"{{kind: {kind}}}")
-    nodes = {name: ClusterNode(name, name, 1, "10.77.0.1", "eth0", "p") for name in one.node_names}
+    nodes = {
+        name: ClusterNode(name, name, 1, (NodeLink("eth0", "p", "10.77.0.1"),))
+        for name in one.node_names
+    }
     record = configs.heartbeat(one, nodes, "n1", 0) | {"events": "e", "fence": "f"}
     path = tmp_path / "heartbeat.json"
     path.write_bytes(orjson.dumps(record))

@@ -1,0 +1,76 @@
+"""What a controller is told when it starts: one JSON file, which only root reads (the token)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from reserve_agent.controller.network import Network
+from reserve_agent.controller.rules.settings import Shed
+from reserve_agent.errors import BadInput
+from reserve_agent.hooks.layout import PacketClass
+from reserve_agent.port_rule import PortRule
+
+
+@dataclass(frozen=True)
+class ControllerConfig:
+    """One run's controller.
+
+    Attributes:
+        run: Run id.
+        listen: IPv4 address and TCP port for the switches.
+        control: Unix socket for the run's questions.
+        pressure: IPv4 address and UDP port for the agents' pressure messages.
+        token: Secret of the run, hexadecimal; authenticates pressure messages.
+        network: Switches, hosts, links.
+        classes: Which class a port means; the hooks' own rules.
+        shed: What is done to traffic toward a node under pressure.
+        history: File of JSON lines that the controller writes.
+    """
+
+    run: str
+    listen: tuple[str, int]
+    control: Path
+    pressure: tuple[str, int]
+    token: str
+    network: Network
+    classes: tuple[PortRule, ...]
+    shed: Shed
+    history: Path
+
+    def to_json(self) -> bytes:
+        """The file that ``load`` reads."""
+        return orjson.dumps(self, default=str, option=orjson.OPT_INDENT_2)
+
+    def write(self, path: Path) -> None:
+        """Write the file, readable for its owner alone."""
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_bytes(self.to_json())
+
+    @classmethod
+    def load(cls, path: Path) -> ControllerConfig:
+        """Read the file that the run wrote.
+
+        Raises:
+            BadInput: it is not such a file.
+        """
+        try:
+            values: dict[str, Any] = orjson.loads(path.read_bytes())
+            values["network"] = Network.from_json(values["network"])
+            values["classes"] = tuple(
+                PortRule(rule["port"], rule["protocol"], PacketClass(rule["cls"]), rule["flags"])
+                for rule in values["classes"]
+            )
+            values["shed"] = Shed.from_json(values["shed"])
+            for name in ("listen", "pressure"):
+                address, port = values[name]
+                values[name] = (str(address), int(port))
+            for name in ("control", "history"):
+                values[name] = Path(values[name])
+            return cls(**values)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise BadInput(f"{path}: not a controller's configuration: {error}") from error

@@ -1,0 +1,115 @@
+"""What a controller is told of a run's network: switches, the nodes on their ports, links."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from reserve_agent.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Switch:
+    """An OpenFlow switch.
+
+    Attributes:
+        name: Name of its bridge.
+        dpid: Datapath id, by which it presents itself to a controller.
+    """
+
+    name: str
+    dpid: int
+
+
+@dataclass(frozen=True)
+class HostPort:
+    """A port of a switch with a node behind it.
+
+    Two ports of one node that have an address in common stand in for each other.
+
+    Attributes:
+        switch: Name of the switch.
+        number: OpenFlow port number.
+        name: Name of the interface in the root namespace.
+        node: Logical name of the node, such as ``n1``.
+        mac: Hardware address of the node's end, in lower case.
+        addresses: IPv4 addresses that are reached through this port, for good.
+        network: Label of the network that the port belongs to, such as ``cluster``.
+    """
+
+    switch: str
+    number: int
+    name: str
+    node: str
+    mac: str
+    addresses: tuple[str, ...]
+    network: str = "cluster"
+
+
+@dataclass(frozen=True)
+class SwitchLink:
+    """A link between two switches, by name and OpenFlow port number."""
+
+    a: str
+    port_a: int
+    b: str
+    port_b: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """A run's whole network; it need not be connected (storage may have its own)."""
+
+    switches: tuple[Switch, ...]
+    hosts: tuple[HostPort, ...]
+    links: tuple[SwitchLink, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and dictionaries, as ``from_json`` reads them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Network:
+        """The network of ``to_json``, after a way through JSON.
+
+        Raises:
+            BadInput: it is not one.
+        """
+        try:
+            hosts = (
+                HostPort(**{**host, "addresses": tuple(host["addresses"])})
+                for host in values["hosts"]
+            )
+            return cls(
+                tuple(Switch(**switch) for switch in values["switches"]),
+                tuple(hosts),
+                tuple(SwitchLink(**link) for link in values["links"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise BadInput(f"network: expected switches, hosts and links, got {error!r}") from error
+
+
+def _check(network: Network) -> None:
+    """Raise BadInput for a port or a name that is there twice, or a switch that is not there."""
+    names = [switch.name for switch in network.switches]
+    ports = [(host.switch, host.number) for host in network.hosts]
+    for link in network.links:
+        ports += [(link.a, link.port_a), (link.b, link.port_b)]
+    for what, all_of_them in (
+        ("switch", names),
+        ("datapath id", [switch.dpid for switch in network.switches]),
+        ("port", ports),
+        ("hardware address", [host.mac for host in network.hosts]),
+    ):
+        seen: set[object] = set()
+        for one in all_of_them:
+            if one in seen:
+                raise BadInput(f"network: {what} {one} is there twice")
+            seen.add(one)
+    for name, number in ports:
+        if name not in names:
+            raise BadInput(f"network: port {number} is on switch {name}, which is not there")

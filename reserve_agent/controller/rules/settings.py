@@ -1,0 +1,55 @@
+"""How traffic toward a node under pressure is shed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from reserve_agent.errors import BadInput
+from reserve_agent.hooks.layout import PacketClass
+
+ShedMode = Literal["off", "drop", "meter", "queue"]
+
+
+@dataclass(frozen=True)
+class Shed:
+    """Which packets toward a node under pressure are shed, and how.
+
+    Attributes:
+        mode: ``off`` nothing; ``drop`` all of them; ``meter`` what is above ``rate_kbit``;
+            ``queue`` none, but they wait so that no more than ``rate_kbit`` get through.
+        rate_kbit: 1000 bits a second, for ``meter`` and ``queue``.
+        burst_kbit: What may come at once before ``meter`` drops, 1000 bits.
+        classes: The classes that are shed.
+    """
+
+    mode: ShedMode = "off"
+    rate_kbit: int = 1000
+    burst_kbit: int = 100
+    classes: tuple[PacketClass, ...] = (PacketClass.OTHER,)
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(ShedMode):
+            modes = ", ".join(get_args(ShedMode))
+            raise BadInput(f"shed.mode: expected one of {modes}, got {self.mode!r}")
+        for name in ("rate_kbit", "burst_kbit"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"shed.{name}: expected at least 1, got {getattr(self, name)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as ``from_json`` reads them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Shed:
+        """The settings of ``to_json``, after a way through JSON.
+
+        Raises:
+            BadInput: an unknown key or a wrong value.
+        """
+        try:
+            classes = tuple(PacketClass(cls_) for cls_ in values.get("classes", (0,)))
+            return cls(**{**values, "classes": classes})
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"shed: {error}") from error

@@ -1,0 +1,66 @@
+"""Which layout a run has, and what its controller is told of it."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from reserve_agent.controller.network import HostPort, Network, Switch, SwitchLink
+from reserve_agent.errors import BadInput
+from topologies import layout
+from topologies.layout import Layout
+
+Topology = Literal["star", "split", "redundant", "leaf-spine"]
+TOPOLOGIES: Final = ("star", "split", "redundant", "leaf-spine")
+STORAGE: Final = "storage"
+
+
+def plan(topology: Topology, nodes: int, leaves: int, run_id: str) -> Layout:
+    """The layout of a run.
+
+    Args:
+        topology: which; see ``topologies.layout``.
+        nodes: cluster nodes, from 1; the storage host comes on top.
+        leaves: switches with hosts; for "leaf-spine" alone.
+        run_id: goes in front of every name.
+
+    Raises:
+        BadInput: no such topology.
+    """
+    if topology == "star":
+        return layout.star(nodes, run_id)
+    if topology == "split":
+        return layout.split(nodes, run_id)
+    if topology == "redundant":
+        return layout.redundant(nodes, run_id)
+    if topology == "leaf-spine":
+        return layout.leaf_spine(nodes, leaves, run_id)
+    raise BadInput(f"topology: expected one of {', '.join(TOPOLOGIES)}, got {topology!r}")
+
+
+def logical_name(host_name: str, run_id: str) -> str:
+    """``n1``.. or ``storage``, for a host of Mininet's."""
+    short = host_name.removeprefix(run_id)
+    return STORAGE if short == "st" else short
+
+
+def describe(network: Layout, run_id: str) -> Network:
+    """A layout as an OpenFlow controller wants to know it."""
+    hosts = [
+        HostPort(
+            switch=link.port.switch,
+            number=link.port.number,
+            name=link.port.interface,
+            node=logical_name(host.name, run_id),
+            mac=link.mac,
+            addresses=(link.ip, *([host.host_address] if host.host_address else [])),
+            network=link.network,
+        )
+        for host in network.hosts
+        for link in host.links
+    ]
+    links = [
+        SwitchLink(trunk.one.switch, trunk.one.number, trunk.other.switch, trunk.other.number)
+        for trunk in network.trunks
+    ]
+    switches = tuple(Switch(switch.name, switch.dpid) for switch in network.switches)
+    return Network(switches, tuple(hosts), tuple(links))

@@ -1,0 +1,195 @@
+"""What is wired to what: switches, hosts and the links between them, before any of it is made.
+
+Pure, and read by plain Mininet's ``mn`` too: nothing else of the project is imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STORAGE_NUMBER = 254
+PREFIX_LENGTH = 24
+_TRUNK_SIDE = 0x80
+
+
+@dataclass(frozen=True)
+class PortLayout:
+    """One end of a link, at a switch.
+
+    Attributes:
+        switch: name of the switch.
+        number: the port's number there, from 1.
+        mac: address of the port.
+    """
+
+    switch: str
+    number: int
+    mac: str
+
+    @property
+    def interface(self) -> str:
+        """Its name in the root namespace, as Mininet gives it."""
+        return f"{self.switch}-eth{self.number}"
+
+
+@dataclass(frozen=True)
+class LinkLayout:
+    """A host's link to a switch; ``ip`` is the address of the host's interface, in a /24."""
+
+    network: str
+    interface: str
+    ip: str
+    mac: str
+    port: PortLayout
+
+
+@dataclass(frozen=True)
+class HostLayout:
+    """A host; ``host_address`` is an IPv4 address that belongs to none of its links."""
+
+    name: str
+    links: tuple[LinkLayout, ...]
+    host_address: str | None = None
+
+
+@dataclass(frozen=True)
+class SwitchLayout:
+    """A switch and its OpenFlow datapath id."""
+
+    name: str
+    dpid: int
+
+
+@dataclass(frozen=True)
+class TrunkLayout:
+    """A link between two switches."""
+
+    one: PortLayout
+    other: PortLayout
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A whole network; ``has_loops``: frames could go round for ever."""
+
+    switches: tuple[SwitchLayout, ...]
+    hosts: tuple[HostLayout, ...]
+    trunks: tuple[TrunkLayout, ...] = ()
+    has_loops: bool = False
+
+
+def hardware_address(run_number: int, side: int, number: int) -> str:
+    """A locally administered MAC that differs between runs, link ends and hosts.
+
+    Args:
+        run_number: the run id as a number under 2**24.
+        side: which end of which of the host's links; even in the host, odd at the switch.
+        number: number of the host.
+    """
+    octets = (2, *run_number.to_bytes(3, "big"), side, number)
+    return ":".join(f"{octet:02x}" for octet in octets)
+
+
+class Planner:
+    """Puts a layout together, and counts ports.
+
+    Args:
+        nodes: cluster nodes, from 1; the storage host comes on top.
+        run_id: goes in front of every name; "" for plain Mininet.
+        switches: how many there are, from ``s1``.
+    """
+
+    def __init__(self, nodes: int, run_id: str, switches: int) -> None:
+        self._run_id = run_id
+        self._run_number = int(run_id, 36) if run_id else 0
+        # Mininet would take a datapath id from the first digits of the name, and those
+        # are not unique when a run id has digits.
+        self.switches = tuple(
+            SwitchLayout(f"{run_id}s{index}", (self._run_number << 8) + index)
+            for index in range(1, switches + 1)
+        )
+        self.numbers = (*range(1, nodes + 1), STORAGE_NUMBER)
+        self._used = dict.fromkeys((switch.name for switch in self.switches), 0)
+        self._trunks = 0
+
+    def host_name(self, number: int) -> str:
+        """``n1``.. or ``st``, with the run id in front."""
+        return f"{self._run_id}{'st' if number == STORAGE_NUMBER else f'n{number}'}"
+
+    def host(
+        self, number: int, links: list[tuple[str, int, int]], host_address: str | None = None
+    ) -> HostLayout:
+        """A host with links (network, subnet, index of the switch from 0), in this order."""
+        made = []
+        for index, (network, subnet, switch) in enumerate(links):
+            # By its place among all links, so that a network has the same side everywhere.
+            side = 2 * (2 * subnet + index)
+            made.append(
+                LinkLayout(
+                    network=network,
+                    interface=f"{self.host_name(number)}-eth{index}",
+                    ip=address(number, subnet),
+                    mac=hardware_address(self._run_number, side, number),
+                    port=self._port(switch, side + 1, number),
+                )
+            )
+        return HostLayout(self.host_name(number), tuple(made), host_address)
+
+    def trunk(self, one: int, other: int) -> TrunkLayout:
+        """A link between two switches, by their indexes."""
+        self._trunks += 1
+        return TrunkLayout(
+            self._port(one, _TRUNK_SIDE, self._trunks),
+            self._port(other, _TRUNK_SIDE + 1, self._trunks),
+        )
+
+    def _port(self, switch: int, side: int, number: int) -> PortLayout:
+        name = self.switches[switch].name
+        self._used[name] += 1
+        mac = hardware_address(self._run_number, side, number)
+        return PortLayout(name, self._used[name], mac)
+
+
+def address(number: int, subnet: int = 0) -> str:
+    """IPv4 address of a cluster node by number from 1, or of the storage host (254)."""
+    return f"10.77.{subnet}.{number}"
+
+
+def star(nodes: int, run_id: str = "") -> Layout:
+    """Every host on one switch."""
+    planner = Planner(nodes, run_id, 1)
+    hosts = [planner.host(number, [("cluster", 0, 0)]) for number in planner.numbers]
+    return Layout(planner.switches, tuple(hosts))
+
+
+def split(nodes: int, run_id: str = "") -> Layout:
+    """Two networks: heartbeats on ``s1``, block I/O on ``s2``, where the storage host is."""
+    planner = Planner(nodes, run_id, 2)
+    both = [("cluster", 0, 0), ("storage", 1, 1)]
+    hosts = [
+        planner.host(number, both[1:] if number == STORAGE_NUMBER else both)
+        for number in planner.numbers
+    ]
+    return Layout(planner.switches, tuple(hosts))
+
+
+def redundant(nodes: int, run_id: str = "") -> Layout:
+    """Every host on both of two switches, which are linked; it has an address beside these."""
+    planner = Planner(nodes, run_id, 2)
+    both = [("a", 1, 0), ("b", 2, 1)]
+    hosts = [planner.host(number, both, address(number)) for number in planner.numbers]
+    return Layout(planner.switches, tuple(hosts), (planner.trunk(0, 1),))
+
+
+def leaf_spine(nodes: int, leaves: int = 2, run_id: str = "") -> Layout:
+    """Spines ``s1`` and ``s2``, each linked to every leaf from ``s3``.
+
+    Nodes are dealt to the leaves in turn; the storage host is on the last one.
+    """
+    planner = Planner(nodes, run_id, 2 + leaves)
+    hosts = [
+        planner.host(number, [("cluster", 0, 1 + leaves if number == STORAGE_NUMBER else leaf)])
+        for number, leaf in ((number, 2 + (number - 1) % leaves) for number in planner.numbers)
+    ]
+    trunks = [planner.trunk(2 + leaf, spine) for leaf in range(leaves) for spine in (0, 1)]
+    return Layout(planner.switches, tuple(hosts), tuple(trunks), has_loops=leaves > 1)
