@@ -19,10 +19,11 @@ class Purpose(IntEnum):
     LOOK = 1  # a first look at a connection, on its way to the controller
     KNOWN = 2  # a connection that was looked at
     PRESSURE = 3
-    DELIVER = 4  # to the node behind a port of this switch
+    DELIVER = 4  # to the node behind a port of this switch, by its hardware address
     TRANSIT = 5  # to another switch
     FLOOD = 6
     MISS = 7
+    ASKED = 8  # to such a node too: a request for its address, which went to everybody
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,9 +12,21 @@ Value = int | str
 """Of a match field or a set field: a number or an address; a mask comes after a slash."""
 
 
+IN_PORT = 0xFFFF_FFF8
+"""As a port to send out of: the one the packet came in by."""
+CONTROLLER = 0xFFFF_FFFD
+"""As a port to send out of: a copy to the controller."""
+ANY_PORT = 0xFFFF_FFFF
+"""As a port to watch: none."""
+CONTROLLER_METER = 0xFFFF_FFFE
+"""The meter that all goes through that is sent to the controller, and nothing else does."""
+COPIED_BYTES = 256
+"""What the controller gets of a packet: all headers, and the first bytes that say what it is."""
+
+
 @dataclass(frozen=True)
 class Output:
-    """Send out of a port; ``IN_PORT`` and ``CONTROLLER`` are ports too (see ``ports``)."""
+    """Send out of a port; ``IN_PORT`` and ``CONTROLLER`` are ports too."""
 
     port: int
 
@@ -74,26 +86,33 @@ class Flow:
 
 @dataclass(frozen=True)
 class Meter:
-    """Drops what is above a rate."""
+    """Drops what is above a rate.
 
-    rate_kbit: int
-    burst_kbit: int
+    Attributes:
+        rate: 1000 bits a second, or packets a second.
+        burst: 1000 bits, or packets.
+        unit: Which of the two.
+    """
+
+    rate: int
+    burst: int
+    unit: Literal["kbit", "packets"] = "kbit"
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """One way of a fast-failover group: taken while ``watch`` is up and none before it is."""
+    """One way of a group; of a fast-failover group it is taken while the port ``watch`` is up."""
 
-    watch: int
     actions: tuple[Action, ...]
+    watch: int = ANY_PORT
 
 
 @dataclass(frozen=True)
 class Group:
-    """Fast failover: the first bucket whose port is up."""
+    """``failover``: the first bucket whose port is up. ``all``: every bucket gets a copy."""
 
     buckets: tuple[Bucket, ...]
-    kind: Literal["failover"] = "failover"
+    kind: Literal["failover", "all"] = "failover"
 
 
 @dataclass(frozen=True)
@@ -108,3 +127,17 @@ class SwitchState:
 def match_of(**fields: Value) -> tuple[tuple[str, Value], ...]:
     """A match, the same for the same fields in any order."""
     return tuple(sorted(fields.items()))
+
+
+def by_key(flows: Iterable[Flow]) -> dict[FlowKey, Flow]:
+    """Flows by what makes them the ones they are.
+
+    Raises:
+        ValueError: two of them have the same table, priority and match.
+    """
+    found: dict[FlowKey, Flow] = {}
+    for flow in flows:
+        if flow.key in found:
+            raise ValueError(f"two flows with {flow.key}")
+        found[flow.key] = flow
+    return found

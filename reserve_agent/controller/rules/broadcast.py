@@ -1,0 +1,97 @@
+"""The third table, for what goes to many: floods along a tree, and requests for a known address.
+
+With several switches an ARP request for an address whose place is known goes there and nowhere
+else, by the same ways as other packets: a tree has no second way when one of its links is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from reserve_agent.controller.network import HostPort, SwitchLink
+from reserve_agent.controller.rules import tables
+from reserve_agent.controller.rules.classify import ARP
+from reserve_agent.controller.rules.cookie import Cookie, Purpose
+from reserve_agent.controller.rules.forward import FLOOD_GROUP
+from reserve_agent.controller.rules.paths import Paths
+from reserve_agent.controller.rules.state import (
+    Action,
+    Bucket,
+    Flow,
+    FlowKey,
+    Group,
+    Output,
+    ToGroup,
+    Value,
+    match_of,
+)
+from reserve_agent.hooks.layout import PacketClass
+
+MULTICAST = "01:00:00:00:00:00/01:00:00:00:00:00"
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+_REQUEST = 1
+
+
+def flood_group(paths: Paths, switch: str, tree: Collection[SwitchLink]) -> Group:
+    """Every node's port and the tree's links; a switch never sends back where it came from."""
+    ports = [port.number for port in paths.network.hosts if port.switch == switch]
+    for link in sorted(tree, key=lambda link: (link.port_a, link.port_b)):
+        ports += [link.port_a] if link.a == switch else []
+        ports += [link.port_b] if link.b == switch else []
+    return Group(tuple(Bucket((Output(port),)) for port in ports), kind="all")
+
+
+def flood_flows(paths: Paths, switch: str) -> Iterator[Flow]:
+    """One for each class and port it may come by: so the counters tell who got it."""
+    ports = [port.number for port in paths.network.hosts if port.switch == switch]
+    ports += [hop.port for hop in paths.hops(switch)]
+    for port in ports:
+        for cls in PacketClass:
+            fields: dict[str, Value] = {"in_port": port, "metadata": int(cls)}
+            match = match_of(eth_dst=MULTICAST, **fields)
+            key = FlowKey(tables.FORWARD, tables.FLOOD, match)
+            yield Flow(key, Cookie(Purpose.FLOOD, cls, port), actions=(ToGroup(FLOOD_GROUP),))
+
+
+def nearest_ports(paths: Paths, switch: str) -> dict[str, HostPort]:
+    """By address: the port that is nearest to a switch of those by which it is reached."""
+    nearest: dict[str, HostPort] = {}
+    for port in paths.network.hosts:
+        if not paths.reaches(switch, port.switch):
+            continue
+        distance = paths.distance(switch, port.switch)
+        for address in port.addresses:
+            other = nearest.get(address)
+            if other is None or distance < paths.distance(switch, other.switch):
+                nearest[address] = port
+    return nearest
+
+
+def address_flows(
+    switch: str, address: str, port: HostPort, actions: tuple[Action, ...]
+) -> Iterator[Flow]:
+    """Requests for one address go to its port; its owner's announcements go to everybody.
+
+    Args:
+        switch: The switch that the flows are for.
+        address: IPv4 address.
+        port: Where it is, as seen from the switch.
+        actions: What brings a packet there.
+    """
+    request: dict[str, Value] = {
+        "eth_dst": BROADCAST,
+        "eth_type": ARP,
+        "arp_op": _REQUEST,
+        "arp_tpa": address,
+    }
+    here = port.switch == switch
+    control = PacketClass.CONTROL
+    cookie = Cookie(Purpose.ASKED, control, port.number) if here else Cookie(Purpose.TRANSIT)
+    match = match_of(**request)
+    yield Flow(FlowKey(tables.FORWARD, tables.DIRECTED, match), cookie, actions=actions)
+    # An announcement asks for the address that it comes from.
+    came: dict[str, Value] = {"in_port": port.number} if here else {}
+    match = match_of(arp_spa=address, **request, **came)
+    cookie = Cookie(Purpose.FLOOD, control, port.number if here else 0)
+    key = FlowKey(tables.FORWARD, tables.ANNOUNCED, match)
+    yield Flow(key, cookie, actions=(ToGroup(FLOOD_GROUP),))

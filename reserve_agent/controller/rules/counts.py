@@ -1,0 +1,112 @@
+"""From a switch's counters to packets by node and class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from reserve_agent.controller.network import Network
+from reserve_agent.controller.rules.cookie import Cookie, Purpose
+from reserve_agent.controller.rules.settings import Shed
+from reserve_agent.hooks.layout import PacketClass
+
+Row = tuple[str, str, int, int]
+"""Node, class, packets, bytes."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One flow's counters."""
+
+    cookie: Cookie
+    packets: int
+    bytes: int
+
+
+class PacketTable:
+    """Packets and bytes of all switches, by node they went to and class."""
+
+    def __init__(self, network: Network, shed: Shed) -> None:
+        self._network = network
+        self._shed = shed
+        self._nodes = {(port.switch, port.number): port.node for port in network.hosts}
+        self._delivered: Counter[tuple[str, PacketClass, str]] = Counter()
+        self._arrived: Counter[tuple[str, PacketClass, str]] = Counter()
+        self._by_address: Counter[tuple[str, PacketClass, str]] = Counter()
+        self._metered: Counter[tuple[str, PacketClass, str]] = Counter()
+
+    def add_switch(
+        self,
+        switch: str,
+        flows: Iterable[Counted],
+        metered: Mapping[int, tuple[int, int]],
+    ) -> None:
+        """Add the counters of one switch.
+
+        Args:
+            switch: Its name.
+            flows: Counters of its flows.
+            metered: Packets and bytes that each meter has dropped, by number.
+        """
+        for flow in flows:
+            cls, port = flow.cookie.cls, flow.cookie.port
+            if cls is None:
+                continue
+            if flow.cookie.purpose is Purpose.FLOOD:
+                for number in self._others(switch, port):
+                    self._count(self._delivered, switch, number, cls, flow.packets, flow.bytes)
+                continue
+            for into in self._tables_of(flow.cookie.purpose):
+                self._count(into, switch, port, cls, flow.packets, flow.bytes)
+        for port, (packets, size) in metered.items():
+            if (switch, port) in self._nodes and self._shed.classes:
+                cls = self._shed.classes[0]
+                self._count(self._metered, switch, port, cls, packets, size)
+
+    def _tables_of(self, purpose: Purpose) -> tuple[Counter[tuple[str, PacketClass, str]], ...]:
+        if purpose is Purpose.DELIVER:
+            return (self._delivered, self._by_address)
+        if purpose is Purpose.ASKED:
+            return (self._delivered,)
+        return (self._arrived,) if purpose is Purpose.PRESSURE else ()
+
+    def _others(self, switch: str, port: int) -> list[int]:
+        return [number for name, number in self._nodes if name == switch and number != port]
+
+    def _count(
+        self,
+        into: Counter[tuple[str, PacketClass, str]],
+        switch: str,
+        port: int,
+        cls: PacketClass,
+        packets: int,
+        size: int,
+    ) -> None:
+        node = self._nodes[switch, port]
+        into[node, cls, "packets"] += packets
+        into[node, cls, "bytes"] += size
+
+    def delivered(self) -> list[Row]:
+        """What went out to each node; a packet to everybody counts for each."""
+        return self._rows(_minus(self._delivered, self._metered))
+
+    def dropped(self) -> list[Row]:
+        """What came for each node and was shed. What waits in a queue was not."""
+        return self._rows(_minus(self._arrived, self._by_address) + self._metered)
+
+    def _rows(self, table: Counter[tuple[str, PacketClass, str]]) -> list[Row]:
+        nodes = dict.fromkeys(self._nodes.values())
+        return [
+            (node, cls.label, table[node, cls, "packets"], table[node, cls, "bytes"])
+            for node in nodes
+            for cls in PacketClass
+            if table[node, cls, "packets"]
+        ]
+
+
+def _minus(
+    a: Counter[tuple[str, PacketClass, str]], b: Counter[tuple[str, PacketClass, str]]
+) -> Counter[tuple[str, PacketClass, str]]:
+    """Never below zero: counters that are read one after another may differ by what just came."""
+    return Counter({key: count - b[key] for key, count in a.items() if count > b[key]})

@@ -1,0 +1,167 @@
+"""The third table: where a packet goes.
+
+By its hardware address along shortest ways. Where there is a second way a fast-failover group
+takes it as soon as a port goes down, without the controller. A switch that is cut off from a
+packet's next stop sends it on a *detour*: to a neighbour that has another way, or to another port
+of the same node. A packet on a detour carries an address that says so; it goes nearer with every
+link and never on a second detour, and so never in a circle, whatever else is down. The last switch
+gives it back the address that its node knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reserve_agent.controller.network import HostPort
+from reserve_agent.controller.rules import tables
+from reserve_agent.controller.rules.cookie import Cookie, Purpose
+from reserve_agent.controller.rules.paths import Hop, Paths
+from reserve_agent.controller.rules.state import (
+    IN_PORT,
+    Action,
+    Bucket,
+    Flow,
+    FlowKey,
+    Group,
+    Output,
+    SetField,
+    ToGroup,
+    Value,
+    match_of,
+)
+from reserve_agent.hooks.layout import PacketClass
+
+FLOOD_GROUP = 1
+_FROM_HOSTS, _FROM_LINKS, _DETOUR = 1 << 16, 2 << 16, 3 << 16
+_DETOUR_BIT = 0x08
+
+
+def detour_address(mac: str) -> str:
+    """The hardware address of a node for packets on a detour: one more bit of the first octet."""
+    return f"{int(mac[:2], 16) ^ _DETOUR_BIT:02x}{mac[2:]}"
+
+
+class SwitchForwarding:
+    """Flows and groups of one switch for what goes to one node's port each."""
+
+    def __init__(self, paths: Paths, switch: str) -> None:
+        self._paths = paths
+        self._switch = switch
+        self._order = {port: index for index, port in enumerate(paths.network.hosts)}
+        self._has_hosts = any(port.switch == switch for port in paths.network.hosts)
+        self.groups: dict[int, Group] = {}
+
+    def local_addresses(self, port: HostPort) -> tuple[str, ...]:
+        """Addresses of packets that this, the port's own switch, may see for it."""
+        if self._paths.network.links:
+            return port.mac, detour_address(port.mac)
+        return (port.mac,)
+
+    def flows(self, port: HostPort) -> Iterator[Flow]:
+        """The flows for one port, wherever it is; their groups are in ``groups`` then."""
+        if not self._paths.reaches(self._switch, port.switch):
+            return
+        number = self._order[port]
+        from_hosts = self._ways(port, by_link=False)
+        from_links = self._ways(port, by_link=True)
+        if not self._has_hosts:
+            from_hosts = from_links
+        yield from self._unicast(port, from_hosts, _FROM_HOSTS + number)
+        if from_links != from_hosts:
+            for hop in self._paths.hops(self._switch):
+                group = _FROM_LINKS + number
+                yield from self._unicast(port, from_links, group, in_port=hop.port)
+        yield from self._detoured(port, number)
+
+    def _unicast(
+        self, port: HostPort, ways: list[Bucket], group: int, **came: Value
+    ) -> Iterator[Flow]:
+        actions = self._chosen(ways, group)
+        priority = tables.FROM_LINK if came else tables.UNICAST
+        if port.switch != self._switch:
+            key = FlowKey(tables.FORWARD, priority, match_of(eth_dst=port.mac, **came))
+            yield Flow(key, Cookie(Purpose.TRANSIT), actions=actions)
+            return
+        for cls in PacketClass:
+            match = match_of(metadata=int(cls), eth_dst=port.mac, **came)
+            cookie = Cookie(Purpose.DELIVER, cls, port.number)
+            yield Flow(FlowKey(tables.FORWARD, priority, match), cookie, actions=actions)
+
+    def _chosen(self, ways: list[Bucket], group: int) -> tuple[Action, ...]:
+        if len(ways) == 1:
+            return ways[0].actions
+        self.groups[group] = Group(tuple(ways))
+        return (ToGroup(group),)
+
+    def _ways(self, port: HostPort, *, by_link: bool) -> list[Bucket]:
+        """All ways, the best first; ``by_link`` for packets that another switch has sent."""
+        if port.switch == self._switch:
+            ways = [_out(port.number)]
+        else:
+            hops = self._spread(self._paths.nearer(self._switch, port.switch), port)
+            ways = [_out(hop.port) for hop in hops]
+            ways += self._detours(port, by_link=by_link)
+        for other in self._paths.stand_ins(port):
+            ways += self._ways_to_stand_in(other, by_link=by_link)
+        return ways
+
+    def _spread(self, hops: list[Hop], port: HostPort) -> list[Hop]:
+        """Ports differ in which of the equal ways is their first."""
+        start = self._order[port] % len(hops) if hops else 0
+        return hops[start:] + hops[:start]
+
+    def _detours(self, port: HostPort, *, by_link: bool) -> list[Bucket]:
+        """To neighbours that are not nearer, and have a way that does not lead through here."""
+        paths, here, there = self._paths, self._switch, port.switch
+        helpful = [
+            hop
+            for hop in paths.hops(here)
+            if paths.distance(hop.switch, there) >= paths.distance(here, there)
+            and paths.nearer_without(hop.switch, there, here)
+        ]
+        address = detour_address(port.mac)
+        if by_link:
+            # Back where it came from; which neighbour that is makes no difference to the flow.
+            return [_back(address)] if helpful else []
+        return [_out(hop.port, address) for hop in self._spread(helpful, port)]
+
+    def _ways_to_stand_in(self, other: HostPort, *, by_link: bool) -> list[Bucket]:
+        if other.switch == self._switch:
+            return [_out(other.number, other.mac)]
+        hops = self._paths.nearer(self._switch, other.switch)
+        address = detour_address(other.mac)
+        if by_link and len(self._paths.hops(self._switch)) == 1:
+            return [_back(address)]
+        return [_out(hop.port, address) for hop in hops]
+
+    def _detoured(self, port: HostPort, number: int) -> Iterator[Flow]:
+        """For packets that are on a detour already."""
+        if not self._paths.network.links:
+            return
+        address = detour_address(port.mac)
+        if port.switch == self._switch:
+            actions = (SetField("eth_dst", port.mac), Output(port.number))
+            for cls in PacketClass:
+                match = match_of(metadata=int(cls), eth_dst=address)
+                cookie = Cookie(Purpose.DELIVER, cls, port.number)
+                key = FlowKey(tables.FORWARD, tables.UNICAST, match)
+                yield Flow(key, cookie, actions=actions)
+            return
+        for came in self._paths.hops(self._switch):
+            hops = self._paths.nearer_without(self._switch, port.switch, came.switch)
+            if not hops:
+                continue
+            ways = [_out(hop.port) for hop in self._spread(hops, port)]
+            group = _DETOUR + (came.port << 20) + number
+            match = match_of(eth_dst=address, in_port=came.port)
+            key = FlowKey(tables.FORWARD, tables.FROM_LINK, match)
+            yield Flow(key, Cookie(Purpose.TRANSIT), actions=self._chosen(ways, group))
+
+
+def _out(port: int, address: str | None = None) -> Bucket:
+    rewritten = (SetField("eth_dst", address),) if address else ()
+    return Bucket((*rewritten, Output(port)), watch=port)
+
+
+def _back(address: str) -> Bucket:
+    return Bucket((SetField("eth_dst", address), Output(IN_PORT)))

@@ -1,0 +1,65 @@
+"""The second table: what goes to a node under pressure is shed at the switch, by its class.
+
+The flows are there from the start, one for each class and node behind a port of the switch, and go
+on to the next table. Pressure changes what they do; their counters go on. So shedding is one small
+message, and what arrived here and was not delivered there has been dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from reserve_agent.controller.network import HostPort
+from reserve_agent.controller.rules import tables
+from reserve_agent.controller.rules.classify import IPV4, IPV6
+from reserve_agent.controller.rules.cookie import Cookie, Purpose
+from reserve_agent.controller.rules.settings import Shed
+from reserve_agent.controller.rules.state import Flow, FlowKey, Meter, SetField, Value, match_of
+from reserve_agent.hooks.layout import PacketClass
+
+DEFERRED_DSCP = 1
+"""Lower effort (RFC 8622): switch ports in mode ``queue`` hold what is marked so."""
+
+
+def pressure_flows(
+    port: HostPort, addresses: Collection[str], shed: Shed, *, under_pressure: bool
+) -> Iterator[Flow]:
+    """The flows for what goes to the node behind one port.
+
+    Args:
+        port: The port; the flows belong on its switch.
+        addresses: Hardware addresses that mean it.
+        shed: What is done, and to which classes.
+        under_pressure: Whether to do it.
+    """
+    for cls in PacketClass:
+        shed_now = under_pressure and cls in shed.classes
+        for address in addresses:
+            yield from _flows(port, cls, address, shed, shed_now=shed_now)
+
+
+def _flows(
+    port: HostPort, cls: PacketClass, address: str, shed: Shed, *, shed_now: bool
+) -> Iterator[Flow]:
+    cookie = Cookie(Purpose.PRESSURE, cls, port.number)
+    fields: dict[str, Value] = {"metadata": int(cls), "eth_dst": address}
+    key = FlowKey(tables.PRESSURE, tables.UNICAST, match_of(**fields))
+    if shed_now and shed.mode == "drop":
+        yield Flow(key, cookie)
+        return
+    meter = port.number if shed_now and shed.mode == "meter" else 0
+    yield Flow(key, cookie, meter=meter, goto=tables.FORWARD)
+    if shed.mode == "queue" and cls in shed.classes:
+        # Only IP can be marked, and a match on it is what allows to: a flow for each version.
+        mark = (SetField("ip_dscp", DEFERRED_DSCP),) if shed_now else ()
+        for kind in (IPV4, IPV6):
+            match = match_of(eth_type=kind, **fields)
+            key = FlowKey(tables.PRESSURE, tables.UNICAST + 1, match)
+            yield Flow(key, cookie, actions=mark, goto=tables.FORWARD)
+
+
+def shed_meters(ports: Collection[HostPort], shed: Shed) -> dict[int, Meter]:
+    """A meter for each node behind a switch, by its port; there before there is pressure."""
+    if shed.mode != "meter":
+        return {}
+    return {port.number: Meter(shed.rate_kbit, shed.burst_kbit) for port in ports}
