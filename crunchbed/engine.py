@@ -132,6 +132,9 @@ def _execute(
         _inject(scenario, seed, cluster, recorder)
         _phase("recovery", scenario.phases.recovery, recorder, progress)
         _recover(scenario, cluster, recorder, progress)
+        if scenario.phases.after:
+            _phase("after", scenario.phases.after, recorder, progress)
+            cluster.supervisor.wait(scenario.phases.after / 1e9)
         _phase("collect", None, recorder, progress)
         collect.name_reserve_users(cluster.nodes)
         cluster.quiesce()

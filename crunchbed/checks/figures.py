@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +22,32 @@ CAUSES: Final = (
 
 Packets = dict[str, dict[str, dict[str, int]]]
 """Packets by class, verdict and reason."""
+
+
+class PhaseFigures(BaseModel):
+    """What was measured in one phase, over all nodes; None where nothing was measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phase_seconds: float
+    heartbeats_sent: int
+    heartbeats_missed: int
+    nodes_ejected: int
+    false_ejections: int
+    writes_acknowledged: int
+    writes_per_second: float | None
+    io_errors: int
+    io_p50_seconds: float | None
+    io_p99_seconds: float | None
+    io_longest_stall_seconds: float | None
+    pressure_episodes: int
+    pressure_seconds: float
+    pressure_longest_seconds: float
+
+    def value(self, name: str) -> float | None:
+        """Return the figure ``name``, which is one of ``PHASE_NAMES``."""
+        found: float | None = getattr(self, name)
+        return found
 
 
 class Figures(BaseModel):
@@ -52,17 +79,31 @@ class Figures(BaseModel):
     reserve_pages: int | None = None
     reserve_low_water_pages: int | None = None
     packets: Packets = {}
+    phases: Mapping[str, PhaseFigures] = {}
 
     def value(self, name: str) -> float | None:
-        """Return the figure ``name``, which is one of ``NAMES``; None when it was not measured."""
+        """Return the figure ``name``; None when it was not measured.
+
+        One of ``NAMES``, or one of ``PHASE_NAMES`` behind a phase: ``after.io_p99_seconds``.
+        """
+        phase, _, figure = name.partition(".")
+        if phase in PHASES:
+            return self.phases[phase].value(figure) if phase in self.phases else None
         if name.startswith("misses_by_cause."):
             return self.misses_by_cause.get(name.removeprefix("misses_by_cause."), 0)
         found: float | None = getattr(self, name)
         return found
 
 
+_NOT_NUMBERS: Final = ("misses_by_cause", "packets", "phases")
 NAMES: Final[tuple[str, ...]] = (
-    *(name for name in Figures.model_fields if name not in ("misses_by_cause", "packets")),
+    *(name for name in Figures.model_fields if name not in _NOT_NUMBERS),
     *(f"misses_by_cause.{cause}" for cause in CAUSES),
 )
 """Figures that an expectation may name."""
+
+PHASES: Final = ("before", "during", "after")
+"""Before the fault, while it lasts, and once the cluster is whole again."""
+
+PHASE_NAMES: Final[tuple[str, ...]] = tuple(PhaseFigures.model_fields)
+"""Figures that it may name of one phase."""

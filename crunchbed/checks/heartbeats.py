@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from crunchbed.history import Event, History
+from crunchbed.history import Event, History, Interval
 
 
-def sent(history: History, node: str) -> int:
+def sent(history: History, node: str, within: Interval | None = None) -> int:
     """Return how many heartbeats ``node`` sent, one to each peer counted as one."""
-    return sum(_count(event.data.get("peers", 1)) for event in history.of("heartbeat.sent", node))
+    return sum(
+        _count(event.data.get("peers", 1))
+        for event in history.of("heartbeat.sent", node)
+        if within is None or event.t in within
+    )
 
 
 def misses(history: History, node: str | None = None) -> list[Event]:

@@ -18,7 +18,7 @@ from crunchbed.checks import (
     writes,
 )
 from crunchbed.checks.causes import causes_by_observer
-from crunchbed.checks.figures import CAUSES, Figures
+from crunchbed.checks.figures import CAUSES, Figures, PhaseFigures
 from crunchbed.checks.membership import (
     Ejection,
     detection_delays,
@@ -27,7 +27,8 @@ from crunchbed.checks.membership import (
 )
 from crunchbed.checks.result import Result, Verdict
 from crunchbed.checks.split_brain import split_brains
-from crunchbed.expect import Outcome, evaluate
+from crunchbed.checks.steady import phase_figures
+from crunchbed.expect import Outcome, evaluate, steady_outcomes
 from crunchbed.expect.evaluate import applies_to
 from crunchbed.history import History
 from crunchbed.scenario.schema import Scenario
@@ -44,18 +45,24 @@ def judge(history: History, scenario: Scenario) -> Result:
         scenario: as resolved for this run, with the policy and flags that were in force.
     """
     nodes = _figures(history, scenario)
-    totals = _totals(history, nodes)
+    totals = _totals(history, nodes, phase_figures(history, scenario))
     crunched = crunch.check(history, scenario)
     texts = [text for text in scenario.expect if applies_to(text, scenario.policy)]
     outcomes = evaluate(texts, {scenario.policy: totals})
+    before, after = steady_outcomes(scenario.steady, scenario.policy, totals)
+    outcomes += before + after
     verdict, reasons = _verdict(
         incomplete=validity.incomplete(history),
-        invalid=[*validity.disturbed(history, scenario), *crunched.off_target],
+        invalid=[
+            *validity.disturbed(history, scenario),
+            *crunched.off_target,
+            *(f"not steady before the fault: {reason}" for reason in _failed(before)),
+        ],
         failed=[
             *_lost_writes(totals),
             *split_brains(history),
             *service.double_writers(history),
-            *_failed(outcomes),
+            *_failed(one for one in outcomes if one not in before),
         ],
         unknown=[*_unverified(totals), *_undecided(outcomes)],
     )
@@ -150,7 +157,9 @@ _SUMS = (
 )
 
 
-def _totals(history: History, nodes: dict[str, Figures]) -> Figures:
+def _totals(
+    history: History, nodes: dict[str, Figures], phases: dict[str, PhaseFigures]
+) -> Figures:
     """Sums; but the longest of what is longest, the lowest of what is lowest."""
     each = list(nodes.values())
     latencies = sorted(ns for node in nodes for ns in writes.latencies_ns(history, node))
@@ -175,6 +184,7 @@ def _totals(history: History, nodes: dict[str, Figures]) -> Figures:
             _known(one.reserve_low_water_pages for one in each), default=None
         ),
         packets=packets.added(one.packets for one in each),
+        phases=phases,
     )
 
 
@@ -206,7 +216,7 @@ def _unverified(totals: Figures) -> list[str]:
     return []
 
 
-def _failed(outcomes: list[Outcome]) -> list[str]:
+def _failed(outcomes: Iterable[Outcome]) -> list[str]:
     return [f"expected {one.text}, got {one.shown}" for one in outcomes if one.holds is False]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from crunchbed.checks.lives import lives
+from crunchbed.checks.lives import lives, overlap
 from crunchbed.history import Event, History, Interval
 
 PAGE_BYTES = 4096
@@ -23,12 +23,15 @@ def percentile_seconds(sorted_ns: Sequence[int], share: float) -> float | None:
     return sorted_ns[math.ceil(share * len(sorted_ns)) - 1] / 1e9
 
 
-def longest_stall_seconds(history: History, node: str, request_bytes: int) -> float | None:
+def longest_stall_seconds(
+    history: History, node: str, request_bytes: int, within: Interval | None = None
+) -> float | None:
     """Return the longest time in which writes were outstanding and none was acknowledged.
 
     A write is outstanding from its submission to its acknowledgement. Writes that never got one
     have no event of their own; at the end of a life of the node they are seen by dirty pages, at
-    least a request of them, that wait to be written. None where nothing was written or waited.
+    least a request of them, that wait to be written. Of a stall that began or ended outside of
+    ``within`` the part inside counts. None where nothing was written or waited.
     """
     acks = history.of("write.ack", node)
     request_pages = max(1, request_bytes // PAGE_BYTES)
@@ -37,7 +40,7 @@ def longest_stall_seconds(history: History, node: str, request_bytes: int) -> fl
     ]
     gaps = [
         gap
-        for life in lives(history, node)
+        for life in overlap(lives(history, node), [history.measured if within is None else within])
         for gap in (_closed_gap([e for e in acks if e.t in life], life), _open(acks, waits, life))
         if gap is not None
     ]

@@ -9,7 +9,9 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.figures import Figures
-from crunchbed.expect.grammar import Expectation, Name, Node, Number, parse
+from crunchbed.expect.grammar import parse
+from crunchbed.expect.steady import steady
+from crunchbed.expect.tree import Expectation, Name, Node, Number
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "==": operator.eq,
@@ -52,6 +54,21 @@ class Outcome(BaseModel):
 def evaluate(texts: Iterable[str], totals: Mapping[str, Figures]) -> list[Outcome]:
     """Judge each expectation by the ``totals`` of one run per policy, by the policy's name."""
     return [_outcome(parse(text), totals) for text in texts]
+
+
+def steady_outcomes(
+    texts: Iterable[str], policy: str, totals: Figures
+) -> tuple[list[Outcome], list[Outcome]]:
+    """Judge what a steady cluster is like: before the fault, and after the recovery.
+
+    Each text is judged twice, by the figures of ``before`` and by those of ``after``.
+    """
+    listed = list(texts)
+    before, after = (
+        [_outcome(steady(text, phase), {policy: totals}) for text in listed]
+        for phase in ("before", "after")
+    )
+    return before, after
 
 
 def applies_to(text: str, policy: str) -> bool:

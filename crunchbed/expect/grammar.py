@@ -6,16 +6,15 @@ Text becomes a small tree of numbers, names and operations; nothing in it is eve
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from lark import Lark, Token, Transformer, UnexpectedInput, v_args
 from lark.exceptions import VisitError
 
-from crunchbed.checks.figures import NAMES
+from crunchbed.checks.figures import NAMES, PHASE_NAMES, PHASES
+from crunchbed.expect.tree import Expectation, Name, Node, Number, Operation
+from crunchbed.expect.units import mismatch, quantity
 from crunchbed.scenario.kinds import did_you_mean
-from crunchbed.scenario.units import DURATION_HINT, DURATIONS, duration_ns
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import POLICIES
 
@@ -36,61 +35,13 @@ _GRAMMAR: Final = r"""
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A constant; durations are in seconds."""
-
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A figure of one policy's run; of every policy's where ``policy`` is None."""
-
-    policy: str | None
-    figure: str
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """``left`` and ``right`` joined by one of ``+ - * /``."""
-
-    left: Node
-    operator: str
-    right: Node
-
-
-Node = Number | Name | Operation
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """A comparison of two trees, with the text it was read from."""
-
-    text: str
-    left: Node
-    operator: str
-    right: Node
-
-    def names(self) -> Iterator[Name]:
-        """Yield every name, left to right."""
-        yield from _names(self.left)
-        yield from _names(self.right)
-
-    @property
-    def policies(self) -> frozenset[str]:
-        """The policies it names; it can be judged only where all of them were run."""
-        return frozenset(name.policy for name in self.names() if name.policy is not None)
-
-    @property
-    def unqualified(self) -> bool:
-        """Whether it holds a name without a policy, and so must hold for every policy run."""
-        return any(name.policy is None for name in self.names())
-
-
 @functools.cache
-def parse(text: str) -> Expectation:
+def parse(text: str, known: tuple[str, ...] = NAMES) -> Expectation:
     """Read one expectation.
+
+    Args:
+        text: A comparison.
+        known: Figures that it may name without a phase.
 
     Raises:
         BadInput: the form is wrong or a name is unknown; the text completes "got ...".
@@ -99,7 +50,7 @@ def parse(text: str) -> Expectation:
     if len(line) > MAX_LENGTH:
         raise BadInput(f"one of {len(line)} characters, over {MAX_LENGTH}")
     try:
-        expectation = _Build(line).transform(_parser().parse(line))
+        expectation = _Build(line, known).transform(_parser().parse(line))
     except UnexpectedInput as error:
         raise BadInput(f"{line!r}, not understood {_place(error, line)}") from None
     except VisitError as error:
@@ -108,6 +59,8 @@ def parse(text: str) -> Expectation:
         raise TypeError(expectation)
     if next(expectation.names(), None) is None:
         raise BadInput(f"{line!r}, which names no figure")
+    if (wrong := mismatch(expectation)) is not None:
+        raise BadInput(f"{line!r}, where {wrong}")
     return expectation
 
 
@@ -123,21 +76,14 @@ def _place(error: UnexpectedInput, line: str) -> str:
     return f"at {line[position : position + 20]!r}"
 
 
-def _names(node: Node) -> Iterator[Name]:
-    if isinstance(node, Name):
-        yield node
-    elif isinstance(node, Operation):
-        yield from _names(node.left)
-        yield from _names(node.right)
-
-
 @v_args(inline=True)
 class _Build(Transformer[Token, Expectation]):
     """Turns the parser's tree into ours, and refuses what has no meaning."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, line: str, known: tuple[str, ...]) -> None:
         super().__init__()
         self._line = line
+        self._known = known
 
     def start(self, left: Node, operator: Token, right: Node) -> Expectation:
         return Expectation(self._line, left, str(operator), right)
@@ -149,26 +95,28 @@ class _Build(Transformer[Token, Expectation]):
         return Operation(Number(0), "-", value)
 
     def number(self, token: Token) -> Number:
-        if token[-1].isdigit():
-            return Number(float(token) if "." in token else int(token))
-        unit = token.lstrip("0123456789.")
-        if unit not in DURATIONS:
-            raise ValueError(f"{token} is not a number or {DURATION_HINT}")
-        return Number(duration_ns(str(token)) / DURATIONS["s"])
+        return quantity(str(token))
 
     def name(self, token: Token) -> Name:
         head, _, tail = token.partition(".")
         if head in POLICIES and tail:
-            return Name(head, _figure(tail))
-        if tail and head != "misses_by_cause":
+            return Name(head, _figure(tail, self._known))
+        if tail and head not in ("misses_by_cause", *PHASES):
+            known = (*POLICIES, *PHASES)
             raise ValueError(
-                f"{head} is no policy; known: {', '.join(POLICIES)}{did_you_mean(head, POLICIES)}"
+                f"{head} is no policy; known: {', '.join(POLICIES)}{did_you_mean(head, known)}; "
+                f"and no phase: {', '.join(PHASES)}"
             )
-        return Name(None, _figure(str(token)))
+        return Name(None, _figure(str(token), self._known))
 
 
-def _figure(name: str) -> str:
-    if name not in NAMES:
-        hint = did_you_mean(name, NAMES) or f"; known: {', '.join(NAMES)}"
+def _figure(name: str, known: tuple[str, ...]) -> str:
+    phase, _, figure = name.partition(".")
+    if phase in PHASES:
+        if figure not in PHASE_NAMES:
+            hint = did_you_mean(figure, PHASE_NAMES) or f"; known: {', '.join(PHASE_NAMES)}"
+            raise ValueError(f"{figure or 'nothing'} is no figure of the phase {phase}{hint}")
+    elif name not in known:
+        hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
         raise ValueError(f"{name} is no figure{hint}")
     return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from crunchbed.expect import parse
 from crunchbed.scenario import block_io, corosync, detector, faults, pair
 from crunchbed.scenario.units import format_duration
 
@@ -27,6 +28,7 @@ def first_contradiction(scenario: Scenario) -> Contradiction | None:
         _ports,
         _crunch,
         faults.contradictions,
+        _after,
     )
     return next((found for check in checks for found in check(scenario)), None)
 
@@ -93,6 +95,16 @@ def _crunch(scenario: Scenario) -> Iterator[Contradiction]:
     elif crunch.jitter >= scenario.phases.inject:
         inject = format_duration(scenario.phases.inject)
         yield "crunch.jitter", f"less than phases.inject ({inject})", format_duration(crunch.jitter)
+
+
+def _after(scenario: Scenario) -> Iterator[Contradiction]:
+    """What is measured after the recovery needs a time to be measured in."""
+    named = [name.figure for text in scenario.expect for name in parse(text).names()]
+    if scenario.phases.after == 0 and (
+        scenario.steady or any(figure.startswith("after.") for figure in named)
+    ):
+        why = "steady" if scenario.steady else "what is expected of after"
+        yield "phases.after", f"a time such as 2s, in which {why} is measured", "0s"
 
 
 def _windows(crunch: TimedCrunch, inject: int) -> Iterator[Contradiction]:

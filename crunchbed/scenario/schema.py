@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from crunchbed.expect import parse
+from crunchbed.expect.steady import steady
 from crunchbed.scenario import detector, kinds
 from crunchbed.scenario.block_io import BlockIo
 from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync, consensus_ns, token_timeout_ns
@@ -119,11 +120,15 @@ class FloodCrunch(Section):
 
 
 class Phases(Section):
-    """``control`` is measured before the fault; ``inject`` and ``recovery`` last at most this."""
+    """``control`` is measured before the fault; ``inject`` and ``recovery`` last at most this.
+
+    ``after`` is measured once the cluster is whole again, or the recovery is over.
+    """
 
     control: Annotated[int, kinds.duration("100ms"), DurationText] = 4_000_000_000
     inject: Annotated[int, kinds.duration("100ms"), DurationText] = 6_000_000_000
     recovery: Annotated[int, kinds.duration("0s"), DurationText] = 15_000_000_000
+    after: Annotated[int, kinds.duration("0s"), DurationText] = 0
 
 
 def _expectations(value: object) -> tuple[str, ...]:
@@ -141,11 +146,24 @@ def _expectation(value: object) -> str:
         kinds.reject("a comparison such as memalloc.nodes_ejected == 0", got=str(error))
 
 
+def _steady(value: object) -> str:
+    example = "a comparison of a phase's figures such as io_errors == 0"
+    if not isinstance(value, str):
+        kinds.reject(example)
+    try:
+        return steady(value, "before").text.removeprefix("before: ")
+    except BadInput as error:
+        kinds.reject(example, got=str(error))
+
+
 Crunch = Annotated[WritebackCrunch | TimedCrunch | FloodCrunch, Field(discriminator="kind")]
 Name = Annotated[str, kinds.text("lower-case words joined by -", r"[a-z0-9]+(-[a-z0-9]+)*")]
 Sentence = Annotated[str, kinds.text("one sentence")]
 Expectations = Annotated[
     tuple[Annotated[str, BeforeValidator(_expectation)], ...], BeforeValidator(_expectations)
+]
+SteadyState = Annotated[
+    tuple[Annotated[str, BeforeValidator(_steady)], ...], BeforeValidator(_expectations)
 ]
 
 
@@ -170,6 +188,7 @@ class Scenario(Section):
     crunch: Crunch | None = None
     faults: Faults = ()
     phases: Phases = Phases()
+    steady: SteadyState = ()
     expect: Expectations = ()
 
     @model_validator(mode="after")

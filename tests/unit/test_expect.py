@@ -6,14 +6,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crunchbed.checks.figures import NAMES, Figures
-from crunchbed.expect import evaluate, parse
+from crunchbed.checks.figures import NAMES, PHASE_NAMES, Figures, PhaseFigures
+from crunchbed.expect import evaluate, parse, steady_outcomes
 from crunchbed.expect.evaluate import applies_to
+from crunchbed.expect.steady import steady
 from reserve_agent.errors import BadInput
 
+
+def phase(p99: float, acknowledged: int) -> PhaseFigures:
+    zeros = dict.fromkeys(PHASE_NAMES, 0)
+    figures = {"phase_seconds": 2.0, "writes_acknowledged": acknowledged, "io_p99_seconds": p99}
+    rate = {"writes_per_second": acknowledged / 2.0}
+    return PhaseFigures.model_validate(zeros | figures | rate)
+
+
+PHASES = {"before": phase(0.02, 200), "during": phase(0.1, 10), "after": phase(0.03, 200)}
 TOTALS = {
     "none": Figures(nodes_ejected=1, io_p99_seconds=2.0, writes_lost=0, heartbeats_missed=40),
-    "memalloc": Figures(nodes_ejected=0, io_p99_seconds=0.1, writes_lost=0, heartbeats_sent=100),
+    "memalloc": Figures(
+        nodes_ejected=0,
+        io_p99_seconds=0.1,
+        writes_lost=0,
+        heartbeats_sent=100,
+        phases=PHASES,
+        reserve_low_water_pages=190,
+    ),
 }
 
 
@@ -42,6 +59,13 @@ def holds(text: str, policies: tuple[str, ...] = ("none", "memalloc")) -> bool |
         ("1 <= none.nodes_ejected", True),
         ("none.misses_by_cause.unknown == 0", True),
         ("misses_by_cause.unknown == 0", True),
+        ("memalloc.reserve_low_water_pages >= 64pages", True),
+        ("memalloc.reserve_low_water_pages >= 1MiB", False),
+        ("memalloc.reserve_low_water_pages * 2 > 128 + 0.25MiB", True),
+        ("none.heartbeats_missed / none.io_p99_seconds == 20", True),
+        ("memalloc.after.io_p99_seconds < 2 * memalloc.before.io_p99_seconds", True),
+        ("memalloc.during.io_p99_seconds == 100ms", True),
+        ("memalloc.after.writes_per_second * 2s >= memalloc.before.writes_acknowledged", True),
     ],
 )
 def test_a_comparison_is_judged(text: str, *, expected: bool) -> None:
@@ -84,6 +108,34 @@ def test_a_run_of_one_policy_decides_what_names_no_other() -> None:
     assert not applies_to("memalloc.io_p99_seconds < none.io_p99_seconds", "memalloc")
 
 
+def test_a_phase_that_the_run_never_had_is_not_known() -> None:
+    assert holds("none.after.io_p99_seconds < 1s") is None
+
+
+def test_what_is_steady_is_judged_before_and_after() -> None:
+    texts = ["io_p99_seconds <= 20ms", "writes_per_second >= 100"]
+    before, after = steady_outcomes(texts, "memalloc", TOTALS["memalloc"])
+    assert [one.holds for one in before] == [True, True]
+    assert [one.holds for one in after] == [False, True]
+    assert after[0].text == "after: io_p99_seconds <= 20ms"
+    assert after[0].values == {"memalloc.after.io_p99_seconds": 0.03}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("none.io_errors == 0", "which names the policy none"),
+        ("writes_lost == 0", "writes_lost is no figure; known: phase_seconds"),
+        ("before.io_errors == 0", "which names a phase: before.io_errors"),
+    ],
+)
+def test_what_is_steady_names_figures_of_a_phase_and_nothing_else(
+    text: str, complaint: str
+) -> None:
+    with pytest.raises(BadInput, match=complaint):
+        steady(text, "before")
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -110,6 +162,15 @@ def test_a_run_of_one_policy_decides_what_names_no_other() -> None:
         ("writes_lost == 0.5ns", "a duration such as"),
         ("1 == 1", "which names no figure"),
         ("", "not understood"),
+        ("heartbeats_missed < 200ms", "counts are compared with seconds"),
+        ("io_p99_seconds + nodes_ejected < 3", "seconds are added to counts"),
+        ("reserve_pages < 4 * io_p99_seconds", "pages are compared with seconds"),
+        ("nodes_ejected / io_p99_seconds < 3pages", "counts per seconds are compared with pages"),
+        ("reserve_pages == 100B", "100B is not a multiple of a page, 4KiB"),
+        ("after.packets == 0", "packets is no figure of the phase after; known: phase_seconds"),
+        ("before.io_errorss == 0", "is no figure of the phase before (did you mean io_errors?)"),
+        ("after == 0", "nothing is no figure of the phase after"),
+        ("afterwards.io_errors == 0", "afterwards is no policy"),
         ("-" * 200 + "writes_lost == 0", "one of 216 characters, over 200"),
     ],
 )

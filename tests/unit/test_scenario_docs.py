@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.checks.figures import NAMES
+from crunchbed.checks.figures import NAMES, PHASE_NAMES
 from crunchbed.scenario.detector import MODELS as DETECTORS
 from crunchbed.scenario.faults import MODELS as FAULTS
 from crunchbed.scenario.loader import load, load_file
@@ -60,7 +60,7 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
     assert top["memalloc"] == "[block-io, heartbeat]"
     assert top["membership"] == resolved["membership"]
     sections = {"cluster", "memory", "block_io", "heartbeat", "fencing", "traffic", "phases"}
-    sections |= {"detector", "crunch", "faults", "expect", "corosync"}
+    sections |= {"detector", "crunch", "faults", "steady", "expect", "corosync"}
     assert set(top) | sections == set(resolved)
     crunches = documented("`crunch`")
     for model in (WritebackCrunch, TimedCrunch):
@@ -104,3 +104,6 @@ def test_the_documented_example_and_figures_are_real(tmp_path: Path) -> None:
     figures = text.split("The figures, each")[1].split("## Verdicts")[0]
     for name in NAMES:
         assert f"`{name}`" in figures
+    phase = text.split("A phase has these figures")[1].split("### `steady`")[0]
+    for name in PHASE_NAMES:
+        assert f"`{name}`" in phase
