@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from crunchbed.scenario import block_io, corosync, detector, faults, pair
+from crunchbed.scenario import block_io, corosync, detector, faults, pair, shed
 from crunchbed.scenario.units import format_duration
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def first_contradiction(scenario: Scenario) -> Contradiction | None:
         corosync.contradictions,
         _ports,
         _crunch,
+        shed.contradictions,
         faults.contradictions,
     )
     return next((found for check in checks for found in check(scenario)), None)
