@@ -13,16 +13,19 @@ import click
 
 from crunchbed.matrix import (
     BY_DETECTOR,
+    BY_SHED,
     DETECTORS,
     FLAGS,
     SETTINGS,
     Axis,
     detector_of,
     flags_of,
+    shed_of,
 )
 from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.shed import MODES as SHED_MODES
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
@@ -98,18 +101,25 @@ def seed_range(text: str | None, first: int, repeats: int) -> range:
 
 
 def crossed(
-    scenario: Scenario, memalloc: str | None, detectors: str | None
+    scenario: Scenario, memalloc: str | None, detectors: str | None, shed: str | None
 ) -> tuple[Scenario, Crossing | None]:
     """What the policies of a comparison are crossed with, if with anything.
 
-    One flag setting is no crossing: it is set in the scenario that is returned.
+    One flag setting or one way to shed is no crossing: it is set in the scenario that is returned.
 
     Raises:
-        BadInput: a name is unknown, or both options have several.
+        BadInput: a name is unknown, or more than one option has several.
     """
+    sheds = [] if shed is None else names_of(shed, SHED_MODES, "way to shed")
+    if len(sheds) == 1:
+        scenario = scenario.with_overrides(shed_of(sheds[0]))
     settings = [] if memalloc is None else names_of(memalloc, tuple(SETTINGS), "flag setting")
     if len(settings) == 1:
         scenario = scenario.with_overrides(flags_of(settings[0]))
+    if len(sheds) > 1:
+        if len(settings) > 1 or detectors is not None:
+            raise BadInput("--shed: expected one way to shed with --memalloc or --detectors")
+        return scenario, (BY_SHED, {name: shed_of(name) for name in sheds})
     if detectors is not None:
         if len(settings) > 1:
             raise BadInput("--detectors: expected one flag setting with it, got --memalloc of more")

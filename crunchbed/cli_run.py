@@ -27,6 +27,7 @@ from crunchbed.history import History
 from crunchbed.matrix import DETECTORS
 from crunchbed.report.table import open_console, print_comparison, print_run
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.shed import MODES as SHED_MODES
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.policies import POLICIES
 
@@ -95,6 +96,12 @@ def run(
     metavar="D,D",
     help=f"Cross the policies with failure detectors, out of {', '.join(DETECTORS)}.",
 )
+@click.option(
+    "--shed",
+    metavar="S,S",
+    help="Cross the policies with what the switches do for a node under pressure, "
+    f"out of {', '.join(SHED_MODES)}; all with an OpenFlow controller.",
+)
 def compare(
     scenario: str,
     memalloc: str | None,
@@ -107,6 +114,7 @@ def compare(
     repeats: int,
     seeds: str | None,
     detectors: str | None,
+    shed: str | None,
 ) -> int:
     """Run SCENARIO under several policies and hold the runs against each other.
 
@@ -120,9 +128,12 @@ def compare(
                                           every policy with every flag setting
       crunchbed compare writeback-crunch --detectors fixed,phi,swim,lifeguard,corosync \\
           --seeds 1..5                    every policy with every detector
+      crunchbed compare flood --policies none,memalloc --shed off,drop --seeds 1..5
+                                          no policy, host only, switch only, both
     """  # noqa: D301 - \b is click's
     numbers = seed_range(seeds, seed, repeats)
-    chosen, crossing = crossed(chosen_scenario(scenario, overrides, None), memalloc, detectors)
+    chosen = chosen_scenario(scenario, overrides, None)
+    chosen, crossing = crossed(chosen, memalloc, detectors, shed)
     if crossing is not None:
         axis, changes = crossing
         parent = run_directory(out, f"{chosen.name}-matrix-{numbers[0]}")

@@ -138,7 +138,7 @@ def _execute(
         _phase("collect", None, recorder, progress)
         collect.name_reserve_users(cluster.nodes)
         cluster.quiesce()
-        collect.count_packets(cluster.nodes)
+        collect.count_packets(cluster.nodes, cluster.controller)
         collect.verify_writes(scenario, places, cluster.supervisor, recorder)
         recorder.record("phase", name="end")
 

@@ -58,6 +58,17 @@ BY_DETECTOR: Final = Axis(
         "heartbeats_missed",
     ),
 )
+BY_SHED: Final = Axis(
+    name="shed",
+    figures=(
+        "heartbeats_missed",
+        "reserve_low_water_pages",
+        "shed_too_late",
+        "reaction_p50_seconds",
+        "reaction_p99_seconds",
+        "switch_drops",
+    ),
+)
 
 
 class Cell(BaseModel):
@@ -65,7 +76,7 @@ class Cell(BaseModel):
 
     Attributes:
         policy: As in the scenario.
-        setting: A name of ``SETTINGS`` or of ``DETECTORS``.
+        setting: A name of ``SETTINGS``, of ``DETECTORS``, or a way to shed.
         runs: How many were made, and
         valid: how many of them say something.
         ejected: In how many valid runs a live node was ejected.
@@ -101,6 +112,14 @@ def cell(axis: Axis, policy: str, setting: str, results: Sequence[Result]) -> Ce
 def flags_of(setting: str) -> Mapping[str, Any]:
     """What a flag setting changes in a scenario."""
     return {"memalloc": list(SETTINGS[setting])}
+
+
+def shed_of(setting: str) -> Mapping[str, Any]:
+    """What a way to shed changes; the controller is there also where nothing is shed.
+
+    So the switches forward alike, and the shedding is all that differs.
+    """
+    return {"cluster.controller": "openflow", "shed.mode": setting}
 
 
 def detector_of(scenario: Scenario, setting: str) -> Mapping[str, Any]:

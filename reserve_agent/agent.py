@@ -22,11 +22,13 @@ from reserve_agent.hooks.loader import NodeHooks
 from reserve_agent.journal import JournalReader
 from reserve_agent.lines import LineServer, Message
 from reserve_agent.pool import PoolHandle
+from reserve_agent.pressure_report import PressureSender
 from reserve_agent.record import NodeHistory
 from reserve_agent.sizing import computed_pages
 
 POLL_SECONDS = 0.01
 SAMPLE_SECONDS = 0.05
+WATCH_SECONDS = 0.002
 
 
 class Agent:
@@ -56,6 +58,7 @@ class Agent:
         start = self._state.next_entry if self._successor else None
         self._journal = JournalReader(self._hooks.pool, self._hooks.journal, start)
         self._policy = Policy(self._hooks.config.policy)
+        self._sender = PressureSender.to(config.controller, config.node)
         self._stopping = False
         self._selector = selectors.DefaultSelector()
 
@@ -88,6 +91,8 @@ class Agent:
         """Close the history and drop the hooks."""
         self._history.close()
         self._hooks.close()
+        if self._sender is not None:
+            self._sender.close()
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
@@ -99,9 +104,7 @@ class Agent:
         self._record(
             {
                 "kind": "pool.config",
-                "total": pool["total"],
-                "reserve": pool["reserve"],
-                "clean": pool["clean"],
+                **{name: pool[name] for name in ("total", "reserve", "clean")},
                 "computed": self._computed(),
                 "policy": name,
                 "metrics_port": self._port,
@@ -112,8 +115,9 @@ class Agent:
         next_poll = time.monotonic()
         next_sample = next_poll
         while not self._stopping:
-            for key, _ in self._selector.select(max(0.0, next_poll - time.monotonic())):
+            for key, _ in self._selector.select(self._patience(next_poll)):
                 key.data()
+            self._tell_of_pressure()
             now = time.monotonic()
             if now < next_poll:
                 continue
@@ -122,6 +126,16 @@ class Agent:
                 self._sample()
                 next_sample = now + SAMPLE_SECONDS
             next_poll = now + POLL_SECONDS
+
+    def _patience(self, until: float) -> float:
+        left = until - time.monotonic()
+        return max(0.0, left if self._sender is None else min(left, WATCH_SECONDS))
+
+    def _tell_of_pressure(self) -> None:
+        """The controller hears of it sooner than the history: what counts is when it acts."""
+        if self._sender is not None:
+            self._pool.tick()
+            self._sender.tell(self._pool.pressed_since(), time.monotonic_ns())
 
     def _drain(self) -> None:
         """Take over what the hooks have written since the last poll."""
@@ -143,18 +157,7 @@ class Agent:
             self._record({"kind": "emergency", "raised": bool(state.pressure)})
 
     def _sample(self) -> None:
-        pool = self._pool.snapshot()
-        names = (
-            "free",
-            "dirty",
-            "demand",
-            "rx_running",
-            "rx_stalled",
-            "hoarded",
-            "tx",
-            "low_water",
-        )
-        self._record({"kind": "pool.sample", **{name: pool[name] for name in names}})
+        self._record({"kind": "pool.sample", **tables.sample(self._pool.snapshot())})
         self._history.flush()
         self._server.acknowledge()
 
@@ -204,8 +207,8 @@ class Agent:
         first = int(config.windows)
         if first + len(message["windows"]) > MAX_WINDOWS:
             return {"error": f"at most {MAX_WINDOWS} windows in a run"}
-        for offset, (start, end, level) in enumerate(message["windows"]):
-            windows.entries[first + offset] = Window(start, end, level)
+        for index, (start, end, level) in enumerate(message["windows"], first):
+            windows.entries[index] = Window(start, end, level)
         config.windows = first + len(message["windows"])
         return {"ok": True}
 

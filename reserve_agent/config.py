@@ -12,6 +12,7 @@ import orjson
 from reserve_agent.hooks.layout import PacketClass, Policy
 from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings
 from reserve_agent.port_rule import PortRule
+from reserve_agent.pressure_report import ControllerAddress
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class AgentConfig:
         clean: Pages used by tasks from the start.
         reserve: Pages under the min watermark; None lets it follow what is attached.
         settings: Policy, service time and port rules of the hooks.
+        controller: Who is told of the node's memory pressure; None for nobody.
         hook_object: The compiled hooks.
     """
 
@@ -48,11 +50,18 @@ class AgentConfig:
     clean: int
     reserve: int | None
     settings: HookSettings
+    controller: ControllerAddress | None = None
     hook_object: Path = field(default=OBJECT_PATH)
 
     def to_json(self) -> bytes:
         """The file that ``load`` reads."""
         return orjson.dumps(self, default=str, option=orjson.OPT_INDENT_2)
+
+    def write(self, path: Path) -> None:
+        """Write the file, readable for its owner alone: the controller's token is in it."""
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_bytes(self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> AgentConfig:
@@ -60,6 +69,8 @@ class AgentConfig:
         values: dict[str, Any] = orjson.loads(path.read_bytes())
         values["settings"] = _settings(values["settings"])
         values["interfaces"] = tuple(values["interfaces"])
+        if values.get("controller") is not None:
+            values["controller"] = ControllerAddress(**values["controller"])
         for name in ("cgroup", "pins", "socket", "history", "hook_object"):
             values[name] = Path(values[name])
         return cls(**values)

@@ -74,6 +74,10 @@ class PoolHandle:
         """Raise or lower the flag that the ``critical`` policy obeys."""
         self._operate(Op.EMERGENCY, int(raised))
 
+    def pressed_since(self) -> int | None:
+        """When the pressure began that goes on, nanoseconds of CLOCK_MONOTONIC; None for none."""
+        return int(self.state.pressure_since) if self.state.pressure else None
+
     def snapshot(self) -> dict[str, int]:
         """All counters of the pool; pages, or nanoseconds where the name says so."""
         values = {name: int(getattr(self.state, name)) for name in POOL_FIELDS}

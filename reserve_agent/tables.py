@@ -1,4 +1,4 @@
-"""Counters and sockets of the hooks as rows for the history."""
+"""Counters and sockets of the hooks as rows for the history, and the pool's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from typing import Any
 
 from reserve_agent.hooks.audit import SocketSeen
 from reserve_agent.hooks.layout import Hook, PacketClass, Reason
+
+_SAMPLED = ("free", "dirty", "demand", "rx_running", "rx_stalled", "hoarded", "tx", "low_water")
+
+
+def sample(pool: Mapping[str, int]) -> dict[str, int]:
+    """What of a pool's counters is written down every now and then."""
+    return {name: pool[name] for name in _SAMPLED}
 
 
 def packets(

@@ -78,6 +78,12 @@ class Figures(BaseModel):
     pressure_longest_seconds: float = 0.0
     reserve_pages: int | None = None
     reserve_low_water_pages: int | None = None
+    switch_drops: int | None = None
+    shed_episodes: int | None = None
+    shed_too_late: int | None = None
+    reaction_p50_seconds: float | None = None
+    reaction_p99_seconds: float | None = None
+    switch_packets: dict[str, int] = {}
     packets: Packets = {}
     phases: Mapping[str, PhaseFigures] = {}
 
@@ -95,7 +101,7 @@ class Figures(BaseModel):
         return found
 
 
-_NOT_NUMBERS: Final = ("misses_by_cause", "packets", "phases")
+_NOT_NUMBERS: Final = ("misses_by_cause", "packets", "switch_packets", "phases")
 NAMES: Final[tuple[str, ...]] = (
     *(name for name in Figures.model_fields if name not in _NOT_NUMBERS),
     *(f"misses_by_cause.{cause}" for cause in CAUSES),

@@ -14,6 +14,7 @@ from crunchbed.checks import (
     recovery,
     reserve,
     service,
+    switch,
     validity,
     writes,
 )
@@ -32,6 +33,7 @@ from crunchbed.expect import Outcome, evaluate, steady_outcomes
 from crunchbed.expect.evaluate import applies_to
 from crunchbed.history import History
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.shed import OFF
 from crunchbed.scenario.units import seconds
 
 _T = TypeVar("_T")
@@ -45,7 +47,7 @@ def judge(history: History, scenario: Scenario) -> Result:
         scenario: as resolved for this run, with the policy and flags that were in force.
     """
     nodes = _figures(history, scenario)
-    totals = _totals(history, nodes, phase_figures(history, scenario))
+    totals = _totals(history, scenario, nodes, phase_figures(history, scenario))
     crunched = crunch.check(history, scenario)
     texts = [text for text in scenario.expect if applies_to(text, scenario.policy)]
     outcomes = evaluate(texts, {scenario.policy: totals})
@@ -114,6 +116,7 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
             pressure_longest_seconds=seconds(max(pressed, default=0)),
             reserve_pages=reserve.reserve_pages(history, node),
             reserve_low_water_pages=reserve.low_water_pages(history, node),
+            **_at_the_switch(history, scenario, [node]),
             packets=packets.packets(history, node),
         )
     return found
@@ -143,6 +146,19 @@ def _moves(found: list[service.Failover]) -> dict[str, Any]:
     }
 
 
+def _at_the_switch(history: History, scenario: Scenario, nodes: list[str]) -> dict[str, Any]:
+    """The figures of switches with a controller; none where there was none."""
+    if not switch.has_controller(history):
+        return {}
+    found: dict[str, Any] = {
+        "switch_packets": switch.added(switch.packets(history, node) for node in nodes),
+        "switch_drops": sum(switch.drops(history, node) for node in nodes),
+    }
+    if scenario.shed.mode != OFF:
+        found |= switch.figures([switch.shedding(history, node) for node in nodes])
+    return found
+
+
 _SUMS = (
     "heartbeats_sent",
     "heartbeats_missed",
@@ -158,7 +174,10 @@ _SUMS = (
 
 
 def _totals(
-    history: History, nodes: dict[str, Figures], phases: dict[str, PhaseFigures]
+    history: History,
+    scenario: Scenario,
+    nodes: dict[str, Figures],
+    phases: dict[str, PhaseFigures],
 ) -> Figures:
     """Sums; but the longest of what is longest, the lowest of what is lowest."""
     each = list(nodes.values())
@@ -183,6 +202,7 @@ def _totals(
         reserve_low_water_pages=min(
             _known(one.reserve_low_water_pages for one in each), default=None
         ),
+        **_at_the_switch(history, scenario, list(nodes)),
         packets=packets.added(one.packets for one in each),
         phases=phases,
     )

@@ -23,6 +23,13 @@ MOST_NODES: Final = 6
 _COLOURS: Final = {"pass": "green", "fail": "red", "invalid": "yellow", "unknown": "yellow"}
 _CAUSE_NAMES: Final = [f"misses_by_cause.{cause}" for cause in CAUSES]
 _MOVES: Final = ("failovers", "failover_seconds", "failover_longest_seconds")
+_SWITCH: Final = (
+    "switch_drops",
+    "shed_episodes",
+    "shed_too_late",
+    "reaction_p50_seconds",
+    "reaction_p99_seconds",
+)
 _MISSED_AT: Final = NAMES.index("heartbeats_missed") + 1
 _ROWS: Final = (
     *NAMES[:_MISSED_AT],
@@ -118,13 +125,19 @@ def _table(console: Console) -> Table:
 
 
 def _rows(each: Iterable[Figures]) -> list[str]:
-    """The figures worth a row: causes and fail-overs only where there were any, the rest always."""
+    """The figures worth a row.
+
+    Causes and fail-overs only where there were any, the switch's only where it had a controller.
+    """
     found = list(each)
-    return [
-        name
-        for name in _ROWS
-        if name not in (*_CAUSE_NAMES, *_MOVES) or any(one.value(name) for one in found)
-    ]
+
+    def worth(name: str) -> bool:
+        values = [one.value(name) for one in found]
+        if name in _SWITCH:
+            return any(value is not None for value in values)
+        return name not in (*_CAUSE_NAMES, *_MOVES) or any(values)
+
+    return [name for name in _ROWS if worth(name)]
 
 
 def _label(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from crunchbed.run import configs, daemons, login
+from crunchbed.run.controller import LiveController
 from crunchbed.run.daemons import Places
 from crunchbed.run.faults.protocol import World
 from crunchbed.run.faults.wire import LossyWire
@@ -59,6 +60,7 @@ class RunningCluster:
         self._undo = ExitStack()
         self.nodes: dict[str, LiveNode] = {}
         self._target: Process | None = None
+        self.controller = LiveController.of(scenario, places, state.add_process)
 
     def __enter__(self) -> RunningCluster:
         try:
@@ -78,16 +80,7 @@ class RunningCluster:
 
     def _start(self) -> None:
         scenario = self._scenario
-        self._network = self._undo.enter_context(
-            Cluster(
-                self._places.run_id,
-                nodes=scenario.cluster.nodes,
-                port_rate_mbit=scenario.cluster.port_rate / _BITS_PER_MEGABIT,
-                storage_rate_mbit=scenario.cluster.storage_rate / _BITS_PER_MEGABIT,
-                switch=scenario.cluster.switch,  # type: ignore[arg-type]
-                storage_nodes=scenario.block_io.pair,
-            )
-        )
+        self._start_network()
         self.storage: ClusterNode = self._network.storage
         self.storage_port = SwitchPort(self.storage)
         self.switch = str(self._network.switch)
@@ -100,6 +93,7 @@ class RunningCluster:
             self._progress,
             scenario.fencing.confirm,
         )
+        self._watch_controller()
         fence = self.supervisor.serve_fence(
             lambda selector: FenceServer(
                 self._places.state / "fence", self.supervisor.fence, selector
@@ -112,6 +106,28 @@ class RunningCluster:
         self._undo.callback(self.quiesce)  # the first to be undone: nobody waits for the target
         self._power_on()
         self._start_traffic()
+
+    def _start_network(self) -> None:
+        """Switches, links and hosts; and whoever tells the switches what to do."""
+        self._agents = NodeCgroup(self._places.run_id, "agents")
+        self._undo.callback(self._agents.remove)
+        self._agents.create()
+        cluster, controller = self._scenario.cluster, self.controller
+        network = Cluster(
+            self._places.run_id,
+            nodes=cluster.nodes,
+            port_rate_mbit=cluster.port_rate / _BITS_PER_MEGABIT,
+            storage_rate_mbit=cluster.storage_rate / _BITS_PER_MEGABIT,
+            switch=cluster.switch,  # type: ignore[arg-type]
+            storage_nodes=self._scenario.block_io.pair,
+            controller=None if controller is None else controller.listen,
+            on_switches=None if controller is None else controller.wait_until_ready,
+        )
+        if controller is not None:
+            # First, for a switch that has tried in vain waits a second until it tries again.
+            self._undo.callback(controller.stop)
+            controller.start(network.description(), self._agents.path)
+        self._network = self._undo.enter_context(network)
 
     def _power_on(self) -> None:
         """All nodes; where two of them serve, the others' initiators come once one does."""
@@ -149,18 +165,25 @@ class RunningCluster:
 
     def _start_agents(self) -> None:
         """All agents at once: loading the hooks is what takes time."""
-        agents = NodeCgroup(self._places.run_id, "agents")
-        self._undo.callback(agents.remove)
-        agents.create()
+        controller = self.controller
+        told = None if controller is None else controller.told_of_pressure
+        started = self._state.add_process
         for name in self._scenario.node_names:
             node = LiveNode(
-                self._scenario, self._places, self._network.nodes, name, self._state.add_process
+                self._scenario, self._places, self._network.nodes, name, started, controller=told
             )
             self.nodes[name] = node
             self._undo.callback(node.stop)
-            node.start_agent(agents.path)
+            node.start_agent(self._agents.path)
         for node in self.nodes.values():
             node.wait_for_agent()
+
+    def _watch_controller(self) -> None:
+        """It has to live as long as the run; what the switches have counted so far is not ours."""
+        if self.controller is not None:
+            if self.controller.process is not None:
+                self.supervisor.others.append(self.controller.process)
+            self.controller.count_packets()
 
     def _helper(self, name: str, argv: list[str]) -> Process:
         """A process on the storage host that must live as long as the run."""
@@ -246,6 +269,7 @@ class RunningCluster:
             supervisor=self.supervisor,
             recorder=self._recorder,
             target=self,
+            controller=self.controller,
         )
 
     def quiesce(self) -> None:

@@ -9,6 +9,7 @@ import orjson
 
 from crunchbed import history
 from crunchbed.run import configs, daemons
+from crunchbed.run.controller import LiveController
 from crunchbed.run.daemons import Places
 from crunchbed.run.live_node import LiveNode
 from crunchbed.run.recorder import Recorder
@@ -41,10 +42,12 @@ def name_reserve_users(nodes: Mapping[str, LiveNode]) -> None:
         ask_quietly(node, "sockets")
 
 
-def count_packets(nodes: Mapping[str, LiveNode]) -> None:
-    """Have every agent write its packet counters down."""
+def count_packets(nodes: Mapping[str, LiveNode], controller: LiveController | None) -> None:
+    """Have every agent write its packet counters down, and the controller those of the switches."""
     for node in nodes.values():
         ask_quietly(node, "packets")
+    if controller is not None:
+        controller.count_packets()
 
 
 def verify_writes(

@@ -19,6 +19,7 @@ from reserve_agent.config import AgentConfig
 from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
 from reserve_agent.hooks.loader import HookSettings
 from reserve_agent.port_rule import PortRule
+from reserve_agent.pressure_report import ControllerAddress
 from topologies.node import ClusterNode
 
 DISK = "disk"
@@ -51,7 +52,11 @@ def hook_settings(scenario: Scenario) -> HookSettings:
 
 
 def agent(
-    scenario: Scenario, run_id: str, node: ClusterNode, paths: dict[str, Path]
+    scenario: Scenario,
+    run_id: str,
+    node: ClusterNode,
+    paths: dict[str, Path],
+    controller: ControllerAddress | None = None,
 ) -> AgentConfig:
     """One node's agent; ``paths`` has cgroup, pins, socket and history."""
     return AgentConfig(
@@ -64,6 +69,7 @@ def agent(
         clean=scenario.memory.clean,
         reserve=None if scenario.memory.reserve == "auto" else scenario.memory.reserve,
         settings=hook_settings(scenario),
+        controller=controller,
         **paths,
     )
 

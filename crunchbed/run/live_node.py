@@ -23,6 +23,7 @@ from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines import LineClient, Message
 from reserve_agent.netns import network_namespace_of
+from reserve_agent.pressure_report import ControllerAddress
 from topologies.node import ClusterNode
 
 _AGENT_TIMEOUT_SECONDS = 30.0
@@ -52,6 +53,7 @@ class LiveNode:
     nodes: dict[str, ClusterNode]
     name: str
     started: Callable[[Process], None]
+    controller: ControllerAddress | None = None
     incarnation: int = 0
     up: bool = False
     daemons: dict[str, Process] = field(default_factory=dict)
@@ -98,8 +100,9 @@ class LiveNode:
                 "socket": self._path("agent"),
                 "history": self.places.out / "history" / f"{self.name}.jsonl",
             },
+            self.controller,
         )
-        self._path("agent.json").write_bytes(config.to_json())
+        config.write(self._path("agent.json"))
         self._agents_cgroup = agents_cgroup
         self._spawn_agent()
 

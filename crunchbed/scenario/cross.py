@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from crunchbed.expect import parse
-from crunchbed.scenario import block_io, corosync, detector, faults, pair
+from crunchbed.scenario import block_io, corosync, detector, faults, pair, shed
 from crunchbed.scenario.units import format_duration
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def first_contradiction(scenario: Scenario) -> Contradiction | None:
         corosync.contradictions,
         _ports,
         _crunch,
+        shed.contradictions,
         faults.contradictions,
         _after,
     )

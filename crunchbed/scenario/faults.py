@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crunchbed.scenario.schema import Scenario
 
 STORAGE: Final = "storage"
+CONTROLLER: Final = "controller"
 RANDOM: Final = "random"
 STALLED_DAEMONS: Final = ("heartbeat", "service", "initiator", "traffic")
 MOST_FAULTS: Final = 1000
@@ -129,6 +130,13 @@ class AgentCrash(Lasting):
     target: Target = "n1"
 
 
+class ControllerCrash(Lasting):
+    """The OpenFlow controller is killed; after ``for`` another takes over."""
+
+    kind: Literal["controller-crash"]
+    target: Annotated[str, kinds.choice((CONTROLLER,))] = CONTROLLER
+
+
 class TargetCrash(Lasting):
     """The block target is killed; after ``for`` it is started again."""
 
@@ -155,7 +163,16 @@ class Stall(Lasting):
 
 
 Fault = Annotated[
-    LinkDown | Partition | Loss | Delay | NodeCrash | AgentCrash | TargetCrash | SlowDisk | Stall,
+    LinkDown
+    | Partition
+    | Loss
+    | Delay
+    | NodeCrash
+    | AgentCrash
+    | ControllerCrash
+    | TargetCrash
+    | SlowDisk
+    | Stall,
     Field(discriminator="kind"),
 ]
 MODELS: Final[dict[str, type[FaultSection]]] = {
@@ -165,6 +182,7 @@ MODELS: Final[dict[str, type[FaultSection]]] = {
     "delay": Delay,
     "node-crash": NodeCrash,
     "agent-crash": AgentCrash,
+    "controller-crash": ControllerCrash,
     "target-crash": TargetCrash,
     "slow-disk": SlowDisk,
     "stall": Stall,
@@ -186,6 +204,12 @@ def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
     for index, fault in enumerate(scenario.faults):
         yield from _hosts(scenario, f"faults[{index}]", fault)
         yield from _time(scenario, f"faults[{index}]", fault)
+        if fault.kind == "controller-crash" and scenario.cluster.controller == "none":
+            yield (
+                f"faults[{index}].kind",
+                "another kind where cluster.controller is none",
+                "controller-crash",
+            )
         if fault.kind == "slow-disk" and scenario.block_io.pair:
             yield (
                 f"faults[{index}].kind",
@@ -202,7 +226,7 @@ def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
 
 def _hosts(scenario: Scenario, at: str, fault: Fault) -> Iterator[Contradiction]:
     names = scenario.node_names
-    known = (*names, RANDOM, STORAGE)
+    known = (*names, RANDOM, STORAGE, CONTROLLER)
     for target in fault.targets:
         if target not in known or (target == STORAGE and fault.kind == "partition"):
             storage = fault.kind in ("link-down", "delay")

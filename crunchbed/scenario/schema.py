@@ -21,6 +21,7 @@ from crunchbed.scenario.detector import Detector, FixedDetector
 from crunchbed.scenario.faults import Faults
 from crunchbed.scenario.kinds import DurationText, Pages, Port, RateText, SizeText, Target
 from crunchbed.scenario.section import Section
+from crunchbed.scenario.shed import CONTROLLERS, Shed, ShedSection
 from nodes.heartbeat.detectors.settings import silence_ns
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
@@ -39,6 +40,7 @@ class Cluster(Section):
     switch: Annotated[str, kinds.choice(SWITCHES)] = "auto"
     port_rate: Annotated[int, kinds.rate("1Mbit", "100Gbit"), RateText] = 200_000_000
     storage_rate: Annotated[int, kinds.rate("1Mbit", "100Gbit"), RateText] = 200_000_000
+    controller: Annotated[str, kinds.choice(CONTROLLERS)] = "none"
 
 
 class Memory(Section):
@@ -185,6 +187,7 @@ class Scenario(Section):
     policy: Annotated[str, kinds.choice(POLICIES)] = "memalloc"
     memalloc: Annotated[tuple[str, ...], kinds.subset(MEMALLOC_CLASSES)] = MEMALLOC_CLASSES
     enforce: Annotated[bool, kinds.yes_or_no()] = False
+    shed: ShedSection = Shed()
     crunch: Crunch | None = None
     faults: Faults = ()
     phases: Phases = Phases()

@@ -303,6 +303,46 @@ def test_detectors_are_crossed_with_policies(engine: FakeEngine, capsys: Capture
     assert cells[0]["figures"]["false_ejections"] == [1, 1, 1]
 
 
+def test_ways_to_shed_are_crossed_with_policies(engine: FakeEngine, capsys: Captured) -> None:
+    """No policy, host only, switch only, both: one command."""
+    argv = ["compare", "flood", "--policies", "none,memalloc", "--shed", "off,drop"]
+    assert cli.main([*argv, "--out", "crossed"]) == 0
+    assert [(one.policy, one.shed.mode) for _, _, _, one in engine.calls] == [
+        ("none", "off"),
+        ("memalloc", "off"),
+        ("none", "drop"),
+        ("memalloc", "drop"),
+    ]
+    assert {one.cluster.controller for _, _, _, one in engine.calls} == {"openflow"}
+    headings = capsys.readouterr().out.splitlines()[1].split()
+    assert {"shed", "reaction_p50_seconds", "shed_too_late"} <= set(headings)
+
+
+def test_one_way_to_shed_is_set_and_crosses_nothing(engine: FakeEngine) -> None:
+    assert cli.main(["compare", "flood", "--policies", "memalloc", "--shed", "meter"]) == 0
+    assert [one.shed.mode for _, _, _, one in engine.calls] == ["meter"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--shed", "off,melt"], "unknown way to shed 'melt'"),
+        (["--shed", "off,drop", "--memalloc", "none,both"], "--shed: expected one way to shed"),
+        (["--shed", "off,drop", "--detectors", "fixed"], "--shed: expected one way to shed"),
+        (
+            ["--shed", "off,drop", "--set", "cluster.switch=linux-bridge"],
+            "override cluster.controller: expected none with cluster.switch linux-bridge",
+        ),
+    ],
+)
+def test_a_crossing_of_sheds_that_makes_no_sense(
+    more: list[str], words: str, engine: FakeEngine, capsys: Captured
+) -> None:
+    code, error = failing(capsys, "compare", "flood", *more)
+    assert (code, engine.calls) == (2, [])
+    assert error.startswith(words)
+
+
 def test_one_run_that_breaks_down_does_not_end_a_comparison(
     engine: FakeEngine, capsys: Captured
 ) -> None:

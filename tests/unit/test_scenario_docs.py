@@ -27,7 +27,7 @@ def documented(heading: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "section", ["cluster", "memory", "block_io", "traffic", "phases", "corosync"]
+    "section", ["cluster", "memory", "block_io", "traffic", "phases", "corosync", "shed"]
 )
 def test_every_key_is_documented_with_its_default(section: str) -> None:
     resolved = load("control").resolved()[section]
@@ -60,7 +60,7 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
     assert top["memalloc"] == "[block-io, heartbeat]"
     assert top["membership"] == resolved["membership"]
     sections = {"cluster", "memory", "block_io", "heartbeat", "fencing", "traffic", "phases"}
-    sections |= {"detector", "crunch", "faults", "steady", "expect", "corosync"}
+    sections |= {"detector", "crunch", "faults", "steady", "expect", "corosync", "shed"}
     assert set(top) | sections == set(resolved)
     crunches = documented("`crunch`")
     for model in (WritebackCrunch, TimedCrunch):

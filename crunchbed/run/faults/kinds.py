@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crunchbed.run.faults.agent_crash import AgentCrashFault
+from crunchbed.run.faults.controller_crash import ControllerCrashFault
 from crunchbed.run.faults.delay import DelayFault
 from crunchbed.run.faults.link_down import LinkDownFault
 from crunchbed.run.faults.loss import LossFault
@@ -30,6 +31,8 @@ def make(fault: faults.FaultSection, world: World) -> Fault:
             return NodeCrashFault(fault, world)
         case faults.AgentCrash():
             return AgentCrashFault(fault, world)
+        case faults.ControllerCrash():
+            return ControllerCrashFault(world)
         case faults.TargetCrash():
             return TargetCrashFault(world)
         case faults.SlowDisk():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from crunchbed.run.controller import LiveController
 from crunchbed.run.faults.wire import LossyWire
 from crunchbed.run.live_node import LiveNode
 from crunchbed.run.ports import SwitchPort
@@ -70,6 +71,7 @@ class World:
         supervisor: Who may power nodes on.
         recorder: The run's part of the history.
         target: The storage host's block target.
+        controller: The OpenFlow controller; None where the switches have none.
     """
 
     nodes: Mapping[str, LiveNode]
@@ -79,6 +81,7 @@ class World:
     supervisor: Supervisor
     recorder: Recorder
     target: TargetSwitch
+    controller: LiveController | None = None
 
 
 def running(node: LiveNode, names: tuple[str, ...]) -> list[Process]:

@@ -1,0 +1,151 @@
+"""Where pressure messages arrive: the good go to the switches, the others are counted."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from reserve_agent.controller.board import Change, PressureBoard
+from reserve_agent.controller.pressure import MESSAGE_BYTES, Refused
+
+Apply = Callable[[str, bool, Callable[[], None]], None]
+"""Has the switches shed for a node, or no longer; calls back once all of them say that they do."""
+
+REPORT_NS = 500_000_000
+"""Refusals of one kind are written down at most this often: whoever floods us fills no disk."""
+
+
+class PressureDesk:
+    """Takes datagrams, has changes applied, and writes down when they were in force.
+
+    All methods belong to one thread, and so do the calls back of ``apply``.
+
+    Args:
+        board: Knows who is under pressure.
+        apply: See ``Apply``.
+        record: Writes an event into the history.
+        clock: CLOCK_MONOTONIC, nanoseconds.
+
+    Attributes:
+        refused: Messages that nobody may send, by reason.
+        malformed: Datagrams that are no message, by reason.
+    """
+
+    def __init__(
+        self,
+        board: PressureBoard,
+        apply: Apply,
+        record: Callable[[dict[str, Any]], None],
+        clock: Callable[[], int],
+    ) -> None:
+        self._board = board
+        self._apply = apply
+        self._record = record
+        self._clock = clock
+        self._unreported: Counter[str] = Counter()
+        self._reported_at = -REPORT_NS
+        self.refused: Counter[str] = Counter()
+        self.malformed: Counter[str] = Counter()
+
+    def hear(self, datagrams: list[bytes]) -> None:
+        """Take what has arrived together; of several changes of a node the last one counts."""
+        now = self._clock()
+        changes: dict[str, Change] = {}
+        for datagram in datagrams:
+            try:
+                change = self._board.receive(datagram, now)
+            except Refused as refused:
+                (self.malformed if refused.malformed else self.refused)[refused.reason] += 1
+                self._unreported[refused.reason] += 1
+            else:
+                if change is not None:
+                    changes[change.node] = change
+        self._carry_out(changes.values())
+        self._report(now)
+
+    def tick(self) -> None:
+        """To be called several times a second: agents that fell silent, refusals not told yet."""
+        now = self._clock()
+        self._carry_out(self._board.lapsed(now))
+        self._report(now)
+
+    def status(self) -> dict[str, Any]:
+        """What the controller says of it."""
+        return {
+            "refused": sum(self.refused.values()),
+            "malformed": sum(self.malformed.values()),
+            "pressed": sorted(self._board.pressed),
+        }
+
+    def close(self) -> None:
+        """Write down what was refused since the last report."""
+        self._reported_at = -REPORT_NS
+        self._report(self._clock())
+
+    def _carry_out(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            self._apply(change.node, change.on, partial(self._in_force, change))
+
+    def _in_force(self, change: Change) -> None:
+        self._record(
+            {
+                "kind": "shed.applied",
+                "target": change.node,
+                "on": change.on,
+                "episode": change.episode,
+                "pressure_at": change.pressure_at,
+                "received_at": change.received_at,
+                "in_force_at": self._clock(),
+            }
+        )
+
+    def _report(self, now: int) -> None:
+        if self._unreported and now - self._reported_at >= REPORT_NS:
+            self._reported_at = now
+            for reason, count in self._unreported.items():
+                self._record({"kind": "pressure.refused", "reason": reason, "count": count})
+            self._unreported.clear()
+
+
+class PressureSocket:
+    """The desk's UDP socket, served by the owner's selector like a ``LineServer``.
+
+    Args:
+        address: IPv4 address, the loopback's, and port.
+        selector: Gets the callback as the key's ``data``.
+        hear: Is told of all datagrams that have arrived.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        selector: selectors.BaseSelector,
+        hear: Callable[[list[bytes]], None],
+    ) -> None:
+        self._hear = hear
+        self._selector = selector
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            self._socket.bind(address)
+        except OSError:
+            self._socket.close()
+            raise
+        selector.register(self._socket, selectors.EVENT_READ, self._read)
+
+    def _read(self) -> None:
+        datagrams: list[bytes] = []
+        with contextlib.suppress(BlockingIOError):
+            # Bounded: a flood of datagrams must not keep the owner from everything else.
+            while len(datagrams) < 256:
+                datagrams.append(self._socket.recv(MESSAGE_BYTES + 1))
+        self._hear(datagrams)
+
+    def close(self) -> None:
+        """Close it."""
+        self._selector.unregister(self._socket)
+        self._socket.close()
