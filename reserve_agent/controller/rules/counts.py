@@ -87,12 +87,16 @@ class PacketTable:
         into[node, cls, "packets"] += packets
         into[node, cls, "bytes"] += size
 
+    def arrived(self) -> list[Row]:
+        """What came for each node, with what was shed; a packet to everybody counts for each."""
+        return self._rows(self._delivered + _minus(self._arrived, self._by_address))
+
     def delivered(self) -> list[Row]:
-        """What went out to each node; a packet to everybody counts for each."""
+        """What of that went out to it."""
         return self._rows(_minus(self._delivered, self._metered))
 
     def dropped(self) -> list[Row]:
-        """What came for each node and was shed. What waits in a queue was not."""
+        """What of that was shed. What waits in a queue was not."""
         return self._rows(_minus(self._arrived, self._by_address) + self._metered)
 
     def _rows(self, table: Counter[tuple[str, PacketClass, str]]) -> list[Row]:

@@ -1,0 +1,38 @@
+"""``python -m reserve_agent.controller CONFIG.json``: a run's OpenFlow controller."""
+
+from __future__ import annotations
+
+from reserve_agent.controller import framework  # before anything that blocks
+
+# isort: split
+import logging
+import os
+import sys
+from pathlib import Path
+
+from reserve_agent.controller.config import ControllerConfig
+from reserve_agent.controller.process import Controller
+from reserve_agent.errors import CrunchbedError
+
+
+def main() -> int:
+    """Run until SIGTERM."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    try:
+        config = ControllerConfig.load(Path(sys.argv[1]))
+        controller = Controller(config)
+        framework.report_malformed(controller.board.was_malformed)
+        framework.start(
+            "reserve_agent.controller.app", *config.listen, switchboard=controller.board
+        )
+        controller.run()
+    except CrunchbedError as error:
+        sys.stderr.write(f"controller: {error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # the framework's threads wait for connections, and nothing else ends them

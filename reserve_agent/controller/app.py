@@ -1,0 +1,140 @@
+"""The application: a shim between the framework's events and the switchboard."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from reserve_agent.controller import framework
+from reserve_agent.controller.requests import Ask, Barrier, Request
+from reserve_agent.controller.session import Session
+from reserve_agent.controller.switchboard import Switchboard
+from reserve_agent.controller.wire import Decoder, Encoder
+
+_ofp_event = framework.part("controller.ofp_event")
+_handler = framework.part("controller.handler")
+_of13 = framework.part("ofproto.ofproto_v1_3")
+_on = _handler.set_ev_cls
+_MAIN, _DEAD = _handler.MAIN_DISPATCHER, _handler.DEAD_DISPATCHER
+
+
+class _Switch:
+    """One connection: a ``Link`` that numbers what it asks, so that answers find their question."""
+
+    def __init__(self, datapath: Any) -> None:
+        self.datapath = datapath
+        self.session: Session | None = None
+        self._encoder = Encoder(datapath)
+        self._asked: dict[int, int] = {}
+        self._parts: dict[int, list[Any]] = {}
+
+    def send(self, requests: Collection[Request]) -> None:
+        """All in one piece: a switch of 32 nodes has some 400 flows."""
+        pieces = []
+        for request in requests:
+            message = self._encoder.message(request)
+            xid = self.datapath.set_xid(message)
+            if isinstance(request, Ask | Barrier):
+                self._asked[xid] = request.ticket
+            message.serialize()
+            pieces.append(bytes(message.buf))
+        self.datapath.send(b"".join(pieces))
+
+    def ticket(self, xid: int) -> int | None:
+        """What was asked with this number; a second answer has none."""
+        return self._asked.pop(xid, None)
+
+    def collected(self, message: Any) -> list[Any] | None:
+        """All rows of an answer in several messages, once the last is there."""
+        rows = self._parts.setdefault(message.xid, [])
+        rows += message.body
+        if message.flags & _of13.OFPMPF_REPLY_MORE:
+            return None
+        return self._parts.pop(message.xid)
+
+
+class SwitchApp(framework.App):  # type: ignore[misc]
+    """Named and loaded by the framework; ``switchboard`` is what it serves."""
+
+    OFP_VERSIONS = (_of13.OFP_VERSION,)
+
+    def __init__(self, *args: Any, switchboard: Switchboard, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._board = switchboard
+        self._switches: dict[Any, _Switch] = {}
+        self._decoder = Decoder(_of13)
+
+    @_on(_ofp_event.EventOFPStateChange, [_MAIN, _DEAD])  # type: ignore[untyped-decorator]
+    def _state_changed(self, event: Any) -> None:
+        datapath = event.datapath
+        if event.state == _MAIN:
+            switch = self._switches[datapath] = _Switch(datapath)
+            down = {port.port_no for port in datapath.ports.values() if _is_down(port)}
+            switch.session = self._board.connected(datapath.id, switch, down)
+            return
+        gone = self._switches.pop(datapath, None)
+        if gone is not None and gone.session is not None:
+            self._board.disconnected(datapath.id, gone.session)
+
+    @_on(_ofp_event.EventOFPPortStatus, _MAIN)  # type: ignore[untyped-decorator]
+    def _port_changed(self, event: Any) -> None:
+        message = event.msg
+        if self._session(message) is not None:
+            gone = message.reason == _of13.OFPPR_DELETE
+            up = not gone and not _is_down(message.desc)
+            self._board.port(message.datapath.id, message.desc.port_no, up=up)
+
+    @_on(_ofp_event.EventOFPBarrierReply, _MAIN)  # type: ignore[untyped-decorator]
+    def _barrier_passed(self, event: Any) -> None:
+        self._answer(event.msg, None)
+
+    @_on(_ofp_event.EventOFPFlowStatsReply, _MAIN)  # type: ignore[untyped-decorator]
+    def _flows_told(self, event: Any) -> None:
+        if (rows := self._rows(event.msg)) is not None:
+            self._answer(event.msg, self._decoder.flows(rows))
+
+    @_on(_ofp_event.EventOFPGroupDescStatsReply, _MAIN)  # type: ignore[untyped-decorator]
+    def _groups_told(self, event: Any) -> None:
+        if (rows := self._rows(event.msg)) is not None:
+            self._answer(event.msg, self._decoder.groups(rows))
+
+    @_on(_ofp_event.EventOFPMeterConfigStatsReply, _MAIN)  # type: ignore[untyped-decorator]
+    def _meters_told(self, event: Any) -> None:
+        if (rows := self._rows(event.msg)) is not None:
+            self._answer(event.msg, self._decoder.meters(rows))
+
+    @_on(_ofp_event.EventOFPMeterStatsReply, _MAIN)  # type: ignore[untyped-decorator]
+    def _drops_told(self, event: Any) -> None:
+        if (rows := self._rows(event.msg)) is not None:
+            self._answer(event.msg, self._decoder.dropped(rows))
+
+    @_on(_ofp_event.EventOFPPacketIn, _MAIN)  # type: ignore[untyped-decorator]
+    def _copied(self, event: Any) -> None:
+        if self._session(event.msg) is not None:
+            self._board.copied(event.msg.data)
+
+    @_on(_ofp_event.EventOFPErrorMsg, _MAIN)  # type: ignore[untyped-decorator]
+    def _refused(self, event: Any) -> None:
+        message = event.msg
+        if (session := self._session(message)) is not None:
+            reason = f"type {message.type} code {message.code}: {bytes(message.data[:64]).hex()}"
+            self._board.refuse(message.datapath.id, session, reason)
+
+    def _rows(self, message: Any) -> list[Any] | None:
+        switch = self._switches.get(message.datapath)
+        return None if switch is None else switch.collected(message)
+
+    def _session(self, message: Any) -> Session | None:
+        switch = self._switches.get(message.datapath)
+        return None if switch is None else switch.session
+
+    def _answer(self, message: Any, content: Any) -> None:
+        switch = self._switches.get(message.datapath)
+        if switch is None or switch.session is None:
+            return
+        if (ticket := switch.ticket(message.xid)) is not None:
+            self._board.answer(switch.session, ticket, content)
+
+
+def _is_down(port: Any) -> bool:
+    return bool(port.config & _of13.OFPPC_PORT_DOWN or port.state & _of13.OFPPS_LINK_DOWN)

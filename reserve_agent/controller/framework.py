@@ -1,0 +1,118 @@
+"""The one module that knows whether OS-Ken or its ancestor Ryu is there. To be imported first.
+
+OS-Ken runs on native threads. Ryu runs on eventlet, which has to replace the standard library's
+blocking calls before anybody has imported them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+from reserve_agent.errors import MissingRequirement
+
+CHOICE = "CRUNCHBED_OPENFLOW"
+"""Environment variable: ``ryu`` takes Ryu where both are installed."""
+
+
+def _chosen() -> str:
+    names = ["os_ken", "ryu"]
+    if os.environ.get(CHOICE) == "ryu":
+        names.reverse()
+    for name in names:
+        if find_spec(name) is not None:
+            return name
+    raise MissingRequirement("no OpenFlow library: pip install os-ken")
+
+
+NAME = _chosen()
+if NAME == "ryu":
+    eventlet = importlib.import_module("eventlet")
+    eventlet.monkey_patch()
+    # Ryu 4.34 imports a name that eventlet has dropped since.
+    wsgi: Any = importlib.import_module("eventlet.wsgi")
+    if not hasattr(wsgi, "ALREADY_HANDLED"):
+        wsgi.ALREADY_HANDLED = b""
+
+
+def part(path: str) -> ModuleType:
+    """A module of the framework, by its path in there: ``base.app_manager``."""
+    return importlib.import_module(f"{NAME}.{path}")
+
+
+_manager = part("base.app_manager")
+_controller: Any = part("controller.controller")
+_parser: Any = part("ofproto.ofproto_parser")
+App: Any = _manager.OSKenApp if NAME == "os_ken" else _manager.RyuApp
+
+
+def report_malformed(report: Callable[[str], None]) -> None:
+    """Have what is no OpenFlow reported, and its sender's connection closed.
+
+    The framework's own answer is a traceback in a log, for some messages no answer at all.
+
+    Args:
+        report: Takes what is wrong.
+    """
+    parse = _parser.msg
+
+    def checked(
+        datapath: Any, version: int, kind: int, length: int, xid: int, buf: bytes
+    ) -> Any | None:
+        said = int.from_bytes(buf[2:4], "big")
+        try:
+            if said != length:
+                raise ValueError(f"a message of {said} bytes")
+            message = parse(datapath, version, kind, length, xid, buf)
+        except Exception as error:
+            reason = f"version {version:#04x} type {kind}: {error!r}"
+        else:
+            if message is not None:
+                return message
+            reason = f"version {version:#04x} type {kind}: cannot be read"
+        if datapath.state != "dead":
+            report(f"{datapath.address[0]}: {reason}")
+            datapath.close()
+        return None
+
+    _parser.msg = checked
+
+
+def _end_with_the_peer() -> None:
+    """Let a connection end when its peer has closed it.
+
+    OS-Ken waits then for the thread that sends, which waits for something to send: the handlers
+    would never hear that a switch is gone, and every reconnection would leave a thread behind.
+    """
+    receive = _controller.Datapath._recv_loop
+
+    def receive_and_end(datapath: Any) -> None:
+        try:
+            receive(datapath)
+        finally:
+            datapath.close()
+            datapath.send(b"", close_socket=True)
+
+    _controller.Datapath._recv_loop = receive_and_end
+
+
+def start(app: str, address: str, port: int, **arguments: object) -> None:
+    """Start the OpenFlow server with one application, in threads of the framework's.
+
+    Args:
+        app: The application's module; its one subclass of ``App`` gets ``arguments``.
+        address: IPv4 address to listen on.
+        port: TCP port to listen on.
+        arguments: See there.
+    """
+    _end_with_the_peer()
+    options = [f"--ofp-listen-host={address}", f"--ofp-tcp-listen-port={port}"]
+    part("cfg").CONF(args=options, project="crunchbed", default_config_files=[])
+    manager = _manager.AppManager.get_instance()
+    manager.load_apps([app])
+    manager.create_contexts()
+    manager.instantiate_apps(**arguments)

@@ -1,0 +1,157 @@
+"""The controller's process: its history, the run's questions, and the switchboard behind them.
+
+One thread serves sockets and the history; the framework has threads of its own, and what they
+have to say to this one goes through ``Mailbox``.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reserve_agent.controller.config import ControllerConfig
+from reserve_agent.controller.counting import count_packets
+from reserve_agent.controller.switchboard import Switchboard
+from reserve_agent.lines import LineServer, Message
+from reserve_agent.record import NodeHistory
+
+NODE = "controller"
+"""Under which name its events stand in the history."""
+_TICK_SECONDS = 0.1
+
+
+class Mailbox:
+    """Calls that other threads leave for the one that owns the selector; they wake it."""
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self._calls: deque[Callable[[], None]] = deque()
+        self._read, self._written = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        selector.register(self._read, selectors.EVENT_READ, self._empty)
+
+    def leave(self, call: Callable[[], None]) -> None:
+        """Have the owner call this; from any thread."""
+        self._calls.append(call)
+        try:
+            os.write(self._written, b"\0")
+        except BlockingIOError:
+            return  # the pipe is full of earlier calls: the owner will wake
+
+    def _empty(self) -> None:
+        os.read(self._read, 1 << 16)
+        while self._calls:
+            self._calls.popleft()()
+
+
+class Controller:
+    """See the module; ``run`` returns when SIGTERM arrives.
+
+    Args:
+        config: What the run has written.
+
+    Attributes:
+        board: The switches.
+        selector: Serves sockets; a key's ``data`` is called when there is something to read.
+        ticks: Called several times a second.
+        reports: What the answer to ``status`` has beside the switchboard's.
+    """
+
+    def __init__(self, config: ControllerConfig) -> None:
+        self.selector = selectors.DefaultSelector()
+        self.ticks: list[Callable[[], None]] = []
+        self.reports: list[Callable[[], Mapping[str, Any]]] = []
+        self._config = config
+        self._lock = threading.RLock()
+        self._mailbox = Mailbox(self.selector)
+        self._readies = 0
+        self._restarts = 0
+        config.history.parent.mkdir(parents=True, exist_ok=True)
+        self._history = NodeHistory(config.history, NODE, self._observe)
+        self.board = Switchboard(config.network, config.classes, config.shed, self._note)
+        if self._restarts:
+            self.record({"kind": "controller.restarted"})
+        if self._readies:
+            self.board.continues()
+        self._stopping = False
+
+    def _observe(self, event: Message) -> None:
+        """Of every event that is on file, those of a controller before this one included."""
+        self._readies += event["kind"] == "controller.ready"
+        self._restarts += event["kind"] == "controller.start"
+
+    def record(self, event: Message) -> None:
+        """Write an event into the history; from any thread."""
+        with self._lock:
+            self._history.record(event)
+
+    def _note(self, kind: str, **fields: Any) -> None:
+        self.record({"kind": kind, **fields})
+
+    def apply(self, node: str, on: bool, done: Callable[[], None]) -> None:
+        """Have the switches shed for a node, or no longer.
+
+        Args:
+            node: Its name.
+            on: Whether to.
+            done: Called by the owner of the selector once all switches say that they do; not at
+                all where nothing is shed.
+        """
+        self.board.shed(node, on=on, done=lambda _t: self._mailbox.leave(done))
+
+    def run(self) -> None:
+        """Serve until SIGTERM."""
+        signal.signal(signal.SIGTERM, self._stop)
+        self._config.control.unlink(missing_ok=True)  # of a controller that was killed
+        self.record({"kind": "controller.start", "framework": self._framework_name()})
+        server = LineServer(self._config.control, self.selector, self._handle)
+        try:
+            while not self._stopping:
+                for key, _ in self.selector.select(_TICK_SECONDS):
+                    key.data()
+                for tick in self.ticks:
+                    tick()
+                self._flush()
+        finally:
+            server.close()
+            self._flush()
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _flush(self) -> None:
+        with self._lock:
+            self._history.flush()
+
+    @staticmethod
+    def _framework_name() -> str:
+        from reserve_agent.controller import framework
+
+        return framework.NAME
+
+    def _handle(self, message: Message) -> Message | None:
+        """A question of the run."""
+        op = message.get("op")
+        if op == "status":
+            reply: Message = {**self.board.status(), "restarts": self._restarts - 1}
+            for report in self.reports:
+                reply.update(report())
+            return reply
+        if op == "packets":
+            return self._count()
+        return {"error": f"unknown operation {op!r}"}
+
+    def _count(self) -> Message:
+        """Write down how many packets the switches have counted."""
+        table = count_packets(self.board, time.monotonic)
+        if table is None:
+            return {"error": "packets: a switch does not answer"}
+        self.record(
+            {"kind": "switch.packets", "table": table.arrived(), "dropped": table.dropped()}
+        )
+        self._flush()
+        return {"ok": True}

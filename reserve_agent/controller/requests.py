@@ -1,0 +1,124 @@
+"""What a controller asks of a switch, as values; and what a switch says it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from reserve_agent.controller.rules.state import Flow, FlowKey, Group, Meter
+
+
+@dataclass(frozen=True)
+class PutFlow:
+    """Make a flow, or replace the one with its key; the counters of that go on."""
+
+    flow: Flow
+    epoch: int
+
+
+@dataclass(frozen=True)
+class RemoveFlow:
+    """Remove one flow."""
+
+    key: FlowKey
+
+
+@dataclass(frozen=True)
+class RemoveCookie:
+    """Remove all flows of all tables whose cookie is ``value`` where ``mask`` has a one."""
+
+    value: int
+    mask: int
+
+
+@dataclass(frozen=True)
+class PutGroup:
+    """Make a group; ``new`` is False to change one that is there."""
+
+    number: int
+    group: Group
+    new: bool
+
+
+@dataclass(frozen=True)
+class RemoveGroup:
+    """Remove a group."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class PutMeter:
+    """Make a meter; ``new`` is False to change one that is there."""
+
+    number: int
+    meter: Meter
+    new: bool
+
+
+@dataclass(frozen=True)
+class RemoveMeter:
+    """Remove a meter."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """Answer when all before it is in force."""
+
+    ticket: int
+
+
+What = Literal["flows", "groups", "meters", "dropped"]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Answer with all flows, groups or meters, or with what the meters have dropped."""
+
+    what: What
+    ticket: int
+
+
+Request = (
+    PutFlow
+    | RemoveFlow
+    | RemoveCookie
+    | PutGroup
+    | RemoveGroup
+    | PutMeter
+    | RemoveMeter
+    | Barrier
+    | Ask
+)
+
+
+@dataclass(frozen=True)
+class HeldFlow:
+    """A flow that a switch holds.
+
+    Attributes:
+        flow: As it would be made; None where it is none of ours.
+        cookie: As on the wire.
+        packets, bytes: Its counters.
+    """
+
+    flow: Flow | None
+    cookie: int
+    packets: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Stock:
+    """All that a switch holds.
+
+    Attributes:
+        flows: Its flows with their counters.
+        groups, meters: By number; None for one that no controller of ours makes.
+    """
+
+    flows: tuple[HeldFlow, ...] = ()
+    groups: dict[int, Group | None] = field(default_factory=dict)
+    meters: dict[int, Meter | None] = field(default_factory=dict)

@@ -1,0 +1,251 @@
+"""All switches of a run: what each should hold, which are ready, what is shed. Knows no framework.
+
+Called from several threads: the framework's, with what switches say, and the process's own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from threading import RLock
+from typing import Any
+
+from reserve_agent.controller.answer import Answer
+from reserve_agent.controller.network import Network, SwitchLink
+from reserve_agent.controller.requests import What
+from reserve_agent.controller.rules.classify import known_flows
+from reserve_agent.controller.rules.desired import desired_state, pressure_change
+from reserve_agent.controller.rules.first_bytes import Connection, class_of, tcp_payload
+from reserve_agent.controller.rules.paths import Port, flood_tree
+from reserve_agent.controller.rules.settings import Shed
+from reserve_agent.controller.rules.state import Flow
+from reserve_agent.controller.session import Link, Session
+from reserve_agent.hooks.layout import PacketClass
+from reserve_agent.port_rule import PortRule
+
+Record = Callable[..., None]
+"""Takes the kind of an event and its fields."""
+_LOOKED_AT = 10_000
+_ON_ITS_WAY_SECONDS = 2.0
+
+
+class Switchboard:
+    """See the module.
+
+    Args:
+        network: The run's network.
+        classes: Which class a port means.
+        shed: What is done to traffic toward a node under pressure.
+        record: Writes an event into the history.
+        pressure: Nodes that are under pressure from the start.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        classes: tuple[PortRule, ...],
+        shed: Shed,
+        record: Record,
+        pressure: frozenset[str] = frozenset(),
+    ) -> None:
+        self.network = network
+        self.shed_settings = shed
+        self.pressed = set(pressure)
+        self.malformed = 0
+        self.lost = 0
+        self.sessions: dict[int, Session] = {}
+        self._record = record
+        self._names = {switch.dpid: switch.name for switch in network.switches}
+        self._down: set[Port] = set()
+        self._tree: frozenset[SwitchLink] = flood_tree(network)
+        self._classes = classes
+        self._want = dict(desired_state(network, classes, shed, self.pressed, self._tree))
+        self._looked: dict[Connection, tuple[PacketClass, float]] = {}
+        self._was_ready = False
+        self._ready_before = False
+        self._lock = RLock()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every switch is known to hold what it should."""
+        with self._lock:
+            found = [self.sessions.get(dpid) for dpid in self._names]
+            return all(session is not None and session.ready for session in found)
+
+    def connected(self, dpid: int, link: Link, down: set[int]) -> Session | None:
+        """A switch has said who it is.
+
+        Args:
+            dpid: Its datapath id.
+            link: Sends to it.
+            down: Its ports that are down.
+
+        Returns:
+            Its session; None for a switch that is none of this run's.
+        """
+        with self._lock:
+            if dpid not in self._names:
+                self._record("controller.stranger", dpid=dpid)
+                return None
+            name = self._names[dpid]
+            self._down = {port for port in self._down if port[0] != name}
+            self._down |= {(name, number) for number in down}
+            self._follow_ports()
+            session = Session(
+                link,
+                self._want[dpid],
+                self._switch_is_ready,
+                lambda reason: self._record("controller.differs", switch=name, reason=reason),
+            )
+            self.sessions[dpid] = session
+            session.start()
+            return session
+
+    def _switch_is_ready(self) -> None:
+        if self._was_ready or not self.ready:
+            return
+        self._was_ready = True
+        kind = "controller.back" if self._ready_before else "controller.ready"
+        self._ready_before = True
+        flows = sum(len(state.flows) for state in self._want.values())
+        self._record(kind, switches=len(self._names), flows=flows)
+
+    def continues(self) -> None:
+        """A controller before this one was ready already."""
+        self._ready_before = True
+
+    def disconnected(self, dpid: int, session: Session) -> None:
+        """A switch's connection is gone; it forwards all the same."""
+        with self._lock:
+            if self.sessions.get(dpid) is not session:
+                return  # it is back by another connection already
+            del self.sessions[dpid]
+            self._was_ready = False
+            self.lost += 1
+            self._record("controller.lost", switch=self._names[dpid])
+
+    def answer(self, session: Session, ticket: int, content: Any = None) -> None:
+        """A switch has answered."""
+        with self._lock:
+            session.answer(ticket, content)
+
+    def refuse(self, dpid: int, session: Session, reason: str) -> None:
+        """A switch has refused a request."""
+        with self._lock:
+            session.refuse(reason)
+            self._record("openflow.error", switch=self._names[dpid], reason=reason)
+
+    def port(self, dpid: int, number: int, *, up: bool) -> None:
+        """A port went up or down. Groups act on that themselves; only floods need a new tree."""
+        with self._lock:
+            port = (self._names[dpid], number)
+            (self._down.discard if up else self._down.add)(port)
+            self._follow_ports()
+
+    def _follow_ports(self) -> None:
+        tree = flood_tree(self.network, self._down, self._tree)
+        if tree == self._tree:
+            return
+        self._tree = tree
+        self._record("controller.tree", links=[[link.a, link.b] for link in sorted(tree, key=str)])
+        want = desired_state(self.network, self._classes, self.shed_settings, self.pressed, tree)
+        for dpid, state in want.items():
+            if dpid in self.sessions:
+                self.sessions[dpid].change(state)
+        self._want = dict(want)
+
+    def shed(self, node: str, *, on: bool, done: Callable[[int], None]) -> bool:
+        """Begin or end shedding what goes to a node.
+
+        Args:
+            node: Its name.
+            on: Whether it is under pressure.
+            done: Called with the time (nanoseconds of CLOCK_MONOTONIC) when it is in force on
+                every switch that has the node, from a thread of the framework's.
+
+        Returns:
+            Whether there is anything to do; ``done`` is not called otherwise.
+        """
+        with self._lock:
+            if on == (node in self.pressed):
+                return False
+            (self.pressed.add if on else self.pressed.discard)(node)
+            changed = pressure_change(self.network, self.shed_settings, node, under_pressure=on)
+            left = set(changed)
+            for dpid, flows in changed.items():
+                self._put(dpid, flows, partial(self._in_force, left, dpid, done))
+            return bool(changed)
+
+    def _in_force(self, left: set[int], dpid: int, done: Callable[[int], None]) -> None:
+        left.discard(dpid)
+        if not left:
+            done(time.monotonic_ns())
+
+    def _put(self, dpid: int, flows: list[Flow], done: Callable[[], None]) -> None:
+        state = self._want[dpid]
+        self._want[dpid] = replace(
+            state, flows={**state.flows, **{flow.key: flow for flow in flows}}
+        )
+        if dpid in self.sessions:
+            self.sessions[dpid].put(flows, done)
+
+    def ask_all(self, whats: Sequence[What]) -> dict[str, tuple[Answer, ...]]:
+        """Ask all switches the same questions; the answers come later."""
+        with self._lock:
+            asked = {}
+            for dpid, session in self.sessions.items():
+                answers = tuple(Answer(what) for what in whats)
+                asked[self._names[dpid]] = answers
+                for answer in answers:
+                    session.ask(answer.what, answer.arrive)
+            return asked
+
+    def copied(self, frame: bytes) -> None:
+        """A packet of a connection that ports say nothing of: look what it carries, once."""
+        found = tcp_payload(frame)
+        if found is None or not found[1]:
+            return
+        connection, payload = found[0].either_way(), found[1]
+        with self._lock:
+            seen = self._looked.get(connection)
+            now = time.monotonic()
+            if seen is not None and now < seen[1]:
+                return  # copied before the flow was there
+            cls = class_of(payload)
+            if seen is None or cls is not PacketClass.OTHER:
+                self._note_class(connection, cls)
+            else:
+                cls = seen[0]  # its flow has ended in a silence; these bytes are not its first
+            if len(self._looked) >= _LOOKED_AT:
+                self._looked.clear()
+            self._looked[connection] = (cls, now + _ON_ITS_WAY_SECONDS)
+            for session in self.sessions.values():
+                session.put_once(list(known_flows(connection, cls)))
+
+    def _note_class(self, connection: Connection, cls: PacketClass) -> None:
+        self._record(
+            "connection.classified",
+            source=f"{connection.source}:{connection.source_port}",
+            destination=f"{connection.destination}:{connection.destination_port}",
+            cls=cls.label,
+        )
+
+    def was_malformed(self, reason: str) -> None:
+        """Somebody has sent what is no OpenFlow."""
+        with self._lock:
+            self.malformed += 1
+            self._record("openflow.malformed", reason=reason)
+
+    def status(self) -> dict[str, Any]:
+        """What the run waits for and shows."""
+        with self._lock:
+            held = {self._names[dpid]: one.ready for dpid, one in self.sessions.items()}
+            return {
+                "ready": self.ready,
+                "switches": {name: held.get(name, False) for name in self._names.values()},
+                "lost": self.lost,
+                "malformed": self.malformed,
+                "shed": {"mode": self.shed_settings.mode, "nodes": sorted(self.pressed)},
+            }

@@ -1,0 +1,284 @@
+"""Between the values of ``rules`` and OpenFlow 1.3 messages; Ryu and OS-Ken have the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from reserve_agent.controller.requests import (
+    Ask,
+    Barrier,
+    HeldFlow,
+    PutFlow,
+    PutGroup,
+    PutMeter,
+    RemoveCookie,
+    RemoveFlow,
+    RemoveGroup,
+    RemoveMeter,
+    Request,
+)
+from reserve_agent.controller.rules import cookie
+from reserve_agent.controller.rules.state import (
+    COPIED_BYTES,
+    Action,
+    Bucket,
+    Flow,
+    FlowKey,
+    Group,
+    Meter,
+    Output,
+    SetField,
+    ToGroup,
+    Value,
+)
+
+_CLASS_MASK = 0xFF
+
+
+class Encoder:
+    """Makes messages for one switch.
+
+    Args:
+        datapath: The library's object for the switch.
+    """
+
+    def __init__(self, datapath: Any) -> None:
+        self._to = datapath
+        self._of = datapath.ofproto
+        self._parser = datapath.ofproto_parser
+
+    def message(self, request: Request) -> Any:
+        """The message for a request."""
+        match request:
+            case PutFlow():
+                return self._put_flow(request.flow, request.epoch)
+            case RemoveFlow():
+                return self._remove_flow(request.key)
+            case RemoveCookie():
+                return self._remove_cookie(request)
+            case PutGroup():
+                return self._group(request.number, request.group, new=request.new)
+            case RemoveGroup():
+                # The kind of a group that is removed says nothing; a bucket it must not have.
+                command, kind = self._of.OFPGC_DELETE, self._of.OFPGT_ALL
+                return self._parser.OFPGroupMod(self._to, command, kind, request.number, [])
+            case PutMeter():
+                return self._meter(request.number, request.meter, new=request.new)
+            case RemoveMeter():
+                return self._parser.OFPMeterMod(
+                    self._to, self._of.OFPMC_DELETE, self._of.OFPMF_KBPS, request.number, []
+                )
+            case Barrier():
+                return self._parser.OFPBarrierRequest(self._to)
+            case Ask():
+                return self._ask(request)
+
+    def _ask(self, request: Ask) -> Any:
+        parser, to = self._parser, self._to
+        if request.what == "flows":
+            return parser.OFPFlowStatsRequest(to)
+        if request.what == "groups":
+            return parser.OFPGroupDescStatsRequest(to)
+        if request.what == "meters":
+            return parser.OFPMeterConfigStatsRequest(to)
+        return parser.OFPMeterStatsRequest(to)
+
+    def _put_flow(self, flow: Flow, epoch: int) -> Any:
+        # An entry with the same match and priority is replaced, and its counters are copied:
+        # OpenFlow 1.3.5, section 6.4, without OFPFF_RESET_COUNTS.
+        return self._parser.OFPFlowMod(
+            datapath=self._to,
+            cookie=flow.cookie.encode(epoch),
+            table_id=flow.key.table,
+            command=self._of.OFPFC_ADD,
+            idle_timeout=flow.idle_timeout,
+            priority=flow.key.priority,
+            match=self._match(flow.key),
+            instructions=self._instructions(flow),
+        )
+
+    def _remove_flow(self, key: FlowKey) -> Any:
+        return self._parser.OFPFlowMod(
+            datapath=self._to,
+            table_id=key.table,
+            command=self._of.OFPFC_DELETE_STRICT,
+            priority=key.priority,
+            out_port=self._of.OFPP_ANY,
+            out_group=self._of.OFPG_ANY,
+            match=self._match(key),
+        )
+
+    def _remove_cookie(self, request: RemoveCookie) -> Any:
+        return self._parser.OFPFlowMod(
+            datapath=self._to,
+            cookie=request.value,
+            cookie_mask=request.mask,
+            table_id=self._of.OFPTT_ALL,
+            command=self._of.OFPFC_DELETE,
+            out_port=self._of.OFPP_ANY,
+            out_group=self._of.OFPG_ANY,
+            match=self._parser.OFPMatch(),
+        )
+
+    def _match(self, key: FlowKey) -> Any:
+        fields = {name: _with_mask(value) for name, value in key.match}
+        return self._parser.OFPMatch(**fields)
+
+    def _instructions(self, flow: Flow) -> list[Any]:
+        parser, found = self._parser, []
+        if flow.meter:
+            found.append(parser.OFPInstructionMeter(flow.meter))
+        if flow.actions:
+            kind = self._of.OFPIT_APPLY_ACTIONS
+            found.append(parser.OFPInstructionActions(kind, self._actions(flow.actions)))
+        if flow.cls is not None:
+            found.append(parser.OFPInstructionWriteMetadata(flow.cls, _CLASS_MASK))
+        if flow.goto is not None:
+            found.append(parser.OFPInstructionGotoTable(flow.goto))
+        return found
+
+    def _actions(self, actions: Iterable[Action]) -> list[Any]:
+        return [self._action(action) for action in actions]
+
+    def _action(self, action: Action) -> Any:
+        match action:
+            case Output():
+                return self._parser.OFPActionOutput(action.port, COPIED_BYTES)
+            case SetField():
+                return self._parser.OFPActionSetField(**{action.name: action.value})
+            case ToGroup():
+                return self._parser.OFPActionGroup(action.group)
+
+    def _group(self, number: int, group: Group, *, new: bool) -> Any:
+        failover = group.kind == "failover"
+        buckets = [
+            self._parser.OFPBucket(
+                watch_port=bucket.watch,
+                watch_group=self._of.OFPG_ANY,
+                actions=self._actions(bucket.actions),
+            )
+            for bucket in group.buckets
+        ]
+        return self._parser.OFPGroupMod(
+            self._to,
+            self._of.OFPGC_ADD if new else self._of.OFPGC_MODIFY,
+            self._of.OFPGT_FF if failover else self._of.OFPGT_ALL,
+            number,
+            buckets,
+        )
+
+    def _meter(self, number: int, meter: Meter, *, new: bool) -> Any:
+        unit = self._of.OFPMF_PKTPS if meter.unit == "packets" else self._of.OFPMF_KBPS
+        return self._parser.OFPMeterMod(
+            self._to,
+            self._of.OFPMC_ADD if new else self._of.OFPMC_MODIFY,
+            unit | self._of.OFPMF_BURST | self._of.OFPMF_STATS,
+            number,
+            [self._parser.OFPMeterBandDrop(meter.rate, meter.burst)],
+        )
+
+
+class Decoder:
+    """Reads what a switch says it holds.
+
+    Args:
+        of: The library's constants of OpenFlow 1.3.
+    """
+
+    def __init__(self, of: Any) -> None:
+        self._of = of
+
+    def flows(self, rows: Iterable[Any]) -> list[HeldFlow]:
+        """All flows, with those that no controller of ours can have made."""
+        return [
+            HeldFlow(self._flow(row), row.cookie, row.packet_count, row.byte_count) for row in rows
+        ]
+
+    def _flow(self, row: Any) -> Flow | None:
+        decoded = cookie.decode(row.cookie)
+        if decoded is None or row.hard_timeout:
+            return None
+        match = tuple(sorted((name, _without_mask(value)) for name, value in row.match.items()))
+        values: dict[str, Any] = {}
+        for instruction in row.instructions:
+            if not self._read_instruction(instruction, values):
+                return None
+        key = FlowKey(row.table_id, row.priority, match)
+        return Flow(key, decoded[0], idle_timeout=row.idle_timeout, **values)
+
+    def _read_instruction(self, instruction: Any, values: dict[str, Any]) -> bool:
+        of = self._of
+        if instruction.type == of.OFPIT_METER:
+            values["meter"] = instruction.meter_id
+        elif instruction.type == of.OFPIT_APPLY_ACTIONS:
+            values["actions"] = self._actions(instruction.actions)
+        elif instruction.type == of.OFPIT_WRITE_METADATA:
+            values["cls"] = instruction.metadata
+        elif instruction.type == of.OFPIT_GOTO_TABLE:
+            values["goto"] = instruction.table_id
+        else:
+            return False
+        return True
+
+    def _actions(self, rows: Iterable[Any]) -> tuple[Action, ...] | None:
+        """None equals no actions that we make."""
+        found: list[Action] = []
+        for row in rows:
+            if row.type == self._of.OFPAT_OUTPUT:
+                found.append(Output(row.port))
+            elif row.type == self._of.OFPAT_SET_FIELD:
+                found.append(SetField(row.key, row.value))
+            elif row.type == self._of.OFPAT_GROUP:
+                found.append(ToGroup(row.group_id))
+            else:
+                return None
+        return tuple(found)
+
+    def groups(self, rows: Iterable[Any]) -> dict[int, Group | None]:
+        """All groups by number; None for a kind that we do not make."""
+        return {row.group_id: self._group(row) for row in rows}
+
+    def _group(self, row: Any) -> Group | None:
+        buckets = []
+        for bucket in row.buckets:
+            actions = self._actions(bucket.actions)
+            if actions is None:
+                return None
+            buckets.append(Bucket(actions, bucket.watch_port))
+        if row.type == self._of.OFPGT_FF:
+            return Group(tuple(buckets))
+        return Group(tuple(buckets), "all") if row.type == self._of.OFPGT_ALL else None
+
+    def meters(self, rows: Iterable[Any]) -> dict[int, Meter | None]:
+        """All meters by number; None for a kind that we do not make."""
+        return {row.meter_id: self._meter(row) for row in rows}
+
+    def _meter(self, row: Any) -> Meter | None:
+        if len(row.bands) != 1 or row.bands[0].type != self._of.OFPMBT_DROP:
+            return None
+        band = row.bands[0]
+        packets = row.flags & self._of.OFPMF_PKTPS
+        return Meter(band.rate, band.burst_size, "packets" if packets else "kbit")
+
+    def dropped(self, rows: Iterable[Any]) -> dict[int, tuple[int, int]]:
+        """Packets and bytes that each meter has dropped, by number."""
+        return {
+            row.meter_id: (
+                sum(band.packet_band_count for band in row.band_stats),
+                sum(band.byte_band_count for band in row.band_stats),
+            )
+            for row in rows
+        }
+
+
+def _with_mask(value: Value) -> Any:
+    if isinstance(value, str) and "/" in value:
+        return tuple(value.split("/"))
+    return value
+
+
+def _without_mask(value: Any) -> Value:
+    if isinstance(value, tuple):
+        return "/".join(str(part) for part in value)
+    return value  # type: ignore[no-any-return]
