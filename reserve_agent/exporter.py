@@ -1,4 +1,4 @@
-"""Every metric of the project, in one class. docs/metrics.md documents them; a test compares.
+"""One node's metrics, moved by the events of its history. ``metrics.py`` says which there are.
 
 Counters live in the agent, which outlasts its node: they survive a node's reboot. They survive the
 agent too: one that goes on for another observes first what is in the history.
@@ -6,58 +6,33 @@ agent too: one that goes on for another observes first what is in the history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Info,
-    disable_created_metrics,
-    start_http_server,
-)
-from prometheus_client.core import CounterMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry
 
+from reserve_agent import exposition
+from reserve_agent.drop_causes import DROP_CAUSES
+from reserve_agent.exposition import Families, Family, Rows, Sample
 from reserve_agent.hooks.layout import Hook, PacketClass, Reason
+from reserve_agent.metrics import NODE_METRICS
 
-PRESSURE_BUCKETS = (
-    *(50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3),
-    *(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-)
-MEMBERSHIP_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-BLOCK_IO_BUCKETS = (
-    *(100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3),
-    *(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
-)
 PacketCounts = Mapping[tuple[Hook, PacketClass, Reason], tuple[int, int]]
-
-
-def _read_float(read: Callable[[str], int], field: str) -> float:
-    return float(read(field))
-
-
-class _PacketCollector(Collector):
-    """Reads the hooks' packet counters when somebody scrapes."""
-
-    def __init__(self, node: str, read: Callable[[], PacketCounts]) -> None:
-        self._node = node
-        self._read = read
-
-    def collect(self) -> Iterable[Metric]:
-        labels = ("node", "hook", "class", "verdict", "reason")
-        packets = CounterMetricFamily(
-            "crunchbed_packets", "Packets that a hook gave a verdict on.", labels=labels
-        )
-        for (hook, cls, reason), (count, _) in self._read().items():
-            verdict = "pass" if reason.passed else "drop"
-            names = (self._node, hook.name.lower(), cls.label, verdict, reason.name.lower())
-            packets.add_metric(names, count)
-        yield packets
+_POOL = {
+    "pages_free": "free",
+    "pages_reserved": "reserve",
+    "pages_dirty": "dirty",
+    "pages_low_water": "low_water",
+    "pressure_active": "pressure",
+}
+_FROM_ZERO = (
+    *("heartbeats_sent", "flaps", "writes_lost", "failovers", "timers_late", "hook_events_lost"),
+)
+_SEEN_FROM_START = (
+    *("detection_delay_seconds", "recovery_seconds", "pressure_duration_seconds"),
+    *("failover_seconds", "scrape_seconds"),
+)
+_KEPT_DROPS = 1024
 
 
 class Exporter:
@@ -65,7 +40,7 @@ class Exporter:
 
     Args:
         node: Value of the label ``node``.
-        registry: Where the metrics are registered; None for one of its own, never the global.
+        registry: Where the metrics are registered too; None for nowhere.
         read_packets: Returns the hooks' packet counters.
         read_pool: Returns one counter of the pool by its name in ``layout.POOL_FIELDS``.
     """
@@ -77,106 +52,43 @@ class Exporter:
         read_packets: Callable[[], PacketCounts],
         read_pool: Callable[[str], int],
     ) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._node = node
-        self._registry = CollectorRegistry() if registry is None else registry
-        self._registry.register(_PacketCollector(node, read_packets))
-        self._info = Info(
-            "crunchbed_run", "The run that this node is part of.", registry=self._registry
-        )
-        self._heartbeats()
-        self._memory(read_pool)
-        self._block_io()
-        self._service()
-        self._testbed()
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        counter = Counter(f"crunchbed_{name}", text, ("node", *labels), registry=self._registry)
-        if not labels:
-            counter.labels(self._node)  # at 0 from the start, so that the first one is a rise
-        return counter
-
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"crunchbed_{name}", text, ("node",), registry=self._registry)
-
-    def _histogram(self, name: str, text: str) -> Histogram:
-        histogram = Histogram(
-            f"crunchbed_{name}",
-            text,
-            ("node",),
-            buckets=MEMBERSHIP_BUCKETS,
-            registry=self._registry,
-        )
-        histogram.labels(self._node)
-        return histogram
-
-    def _heartbeats(self) -> None:
-        self._sent = self._counter("heartbeats_sent", "Heartbeats sent, one for each peer.")
-        self._received = self._counter("heartbeats_received", "Heartbeats received.", "peer")
-        self._missed = self._counter(
-            "heartbeats_missed", "Heartbeats expected and not got in time.", "peer", "cause"
-        )
-        self._ejected = self._counter(
-            "nodes_ejected", "Times this node was ejected.", "reason", "false"
-        )
-        for false in ("true", "false"):
-            self._ejected.labels(self._node, "heartbeats_missed", false)
-        self._delay = self._histogram(
-            "detection_delay_seconds", "From what took this node down or cut it off to its fence."
-        )
-        self._recovery = self._histogram(
-            "recovery_seconds", "From this node's ejection until it holds a view with itself again."
-        )
-        self._flaps = self._counter("flaps", "Times this node was ejected and admitted again.")
-        self._out_since: int | None = None
-        self._members = self._gauge("membership_size", "Members in this node's view.")
-
-    def _memory(self, read_pool: Callable[[str], int]) -> None:
-        fields = {
-            "pages_free": ("free", "Free pages of the modelled pool (4 KiB each)."),
-            "pages_reserved": ("reserve", "Pages under the min watermark."),
-            "pages_dirty": ("dirty", "Dirty pages waiting for writeback."),
-            "pages_low_water": ("low_water", "Fewest free pages seen so far."),
-            "pressure_active": ("pressure", "1 while not one page is free for a normal task."),
+        self._read_packets = read_packets
+        self._read_pool = read_pool
+        readers = {"packets": self._packets, **{name: self._pool(name) for name in _POOL}}
+        self._of = {
+            one.name: Family(one, {"node": node}, readers.get(one.name)) for one in NODE_METRICS
         }
-        for name, (field, text) in fields.items():
-            gauge = self._gauge(name, text).labels(self._node)
-            gauge.set_function(partial(_read_float, read_pool, field))
-        self._pressure = Histogram(
-            "crunchbed_pressure_duration_seconds",
-            "How long an episode of memory pressure lasted.",
-            ("node",),
-            buckets=PRESSURE_BUCKETS,
-            registry=self._registry,
-        )
-        self._pressure.labels(self._node)
+        self._families = Families(self._of.values())
+        if registry is not None:
+            registry.register(self._families)
+        self._out_since: int | None = None
+        self._gone_since: dict[str, int] = {}
+        self._drops: dict[str, str] = {}
+        self._begin()
 
-    def _block_io(self) -> None:
-        self._io = Histogram(
-            "crunchbed_block_io_seconds",
-            "From submitting a block request to its acknowledgement.",
-            ("node", "transport", "op"),
-            buckets=BLOCK_IO_BUCKETS,
-            registry=self._registry,
-        )
-        self._io_errors = self._counter(
-            "block_io_errors", "Block requests that failed.", "transport", "op"
-        )
+    def _begin(self) -> None:
+        """What can be counted is 0 from the start, so that the first one is a rise."""
+        for name in _FROM_ZERO:
+            self._of[name].add(by=0)
+        for name in _SEEN_FROM_START:
+            self._of[name].open()
+        for false in ("true", "false"):
+            self._of["nodes_ejected"].add("heartbeats_missed", false, by=0)
+        self._of["serving"].set(0)
 
-    def _service(self) -> None:
-        self._serving = self._gauge("serving", "1 while this node serves the block device.")
-        self._serving.labels(self._node).set(0)
-        self._failovers = self._counter(
-            "failovers", "Times this node took the block device over from another."
-        )
+    def _packets(self) -> Rows:
+        for (hook, cls, reason), (count, _) in self._read_packets().items():
+            verdict = "pass" if reason.passed else "drop"
+            yield (hook.name.lower(), cls.label, verdict, reason.name.lower()), count
 
-    def _testbed(self) -> None:
-        self._late = self._counter("timers_late", "Times a daemon woke too late by its own clock.")
-        self._lost = self._counter("hook_events_lost", "Journal entries overwritten before read.")
+    def _pool(self, name: str) -> Callable[[], Rows]:
+        field = _POOL[name]
+        return lambda: [((), self._read_pool(field))]
 
     def describe_run(self, run: str, scenario: str, policy: str) -> None:
         """Set the info metric."""
-        self._info.info({"node": self._node, "run": run, "scenario": scenario, "policy": policy})
+        self._of["run"].only(run, scenario, policy)
 
     def observe(self, event: Mapping[str, Any]) -> None:
         """Update the metrics from one event of the node's history."""
@@ -184,75 +96,85 @@ class Exporter:
         if update is not None:
             update(self, event)
 
+    def samples(self) -> Iterator[Sample]:
+        """Every series, now."""
+        return self._families.samples()
+
+    def text(self) -> str:
+        """The same as Prometheus reads it."""
+        return self._families.text()
+
     def serve(self, port: int = 0) -> int:
-        """Serve the metrics on ``port`` of the loopback interface, or on a free one.
-
-        Args:
-            port: A wish, so that who scrapes need not look again; 0 for none.
-
-        Returns:
-            The port.
-        """
-        server: WSGIServer
-        try:
-            server, _ = start_http_server(port, addr="127.0.0.1", registry=self._registry)
-        except OSError:
-            if port == 0:
-                raise
-            return self.serve()
-        return int(server.server_port)
+        """Serve the metrics on the loopback interface; returns the port. See ``exposition``."""
+        return exposition.serve(self.text, self._of["scrape_seconds"].observe, port)
 
     def _on_sent(self, event: Mapping[str, Any]) -> None:
         peers = event["peers"]  # a list, or how many were sent in all
-        self._sent.labels(self._node).inc(peers if isinstance(peers, int) else len(peers))
+        self._of["heartbeats_sent"].add(by=peers if isinstance(peers, int) else len(peers))
 
     def _on_received(self, event: Mapping[str, Any]) -> None:
         for peer, count in event["counts"].items():
-            self._received.labels(self._node, peer).inc(count)
+            self._of["heartbeats_received"].add(peer, by=count)
+
+    def _on_drop(self, event: Mapping[str, Any]) -> None:
+        """Remember which heartbeats this node's own hooks have dropped, the latest of them."""
+        if event["cls"] != "heartbeat" or event["hook"] == "transmit":
+            return
+        self._drops[event["tag"]] = DROP_CAUSES.get(event["reason"], "unknown")
+        if len(self._drops) > _KEPT_DROPS:
+            del self._drops[next(iter(self._drops))]
 
     def _on_miss(self, event: Mapping[str, Any]) -> None:
         peer = event["peer"] or "unknown"  # corosync's token is passed on by all
-        self._missed.labels(self._node, peer, event.get("cause", "unknown")).inc()
+        own = self._drops.get(event.get("tag") or "", "unknown")
+        self._of["heartbeats_missed"].add(peer, event.get("cause", own))
 
     def _on_ejected(self, event: Mapping[str, Any]) -> None:
         false = str(bool(event["false"])).lower()
-        self._ejected.labels(self._node, event["reason"], false).inc()
+        self._of["nodes_ejected"].add(event["reason"], false)
         if "delay_ns" in event:
-            self._delay.labels(self._node).observe(event["delay_ns"] / 1e9)
+            self._of["detection_delay_seconds"].observe(event["delay_ns"] / 1e9)
         self._out_since = event.get("t")
 
     def _on_view(self, event: Mapping[str, Any]) -> None:
-        self._members.labels(self._node).set(len(event["members"]))
+        self._of["membership_size"].set(len(event["members"]))
+        self._gone_since |= dict.fromkeys(event.get("removed", ()), event["t"])
         if self._out_since is not None and self._node in event["members"]:
-            self._recovery.labels(self._node).observe((event["t"] - self._out_since) / 1e9)
-            self._flaps.labels(self._node).inc()
+            self._of["recovery_seconds"].observe((event["t"] - self._out_since) / 1e9)
+            self._of["flaps"].add()
             self._out_since = None
 
     def _on_pressure_end(self, event: Mapping[str, Any]) -> None:
-        self._pressure.labels(self._node).observe(event["duration_ns"] / 1e9)
+        self._of["pressure_duration_seconds"].observe(event["duration_ns"] / 1e9)
 
     def _on_write(self, event: Mapping[str, Any]) -> None:
         seconds = (event["t"] - event["submitted"]) / 1e9
-        self._io.labels(self._node, event["transport"], "write").observe(seconds)
+        self._of["block_io_seconds"].observe(seconds, event["transport"], "write")
 
     def _on_write_error(self, event: Mapping[str, Any]) -> None:
-        self._io_errors.labels(self._node, event["transport"], "write").inc()
+        self._of["block_io_errors"].add(event["transport"], "write")
+
+    def _on_verified(self, event: Mapping[str, Any]) -> None:
+        self._of["writes_lost"].add(by=event["lost"])
 
     def _on_service(self, event: Mapping[str, Any]) -> None:
-        self._serving.labels(self._node).set(event["kind"] == "service.start")
-        if event.get("taken_from"):
-            self._failovers.labels(self._node).inc()
+        self._of["serving"].set(event["kind"] == "service.start")
+        if last := event.get("taken_from"):
+            self._of["failovers"].add()
+            if last in self._gone_since:
+                length = event["t"] - self._gone_since.pop(last)
+                self._of["failover_seconds"].observe(length / 1e9)
 
     def _on_late(self, _event: Mapping[str, Any]) -> None:
-        self._late.labels(self._node).inc()
+        self._of["timers_late"].add()
 
     def _on_reset(self, _event: Mapping[str, Any]) -> None:
         # The node lost power: it is a member of nothing that it knew of.
-        self._members.labels(self._node).set(0)
-        self._serving.labels(self._node).set(0)
+        self._of["membership_size"].set(0)
+        self._of["serving"].set(0)
 
     def _on_events_lost(self, event: Mapping[str, Any]) -> None:
-        self._lost.labels(self._node).inc(event["count"])
+        self._of["hook_events_lost"].add(by=event["count"])
 
     _UPDATES = {  # noqa: RUF012 - a constant table
         "heartbeat.sent": _on_sent,
@@ -260,6 +182,7 @@ class Exporter:
         "heartbeat.miss": _on_miss,
         "heartbeat.late": _on_late,
         "late": _on_late,
+        "drop": _on_drop,
         "node.ejected": _on_ejected,
         "membership.view": _on_view,
         "service.start": _on_service,
@@ -269,4 +192,5 @@ class Exporter:
         "hook.events_lost": _on_events_lost,
         "write.ack": _on_write,
         "write.error": _on_write_error,
+        "writes.verified": _on_verified,
     }

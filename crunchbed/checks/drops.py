@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 from crunchbed.checks.faults import FaultSpan
 from crunchbed.history import Event, History
-
-DROP_CAUSES: Final[Mapping[str, str]] = {
-    "alloc_failed": "allocation_failure",
-    "reserve_exhausted": "allocation_failure",
-    "not_memalloc": "reserve_drop",
-    "softnet_throttled": "reserve_drop",
-    "no_pool": "reserve_drop",
-    "pool_empty": "reserve_drop",
-    "not_critical": "reserve_drop",
-    "not_vm_aware": "reserve_drop",
-    "lost": "loss",
-}
-"""Cause by reason, of a drop where it was received."""
+from reserve_agent.drop_causes import DROP_CAUSES
 
 
 class Drops:

@@ -53,7 +53,10 @@ def count_packets(nodes: Mapping[str, LiveNode], controller: LiveController | No
 def verify_writes(
     scenario: Scenario, places: Places, supervisor: Supervisor, recorder: Recorder
 ) -> None:
-    """Read every acknowledged block back from the targets' file and record what was found."""
+    """Read every acknowledged block back from the targets' file and record what was found.
+
+    Every node's agent is told how many of its blocks were not there, for its metrics.
+    """
     answer = places.out / "verify.json"
     config = places.state / "verify.json"
     config.write_bytes(
@@ -79,4 +82,8 @@ def verify_writes(
     if not done or process.poll() != 0:
         raise RunInvalid(f"the read-back did not finish: {process.last_words()}")
     found = orjson.loads(answer.read_bytes())
+    bad = dict(found.pop("bad_of_node"))
+    for index, name in enumerate(scenario.node_names):
+        event = {"kind": "writes.verified", "lost": bad.get(index, 0)}
+        ask_quietly(supervisor.nodes[name], "event", event=event)
     recorder.record("verify.result", node="storage", **found)

@@ -215,9 +215,9 @@ def _exhausted(node: LiveNode) -> bool:
     return False
 
 
-def ask_quietly(node: LiveNode, op: str) -> None:
+def ask_quietly(node: LiveNode, op: str, **fields: object) -> None:
     """Ask for something that is only worth having where the agent is still there."""
     try:
-        node.ask(op)
+        node.ask(op, **fields)
     except CrunchbedError:
         return

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -54,32 +55,46 @@ def verdict(expected: Stamp, data: bytes) -> str:
     return "ok" if found.age >= expected.age else "lost"
 
 
-def check(pread: Read, expected: dict[int, Stamp]) -> dict[str, int]:
-    """Read and judge every expected block. What is not there is as what was never written."""
+def check(
+    pread: Read, expected: dict[int, Stamp], bad: Counter[int] | None = None
+) -> dict[str, int]:
+    """Read and judge every expected block. What is not there is as what was never written.
+
+    Args:
+        pread: reads the disk.
+        expected: the newest acknowledged stamp of each block.
+        bad: gets the number of blocks that are lost or corrupt added, by the index of their node.
+    """
     counts = {"ok": 0, "lost": 0, "corrupt": 0}
     for first, count in runs(expected):
         data = pread(count * BLOCK_BYTES, first * BLOCK_BYTES)
         for offset in range(count):
             block = data[offset * BLOCK_BYTES : (offset + 1) * BLOCK_BYTES]
-            counts[verdict(expected[first + offset], block)] += 1
+            stamp = expected[first + offset]
+            found = verdict(stamp, block)
+            counts[found] += 1
+            if bad is not None and found != "ok":
+                bad[stamp.node] += 1
     return counts
 
 
-def check_file(disk: Path, expected: dict[int, Stamp]) -> dict[str, int]:
-    """Judge every expected block of a file."""
+def check_file(
+    disk: Path, expected: dict[int, Stamp], bad: Counter[int] | None = None
+) -> dict[str, int]:
+    """Judge every expected block of a file; see ``check``."""
     descriptor = os.open(disk, os.O_RDONLY)
     try:
-        return check(lambda count, offset: os.pread(descriptor, count, offset), expected)
+        return check(lambda count, offset: os.pread(descriptor, count, offset), expected, bad)
     finally:
         os.close(descriptor)
 
 
 def _body(config: Config) -> None:
     expected = newest(tuple(row) for row in config["acknowledged"])
-    counts = check_file(Path(config["disk"]), expected)
-    Path(config["answer"]).write_bytes(
-        orjson.dumps({"checked": len(expected), **counts}, option=orjson.OPT_INDENT_2)
-    )
+    bad: Counter[int] = Counter()
+    counts = check_file(Path(config["disk"]), expected, bad)
+    answer = {"checked": len(expected), **counts, "bad_of_node": sorted(bad.items())}
+    Path(config["answer"]).write_bytes(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
 
 
 if __name__ == "__main__":

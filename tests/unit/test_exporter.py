@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 from typing import Any
 
@@ -119,6 +120,48 @@ def test_what_can_be_counted_is_zero_before_it_happens(node: Node) -> None:
     assert node.value("pressure_duration_seconds_count") == 0
 
 
+def dropped(tag: str, **more: str) -> dict[str, Any]:
+    ends = {"t": 0, "kind": "drop", "hook": "receive", "cls": "heartbeat"}
+    return {**ends, "reason": "not_memalloc", "tag": tag, **more}
+
+
+def test_a_miss_has_the_cause_that_its_own_node_has_seen(node: Node) -> None:
+    node.exporter.observe(dropped("aa"))
+    node.exporter.observe(dropped("bb", reason="alloc_failed"))
+    node.exporter.observe(dropped("cc", hook="transmit"))
+    node.exporter.observe(dropped("dd", cls="other"))
+    for tag in ("aa", "bb", "cc", "dd", "ee", None):
+        node.exporter.observe({"t": 1, "kind": "heartbeat.miss", "peer": "n2", "tag": tag})
+    causes = {"reserve_drop": 1, "allocation_failure": 1, "unknown": 4}
+    for cause, count in causes.items():
+        assert node.value("heartbeats_missed_total", peer="n2", cause=cause) == count
+
+
+def test_drops_are_not_remembered_for_ever(node: Node) -> None:
+    for number in range(3000):
+        node.exporter.observe(dropped(str(number)))
+    for tag in ("0", "2999"):
+        node.exporter.observe({"t": 1, "kind": "heartbeat.miss", "peer": "n2", "tag": tag})
+    for cause in ("unknown", "reserve_drop"):
+        assert node.value("heartbeats_missed_total", peer="n2", cause=cause) == 1
+
+
+def test_a_failover_is_timed_from_the_view_without_the_last_server(node: Node) -> None:
+    node.exporter.observe({"t": 5_000_000_000, **SERVES})
+    assert node.value("failover_seconds_count") == 0, "nobody knows when n4 went"
+    view = {"kind": "membership.view", "members": ["n1", "n2"], "removed": ["n4"]}
+    node.exporter.observe({"t": 6_000_000_000, **view})
+    node.exporter.observe({"t": 6_300_000_000, **SERVES})
+    assert node.value("failover_seconds_sum") == pytest.approx(0.3)
+    assert node.value("failovers_total") == 2
+
+
+def test_blocks_that_were_lost(node: Node) -> None:
+    assert node.value("writes_lost_total") == 0
+    node.exporter.observe({"t": 0, "kind": "writes.verified", "lost": 3})
+    assert node.value("writes_lost_total") == 3
+
+
 def test_lost_hook_events(node: Node) -> None:
     for count in (40, 2):
         node.exporter.observe({"t": 0, "kind": "hook.events_lost", "count": count})
@@ -147,6 +190,20 @@ def test_every_series_has_the_prefix_and_the_node(node: Node) -> None:
     assert not any(name.endswith("_created") for name in node.names())
     labels = {"run": "abcd", "scenario": "control", "policy": "none"}
     assert node.value("run_info", **labels) == 1
+
+
+def test_scrapes_are_timed_and_served_from_one_path(node: Node) -> None:
+    port = node.exporter.serve()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    for _ in range(3):  # on one connection
+        connection.request("GET", "/metrics")
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert 'crunchbed_scrape_seconds_count{node="n1"} 2.0' in text
+    connection.request("GET", "/")
+    assert connection.getresponse().status == 404
+    connection.close()
 
 
 def test_a_port_that_is_wished_for_is_kept_where_it_is_free(node: Node) -> None:

@@ -13,7 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("crunchbed", "topologies", "nodes", "reserve_agent")
 HOMES = {
     "mininet": ("topologies/", "nodes/"),
-    "prometheus_client": ("reserve_agent/exporter.py",),
+    "prometheus_client": (
+        "reserve_agent/exporter.py",
+        "reserve_agent/exposition.py",
+        "reserve_agent/switch_exporter.py",
+    ),
     "os_ken": ("reserve_agent/controller/",),
     "ryu": ("reserve_agent/controller/",),
 }

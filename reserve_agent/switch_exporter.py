@@ -1,0 +1,73 @@
+"""Metrics of the switches, as their controller knows them. ``metrics.py`` says which there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from reserve_agent import exposition
+from reserve_agent.exposition import Families, Family, Rows
+from reserve_agent.metrics import SWITCH_METRICS
+
+CONTROLLER = "controller"
+Row = Sequence[Any]
+"""Node that the packets were for, class, packets, bytes."""
+
+
+class SwitchExporter:
+    """What the controller of a run's switches exports.
+
+    Args:
+        read: Returns what op ``packets`` answers: rows of ``table``, and of ``dropped``. Asked at
+            every scrape, from another thread: the last answer that the controller has will do.
+        registry: Where the metrics are registered too; None for nowhere.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Mapping[str, Sequence[Row]]],
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        self._read = read
+        readers: dict[str, Callable[[], Rows]] = {
+            "switch_packets": lambda: self._rows("table"),
+            "switch_drops": lambda: self._rows("dropped"),
+        }
+        self._of = {one.name: Family(one, {}, readers.get(one.name)) for one in SWITCH_METRICS}
+        self._families = Families(self._of.values())
+        if registry is not None:
+            registry.register(self._families)
+        for name in ("pressure_messages_refused", "openflow_malformed"):
+            self._of[name].add(CONTROLLER, by=0)
+
+    def _rows(self, table: str) -> Rows:
+        totals: dict[tuple[str, str], int] = {}
+        for node, cls, packets, *_ in self._read().get(table, ()):
+            totals[node, cls] = totals.get((node, cls), 0) + packets
+        return totals.items()
+
+    def observe(self, event: Mapping[str, Any]) -> None:
+        """Update the metrics from one event of the controller's history."""
+        if event["kind"] == "shed.applied":
+            self._on_shed(event)
+        elif event["kind"] == "pressure.refused":
+            self._of["pressure_messages_refused"].add(CONTROLLER)
+        elif event["kind"] == "openflow.malformed":
+            self._of["openflow_malformed"].add(CONTROLLER)
+
+    def _on_shed(self, event: Mapping[str, Any]) -> None:
+        node = str(event["target"])
+        self._of["switch_shedding"].set(int(event["on"]), node)
+        if event["on"]:
+            reaction = (event["in_force_at"] - event["pressure_at"]) / 1e9
+            self._of["switch_reaction_seconds"].observe(reaction, node)
+
+    def text(self) -> str:
+        """A scrape."""
+        return self._families.text()
+
+    def serve(self, port: int = 0) -> int:
+        """Serve the metrics on the loopback interface; returns the port."""
+        return exposition.serve(self.text, lambda _seconds: None, port)

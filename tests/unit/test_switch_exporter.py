@@ -1,0 +1,56 @@
+"""What the controller of the switches exports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from reserve_agent.switch_exporter import SwitchExporter
+
+COUNTS: dict[str, list[list[Any]]] = {
+    "table": [["n1", "block-io", 10, 900], ["n1", "block-io", 5, 450], ["n2", "other", 1, 60]],
+    "dropped": [["n1", "other", 3, 300]],
+}
+SECOND = 1_000_000_000
+
+
+class Controller:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.counts = COUNTS
+        self.exporter = SwitchExporter(lambda: self.counts, self.registry)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"crunchbed_{name}", labels)
+
+
+def test_packets_of_a_node_are_added_over_the_switches() -> None:
+    seen = Controller()
+    assert seen.value("switch_packets_total", node="n1", **{"class": "block-io"}) == 15
+    assert seen.value("switch_packets_total", node="n2", **{"class": "other"}) == 1
+    assert seen.value("switch_drops_total", node="n1", **{"class": "other"}) == 3
+    seen.counts = {"table": [["n2", "other", 9, 600]], "dropped": []}
+    assert seen.value("switch_packets_total", node="n2", **{"class": "other"}) == 9
+
+
+def test_shedding_is_shown_while_it_lasts_and_timed_from_the_pressure() -> None:
+    seen = Controller()
+    applied = {"kind": "shed.applied", "target": "n2", "pressure_at": SECOND}
+    seen.exporter.observe({**applied, "on": True, "in_force_at": SECOND + SECOND // 4})
+    assert seen.value("switch_shedding", node="n2") == 1
+    seen.exporter.observe({**applied, "on": False, "in_force_at": 3 * SECOND})
+    assert seen.value("switch_shedding", node="n2") == 0
+    assert seen.value("switch_reaction_seconds_count", node="n2") == 1
+    assert seen.value("switch_reaction_seconds_sum", node="n2") == 0.25
+
+
+def test_what_the_controller_did_not_believe_is_counted_from_zero() -> None:
+    seen = Controller()
+    for name in ("pressure_messages_refused_total", "openflow_malformed_total"):
+        assert seen.value(name, node="controller") == 0
+    seen.exporter.observe({"kind": "pressure.refused", "reason": "token"})
+    seen.exporter.observe({"kind": "openflow.malformed"})
+    seen.exporter.observe({"kind": "controller.ready"})
+    assert seen.value("pressure_messages_refused_total", node="controller") == 1
+    assert seen.value("openflow_malformed_total", node="controller") == 1
