@@ -1,0 +1,149 @@
+"""Policies side by side: runs of one scenario."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard as builders
+
+from dashboards.grafana import frame
+from dashboards.grafana.panels import BAD_BELOW_TENTH, BAD_FROM_ONE, bars, lines, rows
+from dashboards.grafana.queries import SOME_RUNS, Query, at_end, metric
+
+_BY_POLICY = "{{policy}}"
+_INFO = at_end(metric("run_info", SOME_RUNS))
+_RUNS = f"count by (policy) (max by (policy, run) ({_INFO}))"
+
+
+def _total(name: str, more: str = "") -> str:
+    """Of all the runs of a policy; 0 where the series never came."""
+    none = at_end(metric("heartbeats_sent_total", SOME_RUNS))
+    return f"sum by (policy) ({at_end(metric(name, SOME_RUNS, more))} or 0 * {none})"
+
+
+def _each(name: str, more: str = "") -> str:
+    """The mean of a policy's runs."""
+    return f"{_total(name, more)} / {_RUNS}"
+
+
+def _quantile(share: float) -> str:
+    seen = at_end(metric("block_io_seconds_bucket", SOME_RUNS))
+    return f"histogram_quantile({share}, sum by (policy, le) ({seen}))"
+
+
+_LOW = (
+    f"min by (policy) (clamp_max({at_end(metric('pages_low_water', SOME_RUNS))}"
+    f" / {at_end(metric('pages_reserved', SOME_RUNS))}, 1))"
+)
+
+
+def comparison() -> builders.Dashboard:
+    """What each policy cost and saved."""
+    made = frame.dashboard(
+        "comparison",
+        "crunchbed: policies compared",
+        "Runs of one scenario held against each other by policy, over the time range of the page. "
+        "Figures of several runs are means; `crunchbed compare` has their intervals.",
+        frame.scenario(),
+        frame.runs('scenario="$scenario"'),
+        marked=False,
+    )
+    _table(made)
+    _bars(made)
+    _over_time(made)
+    return made
+
+
+def _table(made: builders.Dashboard) -> None:
+    made.with_panel(
+        rows(
+            "Policies",
+            "Means of the runs; the lowest reserve of any; latency of all writes together.",
+            Query(_RUNS, "runs"),
+            Query(_each("heartbeats_missed_total"), "heartbeats missed"),
+            Query(_each("nodes_ejected_total", 'false="true"'), "false ejections"),
+            Query(_each("pressure_duration_seconds_sum"), "seconds under pressure"),
+            Query(_each("block_io_seconds_count"), "writes acknowledged"),
+            Query(_quantile(0.5), "write p50, s"),
+            Query(_quantile(0.99), "write p99, s"),
+            Query(_LOW, "lowest reserve"),
+        )
+    )
+
+
+def _bars(made: builders.Dashboard) -> None:
+    panels = (
+        bars(
+            "Heartbeats missed, a run",
+            "All observers together, mean of the runs.",
+            Query(_each("heartbeats_missed_total"), _BY_POLICY),
+            steps=BAD_FROM_ONE,
+        ),
+        bars(
+            "False ejections, a run",
+            "Nodes fenced though they were alive, mean of the runs.",
+            Query(_each("nodes_ejected_total", 'false="true"'), _BY_POLICY),
+            steps=((None, "green"), (0.01, "red")),
+        ),
+        bars(
+            "Under pressure, a run",
+            "Not one page for a normal task, mean of the runs.",
+            Query(_each("pressure_duration_seconds_sum"), _BY_POLICY),
+            unit="s",
+        ),
+        bars(
+            "Block writes, p99",
+            "Of all runs together.",
+            Query(_quantile(0.99), _BY_POLICY),
+            unit="s",
+        ),
+        bars(
+            "Writes acknowledged, a run",
+            "Mean of the runs.",
+            Query(_each("block_io_seconds_count"), _BY_POLICY),
+        ),
+        bars(
+            "Lowest reserve",
+            "The fewest free pages of any node in any run, as a share of its reserve.",
+            Query(_LOW, _BY_POLICY),
+            unit="percentunit",
+            steps=BAD_BELOW_TENTH,
+        ),
+    )
+    for panel in panels:
+        made.with_panel(panel)
+    dropped = at_end(metric("packets_total", SOME_RUNS, 'verdict="drop"'))
+    made.with_panel(
+        bars(
+            "Packets dropped",
+            "By policy, class and reason, all runs together.",
+            Query(
+                f"sort_desc(sum by (policy, class, reason) ({dropped}) > 0)",
+                "{{policy}} {{class}}: {{reason}}",
+            ),
+            span=24,
+        )
+    )
+
+
+def _over_time(made: builders.Dashboard) -> None:
+    made.with_row(builders.Row("Run by run"))
+    made.with_panel(
+        lines(
+            "Writes acknowledged, in all",
+            "Where a line is flat the device stood still.",
+            Query(
+                f"sum by (policy, run) ({metric('block_io_seconds_count', SOME_RUNS)})",
+                "{{policy}} {{run}}",
+            ),
+        )
+    )
+    made.with_panel(
+        lines(
+            "Nodes under pressure",
+            "How many have not one page for a normal task.",
+            Query(
+                f"sum by (policy, run) ({metric('pressure_active', SOME_RUNS)})",
+                "{{policy}} {{run}}",
+            ),
+            steps=True,
+        )
+    )

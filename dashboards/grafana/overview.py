@@ -1,0 +1,205 @@
+"""One run, all its nodes."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard as builders
+
+from dashboards.grafana import frame
+from dashboards.grafana.panels import (
+    BAD_BELOW_TENTH,
+    BAD_FROM_ONE,
+    bands,
+    heat_map,
+    lines,
+    number,
+    rows,
+)
+from dashboards.grafana.queries import (
+    ONE_RUN,
+    Query,
+    at_end,
+    buckets,
+    metric,
+    per_second,
+    quantile,
+    since_start,
+)
+
+_FALSE = 'false="true"'
+_RIGHT = 'false="false"'
+_LEFT = f"{metric('pages_free', ONE_RUN)} / {metric('pages_reserved', ONE_RUN)}"
+_LOW = f"{metric('pages_low_water', ONE_RUN)} / {metric('pages_reserved', ONE_RUN)}"
+
+
+def overview() -> builders.Dashboard:
+    """Pressure, misses, ejections, reserve and block I/O of a run's nodes."""
+    made = frame.dashboard(
+        "overview",
+        "crunchbed: a run",
+        "What a crunch did to one run: who was out of memory, who was missed, who was ejected.",
+        frame.scenario(),
+        frame.run('scenario="$scenario"'),
+    )
+    _figures(made)
+    _cluster(made)
+    _memory(made)
+    _block_io(made)
+    return made
+
+
+def _figures(made: builders.Dashboard) -> None:
+    ejected = since_start("nodes_ejected_total", f"{ONE_RUN},{_FALSE}", ())
+    panels = (
+        number(
+            "Heartbeats missed",
+            "Expected and not there by the deadline, all observers together.",
+            since_start("heartbeats_missed_total", ONE_RUN, ()),
+            steps=BAD_FROM_ONE,
+        ),
+        number(
+            "False ejections",
+            "Nodes that were fenced though they were alive and reachable.",
+            ejected,
+            steps=BAD_FROM_ONE,
+        ),
+        number(
+            "Lowest reserve",
+            "The fewest free pages of any node, as a share of its reserve; over 100 %: never used.",
+            f"min(clamp_max({_LOW}, 1))",
+            unit="percentunit",
+            steps=BAD_BELOW_TENTH,
+        ),
+        number(
+            "Under pressure",
+            "Not one page for a normal task; all episodes that are over, of all nodes.",
+            f"sum({metric('pressure_duration_seconds_sum', ONE_RUN)})",
+            unit="s",
+        ),
+        number(
+            "Block writes, p99",
+            "99 of 100 writes since the start were acknowledged within this time.",
+            quantile(0.99, "block_io_seconds", ONE_RUN),
+            unit="s",
+        ),
+        number(
+            "Fail-overs",
+            "Times that the block device was taken over from the other of the pair.",
+            f"sum({metric('failovers_total', ONE_RUN)})",
+        ),
+    )
+    for panel in panels:
+        made.with_panel(panel)
+    info = f"max by (run, scenario, policy) ({at_end(metric('run_info', ONE_RUN))})"
+    made.with_panel(
+        rows("The run", "What is shown on this page.", Query(info, "1"), hidden=("Value",)).height(
+            4
+        )
+    )
+
+
+def _cluster(made: builders.Dashboard) -> None:
+    made.with_row(builders.Row("Cluster"))
+    made.with_panel(
+        bands(
+            "Memory pressure",
+            "A band while a node has not one page for a normal task. Episodes shorter than an "
+            "interval of scrapes are marked above the panels and counted in the figures.",
+            Query(
+                f"max by (node) (max_over_time({metric('pressure_active', ONE_RUN)}[$__interval]))"
+            ),
+            "pressure",
+            "none",
+            "orange",
+        )
+    )
+    made.with_panel(
+        lines(
+            "Heartbeats missed, in all",
+            "By observer, since the start of the run.",
+            Query(since_start("heartbeats_missed_total", ONE_RUN)),
+            steps=True,
+        )
+    )
+    made.with_panel(
+        lines(
+            "Ejections, in all",
+            "By the node that was ejected, since the start of the run. False: it was alive.",
+            Query(
+                f"sum by (node) ({metric('nodes_ejected_total', ONE_RUN, _FALSE)})",
+                "{{node}}, false",
+            ),
+            Query(
+                f"sum by (node) ({metric('nodes_ejected_total', ONE_RUN, _RIGHT)})",
+                "{{node}}, right",
+            ),
+            steps=True,
+        )
+    )
+    made.with_panel(
+        lines(
+            "Members",
+            "In each node's own view, itself included.",
+            Query(f"max by (node) ({metric('membership_size', ONE_RUN)})"),
+            steps=True,
+        )
+    )
+    made.with_panel(
+        lines(
+            "Serving",
+            "1 while the node serves the block device; 0 throughout without a pair.",
+            Query(f"max by (node) ({metric('serving', ONE_RUN)})"),
+            steps=True,
+        )
+    )
+
+
+def _memory(made: builders.Dashboard) -> None:
+    made.with_row(builders.Row("Reserve"))
+    made.with_panel(
+        lines(
+            "Reserve left",
+            "Free pages as a share of the reserve, cut off at 100 %.",
+            Query(f"min by (node) (clamp_max({_LEFT}, 1))"),
+            unit="percentunit",
+        )
+    )
+    made.with_panel(
+        lines(
+            "Packets that the reserve paid for, or that were dropped",
+            "Verdicts of the hooks by reason. One packet meets more than one hook.",
+            Query(
+                "sum by (hook, reason) (rate("
+                + metric("packets_total", ONE_RUN, 'reason!="granted"')
+                + "[$__rate_interval]))",
+                "{{hook}}: {{reason}}",
+            ),
+            unit="pps",
+        )
+    )
+
+
+def _block_io(made: builders.Dashboard) -> None:
+    made.with_row(builders.Row("Block I/O"))
+    made.with_panel(
+        heat_map(
+            "Latency of writes",
+            "From submission to acknowledgement, all nodes: how many writes fell into each bucket.",
+            buckets("block_io_seconds", ONE_RUN),
+        )
+    )
+    made.with_panel(
+        lines(
+            "Writes acknowledged",
+            "A second, by node. Where a line falls to 0 the device stood still.",
+            Query(per_second("block_io_seconds_count", ONE_RUN, ("node",))),
+            unit="wps",
+        )
+    )
+    made.with_panel(
+        lines(
+            "Writes that failed, in all",
+            "Each is written again.",
+            Query(since_start("block_io_errors_total", ONE_RUN)),
+            steps=True,
+        )
+    )
