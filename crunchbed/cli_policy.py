@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from crunchbed import live
+from crunchbed.cli_live import need_root, of_run
 from crunchbed.scenario.kinds import did_you_mean
-from reserve_agent.errors import BadInput, MissingRequirement
+from reserve_agent.errors import BadInput
 from reserve_agent.policies import POLICIES
 
 
 @click.command()
 @click.argument("node")
 @click.argument("policy")
-@click.option("--run", "run_id", metavar="ID", help="Which run, where several are going on.")
+@of_run
 def policy(node: str, policy: str, run_id: str | None) -> None:
     """Make NODE of a live run follow POLICY from the next packet on; no page is lost.
 
@@ -29,9 +28,11 @@ def policy(node: str, policy: str, run_id: str | None) -> None:
     if policy not in POLICIES:
         hint = did_you_mean(policy, POLICIES)
         raise BadInput(f"unknown policy {policy!r}{hint}; known: {', '.join(POLICIES)}")
-    if os.geteuid() != 0:
-        raise MissingRequirement("this needs root: the agents answer to root only")
+    need_root()
     run = live.choose_run(run_id)
     for name in live.nodes_of(run) if node == "all" else [node]:
-        live.ask(run, name, "policy", policy=policy)
+        if live.is_held(run):
+            live.tell(run, "policy", target=name, policy=policy)
+        else:
+            live.ask(run, name, "policy", policy=policy)
         click.echo(f"{name} of run {run} follows {policy}")

@@ -18,6 +18,8 @@ from crunchbed.run.cluster import RunningCluster
 from crunchbed.run.daemons import Places
 from crunchbed.run.faults.injector import injection
 from crunchbed.run.faults.plan import draw_faults
+from crunchbed.run.held.hold import Hold
+from crunchbed.run.held.scenario import with_flood_reader, without_plan
 from crunchbed.run.inject import Injection
 from crunchbed.run.plan import Plan, draw
 from crunchbed.run.progress import NoProgress, Progress
@@ -39,6 +41,7 @@ def run(
     seed: int = 1,
     out: Path | None = None,
     progress: Progress | None = None,
+    hold: bool = False,
 ) -> Result:
     """Execute one run and judge it.
 
@@ -47,6 +50,8 @@ def run(
         seed: Decides everything that the scenario leaves to chance.
         out: Run directory to make; under ``runs/`` by default.
         progress: Told what happens while it happens.
+        hold: Keep the cluster open and do to it what other terminals ask for, in place of the
+            scenario's crunch and faults, until somebody ends it.
 
     Raises:
         MissingRequirement: This machine cannot do it; nothing was started.
@@ -54,6 +59,8 @@ def run(
         KeyboardInterrupt: A signal asked for the end.
     """
     watcher = progress or NoProgress()
+    held = with_flood_reader(scenario) if hold else None
+    scenario = without_plan(scenario) if hold else scenario
     with signals.interruptible(), ExitStack() as stack:
         requirements.require(requirements.needed_by(scenario))
         choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
@@ -63,7 +70,7 @@ def run(
         state.record_directory(directory)
         places = Places(state.run_id, state.path, _BPFFS / f"crunchbed-{state.run_id}", directory)
         try:
-            _record(scenario, seed, state, places, watcher)
+            _record(scenario, seed, state, places, watcher, held)
             return judge_directory(directory, scenario)
         except (CrunchbedError, OSError) as error:
             signals.check()  # what somebody has ended is not invalid
@@ -80,12 +87,17 @@ def _look_for_leaks(run_id: str, progress: Progress) -> None:
 
 
 def _record(
-    scenario: Scenario, seed: int, state: RunState, places: Places, progress: Progress
+    scenario: Scenario,
+    seed: int,
+    state: RunState,
+    places: Places,
+    progress: Progress,
+    held: Scenario | None,
 ) -> None:
     """Execute the run; its history appears whole or stays in parts."""
     parts = places.out / "history"
     with closing(Recorder(parts / "run.jsonl")) as recorder:
-        _execute(scenario, seed, state, places, recorder, progress)
+        _execute(scenario, seed, state, places, recorder, progress, held)
     history.merge(sorted(parts.glob("*.jsonl")), places.out / "history.jsonl")
     shutil.rmtree(parts)
 
@@ -116,20 +128,25 @@ def _execute(
     places: Places,
     recorder: Recorder,
     progress: Progress,
+    held: Scenario | None,
 ) -> None:
+    """``held``: what the cluster is started for that is held open; None for an experiment."""
     recorder.record("phase", name="start")
     progress.phase("start", None)
     if (warning := sizing.shortage(scenario)) is not None:
         progress.note(warning)
-    with RunningCluster(scenario, state, places, recorder, progress) as cluster:
+    with RunningCluster(held or scenario, state, places, recorder, progress) as cluster:
         info = rundir.metadata(scenario, seed, state.run_id, cluster.switch)
         rundir.write_json(places.out / "run.json", info)
         recorder.record("run.info", **info)
         cluster.supervisor.require_health(HEALTHY_SECONDS)
-        _phase("control", scenario.phases.control, recorder, progress)
-        cluster.supervisor.wait(scenario.phases.control / 1e9)
-        _phase("inject", scenario.phases.inject, recorder, progress)
-        _inject(scenario, seed, cluster, recorder)
+        if held is not None:
+            Hold(held, cluster, places, recorder, progress).run()
+        else:
+            _phase("control", scenario.phases.control, recorder, progress)
+            cluster.supervisor.wait(scenario.phases.control / 1e9)
+            _phase("inject", scenario.phases.inject, recorder, progress)
+            _inject(scenario, seed, cluster, recorder)
         _phase("recovery", scenario.phases.recovery, recorder, progress)
         _recover(scenario, cluster, recorder, progress)
         if scenario.phases.after:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -77,6 +78,10 @@ class RunningCluster:
         trace: TracebackType | None,
     ) -> None:
         self._undo.close()
+
+    def at_end(self, undo: Callable[[], object]) -> None:
+        """Have this done when the cluster ends, before anything else of it does."""
+        self._undo.callback(undo)
 
     def _start(self) -> None:
         scenario = self._scenario

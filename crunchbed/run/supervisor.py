@@ -6,6 +6,7 @@ import contextlib
 import selectors
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from crunchbed.run import signals
 from crunchbed.run.live_node import AgentAway, LiveNode, ended_by_itself
@@ -15,6 +16,7 @@ from nodes.fencing import FenceServer
 from nodes.process import Process
 from reserve_agent.errors import CrunchbedError, RunInvalid
 
+_Server = TypeVar("_Server")
 _STEP_SECONDS = 0.02
 _TICK_SECONDS = 0.1
 
@@ -59,6 +61,10 @@ class Supervisor:
         """Make the fence service on this loop's selector."""
         self._server = server(self._selector)
         return self._server
+
+    def serve(self, server: Callable[[selectors.BaseSelector], _Server]) -> _Server:
+        """Make another service on this loop's selector."""
+        return server(self._selector)
 
     def fence(self, target: str, by: str) -> bool:
         """Cut ``target`` off. The ejection is false where it was up, and no fault cut it off."""

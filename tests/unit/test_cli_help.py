@@ -27,7 +27,7 @@ def test_help_teaches_with_examples_and_names_every_command(capsys: Captured) ->
     assert capsys.readouterr().out == text
 
 
-@pytest.mark.parametrize("command", ["run", "compare", "list", "check", "clean"])
+@pytest.mark.parametrize("command", list(cli._COMMANDS))
 def test_every_command_has_help(command: str, capsys: Captured) -> None:
     assert cli.main([command, "--help"]) == 0
     assert f"Usage: crunchbed {command}" in capsys.readouterr().out

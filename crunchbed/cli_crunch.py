@@ -1,0 +1,159 @@
+"""``crunchbed crunch`` and ``crunchbed link``: do something to a cluster that is held open."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import click
+
+from crunchbed import live
+from crunchbed.cli_live import need_root, of_run
+from crunchbed.livestate import NodeState, read_state
+from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.scenario.units import DURATION_HINT, duration_ns
+from nodes.waiting import wait_until
+from reserve_agent.errors import BadInput
+
+_KINDS: Final = ("timed", "writeback", "flood")
+_OPTIONS: Final = {
+    "timed": {"length": "--for", "depth": "--depth", "count": "--count", "every": "--every"},
+    "writeback": {"pages": "--pages", "rate": "--rate"},
+    "flood": {"duration": "--for", "rate": "--rate", "size": "--size"},
+}
+"""By kind: which key of the scenario's ``crunch`` an option sets."""
+
+_LONGEST_WAIT_SECONDS = 86_400.0
+_LINK_SECONDS = 10.0
+_LOOK_SECONDS = 0.1
+
+
+@click.command()
+@click.argument("node")
+@click.option("--kind", default="timed", show_default=True, help=f"{', '.join(_KINDS)}.")
+@click.option("--for", "length", metavar="TIME", help="timed, flood: how long, such as 200ms.")
+@click.option("--depth", type=float, help="timed: share of the reserve that is gone; 0.5.")
+@click.option("--count", type=int, help="timed: so many windows of that length; 1.")
+@click.option("--every", metavar="TIME", help="timed: one window in each such period.")
+@click.option("--pages", type=int, help="writeback: what the tasks want in all; 12000.")
+@click.option("--rate", type=int, help="writeback: pages, flood: packets a second.")
+@click.option("--size", metavar="SIZE", help="flood: payload of a packet; 64B.")
+@click.option("--no-wait", is_flag=True, help="Return when it begins.")
+@of_run
+def crunch(node: str, kind: str, no_wait: bool, run_id: str | None, **options: Any) -> None:
+    """Take the memory of NODE away, in a cluster that `crunchbed up` holds open.
+
+    Returns when it is over and says what came of it. What is left out is the scenario format's
+    default (docs/scenario-format.md).
+
+    \b
+    Examples:
+      crunchbed crunch n1 --kind timed --for 200ms
+      crunchbed crunch n1 --for 50us --count 100 --every 10ms
+      crunchbed crunch n2 --kind writeback --pages 20000
+      crunchbed crunch n3 --kind flood --for 3s --rate 6000
+    """  # noqa: D301 - \b is click's
+    settings = _settings(kind, options)
+    need_root()
+    run = live.choose_run(run_id)
+    before = read_state(run).nodes if live.is_held(run) else {}
+    try:
+        live.tell(run, "crunch", target=node, crunch=settings)
+    except BadInput as error:
+        raise BadInput(_in_options(str(error), kind)) from None
+    if no_wait:
+        click.echo(f"{node} of run {run}: {kind} crunch begun")
+        return
+    wait_until(
+        lambda: live.tell(run, "status")["nodes"][node]["crunch"] is None,
+        _LONGEST_WAIT_SECONDS,
+        f"the end of the crunch of {node}",
+        interval=_LOOK_SECONDS,
+    )
+    click.echo(f"{node} of run {run}: {outcome(node, before, read_state(run).nodes)}")
+
+
+def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Keys of ``crunch``.
+
+    Raises:
+        BadInput: the kind is unknown, or does not know an option.
+    """
+    if kind not in _KINDS:
+        hint = did_you_mean(kind, _KINDS)
+        raise BadInput(f"unknown kind {kind!r}{hint}; known: {', '.join(_KINDS)}")
+    if kind == "timed" and options["length"] is None:
+        raise BadInput(f"--for: expected {DURATION_HINT} with --kind timed, got nothing")
+    for name in ("length", "every"):
+        if options[name] is not None:
+            _duration(options[name], "--for" if name == "length" else "--every")
+    keys = {option.removeprefix("--"): key for key, option in _OPTIONS[kind].items()}
+    settings: dict[str, Any] = {"kind": kind}
+    for name, value in options.items():
+        option = "for" if name == "length" else name
+        if value is None:
+            continue
+        if option not in keys:
+            raise BadInput(f"--{option}: expected another --kind than {kind}")
+        settings[keys[option]] = value
+    return settings
+
+
+def _duration(text: str, option: str) -> None:
+    try:
+        duration_ns(text)
+    except ValueError:
+        raise BadInput(f"{option}: expected {DURATION_HINT}, got {text!r}") from None
+
+
+def _in_options(text: str, kind: str) -> str:
+    """What the scenario format says of a key, said of the option that has set it."""
+    match = re.match(r"override crunch(?:\.\w+)?\.(\w+): ", text)
+    option = _OPTIONS[kind].get(match[1]) if match else None
+    return text if match is None or option is None else f"{option}: {text[match.end() :]}"
+
+
+def outcome(node: str, before: dict[str, NodeState], after: dict[str, NodeState]) -> str:
+    """In words what a crunch of ``node`` has done, from the states around it."""
+    misses = sum(after[name].misses - before[name].misses for name in after if name in before)
+    cut_off = [
+        name for name, state in after.items() if name in before and state.boots > before[name].boots
+    ]
+    if node in cut_off:
+        pressure = "it was cut off"
+    else:
+        length = after[node].pressure_ns - before[node].pressure_ns
+        episodes = after[node].pressure_episodes - before[node].pressure_episodes
+        times = "" if episodes == 1 else f" in {episodes} episodes"
+        pressure = f"{length / 1e9:.6f} s of pressure{times}" if episodes else "no pressure"
+    ejected = f"ejected: {', '.join(cut_off)}" if cut_off else "nobody ejected"
+    return f"{pressure}, {misses} heartbeats missed, {ejected}"
+
+
+@click.command()
+@click.argument("node")
+@click.argument("state")
+@of_run
+def link(node: str, state: str, run_id: str | None) -> None:
+    """Set the switch port of NODE down or up, in a cluster that `crunchbed up` holds open.
+
+    NODE is a node such as n1, or storage; STATE is down or up. Returns when packets pass again.
+
+    \b
+    Examples:
+      crunchbed link n1 down
+      crunchbed link n1 up
+    """  # noqa: D301 - \b is click's
+    if state not in ("up", "down"):
+        raise BadInput(f"expected down or up, got {state!r}")
+    need_root()
+    run = live.choose_run(run_id)
+    live.tell(run, "link", target=node, up=state == "up")
+
+    def settled() -> bool:
+        told = live.tell(run, "status")
+        link: str = {**told["nodes"], "storage": told["storage"]}[node]["link"]
+        return link == state
+
+    wait_until(settled, _LINK_SECONDS, f"packets pass to {node}", interval=_LOOK_SECONDS)
+    click.echo(f"the link of {node} of run {run} is {state}")

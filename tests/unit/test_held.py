@@ -1,0 +1,216 @@
+"""Commands on a live run, without one: what is asked for, what is refused, what is said of it."""
+
+from __future__ import annotations
+
+import selectors
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crunchbed import cli, cli_live, live
+from crunchbed.cli_crunch import outcome
+from crunchbed.livestate import NodeState, read_state
+from crunchbed.report.deeds import deeds
+from crunchbed.run.held.scenario import with_crunch, with_flood_reader, without_plan
+from crunchbed.run.plan import draw
+from crunchbed.runid import RunState
+from crunchbed.scenario.loader import load
+from crunchbed.scenario.schema import FloodCrunch
+from reserve_agent.errors import BadInput
+from reserve_agent.lines import LineServer, Message
+from tests.unit.recording import Recording
+
+Captured = pytest.CaptureFixture[str]
+COMMANDS = ("status", "crunch", "link", "shell", "down")
+
+
+def test_what_is_recorded_has_no_plan_and_what_is_started_has_a_reader() -> None:
+    scenario = load("writeback-crunch")
+    bare = without_plan(scenario)
+    assert (bare.crunch, bare.faults, bare.expect) == (None, (), ())
+    assert bare.memory == scenario.memory
+    reader = with_flood_reader(scenario.with_overrides({"traffic.port": 9001})).crunch
+    assert isinstance(reader, FloodCrunch)
+    assert reader.port == 9002
+    own = with_flood_reader(load("unthrottled-socket")).crunch
+    assert own == load("unthrottled-socket").crunch
+
+
+def test_a_crunch_is_drawn_as_asked_for_and_begins_at_once() -> None:
+    scenario = with_flood_reader(load("control"))
+    timed = draw(with_crunch(scenario, "n2", {"kind": "timed", "length": "200ms"}), 0)
+    assert timed is not None
+    assert (timed.target, timed.delay_ns, timed.windows) == ("n2", 0, ((0, 200_000_000),))
+    asked = {"kind": "timed", "length": "50us", "count": 3, "every": "10ms"}
+    many = draw(with_crunch(scenario, "n2", asked), 0)
+    assert many is not None
+    assert [end - start for start, end in many.windows] == [50_000] * 3
+    flood = draw(with_crunch(scenario, "n1", {"kind": "flood", "rate": 9}), 0)
+    assert flood is not None
+    assert flood.flood is not None
+    assert (flood.flood.rate, flood.flood.port) == (9, 9001)
+    with pytest.raises(BadInput, match=r"crunch\.\w*\.?depth"):
+        with_crunch(scenario, "n1", {"kind": "timed", "length": "1ms", "depth": 3})
+
+
+def test_deeds_are_told_by_time() -> None:
+    recording = Recording().complete()
+    recording.add(1000, "crunch.begin", target="n1", crunch="timed", requested={}, windows=[])
+    recording.pressure(1100, 1300, "n1").miss(1200, "n2", "n1", 7)
+    recording.add(1400, "crunch.end", target="n1", crunch="timed")
+    recording.fault(2000, 2500, "link-down", "n2")
+    recording.add(50, "pool.config", "n3", policy="memalloc")
+    recording.add(3000, "pool.config", "n3", policy="memalloc")
+    recording.add(3100, "pool.config", "n3", policy="none")
+    assert deeds(recording.history()) == [
+        "   0.900 s  n1: timed crunch, 0.200000 s of pressure, 1 heartbeats missed meanwhile",
+        "   1.900 s  n2: link-down for 0.500 s",
+        "   3.000 s  n3: policy none",
+    ]
+
+
+def _state(**more: Any) -> NodeState:
+    return NodeState(agent=True, up=True, **more)
+
+
+def test_what_came_of_a_crunch_is_told_from_the_states_around_it() -> None:
+    before = {"n1": _state(pressure_ns=5, pressure_episodes=1), "n2": _state(misses=3)}
+    after = {
+        "n1": _state(pressure_ns=200_000_005, pressure_episodes=2),
+        "n2": _state(misses=5),
+    }
+    said = "0.200000 s of pressure, 2 heartbeats missed, nobody ejected"
+    assert outcome("n1", before, after) == said
+    assert outcome("n2", before, after).startswith("no pressure")
+    fenced = {**after, "n1": _state(boots=1)}
+    assert outcome("n1", before, fenced) == "it was cut off, 2 heartbeats missed, ejected: n1"
+
+
+class FakeRun:
+    """A live run of this process that answers on its control socket."""
+
+    def __init__(self, root: Path) -> None:
+        self.state = RunState.claim(root)
+        self.heard: list[Message] = []
+        self.answers: dict[str, Message] = {}
+        self._selector = selectors.DefaultSelector()
+        self._server = LineServer(self.state.path / "run", self._selector, self._answer)
+        self._ending = False
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _answer(self, message: Message) -> Message:
+        self.heard.append(message)
+        return self.answers.get(message["op"], {"ok": True})
+
+    def _serve(self) -> None:
+        while not self._ending:
+            for key, _ in self._selector.select(0.01):
+                key.data()
+
+    def end(self) -> None:
+        self._ending = True
+        self._thread.join()
+        self._server.close()
+        self._selector.close()
+        self.state.release()
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where live runs are looked for, by root."""
+    for name in ("live_runs", "choose_run", "nodes_of", "ask", "is_held", "tell", "place_of"):
+        function = getattr(live, name)
+        defaults = tuple(tmp_path if isinstance(d, Path) else d for d in function.__defaults__)
+        monkeypatch.setattr(function, "__defaults__", defaults)
+    monkeypatch.setattr(cli_live.os, "geteuid", lambda: 0)
+    return tmp_path
+
+
+@pytest.fixture
+def held(root: Path) -> Iterator[FakeRun]:
+    run = FakeRun(root)
+    yield run
+    run.end()
+
+
+def failing(captured: Captured, *argv: str) -> tuple[int, str]:
+    """Exit code and the one line on stderr."""
+    code = cli.main(list(argv))
+    (line,) = captured.readouterr().err.splitlines()
+    return code, line
+
+
+def arguments(command: str) -> list[str]:
+    more = {"crunch": ["n1", "--for", "1ms"], "link": ["n1", "down"], "shell": ["n1"]}
+    return [command, *more.get(command, [])]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_a_live_run_it_says_how_to_start_one(
+    command: str, root: Path, capsys: Captured
+) -> None:
+    code, line = failing(capsys, *arguments(command))
+    assert code == 2
+    assert "no run is going on" in line
+    assert "crunchbed up" in line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_with_several_it_asks_which(
+    command: str, held: FakeRun, root: Path, capsys: Captured
+) -> None:
+    other = RunState.claim(root)
+    try:
+        code, line = failing(capsys, *arguments(command))
+    finally:
+        other.release()
+    assert code == 2
+    assert "several runs are going on" in line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_only_root_may(command: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr(cli_live.os, "geteuid", lambda: 1000)
+    code, line = failing(capsys, *arguments(command))
+    assert code == 4
+    assert "root" in line
+
+
+@pytest.mark.parametrize("command", ["crunch", "link", "down"])
+def test_a_run_that_is_not_held_open_takes_no_commands(
+    command: str, root: Path, capsys: Captured
+) -> None:
+    with RunState.claim(root) as state:
+        code, line = failing(capsys, *arguments(command))
+        assert read_state(state.run_id, root).held is False
+    assert code == 2
+    assert "goes its own way" in line
+
+
+def test_what_the_run_refuses_is_bad_input(held: FakeRun, capsys: Captured) -> None:
+    held.answers["link"] = {"refused": "the link of n1 is down already"}
+    assert failing(capsys, "link", "n1", "down") == (
+        2,
+        "crunchbed: the link of n1 is down already",
+    )
+
+
+def test_a_crunch_tells_the_run_its_keys(held: FakeRun, capsys: Captured) -> None:
+    argv = ["crunch", "n1", "--for", "50us", "--count", "9", "--every", "10ms", "--no-wait"]
+    held.answers["status"] = {"nodes": {}, "storage": {"link": "up"}}
+    assert cli.main(argv) == 0
+    (told,) = [message for message in held.heard if message["op"] == "crunch"]
+    assert told["target"] == "n1"
+    assert told["crunch"] == {"kind": "timed", "length": "50us", "count": 9, "every": "10ms"}
+    assert "timed crunch begun" in capsys.readouterr().out
+
+
+def test_a_refused_key_is_said_of_its_option(held: FakeRun, capsys: Captured) -> None:
+    held.answers["status"] = {"nodes": {}, "storage": {"link": "up"}}
+    held.answers["crunch"] = {"refused": "override crunch.timed.depth: expected 0 to 1, got 3"}
+    code, line = failing(capsys, "crunch", "n1", "--for", "1ms", "--depth", "3")
+    assert (code, line) == (2, "crunchbed: --depth: expected 0 to 1, got 3")
