@@ -74,6 +74,21 @@ def agent(
     )
 
 
+def rings(node: ClusterNode) -> tuple[str, ...]:
+    """The node's address on every ring of heartbeats.
+
+    That is the network that is called "cluster"; where none is, every link is to a network of its
+    own, which fails apart from the others.
+    """
+    named = [link.ip for link in node.links if link.network == "cluster"]
+    return (named[0],) if named else tuple(link.ip for link in node.links)
+
+
+def _addresses(node: ClusterNode) -> dict[str, Any]:
+    first, *others = rings(node)
+    return {"address": first, "other_addresses": others}
+
+
 def heartbeat(
     scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str, incarnation: int
 ) -> dict[str, Any]:
@@ -84,10 +99,10 @@ def heartbeat(
     return {
         "node": name,
         "index": indexes[name],
-        "address": nodes[name].ip,
+        **_addresses(nodes[name]),
         "port": scenario.heartbeat.port,
         "peers": {
-            peer: {"index": indexes[peer], "address": node.ip}
+            peer: {"index": indexes[peer], **_addresses(node)}
             for peer, node in members.items()
             if peer != name
         },
@@ -113,7 +128,7 @@ def corosync(
     return {
         "node": name,
         "cluster": run_id,
-        "addresses": {peer: nodes[peer].ip for peer in scenario.node_names},
+        "addresses": {peer: rings(nodes[peer]) for peer in scenario.node_names},
         "port": scenario.heartbeat.port,
         "totem": {
             "token": token_ns(scenario) // MILLISECOND_NS,

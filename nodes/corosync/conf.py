@@ -40,7 +40,11 @@ def corosync_conf(config: CorosyncConfig) -> str:
                 "join": totem.join,
                 "consensus": totem.consensus,
             },
-            _block("interface", {"linknumber": 0, "mcastport": config.port}),
+            # One port for all, by which the hooks know the packets; the addresses differ.
+            *(
+                _block("interface", {"linknumber": ring, "mcastport": config.port})
+                for ring in range(config.rings)
+            ),
         ),
         *_block(
             "system",
@@ -63,8 +67,8 @@ def corosync_conf(config: CorosyncConfig) -> str:
 
 def _nodes(config: CorosyncConfig) -> Iterator[list[str]]:
     for name, number in config.ids.items():
-        address = config.addresses[name]
-        yield _block("node", {"nodeid": number, "name": name, "ring0_addr": address})
+        addresses = {f"ring{ring}_addr": one for ring, one in enumerate(config.addresses[name])}
+        yield _block("node", {"nodeid": number, "name": name, **addresses})
 
 
 def _block(name: str, settings: Mapping[str, Setting], *inner: list[str]) -> list[str]:

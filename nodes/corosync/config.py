@@ -34,7 +34,8 @@ class CorosyncConfig:
     Attributes:
         node: logical name.
         cluster: name of the cluster, the same on all of its nodes.
-        addresses: IPv4 address of every configured node by name, in the order of their ids.
+        addresses: IPv4 addresses of every configured node by name, in the order of their ids; one
+            for each of the rings, which knet calls links.
         port: UDP port of all nodes.
         totem: time-outs.
         events: the agent's Unix socket.
@@ -46,7 +47,7 @@ class CorosyncConfig:
 
     node: str
     cluster: str
-    addresses: Mapping[str, str]
+    addresses: Mapping[str, tuple[str, ...]]
     port: int
     totem: Totem
     events: str
@@ -54,6 +55,11 @@ class CorosyncConfig:
     listeners: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     fence_timeout_ns: int = 2_000_000_000
+
+    @property
+    def rings(self) -> int:
+        """How many rings there are."""
+        return len(self.addresses[self.node])
 
     @property
     def ids(self) -> dict[str, int]:
@@ -71,9 +77,14 @@ def load_config(path: Path) -> CorosyncConfig:
         record = read_settings(path, CorosyncConfig)
         totem = Totem(**record.pop("totem"))
         listeners, keep = (tuple(record.pop(name, ())) for name in ("listeners", "keep"))
-        config = CorosyncConfig(totem=totem, listeners=listeners, keep=keep, **record)
-        if config.node not in config.addresses:
+        addresses = {name: tuple(each) for name, each in record.pop("addresses").items()}
+        config = CorosyncConfig(
+            totem=totem, listeners=listeners, keep=keep, addresses=addresses, **record
+        )
+        if config.node not in addresses:
             raise BadInput(f"{path}: no address of {config.node}")
+        if not config.rings or any(len(each) != config.rings for each in addresses.values()):
+            raise BadInput(f"{path}: every node needs an address on each ring")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadInput(f"{path}: {error}") from error
     return config

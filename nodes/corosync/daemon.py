@@ -16,7 +16,8 @@ from pathlib import Path
 
 from nodes.corosync.conf import corosync_conf
 from nodes.corosync.config import CorosyncConfig, load_config
-from nodes.corosync.notices import LinkDown, NotScheduled, TokenOverdue, read_notice
+from nodes.corosync.links import KnetLinks
+from nodes.corosync.notices import LinkDown, LinkUp, NotScheduled, TokenOverdue, read_notice
 from nodes.corosync.private import make_private
 from nodes.corosync.quorum import QuorumConnection
 from nodes.corosync.stats import KnetStats
@@ -81,7 +82,9 @@ class CorosyncDaemon:
         self._watch = ClusterWatch(config.node, config.ids, config.fence_timeout_ns)
         self._quorum = QuorumConnection(self._on_ring, self._on_quorum)
         peers = {name: number for name, number in config.ids.items() if name != config.node}
-        self._stats = KnetStats(peers)
+        self._stats = KnetStats(peers, config.rings)
+        self._links = KnetLinks(config.rings)
+        self._several_rings = config.rings > 1
         self._next_report = time.monotonic() + _REPORT_SECONDS
         self._connect_until = time.monotonic() + _START_SECONDS
         self._partial = b""
@@ -172,11 +175,21 @@ class CorosyncDaemon:
         match read_notice(line):
             case TokenOverdue(after_ms):
                 self._miss(None, now_ns, after_ms)
-            case LinkDown(node_id):
+            case LinkDown(node_id, link):
+                peer = self._watch.name_of(node_id)
+                self._ring("ring.down", link, peer, now_ns)
                 # knet_ping_timeout, which corosync derives from the token, is no longer than it.
-                self._miss(self._watch.name_of(node_id), now_ns, self._token_ms)
+                if self._links.down(node_id, link):
+                    self._miss(peer, now_ns, self._token_ms)
+            case LinkUp(node_id, link):
+                self._links.up(node_id, link)
+                self._ring("ring.up", link, self._watch.name_of(node_id), now_ns)
             case NotScheduled(late_ns):
                 self._events.emit("heartbeat.late", t=now_ns, late_ns=late_ns)
+
+    def _ring(self, kind: str, ring: int, peer: str | None, now_ns: int) -> None:
+        if self._several_rings and peer is not None:
+            self._events.emit(kind, t=now_ns, ring=ring, peer=peer)
 
     def _miss(self, peer: str | None, now_ns: int, silent_ms: int) -> None:
         """Corosync's packets have no numbers that we know of, and so no tag.

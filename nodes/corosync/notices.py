@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 _TOKEN = re.compile(r"\[TOTEM *\] Token has not been received in (\d+) ms")
-_LINK = re.compile(r"\[KNET *\] link: host: (\d+) link: \d+ is down")
+_LINK = re.compile(r"\[KNET *\] (?:link|rx): host: (\d+) link: (\d+) is (down|up)")
 _LATE = re.compile(r"Corosync main process was not scheduled .*?for (\d+(?:\.\d+)?) ms")
 
 
@@ -23,9 +23,18 @@ class TokenOverdue:
 
 @dataclass(frozen=True, slots=True)
 class LinkDown:
-    """No answer to knet's pings came from this node within knet_ping_timeout."""
+    """No answer to knet's pings came from this node within knet_ping_timeout, by this link."""
 
     node_id: int
+    link: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """They come again."""
+
+    node_id: int
+    link: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class NotScheduled:
     late_ns: int
 
 
-Notice = TokenOverdue | LinkDown | NotScheduled
+Notice = TokenOverdue | LinkDown | LinkUp | NotScheduled
 
 
 def read_notice(line: str) -> Notice | None:
@@ -43,7 +52,7 @@ def read_notice(line: str) -> Notice | None:
     if found := _TOKEN.search(line):
         return TokenOverdue(int(found[1]))
     if found := _LINK.search(line):
-        return LinkDown(int(found[1]))
+        return (LinkDown if found[3] == "down" else LinkUp)(int(found[1]), int(found[2]))
     if found := _LATE.search(line):
         return NotScheduled(round(float(found[1]) * 1_000_000))
     return None

@@ -29,10 +29,12 @@ class KnetStats:
 
     Args:
         peers: corosync's id of every other node by name.
+        rings: how many rings, knet's links, lead to each; their packets are added up.
     """
 
-    def __init__(self, peers: Mapping[str, int]) -> None:
+    def __init__(self, peers: Mapping[str, int], rings: int = 1) -> None:
         self._peers = peers
+        self._rings = rings
         self._library = c.CDLL(LIBRARY)
         self._library.cmap_initialize_map.argtypes = (c.POINTER(c.c_uint64), c.c_int)
         self._library.cmap_get_uint64.argtypes = (c.c_uint64, c.c_char_p, c.POINTER(c.c_uint64))
@@ -57,7 +59,10 @@ class KnetStats:
         return added
 
     def _read(self, number: int, counter: str) -> int:
+        return sum(self._read_one(number, ring, counter) for ring in range(self._rings))
+
+    def _read_one(self, number: int, ring: int, counter: str) -> int:
         value = c.c_uint64(0)
-        key = f"stats.knet.node{number}.link0.{counter}".encode()
+        key = f"stats.knet.node{number}.link{ring}.{counter}".encode()
         answer = self._library.cmap_get_uint64(self._handle, key, c.byref(value))
         return value.value if answer == _OK else 0

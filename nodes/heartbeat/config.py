@@ -20,10 +20,16 @@ DEFAULT_GRACE_NS = 5_000_000_000
 
 @dataclass(frozen=True)
 class Peer:
-    """Where another node is: its index in the cluster and its IPv4 address."""
+    """Where another node is: its index in the cluster and its IPv4 address on every ring."""
 
     index: int
     address: str
+    other_addresses: Sequence[str] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """One for each ring."""
+        return (self.address, *self.other_addresses)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +39,9 @@ class HeartbeatConfig:
     Attributes:
         node: logical name.
         index: 0..63, its place in the order of coordinators.
-        address: the node's own IPv4 address, which the socket is bound to.
+        address: the node's own IPv4 address, which the socket is bound to; with several rings
+            that on the first.
+        other_addresses: those on the other rings.
         peers: the other configured nodes by name.
         interval_ns: time between two heartbeats.
         misses: misses in a row that make a suspicion, where the detector leaves it to that.
@@ -59,6 +67,7 @@ class HeartbeatConfig:
     misses: int
     events: str
     fence: str
+    other_addresses: Sequence[str] = ()
     port: int = DEFAULT_PORT
     incarnation: int = 0
     joining: bool = False
@@ -69,6 +78,11 @@ class HeartbeatConfig:
     grace_ns: int = DEFAULT_GRACE_NS
     detector: Settings = field(default_factory=FixedSettings)
     listeners: Sequence[str] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The node's own, one for each ring."""
+        return (self.address, *self.other_addresses)
 
     @property
     def indexes(self) -> dict[str, int]:
@@ -98,6 +112,8 @@ def load_config(path: Path) -> HeartbeatConfig:
         config = HeartbeatConfig(peers=peers, **record)
         if config.interval_ns < 2 or config.misses < 1 or config.grace_ns < 0:
             raise BadInput(f"{path}: interval_ns, misses and grace_ns must be positive")
+        if any(len(peer.addresses) != len(config.addresses) for peer in config.peers.values()):
+            raise BadInput(f"{path}: every node needs an address on each ring")
         if not 0 <= config.incarnation < 1 << 16:
             raise BadInput(f"{path}: incarnation {config.incarnation} does not fit 16 bits")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

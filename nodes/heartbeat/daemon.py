@@ -1,4 +1,4 @@
-"""The heartbeat daemon: a socket, a clock and a way to report, around ``HeartbeatProtocol``."""
+"""The heartbeat daemon: sockets, a clock and a way to report, around ``HeartbeatProtocol``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from nodes.heartbeat.detectors.settings import LifeguardSettings, SwimSettings
 from nodes.heartbeat.link import HeartbeatLink
 from nodes.heartbeat.membership import Membership
 from nodes.heartbeat.protocol import Effect, HeartbeatProtocol
+from nodes.heartbeat.rings import RingDown, Rings, RingUp
 from nodes.heartbeat.roster import Roster
 from nodes.heartbeat.views import Member, View
 from nodes.heartbeat.wire import TAG_BYTES, Kind, MalformedHeartbeat, tag_of
@@ -43,12 +44,11 @@ class HeartbeatDaemon:
     held up leaves a gap, and the observer's miss names a number that nobody sent.
     """
 
-    def __init__(self, config: HeartbeatConfig, events: Events, link: HeartbeatLink) -> None:
+    def __init__(self, config: HeartbeatConfig, events: Events, rings: Rings) -> None:
         self._config = config
         self._events = events
-        self._link = link
+        self._rings = rings
         self._fence = FenceClient(Path(config.fence), config.node)
-        self._addresses = {peer.address: name for name, peer in config.peers.items()}
         now_ns = time.monotonic_ns()
         self._protocol = _protocol(config, now_ns)
         self._next_send_ns = _next_slot(now_ns, config.phase_ns, config.interval_ns)
@@ -71,7 +71,10 @@ class HeartbeatDaemon:
             self._report_view(view, removed=(), added=view.names)
         self._events.emit("daemon.ready", name="heartbeat")
         while not self._stopping:
-            waiting: list[HeartbeatLink | FenceClient | socket.socket] = [self._link, wake_up]
+            waiting: list[HeartbeatLink | FenceClient | socket.socket] = [
+                *self._rings.links,
+                wake_up,
+            ]
             if self._fence.fileno() >= 0:
                 waiting.append(self._fence)
             planned_ns = self._planned_ns()
@@ -110,8 +113,8 @@ class HeartbeatDaemon:
 
     def _receive(self, now_ns: int) -> None:
         waited_ns = 0
-        for arrival in self._link.drain():
-            sender = self._addresses.get(arrival.address, "")
+        for arrival in self._rings.drain():
+            sender = arrival.name
             if arrival.payload[:1] == _PING:
                 waited_ns = max(waited_ns, now_ns - arrival.at_ns)
             try:
@@ -122,9 +125,18 @@ class HeartbeatDaemon:
             self._received[sender] += 1
             if effects:
                 self._carry_out(effects)
+        self._report_rings()
         if waited_ns > self._config.lateness_ns:  # whoever sent that ping waits for its answer
             self._late += 1
             self._events.emit("heartbeat.late", t=now_ns, late_ns=waited_ns)
+
+    def _report_rings(self) -> None:
+        for change in self._rings.changes():
+            match change:
+                case RingDown(ring, peer, since_ns):
+                    self._events.emit("ring.down", ring=ring, peer=peer, since=since_ns)
+                case RingUp(ring, peer, at_ns):
+                    self._events.emit("ring.up", t=at_ns, ring=ring, peer=peer)
 
     def _beat(self, now_ns: int) -> None:
         config = self._config
@@ -137,7 +149,7 @@ class HeartbeatDaemon:
     def _send(self) -> None:
         now_ns = time.monotonic_ns()
         for datagram in self._protocol.outgoing(now_ns):
-            sent, failed = self._link.send(datagram.payload, datagram.to)
+            sent, failed = self._rings.send(datagram.payload, datagram.to)
             more: dict[str, Any] = {"failed": failed} if failed else {}
             if datagram.kind is not Kind.HEARTBEAT:
                 more["what"] = datagram.kind.name.lower()
@@ -224,6 +236,24 @@ def _protocol(config: HeartbeatConfig, now_ns: int) -> HeartbeatProtocol:
     return HeartbeatProtocol(roster, membership, detector, now_ns)
 
 
+def _links(config: HeartbeatConfig) -> list[HeartbeatLink]:
+    """A socket on each ring.
+
+    Raises:
+        HookError: the reserve was refused.
+        OSError: an address is not this node's.
+    """
+    return [
+        HeartbeatLink(
+            own,
+            config.port,
+            {name: peer.addresses[ring] for name, peer in config.peers.items()},
+            memalloc=config.memalloc,
+        )
+        for ring, own in enumerate(config.addresses)
+    ]
+
+
 def _next_slot(now_ns: int, phase_ns: int, interval_ns: int) -> int:
     # Counted from the clock's zero, so that the phases of nodes on one machine stay apart.
     return now_ns + interval_ns - (now_ns - phase_ns) % interval_ns
@@ -244,10 +274,9 @@ def main(arguments: list[str]) -> int:
         if len(arguments) != 1:
             raise BadInput("usage: python -m nodes.heartbeat CONFIG.json")
         config = load_config(Path(arguments[0]))
-        addresses = {name: peer.address for name, peer in config.peers.items()}
-        link = HeartbeatLink(config.address, config.port, addresses, memalloc=config.memalloc)
+        rings = Rings(_links(config), config.misses)
         events = ViewForwarder(EventSink(Path(config.events)), map(Path, config.listeners))
-        daemon = HeartbeatDaemon(config, events, link)
+        daemon = HeartbeatDaemon(config, events, rings)
     except (CrunchbedError, OSError) as error:
         print(f"heartbeat: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code if isinstance(error, BadInput) else 1

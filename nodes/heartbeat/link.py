@@ -22,10 +22,13 @@ _RECEIVE_BUFFER = 1 << 20  # a daemon held up for seconds must not lose what cam
 
 
 class Arrival(NamedTuple):
-    """One datagram; ``at_ns`` is when this host received it, CLOCK_MONOTONIC."""
+    """One datagram; ``at_ns`` is when this host received it, CLOCK_MONOTONIC.
+
+    ``name`` is the peer that has the address it came from; empty for a stranger.
+    """
 
     payload: bytes
-    address: str
+    name: str
     at_ns: int
 
 
@@ -59,6 +62,7 @@ class HeartbeatLink:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
         self._socket.bind((address, port))
         self._peers = {name: (peer, port) for name, peer in peers.items()}
+        self._names = {peer: name for name, peer in peers.items()}
         self._drained_ns = time.monotonic_ns()
 
     def fileno(self) -> int:
@@ -89,7 +93,8 @@ class HeartbeatLink:
                 at_ns = _kernel_time_ns(ancillary, offset_ns)
                 # The socket was empty when it was last drained. That also bounds what a step of
                 # the real-time clock, which the kernel's stamp is from, can do.
-                yield Arrival(payload, address, max(earliest_ns, min(at_ns, time.monotonic_ns())))
+                at_ns = max(earliest_ns, min(at_ns, time.monotonic_ns()))
+                yield Arrival(payload, self._names.get(address, ""), at_ns)
         self._drained_ns = started_ns
 
     def close(self) -> None:

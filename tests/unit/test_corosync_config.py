@@ -71,7 +71,7 @@ def test_corosync_conf_has_all_of_it(tmp_path: Path) -> None:
 
 def test_many_at_once_leave_the_machine_to_normal_tasks(tmp_path: Path) -> None:
     few = config(tmp_path)
-    addresses = {f"n{number}": f"10.77.0.{number}" for number in range(1, 10)}
+    addresses = {f"n{number}": (f"10.77.0.{number}",) for number in range(1, 10)}
     assert "sched_rr: no\n" in corosync_conf(dataclasses.replace(few, addresses=addresses))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodes.corosync.notices import LinkDown, NotScheduled, TokenOverdue, read_notice
+from nodes.corosync.notices import LinkDown, LinkUp, NotScheduled, TokenOverdue, read_notice
 from nodes.corosync.watch import ClusterWatch, Effect, FenceWanted, Suspected, ViewSeen
 
 IDS = {"n1": 1, "n2": 2, "n3": 3}
@@ -112,13 +112,13 @@ def test_the_same_again_is_not_reported() -> None:
             "Nov 24 00:31:02.1 notice  [TOTEM ] Token has not been received in 375 ms ",
             TokenOverdue(375),
         ),
-        ("Nov 24 00:31:02.1 info    [KNET  ] link: host: 12 link: 0 is down", LinkDown(12)),
+        ("Nov 24 00:31:02.1 info    [KNET  ] link: host: 12 link: 0 is down", LinkDown(12, 0)),
         (
             "warning [MAIN  ] Corosync main process was not scheduled (@1763944262000) for "
             "612.2500 ms (threshold is 400.0000 ms). Consider token timeout increase.",
             NotScheduled(612_250_000),
         ),
-        ("info    [KNET  ] rx: host: 2 link: 0 is up", None),
+        ("info    [KNET  ] rx: host: 2 link: 0 is up", LinkUp(2, 0)),
         ("notice  [TOTEM ] A new membership (1.9) was formed. Members left: 1", None),
         ("", None),
     ],

@@ -12,7 +12,7 @@ _NO_END = "3600s"
 
 def without_plan(scenario: Scenario) -> Scenario:
     """The scenario without a crunch, faults and expectations: those are up to whoever uses it."""
-    return scenario.with_overrides({"crunch": None, "faults": [], "expect": []})
+    return scenario.with_overrides({"crunch": None, "faults": [], "expect": [], "steady": []})
 
 
 def with_flood_reader(scenario: Scenario) -> Scenario:
@@ -21,7 +21,7 @@ def with_flood_reader(scenario: Scenario) -> Scenario:
     It is the scenario's own where that floods, else one on a port that nobody has.
     """
     if isinstance(scenario.crunch, FloodCrunch):
-        return scenario.with_overrides({"faults": [], "expect": []})
+        return scenario.with_overrides({"faults": [], "expect": [], "steady": []})
     taken = {scenario.block_io.port, scenario.heartbeat.port, scenario.traffic.port}
     port = next(port for port in range(_FLOOD_PORT, _FLOOD_PORT + 4) if port not in taken)
     reader = {"kind": "flood", "port": port, "duration": "10ms", "jitter": "0s"}

@@ -1,0 +1,205 @@
+"""Heartbeats on several rings: the first copy counts, and a ring that brings none is told."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from crunchbed.run.configs import rings as rings_of
+from nodes.corosync.conf import corosync_conf
+from nodes.corosync.config import CorosyncConfig, Totem
+from nodes.corosync.links import KnetLinks
+from nodes.corosync.notices import LinkDown, LinkUp, read_notice
+from nodes.heartbeat.config import load_config
+from nodes.heartbeat.link import Arrival, HeartbeatLink
+from nodes.heartbeat.rings import Copies, RingDown, Rings, RingUp, RingWatch
+from reserve_agent.errors import BadInput
+from topologies.node import ClusterNode, NodeLink
+
+
+def test_a_datagram_counts_once_whatever_ring_brings_it() -> None:
+    copies = Copies()
+    assert not copies.is_copy("n2", b"1")
+    assert copies.is_copy("n2", b"1")
+    assert not copies.is_copy("n3", b"1"), "another node may say the same"
+    assert not copies.is_copy("n2", b"2")
+    assert copies.is_copy("n2", b"1"), "late, but known"
+
+
+def test_what_is_known_of_copies_is_bounded() -> None:
+    copies = Copies()
+    for number in range(1000):
+        assert not copies.is_copy("n2", bytes([number % 256, number // 256]))
+    assert sum(map(len, copies._seen.values())) <= 128
+
+
+def brought(watch: RingWatch, seq: int, *by: int) -> None:
+    """Heartbeat ``seq`` of n2 comes by these rings, 10 ns after the one before."""
+    for place, ring in enumerate(by):
+        watch.heard(ring, "n2", 10 * seq + place, first=place == 0)
+
+
+def test_a_ring_is_down_when_the_other_alone_has_brought_so_many() -> None:
+    watch = RingWatch(2, lacking=3)
+    brought(watch, 1, 0, 1)
+    for seq in (2, 3):
+        brought(watch, seq, 1)
+        assert watch.changes() == []
+    brought(watch, 4, 1)
+    assert watch.changes() == [RingDown(0, "n2", since_ns=10)]
+    brought(watch, 5, 1)
+    assert watch.changes() == [], "told once"
+    brought(watch, 6, 1, 0)
+    assert watch.changes() == [RingUp(0, "n2", at_ns=61)]
+
+
+def test_a_silent_node_has_no_ring_down() -> None:
+    watch = RingWatch(2, lacking=3)
+    brought(watch, 1, 0, 1)
+    assert watch.changes() == []
+    for seq in (90, 91, 95):
+        brought(watch, seq, 0, 1)
+    assert watch.changes() == []
+
+
+def test_a_ring_that_never_brought_anything_is_down() -> None:
+    watch = RingWatch(2, lacking=2)
+    brought(watch, 1, 0)
+    brought(watch, 2, 0)
+    assert watch.changes() == [RingDown(1, "n2", since_ns=None)]
+
+
+class Ends:
+    """Two nodes with a socket each on two rings, on this machine's loopback interface."""
+
+    def __init__(self) -> None:
+        port = _free_port()
+        names = {"n1": 1, "n2": 2}
+        self.nodes = {}
+        for name, number in names.items():
+            links = [
+                HeartbeatLink(
+                    f"127.77.{ring}.{number}",
+                    port,
+                    {o: f"127.77.{ring}.{n}" for o, n in names.items() if o != name},
+                    memalloc=False,
+                )
+                for ring in (1, 2)
+            ]
+            self.nodes[name] = Rings(links, lacking=2)
+
+    def heard(self, name: str) -> list[Arrival]:
+        rings = self.nodes[name]
+        select.select(rings.links, [], [], 5)
+        return list(rings.drain())
+
+    def close(self) -> None:
+        for rings in self.nodes.values():
+            for link in rings.links:
+                with contextlib.suppress(OSError):
+                    link.close()
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.77.1.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    made = Ends()
+    yield made
+    made.close()
+
+
+def test_a_datagram_goes_out_on_every_ring_and_is_heard_once(ends: Ends) -> None:
+    assert ends.nodes["n1"].send(b"hello", ["n2"]) == (["n2"], [])
+    waiting = [select.select([link], [], [], 5)[0] for link in ends.nodes["n2"].links]
+    assert all(waiting), "on both"
+    assert [(one.payload, one.name) for one in ends.heard("n2")] == [(b"hello", "n1")]
+    assert ends.nodes["n2"].changes() == []
+
+
+def test_one_ring_is_enough_and_the_other_is_told_to_be_down(ends: Ends) -> None:
+    ends.nodes["n1"].links[0].close()
+    for payload in (b"1", b"2"):
+        assert ends.nodes["n1"].send(payload, ["n2"]) == (["n2"], [])
+        assert [one.payload for one in ends.heard("n2")] == [payload]
+    assert ends.nodes["n2"].changes() == [RingDown(0, "n1", None)]
+    ends.nodes["n1"].links[1].close()
+    assert ends.nodes["n1"].send(b"3", ["n2"]) == ([], ["n2"])
+
+
+def _node(*networks: str) -> ClusterNode:
+    links = [
+        NodeLink(f"n1-eth{i}", f"s1-eth{i}", f"10.77.{i}.1", network)
+        for i, network in enumerate(networks)
+    ]
+    return ClusterNode("n1", "abcdn1", 1, tuple(links))
+
+
+def test_the_rings_are_the_cluster_network_or_every_network() -> None:
+    assert rings_of(_node("cluster")) == ("10.77.0.1",)
+    assert rings_of(_node("cluster", "storage")) == ("10.77.0.1",)
+    assert rings_of(_node("a", "b")) == ("10.77.0.1", "10.77.1.1")
+
+
+def _record(**more: Any) -> dict[str, Any]:
+    peers = {"n2": {"index": 1, "address": "10.0.1.2", "other_addresses": ["10.0.2.2"]}}
+    base = {"node": "n1", "index": 0, "address": "10.0.1.1", "other_addresses": ["10.0.2.1"]}
+    common = {"interval_ns": 1000, "misses": 3, "events": "e", "fence": "f"}
+    return {**base, **common, "peers": peers, **more}
+
+
+def test_every_node_has_an_address_on_every_ring(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(orjson.dumps(_record()))
+    config = load_config(path)
+    assert config.addresses == ("10.0.1.1", "10.0.2.1")
+    assert config.peers["n2"].addresses == ("10.0.1.2", "10.0.2.2")
+    path.write_bytes(orjson.dumps(_record(other_addresses=[])))
+    with pytest.raises(BadInput, match="an address on each ring"):
+        load_config(path)
+
+
+def test_corosync_gets_a_link_for_each_ring_all_on_one_port() -> None:
+    totem = Totem(1000, 0, 4, 50)
+    addresses = {"n1": ("10.77.1.1", "10.77.2.1"), "n2": ("10.77.1.2", "10.77.2.2")}
+    text = corosync_conf(
+        CorosyncConfig(
+            node="n1",
+            cluster="abcd",
+            addresses=addresses,
+            port=7405,
+            totem=totem,
+            events="e",
+            fence="f",
+        )
+    )
+    for line in ("ring0_addr: 10.77.1.2", "ring1_addr: 10.77.2.2", "linknumber: 1"):
+        assert line in text
+    assert text.count("mcastport: 7405") == 2
+
+
+def test_a_peer_is_missed_when_the_last_link_to_it_is_down() -> None:
+    links = KnetLinks(2)
+    assert not links.down(2, 0)
+    assert not links.down(3, 1)
+    assert links.down(2, 1)
+    links.up(2, 0)
+    assert links.down(2, 0)
+    assert KnetLinks(1).down(2, 0), "an only link is the last"
+
+
+def test_links_are_read_from_the_log() -> None:
+    assert read_notice("[KNET  ] link: host: 3 link: 1 is down") == LinkDown(3, 1)
+    assert read_notice("[KNET  ] rx: host: 3 link: 1 is up") == LinkUp(3, 1)
