@@ -29,6 +29,7 @@ class _Command(NamedTuple):
 _COMMANDS: Final = {
     "check": _Command("crunchbed.cli_check", "check", "What this machine has and lacks."),
     "list": _Command("crunchbed.cli_list", "list_scenarios", "The shipped scenarios' claims."),
+    "new": _Command("crunchbed.cli_new", "new", "Begin a scenario of your own."),
     "run": _Command("crunchbed.cli_run", "run", "Run a scenario once and judge it."),
     "compare": _Command("crunchbed.cli_run", "compare", "Run it under several policies."),
     "sweep": _Command("crunchbed.cli_sweep", "sweep", "Many runs: a grid, or a threshold."),
