@@ -29,6 +29,7 @@ class _Command(NamedTuple):
 _COMMANDS: Final = {
     "check": _Command("crunchbed.cli_check", "check", "What this machine has and lacks."),
     "list": _Command("crunchbed.cli_list", "list_scenarios", "The shipped scenarios' claims."),
+    "new": _Command("crunchbed.cli_new", "new", "Begin a scenario of your own."),
     "run": _Command("crunchbed.cli_run", "run", "Run a scenario once and judge it."),
     "compare": _Command("crunchbed.cli_run", "compare", "Run it under several policies."),
     "sweep": _Command("crunchbed.cli_sweep", "sweep", "Many runs: a grid, or a threshold."),
@@ -40,6 +41,7 @@ _COMMANDS: Final = {
     "link": _Command("crunchbed.cli_crunch", "link", "Set a live node's link down or up."),
     "shell": _Command("crunchbed.cli_shell", "shell", "A shell on a live node."),
     "down": _Command("crunchbed.cli_up", "down", "End the cluster that is held open."),
+    "plot": _Command("crunchbed.cli_plot", "plot", "Draw a sweep."),
     "policy": _Command("crunchbed.cli_policy", "policy", "Switch a live node's policy."),
     "reserve": _Command("crunchbed.cli_reserve", "reserve", "How large a reserve must be."),
     "audit": _Command("crunchbed.cli_audit", "audit", "Who may draw on the reserve, unbounded?"),

@@ -13,16 +13,20 @@ from crunchbed.scenario.loader import load_file, shipped
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_scenarios(as_json: bool) -> None:
-    """List the shipped scenarios, each with the claim that a run of it tests."""
+    """List the shipped scenarios, each with the claim that a run of it tests.
+
+    With --json each has its source as well. To begin one of your own: crunchbed new.
+    """
     scenarios = [load_file(path) for path in shipped().values()]
     if as_json:
-        claims = [{"name": one.name, "claim": one.claim} for one in scenarios]
+        claims = [{"name": one.name, "claim": one.claim, "source": one.source} for one in scenarios]
         click.echo(orjson.dumps(claims, option=orjson.OPT_INDENT_2).decode())
         return
     console = open_console()
     if not console.is_terminal:  # one line each, for grep
+        width = max(len(one.name) for one in scenarios)
         for one in scenarios:
-            click.echo(f"{one.name:<20} {one.claim}")
+            click.echo(f"{one.name:<{width}} {one.claim}")
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)

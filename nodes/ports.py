@@ -11,6 +11,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from reserve_agent.errors import CrunchbedError
 
 _NUD_INCOMPLETE = 0x01
+_NUD_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10  # reachable, stale, delay, probe
 
 
 def set_link(name: str, *, up: bool) -> None:
@@ -46,6 +47,17 @@ def addresses_asked_for() -> set[str]:
     with IPRoute() as netlink:
         entries = netlink.get_neighbours(family=socket.AF_INET)
     return {entry.get_attr("NDA_DST") for entry in entries if entry["state"] & _NUD_INCOMPLETE}
+
+
+def forget_neighbours() -> int:
+    """Delete the resolved IPv4 neighbours of this thread's namespace; returns how many."""
+    forgotten = 0
+    with IPRoute() as netlink:
+        for entry in netlink.get_neighbours(family=socket.AF_INET):
+            if entry["state"] & _NUD_RESOLVED:
+                netlink.neigh("del", dst=entry.get_attr("NDA_DST"), ifindex=entry["ifindex"])
+                forgotten += 1
+    return forgotten
 
 
 def delete_links(names: list[str]) -> None:

@@ -212,6 +212,14 @@ class Agent:
         config.windows = first + len(message["windows"])
         return {"ok": True}
 
+    def _op_resize(self, message: Message) -> Message:
+        """Another reserve, until the sockets say otherwise; refused where it does not fit."""
+        was, reserve = int(self._hooks.pool.reserve), int(message["reserve"])
+        if not self._pool.resize(self._config.pages, reserve):
+            return {"error": f"a reserve of {reserve} pages does not fit {self._config.pages}"}
+        self._describe()
+        return {"ok": True, "was": was}
+
     def _op_losses(self, message: Message) -> Message:
         """What the wire loses from now on: [[address or null, share], ...]; nothing when empty."""
         self._hooks.lose([(source, share) for source, share in message["losses"]])

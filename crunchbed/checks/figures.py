@@ -64,6 +64,7 @@ class Figures(BaseModel):
     detection_delay_seconds: float | None = None
     flaps: int = 0
     time_to_recover_seconds: float | None = None
+    quorum_lost_seconds: float | None = None
     failovers: int = 0
     failover_seconds: float | None = None
     failover_longest_seconds: float | None = None

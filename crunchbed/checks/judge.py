@@ -11,6 +11,7 @@ from crunchbed.checks import (
     heartbeats,
     packets,
     pressure,
+    quorum,
     recovery,
     reserve,
     service,
@@ -191,6 +192,7 @@ def _totals(
         time_to_recover_seconds=max(
             _known(one.time_to_recover_seconds for one in each), default=None
         ),
+        quorum_lost_seconds=quorum.lost_seconds(history, scenario),
         writes_lost=writes.lost(history),
         io_p50_seconds=writes.percentile_seconds(latencies, 0.50),
         io_p99_seconds=writes.percentile_seconds(latencies, 0.99),

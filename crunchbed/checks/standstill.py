@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import Final
 
 from crunchbed.checks.faults import fault_spans
-from crunchbed.checks.lives import target_of
+from crunchbed.checks.lives import lives, target_of
+from crunchbed.checks.pressure import episodes
 from crunchbed.history import History, Interval
 from crunchbed.scenario.faults import STORAGE
 
@@ -37,7 +38,18 @@ def standstills(history: History) -> list[Interval]:
     usual = statistics.median(gap.length for gap in gaps)
     long = [gap for gap in gaps if gap.length > max(SHORTEST_NS, _USUAL_GAPS * usual)]
     explained = _without_target(history)
+    long = [gap for gap in long if not _all_short_of_memory(history, gap)]
     return [gap for gap in long if not any(gap.clip(one) for one in explained)]
+
+
+def _all_short_of_memory(history: History, gap: Interval) -> bool:
+    """Whether every node that writes was down or under pressure in it: no wonder, then."""
+    writers = {event.node for event in history.of("write.ack")}
+    return all(
+        any(gap.clip(episode) for episode in episodes(history, node))
+        or not any(gap.clip(life) for life in lives(history, node))
+        for node in writers
+    )
 
 
 def _without_target(history: History) -> list[Interval]:

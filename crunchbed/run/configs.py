@@ -44,6 +44,8 @@ def hook_settings(scenario: Scenario) -> HookSettings:
         policy=Policy[scenario.policy.upper()],
         service_ns=scenario.memory.service_time,
         enforce=scenario.enforce,
+        softnet_limit=scenario.softnet.limit,
+        softnet_cost_ns=scenario.softnet.cost,
         rules=(
             PortRule(scenario.block_io.port, _TCP, PacketClass.BLOCK_IO, block_flags),
             PortRule(scenario.heartbeat.port, _UDP, PacketClass.HEARTBEAT, heartbeat_flags),

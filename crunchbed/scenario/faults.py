@@ -30,6 +30,7 @@ Host = Annotated[
     str,
     kinds.text("a cluster node such as n1, storage, or random", r"n[1-9]\d{0,3}|storage|random"),
 ]
+Node = Annotated[str, kinds.text("a cluster node such as n1", r"n[1-9]\d{0,3}")]
 Sender = Annotated[
     str, kinds.text("a cluster node such as n1, or storage", r"n[1-9]\d{0,3}|storage")
 ]
@@ -162,6 +163,34 @@ class Stall(Lasting):
     ] = ("heartbeat",)
 
 
+class Burst(FaultSection):
+    """Normal tasks of a node want ``pages``: a second crunch beside the scenario's.
+
+    With ``work-of`` they are the tasks of that node, and come over when it goes down.
+    """
+
+    kind: Literal["burst"]
+    target: Target = "n2"
+    pages: kinds.Pages = 12_000
+    rate: Annotated[int, kinds.whole("pages a second", 1)] = 100_000_000
+    work_of: Node | None = Field(default=None, alias="work-of")
+
+
+class ArpExpiry(FaultSection):
+    """The node forgets the hardware addresses of its neighbours, and has to ask for them."""
+
+    kind: Literal["arp-expiry"]
+    target: Target = "n1"
+
+
+class ResizeReserve(Lasting):
+    """The node's reserve has ``pages`` for a while; one that does not fit is refused."""
+
+    kind: Literal["resize-reserve"]
+    target: Target = "n1"
+    pages: kinds.Pages = 64
+
+
 Fault = Annotated[
     LinkDown
     | Partition
@@ -172,7 +201,10 @@ Fault = Annotated[
     | ControllerCrash
     | TargetCrash
     | SlowDisk
-    | Stall,
+    | Stall
+    | Burst
+    | ArpExpiry
+    | ResizeReserve,
     Field(discriminator="kind"),
 ]
 MODELS: Final[dict[str, type[FaultSection]]] = {
@@ -186,6 +218,9 @@ MODELS: Final[dict[str, type[FaultSection]]] = {
     "target-crash": TargetCrash,
     "slow-disk": SlowDisk,
     "stall": Stall,
+    "burst": Burst,
+    "arp-expiry": ArpExpiry,
+    "resize-reserve": ResizeReserve,
 }
 FAULT_KINDS: Final = tuple(MODELS)
 
@@ -234,8 +269,21 @@ def _hosts(scenario: Scenario, at: str, fault: Fault) -> Iterator[Contradiction]
             yield f"{at}.target", expected, target
     if fault.kind == "partition" and len(fault.targets) >= len(names):
         yield f"{at}.target", f"fewer than all {len(names)} nodes", f"{len(fault.targets)}"
+    if fault.kind == "burst":
+        yield from _writers(scenario, at, fault)
     if fault.kind == "loss" and fault.sender not in (None, *names, STORAGE):
         yield f"{at}.from", f"n1 to {names[-1]}, or storage", str(fault.sender)
+
+
+def _writers(scenario: Scenario, at: str, fault: Burst) -> Iterator[Contradiction]:
+    writers = ", ".join(scenario.writers)
+    for target in fault.targets:
+        if target in scenario.block_io.pair:
+            yield f"{at}.target", f"a node that writes: {writers}", target
+    if fault.work_of is not None and fault.work_of not in scenario.node_names:
+        yield f"{at}.work-of", _nodes(scenario.node_names), fault.work_of
+    if fault.work_of in fault.targets:
+        yield f"{at}.work-of", "another node than target", str(fault.work_of)
 
 
 def _nodes(names: tuple[str, ...]) -> str:

@@ -21,8 +21,17 @@ def load(name_or_path: str) -> Scenario:
     Raises:
         BadInput: there is none, or it is wrong; says file, line, key, expected and got.
     """
+    return load_file(path_of(name_or_path))
+
+
+def path_of(name_or_path: str) -> Path:
+    """Return the file of the shipped scenario of that name, or the path that it is.
+
+    Raises:
+        BadInput: there is no such shipped scenario.
+    """
     if name_or_path.endswith((".yaml", ".yml")) or os.sep in name_or_path:
-        return load_file(Path(name_or_path))
+        return Path(name_or_path)
     known = shipped()
     if name_or_path not in known:
         hint = did_you_mean(name_or_path, list(known))
@@ -31,7 +40,7 @@ def load(name_or_path: str) -> Scenario:
             f"no scenario {name_or_path!r}{hint}; known: {names}; see `crunchbed list`, "
             "or give the path of a .yaml file"
         )
-    return load_file(known[name_or_path])
+    return known[name_or_path]
 
 
 def load_file(path: Path, *, any_name: bool = False) -> Scenario:

@@ -61,6 +61,13 @@ class Heartbeat(Section):
     port: Port = 7405
 
 
+class Softnet(Section):
+    """The input queue of the policy ``softnet``: packets it holds, and what each costs it."""
+
+    limit: Annotated[int, kinds.whole("packets", 1, 1_000_000)] = 300
+    cost: Annotated[int, kinds.duration("1us", "10ms"), DurationText] = 50_000
+
+
 class Fencing(Section):
     """What happens to an ejected node; without ``confirm`` it is only assumed to be cut off."""
 
@@ -182,6 +189,7 @@ class Scenario(Section):
     detector: Detector = FixedDetector()
     membership: Annotated[str, kinds.choice(MEMBERSHIPS)] = "crunchbed"
     corosync: Corosync = Corosync()
+    softnet: Softnet = Softnet()
     fencing: Fencing = Fencing()
     traffic: Traffic = Traffic()
     policy: Annotated[str, kinds.choice(POLICIES)] = "memalloc"

@@ -75,3 +75,13 @@ def parse_range(text: str) -> Range | None:
             raise wrong
         return Range(low, high, show)
     raise wrong
+
+
+def size_of(text: str) -> float | None:
+    """A quantity as a number, for putting those of one kind in order; None where it is none."""
+    for read, _show in _KINDS:
+        try:
+            return float(read(text))
+        except (ValueError, OverflowError):
+            continue
+    return None

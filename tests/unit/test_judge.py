@@ -146,6 +146,7 @@ def test_a_result_is_read_back_equal_and_has_the_public_names(tmp_path: Path) ->
     assert set(top.split()) | {"crunch_requested", "crunch_achieved"} <= record.keys()
     figures = (
         "heartbeats_sent heartbeats_missed misses_by_cause nodes_ejected false_ejections failovers "
+        "quorum_lost_seconds "
         "true_ejections detection_delay_seconds flaps time_to_recover_seconds "
         "failover_seconds failover_longest_seconds "
         "writes_acknowledged writes_lost io_errors io_p50_seconds io_p99_seconds "

@@ -60,7 +60,7 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
     assert top["memalloc"] == "[block-io, heartbeat]"
     assert top["membership"] == resolved["membership"]
     sections = {"cluster", "memory", "block_io", "heartbeat", "fencing", "traffic", "phases"}
-    sections |= {"detector", "crunch", "faults", "steady", "expect", "corosync", "shed"}
+    sections |= {"detector", "crunch", "faults", "steady", "expect", "corosync", "shed", "softnet"}
     assert set(top) | sections == set(resolved)
     crunches = documented("`crunch`")
     for model in (WritebackCrunch, TimedCrunch):
