@@ -1,4 +1,4 @@
-"""Real switches and real hosts without Mininet: Open vSwitch bridges, namespaces and a controller."""
+"""Real switches and hosts without Mininet: Open vSwitch, namespaces and a controller."""
 
 from __future__ import annotations
 
