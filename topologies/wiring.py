@@ -12,7 +12,7 @@ from reserve_agent.errors import CrunchbedError
 from reserve_agent.netns import network_namespace_of
 from topologies.bridge import silence_ipv6
 
-_BURST_BYTES = 16 * 1024
+BURST_BYTES = 16 * 1024
 # A sender's own TCP stops feeding its interface long before this (TCP small queues).
 _NODE_QUEUE_BYTES = 512 * 1024
 # Above what a few initiators have in flight together (16 requests of 16 KiB each): a queue that
@@ -33,11 +33,20 @@ def _run(command: list[str], text: str | None = None) -> None:
         raise CrunchbedError(f"{command[0]} refused: {reason}")
 
 
+def run_tc(lines: str) -> None:
+    """Carry out lines of tc's batch language.
+
+    Raises:
+        CrunchbedError: the kernel refused one.
+    """
+    _run(["tc", "-batch", "-"], lines)
+
+
 def _shaper(interface: str, rate_mbit: float, queue: int) -> str:
     """A token bucket as the root qdisc; hooks go to clsact, which stands beside the root."""
     return (
         f"qdisc replace dev {interface} root handle 1: tbf"
-        f" rate {rate_mbit}mbit burst {_BURST_BYTES} limit {queue}\n"
+        f" rate {rate_mbit}mbit burst {BURST_BYTES} limit {queue}\n"
     )
 
 
@@ -56,7 +65,7 @@ def wire_node(pid: int, interface: str, rate_mbit: float) -> None:
     offloads = [word for name in ("tx", "tso", "gso", "gro") for word in (name, "off")]
     with network_namespace_of(pid):
         _run(["ethtool", "-K", interface, *offloads])
-        _run(["tc", "-batch", "-"], _shaper(interface, rate_mbit, _NODE_QUEUE_BYTES))
+        run_tc(_shaper(interface, rate_mbit, _NODE_QUEUE_BYTES))
 
 
 def bring_up(ports: Iterable[str]) -> None:
@@ -75,7 +84,7 @@ def shape_switch(rates: Mapping[str, float], queue: int) -> None:
         queue: bytes that may wait at each.
     """
     shapers = (_shaper(port, rate, queue) for port, rate in rates.items())
-    _run(["tc", "-batch", "-"], "".join(shapers))
+    run_tc("".join(shapers))
 
 
 def delay_port(port: str, delay_ns: int) -> None:

@@ -5,6 +5,7 @@ Called from several threads: the framework's, with what switches say, and the pr
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from reserve_agent.port_rule import PortRule
 
 Record = Callable[..., None]
 """Takes the kind of an event and its fields."""
+_log = logging.getLogger(__name__)
 _LOOKED_AT = 10_000
 _ON_ITS_WAY_SECONDS = 2.0
 
@@ -97,11 +99,16 @@ class Switchboard:
                 link,
                 self._want[dpid],
                 self._switch_is_ready,
-                lambda reason: self._record("controller.differs", switch=name, reason=reason),
+                partial(self._differs, name),
             )
             self.sessions[dpid] = session
             session.start()
             return session
+
+    def _differs(self, name: str, reason: str) -> None:
+        """A switch does not hold what it should, after several attempts."""
+        _log.error("switch %s differs from what was meant: %s", name, reason)
+        self._record("controller.differs", switch=name, reason=reason)
 
     def _switch_is_ready(self) -> None:
         if self._was_ready or not self.ready:

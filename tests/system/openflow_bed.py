@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,10 +15,11 @@ import orjson
 from pyroute2 import IPRoute
 
 from crunchbed.runid import draw_id
-from nodes.ports import delete_links, set_link
+from nodes.ports import delete_links, is_operational, set_link
 from nodes.waiting import wait_until
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.network import HostPort, Network, Switch, SwitchLink
+from reserve_agent.controller.pressure import Kind, PressureMessage, encode
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.hooks.layout import PacketClass
@@ -30,6 +32,7 @@ from topologies.reach import unreachable_from
 from topologies.wiring import bring_up
 
 ROOT = Path(__file__).resolve().parents[2]
+TOKEN = bytes(range(32))
 HEARTBEAT, NBD, UDP, TCP = 7700, 10809, 17, 6
 RULES = (
     PortRule(NBD, TCP, PacketClass.BLOCK_IO),
@@ -39,9 +42,9 @@ RULES = (
 )
 
 
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody has."""
-    with socket.socket() as one:
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """A port of the loopback interface that nobody has."""
+    with socket.socket(socket.AF_INET, kind) as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
 
@@ -56,6 +59,7 @@ class Bed:
     def __init__(self, run_id: str, directory: Path, undo: ExitStack) -> None:
         self.run_id = run_id
         self.port = free_port()
+        self.pressure = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
         self.pids: dict[str, int] = {}
         self.switches: list[Switch] = []
         self.hosts: list[HostPort] = []
@@ -66,6 +70,7 @@ class Bed:
         self._undo = undo
         self._process: subprocess.Popen[bytes] | None = None
         self._ports: dict[str, int] = {}
+        self._ends: dict[SwitchLink, list[str]] = {}
 
     @property
     def network(self) -> Network:
@@ -93,15 +98,47 @@ class Bed:
         self.switches.append(Switch(name, number))
         return name
 
-    def connect(self) -> None:
-        """Have all bridges look for the controller."""
-        for switch in self.switches:
+    def connect(self, switches: Sequence[Switch] | None = None) -> None:
+        """Have these bridges, or all, look for the controller."""
+        for switch in self.switches if switches is None else switches:
             address = f"tcp:127.0.0.1:{self.port}"
             settings = ("max_backoff=1000", "connection_mode=out-of-band")
             vsctl(
                 *("set-controller", switch.name, address, "--"),
                 *("set", "controller", switch.name, *settings),
             )
+
+    def disconnect(self, switch: str) -> None:
+        """Have a bridge look for none any more; it keeps its flows."""
+        vsctl("del-controller", switch)
+
+    def control(self, switch: str, verb: str, flow: str) -> None:
+        """Change flows behind the controller's back."""
+        command = ["ovs-ofctl", "-O", "OpenFlow13", verb, switch, flow]
+        subprocess.run(command, check=True)
+
+    def set_link(self, link: SwitchLink, *, up: bool) -> None:
+        """Both ends of a link between switches; waits for what the kernel notices late."""
+        for name in self._ends[link]:
+            self.set_port(name, up=up)
+        if up:
+            eventually(lambda: all(is_operational(name) for name in self._ends[link]), "the link")
+
+    def set_port(self, name: str, *, up: bool) -> None:
+        """A port, by its interface's name."""
+        set_link(name, up=up)
+
+    def forget_neighbours(self) -> None:
+        """Have all hosts ask again for every address."""
+        for pid in self.pids.values():
+            with network_namespace_of(pid):
+                subprocess.run(["ip", "neigh", "flush", "all"], check=True, capture_output=True)
+
+    def accept_at_any_interface(self, node: str) -> None:
+        """A node's addresses are its own, wherever a packet for one comes in."""
+        with network_namespace_of(self.pids[node]):
+            for setting in Path("/proc/sys/net/ipv4/conf").glob("*/rp_filter"):
+                setting.write_text("0")
 
     def _attach(self, switch: str, interface: str) -> int:
         number = self._ports[switch] = self._ports.get(switch, 0) + 1
@@ -145,6 +182,7 @@ class Bed:
         self._undo.callback(delete_links, names[:1])
         link = SwitchLink(a, self._attach(a, names[0]), b, self._attach(b, names[1]))
         self.links.append(link)
+        self._ends[link] = names
         return link
 
     def configure(self, shed: Shed | None = None) -> None:
@@ -153,8 +191,8 @@ class Bed:
             run=self.run_id,
             listen=("127.0.0.1", self.port),
             control=self._directory / "controller",
-            pressure=("127.0.0.1", 0),
-            token="00" * 32,
+            pressure=self.pressure,
+            token=TOKEN.hex(),
             network=self.network,
             classes=RULES,
             shed=shed or Shed(),
@@ -215,6 +253,13 @@ class Bed:
         except CrunchbedError:
             return False
 
+    def switch_is_ready(self, name: str) -> bool:
+        """Whether one switch does."""
+        try:
+            return bool(self.ask("status")["switches"][name])
+        except CrunchbedError:
+            return False
+
     def wait_until_ready(self) -> None:
         """With what it has said where it is not in time."""
         try:
@@ -230,9 +275,48 @@ class Bed:
         made.settimeout(2.0)
         return made
 
+    def raw_socket(self, node: str) -> socket.socket:
+        """For whole frames, by a host's first interface."""
+        interface = next(host.switch for host in self.hosts if host.node == node)[4:]
+        with network_namespace_of(self.pids[node]):
+            made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            made.bind((interface, 0))
+        self._undo.callback(made.close)
+        return made
+
     def reaches(self, node: str, address: str) -> bool:
         """Whether a ping comes back within a second."""
         return not unreachable_from({node: self.pids[node]}, address, 1.0)
+
+    @contextmanager
+    def under_pressure(self, node: str) -> Iterator[None]:
+        """Tell the controller, as an agent does, ten times a second; it acts by the first time."""
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        over, since, before = threading.Event(), time.monotonic_ns(), len(self._applied())
+
+        def say(kind: Kind) -> None:
+            message = PressureMessage(kind, node, time.monotonic_ns(), since)
+            sender.sendto(encode(message, TOKEN), self.pressure)
+
+        def repeat() -> None:
+            while not over.wait(0.1):
+                say(Kind.ENTER)
+
+        say(Kind.ENTER)
+        repeating = threading.Thread(target=repeat)
+        repeating.start()
+        try:
+            eventually(lambda: len(self._applied()) == before + 1, "shedding")
+            yield
+        finally:
+            over.set()
+            repeating.join()
+            say(Kind.LEAVE)
+            sender.close()
+        eventually(lambda: len(self._applied()) == before + 2, "the end of shedding")
+
+    def _applied(self) -> list[dict[str, object]]:
+        return self.events("shed.applied")
 
     def packets(self, table: str = "table") -> dict[tuple[str, str], int]:
         """What the switches have counted, by node and class; of ``dropped`` what they shed."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from reserve_agent.controller.network import HostPort, Network, Switch, SwitchLink
 from reserve_agent.controller.rules.state import (
+    ANY_PORT,
     CONTROLLER,
     IN_PORT,
     Action,
@@ -157,6 +158,8 @@ class Fabric:
     def _buckets(self, switch: str, group: Group) -> list[Bucket]:
         if group.kind == "all":
             return list(group.buckets)
+        # Open vSwitch refuses a group of this kind with a bucket that watches nothing.
+        assert all(one.watch != ANY_PORT for one in group.buckets)
         return [one for one in group.buckets if (switch, one.watch) not in self.down][:1]
 
 

@@ -6,7 +6,7 @@ else, by the same ways as other packets: a tree has no second way when one of it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from reserve_agent.controller.network import HostPort, SwitchLink
 from reserve_agent.controller.rules import tables
@@ -68,7 +68,10 @@ def nearest_ports(paths: Paths, switch: str) -> dict[str, HostPort]:
 
 
 def address_flows(
-    switch: str, address: str, port: HostPort, actions: tuple[Action, ...]
+    switch: str,
+    address: str,
+    port: HostPort,
+    actions: Mapping[int | None, tuple[Action, ...]],
 ) -> Iterator[Flow]:
     """Requests for one address go to its port; its owner's announcements go to everybody.
 
@@ -76,7 +79,7 @@ def address_flows(
         switch: The switch that the flows are for.
         address: IPv4 address.
         port: Where it is, as seen from the switch.
-        actions: What brings a packet there.
+        actions: What brings a packet there, see ``SwitchForwarding``.
     """
     request: dict[str, Value] = {
         "eth_dst": BROADCAST,
@@ -87,8 +90,11 @@ def address_flows(
     here = port.switch == switch
     control = PacketClass.CONTROL
     cookie = Cookie(Purpose.ASKED, control, port.number) if here else Cookie(Purpose.TRANSIT)
-    match = match_of(**request)
-    yield Flow(FlowKey(tables.FORWARD, tables.DIRECTED, match), cookie, actions=actions)
+    for in_port, ways in actions.items():
+        by: dict[str, Value] = {} if in_port is None else {"in_port": in_port}
+        priority = tables.DIRECTED + len(by)
+        key = FlowKey(tables.FORWARD, priority, match_of(**request, **by))
+        yield Flow(key, cookie, actions=ways)
     # An announcement asks for the address that it comes from.
     came: dict[str, Value] = {"in_port": port.number} if here else {}
     match = match_of(arp_spa=address, **request, **came)

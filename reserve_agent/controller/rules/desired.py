@@ -20,7 +20,6 @@ from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.rules.shed import pressure_flows, shed_meters
 from reserve_agent.controller.rules.state import (
     CONTROLLER_METER,
-    Action,
     Flow,
     FlowKey,
     SwitchState,
@@ -75,15 +74,12 @@ def _misses() -> Iterator[Flow]:
 
 
 def _forward_flows(paths: Paths, forwarding: SwitchForwarding, switch: str) -> Iterator[Flow]:
-    actions: dict[HostPort, tuple[Action, ...]] = {}
     for port in paths.network.hosts:
-        for flow in forwarding.flows(port):
-            actions.setdefault(port, flow.actions)  # the first is for packets from everywhere
-            yield flow
+        yield from forwarding.flows(port)
     yield from flood_flows(paths, switch)
     if paths.network.links:
         for address, port in nearest_ports(paths, switch).items():
-            yield from address_flows(switch, address, port, actions[port])
+            yield from address_flows(switch, address, port, forwarding.actions[port])
 
 
 def pressure_change(

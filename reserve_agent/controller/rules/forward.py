@@ -32,7 +32,7 @@ from reserve_agent.controller.rules.state import (
 from reserve_agent.hooks.layout import PacketClass
 
 FLOOD_GROUP = 1
-_FROM_HOSTS, _FROM_LINKS, _DETOUR = 1 << 16, 2 << 16, 3 << 16
+_FROM_ANYWHERE, _FROM_LINK, _DETOUR = 1 << 16, 2 << 16, 3 << 16
 _DETOUR_BIT = 0x08
 
 
@@ -42,14 +42,20 @@ def detour_address(mac: str) -> str:
 
 
 class SwitchForwarding:
-    """Flows and groups of one switch for what goes to one node's port each."""
+    """Flows and groups of one switch for what goes to one node's port each.
+
+    Attributes:
+        groups: By number, of all flows that were asked for.
+        actions: What brings a packet to a port, by the port it came by where that makes a
+            difference, and None for any other.
+    """
 
     def __init__(self, paths: Paths, switch: str) -> None:
         self._paths = paths
         self._switch = switch
         self._order = {port: index for index, port in enumerate(paths.network.hosts)}
-        self._has_hosts = any(port.switch == switch for port in paths.network.hosts)
         self.groups: dict[int, Group] = {}
+        self.actions: dict[HostPort, dict[int | None, tuple[Action, ...]]] = {}
 
     def local_addresses(self, port: HostPort) -> tuple[str, ...]:
         """Addresses of packets that this, the port's own switch, may see for it."""
@@ -58,25 +64,29 @@ class SwitchForwarding:
         return (port.mac,)
 
     def flows(self, port: HostPort) -> Iterator[Flow]:
-        """The flows for one port, wherever it is; their groups are in ``groups`` then."""
+        """The flows for one port, wherever it is.
+
+        What another switch has sent has its own where that makes a difference: a packet never goes
+        out of the port that it came by, unless it is told so.
+        """
         if not self._paths.reaches(self._switch, port.switch):
             return
         number = self._order[port]
-        from_hosts = self._ways(port, by_link=False)
-        from_links = self._ways(port, by_link=True)
-        if not self._has_hosts:
-            from_hosts = from_links
-        yield from self._unicast(port, from_hosts, _FROM_HOSTS + number)
-        if from_links != from_hosts:
-            for hop in self._paths.hops(self._switch):
-                group = _FROM_LINKS + number
-                yield from self._unicast(port, from_links, group, in_port=hop.port)
+        ways = self._ways(port, None)
+        yield from self._unicast(port, ways, _FROM_ANYWHERE + number)
+        for came in self._paths.hops(self._switch):
+            by_link = self._ways(port, came)
+            if by_link != ways:
+                group = _FROM_LINK + (came.port << 20) + number
+                yield from self._unicast(port, by_link, group, in_port=came.port)
         yield from self._detoured(port, number)
 
     def _unicast(
-        self, port: HostPort, ways: list[Bucket], group: int, **came: Value
+        self, port: HostPort, ways: list[Bucket], group: int, in_port: int | None = None
     ) -> Iterator[Flow]:
         actions = self._chosen(ways, group)
+        self.actions.setdefault(port, {})[in_port] = actions
+        came: dict[str, Value] = {} if in_port is None else {"in_port": in_port}
         priority = tables.FROM_LINK if came else tables.UNICAST
         if port.switch != self._switch:
             key = FlowKey(tables.FORWARD, priority, match_of(eth_dst=port.mac, **came))
@@ -88,21 +98,21 @@ class SwitchForwarding:
             yield Flow(FlowKey(tables.FORWARD, priority, match), cookie, actions=actions)
 
     def _chosen(self, ways: list[Bucket], group: int) -> tuple[Action, ...]:
-        if len(ways) == 1:
-            return ways[0].actions
+        if len(ways) < 2:
+            return ways[0].actions if ways else ()
         self.groups[group] = Group(tuple(ways))
         return (ToGroup(group),)
 
-    def _ways(self, port: HostPort, *, by_link: bool) -> list[Bucket]:
-        """All ways, the best first; ``by_link`` for packets that another switch has sent."""
+    def _ways(self, port: HostPort, came: Hop | None) -> list[Bucket]:
+        """All ways, the best first, for packets that came by a link, or from anywhere."""
         if port.switch == self._switch:
             ways = [_out(port.number)]
         else:
             hops = self._spread(self._paths.nearer(self._switch, port.switch), port)
-            ways = [_out(hop.port) for hop in hops]
-            ways += self._detours(port, by_link=by_link)
+            ways = [_out(hop.port) for hop in hops if hop != came]
+            ways += self._detours(port, came)
         for other in self._paths.stand_ins(port):
-            ways += self._ways_to_stand_in(other, by_link=by_link)
+            ways += self._ways_to_stand_in(other, came)
         return ways
 
     def _spread(self, hops: list[Hop], port: HostPort) -> list[Hop]:
@@ -110,7 +120,7 @@ class SwitchForwarding:
         start = self._order[port] % len(hops) if hops else 0
         return hops[start:] + hops[:start]
 
-    def _detours(self, port: HostPort, *, by_link: bool) -> list[Bucket]:
+    def _detours(self, port: HostPort, came: Hop | None) -> list[Bucket]:
         """To neighbours that are not nearer, and have a way that does not lead through here."""
         paths, here, there = self._paths, self._switch, port.switch
         helpful = [
@@ -120,19 +130,14 @@ class SwitchForwarding:
             and paths.nearer_without(hop.switch, there, here)
         ]
         address = detour_address(port.mac)
-        if by_link:
-            # Back where it came from; which neighbour that is makes no difference to the flow.
-            return [_back(address)] if helpful else []
-        return [_out(hop.port, address) for hop in self._spread(helpful, port)]
+        return [_out_or_back(hop, came, address) for hop in self._spread(helpful, port)]
 
-    def _ways_to_stand_in(self, other: HostPort, *, by_link: bool) -> list[Bucket]:
+    def _ways_to_stand_in(self, other: HostPort, came: Hop | None) -> list[Bucket]:
         if other.switch == self._switch:
             return [_out(other.number, other.mac)]
-        hops = self._paths.nearer(self._switch, other.switch)
         address = detour_address(other.mac)
-        if by_link and len(self._paths.hops(self._switch)) == 1:
-            return [_back(address)]
-        return [_out(hop.port, address) for hop in hops]
+        hops = self._paths.nearer(self._switch, other.switch)
+        return [_out_or_back(hop, came, address) for hop in hops]
 
     def _detoured(self, port: HostPort, number: int) -> Iterator[Flow]:
         """For packets that are on a detour already."""
@@ -163,5 +168,7 @@ def _out(port: int, address: str | None = None) -> Bucket:
     return Bucket((*rewritten, Output(port)), watch=port)
 
 
-def _back(address: str) -> Bucket:
-    return Bucket((SetField("eth_dst", address), Output(IN_PORT)))
+def _out_or_back(hop: Hop, came: Hop | None, address: str) -> Bucket:
+    if hop != came:
+        return _out(hop.port, address)
+    return Bucket((SetField("eth_dst", address), Output(IN_PORT)), watch=hop.port)

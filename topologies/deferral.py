@@ -1,0 +1,60 @@
+"""A port of a switch where marked packets wait: what the controller's ``shed: queue`` marks.
+
+OpenFlow's own queues do nothing on Open vSwitch's userspace datapath, whose packets come to the
+port without the queue that a flow had set. What reaches every port on every datapath is the packet
+itself. So the controller marks its traffic class field, and here a filter reads that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reserve_agent.controller.rules.shed import DEFERRED_DSCP
+from topologies.wiring import BURST_BYTES, run_tc
+
+_NORMAL, _DEFERRED, _PORT = "1:1", "1:2", "1:9"
+_FIRST_BITS = 0xFC
+_LEAST_BURST_BYTES = 1600  # one frame
+
+
+def shape_with_deferral(
+    rates: Mapping[str, float], queue: int, deferred_kbit: int, deferred_queue: int
+) -> None:
+    """Shape what a switch sends, and let no more than so much of the marked through at a time.
+
+    The class of what is not marked has the same name as that of a plain shaper, so that a fault
+    finds it. Nothing that is marked is lost until its queue is full.
+
+    Args:
+        rates: by port, named as in the root namespace, 10**6 bits a second.
+        queue: bytes that may wait at each.
+        deferred_kbit: what gets through of the marked, 1000 bits a second.
+        deferred_queue: bytes of the marked that may wait at each.
+
+    Raises:
+        CrunchbedError: the kernel refused, for one without HTB or u32.
+    """
+    lines: list[str] = []
+    for port, rate in rates.items():
+        lines += _shaper(port, rate, queue, deferred_kbit, deferred_queue)
+    run_tc("".join(f"{line}\n" for line in lines))
+
+
+def _shaper(
+    port: str, rate: float, queue: int, deferred_kbit: int, deferred_queue: int
+) -> Iterator[str]:
+    whole = f"rate {rate}mbit ceil {rate}mbit burst {BURST_BYTES} cburst {BURST_BYTES}"
+    part = f"rate {deferred_kbit}kbit ceil {deferred_kbit}kbit"
+    least = f"burst {_LEAST_BURST_BYTES} cburst {_LEAST_BURST_BYTES}"
+    mark = f"{DEFERRED_DSCP << 2:#x} {_FIRST_BITS:#x}"
+    yield f"qdisc replace dev {port} root handle 1: htb default 1"
+    yield f"class add dev {port} parent 1: classid {_PORT} htb {whole}"
+    yield f"class add dev {port} parent {_PORT} classid {_NORMAL} htb {whole} prio 0"
+    yield f"class add dev {port} parent {_PORT} classid {_DEFERRED} htb {part} {least} prio 7"
+    yield f"qdisc add dev {port} parent {_NORMAL} bfifo limit {queue}"
+    yield f"qdisc add dev {port} parent {_DEFERRED} bfifo limit {deferred_queue}"
+    for priority, protocol, field in ((1, "ip", "ip dsfield"), (2, "ipv6", "ip6 priority")):
+        yield (
+            f"filter add dev {port} parent 1: protocol {protocol} prio {priority}"
+            f" u32 match {field} {mark} flowid {_DEFERRED}"
+        )
