@@ -158,6 +158,7 @@ _OPTIONAL = (
         _module("sch_netem", "NET_SCH_NETEM"),
         network.qdisc("netem", "delay", "1ms"),
     ),
+    _optional("os-ken", "cluster.controller: openflow", SETUP, system.module("os_ken")),
     _optional("sctp", "SCTP traffic", _module("sctp", "IP_SCTP"), system.sctp),
     _optional("memory-cgroup", "limits on real memory", _kernel("MEMCG"), system.memory_cgroup),
     _optional("tcpdump", "tests: packet counts", SETUP, system.tool("tcpdump")),
@@ -213,6 +214,8 @@ def needed_by(scenario: Scenario) -> list[str]:
         names += ["corosync", "libquorum", "libcmap"]
     if scenario.block_io.transport == "iscsi":
         names += ["iscsi-target", "iscsi-initiator"]
+    if scenario.cluster.controller != "none":
+        names.append("os-ken")
     if any(fault.kind == "delay" for fault in scenario.faults):
         names.append("netem")
     return names

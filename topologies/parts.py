@@ -36,6 +36,7 @@ logging.setLoggerClass(_logger_class)
 __all__ = ["BridgeSwitch", "ClusterHost", "ClusterLink", "Mininet", "OvsSwitch", "captured_log"]
 
 SHELL_SECONDS = 60.0
+_RECONNECT_MS = 1000  # the least that Open vSwitch takes
 _SHELL_STEP_MS = 100
 
 # Mininet would raise a dozen of the machine's kernel limits, and leave them raised.
@@ -194,6 +195,8 @@ class OvsSwitch(_BoundedShell, OVSSwitch):  # type: ignore[misc]
         if self.controller is not None:
             address, port = self.controller
             options += f" -- set-controller {self.name} tcp:{address}:{port}"
+            # One that comes back is to be found soon; by default the attempts are up to 8 s apart.
+            options += f" -- set Controller {self.name} max_backoff={_RECONNECT_MS}"
         return options
 
     @classmethod

@@ -109,9 +109,11 @@ def _rows(history: History, node: str, table: str) -> Counter[str]:
     if not counts:
         return Counter()
     control = history.phase("control")
-    before = [event for event in counts if control is not None and event.t < control.start]
+    start = 0 if control is None else control.start
+    if counts[-1].t < start:
+        return Counter()
     found = _by_class(counts[-1], node, table)
-    if before and before[-1] is not counts[-1]:
+    if before := [event for event in counts if event.t < start]:
         found.subtract(_by_class(before[-1], node, table))
     return found
 

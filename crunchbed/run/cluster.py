@@ -133,6 +133,8 @@ class RunningCluster:
             self._undo.callback(controller.stop)
             controller.start(network.description(), self._agents.path)
         self._network = self._undo.enter_context(network)
+        if controller is not None:
+            self._undo.callback(controller.stop)  # before its switches go, which would be news
 
     def _power_on(self) -> None:
         """All nodes; where two of them serve, the others' initiators come once one does."""

@@ -160,8 +160,12 @@ class LiveController:
         wait_until(self.is_ready, READY_SECONDS, what, pump=signals.check)
 
     def count_packets(self) -> None:
-        """Have it write the packets that the switches counted into the history."""
+        """Have it write the packets that the switches counted into the history.
+
+        One that has yet to take over would know of none.
+        """
         with contextlib.suppress(CrunchbedError):
+            self.wait_until_ready()
             self.ask("packets")
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from reserve_agent.controller.config import ControllerConfig
+from reserve_agent.controller.desk import open_desk
 from reserve_agent.controller.process import Controller
 from reserve_agent.errors import CrunchbedError
 
@@ -25,7 +26,11 @@ def main() -> int:
         framework.start(
             "reserve_agent.controller.app", *config.listen, switchboard=controller.board
         )
+        desk = open_desk(config, controller.selector, controller.board.shed, controller.note)
+        controller.ticks.append(desk.tick)
+        controller.reports.append(desk.status)
         controller.run()
+        desk.close()
     except CrunchbedError as error:
         sys.stderr.write(f"controller: {error}\n")
         return error.exit_code

@@ -5,16 +5,27 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from reserve_agent.controller.board import Change, PressureBoard
+from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.pressure import MESSAGE_BYTES, Refused
+from reserve_agent.errors import CrunchbedError
 
-Apply = Callable[[str, bool, Callable[[], None]], None]
-"""Has the switches shed for a node, or no longer; calls back once all of them say that they do."""
+
+class Apply(Protocol):
+    """Has the switches shed for a node, or no longer."""
+
+    def __call__(self, node: str, *, on: bool, done: Callable[[int], None]) -> bool:
+        """Return whether there is anything to do; then ``done`` gets the time when it is in force.
+
+        That is CLOCK_MONOTONIC in nanoseconds, and may be told by another thread.
+        """
+
 
 REPORT_NS = 500_000_000
 """Refusals of one kind are written down at most this often: whoever floods us fills no disk."""
@@ -23,12 +34,12 @@ REPORT_NS = 500_000_000
 class PressureDesk:
     """Takes datagrams, has changes applied, and writes down when they were in force.
 
-    All methods belong to one thread, and so do the calls back of ``apply``.
+    All methods belong to one thread.
 
     Args:
         board: Knows who is under pressure.
         apply: See ``Apply``.
-        record: Writes an event into the history.
+        record: Writes an event, its kind and its fields, into the history; for any thread.
         clock: CLOCK_MONOTONIC, nanoseconds.
 
     Attributes:
@@ -40,7 +51,7 @@ class PressureDesk:
         self,
         board: PressureBoard,
         apply: Apply,
-        record: Callable[[dict[str, Any]], None],
+        record: Callable[..., None],
         clock: Callable[[], int],
     ) -> None:
         self._board = board
@@ -75,11 +86,13 @@ class PressureDesk:
         self._report(now)
 
     def status(self) -> dict[str, Any]:
-        """What the controller says of it."""
+        """What the controller says of it: messages refused, datagrams that were none, nodes."""
         return {
-            "refused": sum(self.refused.values()),
-            "malformed": sum(self.malformed.values()),
-            "pressed": sorted(self._board.pressed),
+            "pressure": {
+                "refused": sum(self.refused.values()),
+                "malformed": sum(self.malformed.values()),
+                "nodes": sorted(self._board.pressed),
+            }
         }
 
     def close(self) -> None:
@@ -89,26 +102,24 @@ class PressureDesk:
 
     def _carry_out(self, changes: Iterable[Change]) -> None:
         for change in changes:
-            self._apply(change.node, change.on, partial(self._in_force, change))
+            self._apply(change.node, on=change.on, done=partial(self._in_force, change))
 
-    def _in_force(self, change: Change) -> None:
+    def _in_force(self, change: Change, at: int) -> None:
         self._record(
-            {
-                "kind": "shed.applied",
-                "target": change.node,
-                "on": change.on,
-                "episode": change.episode,
-                "pressure_at": change.pressure_at,
-                "received_at": change.received_at,
-                "in_force_at": self._clock(),
-            }
+            "shed.applied",
+            target=change.node,
+            on=change.on,
+            episode=change.episode,
+            pressure_at=change.pressure_at,
+            received_at=change.received_at,
+            in_force_at=at,
         )
 
     def _report(self, now: int) -> None:
         if self._unreported and now - self._reported_at >= REPORT_NS:
             self._reported_at = now
             for reason, count in self._unreported.items():
-                self._record({"kind": "pressure.refused", "reason": reason, "count": count})
+                self._record("pressure.refused", reason=reason, count=count)
             self._unreported.clear()
 
 
@@ -149,3 +160,26 @@ class PressureSocket:
         """Close it."""
         self._selector.unregister(self._socket)
         self._socket.close()
+
+
+def open_desk(
+    config: ControllerConfig,
+    selector: selectors.BaseSelector,
+    apply: Apply,
+    record: Callable[..., None],
+) -> PressureDesk:
+    """The desk of a run's controller, with its socket.
+
+    Raises:
+        CrunchbedError: its port is taken.
+    """
+    nodes = {port.node for port in config.network.hosts}
+    board = PressureBoard(bytes.fromhex(config.token), nodes)
+    desk = PressureDesk(board, apply, record, time.monotonic_ns)
+    try:
+        PressureSocket(config.pressure, selector, desk.hear)
+    except OSError as error:
+        address, port = config.pressure
+        reason = f"cannot listen on UDP {address}:{port}: {error.strerror}"
+        raise CrunchbedError(reason) from error
+    return desk

@@ -1,17 +1,14 @@
 """The controller's process: its history, the run's questions, and the switchboard behind them.
 
-One thread serves sockets and the history; the framework has threads of its own, and what they
-have to say to this one goes through ``Mailbox``.
+One thread serves sockets and writes the history; the framework has threads of its own.
 """
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,28 +21,6 @@ from reserve_agent.record import NodeHistory
 NODE = "controller"
 """Under which name its events stand in the history."""
 _TICK_SECONDS = 0.1
-
-
-class Mailbox:
-    """Calls that other threads leave for the one that owns the selector; they wake it."""
-
-    def __init__(self, selector: selectors.BaseSelector) -> None:
-        self._calls: deque[Callable[[], None]] = deque()
-        self._read, self._written = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        selector.register(self._read, selectors.EVENT_READ, self._empty)
-
-    def leave(self, call: Callable[[], None]) -> None:
-        """Have the owner call this; from any thread."""
-        self._calls.append(call)
-        try:
-            os.write(self._written, b"\0")
-        except BlockingIOError:
-            return  # the pipe is full of earlier calls: the owner will wake
-
-    def _empty(self) -> None:
-        os.read(self._read, 1 << 16)
-        while self._calls:
-            self._calls.popleft()()
 
 
 class Controller:
@@ -67,12 +42,11 @@ class Controller:
         self.reports: list[Callable[[], Mapping[str, Any]]] = []
         self._config = config
         self._lock = threading.RLock()
-        self._mailbox = Mailbox(self.selector)
         self._readies = 0
         self._restarts = 0
         config.history.parent.mkdir(parents=True, exist_ok=True)
         self._history = NodeHistory(config.history, NODE, self._observe)
-        self.board = Switchboard(config.network, config.classes, config.shed, self._note)
+        self.board = Switchboard(config.network, config.classes, config.shed, self.note)
         if self._restarts:
             self.record({"kind": "controller.restarted"})
         if self._readies:
@@ -89,19 +63,9 @@ class Controller:
         with self._lock:
             self._history.record(event)
 
-    def _note(self, kind: str, **fields: Any) -> None:
+    def note(self, kind: str, **fields: Any) -> None:
+        """Write an event with these fields into the history; from any thread."""
         self.record({"kind": kind, **fields})
-
-    def apply(self, node: str, on: bool, done: Callable[[], None]) -> None:
-        """Have the switches shed for a node, or no longer.
-
-        Args:
-            node: Its name.
-            on: Whether to.
-            done: Called by the owner of the selector once all switches say that they do; not at
-                all where nothing is shed.
-        """
-        self.board.shed(node, on=on, done=lambda _t: self._mailbox.leave(done))
 
     def run(self) -> None:
         """Serve until SIGTERM."""

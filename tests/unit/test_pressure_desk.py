@@ -21,14 +21,18 @@ class Controller:
     def __init__(self) -> None:
         self.now = 0
         self.told: list[tuple[str, bool]] = []
-        self.answers: list[Callable[[], None]] = []
+        self.answers: list[Callable[[int], None]] = []
         self.history: list[dict[str, Any]] = []
         board = PressureBoard(TOKEN, ["n1", "n2"])
-        self.desk = PressureDesk(board, self.apply, self.history.append, lambda: self.now)
+        self.desk = PressureDesk(board, self.apply, self.record, lambda: self.now)
 
-    def apply(self, node: str, on: bool, done: Callable[[], None]) -> None:
+    def record(self, kind: str, **fields: Any) -> None:
+        self.history.append({"kind": kind, **fields})
+
+    def apply(self, node: str, *, on: bool, done: Callable[[int], None]) -> bool:
         self.told.append((node, on))
         self.answers.append(done)
+        return True
 
     def hear(self, *datagrams: bytes) -> None:
         self.desk.hear(list(datagrams))
@@ -43,8 +47,7 @@ def test_a_change_is_in_force_when_the_switches_say_so() -> None:
     one.now = 120
     one.hear(said(Kind.ENTER, 1, 100))
     assert (one.told, one.history) == ([("n1", True)], [])
-    one.now = 150
-    one.answers[0]()
+    one.answers[0](150)
     assert one.history == [
         {
             "kind": "shed.applied",
@@ -72,7 +75,7 @@ def test_what_is_refused_is_counted_and_changes_nothing() -> None:
     one = Controller()
     one.hear(said(Kind.ENTER, 1, 1, token=bytes(32)), said(Kind.ENTER, 1, 1)[:40], b"rubbish")
     assert one.told == []
-    assert one.desk.status() == {"refused": 2, "malformed": 1, "pressed": []}
+    assert one.desk.status()["pressure"] == {"refused": 2, "malformed": 1, "nodes": []}
     assert {event["reason"]: event["count"] for event in one.history} == {
         "wrong token": 1,
         "no token": 1,
@@ -88,7 +91,7 @@ def test_a_flood_of_rubbish_is_a_few_lines_in_the_history() -> None:
         one.hear(b"rubbish")
     one.desk.close()
     assert len(one.history) == 5
-    assert sum(event["count"] for event in one.history) == one.desk.status()["malformed"] == 400
+    assert sum(event["count"] for event in one.history) == one.desk.malformed.total() == 400
 
 
 def test_an_agent_that_falls_silent_is_noticed() -> None:
@@ -118,7 +121,7 @@ def test_an_agent_is_heard_by_way_of_the_kernel() -> None:
         for key, _ in selector.select(2):
             key.data()
         assert one.told == [("n2", False)]
-        assert one.desk.status() == {"refused": 0, "malformed": 2, "pressed": []}
+        assert one.desk.status()["pressure"] == {"refused": 0, "malformed": 2, "nodes": []}
         sender.close()
         receiver.close()
         assert not selector.get_map()

@@ -77,6 +77,11 @@ def test_packets_are_counted_from_the_control_phase_on() -> None:
     assert switch.drops(history, "n2") == 0
 
 
+def test_a_count_before_the_control_phase_alone_says_nothing() -> None:
+    history = run().counted(50, [["n1", "control", 9, 900]], []).history()
+    assert switch.packets(history, "n1") == {}
+
+
 def test_a_run_with_a_controller_has_figures_of_it() -> None:
     recording = run().shed(True, 1280, 1284).shed(False, 2280, 2285)
     recording.counted(9990, [["n1", "other", 7, 1], ["n2", "other", 5, 1]], [["n1", "other", 4, 1]])

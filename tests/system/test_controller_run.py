@@ -1,0 +1,155 @@
+"""Whole runs with an OpenFlow controller: counts, shedding, and a controller that is killed."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crunchbed import attempts
+from crunchbed.checks.result import Result
+from crunchbed.history import History
+from crunchbed.run.cluster import RunningCluster
+from crunchbed.run.supervisor import Supervisor
+from crunchbed.scenario import loader, overrides
+from reserve_agent.controller.pressure import Kind, PressureMessage, encode
+from tests.system.command import traces
+
+pytestmark = pytest.mark.root
+OPENFLOW = {"cluster.controller": "openflow", "phases.control": "1s", "phases.inject": "1s"}
+
+
+def run(tmp_path: Path, scenario: str, **changes: object) -> tuple[Result, History]:
+    """A run, repeated where the machine disturbed it; nothing is left of any."""
+    chosen = overrides.apply(loader.load(scenario), {**OPENFLOW, **changes})
+    out = tmp_path / "out"
+    result = attempts.attempt(chosen, 1, out)[0]
+    history = History.read(out / "history.jsonl")
+    (info,) = history.of("run.info")
+    assert traces(info.data["run"]) == []
+    assert result.verdict == "pass", result.reasons
+    return result, history
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[RunningCluster], None]) -> None:
+    """Do something once in the control phase, while heartbeats go on."""
+    enter, wait = RunningCluster.__enter__, Supervisor.wait
+    clusters: list[RunningCluster] = []
+    done: list[bool] = []
+
+    def entered(cluster: RunningCluster) -> RunningCluster:
+        clusters[:] = [enter(cluster)]
+        done.clear()
+        return clusters[0]
+
+    def waited(supervisor: Supervisor, seconds: float) -> None:
+        if not done:
+            done.append(True)
+            act(clusters[0])
+        wait(supervisor, seconds)
+
+    monkeypatch.setattr(RunningCluster, "__enter__", entered)
+    monkeypatch.setattr(Supervisor, "wait", waited)
+
+
+def received_by_hooks(history: History, node: str) -> Counter[str]:
+    """Packets by class that the node's receive hook met, whatever became of them."""
+    found: Counter[str] = Counter()
+    for row in history.of("packets", node)[-1].data["table"]:
+        if row["hook"] == "receive":
+            found[row["class"]] += row["packets"]
+    return found
+
+
+def test_the_switch_counts_what_the_hooks_count(tmp_path: Path) -> None:
+    result, history = run(tmp_path, "control")
+    assert (result.totals.heartbeats_missed, result.totals.switch_drops) == (0, 0)
+    for node in ("n1", "n2", "n3"):
+        hooks, switch = received_by_hooks(history, node), result.nodes[node].switch_packets
+        for cls in ("block-io", "heartbeat", "other"):
+            assert switch[cls] == hooks[cls] > 30, (node, cls)
+        # ARP and ND of a node that starts are before the switch's first count, or after it.
+        assert abs(switch["control"] - hooks["control"]) < 20, node
+    assert history.of("controller.lost") == ()
+
+
+def test_a_flood_is_shed_at_the_switch_and_the_reaction_is_measured(tmp_path: Path) -> None:
+    flood = {"crunch.duration": "1500ms", "phases.inject": "4s", "expect": []}
+    result, history = run(tmp_path, "flood", **flood, shed="drop")
+    totals = result.totals
+    assert totals.nodes_ejected == totals.writes_lost == 0
+    assert totals.shed_episodes == 1
+    assert totals.reaction_p50_seconds is not None
+    assert 0 < totals.reaction_p50_seconds < 0.1
+    begin, end = (
+        next(e for e in history.of("shed.applied") if e.data["on"] is on) for on in (True, False)
+    )
+    assert begin.data["pressure_at"] == history.of("pressure.begin", "n1")[0].t
+    assert begin.data["pressure_at"] < begin.data["received_at"] < begin.data["in_force_at"]
+    assert end.data["in_force_at"] >= history.of("pressure.end", "n1")[-1].t
+    assert totals.switch_drops is not None
+    assert totals.switch_drops > 2000, "of 9000, most came after the pressure had begun"
+    hooks, switch = received_by_hooks(history, "n1"), result.nodes["n1"].switch_packets
+    assert switch["other"] - totals.switch_drops == hooks["other"], "what was not dropped"
+
+
+def test_a_controller_killed_in_the_control_phase_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(cluster: RunningCluster) -> None:
+        controller = cluster.controller
+        assert controller is not None
+        assert controller.process is not None
+        cluster.supervisor.others.remove(controller.process)
+        assert controller.kill()
+        cluster.supervisor.wait(1.0)
+        controller.restart()
+        assert cluster.supervisor.wait_until(controller.is_ready, 15)
+
+    meanwhile(monkeypatch, crash)
+    result, history = run(tmp_path, "control")
+    assert result.totals.heartbeats_missed == result.totals.io_errors == 0
+    assert [len(history.of(kind)) for kind in ("controller.ready", "controller.back")] == [1, 1]
+
+
+def test_the_shipped_crash_is_noticed_by_nobody(tmp_path: Path) -> None:
+    result, history = run(tmp_path, "controller-crash", **{"phases.inject": "8s"})
+    assert result.totals.heartbeats_missed == result.totals.nodes_ejected == 0
+    assert len(history.of("controller.back")) == 2
+    hooks = received_by_hooks(history, "n2")
+    assert result.nodes["n2"].switch_packets["heartbeat"] == hooks["heartbeat"], "counts go on"
+
+
+def test_strangers_are_refused_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong and missing tokens, rubbish, rubbish by OpenFlow; the run does not notice."""
+    status = {}
+
+    def knock(cluster: RunningCluster) -> None:
+        controller = cluster.controller
+        assert controller is not None
+        told = controller.told_of_pressure
+        assert told is not None
+        message = PressureMessage(Kind.ENTER, "n1", 2**63, 1)
+        with socket.socket(type=socket.SOCK_DGRAM) as stranger:
+            for datagram in (encode(message, bytes(32)), encode(message, b"")[:40], b"\0" * 72):
+                stranger.sendto(datagram, (told.address, told.port))
+        for content in (b"GET / HTTP/1.0\r\n\r\n", b"\x04\x00\x00\x04\0\0\0\0" * 9):
+            with socket.create_connection(controller.listen, 2) as peer:
+                peer.sendall(content)
+        cluster.supervisor.wait(1.0)
+        status.update(controller.ask("status"))
+
+    meanwhile(monkeypatch, knock)
+    result, history = run(tmp_path, "control", shed="drop")
+    assert status["pressure"] == {"refused": 2, "malformed": 1, "nodes": []}
+    assert status["ready"]
+    refused = Counter[str]()
+    for event in history.of("pressure.refused"):
+        refused[event.data["reason"]] += event.data["count"]
+    assert refused == {"wrong token": 1, "no token": 1, "no pressure message": 1}
+    assert history.of("shed.applied") == ()
+    assert len(history.of("openflow.malformed")) >= 1
+    assert result.totals.heartbeats_missed == 0

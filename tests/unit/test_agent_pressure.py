@@ -1,0 +1,93 @@
+"""An agent tells the controller of its node's pressure, if it has one to tell."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reserve_agent import agent as module
+from reserve_agent.agent import WATCH_SECONDS, Agent
+from reserve_agent.config import AgentConfig
+from reserve_agent.controller.pressure import Kind, decode
+from reserve_agent.hooks.layout import Policy
+from reserve_agent.hooks.loader import HookSettings
+from reserve_agent.pressure_report import ControllerAddress
+from tests.unit.test_agent import Hooks, Operations
+
+TOKEN = bytes(range(32))
+
+
+class Pressed(Operations):
+    """A pool whose pressure the test turns on."""
+
+    since: int | None = None
+
+    def pressed_since(self) -> int | None:
+        return self.since
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> AgentConfig:
+    return AgentConfig(
+        node="n1",
+        run="k3xq",
+        scenario="control",
+        netns_pid=1,
+        interfaces=("eth0",),
+        cgroup=tmp_path,
+        pins=tmp_path,
+        socket=tmp_path / "agent",
+        history=tmp_path / "n1.jsonl",
+        pages=16384,
+        clean=8192,
+        reserve=256,
+        settings=HookSettings(Policy.NONE),
+    )
+
+
+def test_the_settings_keep_the_secret(config: AgentConfig, tmp_path: Path) -> None:
+    told = replace(config, controller=ControllerAddress("127.0.0.1", 7, TOKEN.hex()))
+    told.write(tmp_path / "agent.json")
+    assert (tmp_path / "agent.json").stat().st_mode & 0o777 == 0o600
+    assert AgentConfig.load(tmp_path / "agent.json") == told
+    config.write(tmp_path / "agent.json")
+    assert AgentConfig.load(tmp_path / "agent.json").controller is None
+    assert TOKEN.hex() not in repr(told)
+
+
+def test_pressure_is_told_when_it_is_seen(
+    config: AgentConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "NodeHooks", Hooks)
+    monkeypatch.setattr(module.PoolHandle, "of", Pressed)
+    with socket.socket(type=socket.SOCK_DGRAM) as controller:
+        controller.bind(("127.0.0.1", 0))
+        controller.settimeout(2)
+        address = ControllerAddress(*controller.getsockname(), TOKEN.hex())
+        agent = Agent(replace(config, controller=address))
+        agent._tell_of_pressure()
+        monkeypatch.setattr(Pressed, "since", 77)
+        agent._tell_of_pressure()
+        monkeypatch.setattr(Pressed, "since", None)
+        agent._tell_of_pressure()
+        first, second = (decode(controller.recv(100), TOKEN) for _ in range(2))
+        assert (first.kind, first.node, first.pressure_at) == (Kind.ENTER, "n1", 77)
+        assert second.kind is Kind.LEAVE
+        assert agent._patience(1e9) == WATCH_SECONDS
+        assert agent._sender is not None
+        agent._sender.close()
+        agent._history.close()
+
+
+def test_nobody_to_tell_is_nothing_to_watch_for(
+    config: AgentConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "NodeHooks", Hooks)
+    monkeypatch.setattr(module.PoolHandle, "of", Operations)
+    agent = Agent(config)
+    agent._tell_of_pressure()
+    assert agent._patience(1e9) > 1
+    agent._history.close()

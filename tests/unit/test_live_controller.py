@@ -1,0 +1,154 @@
+"""The controller's process as the run sees it; a stand-in answers in its place."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import orjson
+import pytest
+
+from crunchbed.run import daemons
+from crunchbed.run.controller import LiveController
+from crunchbed.run.daemons import Places
+from crunchbed.run.faults.controller_crash import ControllerCrashFault
+from crunchbed.run.faults.protocol import NotPossible, World
+from crunchbed.scenario.loader import load
+from nodes.process import Process
+from nodes.waiting import wait_until
+from reserve_agent.controller.config import ControllerConfig
+from reserve_agent.controller.network import Network
+from reserve_agent.controller.pressure import TOKEN_BYTES
+from reserve_agent.errors import CrunchbedError
+
+STAND_IN = """
+import selectors, sys
+from pathlib import Path
+from reserve_agent.controller.config import ControllerConfig
+from reserve_agent.lines import LineServer
+config = ControllerConfig.load(Path(sys.argv[1]))
+asked = 0
+def answer(message):
+    global asked
+    asked += 1
+    with config.history.open("a") as history:
+        history.write(message["op"] + "\\n")
+    return {"ready": asked > 2}
+selector = selectors.DefaultSelector()
+config.control.unlink(missing_ok=True)
+server = LineServer(config.control, selector, answer)
+while True:
+    for key, _ in selector.select():
+        key.data()
+"""
+NOBODY = Network((), ())
+
+
+class Run:
+    """A controller in a run of its own."""
+
+    def __init__(self, tmp_path: Path, mode: str = "drop") -> None:
+        for part in ("state", "logs", "history"):
+            (tmp_path / part).mkdir()
+        self.places = Places("k3xq", tmp_path / "state", tmp_path, tmp_path)
+        self.started: list[Process] = []
+        changes = {"cluster.controller": "openflow", "shed.mode": mode}
+        scenario = load("control").with_overrides(changes)
+        found = LiveController.of(scenario, self.places, self.started.append)
+        assert found is not None
+        self.controller = found
+
+    def asked(self) -> list[str]:
+        return (self.places.out / "history" / "controller.jsonl").read_text().split()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    script = tmp_path / "stand_in.py"
+    script.write_text(STAND_IN)
+    monkeypatch.setattr(
+        daemons, "argv", lambda _module, config: [sys.executable, str(script), str(config)]
+    )
+    run = Run(tmp_path)
+    yield run
+    run.controller.stop()
+
+
+def test_a_scenario_without_one_has_none(tmp_path: Path) -> None:
+    places = Places("k3xq", tmp_path, tmp_path, tmp_path)
+    assert LiveController.of(load("control"), places, lambda _process: None) is None
+
+
+def test_it_is_ready_when_it_says_so(run: Run) -> None:
+    start(run)
+    run.controller.wait_until_ready()
+    assert run.asked() == ["status"] * 3
+    run.controller.count_packets()
+    assert run.asked()[-1] == "packets"
+    assert [process.name for process in run.started] == ["controller"]
+
+
+def start(run: Run) -> None:
+    """Without a cgroup, which would need root."""
+    run.controller.start(NOBODY, cast(Path, None))
+
+
+def test_its_secret_is_for_its_owner_and_the_agents_alone(run: Run) -> None:
+    start(run)
+    path = run.places.state / "controller.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    config = ControllerConfig.load(path)
+    told = run.controller.told_of_pressure
+    assert told is not None
+    assert len(bytes.fromhex(config.token)) == TOKEN_BYTES
+    assert (told.address, told.port, told.token) == (*config.pressure, config.token)
+    assert config.listen == run.controller.listen
+    assert config.listen[0] == config.pressure[0] == "127.0.0.1"
+    assert config.shed.mode == "drop"
+    assert [rule.port for rule in config.classes] == [10809, 7405]
+
+
+def test_where_nothing_is_shed_nobody_is_told_of_pressure(tmp_path: Path) -> None:
+    assert Run(tmp_path, "off").controller.told_of_pressure is None
+
+
+def test_one_that_dies_at_its_start_is_quoted(run: Run) -> None:
+    (run.places.out / "stand_in.py").write_text("raise SystemExit('no port left')")
+    start(run)
+    with pytest.raises(CrunchbedError, match=r"the controller ended \(1\): no port left"):
+        run.controller.wait_until_ready()
+
+
+def test_the_fault_kills_it_and_another_takes_over(run: Run) -> None:
+    start(run)
+    run.controller.wait_until_ready()
+    first = run.controller.process
+    supervisor = SimpleNamespace(others=[first])
+    world = cast(World, SimpleNamespace(controller=run.controller, supervisor=supervisor))
+    fault = ControllerCrashFault(world)
+    fault.begin()
+    assert first is not None
+    assert first.poll() == -9
+    assert supervisor.others == [], "its end is no failure of the testbed"
+    with pytest.raises(NotPossible):
+        ControllerCrashFault(world).begin()
+    assert not run.controller.is_ready()
+    fault.undo()
+    assert supervisor.others == [run.controller.process] != [first]
+    assert fault.settling()
+    wait_until(lambda: not fault.settling(), 10, "it has taken over")
+    configs = orjson.loads((run.places.state / "controller.json").read_bytes())
+    assert configs["listen"] == list(run.controller.listen), "where the switches look for it"
+
+
+def test_a_fault_that_met_nothing_has_nothing_to_undo(run: Run) -> None:
+    world = cast(World, SimpleNamespace(controller=None, supervisor=SimpleNamespace(others=[])))
+    fault = ControllerCrashFault(world)
+    with pytest.raises(NotPossible, match="the controller was down"):
+        fault.begin()
+    fault.undo()
+    assert not fault.settling()
+    assert run.started == []
