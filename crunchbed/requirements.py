@@ -213,7 +213,8 @@ def needed_by(scenario: Scenario) -> list[str]:
         names += ["corosync", "libquorum", "libcmap"]
     if scenario.block_io.transport == "iscsi":
         names += ["iscsi-target", "iscsi-initiator"]
-    if any(fault.kind == "delay" for fault in scenario.faults):
+    delayed = any(fault.kind == "delay" for fault in scenario.faults)
+    if delayed or scenario.cluster.needs_netem:
         names.append("netem")
     return names
 
