@@ -29,7 +29,7 @@ from reserve_agent.netns import network_namespace_of
 from reserve_agent.pool import PoolHandle
 from reserve_agent.port_rule import PortRule
 from tests.system.wire import PEER, cable
-from topologies.wiring import wire_node
+from topologies.wiring import shape_node
 
 GOAL_LOST_PERCENT = 2.0
 VARIANTS = ("no hooks", "hooks", "nfqueue")
@@ -132,7 +132,8 @@ def measure(variant: str, rate_mbit: float | None) -> Writes:
         node, peer, cgroup = stack.enter_context(cable())
         for end in (node, peer):
             if rate_mbit is not None:
-                wire_node(end, "eth0", rate_mbit)
+                with network_namespace_of(end):
+                    shape_node(["eth0"], rate_mbit)
             else:
                 _run_in(end, ["ethtool", "-K", "eth0", "tso", "off", "gso", "off", "gro", "off"])
         target = _listen(peer, scratch)

@@ -216,7 +216,8 @@ def needed_by(scenario: Scenario) -> list[str]:
         names += ["iscsi-target", "iscsi-initiator"]
     if scenario.cluster.controller != "none":
         names.append("os-ken")
-    if any(fault.kind == "delay" for fault in scenario.faults):
+    delayed = any(fault.kind == "delay" for fault in scenario.faults)
+    if delayed or scenario.cluster.needs_netem:
         names.append("netem")
     return names
 

@@ -7,7 +7,6 @@ import os
 import re
 import socket
 from collections.abc import Callable, Collection
-from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -16,18 +15,21 @@ from nodes.waiting import wait_until
 from reserve_agent.controller.network import Network
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 from topologies import bridge, ovs
+from topologies.build import make_net, start_net
 from topologies.describe import STORAGE, Topology, describe, logical_name, plan
 from topologies.node import ClusterNode, NodeLink
 from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer
+from topologies.paths import join_paths
 from topologies.reach import unreachable_from
 from topologies.switches import SwitchChoice, SwitchKind, choose_switch
 from topologies.wiring import (
     SHARED_QUEUE_BYTES,
     SWITCH_QUEUE_BYTES,
     bring_up,
+    impair,
     make_room_for_neighbours,
     shape_switch,
-    wire_node,
+    wire_nodes,
 )
 
 MAX_NODES = 128
@@ -57,6 +59,8 @@ class Cluster:
         storage_nodes: Collection[str] = (),
         topology: Topology = "star",
         leaves: int = 2,
+        delay_ns: int = 0,
+        loss: float = 0.0,
         on_switches: Callable[[], None] | None = None,
     ) -> None:
         """Describe a cluster; nothing is made yet.
@@ -72,6 +76,8 @@ class Cluster:
             storage_nodes: cluster nodes whose ports have the storage host's rate too.
             topology: see ``topologies.layout``.
             leaves: switches with hosts in a leaf-spine network.
+            delay_ns: how long every packet to a host waits at its switch port.
+            loss: share of these packets that are lost.
             on_switches: called once the switches are there, before anything is sent; it returns
                 when the controller has set them up.
 
@@ -92,6 +98,8 @@ class Cluster:
         self._storage_names = {STORAGE, *storage_nodes}
         self._choice: SwitchChoice = switch
         self._controller = controller
+        self._delay_ns = delay_ns
+        self._loss = loss
         self._on_switches = on_switches
         self._net: Any = None
 
@@ -136,7 +144,9 @@ class Cluster:
         if self.layout.has_loops and self.switch == "linux-bridge":
             raise BadInput("topology: a Linux bridge would send frames round its loops for ever")
         try:
-            self._build()
+            self._net = make_net(self.layout, self.run_id, self.switch, self._controller)
+            start_net(self._net)
+            self._adopt_hosts()
             self._wire()
             self._verify()
             self._shape()
@@ -144,44 +154,6 @@ class Cluster:
             with contextlib.suppress(CrunchbedError):
                 self.stop()
             raise
-
-    def _build(self) -> None:
-        """Have Mininet make hosts, links and switch; it reports by log line, exit or exception."""
-        try:
-            from topologies import parts
-            from topologies.topo import LayoutTopo
-        except ImportError as error:
-            raise MissingRequirement("Mininet is not installed: apt-get install mininet") from error
-        if self.switch == "linux-bridge":
-            switch: Any = parts.BridgeSwitch
-        else:
-            datapath = "user" if self.switch == "ovs-user" else "kernel"
-            switch = partial(
-                parts.OvsSwitch,
-                run_id=self.run_id,
-                datapath=datapath,
-                controller=self._controller,
-            )
-        topology = LayoutTopo(self.layout)
-        reported: list[str] = []
-        with parts.captured_log(reported):
-            try:
-                self._net = parts.Mininet(
-                    topo=topology,
-                    host=parts.ClusterHost,
-                    link=parts.ClusterLink,
-                    switch=switch,
-                    controller=None,
-                    build=False,
-                )
-                self._net.build()
-                self._net.start()
-            except CrunchbedError:
-                raise
-            except (Exception, SystemExit) as error:
-                reason = " ".join([*reported, str(error)]).strip()
-                raise CrunchbedError(f"Mininet could not build the network: {reason}") from error
-        self._adopt_hosts()
 
     def _adopt_hosts(self) -> None:
         for host in self.layout.hosts:
@@ -202,10 +174,11 @@ class Cluster:
 
     def _wire(self) -> None:
         make_room_for_neighbours(len(self.nodes))
-        for node in self.nodes.values():
-            for interface in node.interfaces:
-                wire_node(node.pid, interface, self._rate_of(node))
+        wire_nodes((node, self._rate_of(node)) for node in self.nodes.values())
         bring_up(self._rates())
+        routed = [node for node in self.nodes.values() if node.host_address is not None]
+        for node in routed:
+            join_paths(node, (other for other in routed if other is not node))
 
     def _verify(self) -> None:
         source = bridge if self.switch == "linux-bridge" else ovs
@@ -217,8 +190,10 @@ class Cluster:
         if self._on_switches is not None:
             self._on_switches()
         pids = {node.name: node.pid for node in self.nodes.values() if node.name != STORAGE}
-        if silent := unreachable_from(pids, self.storage.ip, _REACH_TIMEOUT_SECONDS):
-            raise CrunchbedError(f"no ping to the storage host from {', '.join(silent)}")
+        first = next(iter(self.nodes.values()))
+        for address in dict.fromkeys((*self.storage.addresses, *first.addresses)):
+            if silent := unreachable_from(pids, address, _REACH_TIMEOUT_SECONDS):
+                raise CrunchbedError(f"no ping to {address} from {', '.join(silent)}")
 
     def _shape(self) -> None:
         """After the pings: Open vSwitch has its send buffer from the first frame on."""
@@ -229,6 +204,9 @@ class Cluster:
             if not raise_send_buffer(_OVS_BUFFER_BYTES):
                 queue = SHARED_QUEUE_BYTES
         shape_switch(rates, queue)
+        if self._delay_ns or self._loss:
+            ports = [port for node in self.nodes.values() for port in node.switch_ports]
+            impair(ports, self._delay_ns, self._loss)
 
     def _rates(self) -> dict[str, float]:
         """Every switch port's, in Mbit/s; a link between switches has the storage host's."""
@@ -253,15 +231,14 @@ class Cluster:
         """
         if self._net is None:
             return
-        from topologies.parts import end_shell
+        from topologies.parts import end_hosts
 
         net, self._net = self._net, None
         with contextlib.ExitStack() as undo:
             undo.callback(self.nodes.clear)
             undo.callback(self._remove_links)
             undo.callback(self._remove_switches)
-            for host in (*net.hosts, *net.switches):
-                end_shell(host)
+            end_hosts(net.hosts)
 
     def _remove_switches(self) -> None:
         if self.switch == "linux-bridge":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -121,17 +122,17 @@ class ClusterNode:
             return self.host_address
         return found.ip
 
-    def set_port(self, up: bool) -> None:
-        """Set its switch ports up or down; the node sees its carriers come or go at once."""
-        for port in self.switch_ports:
-            set_link(port, up=up)
+    def set_port(self, link: NodeLink, up: bool) -> None:
+        """Set a link's switch port up or down; the node sees its carrier come or go at once."""
+        set_link(link.switch_port, up=up)
 
-    def has_link(self) -> bool:
-        """Whether both ends of all its links pass packets."""
-        if not all(is_operational(port) for port in self.switch_ports):
+    def has_links(self, links: Iterable[NodeLink]) -> bool:
+        """Whether both ends of these links pass packets."""
+        links = list(links)
+        if not all(is_operational(link.switch_port) for link in links):
             return False
         with network_namespace_of(self.pid):
-            return all(is_operational(interface) for interface in self.interfaces)
+            return all(is_operational(link.interface) for link in links)
 
     def addresses_asked_for(self) -> set[str]:
         """The addresses of others that it waits to resolve."""

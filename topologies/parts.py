@@ -1,27 +1,27 @@
 """Mininet's hosts, links and switches, made to suit a run.
 
-Mininet's own prints errors and goes on, asks a shell for what a system call does, and brings
-switch ports up before IPv6 can be silenced on them.
+Mininet's own start a shell for every node, and type their commands into it one after the other:
+with many nodes that is most of the time. And they print errors and go on.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import select
+import os
 import shlex
-import signal
+import subprocess
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from os import killpg
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.netns import network_namespace_of
 from topologies import ovs
 from topologies.bridge import make_bridge
+from topologies.veth import VethEnd, make_pair
 
 _logger_class = logging.getLoggerClass()
 with warnings.catch_warnings():
@@ -33,11 +33,11 @@ with warnings.catch_warnings():
     from mininet.node import Host, Node, OVSSwitch, Switch
 logging.setLoggerClass(_logger_class)
 
-__all__ = ["BridgeSwitch", "ClusterHost", "ClusterLink", "Mininet", "OvsSwitch", "captured_log"]
+__all__ = ["BridgeSwitch", "ClusterHost", "ClusterLink", "ClusterNet", "OvsSwitch", "captured_log"]
 
-SHELL_SECONDS = 60.0
 _RECONNECT_MS = 1000  # the least that Open vSwitch takes
-_SHELL_STEP_MS = 100
+NAMESPACE_SECONDS = 60.0
+_STEP_SECONDS = 0.001
 
 # Mininet would raise a dozen of the machine's kernel limits, and leave them raised.
 Mininet.inited = True
@@ -60,89 +60,85 @@ def captured_log(lines: list[str]) -> Iterator[None]:
         lg.handlers[:] = handlers
 
 
-def end_shell(node: Node) -> None:
-    """SIGKILL a Mininet node's shell with what it started, and close its terminal."""
-    if node.shell is None:
-        return
-    if node.shell.poll() is None:
-        # Its group is its own: mnexec has called setsid.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            killpg(node.shell.pid, signal.SIGKILL)
-        node.shell.kill()
-    node.cleanup()
+class _Idle:
+    """For a Mininet node: no shell. Nothing here is done by typing commands into one."""
+
+    name: str
+    pid: int
+    shell: subprocess.Popen[bytes] | None
+    stdin: IO[bytes] | None
+
+    def startShell(self, **_options: object) -> None:  # noqa: N802 (Mininet's name)
+        """Only what Mininet expects of every node."""
+        self.pid = os.getpid()
+
+    def cleanup(self) -> None:
+        """Called by Mininet at the end."""
+        self.shell = None
+
+    def config(self, **_parameters: object) -> dict[str, object]:
+        """Interfaces are set up by ``topologies.wiring``."""
+        return {}
 
 
-class _BoundedPoll:
-    """Waits for a shell's words as Mininet wants it, but not for ever.
+class ClusterHost(_Idle, Host):  # type: ignore[misc]
+    """A network namespace, and a process that holds it until its input is closed.
 
-    Mininet keeps the shell's end of the terminal open itself, so a shell that dies closes nothing:
-    a wait without a bound would never end.
+    That is the case when we are gone, however that came. Its last argument names it as Mininet
+    names its shells.
     """
 
-    def __init__(self, node: Node, poll: Any) -> None:
-        self._node = node
-        self._poll = poll
-        self.unregister = poll.unregister
+    def startShell(self, **_options: object) -> None:  # noqa: N802
+        """Start it, and do not wait: ``settle`` does."""
+        # c: no descriptors of ours; d: a session of its own, which no Ctrl-C reaches; n: namespace
+        command = ["mnexec", "-cdn", "sh", "-c", "read _", f"mininet:{self.name}"]
+        self.shell = subprocess.Popen(command, stdin=subprocess.PIPE)
+        self.stdin = self.shell.stdin
+        self.pid = self.shell.pid
 
-    def register(self, file: Any) -> None:
-        """For reading; Mininet's takes writing too, for which a terminal is always ready."""
-        self._poll.register(file, select.POLLIN)
+    def settle(self) -> None:
+        """Wait for the namespace, and make it alike on every machine.
 
-    def poll(self, timeout_ms: float | None = None) -> Any:
-        """As ``select.poll.poll``; raises CrunchbedError where no bound is given and none comes."""
-        if timeout_ms is not None:
-            return self._poll.poll(timeout_ms)
-        until = time.monotonic() + SHELL_SECONDS
-        while not (ready := self._poll.poll(_SHELL_STEP_MS)):
-            if (code := self._node.shell.poll()) is not None:
-                raise CrunchbedError(f"the shell of {self._node.name} has died ({code})")
-            if time.monotonic() > until:
-                raise CrunchbedError(f"the shell of {self._node.name} says nothing")
-        return ready
-
-
-class _BoundedShell:
-    """For a Mininet node: a wait for its shell has an end."""
-
-    _poll: _BoundedPoll | None = None
-    readbuf: str
-
-    @property
-    def pollOut(self) -> _BoundedPoll | None:  # noqa: N802 (Mininet's name)
-        """What Mininet waits with."""
-        return self._poll
-
-    @pollOut.setter
-    def pollOut(self, poll: Any) -> None:  # noqa: N802
-        self._poll = None if poll is None else _BoundedPoll(self, poll)
-
-    def read(self, size: int = 1024) -> Any:
-        """As Mininet's, with an end."""
-        if self._poll is not None and len(self.readbuf) < size:
-            self._poll.poll()  # Mininet would block in the read itself
-        return super().read(size)  # type: ignore[misc]
-
-    def startShell(self, mnopts: str | None = None) -> None:  # noqa: N802
-        """A shell that does not come up is not left behind."""
-        try:
-            super().startShell(mnopts)  # type: ignore[misc]
-        except BaseException:
-            end_shell(self)
-            raise
-
-
-class ClusterHost(_BoundedShell, Host):  # type: ignore[misc]
-    """A host that keeps IPv6 but asks for no router: nobody here would answer."""
-
-    def startShell(self, mnopts: str | None = None) -> None:  # noqa: N802 (Mininet's name)
-        """Start the shell that holds the namespace; interfaces to come inherit the defaults."""
-        super().startShell(mnopts)
+        Raises:
+            CrunchbedError: it did not come.
+        """
+        own = Path("/proc/self/ns/net").readlink()
+        there = Path(f"/proc/{self.pid}/ns/net")
+        deadline = time.monotonic() + NAMESPACE_SECONDS
+        while self.shell is None or (code := self.shell.poll()) is None:
+            with contextlib.suppress(OSError):  # it has died, which the next look tells
+                if there.readlink() != own:
+                    break
+            if time.monotonic() > deadline:
+                raise CrunchbedError(f"{self.name} gets no network namespace")
+            time.sleep(_STEP_SECONDS)
+        else:
+            raise CrunchbedError(f"the process that holds {self.name} has died ({code})")
         with network_namespace_of(self.pid):
             _settle()
 
+    def cleanup(self) -> None:
+        """End the process that holds the namespace."""
+        end_hosts([self])
+
+
+def end_hosts(hosts: Iterable[ClusterHost]) -> None:
+    """End the processes that hold the namespaces: all are killed before one is waited for."""
+    ended = []
+    for host in hosts:
+        if host.shell is not None:
+            host.shell.kill()
+            ended.append(host.shell)
+            host.shell = None
+    for shell in ended:
+        if shell.stdin is not None:
+            shell.stdin.close()
+        shell.wait()
+
 
 def _settle() -> None:
-    """Make namespaces alike on every machine; interfaces to come inherit the defaults."""
+    """In a new namespace; interfaces to come inherit the defaults."""
+    # No router is asked for: nobody here would answer.
     for key in ("accept_ra", "router_solicitations"):
         setting = Path("/proc/sys/net/ipv6/conf/default", key)
         if setting.exists():
@@ -153,15 +149,39 @@ def _settle() -> None:
 
 
 class ClusterLink(Link):  # type: ignore[misc]
-    """A veth pair that is left down at the switch, to be brought up once it is set up."""
+    """A veth pair, both ends down: they are brought up once they are set up."""
 
     def __init__(self, node1: Node, node2: Node, **params: Any) -> None:
-        ends = ({"up": None} | params.pop(end, {}) for end in ("params1", "params2"))
-        params1, params2 = ends
-        super().__init__(node1, node2, params1=params1, params2=params2, **params)
+        ends: dict[str, dict[str, None]] = {"params1": {"up": None}, "params2": {"up": None}}
+        super().__init__(node1, node2, **(params | ends))
+
+    @classmethod
+    def makeIntfPair(  # noqa: N802 (Mininet's name)
+        cls,
+        intfname1: str,
+        intfname2: str,
+        addr1: str,
+        addr2: str,
+        node1: Node,
+        node2: Node,
+        **_options: object,
+    ) -> None:
+        """One request to the kernel instead of three commands."""
+        make_pair(VethEnd(intfname1, addr1, node1.pid), VethEnd(intfname2, addr2, node2.pid))
 
 
-class OvsSwitch(_BoundedShell, OVSSwitch):  # type: ignore[misc]
+class ClusterNet(Mininet):  # type: ignore[misc]
+    """Mininet, with all namespaces made at once and not one after the other."""
+
+    def addLink(self, *nodes: Any, **params: Any) -> Any:  # noqa: N802 (Mininet's name)
+        """All hosts have been added when the first link is."""
+        if not self.links:
+            for host in self.hosts:
+                host.settle()
+        return super().addLink(*nodes, **params)
+
+
+class OvsSwitch(_Idle, OVSSwitch):  # type: ignore[misc]
     """An Open vSwitch bridge that carries its run's id and says so when it cannot start."""
 
     def __init__(
@@ -210,7 +230,7 @@ class OvsSwitch(_BoundedShell, OVSSwitch):  # type: ignore[misc]
         return switches
 
 
-class BridgeSwitch(_BoundedShell, Switch):  # type: ignore[misc]
+class BridgeSwitch(_Idle, Switch):  # type: ignore[misc]
     """A Linux bridge; Mininet's wants brctl, which Debian no longer installs."""
 
     def start(self, _controllers: object) -> None:

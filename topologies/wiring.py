@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from reserve_agent.errors import CrunchbedError
+from reserve_agent.errors import CrunchbedError, MissingRequirement
 from reserve_agent.netns import network_namespace_of
 from topologies.bridge import silence_ipv6
+from topologies.layout import PREFIX_LENGTH
+from topologies.node import ClusterNode
+from topologies.offloads import switch_offloads_off
 
 BURST_BYTES = 16 * 1024
 # A sender's own TCP stops feeding its interface long before this (TCP small queues).
@@ -23,6 +28,8 @@ SHARED_QUEUE_BYTES = 64 * 1024
 # Packets that netem holds at most: at 200 Mbit/s, 64 byte packets for 0.1 s.
 _DELAYED_PACKETS = 40_000
 
+_LOOPBACK = 1  # index of lo in every namespace
+_THREADS = 4
 _NEIGHBOUR_LIMITS = Path("/proc/sys/net/ipv4/neigh/default")
 
 
@@ -50,22 +57,43 @@ def _shaper(interface: str, rate_mbit: float, queue: int) -> str:
     )
 
 
-def wire_node(pid: int, interface: str, rate_mbit: float) -> None:
-    """Shape what a node sends, and switch its offloads off.
-
-    With checksum offload on, TCP does not work over Open vSwitch's userspace datapath. And
-    without segmentation offload a packet is what it is on a wire, one frame of at most the
-    MTU, in the hooks' counters, the interface's and the model's pages alike.
+def shape_node(interfaces: Sequence[str], rate_mbit: float) -> None:
+    """Shape what a node sends, one frame a packet; in the caller's namespace.
 
     Args:
-        pid: a process in the node's network namespace.
-        interface: name of the interface in there.
-        rate_mbit: 10**6 bits a second.
+        interfaces: the node's.
+        rate_mbit: of each, 10**6 bits a second.
+
+    Raises:
+        CrunchbedError: the kernel or ``tc`` refused.
     """
-    offloads = [word for name in ("tx", "tso", "gso", "gro") for word in (name, "off")]
-    with network_namespace_of(pid):
-        _run(["ethtool", "-K", interface, *offloads])
-        run_tc(_shaper(interface, rate_mbit, _NODE_QUEUE_BYTES))
+    for interface in interfaces:
+        switch_offloads_off(interface)
+    shapers = [_shaper(name, rate_mbit, _NODE_QUEUE_BYTES) for name in interfaces]
+    run_tc("".join(shapers))
+
+
+def _wire_node(node: ClusterNode, rate_mbit: float) -> None:
+    """Shape its interfaces, give them their addresses, and bring them up."""
+    with network_namespace_of(node.pid), IPRoute() as netlink:
+        shape_node(node.interfaces, rate_mbit)
+        netlink.link("set", index=_LOOPBACK, state="up")
+        for link in node.links:
+            index = socket.if_nametoindex(link.interface)
+            netlink.addr("add", index=index, address=link.ip, prefixlen=PREFIX_LENGTH)
+            netlink.link("set", index=index, state="up")
+
+
+def wire_nodes(rates: Iterable[tuple[ClusterNode, float]]) -> None:
+    """Set up every node's interfaces, which are there and down; each with its rate in Mbit/s.
+
+    Raises:
+        CrunchbedError: the kernel or ``tc`` refused.
+    """
+    # Most of it is waiting for tc.
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for done in [pool.submit(_wire_node, *one) for one in rates]:
+            done.result()
 
 
 def bring_up(ports: Iterable[str]) -> None:
@@ -106,6 +134,30 @@ def undelay_port(port: str) -> None:
         CrunchbedError: nothing was delayed there.
     """
     _run(["tc", "qdisc", "del", "dev", port, "parent", "1:1", "handle", "10:"])
+
+
+def impair(ports: Iterable[str], delay_ns: int, loss: float) -> None:
+    """Let shaped switch ports hold back and lose what they send.
+
+    Args:
+        ports: named as in the root namespace.
+        delay_ns: of every packet.
+        loss: share of the packets, 0 to 1.
+
+    Raises:
+        MissingRequirement: this kernel has no netem.
+    """
+    lines = (
+        f"qdisc add dev {port} parent 1:1 handle 10: netem delay {delay_ns // 1000}us"
+        f" loss {100 * loss:g}% limit {_DELAYED_PACKETS}\n"
+        for port in ports
+    )
+    try:
+        _run(["tc", "-batch", "-"], "".join(lines))
+    except CrunchbedError as error:
+        raise MissingRequirement(
+            f"links with delay or loss need netem: modprobe sch_netem ({error})"
+        ) from error
 
 
 def make_room_for_neighbours(hosts: int) -> None:

@@ -36,7 +36,8 @@ class FaultSpan(NamedTuple):
 
     def cuts_off(self, node: str, other: str) -> bool:
         """Whether ``other`` cannot hear ``node`` while it is on, though the node has power."""
-        cut = self.kind == "link-down" and node in self.targets
+        whole = self.data.get("network") in (None, "cluster")
+        cut = self.kind == "link-down" and node in self.targets and whole
         return cut or self.separates(node, other) or self.stalls(node)
 
 
@@ -72,14 +73,14 @@ def cut_off_since(spans: Sequence[FaultSpan], node: str, by: str, t: int) -> int
 def ports_down(history: History) -> dict[str, list[Interval]]:
     """Return when faults held the switch ports down, by host."""
     found: dict[str, list[Interval]] = {}
-    down: dict[str, int] = {}
+    down: dict[tuple[str, Any], int] = {}
     events = sorted((*history.of("port.down"), *history.of("port.up")), key=lambda e: e.t)
     for event in events:
-        host = target_of(event)
+        link = host, _network = target_of(event), event.data.get("network")
         if event.kind == "port.down":
-            down.setdefault(host, event.t)
-        elif host in down:
-            found.setdefault(host, []).append(Interval(down.pop(host), event.t))
-    for host, since in down.items():
+            down.setdefault(link, event.t)
+        elif link in down:
+            found.setdefault(host, []).append(Interval(down.pop(link), event.t))
+    for (host, _network), since in down.items():
         found.setdefault(host, []).append(Interval(since, history.span.end + 1))
     return found

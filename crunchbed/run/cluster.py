@@ -125,6 +125,10 @@ class RunningCluster:
             storage_rate_mbit=cluster.storage_rate / _BITS_PER_MEGABIT,
             switch=cluster.switch,  # type: ignore[arg-type]
             storage_nodes=self._scenario.block_io.pair,
+            topology=cluster.topology,  # type: ignore[arg-type]
+            leaves=cluster.leaves,
+            delay_ns=cluster.delay,
+            loss=cluster.loss,
             controller=None if controller is None else controller.listen,
             on_switches=None if controller is None else controller.wait_until_ready,
         )
@@ -250,7 +254,7 @@ class RunningCluster:
         settings = configs.target(
             self._scenario,
             self._places.state,
-            self.storage.ip,
+            self.storage.address("storage"),
             self.storage.name,
             write_delay_ns,
         )
@@ -270,7 +274,7 @@ class RunningCluster:
         ports = {name: node.port for name, node in self.nodes.items()}
         return World(
             nodes=self.nodes,
-            addresses={name: host.ip for name, host in hosts.items()},
+            addresses={name: host.addresses for name, host in hosts.items()},
             ports={**ports, self.storage.name: self.storage_port},
             wire=LossyWire(lambda name, rows: self.nodes[name].lose(rows)),
             supervisor=self.supervisor,

@@ -146,9 +146,9 @@ def corosync(
 def portal(scenario: Scenario, nodes: Mapping[str, ClusterNode]) -> str:
     """The address that initiators connect to: the storage host's, or the one that moves.
 
-    That is the first of the cluster's subnet that no node has.
+    That is the first that no node has, of the subnet that the storage host is in.
     """
-    storage = nodes["storage"].ip
+    storage = nodes["storage"].address("storage")
     if not scenario.block_io.pair:
         return storage
     return f"{storage.rpartition('.')[0]}.{len(scenario.node_names) + 1}"
@@ -165,7 +165,7 @@ def service(
         "joining": incarnation > 0,
         "confirm": scenario.fencing.confirm,
         "retry_ns": _SERVICE_RETRY_NS,
-        "interface": nodes[name].interface,
+        "interface": nodes[name].link("storage").interface,
         "target": {
             **asdict(settings),
             "disk": str(settings.disk),
@@ -225,7 +225,11 @@ def target(
 
 def traffic_sink(scenario: Scenario, node: ClusterNode) -> dict[str, Any]:
     """The reader of the background traffic on one node."""
-    config: dict[str, Any] = {"role": "sink", "address": node.ip, "port": scenario.traffic.port}
+    config: dict[str, Any] = {
+        "role": "sink",
+        "address": node.address("storage"),
+        "port": scenario.traffic.port,
+    }
     crunch = scenario.crunch
     if isinstance(crunch, FloodCrunch):
         config["stalled"] = {"port": crunch.port, "memalloc": crunch.memalloc}
@@ -249,7 +253,7 @@ def traffic_source(scenario: Scenario, nodes: Mapping[str, ClusterNode]) -> dict
     """The sender of the background traffic, on the storage host."""
     return {
         "role": "source",
-        "addresses": [nodes[name].ip for name in scenario.node_names],
+        "addresses": [nodes[name].address("storage") for name in scenario.node_names],
         "port": scenario.traffic.port,
         "rate": scenario.traffic.rate,
         "size": scenario.traffic.size,

@@ -110,7 +110,7 @@ class FloodCrunch:
 
     def begin(self, start_ns: int) -> int:
         """Start the sender, which waits for its time."""
-        config = configs.flood_source(self._flood, self._node.host.ip, start_ns)
+        config = configs.flood_source(self._flood, self._node.host.address("storage"), start_ns)
         self._source = self._start_helper("flood", "nodes.traffic", config)
         return start_ns + self._flood.duration_ns
 

@@ -189,12 +189,12 @@ class LiveNode:
             raise
 
     def power_on(self) -> None:
-        """Switch port up, daemons started; they report when they are ready."""
+        """Switch ports up, daemons started; they report when they are ready."""
         self.boot()
         self.start_daemons(self.daemon_names)
 
     def boot(self) -> None:
-        """Switch port up; no daemon yet."""
+        """Switch ports up; no daemon yet."""
         self.port.power(True)
         for socket in sizing.throttled(self.scenario):
             self.ask("attach", socket=asdict(socket))
@@ -224,7 +224,7 @@ class LiveNode:
         self.started(process)
 
     def power_off(self) -> None:
-        """Cut the node off for certain: its port first, then everything that runs on it.
+        """Cut the node off for certain: its ports first, then everything that runs on it.
 
         Where its agent is away, what the daemons have kept for the next one ends with them, and
         the history says so.
@@ -241,7 +241,8 @@ class LiveNode:
         self.cgroup.kill()
         if self.serves:
             with network_namespace_of(self.host.pid):
-                remove_address(self.host.interface, configs.portal(self.scenario, self.nodes))
+                interface = self.host.link("storage").interface
+                remove_address(interface, configs.portal(self.scenario, self.nodes))
         for name in ("initiator", "service"):
             self._path(name).unlink(missing_ok=True)
         self.up = False

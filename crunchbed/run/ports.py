@@ -1,14 +1,15 @@
-"""A host's switch port, which both its power and a fault may hold down."""
+"""A host's switch ports, which both its power and a fault may hold down."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
-from topologies.node import ClusterNode
+from topologies.node import ClusterNode, NodeLink
 
 
 class SwitchPort:
-    """Up while its host has power and no fault cuts it.
+    """A host's ports, one for each of its links: up while it has power and no fault cuts the link.
 
     Without this a reboot in the middle of a link failure would mend the link.
     """
@@ -16,48 +17,53 @@ class SwitchPort:
     def __init__(self, host: ClusterNode) -> None:
         self.host = host
         self._powered = True
-        self._cuts = 0
+        self._cuts: Counter[NodeLink] = Counter()
 
     @property
-    def name(self) -> str:
-        """Name of the interface in the root namespace."""
-        return self.host.switch_port
+    def names(self) -> tuple[str, ...]:
+        """Names of the interfaces in the root namespace."""
+        return self.host.switch_ports
 
     def power(self, on: bool) -> None:
-        """Follow the host's power switch."""
+        """Follow the host's power switch: all its links."""
         self._powered = on
         self._set()
 
-    def cut(self) -> None:
-        """A fault takes it down; as many ``mend`` bring it back."""
-        self._cuts += 1
+    def cut(self, network: str | None = None) -> None:
+        """A fault takes the link to a network down, or all; as many ``mend`` bring it back."""
+        self._cuts.update(self._links(network))
         self._set()
 
-    def mend(self) -> bool:
-        """One fault less; returns whether that was the last."""
-        self._cuts -= 1
+    def mend(self, network: str | None = None) -> bool:
+        """One fault less; returns whether that was the last of these links."""
+        links = self._links(network)
+        self._cuts.subtract(links)
         self._set()
-        return self._cuts == 0
+        return not any(self._cuts[link] for link in links)
+
+    def _links(self, network: str | None) -> list[NodeLink]:
+        return [link for link in self.host.links if network in (None, link.network)]
 
     def settled(self, others: Iterable[ClusterNode]) -> bool:
-        """Whether the link does what the port is set to: it comes back later than its port.
+        """Whether links do what their ports are set to: they come back later than these.
 
         The kernel takes its time to notice the carrier, and then a packet may wait for an address
         that was asked for while the link was down.
         """
-        if not self._up:
+        up = [link for link in self.host.links if self._is_up(link)]
+        if not up:
             return True
         return (
-            self.host.has_link()
+            self.host.has_links(up)
             and not self.host.addresses_asked_for()
             and not any(
                 other.addresses_asked_for().intersection(self.host.addresses) for other in others
             )
         )
 
-    @property
-    def _up(self) -> bool:
-        return self._powered and self._cuts == 0
+    def _is_up(self, link: NodeLink) -> bool:
+        return self._powered and self._cuts[link] == 0
 
     def _set(self) -> None:
-        self.host.set_port(self._up)
+        for link in self.host.links:
+            self.host.set_port(link, self._is_up(link))

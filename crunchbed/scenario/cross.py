@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from crunchbed.expect import parse
-from crunchbed.scenario import block_io, corosync, detector, faults, pair, shed
+from crunchbed.scenario import block_io, corosync, detector, faults, network, pair, shed
 from crunchbed.scenario.units import format_duration
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def first_contradiction(scenario: Scenario) -> Contradiction | None:
     """Return the first contradiction in the order of the file's keys, or None."""
     checks = (
         _memory,
+        network.contradictions,
         block_io.contradictions,
         detector.contradictions,
         pair.contradictions,

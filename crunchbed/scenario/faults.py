@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from crunchbed.scenario import kinds
+from crunchbed.scenario import kinds, network
 from crunchbed.scenario.kinds import DurationText, Target
+from crunchbed.scenario.network import LABELS
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
 
@@ -81,10 +82,11 @@ class Lasting(FaultSection):
 
 
 class LinkDown(Lasting):
-    """The host's switch port is down: its carrier is gone."""
+    """The host's switch ports are down, or that of one network: the carrier is gone."""
 
     kind: Literal["link-down"]
     target: Host = "n1"
+    network: Annotated[str | None, kinds.choice_or_none(LABELS)] = None
 
 
 class Partition(Lasting):
@@ -239,6 +241,8 @@ def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
     for index, fault in enumerate(scenario.faults):
         yield from _hosts(scenario, f"faults[{index}]", fault)
         yield from _time(scenario, f"faults[{index}]", fault)
+        if isinstance(fault, LinkDown):
+            yield from network.link_exists(scenario, f"faults[{index}]", fault)
         if fault.kind == "controller-crash" and scenario.cluster.controller == "none":
             yield (
                 f"faults[{index}].kind",

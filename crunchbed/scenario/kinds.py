@@ -65,6 +65,17 @@ def choice(names: Sequence[str]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def choice_or_none(names: Sequence[str]) -> BeforeValidator:
+    """Accept one of ``names``, or nothing."""
+
+    def check(value: object) -> str | None:
+        if value is not None and value not in names:
+            reject(f"one of {', '.join(names)}{did_you_mean(value, names)}")
+        return None if value is None else str(value)
+
+    return BeforeValidator(check)
+
+
 def subset(names: Sequence[str], least: int = 0) -> BeforeValidator:
     """Accept a list of distinct ``names``, put in their order, with ``least`` of them or more."""
     expected = f"a list of distinct names out of {', '.join(names)}"

@@ -19,28 +19,18 @@ from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync, consensus_ns, tok
 from crunchbed.scenario.cross import first_contradiction
 from crunchbed.scenario.detector import Detector, FixedDetector
 from crunchbed.scenario.faults import Faults
-from crunchbed.scenario.kinds import DurationText, Pages, Port, RateText, SizeText, Target
+from crunchbed.scenario.kinds import DurationText, Pages, Port, SizeText, Target
+from crunchbed.scenario.network import Cluster
 from crunchbed.scenario.section import Section
-from crunchbed.scenario.shed import CONTROLLERS, Shed, ShedSection
+from crunchbed.scenario.shed import Shed, ShedSection
 from nodes.heartbeat.detectors.settings import silence_ns
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
-SWITCHES: Final = ("auto", "ovs-kernel", "ovs-user", "linux-bridge")
 CRUNCH_KINDS: Final = ("writeback", "timed", "flood")
 PAGE_BYTES: Final = 4096
 MAX_WINDOWS: Final = 4096
 """Windows of a timed crunch that the hooks' map holds."""
-
-
-class Cluster(Section):
-    """The network: ``nodes`` cluster nodes and one storage host on a switch."""
-
-    nodes: Annotated[int, kinds.whole("nodes", 2, 32)] = 3
-    switch: Annotated[str, kinds.choice(SWITCHES)] = "auto"
-    port_rate: Annotated[int, kinds.rate("1Mbit", "100Gbit"), RateText] = 200_000_000
-    storage_rate: Annotated[int, kinds.rate("1Mbit", "100Gbit"), RateText] = 200_000_000
-    controller: Annotated[str, kinds.choice(CONTROLLERS)] = "none"
 
 
 class Memory(Section):

@@ -219,7 +219,7 @@ def test_losses_of_several_faults_add_up_and_are_undone_one_by_one() -> None:
 def test_a_partition_cuts_both_directions_and_spares_each_side() -> None:
     told: dict[str, list[list[object]]] = {}
     nodes = {
-        f"n{i}": SimpleNamespace(name=f"n{i}", host=SimpleNamespace(ip=f"10.0.0.{i}"))
+        f"n{i}": SimpleNamespace(name=f"n{i}", host=SimpleNamespace(addresses=(f"10.0.0.{i}",)))
         for i in (1, 2, 3)
     }
     world = cast(World, SimpleNamespace(nodes=nodes, wire=LossyWire(told.__setitem__)))
@@ -237,10 +237,10 @@ def test_a_partition_cuts_both_directions_and_spares_each_side() -> None:
 def test_a_port_is_up_with_power_and_without_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
     states: list[bool] = []
     linked, asked = False, {"n1": set[str](), "n2": set[str]()}
-    monkeypatch.setattr(ClusterNode, "has_link", lambda _self: linked)
+    monkeypatch.setattr(ClusterNode, "has_links", lambda _self, _links: linked)
     monkeypatch.setattr(ClusterNode, "addresses_asked_for", lambda node: asked[node.name])
     other = [ClusterNode("n2", "y", 2, (NodeLink("eth0", "port2", "10.0.0.2"),))]
-    monkeypatch.setattr(ClusterNode, "set_port", lambda _self, up: states.append(up))
+    monkeypatch.setattr(ClusterNode, "set_port", lambda _self, _link, up: states.append(up))
     port = SwitchPort(ClusterNode("n1", "x", 1, (NodeLink("eth0", "port", "10.0.0.1"),)))
     port.cut()
     port.power(False)

@@ -1,4 +1,4 @@
-"""A slow link: netem holds every packet to a host back, at its switch port."""
+"""A slow link: netem holds every packet to a host back, at its switch ports."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class DelayFault:
     """See the module."""
 
     def __init__(self, fault: Delay, world: World) -> None:
-        self._port = world.ports[fault.target].name
+        self._ports = world.ports[fault.target].names
         self._delay_ns = fault.delay
-        self._delayed = False
+        self._delayed: list[str] = []
 
     def begin(self) -> Mapping[str, Any]:
-        """Hang netem under the port's shaper."""
-        delay_port(self._port, self._delay_ns)
-        self._delayed = True
+        """Hang netem under the ports' shapers."""
+        for port in self._ports:
+            delay_port(port, self._delay_ns)
+            self._delayed.append(port)
         return {"delay_ns": self._delay_ns}
 
     def undo(self) -> None:
         """Take it away again."""
-        if self._delayed:
-            self._delayed = False
-            undelay_port(self._port)
+        while self._delayed:
+            undelay_port(self._delayed.pop())

@@ -16,12 +16,12 @@ class LossFault:
     def __init__(self, fault: faults.Loss, world: World) -> None:
         self._wire = world.wire
         self._fault = fault
-        source = None if fault.sender is None else world.addresses[fault.sender]
-        self._loss = Loss(fault.target, source, fault.share)
+        sources = (None,) if fault.sender is None else world.addresses[fault.sender]
+        self._losses = [Loss(fault.target, source, fault.share) for source in sources]
 
     def begin(self) -> Mapping[str, Any]:
         """Tell the hook of the node."""
-        self._wire.begin(self, [self._loss])
+        self._wire.begin(self, self._losses)
         return {"share": self._fault.share, "from": self._fault.sender}
 
     def undo(self) -> None:

@@ -22,7 +22,10 @@ class PartitionFault:
         outside = [node for name, node in world.nodes.items() if name not in fault.targets]
         pairs = [(a, b) for a in inside for b in outside]
         self._losses = [
-            Loss(one.name, other.host.ip, 1.0) for a, b in pairs for one, other in ((a, b), (b, a))
+            Loss(one.name, source, 1.0)
+            for a, b in pairs
+            for one, other in ((a, b), (b, a))
+            for source in other.host.addresses
         ]
 
     def begin(self) -> Mapping[str, Any]:

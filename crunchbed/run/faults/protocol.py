@@ -65,7 +65,7 @@ class World:
 
     Attributes:
         nodes: The cluster's nodes by name.
-        addresses: IPv4 address of every host, the storage host among them.
+        addresses: IPv4 addresses of every host, the storage host among them.
         ports: Switch ports by host, the storage host among them.
         wire: Simulated loss of all nodes together.
         supervisor: Who may power nodes on.
@@ -75,7 +75,7 @@ class World:
     """
 
     nodes: Mapping[str, LiveNode]
-    addresses: Mapping[str, str]
+    addresses: Mapping[str, tuple[str, ...]]
     ports: Mapping[str, SwitchPort]
     wire: LossyWire
     supervisor: Supervisor
