@@ -42,6 +42,8 @@ _COMMANDS: Final = {
     "shell": _Command("crunchbed.cli_shell", "shell", "A shell on a live node."),
     "down": _Command("crunchbed.cli_up", "down", "End the cluster that is held open."),
     "plot": _Command("crunchbed.cli_plot", "plot", "Draw a sweep."),
+    "bundle": _Command("crunchbed.cli_bundle", "bundle", "A run as one archive."),
+    "judge": _Command("crunchbed.cli_bundle", "judge", "Judge a bundle or a run again."),
     "baseline": _Command("crunchbed.cli_baseline", "baseline", "Results to be held to."),
     "regress": _Command("crunchbed.cli_baseline", "regress", "Has anything got worse since?"),
     "policy": _Command("crunchbed.cli_policy", "policy", "Switch a live node's policy."),
