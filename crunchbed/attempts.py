@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from crunchbed.checks.result import Result
@@ -28,6 +29,22 @@ def execute(scenario: Scenario, seed: int, directory: Path) -> Result:
         return engine.run(scenario, seed=seed, out=directory, progress=progress)
     finally:
         progress.done()
+
+
+def attempt_each(
+    scenario: Scenario, policies: Sequence[str], seeds: Iterable[int], parent: Path
+) -> list[tuple[Result, Path]]:
+    """A run of every policy on every seed: all policies on the first seed, then all on the next.
+
+    Raises: as ``attempt``; a policy that does not go with the scenario before anything was run.
+    """
+    variants = [scenario.with_overrides({"policy": policy}) for policy in policies]
+    places = [
+        (variant, seed, parent / f"{variant.policy}-{seed}")
+        for seed in seeds
+        for variant in variants
+    ]
+    return [attempt(*place) for place in places]
 
 
 def attempt(scenario: Scenario, seed: int, directory: Path) -> tuple[Result, Path]:

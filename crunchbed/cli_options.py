@@ -34,15 +34,22 @@ DEFAULT_PARENT = Path("runs")
 Crossing = tuple[Axis, dict[str, Mapping[str, Any]]]
 
 
-def _can_be_made(
-    _context: click.Context, _option: click.Parameter, path: Path | None
-) -> Path | None:
+def can_be_made(_context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
     """Find out before the run rather than after it."""
     if path is not None:
         nearest = next(parent for parent in path.absolute().parents if parent.exists())
         if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-            raise BadInput(f"--png {path}: cannot write in {nearest}")
+            raise BadInput(f"--{option.name} {path}: cannot write in {nearest}")
     return path
+
+
+junit_option = click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=can_be_made,
+    metavar="FILE",
+    help="Write the runs and expectations as JUnit XML, for CI.",
+)
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,7 +71,7 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--png",
             type=click.Path(path_type=Path, dir_okay=False),
-            callback=_can_be_made,
+            callback=can_be_made,
             metavar="FILE",
             help="Draw the crunched node through time, a row for each policy; first seed only.",
         ),

@@ -9,13 +9,14 @@ from typing import Any
 import click
 import orjson
 
-from crunchbed.attempts import attempt, execute
+from crunchbed.attempts import attempt_each, execute
 from crunchbed.checks.result import Result
 from crunchbed.cli_matrix import run_matrix, show_matrix
 from crunchbed.cli_options import (
     chosen_scenario,
     common,
     crossed,
+    junit_option,
     names_of,
     run_directory,
     seed_range,
@@ -25,6 +26,7 @@ from crunchbed.comparison import Comparison
 from crunchbed.comparison import compare as compare_runs
 from crunchbed.history import History
 from crunchbed.matrix import DETECTORS
+from crunchbed.report.junit import cases_of_comparison, cases_of_run, write_junit
 from crunchbed.report.table import open_console, print_comparison, print_run
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import MODES as SHED_MODES
@@ -34,6 +36,7 @@ from reserve_agent.policies import POLICIES
 
 @click.command()
 @common
+@junit_option
 @click.option("--policy", metavar="POLICY", help=f"One of {', '.join(POLICIES)}.")
 def run(
     scenario: str,
@@ -43,6 +46,7 @@ def run(
     png: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
+    junit: Path | None,
     policy: str | None,
 ) -> int:
     """Run SCENARIO once, a shipped name or a YAML file, and judge it.
@@ -66,12 +70,15 @@ def run(
     else:
         print_run(open_console(), result, chosen)
         click.echo(f"run directory: {directory}")
+    if junit is not None:
+        write_junit(junit, chosen.name, cases_of_run(result))
     _draw(png, chosen, seed, [(result, directory)], quiet=as_json)
     return result.exit_code
 
 
 @click.command()
 @common
+@junit_option
 @click.option(
     "--policies",
     metavar="P,P",
@@ -110,6 +117,7 @@ def compare(
     png: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
+    junit: Path | None,
     policies: str,
     repeats: int,
     seeds: str | None,
@@ -136,19 +144,15 @@ def compare(
     chosen, crossing = crossed(chosen, memalloc, detectors, shed)
     if crossing is not None:
         axis, changes = crossing
+        if junit is not None:
+            raise BadInput("--junit: expected one flag setting and one detector with it")
         parent = run_directory(out, f"{chosen.name}-matrix-{numbers[0]}")
         names = names_of(policies, POLICIES, "policy")
         cells = run_matrix(chosen, names, axis, changes, numbers, parent)
         return show_matrix(cells, axis, chosen.name, parent, as_json=as_json)
-    variants = with_policies(chosen, policies)
+    names = names_of(policies, POLICIES, "policy")
     parent = run_directory(out, f"{chosen.name}-compare-{numbers[0]}")
-    # All policies on the first seed, then all on the next.
-    places = [
-        (variant, number, parent / f"{variant.policy}-{number}")
-        for number in numbers
-        for variant in variants
-    ]
-    made = [attempt(*place) for place in places]
+    made = attempt_each(chosen, names, numbers, parent)
     results = [result for result, _ in made]
     comparison = compare_runs(chosen, results)
     record = _record(comparison, parent / "comparison.json")
@@ -157,7 +161,9 @@ def compare(
     else:
         print_comparison(open_console(), comparison, chosen)
         click.echo(f"run directories: {parent}")
-    _draw(png, chosen, numbers[0], made[: len(variants)], quiet=as_json)
+    if junit is not None:
+        write_junit(junit, chosen.name, cases_of_comparison(comparison))
+    _draw(png, chosen, numbers[0], made[: len(names)], quiet=as_json)
     return comparison.exit_code
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from crunchbed.checks.result import EXIT_CODES, Result
 from crunchbed.expect import Outcome, evaluate, parse
 from crunchbed.scenario.schema import Scenario
+from crunchbed.stats.summary import Statistics, summarise
 
 
 class Spread(NamedTuple):
@@ -46,7 +47,7 @@ class Repeated(BaseModel):
 
 
 class Comparison(BaseModel):
-    """What several runs say together."""
+    """What several runs say together; ``statistics`` where there is more than one seed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,6 +55,7 @@ class Comparison(BaseModel):
     policies: tuple[str, ...]
     seeds: tuple[int, ...]
     expectations: tuple[Repeated, ...]
+    statistics: Statistics | None = None
     runs: tuple[Result, ...]
 
     @property
@@ -86,6 +88,7 @@ def compare(scenario: Scenario, runs: Sequence[Result]) -> Comparison:
         policies=policies,
         seeds=seeds,
         expectations=tuple(_repeat(text, runs, policies, seeds) for text in scenario.expect),
+        statistics=summarise(runs) if len(seeds) > 1 else None,
         runs=tuple(runs),
     )
 

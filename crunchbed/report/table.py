@@ -14,7 +14,9 @@ from rich.table import Table
 from crunchbed.checks.figures import CAUSES, NAMES, Figures
 from crunchbed.checks.result import Result
 from crunchbed.comparison import Comparison, Repeated, Spread
+from crunchbed.report.cells import figure
 from crunchbed.report.scale import time_scale
+from crunchbed.report.statistics import print_statistics
 from crunchbed.scenario.schema import Scenario
 
 PIPED_COLUMNS: Final = 160
@@ -93,6 +95,8 @@ def print_comparison(console: Console, comparison: Comparison, scenario: Scenari
     verdicts = [_verdicts(comparison.of(policy)) for policy in comparison.policies]
     table.add_row("verdict", *verdicts, *[""] * pair)
     console.print(table)
+    if comparison.statistics is not None:
+        print_statistics(console, comparison.statistics)
     longest = max((run.totals.pressure_longest_seconds for run in comparison.runs), default=0.0)
     console.print(time_scale(scenario, longest), style="dim", soft_wrap=True)
     for repeated in comparison.expectations:
@@ -102,15 +106,6 @@ def print_comparison(console: Console, comparison: Comparison, scenario: Scenari
             console.print(
                 f"{run.policy}, seed {run.seed}, {run.verdict}: {escape(reason)}", soft_wrap=True
             )
-
-
-def figure(value: float | None) -> str:
-    """Return a figure as a cell; ``-`` where nothing was measured."""
-    if value is None:
-        return "-"
-    if isinstance(value, int) or value.is_integer():
-        return f"{value:.0f}"
-    return f"{value:.6f}" if value < 0.001 else f"{value:.4f}" if value < 1 else f"{value:.2f}"
 
 
 def _title(console: Console, text: str) -> None:

@@ -1,0 +1,126 @@
+"""Results as JUnit XML, which every CI reads.
+
+A test case for each run and for each expectation: a `fail` is a failure, `invalid` and `unknown`
+are errors, an expectation whose policy was not run is skipped.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree  # it writes only
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from crunchbed.checks.result import Result, Verdict
+from crunchbed.comparison import Comparison
+from reserve_agent.errors import CrunchbedError
+
+Status = Literal["pass", "failure", "error", "skipped"]
+
+_STATUSES: Final[Mapping[Verdict, Status]] = {
+    "pass": "pass",
+    "fail": "failure",
+    "invalid": "error",
+    "unknown": "error",
+}
+_CONTROL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot hold even escaped."""
+
+
+class Case(BaseModel):
+    """One test case; ``text`` says why it did not pass."""
+
+    model_config = ConfigDict(frozen=True)
+
+    classname: str
+    name: str
+    status: Status = "pass"
+    text: str = ""
+    seconds: float = 0.0
+
+
+def cases_of_run(result: Result) -> list[Case]:
+    """Return the case of a run, and one for each expectation that it decides."""
+    classname = f"crunchbed.{result.scenario}.{result.policy}"
+    where = f"seed {result.seed}"
+    whole = Case(
+        classname=classname,
+        name=where,
+        status=_STATUSES[result.verdict],
+        text="; ".join(result.reasons),
+        seconds=result.duration_seconds,
+    )
+    return [
+        whole,
+        *(
+            Case(
+                classname=classname,
+                name=f"{where}: {one.text}",
+                status=_of(one.holds),
+                text=one.shown,
+            )
+            for one in result.expectations
+        ),
+    ]
+
+
+def cases_of_comparison(comparison: Comparison) -> list[Case]:
+    """Return the case of every run, and one for each expectation over all seeds."""
+    runs = [cases_of_run(run)[0] for run in comparison.runs]
+    expected = [
+        Case(
+            classname=f"crunchbed.{comparison.scenario}",
+            name=one.text,
+            status=_of(one.holds) if one.runnable else "skipped",
+            text=f"holds on {one.held} of {len(one.outcomes)} seeds"
+            if one.runnable
+            else "names a policy that was not run",
+        )
+        for one in comparison.expectations
+    ]
+    return [*runs, *expected]
+
+
+def write_junit(path: Path, suite: str, cases: Sequence[Case]) -> None:
+    """Write one test suite.
+
+    Raises:
+        CrunchbedError: it cannot be written.
+    """
+    root = ElementTree.Element("testsuites", _counts(cases))
+    parent = ElementTree.SubElement(root, "testsuite", {"name": suite, **_counts(cases)})
+    for case in cases:
+        attributes = {"classname": case.classname, "name": case.name, "time": f"{case.seconds:.3f}"}
+        element = ElementTree.SubElement(parent, "testcase", _clean(attributes))
+        if case.status != "pass":
+            text = _CONTROL.sub("\ufffd", case.text)
+            inner = ElementTree.SubElement(element, case.status, {"message": text})
+            inner.text = text
+    ElementTree.indent(root)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise CrunchbedError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _of(holds: bool | None) -> Status:
+    return "error" if holds is None else "pass" if holds else "failure"
+
+
+def _counts(cases: Iterable[Case]) -> dict[str, str]:
+    found = [case.status for case in cases]
+    return {
+        "tests": str(len(found)),
+        "failures": str(found.count("failure")),
+        "errors": str(found.count("error")),
+        "skipped": str(found.count("skipped")),
+        "time": f"{sum(case.seconds for case in cases):.3f}",
+    }
+
+
+def _clean(attributes: dict[str, str]) -> dict[str, str]:
+    return {name: _CONTROL.sub("\ufffd", value) for name, value in attributes.items()}
