@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from crunchbed.checks.result import Result
+from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.progress import LineProgress
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
@@ -18,19 +19,23 @@ fault begins and says nothing of its outcome; so making the run again favours no
 """
 
 
-def execute(scenario: Scenario, seed: int, directory: Path) -> Result:
+def execute(
+    scenario: Scenario, seed: int, directory: Path, scraper: Scraper | None = None
+) -> Result:
     """One run, with its progress as lines on stderr."""
     from crunchbed import engine  # brings Mininet and the hooks' loader
 
     label = f"{scenario.name} {scenario.policy} seed {seed}"
     progress = LineProgress(sys.stderr, label)
     try:
-        return engine.run(scenario, seed=seed, out=directory, progress=progress)
+        return engine.run(scenario, seed=seed, out=directory, progress=progress, scraper=scraper)
     finally:
         progress.done()
 
 
-def attempt(scenario: Scenario, seed: int, directory: Path) -> tuple[Result, Path]:
+def attempt(
+    scenario: Scenario, seed: int, directory: Path, scraper: Scraper | None = None
+) -> tuple[Result, Path]:
     """The first valid run out of ``TRIES``, else the last, and where it is.
 
     The directories of disturbed runs stay beside it, named ``...-disturbed-1`` and so on.
@@ -41,7 +46,7 @@ def attempt(scenario: Scenario, seed: int, directory: Path) -> tuple[Result, Pat
     """
     for number in range(1, TRIES + 1):
         try:
-            result = execute(scenario, seed, directory)
+            result = execute(scenario, seed, directory, scraper)
         except (BadInput, MissingRequirement):
             raise
         except CrunchbedError as error:

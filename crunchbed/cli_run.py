@@ -21,6 +21,7 @@ from crunchbed.cli_options import (
     seed_range,
     with_policies,
 )
+from crunchbed.cli_prometheus import prometheus_option, recording
 from crunchbed.comparison import Comparison
 from crunchbed.comparison import compare as compare_runs
 from crunchbed.history import History
@@ -34,6 +35,7 @@ from reserve_agent.policies import POLICIES
 
 @click.command()
 @common
+@prometheus_option
 @click.option("--policy", metavar="POLICY", help=f"One of {', '.join(POLICIES)}.")
 def run(
     scenario: str,
@@ -43,6 +45,7 @@ def run(
     png: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
+    prometheus: bool,
     policy: str | None,
 ) -> int:
     """Run SCENARIO once, a shipped name or a YAML file, and judge it.
@@ -53,6 +56,8 @@ def run(
       crunchbed run writeback-crunch --policy none --seed 3
       crunchbed run writeback-crunch --memalloc block-io --json > result.json
       crunchbed run long-crunch --set crunch.length=800ms --set crunch.depth=1
+      crunchbed run writeback-crunch --prometheus
+                                          and record its metrics; says where to look
     """  # noqa: D301 - \b is click's
     chosen = chosen_scenario(scenario, overrides, memalloc)
     if policy is not None:
@@ -60,7 +65,8 @@ def run(
             raise BadInput(f"--policy: expected one, got {policy}; several: crunchbed compare")
         chosen = with_policies(chosen, policy)[0]
     directory = run_directory(out, f"{chosen.name}-{chosen.policy}-{seed}")
-    result = execute(chosen, seed, directory)
+    with recording(prometheus) as scraper:
+        result = execute(chosen, seed, directory, scraper)
     if as_json:
         _print_json(result.model_dump(mode="json"))
     else:
@@ -72,6 +78,7 @@ def run(
 
 @click.command()
 @common
+@prometheus_option
 @click.option(
     "--policies",
     metavar="P,P",
@@ -110,6 +117,7 @@ def compare(
     png: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
+    prometheus: bool,
     policies: str,
     repeats: int,
     seeds: str | None,
@@ -138,7 +146,8 @@ def compare(
         axis, changes = crossing
         parent = run_directory(out, f"{chosen.name}-matrix-{numbers[0]}")
         names = names_of(policies, POLICIES, "policy")
-        cells = run_matrix(chosen, names, axis, changes, numbers, parent)
+        with recording(prometheus, parent / "prometheus") as scraper:
+            cells = run_matrix(chosen, names, axis, changes, numbers, parent, scraper)
         return show_matrix(cells, axis, chosen.name, parent, as_json=as_json)
     variants = with_policies(chosen, policies)
     parent = run_directory(out, f"{chosen.name}-compare-{numbers[0]}")
@@ -148,7 +157,8 @@ def compare(
         for number in numbers
         for variant in variants
     ]
-    made = [attempt(*place) for place in places]
+    with recording(prometheus, parent / "prometheus") as scraper:
+        made = [attempt(*place, scraper) for place in places]
     results = [result for result, _ in made]
     comparison = compare_runs(chosen, results)
     record = _record(comparison, parent / "comparison.json")
