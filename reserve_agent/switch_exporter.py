@@ -53,9 +53,9 @@ class SwitchExporter:
         if event["kind"] == "shed.applied":
             self._on_shed(event)
         elif event["kind"] == "pressure.refused":
-            self._of["pressure_messages_refused"].add(CONTROLLER)
+            self._of["pressure_messages_refused"].add(CONTROLLER, by=event.get("count", 1))
         elif event["kind"] == "openflow.malformed":
-            self._of["openflow_malformed"].add(CONTROLLER)
+            self._of["openflow_malformed"].add(CONTROLLER, by=event.get("count", 1))
 
     def _on_shed(self, event: Mapping[str, Any]) -> None:
         node = str(event["target"])

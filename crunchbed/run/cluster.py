@@ -178,16 +178,9 @@ class RunningCluster:
         controller = self.controller
         told = None if controller is None else controller.told_of_pressure
         started = self._state.add_process
-        for name in self._scenario.node_names:
-            node = LiveNode(
-                self._scenario,
-                self._places,
-                self._network.nodes,
-                name,
-                started,
-                self.targets,
-                controller=told,
-            )
+        scenario, places, hosts = self._scenario, self._places, self._network.nodes
+        for name in scenario.node_names:
+            node = LiveNode(scenario, places, hosts, name, started, self.targets, told)
             self.nodes[name] = node
             self._undo.callback(node.stop)
             node.start_agent(self._agents.path)
