@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from reserve_agent import exposition
-from reserve_agent.exposition import Families, Family, Rows
+from reserve_agent.exposition import Families, Family, Rows, Sample
 from reserve_agent.metrics import SWITCH_METRICS
 
 CONTROLLER = "controller"
@@ -63,6 +63,10 @@ class SwitchExporter:
         if event["on"]:
             reaction = (event["in_force_at"] - event["pressure_at"]) / 1e9
             self._of["switch_reaction_seconds"].observe(reaction, node)
+
+    def samples(self) -> Iterator[Sample]:
+        """Every series, now."""
+        return self._families.samples()
 
     def text(self) -> str:
         """A scrape."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -35,10 +35,19 @@ def text(owner: int, directory: Path = targets.DIRECTORY) -> str:
             {"source_labels": [targets.OWNER], "regex": str(owner), "action": "keep"}
         ],
     }
+    return _written([job], [] if rules is None else [str(rules)])
+
+
+def nobody() -> str:
+    """A configuration that scrapes nobody, for data that are there already."""
+    return _written([], [])
+
+
+def _written(jobs: list[dict[str, Any]], rules: list[str]) -> str:
     times = ("scrape_interval", "scrape_timeout", "evaluation_interval")
     config = {
         "global": dict.fromkeys(times, f"{INTERVAL_SECONDS}s"),
-        "rule_files": [] if rules is None else [str(rules)],
-        "scrape_configs": [job],
+        "rule_files": rules,
+        "scrape_configs": jobs,
     }
     return orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n"
