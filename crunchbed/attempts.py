@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from crunchbed.checks.result import Result
+from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.progress import LineProgress
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
@@ -19,20 +20,26 @@ fault begins and says nothing of its outcome; so making the run again favours no
 """
 
 
-def execute(scenario: Scenario, seed: int, directory: Path) -> Result:
+def execute(
+    scenario: Scenario, seed: int, directory: Path, scraper: Scraper | None = None
+) -> Result:
     """One run, with its progress as lines on stderr."""
     from crunchbed import engine  # brings Mininet and the hooks' loader
 
     label = f"{scenario.name} {scenario.policy} seed {seed}"
     progress = LineProgress(sys.stderr, label)
     try:
-        return engine.run(scenario, seed=seed, out=directory, progress=progress)
+        return engine.run(scenario, seed=seed, out=directory, progress=progress, scraper=scraper)
     finally:
         progress.done()
 
 
 def attempt_each(
-    scenario: Scenario, policies: Sequence[str], seeds: Iterable[int], parent: Path
+    scenario: Scenario,
+    policies: Sequence[str],
+    seeds: Iterable[int],
+    parent: Path,
+    scraper: Scraper | None = None,
 ) -> list[tuple[Result, Path]]:
     """A run of every policy on every seed: all policies on the first seed, then all on the next.
 
@@ -44,10 +51,12 @@ def attempt_each(
         for seed in seeds
         for variant in variants
     ]
-    return [attempt(*place) for place in places]
+    return [attempt(*place, scraper) for place in places]
 
 
-def attempt(scenario: Scenario, seed: int, directory: Path) -> tuple[Result, Path]:
+def attempt(
+    scenario: Scenario, seed: int, directory: Path, scraper: Scraper | None = None
+) -> tuple[Result, Path]:
     """The first valid run out of ``TRIES``, else the last, and where it is.
 
     The directories of disturbed runs stay beside it, named ``...-disturbed-1`` and so on.
@@ -58,7 +67,7 @@ def attempt(scenario: Scenario, seed: int, directory: Path) -> tuple[Result, Pat
     """
     for number in range(1, TRIES + 1):
         try:
-            result = execute(scenario, seed, directory)
+            result = execute(scenario, seed, directory, scraper)
         except (BadInput, MissingRequirement):
             raise
         except CrunchbedError as error:

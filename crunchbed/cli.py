@@ -49,6 +49,9 @@ _COMMANDS: Final = {
     "policy": _Command("crunchbed.cli_policy", "policy", "Switch a live node's policy."),
     "reserve": _Command("crunchbed.cli_reserve", "reserve", "How large a reserve must be."),
     "audit": _Command("crunchbed.cli_audit", "audit", "Who may draw on the reserve, unbounded?"),
+    "replay-metrics": _Command(
+        "crunchbed.cli_replay", "replay_metrics", "Load runs that are over into a Prometheus."
+    ),
     "clean": _Command("crunchbed.cli_clean", "clean", "Remove what dead runs left behind."),
 }
 

@@ -12,6 +12,7 @@ import orjson
 from crunchbed.attempts import attempt
 from crunchbed.checks.result import Result
 from crunchbed.matrix import Axis, Cell, cell
+from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.matrix import print_matrix
 from crunchbed.report.table import open_console
 from crunchbed.scenario.schema import Scenario
@@ -25,6 +26,7 @@ def run_matrix(
     settings: Mapping[str, Mapping[str, Any]],
     seeds: Iterable[int],
     parent: Path,
+    scraper: Scraper | None = None,
 ) -> list[Cell]:
     """Run every policy with every setting on every seed; write ``matrix.json``.
 
@@ -35,6 +37,7 @@ def run_matrix(
         settings: What each changes in the scenario, by dotted key.
         seeds: Of the runs.
         parent: Directory that each run makes one in.
+        scraper: Records the runs' metrics.
 
     Raises:
         BadInput: A setting does not go with the scenario; nothing was run.
@@ -47,7 +50,7 @@ def run_matrix(
     results: dict[tuple[str, str], list[Result]] = {}
     for seed in seeds:
         for (policy, setting), variant in variants.items():
-            result, _ = attempt(variant, seed, parent / f"{policy}-{setting}-{seed}")
+            result, _ = attempt(variant, seed, parent / f"{policy}-{setting}-{seed}", scraper)
             results.setdefault((policy, setting), []).append(result)
     cells = [cell(axis, policy, setting, runs) for (policy, setting), runs in results.items()]
     parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from crunchbed.cli_options import (
     seed_range,
     with_policies,
 )
+from crunchbed.cli_prometheus import prometheus_option, recording
 from crunchbed.comparison import Comparison
 from crunchbed.comparison import compare as compare_runs
 from crunchbed.history import History
@@ -37,6 +38,7 @@ from reserve_agent.policies import POLICIES
 @click.command()
 @common
 @junit_option
+@prometheus_option
 @click.option("--policy", metavar="POLICY", help=f"One of {', '.join(POLICIES)}.")
 def run(
     scenario: str,
@@ -47,6 +49,7 @@ def run(
     overrides: tuple[str, ...],
     as_json: bool,
     junit: Path | None,
+    prometheus: bool,
     policy: str | None,
 ) -> int:
     """Run SCENARIO once, a shipped name or a YAML file, and judge it.
@@ -57,6 +60,8 @@ def run(
       crunchbed run writeback-crunch --policy none --seed 3
       crunchbed run writeback-crunch --memalloc block-io --json > result.json
       crunchbed run long-crunch --set crunch.length=800ms --set crunch.depth=1
+      crunchbed run writeback-crunch --prometheus
+                                          and record its metrics; says where to look
     """  # noqa: D301 - \b is click's
     chosen = chosen_scenario(scenario, overrides, memalloc)
     if policy is not None:
@@ -64,7 +69,8 @@ def run(
             raise BadInput(f"--policy: expected one, got {policy}; several: crunchbed compare")
         chosen = with_policies(chosen, policy)[0]
     directory = run_directory(out, f"{chosen.name}-{chosen.policy}-{seed}")
-    result = execute(chosen, seed, directory)
+    with recording(prometheus) as scraper:
+        result = execute(chosen, seed, directory, scraper)
     if as_json:
         _print_json(result.model_dump(mode="json"))
     else:
@@ -79,6 +85,7 @@ def run(
 @click.command()
 @common
 @junit_option
+@prometheus_option
 @click.option(
     "--policies",
     metavar="P,P",
@@ -118,6 +125,7 @@ def compare(
     overrides: tuple[str, ...],
     as_json: bool,
     junit: Path | None,
+    prometheus: bool,
     policies: str,
     repeats: int,
     seeds: str | None,
@@ -148,11 +156,13 @@ def compare(
             raise BadInput("--junit: expected one flag setting and one detector with it")
         parent = run_directory(out, f"{chosen.name}-matrix-{numbers[0]}")
         names = names_of(policies, POLICIES, "policy")
-        cells = run_matrix(chosen, names, axis, changes, numbers, parent)
+        with recording(prometheus, parent / "prometheus") as scraper:
+            cells = run_matrix(chosen, names, axis, changes, numbers, parent, scraper)
         return show_matrix(cells, axis, chosen.name, parent, as_json=as_json)
     names = names_of(policies, POLICIES, "policy")
     parent = run_directory(out, f"{chosen.name}-compare-{numbers[0]}")
-    made = attempt_each(chosen, names, numbers, parent)
+    with recording(prometheus, parent / "prometheus") as scraper:
+        made = attempt_each(chosen, names, numbers, parent, scraper)
     results = [result for result, _ in made]
     comparison = compare_runs(chosen, results)
     record = _record(comparison, parent / "comparison.json")

@@ -7,12 +7,14 @@ reverse whatever happens.
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from crunchbed import history, leaks, requirements
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
+from crunchbed.prometheus.scraper import Scraper
 from crunchbed.run import collect, rundir, signals, sizing
 from crunchbed.run.cluster import RunningCluster
 from crunchbed.run.daemons import Places
@@ -42,6 +44,7 @@ def run(
     out: Path | None = None,
     progress: Progress | None = None,
     hold: bool = False,
+    scraper: Scraper | None = None,
 ) -> Result:
     """Execute one run and judge it.
 
@@ -52,6 +55,7 @@ def run(
         progress: Told what happens while it happens.
         hold: Keep the cluster open and do to it what other terminals ask for, in place of the
             scenario's crunch and faults, until somebody ends it.
+        scraper: Records the run's metrics; the control phase waits until it does.
 
     Raises:
         MissingRequirement: This machine cannot do it; nothing was started.
@@ -70,7 +74,7 @@ def run(
         state.record_directory(directory)
         places = Places(state.run_id, state.path, _BPFFS / f"crunchbed-{state.run_id}", directory)
         try:
-            _record(scenario, seed, state, places, watcher, held)
+            _record(scenario, seed, state, places, watcher, held, scraper)
             return judge_directory(directory, scenario)
         except (CrunchbedError, OSError) as error:
             signals.check()  # what somebody has ended is not invalid
@@ -93,11 +97,12 @@ def _record(
     places: Places,
     progress: Progress,
     held: Scenario | None,
+    scraper: Scraper | None,
 ) -> None:
     """Execute the run; its history appears whole or stays in parts."""
     parts = places.out / "history"
     with closing(Recorder(parts / "run.jsonl")) as recorder:
-        _execute(scenario, seed, state, places, recorder, progress, held)
+        _execute(scenario, seed, state, places, recorder, progress, held, scraper)
     history.merge(sorted(parts.glob("*.jsonl")), places.out / "history.jsonl")
     shutil.rmtree(parts)
 
@@ -129,10 +134,13 @@ def _execute(
     recorder: Recorder,
     progress: Progress,
     held: Scenario | None,
+    scraper: Scraper | None,
 ) -> None:
     """``held``: what the cluster is started for that is held open; None for an experiment."""
     recorder.record("phase", name="start")
     progress.phase("start", None)
+    if scraper is not None:
+        scraper.begin(places.out, signals.check)
     if (warning := sizing.shortage(scenario)) is not None:
         progress.note(warning)
     with RunningCluster(held or scenario, state, places, recorder, progress) as cluster:
@@ -140,6 +148,8 @@ def _execute(
         rundir.write_json(places.out / "run.json", info)
         recorder.record("run.info", **info)
         cluster.supervisor.require_health(HEALTHY_SECONDS)
+        if scraper is not None:
+            scraper.await_run(state.run_id, len(cluster.nodes), cluster.supervisor.wait_until)
         if held is not None:
             Hold(held, cluster, places, recorder, progress).run()
         else:
@@ -153,11 +163,24 @@ def _execute(
             _phase("after", scenario.phases.after, recorder, progress)
             cluster.supervisor.wait(scenario.phases.after / 1e9)
         _phase("collect", None, recorder, progress)
-        collect.name_reserve_users(cluster.nodes)
-        cluster.quiesce()
-        collect.count_packets(cluster.nodes, cluster.controller)
-        collect.verify_writes(scenario, places, cluster.supervisor, recorder)
+        _collect(scenario, places, cluster, recorder, scraper)
         recorder.record("phase", name="end")
+
+
+def _collect(
+    scenario: Scenario,
+    places: Places,
+    cluster: RunningCluster,
+    recorder: Recorder,
+    scraper: Scraper | None,
+) -> None:
+    collect.name_reserve_users(cluster.nodes)
+    cluster.quiesce()
+    collect.count_packets(cluster.nodes, cluster.controller)
+    collect.verify_writes(scenario, places, cluster.supervisor, recorder)
+    if scraper is not None:  # once more, with all that is known by now
+        nodes = len(cluster.nodes)
+        scraper.await_run(places.run_id, nodes, cluster.supervisor.wait_until, time.time())
 
 
 def _phase(name: str, length_ns: int | None, recorder: Recorder, progress: Progress) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from crunchbed.run.targets import DIRECTORY, files_of
 from crunchbed.runid import RUN_ID, STATE_ROOT, RecordedProcess, RunRecord, owner_is_alive
 from nodes.cgroup import PREFIX, cgroup2_root, pids_in, remove_cgroup
 from nodes.ports import delete_links
@@ -26,7 +27,7 @@ from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 from topologies import ovs
 
-Kind = Literal["process", "pin", "bridge", "link", "cgroup", "state"]
+Kind = Literal["process", "pin", "bridge", "link", "cgroup", "target", "state"]
 
 # The part after the id of every name that a cluster gives to a host, a switch or a link.
 _NAME_END = r"(?:n\d{1,3}|st|s\d{1,2})"
@@ -93,6 +94,8 @@ def find(run_id: str, machine: Machine | None = None) -> list[Leak]:
     leaks += [Leak("link", name) for name in links if name not in bridges]
     if group is not None and group.is_dir():
         leaks.append(Leak("cgroup", str(group)))
+    targets = files_of(run_id, machine.state / DIRECTORY.name)
+    leaks += [Leak("target", str(path)) for path in targets]
     if (machine.state / run_id).is_dir():
         leaks.append(Leak("state", str(machine.state / run_id)))
     return leaks
@@ -155,6 +158,8 @@ def remove(leak: Leak) -> None:
             delete_links([leak.name])
         elif leak.kind == "cgroup":
             remove_cgroup(Path(leak.name))
+        elif leak.kind == "target":
+            Path(leak.name).unlink()
         else:
             shutil.rmtree(leak.name)
     except FileNotFoundError:

@@ -135,14 +135,15 @@ class Family:
         if known is None:
             named = dict(zip(self._names, labels, strict=True)) | self._fixed
             known = [
-                f"{PREFIX}{self.definition.name}{suffix}{{{_written(named | more)}}} "
+                f"{PREFIX}{self.definition.name}{suffix}{{{written(named | more)}}} "
                 for suffix, more in self._parts()
             ]
             self._lines[labels] = known
         return known
 
 
-def _written(labels: Mapping[str, str]) -> str:
+def written(labels: Mapping[str, str]) -> str:
+    """Labels as they stand between the braces."""
     return ",".join(f'{name}="{labels[name].translate(_ESCAPES)}"' for name in sorted(labels))
 
 

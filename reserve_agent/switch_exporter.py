@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from reserve_agent import exposition
-from reserve_agent.exposition import Families, Family, Rows
+from reserve_agent.exposition import Families, Family, Rows, Sample
 from reserve_agent.metrics import SWITCH_METRICS
 
 CONTROLLER = "controller"
@@ -53,9 +53,9 @@ class SwitchExporter:
         if event["kind"] == "shed.applied":
             self._on_shed(event)
         elif event["kind"] == "pressure.refused":
-            self._of["pressure_messages_refused"].add(CONTROLLER)
+            self._of["pressure_messages_refused"].add(CONTROLLER, by=event.get("count", 1))
         elif event["kind"] == "openflow.malformed":
-            self._of["openflow_malformed"].add(CONTROLLER)
+            self._of["openflow_malformed"].add(CONTROLLER, by=event.get("count", 1))
 
     def _on_shed(self, event: Mapping[str, Any]) -> None:
         node = str(event["target"])
@@ -63,6 +63,10 @@ class SwitchExporter:
         if event["on"]:
             reaction = (event["in_force_at"] - event["pressure_at"]) / 1e9
             self._of["switch_reaction_seconds"].observe(reaction, node)
+
+    def samples(self) -> Iterator[Sample]:
+        """Every series, now."""
+        return self._families.samples()
 
     def text(self) -> str:
         """A scrape."""

@@ -21,6 +21,7 @@ from crunchbed.run.ports import SwitchPort
 from crunchbed.run.progress import Progress
 from crunchbed.run.recorder import Recorder
 from crunchbed.run.supervisor import Supervisor
+from crunchbed.run.targets import Targets
 from crunchbed.runid import RunState
 from crunchbed.scenario.schema import Scenario
 from nodes.block import target
@@ -39,6 +40,7 @@ class RunningCluster:
     """Context manager over everything that a run starts.
 
     Attributes:
+        run_id: The run's id.
         nodes: The cluster nodes by name.
         supervisor: The loop that keeps them going.
         storage: The storage host.
@@ -59,6 +61,8 @@ class RunningCluster:
         self._recorder = recorder
         self._progress = progress
         self._undo = ExitStack()
+        self.run_id = places.run_id
+        self.targets = Targets(places.run_id, scenario.name, scenario.policy)
         self.nodes: dict[str, LiveNode] = {}
         self._target: Process | None = None
         self.controller = LiveController.of(scenario, places, state.add_process)
@@ -176,13 +180,13 @@ class RunningCluster:
 
     def _start_agents(self) -> None:
         """All agents at once: loading the hooks is what takes time."""
+        self._undo.callback(self.targets.remove)
         controller = self.controller
         told = None if controller is None else controller.told_of_pressure
         started = self._state.add_process
-        for name in self._scenario.node_names:
-            node = LiveNode(
-                self._scenario, self._places, self._network.nodes, name, started, controller=told
-            )
+        scenario, places, hosts = self._scenario, self._places, self._network.nodes
+        for name in scenario.node_names:
+            node = LiveNode(scenario, places, hosts, name, started, self.targets, told)
             self.nodes[name] = node
             self._undo.callback(node.stop)
             node.start_agent(self._agents.path)

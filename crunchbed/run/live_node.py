@@ -15,6 +15,7 @@ import orjson
 from crunchbed.run import configs, daemons, signals, sizing
 from crunchbed.run.daemons import Places
 from crunchbed.run.ports import SwitchPort
+from crunchbed.run.targets import Targets
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
 from nodes.process import Process, descendants, kill_if, spawn
@@ -53,6 +54,7 @@ class LiveNode:
     nodes: dict[str, ClusterNode]
     name: str
     started: Callable[[Process], None]
+    targets: Targets
     controller: ControllerAddress | None = None
     incarnation: int = 0
     up: bool = False
@@ -164,6 +166,7 @@ class LiveNode:
             f"{agent.name} is up; see {agent.log}",
             pump=signals.check,
         )
+        self.targets.serve(self.name, self.ask("status")["metrics_port"])
 
     def ask(self, op: str, **fields: Any) -> Message:
         """Ask the agent; one that was killed is started again, unless it is but looked at.

@@ -28,7 +28,10 @@ class FakeEngine:
         self.verdicts: dict[str, Verdict] = {}
         self.errors: dict[str, BaseException] = {}
 
-    def run(self, scenario: Scenario, *, seed: int, out: Path, progress: Progress) -> Result:
+    def run(
+        self, scenario: Scenario, *, seed: int, out: Path, progress: Progress, scraper: object
+    ) -> Result:
+        assert scraper is None
         self.calls.append((scenario.policy, seed, out, scenario))
         progress.phase("control", 4.0)
         progress.note("working")

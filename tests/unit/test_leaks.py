@@ -188,3 +188,16 @@ def test_the_cleaner_does_not_clean_itself_away(tmp_path: Path) -> None:
         (state.path / "run.json").write_bytes(record.to_json())
         machine = Machine(state=tmp_path, bridges=dict, links=list, pins=tmp_path / "none")
         assert [leak.kind for leak in leaks.find(state.run_id, machine)] == ["state"]
+
+
+def test_targets_of_a_dead_run_are_removed_and_those_of_others_stay(fake: FakeMachine) -> None:
+    directory = fake.machine.state / "targets"
+    directory.mkdir()
+    for name in ("k3xq-n1.json", "k3xq-n2.part", "abcd-n1.json"):
+        (directory / name).write_text("[]")
+    found = [("target", "run/targets/k3xq-n1.json"), ("target", "run/targets/k3xq-n2.part")]
+    assert fake.found("k3xq") == found
+    for leak in leaks.find("k3xq", fake.machine):
+        leaks.remove(leak)
+    assert [path.name for path in directory.iterdir()] == ["abcd-n1.json"]
+    assert leaks.known_runs(fake.machine) == set()

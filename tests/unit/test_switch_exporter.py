@@ -49,8 +49,8 @@ def test_what_the_controller_did_not_believe_is_counted_from_zero() -> None:
     seen = Controller()
     for name in ("pressure_messages_refused_total", "openflow_malformed_total"):
         assert seen.value(name, node="controller") == 0
-    seen.exporter.observe({"kind": "pressure.refused", "reason": "token"})
+    seen.exporter.observe({"kind": "pressure.refused", "reason": "token", "count": 3})
     seen.exporter.observe({"kind": "openflow.malformed"})
     seen.exporter.observe({"kind": "controller.ready"})
-    assert seen.value("pressure_messages_refused_total", node="controller") == 1
+    assert seen.value("pressure_messages_refused_total", node="controller") == 3
     assert seen.value("openflow_malformed_total", node="controller") == 1

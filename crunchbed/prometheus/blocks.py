@@ -1,0 +1,112 @@
+"""Runs that are over, as blocks of a Prometheus."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from crunchbed.history import History
+from crunchbed.prometheus import config
+from crunchbed.prometheus.openmetrics import Timeline
+from crunchbed.prometheus.replay import replay
+from crunchbed.prometheus.server import CONFIG, DATA
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import BadInput, CrunchbedError
+
+_HISTORY = "history.jsonl"
+_PROMTOOL_SECONDS = 600
+
+
+class Run(NamedTuple):
+    """One recorded run."""
+
+    id: str
+    directory: Path
+    scenario: Scenario
+
+
+def find_runs(directories: Iterable[Path]) -> list[Run]:
+    """The runs in these directories: run directories, or those of comparisons.
+
+    Raises:
+        BadInput: one holds no run, or one that cannot be read.
+    """
+    found: dict[Path, Run] = {}
+    for directory in directories:
+        inside = sorted({path.parent for path in directory.glob(f"*/{_HISTORY}")})
+        own = [directory] if (directory / _HISTORY).exists() else inside
+        if not own:
+            raise BadInput(f"{directory}: expected the directory of a run or a comparison")
+        for path in own:
+            found[path.resolve()] = _run(path)
+    return list(found.values())
+
+
+def _run(directory: Path) -> Run:
+    path = directory / "run.json"
+    try:
+        run_id = str(orjson.loads(path.read_bytes())["run"])
+        path = directory / "scenario.json"
+        return Run(run_id, directory, Scenario.model_validate(orjson.loads(path.read_bytes())))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        first = str(error).splitlines()[0]
+        raise BadInput(f"{path}: not what a run writes: {first}") from None
+
+
+def timeline_of(run: Run, interval_ns: int) -> Timeline:
+    """What a Prometheus would have scraped of a run.
+
+    Raises:
+        BadInput: its history makes no sense; says which.
+    """
+    path = run.directory / _HISTORY
+    try:
+        return replay(History.read(path), run.scenario, run.id, interval_ns)
+    except BadInput as error:
+        known = str(error).startswith(str(path))
+        raise error if known else BadInput(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{path}: expected events of a run, got one with {error!r}") from None
+
+
+def write(timelines: Iterable[Timeline], directory: Path) -> Iterator[Timeline]:
+    """Write runs into the data of a Prometheus, and its configuration; yields each when done.
+
+    Raises:
+        CrunchbedError: promtool refuses, or the directory cannot be written.
+    """
+    partial = directory / "openmetrics.part"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / CONFIG).write_text(config.nobody())
+        for timeline in timelines:
+            with partial.open("w") as file:
+                file.writelines(timeline.text())
+            _create_blocks(partial, directory / DATA)
+            yield timeline
+    except OSError as error:
+        raise CrunchbedError(f"{directory}: cannot be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _create_blocks(openmetrics: Path, data: Path) -> None:
+    # One run at a time: promtool reads the whole file again for every two hours that it spans.
+    argv = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--quiet"]
+    done = subprocess.run(
+        [*argv, str(openmetrics), str(data)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PROMTOOL_SECONDS,
+    )
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise CrunchbedError(f"promtool: {lines[-1] if lines else done.returncode}")

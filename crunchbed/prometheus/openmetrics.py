@@ -1,0 +1,71 @@
+"""OpenMetrics text with timestamps: what ``promtool tsdb create-blocks-from openmetrics`` reads.
+
+https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md wants a family's
+lines in one piece, within it each metric's, and within that the points by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from reserve_agent.exposition import Sample, written
+from reserve_agent.metrics import METRICS, PREFIX, Definition
+
+_SUFFIXES = ("_total", "_info", "_bucket", "_count", "_sum", "")
+_DEFINITIONS = {PREFIX + one.name: one for one in METRICS.values()}
+
+
+class Timeline:
+    """Samples of one run as they came, turned into text at the end.
+
+    Args:
+        labels: Of every sample that does not have them itself: those of a scrape target.
+    """
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self._labels = dict(labels)
+        self._lines: dict[str, dict[str, list[str]]] = {}
+        self._starts: dict[tuple[str, tuple[str, ...]], tuple[list[str], str]] = {}
+        self.samples = 0
+
+    def add(self, unix_ns: int, node: str, samples: Iterable[Sample]) -> None:
+        """Add what a scrape of one node at one moment would have brought."""
+        moment = f"{unix_ns / 1e9:.3f}"
+        for sample in samples:
+            key = (sample.name, tuple(sample.labels.values()))
+            known = self._starts.get(key)
+            if known is None:
+                known = self._starts[key] = self._place(node, sample)
+            known[0].append(f"{known[1]}{sample.value!r} {moment}\n")
+            self.samples += 1
+
+    @property
+    def series(self) -> int:
+        """How many there are."""
+        return len(self._starts)
+
+    def _place(self, node: str, sample: Sample) -> tuple[list[str], str]:
+        """Where a series' lines go, and how each begins."""
+        labels = {**self._labels, "instance": node, **sample.labels}
+        metric = written({name: value for name, value in labels.items() if name != "le"})
+        family = PREFIX + definition_of(sample.name).name
+        lines = self._lines.setdefault(family, {}).setdefault(metric, [])
+        return lines, f"{sample.name}{{{written(labels)}}} "
+
+    def text(self) -> Iterator[str]:
+        """The whole, in pieces."""
+        for family, metrics in self._lines.items():
+            definition = _DEFINITIONS[family]
+            yield f"# TYPE {family} {definition.kind}\n# HELP {family} {definition.text}\n"
+            for lines in metrics.values():
+                yield from lines
+        yield "# EOF\n"
+
+
+def definition_of(sample: str) -> Definition:
+    """The metric that a sample's name belongs to; KeyError for none of ours."""
+    for suffix in _SUFFIXES:
+        stem = sample.removesuffix(suffix)
+        if sample.endswith(suffix) and stem in _DEFINITIONS:
+            return _DEFINITIONS[stem]
+    raise KeyError(sample)

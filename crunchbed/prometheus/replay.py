@@ -1,0 +1,146 @@
+"""A run's metrics made again from its history, as a Prometheus would have scraped them.
+
+The exporters are those of a live run, fed with the recorded events. Two things are better known
+afterwards: the cause of every miss, and the pool between two samples of it at the begin and the
+end of pressure. One is known worse: the hooks' packet counters are in the history at the end only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from crunchbed.checks.causes import cause_of_each
+from crunchbed.history import Event, History
+from crunchbed.prometheus.config import JOB
+from crunchbed.prometheus.openmetrics import Timeline
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import BadInput
+from reserve_agent.exporter import Exporter, PacketCounts
+from reserve_agent.hooks.layout import Hook, PacketClass, Reason
+from reserve_agent.switch_exporter import CONTROLLER, SwitchExporter
+
+_CLASSES = {cls.label: cls for cls in PacketClass}
+_OF_A_SCRAPE = "crunchbed_scrape_seconds"  # nobody scraped
+
+
+class Clock(NamedTuple):
+    """One moment by two clocks, nanoseconds each."""
+
+    monotonic: int
+    unix: int
+
+    @classmethod
+    def of(cls, history: History) -> Clock:
+        """What the run has written down.
+
+        Raises:
+            BadInput: it was ended before it did.
+        """
+        for event in history.of("run.info"):
+            clock = event.data.get("clock", {})
+            if {"monotonic_ns", "unix_ns"} <= clock.keys():
+                return cls(clock["monotonic_ns"], clock["unix_ns"])
+        raise BadInput("the history does not say when the run was: it has no run.info with a clock")
+
+    def unix_of(self, t: int) -> int:
+        """Calendar time of an event."""
+        return self.unix + t - self.monotonic
+
+
+class _Node:
+    """One node's exporter, and the counters that it reads."""
+
+    def __init__(self, name: str, run: str, scenario: str) -> None:
+        self._run, self._scenario = run, scenario
+        self._pool = {"free": 0, "reserve": 0, "dirty": 0, "low_water": 0, "pressure": 0}
+        self._packets: PacketCounts = {}
+        self.known = False
+        self.exporter = Exporter(name, None, lambda: self._packets, self._pool.__getitem__)
+
+    def apply(self, data: Mapping[str, Any]) -> None:
+        kind = data["kind"]
+        if kind == "pool.config":
+            self._configure(data)
+        elif kind == "pool.sample":
+            self._pool.update({name: data[name] for name in ("free", "dirty", "low_water")})
+        elif kind == "pressure.begin":
+            self._pool.update(free=data["free"], pressure=1)
+        elif kind == "pressure.end":
+            self._pool["pressure"] = 0
+        elif kind == "packets":
+            self._packets = {_key(row): (row["packets"], row["pages"]) for row in data["table"]}
+        self.exporter.observe(data)
+
+    def _configure(self, data: Mapping[str, Any]) -> None:
+        self._pool["reserve"] = data["reserve"]
+        if not self.known:
+            free = data["total"] - data["clean"]
+            self._pool.update(free=free, low_water=free)
+        self.known = True
+        self.exporter.describe_run(self._run, self._scenario, data["policy"])
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Hook, PacketClass, Reason]:
+    return Hook[row["hook"].upper()], _CLASSES[row["class"]], Reason[row["reason"].upper()]
+
+
+class _Controller:
+    """The switches' exporter; without a controller nothing of it is shown."""
+
+    def __init__(self) -> None:
+        self._counts: Mapping[str, Any] = {}
+        self.known = False
+        self.exporter = SwitchExporter(lambda: self._counts)
+
+    def apply(self, data: Mapping[str, Any]) -> None:
+        self.known = True
+        if data["kind"] == "switch.packets":
+            self._counts = data
+        self.exporter.observe(data)
+
+
+def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> Timeline:
+    """Scrape a run that is over.
+
+    Args:
+        history: What it recorded.
+        scenario: What was run.
+        run: Its id.
+        interval_ns: From one scrape to the next; there is one more at the very end.
+
+    Raises:
+        BadInput: The history does not say when the run was.
+    """
+    clock = Clock.of(history)
+    labels = {"job": JOB, "run": run, "scenario": scenario.name, "policy": scenario.policy}
+    timeline = Timeline(labels)
+    nodes: dict[str, _Node | _Controller] = {
+        name: _Node(name, run, scenario.name) for name in scenario.node_names
+    }
+    nodes[CONTROLLER] = _Controller()
+    causes = {
+        id(miss.data): cause for miss, cause in cause_of_each(history, scenario.heartbeat.interval)
+    }
+    due = history.span.start + interval_ns
+    for event in history.events:
+        while due < event.t:
+            _scrape(nodes, clock.unix_of(due), timeline)
+            due += interval_ns
+        if event.node in nodes:
+            nodes[event.node].apply(_with_cause(event, causes))
+    _scrape(nodes, clock.unix_of(history.span.end), timeline)
+    return timeline
+
+
+def _with_cause(event: Event, causes: Mapping[int, str]) -> Mapping[str, Any]:
+    cause = causes.get(id(event.data))
+    return event.data if cause is None else {**event.data, "cause": cause}
+
+
+def _scrape(nodes: Mapping[str, _Node | _Controller], unix_ns: int, timeline: Timeline) -> None:
+    for name, node in nodes.items():
+        if node.known:
+            samples = node.exporter.samples()
+            shown = (one for one in samples if not one.name.startswith(_OF_A_SCRAPE))
+            timeline.add(unix_ns, name, shown)

@@ -1,0 +1,93 @@
+"""A Prometheus that records the runs of one command, and when they must wait for it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from crunchbed.prometheus import config
+from crunchbed.prometheus.server import Prometheus, command
+from crunchbed.run import targets
+from reserve_agent.errors import RunInvalid
+
+SEEN_SECONDS = 20.0
+"""Prometheus looks for new targets every 5 s, and for what to do with them every 5 s."""
+_ASK_SECONDS = 0.25
+
+
+class Scraper:
+    """Context manager over the Prometheus of one command; it is started with the first run.
+
+    Args:
+        directory: For its configuration, data and log; ``prometheus`` in the first run's
+            directory when left out.
+        say: Told where it is.
+    """
+
+    def __init__(self, directory: Path | None, say: Callable[[str], object]) -> None:
+        self._directory = directory
+        self._say = say
+        self._asked = 0.0
+        self.server: Prometheus | None = None
+
+    def __enter__(self) -> Scraper:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.server is not None:
+            self.server.close()
+            again = " ".join(command(self.server.directory, "127.0.0.1:9090"))
+            self._say(f"prometheus: ended; to look at its data: {again}")
+
+    def begin(self, run_directory: Path, pump: Callable[[], object]) -> None:
+        """Start it, unless it runs already."""
+        if self.server is None:
+            targets.make_directory()
+            directory = (self._directory or run_directory / "prometheus").absolute()
+            self.server = Prometheus(directory, config.text(os.getpid()), pump)
+            self._say(f"prometheus: {self.server.url}")
+
+    def await_run(
+        self,
+        run_id: str,
+        nodes: int,
+        wait_until: Callable[[Callable[[], bool], float], bool],
+        since: float = 0.0,
+    ) -> None:
+        """Wait until it has scraped all nodes of a run.
+
+        Args:
+            run_id: Which run.
+            nodes: How many nodes it has.
+            wait_until: The run's: keeps it going until a condition, or for so many seconds.
+            since: Seconds since 1970; an earlier scrape does not count.
+
+        Raises:
+            RunInvalid: It has not done so in time.
+        """
+        if not wait_until(lambda: self._has_scraped(run_id, nodes, since), SEEN_SECONDS):
+            text = f"Prometheus did not scrape all {nodes} nodes in {SEEN_SECONDS:g} s"
+            raise RunInvalid(text)
+
+    def _has_scraped(self, run_id: str, nodes: int, since: float) -> bool:
+        """Asks four times a second at most, however often it is called."""
+        now = time.monotonic()
+        if self.server is None or now - self._asked < _ASK_SECONDS:
+            return False
+        self._asked = now
+        seen = f'count(timestamp(crunchbed_run_info{{run="{run_id}"}}) >= {since:.3f})'
+        found = self.server.query(seen)
+        return bool(found) and _value(found[0]) >= nodes
+
+
+def _value(row: dict[str, object]) -> float:
+    pair = row["value"]
+    return float(pair[1]) if isinstance(pair, list) else 0.0
