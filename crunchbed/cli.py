@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "sweep": _Command("crunchbed.cli_sweep", "sweep", "Many runs: a grid, or a threshold."),
     "history": _Command("crunchbed.cli_history", "history", "The latest runs."),
     "query": _Command("crunchbed.cli_history", "query", "Ask SQL about all runs."),
+    "report": _Command("crunchbed.cli_report", "report", "A run or comparison as one HTML file."),
     "policy": _Command("crunchbed.cli_policy", "policy", "Switch a live node's policy."),
     "reserve": _Command("crunchbed.cli_reserve", "reserve", "How large a reserve must be."),
     "audit": _Command("crunchbed.cli_audit", "audit", "Who may draw on the reserve, unbounded?"),
