@@ -46,6 +46,7 @@ _COMMANDS: Final = {
     "judge": _Command("crunchbed.cli_bundle", "judge", "Judge a bundle or a run again."),
     "baseline": _Command("crunchbed.cli_baseline", "baseline", "Results to be held to."),
     "regress": _Command("crunchbed.cli_baseline", "regress", "Has anything got worse since?"),
+    "report": _Command("crunchbed.cli_report", "report", "A run or comparison as one HTML file."),
     "policy": _Command("crunchbed.cli_policy", "policy", "Switch a live node's policy."),
     "reserve": _Command("crunchbed.cli_reserve", "reserve", "How large a reserve must be."),
     "audit": _Command("crunchbed.cli_audit", "audit", "Who may draw on the reserve, unbounded?"),

@@ -23,6 +23,7 @@ from crunchbed.cli_options import (
     with_policies,
 )
 from crunchbed.cli_prometheus import prometheus_option, recording
+from crunchbed.cli_report import REPORT, name_report, written
 from crunchbed.comparison import Comparison
 from crunchbed.comparison import compare as compare_runs
 from crunchbed.history import History
@@ -76,6 +77,7 @@ def run(
     else:
         print_run(open_console(), result, chosen)
         click.echo(f"run directory: {directory}")
+        name_report(directory / REPORT)
     if junit is not None:
         write_junit(junit, chosen.name, cases_of_run(result))
     _draw(png, chosen, seed, [(result, directory)], quiet=as_json)
@@ -166,11 +168,13 @@ def compare(
     results = [result for result, _ in made]
     comparison = compare_runs(chosen, results)
     record = _record(comparison, parent / "comparison.json")
+    page = written(parent)
     if as_json:
         _print_json(record)
     else:
         print_comparison(open_console(), comparison, chosen)
         click.echo(f"run directories: {parent}")
+        name_report(page)
     if junit is not None:
         write_junit(junit, chosen.name, cases_of_comparison(comparison))
     _draw(png, chosen, numbers[0], made[: len(names)], quiet=as_json)
