@@ -168,7 +168,8 @@ class Stall(Lasting):
 class Burst(FaultSection):
     """Normal tasks of a node want ``pages``: a second crunch beside the scenario's.
 
-    With ``work-of`` they are the tasks of that node, and come over when it goes down.
+    With ``work-of`` they are the tasks of that node, and come over when it goes down, which
+    ``takes`` a while.
     """
 
     kind: Literal["burst"]
@@ -176,6 +177,7 @@ class Burst(FaultSection):
     pages: kinds.Pages = 12_000
     rate: Annotated[int, kinds.whole("pages a second", 1)] = 100_000_000
     work_of: Node | None = Field(default=None, alias="work-of")
+    takes: Annotated[int, kinds.duration("0s", "60s"), DurationText] = 0
 
 
 class ArpExpiry(FaultSection):

@@ -82,7 +82,7 @@ def failing(captured: Captured, *argv: str) -> tuple[int, str]:
         (["run", "control", "--seed", "x"], "Invalid value for '--seed'"),
         (["run", "control", "--seed", "-1"], "Invalid value for '--seed'"),
         (["compare", "control", "--repeats", "0"], "Invalid value for '--repeats'"),
-        (["run", "nonesuch"], "no scenario 'nonesuch'; known: control, "),
+        (["run", "nonesuch"], "no scenario 'nonesuch'; known: "),
         (["run", "nonesuch.yaml"], "no scenario file nonesuch.yaml"),
         (["run", "control", "--policy", "memaloc"], "unknown policy 'memaloc' (did you mean memal"),
         (["run", "control", "--policy", "none,memalloc"], "--policy: expected one, got none,memal"),

@@ -25,7 +25,9 @@ class BurstFault:
         self._crunch = WritebackCrunch(self._node, Pages(fault.pages, fault.rate))
         self._recorder = world.recorder
         self._pages = fault.pages
+        self._takes_ns = fault.takes
         self._boot = 0
+        self._due_ns: int | None = None
         self._incarnation: int | None = None
         self._earliest_end_ns = 0
 
@@ -56,8 +58,12 @@ class BurstFault:
     def lingers(self) -> bool:
         """Whether the node still wants pages; it begins to where the other has gone down."""
         if self._incarnation is None:
-            if not (self._other_went_down() and self._node.up):
+            if self._due_ns is None and self._other_went_down():
+                self._due_ns = time.monotonic_ns() + self._takes_ns
+            if self._due_ns is None or not self._node.up:
                 return False
+            if time.monotonic_ns() < self._due_ns:
+                return True
             self._start()
         if self._rebooted:
             return False
