@@ -7,6 +7,7 @@ blocking calls before anybody has imported them.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from typing import Any
 
 from reserve_agent.errors import MissingRequirement
 
+_log = logging.getLogger(__name__)
 CHOICE = "CRUNCHBED_OPENFLOW"
 """Environment variable: ``ryu`` takes Ryu where both are installed."""
 
@@ -59,6 +61,7 @@ def report_malformed(report: Callable[[str], None]) -> None:
         report: Takes what is wrong.
     """
     parse = _parser.msg
+    logging.getLogger(_parser.__name__).setLevel(logging.CRITICAL)
 
     def checked(
         datapath: Any, version: int, kind: int, length: int, xid: int, buf: bytes
@@ -75,6 +78,7 @@ def report_malformed(report: Callable[[str], None]) -> None:
                 return message
             reason = f"version {version:#04x} type {kind}: cannot be read"
         if datapath.state != "dead":
+            _log.warning("not OpenFlow: %s: %s", datapath.address, reason)
             report(f"{datapath.address[0]}: {reason}")
             datapath.close()
         return None

@@ -28,11 +28,13 @@ from reserve_agent.netns import network_namespace_of
 from reserve_agent.port_rule import PortRule
 from tests.system.wire import namespace
 from topologies.ovs import OWNER_KEY, delete_bridge, vsctl
+from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer
 from topologies.reach import unreachable_from
 from topologies.wiring import bring_up
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = bytes(range(32))
+_BUFFER_BYTES = 4 << 20
 HEARTBEAT, NBD, UDP, TCP = 7700, 10809, 17, 6
 RULES = (
     PortRule(NBD, TCP, PacketClass.BLOCK_IO),
@@ -58,6 +60,7 @@ class Bed:
 
     def __init__(self, run_id: str, directory: Path, undo: ExitStack) -> None:
         self.run_id = run_id
+        raise_send_buffer(_BUFFER_BYTES)
         self.port = free_port()
         self.pressure = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
         self.pids: dict[str, int] = {}
@@ -109,8 +112,11 @@ class Bed:
             )
 
     def disconnect(self, switch: str) -> None:
-        """Have a bridge look for none any more; it keeps its flows."""
-        vsctl("del-controller", switch)
+        """Have a bridge look for a controller where there is none.
+
+        Without any to look for it would drop its flows.
+        """
+        vsctl("set-controller", switch, f"tcp:127.0.0.1:{free_port()}")
 
     def control(self, switch: str, verb: str, flow: str) -> None:
         """Change flows behind the controller's back."""
@@ -145,6 +151,8 @@ class Bed:
         request = f"ofport_request={number}"
         vsctl("add-port", switch, interface, "--", "set", "interface", interface, request)
         bring_up([interface])
+        # A burst waits there while others keep the one thread of all userspace bridges.
+        raise_receive_buffers([interface], _BUFFER_BYTES)
         return number
 
     def host(self, node: str, switch: str, address: str, network: str = "cluster") -> HostPort:
@@ -284,9 +292,9 @@ class Bed:
         self._undo.callback(made.close)
         return made
 
-    def reaches(self, node: str, address: str) -> bool:
-        """Whether a ping comes back within a second."""
-        return not unreachable_from({node: self.pids[node]}, address, 1.0)
+    def reaches(self, node: str, address: str, seconds: float = 3.0) -> bool:
+        """Whether a ping comes back; an address that was asked for in vain is again after 1 s."""
+        return not unreachable_from({node: self.pids[node]}, address, seconds)
 
     @contextmanager
     def under_pressure(self, node: str) -> Iterator[None]:

@@ -43,7 +43,7 @@ def receiver(net: Bed, node: str, port: int) -> socket.socket:
     return made
 
 
-def received(bound: socket.socket, seconds: float = 0.5) -> int:
+def received(bound: socket.socket, seconds: float = 1.0) -> int:
     """How many datagrams come until there is a silence."""
     bound.settimeout(seconds)
     count = 0
@@ -236,7 +236,7 @@ def test_what_somebody_else_has_put_into_a_switch_is_removed(tmp_path: Path) -> 
         name = net.switches[0].name
         net.control(name, "add-flow", "table=2,priority=9999,actions=drop")
         net.control(name, "del-flows", "table=0,tcp,tp_dst=10809")
-        assert not net.reaches("n1", "10.98.0.2")
+        assert not net.reaches("n1", "10.98.0.2", 0.5)
         net.start()
         net.wait_until_ready()
         assert net.reaches("n1", "10.98.0.2")
@@ -350,7 +350,7 @@ def test_a_link_of_two_may_fail_without_a_controller(tmp_path: Path) -> None:
         net.kill()
         for link in net.links:
             net.set_link(link, up=False)
-            eventually(lambda: net.reaches("n1", "10.98.0.2"), f"a way without {link}", 5.0)
+            eventually(lambda: net.reaches("n1", "10.98.0.2", 1.0), f"a way without {link}", 5.0)
             net.forget_neighbours()
             assert net.reaches("n2", "10.98.0.1")  # asked for anew, and off the tree
             net.set_link(link, up=True)
@@ -402,14 +402,14 @@ def test_the_other_port_of_a_node_is_taken_when_one_is_dead(tmp_path: Path) -> N
 
 
 GARBAGE: dict[str, bytes] = {
-    "no OpenFlow": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no OpenFlow": b"GET / HTTP/1.1\r\n" + bytes(21536),
     "another version": bytes.fromhex("09 00 0008 00000001"),
     "length under a header": bytes.fromhex("04 00 0003 00000001"),
     "unknown type": bytes.fromhex("04 ff 0008 00000001"),
     "cut reply": bytes.fromhex("04 00 0008 00000001  04 06 000c 00000002 00000000"),
     "hello element too long": bytes.fromhex("04 00 0010 00000001 0001 00ff 00000010"),
-    "statistics without a body": bytes.fromhex("04 00 0008 00000001  04 13 0010 00000003")
-    + bytes.fromhex("0001 0000 00000000"),
+    "statistics that end in a row": bytes.fromhex("04 00 0008 00000001  04 13 0018 00000003")
+    + bytes.fromhex("0001 0000 00000000  0038 0000 00000000"),
 }
 
 
@@ -427,3 +427,4 @@ def test_what_is_no_openflow_is_counted_and_harms_nobody(calm: Bed, name: str) -
 
 def test_it_has_written_no_traceback(calm: Bed) -> None:
     assert "Traceback" not in calm.log
+    assert len(calm.log.splitlines()) == calm.ask("status")["malformed"]
