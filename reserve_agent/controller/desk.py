@@ -140,7 +140,8 @@ class PressureSocket:
     ) -> None:
         self._hear = hear
         self._selector = selector
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
         try:
             self._socket.bind(address)
         except OSError:
