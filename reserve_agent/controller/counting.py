@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from reserve_agent.controller.requests import HeldFlow
@@ -14,36 +13,52 @@ ANSWER_SECONDS = 5.0
 _LAG_SECONDS = 0.6
 """Open vSwitch adds the packets of its fast path to a flow's counters every half second."""
 _MOST_READINGS = 5
+_POLL_SECONDS = 0.01
+Clock = Callable[[], float]
+"""Seconds, monotonic."""
+Wait = Callable[[float], None]
+"""Lets so many seconds pass, or fewer where something happens."""
 
 
-def count_packets(board: Switchboard, clock: Callable[[], float]) -> PacketTable | None:
+def count_packets(board: Switchboard, clock: Clock, wait: Wait) -> PacketTable | None:
     """Packets by node and class at all switches, once two readings in a row are the same.
 
     Where traffic goes on that never happens, and the last reading counts.
 
     Args:
         board: The switches.
-        clock: Seconds, monotonic.
+        clock: See ``Clock``.
+        wait: See ``Wait``.
 
     Returns:
         The table; None where a switch has not answered in ``ANSWER_SECONDS``.
     """
-    table: PacketTable | None = None
+    table = None
     for _ in range(_MOST_READINGS):
         before = table
-        table = _read(board, clock() + ANSWER_SECONDS, clock)
+        table = _read(board, clock, wait)
         if table is None or (before is not None and table.arrived() == before.arrived()):
             return table
-        threading.Event().wait(_LAG_SECONDS)
+        _pass(clock() + _LAG_SECONDS, lambda: False, clock, wait)
     return table
 
 
-def _read(board: Switchboard, deadline: float, clock: Callable[[], float]) -> PacketTable | None:
+def _pass(deadline: float, there: Callable[[], bool], clock: Clock, wait: Wait) -> bool:
+    while not there() and (left := deadline - clock()) > 0:
+        wait(left)
+    return there()
+
+
+def _read(board: Switchboard, clock: Clock, wait: Wait) -> PacketTable | None:
     answers = board.ask_all(("flows", "dropped"))
     table = PacketTable(board.network, board.shed_settings)
+
+    def all_there() -> bool:
+        return all(one.there for both in answers.values() for one in both)
+
+    if not _pass(clock() + ANSWER_SECONDS, all_there, clock, lambda _: wait(_POLL_SECONDS)):
+        return None
     for name, (flows, dropped) in answers.items():
-        if not (flows.wait(deadline - clock()) and dropped.wait(deadline - clock())):
-            return None
         table.add_switch(name, _counted(flows.content), dropped.content)
     return table
 

@@ -42,6 +42,7 @@ class Controller:
         self.reports: list[Callable[[], Mapping[str, Any]]] = []
         self._config = config
         self._lock = threading.RLock()
+        self._counting = False
         self._readies = 0
         self._restarts = 0
         config.history.parent.mkdir(parents=True, exist_ok=True)
@@ -75,14 +76,18 @@ class Controller:
         server = LineServer(self._config.control, self.selector, self._handle)
         try:
             while not self._stopping:
-                for key, _ in self.selector.select(_TICK_SECONDS):
-                    key.data()
-                for tick in self.ticks:
-                    tick()
-                self._flush()
+                self._serve(_TICK_SECONDS)
         finally:
             server.close()
             self._flush()
+
+    def _serve(self, seconds: float) -> None:
+        """Wait so long at most, and do what there is to do."""
+        for key, _ in self.selector.select(min(seconds, _TICK_SECONDS)):
+            key.data()
+        for tick in self.ticks:
+            tick()
+        self._flush()
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
@@ -110,8 +115,17 @@ class Controller:
         return {"error": f"unknown operation {op!r}"}
 
     def _count(self) -> Message:
-        """Write down how many packets the switches have counted."""
-        table = count_packets(self.board, time.monotonic)
+        """Write down how many packets the switches have counted.
+
+        That takes a second or more, and whatever else comes is served meanwhile.
+        """
+        if self._counting:
+            return {"error": "packets: somebody else has asked, and is not answered yet"}
+        self._counting = True
+        try:
+            table = count_packets(self.board, time.monotonic, self._serve)
+        finally:
+            self._counting = False
         if table is None:
             return {"error": "packets: a switch does not answer"}
         self.record(

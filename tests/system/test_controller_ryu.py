@@ -53,7 +53,7 @@ def test_it_forwards_classifies_sheds_and_takes_over(tmp_path: Path, python: str
             for port in (HEARTBEAT, 1234):
                 for _ in range(20):
                     sender.sendto(b"x", ("10.98.0.2", port))
-        after = net.packets()
+            after = net.packets()  # and by then the switch has seen them all
         assert after["n2", "heartbeat"] - before.get(("n2", "heartbeat"), 0) == 20
         assert after["n2", "other"] - before.get(("n2", "other"), 0) == 20
         assert net.packets("dropped") == {("n2", "other"): 20}
@@ -87,8 +87,7 @@ def test_first_bytes_and_garbage(tmp_path: Path, python: str) -> None:
         assert net.is_ready()
 
 
-def test_its_own_unit_tests_hold_there(python: str) -> None:
-    """The modules that know the framework import under Ryu, and the encoder takes every request."""
+def test_the_modules_that_know_a_framework_know_this_one(python: str) -> None:
     check = "from reserve_agent.controller import framework, app, wire; print(framework.NAME)"
     done = subprocess.run(
         [python, "-W", "ignore", "-c", check],
