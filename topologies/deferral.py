@@ -14,7 +14,7 @@ from topologies.wiring import BURST_BYTES, run_tc
 
 _NORMAL, _DEFERRED, _PORT = "1:1", "1:2", "1:9"
 _FIRST_BITS = 0xFC
-_LEAST_BURST_BYTES = 1600  # one frame
+_FRAME_BYTES = 1600
 
 
 def shape_with_deferral(
@@ -43,9 +43,10 @@ def shape_with_deferral(
 def _shaper(
     port: str, rate: float, queue: int, deferred_kbit: int, deferred_queue: int
 ) -> Iterator[str]:
-    whole = f"rate {rate}mbit ceil {rate}mbit burst {BURST_BYTES} cburst {BURST_BYTES}"
+    burst = f"burst {BURST_BYTES} cburst {BURST_BYTES} quantum {_FRAME_BYTES}"
+    whole = f"rate {rate}mbit ceil {rate}mbit {burst}"
     part = f"rate {deferred_kbit}kbit ceil {deferred_kbit}kbit"
-    least = f"burst {_LEAST_BURST_BYTES} cburst {_LEAST_BURST_BYTES}"
+    least = f"burst {_FRAME_BYTES} cburst {_FRAME_BYTES} quantum {_FRAME_BYTES}"
     mark = f"{DEFERRED_DSCP << 2:#x} {_FIRST_BITS:#x}"
     yield f"qdisc replace dev {port} root handle 1: htb default 1"
     yield f"class add dev {port} parent 1: classid {_PORT} htb {whole}"

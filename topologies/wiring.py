@@ -124,7 +124,7 @@ def delay_port(port: str, delay_ns: int) -> None:
         CrunchbedError: this kernel has no netem, or the port is not shaped.
     """
     netem = ["netem", "delay", f"{delay_ns // 1000}us", "limit", str(_DELAYED_PACKETS)]
-    _run(["tc", "qdisc", "add", "dev", port, "parent", "1:1", "handle", "10:", *netem])
+    _run(["tc", "qdisc", "replace", "dev", port, "parent", "1:1", "handle", "10:", *netem])
 
 
 def undelay_port(port: str) -> None:
@@ -148,7 +148,7 @@ def impair(ports: Iterable[str], delay_ns: int, loss: float) -> None:
         MissingRequirement: this kernel has no netem.
     """
     lines = (
-        f"qdisc add dev {port} parent 1:1 handle 10: netem delay {delay_ns // 1000}us"
+        f"qdisc replace dev {port} parent 1:1 handle 10: netem delay {delay_ns // 1000}us"
         f" loss {100 * loss:g}% limit {_DELAYED_PACKETS}\n"
         for port in ports
     )

@@ -24,6 +24,7 @@ from crunchbed.run.supervisor import Supervisor
 from crunchbed.run.targets import Targets
 from crunchbed.runid import RunState
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.shed import rules
 from nodes.block import target
 from nodes.cgroup import NodeCgroup
 from nodes.fencing import FenceServer
@@ -122,6 +123,7 @@ class RunningCluster:
         self._undo.callback(self._agents.remove)
         self._agents.create()
         cluster, controller = self._scenario.cluster, self.controller
+        shed = rules(self._scenario.shed)
         network = Cluster(
             self._places.run_id,
             nodes=cluster.nodes,
@@ -135,6 +137,7 @@ class RunningCluster:
             loss=cluster.loss,
             controller=None if controller is None else controller.listen,
             on_switches=None if controller is None else controller.wait_until_ready,
+            deferred_kbit=shed.rate_kbit if shed.mode == "queue" else None,
         )
         if controller is not None:
             # First, for a switch that has tried in vain waits a second until it tries again.
