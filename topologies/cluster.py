@@ -211,7 +211,7 @@ class Cluster:
         if self._deferred_kbit is not None:
             ports = {port for node in self.nodes.values() for port in node.switch_ports}
             hosts = {port: rates.pop(port) for port in ports}
-            shape_with_deferral(hosts, queue, self._deferred_kbit, queue)
+            shape_with_deferral(hosts, queue, self._deferred_kbit)
         shape_switch(rates, queue)
         if self._delay_ns or self._loss:
             ports = [port for node in self.nodes.values() for port in node.switch_ports]

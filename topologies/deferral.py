@@ -15,34 +15,32 @@ from topologies.wiring import BURST_BYTES, run_tc
 _NORMAL, _DEFERRED, _PORT = "1:1", "1:2", "1:9"
 _FIRST_BITS = 0xFC
 _FRAME_BYTES = 1600
+DEFERRED_BYTES = 256 * 1024
+"""What may wait at a port: 2 s at 1 Mbit/s. All of it holds memory that the ports of a userspace
+datapath have between them, and small packets hold ten times their size."""
 
 
-def shape_with_deferral(
-    rates: Mapping[str, float], queue: int, deferred_kbit: int, deferred_queue: int
-) -> None:
+def shape_with_deferral(rates: Mapping[str, float], queue: int, deferred_kbit: int) -> None:
     """Shape what a switch sends, and let no more than so much of the marked through at a time.
 
     The class of what is not marked has the same name as that of a plain shaper, so that a fault
-    finds it. Nothing that is marked is lost until its queue is full.
+    finds it. Nothing that is marked is lost until ``DEFERRED_BYTES`` wait.
 
     Args:
         rates: by port, named as in the root namespace, 10**6 bits a second.
         queue: bytes that may wait at each.
         deferred_kbit: what gets through of the marked, 1000 bits a second.
-        deferred_queue: bytes of the marked that may wait at each.
 
     Raises:
         CrunchbedError: the kernel refused, for one without HTB or u32.
     """
     lines: list[str] = []
     for port, rate in rates.items():
-        lines += _shaper(port, rate, queue, deferred_kbit, deferred_queue)
+        lines += _shaper(port, rate, queue, deferred_kbit)
     run_tc("".join(f"{line}\n" for line in lines))
 
 
-def _shaper(
-    port: str, rate: float, queue: int, deferred_kbit: int, deferred_queue: int
-) -> Iterator[str]:
+def _shaper(port: str, rate: float, queue: int, deferred_kbit: int) -> Iterator[str]:
     burst = f"burst {BURST_BYTES} cburst {BURST_BYTES} quantum {_FRAME_BYTES}"
     whole = f"rate {rate}mbit ceil {rate}mbit {burst}"
     part = f"rate {deferred_kbit}kbit ceil {deferred_kbit}kbit"
@@ -53,7 +51,7 @@ def _shaper(
     yield f"class add dev {port} parent {_PORT} classid {_NORMAL} htb {whole} prio 0"
     yield f"class add dev {port} parent {_PORT} classid {_DEFERRED} htb {part} {least} prio 7"
     yield f"qdisc add dev {port} parent {_NORMAL} bfifo limit {queue}"
-    yield f"qdisc add dev {port} parent {_DEFERRED} bfifo limit {deferred_queue}"
+    yield f"qdisc add dev {port} parent {_DEFERRED} bfifo limit {DEFERRED_BYTES}"
     for priority, protocol, field in ((1, "ip", "ip dsfield"), (2, "ipv6", "ip6 priority")):
         yield (
             f"filter add dev {port} parent 1: protocol {protocol} prio {priority}"

@@ -305,7 +305,7 @@ def test_meter_lets_its_rate_through(tmp_path: Path) -> None:
 def test_queue_defers_and_loses_nothing(tmp_path: Path) -> None:
     with star(tmp_path, Shed("queue", rate_kbit=400)) as net:
         port = next(host.name for host in net.hosts if host.node == "n2")
-        shape_with_deferral({port: 100.0}, 1 << 20, 400, 1 << 20)
+        shape_with_deferral({port: 100.0}, 1 << 20, 400)
         others, beats = receiver(net, "n2", 1234), receiver(net, "n2", HEARTBEAT)
         assert net.reaches("n1", "10.98.0.2")
         burst(net, "n1", "10.98.0.2", 1234, 50, 1000)
