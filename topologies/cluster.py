@@ -209,8 +209,8 @@ class Cluster:
             if not raise_send_buffer(_OVS_BUFFER_BYTES):
                 queue = SHARED_QUEUE_BYTES
         if self._deferred_kbit is not None:
-            ports = {port for node in self.nodes.values() for port in node.switch_ports}
-            hosts = {port: rates.pop(port) for port in ports}
+            ours = [port for node in self.nodes.values() for port in node.switch_ports]
+            hosts = {port: rates.pop(port) for port in ours}
             shape_with_deferral(hosts, queue, self._deferred_kbit)
         shape_switch(rates, queue)
         if self._delay_ns or self._loss:
