@@ -65,6 +65,7 @@ class RunningCluster:
         self.targets = Targets(places.run_id, scenario.name, scenario.policy)
         self.nodes: dict[str, LiveNode] = {}
         self._target: Process | None = None
+        self._senders: list[Process] = []
         self.controller = LiveController.of(scenario, places, state.add_process)
 
     def __enter__(self) -> RunningCluster:
@@ -102,7 +103,9 @@ class RunningCluster:
             self._progress,
             scenario.fencing.confirm,
         )
-        self._watch_controller()
+        if self.controller is not None:
+            self.controller.watch(self.supervisor.others)
+            self.controller.count_packets()  # what came before the nodes do not know of
         fence = self.supervisor.serve_fence(
             lambda selector: FenceServer(
                 self._places.state / "fence", self.supervisor.fence, selector
@@ -193,13 +196,6 @@ class RunningCluster:
         for node in self.nodes.values():
             node.wait_for_agent()
 
-    def _watch_controller(self) -> None:
-        """It has to live as long as the run; what the switches have counted so far is not ours."""
-        if self.controller is not None:
-            if self.controller.process is not None:
-                self.supervisor.others.append(self.controller.process)
-            self.controller.count_packets()
-
     def _helper(self, name: str, argv: list[str]) -> Process:
         """A process on the storage host that must live as long as the run."""
         process = spawn(
@@ -216,10 +212,11 @@ class RunningCluster:
         return process
 
     def start_helper(self, name: str, module: str, config: dict[str, Any]) -> Process:
-        """Start one of our modules on the storage host; it ends with the cluster."""
+        """Start one of our modules on the storage host, which sends until the cluster ends."""
         path = self._places.state / f"storage-{name}.json"
         path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
-        return self._helper(name, daemons.argv(module, path))
+        self._senders.append(self._helper(name, daemons.argv(module, path)))
+        return self._senders[-1]
 
     def _storage_cgroup(self) -> Path:
         group = NodeCgroup(self._places.run_id, "storage")
@@ -288,12 +285,16 @@ class RunningCluster:
         )
 
     def quiesce(self) -> None:
-        """End the daemons of every node, so that nothing is acknowledged any more.
+        """End the daemons of every node and all senders: nothing is acknowledged or counted more.
 
         All are told before one is waited for: nobody outlives its peers long enough to miss them.
         Who serves is told last, so that nobody's write fails of this.
         """
         self.supervisor.cancel_reboots()
+        while self._senders:
+            sender = self._senders.pop()
+            self.supervisor.others.remove(sender)
+            sender.kill()
         for node in self.nodes.values():
             for name, process in node.daemons.items():
                 if name != "service":
