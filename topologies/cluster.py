@@ -16,6 +16,7 @@ from reserve_agent.controller.network import Network
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 from topologies import bridge, ovs
 from topologies.build import make_net, start_net
+from topologies.deferral import shape_with_deferral
 from topologies.describe import STORAGE, Topology, describe, logical_name, plan
 from topologies.node import ClusterNode, NodeLink
 from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer
@@ -62,6 +63,7 @@ class Cluster:
         delay_ns: int = 0,
         loss: float = 0.0,
         on_switches: Callable[[], None] | None = None,
+        deferred_kbit: int | None = None,
     ) -> None:
         """Describe a cluster; nothing is made yet.
 
@@ -80,6 +82,8 @@ class Cluster:
             loss: share of these packets that are lost.
             on_switches: called once the switches are there, before anything is sent; it returns
                 when the controller has set them up.
+            deferred_kbit: what gets through to a host of packets that are marked to wait, 1000
+                bits a second; None: no such mark is heeded.
 
         Raises:
             BadInput: a number out of range, or a controller for a switch that takes none.
@@ -98,6 +102,7 @@ class Cluster:
         self._storage_names = {STORAGE, *storage_nodes}
         self._choice: SwitchChoice = switch
         self._controller = controller
+        self._deferred_kbit = deferred_kbit
         self._delay_ns = delay_ns
         self._loss = loss
         self._on_switches = on_switches
@@ -203,7 +208,10 @@ class Cluster:
             raise_receive_buffers(rates, _OVS_RECEIVE_BYTES)
             if not raise_send_buffer(_OVS_BUFFER_BYTES):
                 queue = SHARED_QUEUE_BYTES
-        shape_switch(rates, queue)
+        if self._deferred_kbit is None:
+            shape_switch(rates, queue)
+        else:
+            shape_with_deferral(rates, queue, self._deferred_kbit, queue)
         if self._delay_ns or self._loss:
             ports = [port for node in self.nodes.values() for port in node.switch_ports]
             impair(ports, self._delay_ns, self._loss)

@@ -17,6 +17,7 @@ from crunchbed.run.daemons import Places
 from crunchbed.run.faults.protocol import World
 from crunchbed.run.faults.wire import LossyWire
 from crunchbed.run.live_node import LiveNode
+from crunchbed.run.network import make_network
 from crunchbed.run.ports import SwitchPort
 from crunchbed.run.progress import Progress
 from crunchbed.run.recorder import Recorder
@@ -30,10 +31,7 @@ from nodes.fencing import FenceServer
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
 from reserve_agent.netns import network_namespace_of
-from topologies.cluster import Cluster
 from topologies.node import ClusterNode
-
-_BITS_PER_MEGABIT = 1_000_000
 
 
 class RunningCluster:
@@ -124,21 +122,8 @@ class RunningCluster:
         self._agents = NodeCgroup(self._places.run_id, "agents")
         self._undo.callback(self._agents.remove)
         self._agents.create()
-        cluster, controller = self._scenario.cluster, self.controller
-        network = Cluster(
-            self._places.run_id,
-            nodes=cluster.nodes,
-            port_rate_mbit=cluster.port_rate / _BITS_PER_MEGABIT,
-            storage_rate_mbit=cluster.storage_rate / _BITS_PER_MEGABIT,
-            switch=cluster.switch,  # type: ignore[arg-type]
-            storage_nodes=self._scenario.block_io.pair,
-            topology=cluster.topology,  # type: ignore[arg-type]
-            leaves=cluster.leaves,
-            delay_ns=cluster.delay,
-            loss=cluster.loss,
-            controller=None if controller is None else controller.listen,
-            on_switches=None if controller is None else controller.wait_until_ready,
-        )
+        controller = self.controller
+        network = make_network(self._scenario, self._places.run_id, controller)
         if controller is not None:
             # First, for a switch that has tried in vain waits a second until it tries again.
             self._undo.callback(controller.stop)

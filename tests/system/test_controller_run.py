@@ -100,6 +100,22 @@ def test_a_flood_is_shed_at_the_switch_and_the_reaction_is_measured(tmp_path: Pa
     assert switch["other"] - hooks["other"] > 2000, "what never reached the node"
 
 
+@pytest.mark.parametrize("mode", ["meter", "queue"])
+def test_a_flood_is_held_to_a_rate(mode: str, tmp_path: Path) -> None:
+    flood = {"crunch.duration": "1500ms", "phases.inject": "4s", "expect": [], **SLOW}
+    shed = {"mode": mode, "rate": "200kbit"}
+    result, _ = run(tmp_path, "flood", **flood, shed=shed)
+    assert result.totals.nodes_ejected == result.totals.writes_lost == 0
+    assert result.totals.shed_episodes is not None
+    assert result.totals.shed_episodes >= 1
+    drops = result.totals.switch_drops
+    if mode == "queue":
+        assert drops == 0, "what waits is not lost"
+    else:
+        assert drops is not None
+        assert drops > 500
+
+
 def test_a_controller_killed_in_the_control_phase_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
