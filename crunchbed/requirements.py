@@ -159,6 +159,7 @@ _OPTIONAL = (
         network.qdisc("netem", "delay", "1ms"),
     ),
     _optional("os-ken", "cluster.controller: openflow", SETUP, system.module("os_ken")),
+    _optional("htb", "shed: queue", _module("sch_htb", "NET_SCH_HTB"), network.qdisc("htb")),
     _optional("sctp", "SCTP traffic", _module("sctp", "IP_SCTP"), system.sctp),
     _optional("memory-cgroup", "limits on real memory", _kernel("MEMCG"), system.memory_cgroup),
     _optional("tcpdump", "tests: packet counts", SETUP, system.tool("tcpdump")),
@@ -216,6 +217,8 @@ def needed_by(scenario: Scenario) -> list[str]:
         names += ["iscsi-target", "iscsi-initiator"]
     if scenario.cluster.controller != "none":
         names.append("os-ken")
+    if scenario.shed.mode == "queue":
+        names.append("htb")
     delayed = any(fault.kind == "delay" for fault in scenario.faults)
     if delayed or scenario.cluster.needs_netem:
         names.append("netem")

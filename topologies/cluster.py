@@ -102,6 +102,7 @@ class Cluster:
         self._storage_names = {STORAGE, *storage_nodes}
         self._choice: SwitchChoice = switch
         self._controller = controller
+        self._deferred_kbit = deferred_kbit
         self._delay_ns = delay_ns
         self._loss = loss
         self._on_switches = on_switches

@@ -17,6 +17,7 @@ from crunchbed.run.daemons import Places
 from crunchbed.run.faults.protocol import World
 from crunchbed.run.faults.wire import LossyWire
 from crunchbed.run.live_node import LiveNode
+from crunchbed.run.network import make_network
 from crunchbed.run.ports import SwitchPort
 from crunchbed.run.progress import Progress
 from crunchbed.run.recorder import Recorder
@@ -24,17 +25,13 @@ from crunchbed.run.supervisor import Supervisor
 from crunchbed.run.targets import Targets
 from crunchbed.runid import RunState
 from crunchbed.scenario.schema import Scenario
-from crunchbed.scenario.shed import rules
 from nodes.block import target
 from nodes.cgroup import NodeCgroup
 from nodes.fencing import FenceServer
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
 from reserve_agent.netns import network_namespace_of
-from topologies.cluster import Cluster
 from topologies.node import ClusterNode
-
-_BITS_PER_MEGABIT = 1_000_000
 
 
 class RunningCluster:
@@ -66,6 +63,7 @@ class RunningCluster:
         self.targets = Targets(places.run_id, scenario.name, scenario.policy)
         self.nodes: dict[str, LiveNode] = {}
         self._target: Process | None = None
+        self._senders: list[Process] = []
         self.controller = LiveController.of(scenario, places, state.add_process)
 
     def __enter__(self) -> RunningCluster:
@@ -103,7 +101,9 @@ class RunningCluster:
             self._progress,
             scenario.fencing.confirm,
         )
-        self._watch_controller()
+        if self.controller is not None:
+            self.controller.watch(self.supervisor.others)
+            self.controller.count_packets()  # what came before the nodes do not know of
         fence = self.supervisor.serve_fence(
             lambda selector: FenceServer(
                 self._places.state / "fence", self.supervisor.fence, selector
@@ -122,23 +122,8 @@ class RunningCluster:
         self._agents = NodeCgroup(self._places.run_id, "agents")
         self._undo.callback(self._agents.remove)
         self._agents.create()
-        cluster, controller = self._scenario.cluster, self.controller
-        shed = rules(self._scenario.shed)
-        network = Cluster(
-            self._places.run_id,
-            nodes=cluster.nodes,
-            port_rate_mbit=cluster.port_rate / _BITS_PER_MEGABIT,
-            storage_rate_mbit=cluster.storage_rate / _BITS_PER_MEGABIT,
-            switch=cluster.switch,  # type: ignore[arg-type]
-            storage_nodes=self._scenario.block_io.pair,
-            topology=cluster.topology,  # type: ignore[arg-type]
-            leaves=cluster.leaves,
-            delay_ns=cluster.delay,
-            loss=cluster.loss,
-            controller=None if controller is None else controller.listen,
-            on_switches=None if controller is None else controller.wait_until_ready,
-            deferred_kbit=shed.rate_kbit if shed.mode == "queue" else None,
-        )
+        controller = self.controller
+        network = make_network(self._scenario, self._places.run_id, controller)
         if controller is not None:
             # First, for a switch that has tried in vain waits a second until it tries again.
             self._undo.callback(controller.stop)
@@ -196,13 +181,6 @@ class RunningCluster:
         for node in self.nodes.values():
             node.wait_for_agent()
 
-    def _watch_controller(self) -> None:
-        """It has to live as long as the run; what the switches have counted so far is not ours."""
-        if self.controller is not None:
-            if self.controller.process is not None:
-                self.supervisor.others.append(self.controller.process)
-            self.controller.count_packets()
-
     def _helper(self, name: str, argv: list[str]) -> Process:
         """A process on the storage host that must live as long as the run."""
         process = spawn(
@@ -219,10 +197,11 @@ class RunningCluster:
         return process
 
     def start_helper(self, name: str, module: str, config: dict[str, Any]) -> Process:
-        """Start one of our modules on the storage host; it ends with the cluster."""
+        """Start one of our modules on the storage host, which sends until the cluster ends."""
         path = self._places.state / f"storage-{name}.json"
         path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
-        return self._helper(name, daemons.argv(module, path))
+        self._senders.append(self._helper(name, daemons.argv(module, path)))
+        return self._senders[-1]
 
     def _storage_cgroup(self) -> Path:
         group = NodeCgroup(self._places.run_id, "storage")
@@ -291,12 +270,16 @@ class RunningCluster:
         )
 
     def quiesce(self) -> None:
-        """End the daemons of every node, so that nothing is acknowledged any more.
+        """End the daemons of every node and all senders: nothing is acknowledged or counted more.
 
         All are told before one is waited for: nobody outlives its peers long enough to miss them.
         Who serves is told last, so that nobody's write fails of this.
         """
         self.supervisor.cancel_reboots()
+        while self._senders:
+            sender = self._senders.pop()
+            self.supervisor.others.remove(sender)
+            sender.kill()
         for node in self.nodes.values():
             for name, process in node.daemons.items():
                 if name != "service":

@@ -24,6 +24,7 @@ from reserve_agent.pressure_report import ControllerAddress
 LOOPBACK = "127.0.0.1"
 READY_SECONDS = 15.0
 """Open vSwitch tries every second to reach a controller; then it is a matter of its flows."""
+_ANSWER_SECONDS = 30.0  # packets are counted until two counts in a row are the same
 
 
 def _free_port(kind: socket.SocketKind) -> int:
@@ -53,6 +54,7 @@ class LiveController:
         self._pressure = (LOOPBACK, _free_port(socket.SOCK_DGRAM))
         self._process: Process | None = None
         self._cgroup: Path | None = None
+        self._watched: list[Process] | None = None
         self.listen = (LOOPBACK, _free_port(socket.SOCK_STREAM))
 
     @classmethod
@@ -76,6 +78,12 @@ class LiveController:
     def process(self) -> Process | None:
         """Its process; None while it is killed."""
         return self._process
+
+    def watch(self, processes: list[Process]) -> None:
+        """Keep its process, while it has one, among those that must live as long as the run."""
+        self._watched = processes
+        if self._process is not None:
+            processes.append(self._process)
 
     def start(self, network: Network, cgroup: Path) -> None:
         """Start it for the first time; ``wait_until_ready`` says when the switches forward."""
@@ -113,6 +121,8 @@ class LiveController:
                 cgroup=self._cgroup,
             )
             self._started(self._process)
+            if self._watched is not None:
+                self._watched.append(self._process)
 
     def kill(self) -> bool:
         """SIGKILL it; the switches go on with the flows that they have.
@@ -120,9 +130,12 @@ class LiveController:
         Returns whether there was one.
         """
         process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-        return process is not None
+        if process is None:
+            return False
+        if self._watched is not None:
+            self._watched.remove(process)  # its end is no failure of the testbed
+        process.kill()
+        return True
 
     def ask(self, op: str) -> Message:
         """Ask it.
@@ -130,7 +143,7 @@ class LiveController:
         Raises:
             CrunchbedError: it does not answer, or refuses.
         """
-        client = LineClient(self._socket)
+        client = LineClient(self._socket, _ANSWER_SECONDS)
         try:
             return client.ask(op=op)
         finally:

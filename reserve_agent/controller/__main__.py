@@ -29,8 +29,8 @@ def main() -> int:
         desk = open_desk(config, controller.selector, controller.board.shed, controller.note)
         controller.ticks.append(desk.tick)
         controller.reports.append(desk.status)
+        controller.ends.append(desk.close)
         controller.run()
-        desk.close()
     except CrunchbedError as error:
         sys.stderr.write(f"controller: {error}\n")
         return error.exit_code

@@ -33,12 +33,14 @@ class Controller:
         board: The switches.
         selector: Serves sockets; a key's ``data`` is called when there is something to read.
         ticks: Called several times a second.
+        ends: Called once, before the history is closed.
         reports: What the answer to ``status`` has beside the switchboard's.
     """
 
     def __init__(self, config: ControllerConfig) -> None:
         self.selector = selectors.DefaultSelector()
         self.ticks: list[Callable[[], None]] = []
+        self.ends: list[Callable[[], None]] = []
         self.reports: list[Callable[[], Mapping[str, Any]]] = []
         self._config = config
         self._lock = threading.RLock()
@@ -79,6 +81,8 @@ class Controller:
                 self._serve(_TICK_SECONDS)
         finally:
             server.close()
+            for end in self.ends:
+                end()
             self._flush()
 
     def _serve(self, seconds: float) -> None:

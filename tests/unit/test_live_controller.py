@@ -126,18 +126,19 @@ def test_the_fault_kills_it_and_another_takes_over(run: Run) -> None:
     start(run)
     run.controller.wait_until_ready()
     first = run.controller.process
-    supervisor = SimpleNamespace(others=[first])
-    world = cast(World, SimpleNamespace(controller=run.controller, supervisor=supervisor))
+    watched: list[Process] = []
+    run.controller.watch(watched)
+    world = cast(World, SimpleNamespace(controller=run.controller))
     fault = ControllerCrashFault(world)
     fault.begin()
     assert first is not None
     assert first.poll() == -9
-    assert supervisor.others == [], "its end is no failure of the testbed"
+    assert watched == [], "its end is no failure of the testbed"
     with pytest.raises(NotPossible):
         ControllerCrashFault(world).begin()
     assert not run.controller.is_ready()
     fault.undo()
-    assert supervisor.others == [run.controller.process] != [first]
+    assert watched == [run.controller.process] != [first]
     assert fault.settling()
     wait_until(lambda: not fault.settling(), 10, "it has taken over")
     configs = orjson.loads((run.places.state / "controller.json").read_bytes())
@@ -145,7 +146,7 @@ def test_the_fault_kills_it_and_another_takes_over(run: Run) -> None:
 
 
 def test_a_fault_that_met_nothing_has_nothing_to_undo(run: Run) -> None:
-    world = cast(World, SimpleNamespace(controller=None, supervisor=SimpleNamespace(others=[])))
+    world = cast(World, SimpleNamespace(controller=None))
     fault = ControllerCrashFault(world)
     with pytest.raises(NotPossible, match="the controller was down"):
         fault.begin()

@@ -15,16 +15,13 @@ class ControllerCrashFault:
 
     def __init__(self, world: World) -> None:
         self._controller = world.controller
-        self._supervisor = world.supervisor
         self._killed = False
         self._ready_by: float | None = None
 
     def begin(self) -> Mapping[str, Any]:
-        """SIGKILL; its end is no failure of the testbed."""
-        if self._controller is None or self._controller.process is None:
+        """SIGKILL."""
+        if self._controller is None or not self._controller.kill():
             raise NotPossible("the controller was down")
-        self._supervisor.others.remove(self._controller.process)
-        self._controller.kill()
         self._killed = True
         return {}
 
@@ -33,8 +30,6 @@ class ControllerCrashFault:
         if self._killed and self._controller is not None:
             self._killed = False
             self._controller.restart()
-            if self._controller.process is not None:
-                self._supervisor.others.append(self._controller.process)
             self._ready_by = time.monotonic() + READY_SECONDS
 
     def settling(self) -> bool:
