@@ -115,7 +115,6 @@ _REQUIRED = (
     Requirement("mininet", "nodes and links", SETUP, system.module("mininet")),
     Requirement("mnexec", "nodes and links", SETUP, system.tool("mnexec")),
     Requirement("ip", "nodes and links", SETUP, system.tool("ip")),
-    Requirement("ethtool", "one packet, one frame", SETUP, system.tool("ethtool")),
     Requirement(
         "tbf",
         "shaped ports",
@@ -162,6 +161,7 @@ _OPTIONAL = (
     _optional("htb", "shed: queue", _module("sch_htb", "NET_SCH_HTB"), network.qdisc("htb")),
     _optional("sctp", "SCTP traffic", _module("sctp", "IP_SCTP"), system.sctp),
     _optional("memory-cgroup", "limits on real memory", _kernel("MEMCG"), system.memory_cgroup),
+    _optional("ethtool", "tests: offloads", SETUP, system.tool("ethtool")),
     _optional("tcpdump", "tests: packet counts", SETUP, system.tool("tcpdump")),
     _optional("promtool", "tests: exporters' output", SETUP, system.tool("promtool")),
     _optional("prometheus", "recording a run's metrics", SETUP, system.tool("prometheus")),

@@ -1,0 +1,127 @@
+"""Start and stop of a cluster's network, beside plain Mininet with the same topology.
+
+Both are timed in turns, each in a process of its own, on the switch that a run would have. Plain
+Mininet has OVSBridge with its ports batched, or a Linux bridge made by our own class where there
+is no Open vSwitch: it can do no bridge without brctl. Ours includes what plain Mininet leaves out:
+shaped ports, offloads off, every port looked for on its switch, a ping from everybody.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+from rich.table import Table
+
+from bench.spread import Spread
+from crunchbed.runid import draw_id
+from reserve_agent.errors import CrunchbedError
+
+SIZES = (8, 32, 64, 128)
+ROUNDS = 5
+GOAL = 1.5
+VARIANTS = ("plain", "crunchbed")
+_TIMEOUT_SECONDS = 120
+
+_OURS = """
+import sys, time
+from topologies.cluster import Cluster
+cluster = Cluster(sys.argv[1], nodes=int(sys.argv[2]))
+began = time.monotonic()
+cluster.start()
+up = time.monotonic()
+cluster.stop()
+print(up - began, time.monotonic() - up)
+"""
+_PLAIN = """
+import sys, time, warnings
+warnings.simplefilter("ignore")
+from functools import partial
+from mininet.log import setLogLevel
+from mininet.net import Mininet
+from mininet.node import OVSBridge
+from topologies.parts import BridgeSwitch
+from topologies.star import StarTopo
+from topologies.switches import choose_switch
+setLogLevel("error")
+kind = choose_switch("auto")
+datapath = "user" if kind == "ovs-user" else "kernel"
+ovs = partial(OVSBridge, datapath=datapath, batch=True)
+switch = BridgeSwitch if kind == "linux-bridge" else ovs
+began = time.monotonic()
+net = Mininet(topo=StarTopo(int(sys.argv[2]), sys.argv[1]), switch=switch, controller=None)
+net.start()
+up = time.monotonic()
+net.stop()
+print(up - began, time.monotonic() - up)
+"""
+_PROGRAMS = {"plain": _PLAIN, "crunchbed": _OURS}
+
+Result = dict[tuple[int, str], list[tuple[float, float]]]
+"""(nodes, variant) to (start, stop) of each round, seconds."""
+
+
+def measure(variant: str, nodes: int) -> tuple[float, float]:
+    """Seconds for one start and one stop; ``nodes`` without the storage host.
+
+    Raises:
+        CrunchbedError: it failed.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAMS[variant], draw_id(), str(nodes)],
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        words = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise CrunchbedError(f"{variant} with {nodes} nodes failed: {words}")
+    start, stop = done.stdout.split()[-2:]
+    return float(start), float(stop)
+
+
+def run(rounds: int = ROUNDS) -> Result:
+    """All sizes, both variants in turns."""
+    found: Result = {(nodes, variant): [] for nodes in SIZES for variant in VARIANTS}
+    for _ in range(rounds):
+        for nodes, variant in found:
+            found[nodes, variant].append(measure(variant, nodes))
+    return found
+
+
+def _spreads(found: Result, nodes: int, part: int) -> dict[str, Spread]:
+    return {
+        variant: Spread.of([times[part] for times in found[nodes, variant]]) for variant in VARIANTS
+    }
+
+
+def table(found: Result) -> Table:
+    """Medians in seconds with their quartiles, and how many times as long ours takes."""
+    made = Table(title="start and stop of a star, seconds: median (quartiles)")
+    for heading in ("nodes", "", "plain Mininet", "crunchbed", f"times as long (goal {GOAL})"):
+        made.add_column(heading, justify="right")
+    for nodes in SIZES:
+        for part, word in enumerate(("start", "stop")):
+            spreads = _spreads(found, nodes, part)
+            plain, ours = spreads["plain"], spreads["crunchbed"]
+            ratio = ours.median / plain.median
+            colour = "red" if ratio > GOAL else "green"
+            cells = (plain.shown(2), ours.shown(2), f"[{colour}]{ratio:.2f}[/]")
+            made.add_row(str(nodes), word, *cells)
+    return made
+
+
+def as_dict(found: Result) -> list[dict[str, Any]]:
+    """For the JSON file."""
+    return [
+        {
+            "nodes": nodes,
+            "what": word,
+            "variants": {name: one.as_dict() for name, one in spreads.items()},
+        }
+        for nodes in SIZES
+        for part, word in enumerate(("start_seconds", "stop_seconds"))
+        for spreads in (_spreads(found, nodes, part),)
+    ]
