@@ -16,7 +16,7 @@ def path_restore_seconds(history: History, node: str, request_bytes: int) -> flo
     back. None without such a fault, or where the node wrote nothing.
     """
     faults = [one.span for one in _faults(history)]
-    found = stalls(history, node, request_bytes) if faults else []
+    found = stalls(history, node, request_bytes, 0) if faults else []
     if not found:
         return None
     caused = [one.length for one in found if any(one.clip(fault) for fault in faults)]
