@@ -133,8 +133,14 @@ def outcome(node: str, before: dict[str, NodeState], after: dict[str, NodeState]
 @click.command()
 @click.argument("node")
 @click.argument("state")
+@click.option(
+    "--network",
+    metavar="NAME",
+    help="Only the link to this network: cluster or storage of a split topology, a or b of a "
+    "redundant one; by default all links.",
+)
 @of_run
-def link(node: str, state: str, run_id: str | None) -> None:
+def link(node: str, state: str, network: str | None, run_id: str | None) -> None:
     """Set the switch port of NODE down or up, in a cluster that `crunchbed up` holds open.
 
     NODE is a node such as n1, or storage; STATE is down or up. Returns when packets pass again.
@@ -143,17 +149,19 @@ def link(node: str, state: str, run_id: str | None) -> None:
     Examples:
       crunchbed link n1 down
       crunchbed link n1 up
+      crunchbed link n2 down --network a
     """  # noqa: D301 - \b is click's
     if state not in ("up", "down"):
         raise BadInput(f"expected down or up, got {state!r}")
     need_root()
     run = live.choose_run(run_id)
-    live.tell(run, "link", target=node, up=state == "up")
+    live.tell(run, "link", target=node, up=state == "up", network=network)
 
     def settled() -> bool:
         told = live.tell(run, "status")
         link: str = {**told["nodes"], "storage": told["storage"]}[node]["link"]
-        return link == state
+        return link != "coming up"
 
     wait_until(settled, _LINK_SECONDS, f"packets pass to {node}", interval=_LOOK_SECONDS)
-    click.echo(f"the link of {node} of run {run} is {state}")
+    where = "" if network is None else f" to {network}"
+    click.echo(f"the link of {node}{where} of run {run} is {state}")

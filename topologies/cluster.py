@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +21,7 @@ from topologies.describe import STORAGE, Topology, describe, logical_name, plan
 from topologies.node import ClusterNode, NodeLink
 from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer
 from topologies.paths import join_paths
+from topologies.power import SwitchPower
 from topologies.reach import unreachable_from
 from topologies.switches import SwitchChoice, SwitchKind, choose_switch
 from topologies.wiring import (
@@ -108,6 +109,7 @@ class Cluster:
         self._on_switches = on_switches
         self._deferred_kbit = deferred_kbit
         self._net: Any = None
+        self._power: SwitchPower | None = None
 
     @property
     def storage(self) -> ClusterNode:
@@ -155,7 +157,7 @@ class Cluster:
             self._adopt_hosts()
             self._wire()
             self._verify()
-            self._shape()
+            self._shape(self._rates())
         except BaseException:
             with contextlib.suppress(CrunchbedError):
                 self.stop()
@@ -201,10 +203,22 @@ class Cluster:
             if silent := unreachable_from(pids, address, _REACH_TIMEOUT_SECONDS):
                 raise CrunchbedError(f"no ping to {address} from {', '.join(silent)}")
 
-    def _shape(self) -> None:
+    @property
+    def power(self) -> SwitchPower:
+        """The power of its switches; of a cluster that is up."""
+        if self._power is None:
+            bridged = self.switch == "linux-bridge"
+            made_by = {} if bridged else {one.name: one.made_by for one in self._net.switches}
+            self._power = SwitchPower(self.layout, self.run_id, bridged, made_by, self._attached)
+        return self._power
+
+    def _attached(self, ports: Iterable[str]) -> None:
+        rates = self._rates()
+        self._shape({port: rates[port] for port in ports})
+
+    def _shape(self, rates: Mapping[str, float]) -> None:
         """After the pings: Open vSwitch has its send buffer from the first frame on."""
         queue = SWITCH_QUEUE_BYTES
-        rates = self._rates()
         if self.switch == "ovs-user":
             raise_receive_buffers(rates, _OVS_RECEIVE_BYTES)
             if not raise_send_buffer(_OVS_BUFFER_BYTES):
@@ -215,8 +229,8 @@ class Cluster:
             shape_with_deferral(hosts, queue, self._deferred_kbit)
         shape_switch(rates, queue)
         if self._delay_ns or self._loss:
-            ports = [port for node in self.nodes.values() for port in node.switch_ports]
-            impair(ports, self._delay_ns, self._loss)
+            ports = {port for node in self.nodes.values() for port in node.switch_ports}
+            impair(sorted(ports & rates.keys()), self._delay_ns, self._loss)
 
     def _rates(self) -> dict[str, float]:
         """Every switch port's, in Mbit/s; a link between switches has the storage host's."""

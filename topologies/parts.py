@@ -193,6 +193,7 @@ class OvsSwitch(_Idle, OVSSwitch):  # type: ignore[misc]
     ) -> None:
         self.run_id = run_id
         self.controller = controller
+        self.made_by: list[str] = []
         # With a controller the flows outlive it, as those of a standalone switch would not.
         mode = "standalone" if controller is None else "secure"
         self._loops = params.pop("stp", False) and controller is None
@@ -226,6 +227,7 @@ class OvsSwitch(_Idle, OVSSwitch):  # type: ignore[misc]
         """Make the bridges in one transaction, without a shell and its 4096 bytes a line."""
         ovs.vsctl(*shlex.split(" ".join(" ".join(switch.commands) for switch in switches)))
         for switch in switches:
+            switch.made_by = shlex.split(" ".join(switch.commands))
             switch.commands.clear()
         return switches
 

@@ -51,6 +51,7 @@ class _Evidence:
         self._dues = Dues(history, interval_ns)
         self._ports = ports_down(history)
         self._partitions = [fault for fault in faults if fault.kind == "partition"]
+        self._switches = [fault.span for fault in faults if fault.kind == "switch-crash"]
         self._stalls = [fault for fault in faults if fault.kind == "stall"]
         self._absent = Absences(history)
         self._late = _late(history, self._stalls)
@@ -74,8 +75,10 @@ class _Evidence:
         return "testbed" if self._testbed_was_late(miss, deadline) else "unknown"
 
     def _link_was_down(self, miss: Event, due: Due) -> bool:
-        """What has no known peer went around: any link may have stopped it."""
+        """What has no known peer went around: any link or switch may have stopped it."""
         peer = miss.data.get("peer")
+        if peer is None and any(gone.clip(due.when) for gone in self._switches):
+            return True
         hosts = self._ports if peer is None else (miss.node, str(peer))
         return any(down.clip(due.when) for host in hosts for down in self._ports.get(host, ()))
 

@@ -38,7 +38,8 @@ class FaultSpan(NamedTuple):
         """Whether ``other`` cannot hear ``node`` while it is on, though the node has power."""
         whole = self.data.get("network") in (None, "cluster")
         cut = self.kind == "link-down" and node in self.targets and whole
-        return cut or self.separates(node, other) or self.stalls(node)
+        switch = self.kind == "switch-crash" and node in self.data.get("cut", ())
+        return cut or switch or self.separates(node, other) or self.stalls(node)
 
 
 def fault_spans(history: History) -> list[FaultSpan]:

@@ -74,6 +74,8 @@ class Figures(BaseModel):
     io_p50_seconds: float | None = None
     io_p99_seconds: float | None = None
     io_longest_stall_seconds: float | None = None
+    path_restore_seconds: float | None = None
+    rings_restore_seconds: float | None = None
     pressure_episodes: int = 0
     pressure_seconds: float = 0.0
     pressure_longest_seconds: float = 0.0

@@ -10,6 +10,7 @@ from crunchbed.checks import (
     crunch,
     heartbeats,
     packets,
+    paths,
     pressure,
     quorum,
     recovery,
@@ -112,6 +113,10 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
             io_longest_stall_seconds=writes.longest_stall_seconds(
                 history, node, scenario.block_io.request
             ),
+            path_restore_seconds=paths.path_restore_seconds(
+                history, node, scenario.block_io.request
+            ),
+            rings_restore_seconds=paths.rings_restore_seconds(history, node),
             pressure_episodes=len(pressed),
             pressure_seconds=seconds(sum(pressed)),
             pressure_longest_seconds=seconds(max(pressed, default=0)),
@@ -199,6 +204,8 @@ def _totals(
         io_longest_stall_seconds=max(
             _known(o.io_longest_stall_seconds for o in each), default=None
         ),
+        path_restore_seconds=max(_known(o.path_restore_seconds for o in each), default=None),
+        rings_restore_seconds=max(_known(o.rings_restore_seconds for o in each), default=None),
         pressure_longest_seconds=max(one.pressure_longest_seconds for one in each),
         reserve_pages=max(_known(one.reserve_pages for one in each), default=None),
         reserve_low_water_pages=min(

@@ -24,6 +24,7 @@ MOST_NODES: Final = 6
 
 _COLOURS: Final = {"pass": "green", "fail": "red", "invalid": "yellow", "unknown": "yellow"}
 _CAUSE_NAMES: Final = [f"misses_by_cause.{cause}" for cause in CAUSES]
+_PATHS: Final = ("path_restore_seconds", "rings_restore_seconds")
 _MOVES: Final = ("failovers", "failover_seconds", "failover_longest_seconds")
 _SWITCH: Final = (
     "switch_drops",
@@ -122,13 +123,14 @@ def _table(console: Console) -> Table:
 def rows(each: Iterable[Figures]) -> list[str]:
     """Return the figures worth a row.
 
-    Causes and fail-overs only where there were any, the switch's only where it had a controller.
+    Causes and fail-overs only where there were any, the switch's only where it had a controller,
+    and those of a path only where one failed.
     """
     found = list(each)
 
     def worth(name: str) -> bool:
         values = [one.value(name) for one in found]
-        if name in _SWITCH:
+        if name in (*_SWITCH, *_PATHS):
             return any(value is not None for value in values)
         return name not in (*_CAUSE_NAMES, *_MOVES) or any(values)
 

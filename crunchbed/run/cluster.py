@@ -266,6 +266,7 @@ class RunningCluster:
             supervisor=self.supervisor,
             recorder=self._recorder,
             target=self,
+            switches=self._network.power,
             controller=self.controller,
         )
 

@@ -140,6 +140,13 @@ class ControllerCrash(Lasting):
     target: Annotated[str, kinds.choice((CONTROLLER,))] = CONTROLLER
 
 
+class SwitchCrash(Lasting):
+    """A switch loses power: all its ports are down; after ``for`` it starts anew."""
+
+    kind: Literal["switch-crash"]
+    target: Annotated[str, kinds.text("a switch such as s1", r"s[1-9]\d?")] = "s1"
+
+
 class TargetCrash(Lasting):
     """The block target is killed; after ``for`` it is started again."""
 
@@ -203,6 +210,7 @@ Fault = Annotated[
     | NodeCrash
     | AgentCrash
     | ControllerCrash
+    | SwitchCrash
     | TargetCrash
     | SlowDisk
     | Stall
@@ -219,6 +227,7 @@ MODELS: Final[dict[str, type[FaultSection]]] = {
     "node-crash": NodeCrash,
     "agent-crash": AgentCrash,
     "controller-crash": ControllerCrash,
+    "switch-crash": SwitchCrash,
     "target-crash": TargetCrash,
     "slow-disk": SlowDisk,
     "stall": Stall,
@@ -266,6 +275,9 @@ def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
 
 
 def _hosts(scenario: Scenario, at: str, fault: Fault) -> Iterator[Contradiction]:
+    if isinstance(fault, SwitchCrash):
+        yield from network.switch_exists(scenario, f"{at}.target", fault.target)
+        return
     names = scenario.node_names
     known = (*names, RANDOM, STORAGE, CONTROLLER)
     for target in fault.targets:

@@ -69,3 +69,12 @@ def link_exists(scenario: Scenario, at: str, fault: LinkDown) -> Iterator[Contra
         known = ("storage",)
     if fault.network not in (None, *known):
         yield f"{at}.network", f"one of {', '.join(known)}", str(fault.network)
+
+
+def switch_exists(scenario: Scenario, at: str, target: str) -> Iterator[Contradiction]:
+    """Find whether the network has the switch that is to fail."""
+    cluster = scenario.cluster
+    switches = {"star": 1, "leaf-spine": 2 + cluster.leaves}.get(cluster.topology, 2)
+    known = [f"s{number}" for number in range(1, switches + 1)]
+    if target not in known:
+        yield at, f"one of {', '.join(known)}", target

@@ -6,7 +6,8 @@ import selectors
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -14,8 +15,12 @@ from crunchbed import cli, cli_live, live
 from crunchbed.cli_crunch import outcome
 from crunchbed.livestate import NodeState, read_state
 from crunchbed.report.deeds import deeds
+from crunchbed.run.faults.protocol import World
+from crunchbed.run.held import links as held_links
+from crunchbed.run.held.links import Links
 from crunchbed.run.held.scenario import with_crunch, with_flood_reader, without_plan
 from crunchbed.run.plan import draw
+from crunchbed.run.recorder import Recorder
 from crunchbed.runid import RunState
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import FloodCrunch
@@ -214,3 +219,92 @@ def test_a_refused_key_is_said_of_its_option(held: FakeRun, capsys: Captured) ->
     held.answers["crunch"] = {"refused": "override crunch.timed.depth: expected 0 to 1, got 3"}
     code, line = failing(capsys, "crunch", "n1", "--for", "1ms", "--depth", "3")
     assert (code, line) == (2, "crunchbed: --depth: expected 0 to 1, got 3")
+
+
+class Cuts:
+    """Stands for the faults that ``Links`` begins and ends."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple[str, str | None]] = []
+        self.passes = True
+
+    def __call__(self, faults: Any, _world: Any, _recorder: Any) -> Any:
+        (fault,) = faults
+        log, bench, key = self.log, self, (fault.target, fault.network)
+
+        class One:
+            def __enter__(self) -> One:
+                return self
+
+            def over(self) -> bool:
+                log.append(key)
+                return True
+
+            def __exit__(self, *_: object) -> None:
+                log.remove(key)
+
+            def settled(self) -> bool:
+                return bench.passes
+
+            def cut_off_since(self, target: str, _by: str) -> int | None:
+                return 7 if target == fault.target else None
+
+        return One()
+
+
+@pytest.fixture
+def links(monkeypatch: pytest.MonkeyPatch) -> tuple[Links, Cuts, list[str]]:
+    cuts, touched = Cuts(), list[str]()
+    monkeypatch.setattr(held_links, "injection", cuts)
+    both = [SimpleNamespace(network="a"), SimpleNamespace(network="b")]
+    ports = {name: SimpleNamespace(host=SimpleNamespace(links=both)) for name in ("n1", "n2")}
+    world = cast(World, SimpleNamespace(ports=ports))
+    made = Links(world, cast(Recorder, None), lambda: touched.append("touched"))
+    return made, cuts, touched
+
+
+def test_one_link_of_several_goes_down_and_comes_back(
+    links: tuple[Links, Cuts, list[str]],
+) -> None:
+    made, cuts, touched = links
+    made.take_down("n1", "a")
+    assert cuts.log == [("n1", "a")]
+    assert touched == ["touched"]
+    assert (made.state("n1"), made.state("n2")) == ("down to a", "up")
+    made.take_down("n1", "b")
+    assert made.state("n1") == "down to a, b"
+    with pytest.raises(BadInput, match="n1 to a is down already"):
+        made.take_down("n1", "a")
+    with pytest.raises(BadInput, match="n1 is not down; down: n1 to a, n1 to b"):
+        made.bring_up("n1")
+    cuts.passes = False
+    made.bring_up("n1", "a")
+    assert not made.settled()
+    cuts.passes = True
+    assert made.settled()
+    assert made.state("n1") == "down to b"
+    made.end()
+    assert cuts.log == []
+
+
+def test_a_link_that_is_coming_up_is_left_alone(links: tuple[Links, Cuts, list[str]]) -> None:
+    made, cuts, _ = links
+    cuts.passes = False
+    made.take_down("n1")
+    assert made.cut_off_since("n1", "n2") == 7
+    assert made.cut_off_since("n2", "n1") is None
+    made.bring_up("n1")
+    assert made.state("n1") == "coming up"
+    with pytest.raises(BadInput, match="still coming up"):
+        made.take_down("n1")
+
+
+def test_what_is_refused_does_not_touch_the_cluster(
+    links: tuple[Links, Cuts, list[str]],
+) -> None:
+    made, cuts, touched = links
+    with pytest.raises(BadInput, match="no link to 'storage'; its networks: a, b"):
+        made.take_down("n1", "storage")
+    with pytest.raises(BadInput, match="n2 is not down"):
+        made.bring_up("n2")
+    assert (cuts.log, touched) == ([], [])

@@ -10,7 +10,7 @@ from typing import Any
 
 from crunchbed.run.faults.kinds import make
 from crunchbed.run.faults.plan import Step, order, steps
-from crunchbed.run.faults.protocol import Fault, Lingering, NotPossible, Settling, World
+from crunchbed.run.faults.protocol import CuttingOff, Fault, Lingering, NotPossible, Settling, World
 from crunchbed.run.recorder import Recorder
 from crunchbed.scenario.faults import FaultSection
 
@@ -77,10 +77,14 @@ class FaultInjection:
 
     def cut_off_since(self, target: str, by: str) -> int | None:
         """When a fault that is on now began to keep ``target`` from ``by``; None: none does."""
-        times = [
-            since for number, since in self._on.items() if _cuts(self._planned[number], target, by)
-        ]
+        times = [since for number, since in self._on.items() if self._cuts(number, target, by)]
         return min(times, default=None)
+
+    def _cuts(self, number: int, target: str, by: str) -> bool:
+        fault = self._made[number]
+        if isinstance(fault, CuttingOff) and fault.cuts_off(target):
+            return True
+        return _cuts(self._planned[number], target, by)
 
     def _begin(self, number: int) -> None:
         self._on[number] = began = self._clock()

@@ -15,6 +15,7 @@ from crunchbed.run.faults.protocol import Fault, World
 from crunchbed.run.faults.resize_reserve import ResizeReserveFault
 from crunchbed.run.faults.slow_disk import SlowDiskFault
 from crunchbed.run.faults.stall import StallFault
+from crunchbed.run.faults.switch_crash import SwitchCrashFault
 from crunchbed.run.faults.target_crash import TargetCrashFault
 from crunchbed.scenario import faults
 
@@ -36,6 +37,8 @@ def make(fault: faults.FaultSection, world: World) -> Fault:
             return AgentCrashFault(fault, world)
         case faults.ControllerCrash():
             return ControllerCrashFault(world)
+        case faults.SwitchCrash():
+            return SwitchCrashFault(fault, world)
         case faults.TargetCrash():
             return TargetCrashFault(world)
         case faults.SlowDisk():

@@ -13,6 +13,7 @@ from crunchbed.run.ports import SwitchPort
 from crunchbed.run.recorder import Recorder
 from crunchbed.run.supervisor import Supervisor
 from nodes.process import Process
+from topologies.power import SwitchPower
 
 
 class NotPossible(Exception):
@@ -49,6 +50,14 @@ class Settling(Protocol):
         """Whether it still has; asked again and again after ``undo``."""
 
 
+@runtime_checkable
+class CuttingOff(Protocol):
+    """A fault that may keep hosts from all others which are not its targets."""
+
+    def cuts_off(self, target: str) -> bool:
+        """Whether ``target`` is one of them; only asked while it is on."""
+
+
 class TargetSwitch(Protocol):
     """Ends and starts the storage host's block target."""
 
@@ -71,6 +80,7 @@ class World:
         supervisor: Who may power nodes on.
         recorder: The run's part of the history.
         target: The storage host's block target.
+        switches: The power of the switches.
         controller: The OpenFlow controller; None where the switches have none.
     """
 
@@ -81,6 +91,7 @@ class World:
     supervisor: Supervisor
     recorder: Recorder
     target: TargetSwitch
+    switches: SwitchPower
     controller: LiveController | None = None
 
 

@@ -171,11 +171,14 @@ class Hold:
 
     def _link(self, message: Message) -> Message:
         target = self._known(message, self._links.hosts)
+        network = message.get("network")
         if message["up"]:
-            self._links.bring_up(target)
+            self._links.bring_up(target, network)
         else:
-            self._links.take_down(target)
-        self._progress.note(f"the link of {target} is set {'up' if message['up'] else 'down'}")
+            self._links.take_down(target, network)
+        where = "" if network is None else f" to {network}"
+        word = "up" if message["up"] else "down"
+        self._progress.note(f"the link of {target}{where} is set {word}")
         return {"ok": True}
 
     def _policy(self, message: Message) -> Message:

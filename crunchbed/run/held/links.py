@@ -17,6 +17,10 @@ from reserve_agent.errors import BadInput
 _LENGTH: Final = "3600s"  # it is undone when somebody says so
 
 
+_Link = tuple[str, str | None]
+"""A host, and the network that its link leads to; None: all its links."""
+
+
 class Links:
     """Takes links down and brings them up.
 
@@ -30,63 +34,87 @@ class Links:
         self._world = world
         self._recorder = recorder
         self._touch = touch
-        self._down: dict[str, FaultInjection] = {}
-        self._settling: dict[str, FaultInjection] = {}
+        self._down: dict[_Link, FaultInjection] = {}
+        self._settling: dict[_Link, FaultInjection] = {}
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """Who has a link: the nodes and the storage host."""
         return tuple(self._world.ports)
 
-    def take_down(self, target: str) -> None:
-        """Set the switch port of ``target`` down.
+    def take_down(self, target: str, network: str | None = None) -> None:
+        """Set the switch port of ``target`` down, that to one network or all.
 
         Raises:
-            BadInput: it is down already, or has not settled since it was set up.
+            BadInput: it is down already, has not settled since it was set up, or is not there.
         """
-        if target in self._down:
-            raise BadInput(f"the link of {target} is down already")
-        if target in self._settling:
+        link = (target, network)
+        if any(host == target and one in (None, network) for host, one in self._down):
+            raise BadInput(f"the link of {_named(link)} is down already")
+        if any(host == target for host, _ in self._settling):
             raise BadInput(f"the link of {target} is still coming up; once more in a moment")
+        self._has(target, network)
         self._touch()
         fault = LinkDown.model_validate(
-            {"kind": "link-down", "target": target, "after": "0s", "for": _LENGTH}
+            {
+                "kind": "link-down",
+                "target": target,
+                "network": network,
+                "after": "0s",
+                "for": _LENGTH,
+            }
         )
         cut = injection([fault], self._world, self._recorder).__enter__()
         cut.over()
-        self._down[target] = cut
+        self._down[link] = cut
 
-    def bring_up(self, target: str) -> None:
-        """Set it up again; ``state`` says when packets pass.
+    def _has(self, target: str, network: str | None) -> None:
+        known = [link.network for link in self._world.ports[target].host.links]
+        if network is not None and network not in known:
+            raise BadInput(f"{target} has no link to {network!r}; its networks: {', '.join(known)}")
+
+    def bring_up(self, target: str, network: str | None = None) -> None:
+        """Set up again what ``take_down`` set down; ``state`` says when packets pass.
 
         Raises:
             BadInput: it is not down.
         """
-        if target not in self._down:
-            raise BadInput(f"the link of {target} is not down")
-        cut = self._down[target]
+        link = (target, network)
+        if link not in self._down:
+            others = [_named(one) for one in self._down if one[0] == target]
+            hint = f"; down: {', '.join(others)}" if others else ""
+            raise BadInput(f"the link of {_named(link)} is not down{hint}")
+        cut = self._down[link]
         cut.__exit__(None, None, None)
-        self._settling[target] = self._down.pop(target)
+        self._settling[link] = self._down.pop(link)
 
     def state(self, target: str) -> str:
-        """``up``, ``down`` or ``coming up``."""
-        if target in self._down:
+        """``up``, ``down``, ``coming up``, or which network it is down to."""
+        down = [network for host, network in self._down if host == target]
+        if None in down:
             return "down"
-        return "coming up" if target in self._settling else "up"
+        if down:
+            return f"down to {', '.join(str(network) for network in down)}"
+        return "coming up" if any(host == target for host, _ in self._settling) else "up"
 
     def settled(self) -> bool:
         """Whether all that are up pass packets; to be asked again and again, for it records."""
-        for target, cut in list(self._settling.items()):
+        for link, cut in list(self._settling.items()):
             if cut.settled():
-                del self._settling[target]
+                del self._settling[link]
         return not self._settling
 
     def end(self) -> None:
         """Bring all up."""
-        for target in list(self._down):
-            self.bring_up(target)
+        for target, network in list(self._down):
+            self.bring_up(target, network)
 
     def cut_off_since(self, target: str, by: str) -> int | None:
         """When a link that is down now began to keep ``target`` from ``by``; None: none does."""
         times = [cut.cut_off_since(target, by) for cut in self._down.values()]
         return min((since for since in times if since is not None), default=None)
+
+
+def _named(link: _Link) -> str:
+    target, network = link
+    return target if network is None else f"{target} to {network}"

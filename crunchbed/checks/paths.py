@@ -1,0 +1,62 @@
+"""How long a path took to be there again after a switch or a link had failed."""
+
+from __future__ import annotations
+
+from crunchbed.checks.faults import FaultSpan, fault_spans
+from crunchbed.checks.writes import stalls
+from crunchbed.history import History, Interval
+
+_KINDS = ("switch-crash", "link-down")
+
+
+def path_restore_seconds(history: History, node: str, request_bytes: int) -> float | None:
+    """Return the longest stall of the node's writes that a failed path can have caused.
+
+    That is, of those that were not over when a switch or a link failed, or began before it was
+    back. None without such a fault, or where the node wrote nothing.
+    """
+    faults = [one.span for one in _faults(history)]
+    found = stalls(history, node, request_bytes, 0) if faults else []
+    if not found:
+        return None
+    caused = [one.length for one in found if any(one.clip(fault) for fault in faults)]
+    return max(caused, default=0) / 1e9
+
+
+def rings_restore_seconds(history: History, node: str) -> float | None:
+    """Return the time from the end of a fault until every ring brings the node heartbeats again.
+
+    To the end of the measurement where one never did. None where no ring was lost.
+    """
+    faults = [one.span for one in _faults(history)]
+    lost = _lost_rings(history, node)
+    if not faults or not lost:
+        return None
+    return max(_late(one, faults) for one in lost) / 1e9
+
+
+def _late(lost: Interval, faults: list[Interval]) -> int:
+    """Return how much longer it lasted than the faults in whose time it began."""
+    ends = [fault.end for fault in faults if lost.start in fault]
+    return max(0, lost.end - max(ends, default=lost.start))
+
+
+def _faults(history: History) -> list[FaultSpan]:
+    return [one for one in fault_spans(history) if one.hit and one.kind in _KINDS]
+
+
+def _lost_rings(history: History, node: str) -> list[Interval]:
+    """From a ring that was lost to its return, or to the end of the measurement."""
+    measured = history.measured
+    since: dict[tuple[int, str], int] = {}
+    found = []
+    both = (*history.of("ring.down", node), *history.of("ring.up", node))
+    for event in sorted(both, key=lambda event: event.t):
+        key = (event.data["ring"], event.data["peer"])
+        if event.t >= measured.end:
+            continue  # the daemons end, one after the other
+        if event.kind == "ring.down":
+            since.setdefault(key, event.t)
+        elif key in since:
+            found.append(Interval(since.pop(key), event.t))
+    return found + [Interval(start, measured.end) for start in since.values()]

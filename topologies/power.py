@@ -1,0 +1,87 @@
+"""The power of a run's switches: one is taken away from its ports, and made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from nodes.ports import delete_links, set_link
+from topologies import ovs
+from topologies.bridge import make_bridge
+from topologies.layout import Layout
+
+
+class SwitchPower:
+    """Turns switches off and on.
+
+    The ports of hosts are not set up or down here: their hosts' power has a say in that too.
+
+    Args:
+        layout: the network.
+        run_id: in front of every switch's name.
+        bridged: whether they are Linux bridges, and not Open vSwitch's.
+        made_by: by name of the switch, the words for ``ovs-vsctl`` that have made it.
+        attached: sets ports up again that were attached anew, which clears their queues.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        run_id: str,
+        bridged: bool,
+        made_by: Mapping[str, list[str]],
+        attached: Callable[[Iterable[str]], None],
+    ) -> None:
+        self._layout = layout
+        self._run_id = run_id
+        self._bridged = bridged
+        self._made_by = made_by
+        self._attached = attached
+        self._off: set[str] = set()
+
+    def full_name(self, name: str) -> str:
+        """Its name on this machine, for one such as ``s1``."""
+        return f"{self._run_id}{name}"
+
+    def is_on(self, name: str) -> bool:
+        """Whether it has power."""
+        return name not in self._off
+
+    def turn_off(self, name: str) -> None:
+        """Links to other switches go down, and the switch is no more.
+
+        Raises:
+            CrunchbedError: it could not be removed.
+        """
+        self._off.add(name)
+        full = self.full_name(name)
+        for port in self._trunk_ports(full):
+            set_link(port, up=False)
+        if self._bridged:
+            delete_links([full])
+        else:
+            ovs.delete_bridge(full)
+
+    def turn_on(self, name: str) -> None:
+        """Make it again, on the same ports.
+
+        Raises:
+            CrunchbedError: it could not be made.
+        """
+        full = self.full_name(name)
+        ports = [*self._host_ports(full), *self._trunk_ports(full)]
+        if self._bridged:
+            make_bridge(full, ports)
+        else:
+            ovs.vsctl(*self._made_by[full])
+        self._attached(ports)
+        for port in self._trunk_ports(full):
+            set_link(port, up=True)
+        self._off.discard(name)
+
+    def _host_ports(self, full: str) -> list[str]:
+        links = (link for host in self._layout.hosts for link in host.links)
+        return [link.port.interface for link in links if link.port.switch == full]
+
+    def _trunk_ports(self, full: str) -> list[str]:
+        ends = (end for trunk in self._layout.trunks for end in (trunk.one, trunk.other))
+        return [end.interface for end in ends if end.switch == full]
