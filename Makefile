@@ -35,7 +35,7 @@ check: setup ## formatting, lint and types
 	$(VENV)/mypy
 
 .PHONY: bench
-bench: setup build/empty.bpf.o build/nfqueue ## what the hooks cost, a packet and for block I/O (3 minutes)
+bench: setup build/empty.bpf.o build/nfqueue ## what hooks cost, a packet and for block I/O, and scraping (6 minutes)
 	$(VENV)/python -m bench
 
 .PHONY: clean

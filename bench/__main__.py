@@ -10,7 +10,7 @@ import click
 import orjson
 from rich.console import Console
 
-from bench import block, hooks
+from bench import block, hooks, scrape
 from reserve_agent.errors import CrunchbedError
 
 WIDTH = 150  # of a table, wherever the output goes
@@ -18,7 +18,7 @@ WIDTH = 150  # of a table, wherever the output goes
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each part.")
-@click.option("--only", type=click.Choice(["hooks", "block"]), help="One part alone.")
+@click.option("--only", type=click.Choice(["hooks", "block", "scrape"]), help="One part alone.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -28,6 +28,8 @@ WIDTH = 150  # of a table, wherever the output goes
 )
 def main(rounds: int | None, only: str | None, output: Path) -> None:
     """What the hooks cost: nanoseconds a packet, and block I/O beside none and NFQUEUE.
+
+    And what it costs that a Prometheus scrapes 32 nodes every second.
 
     Needs root and a quiet machine. A goal missed is shown in red and is no failure.
     """
@@ -40,14 +42,18 @@ def main(rounds: int | None, only: str | None, output: Path) -> None:
 def _measure(rounds: int | None, only: str | None, output: Path) -> None:
     console = Console(width=WIDTH)
     found: dict[str, Any] = {"kernel": platform.release(), "machine": _processor()}
-    if only != "block":
+    if only in (None, "hooks"):
         cells, parts = hooks.run(rounds or hooks.ROUNDS)
         console.print(hooks.table(cells, parts))
         found["hooks"] = hooks.as_dict(cells, parts)
-    if only != "hooks":
+    if only in (None, "block"):
         writes = block.run(rounds or block.ROUNDS)
         console.print(block.table(writes))
         found["block"] = block.as_dict(writes)
+    if only in (None, "scrape"):
+        scrapes = scrape.run(rounds or scrape.ROUNDS)
+        console.print(scrape.table(scrapes))
+        found["scrape"] = scrape.as_dict(scrapes)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     console.print(f"figures: {output}")
