@@ -11,6 +11,7 @@ from reserve_agent.controller.rules.counts import Counted, PacketTable
 from reserve_agent.controller.switchboard import Switchboard
 
 ANSWER_SECONDS = 5.0
+GLANCE_SECONDS = 0.3
 _LAG_SECONDS = 0.6
 """Open vSwitch adds the packets of its fast path to a flow's counters every half second."""
 _MOST_READINGS = 5
@@ -36,6 +37,15 @@ def count_packets(board: Switchboard, clock: Callable[[], float]) -> PacketTable
             return table
         threading.Event().wait(_LAG_SECONDS)
     return table
+
+
+def glance(board: Switchboard, clock: Callable[[], float]) -> PacketTable | None:
+    """The same in one reading, for who looks again and again; from any thread.
+
+    Returns:
+        The table; None where a switch has not answered in ``GLANCE_SECONDS``.
+    """
+    return _read(board, clock() + GLANCE_SECONDS, clock)
 
 
 def _read(board: Switchboard, deadline: float, clock: Callable[[], float]) -> PacketTable | None:
