@@ -35,7 +35,7 @@ check: setup ## formatting, lint and types
 	$(VENV)/mypy
 
 .PHONY: bench
-bench: setup build/empty.bpf.o build/nfqueue ## what the hooks cost, a packet and for block I/O; starts beside plain Mininet (6 minutes)
+bench: setup build/empty.bpf.o build/nfqueue ## what hooks, starts and scrapes cost, beside plain ones (9 minutes)
 	$(VENV)/python -m bench
 
 .PHONY: clean

@@ -10,7 +10,7 @@ import click
 import orjson
 from rich.console import Console
 
-from bench import block, hooks, starts
+from bench import block, hooks, scrape, starts
 from reserve_agent.errors import CrunchbedError
 
 WIDTH = 150  # of a table, wherever the output goes
@@ -18,7 +18,9 @@ WIDTH = 150  # of a table, wherever the output goes
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each part.")
-@click.option("--only", type=click.Choice(["hooks", "block", "starts"]), help="One part alone.")
+@click.option(
+    "--only", type=click.Choice(["hooks", "block", "starts", "scrape"]), help="One part alone."
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -28,6 +30,8 @@ WIDTH = 150  # of a table, wherever the output goes
 )
 def main(rounds: int | None, only: str | None, output: Path) -> None:
     """What the hooks cost a packet and block I/O; how long a cluster's network takes to start.
+
+    And what it costs that a Prometheus scrapes 32 nodes every second.
 
     Needs root and a quiet machine. A goal missed is shown in red and is no failure.
     """
@@ -52,6 +56,10 @@ def _measure(rounds: int | None, only: str | None, output: Path) -> None:
         times = starts.run(rounds or starts.ROUNDS)
         console.print(starts.table(times))
         found["starts"] = starts.as_dict(times)
+    if only in (None, "scrape"):
+        scrapes = scrape.run(rounds or scrape.ROUNDS)
+        console.print(scrape.table(scrapes))
+        found["scrape"] = scrape.as_dict(scrapes)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     console.print(f"figures: {output}")

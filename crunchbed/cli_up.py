@@ -12,7 +12,9 @@ from crunchbed import live
 from crunchbed.checks.result import Result
 from crunchbed.cli_live import need_root, of_run
 from crunchbed.cli_options import chosen_scenario, run_directory, with_policies
+from crunchbed.cli_prometheus import prometheus_option, recording
 from crunchbed.history import History
+from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.deeds import deeds
 from crunchbed.report.progress import LineProgress
 from crunchbed.report.table import open_console, print_run
@@ -45,6 +47,7 @@ _END_SECONDS = 600.0
     help="Directory to make; by default one under runs/.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+@prometheus_option
 def up(
     scenario: str,
     policy: str | None,
@@ -52,6 +55,7 @@ def up(
     overrides: tuple[str, ...],
     out: Path | None,
     as_json: bool,
+    prometheus: bool,
 ) -> int:
     """Start the cluster of SCENARIO and hold it open until `crunchbed down`, or Ctrl-C.
 
@@ -76,7 +80,8 @@ def up(
             raise BadInput(f"--policy: expected one, got {policy}")
         chosen = with_policies(chosen, policy)[0]
     directory = run_directory(out, f"{chosen.name}-up-{chosen.policy}")
-    result = _hold(chosen, directory)
+    with recording(prometheus) as scraper:
+        result = _hold(chosen, directory, scraper)
     if as_json:
         click.echo(orjson.dumps(result.model_dump(mode="json"), option=orjson.OPT_INDENT_2))
     else:
@@ -87,12 +92,12 @@ def up(
     return result.exit_code
 
 
-def _hold(scenario: Scenario, directory: Path) -> Result:
+def _hold(scenario: Scenario, directory: Path, scraper: Scraper | None) -> Result:
     from crunchbed import engine  # brings Mininet and the hooks' loader
 
     progress = LineProgress(sys.stderr, scenario.name)
     try:
-        return engine.run(scenario, out=directory, progress=progress, hold=True)
+        return engine.run(scenario, out=directory, progress=progress, hold=True, scraper=scraper)
     finally:
         progress.done()
 

@@ -33,6 +33,15 @@ _SEEN_FROM_START = (
     *("failover_seconds", "scrape_seconds"),
 )
 _KEPT_DROPS = 1024
+_PACKET_LABELS = {
+    (hook, cls, reason): (
+        *(hook.name.lower(), cls.label),
+        *("pass" if reason.passed else "drop", reason.name.lower()),
+    )
+    for hook in Hook
+    for cls in PacketClass
+    for reason in Reason
+}
 
 
 class Exporter:
@@ -78,9 +87,8 @@ class Exporter:
         self._of["serving"].set(0)
 
     def _packets(self) -> Rows:
-        for (hook, cls, reason), (count, _) in self._read_packets().items():
-            verdict = "pass" if reason.passed else "drop"
-            yield (hook.name.lower(), cls.label, verdict, reason.name.lower()), count
+        for key, (count, _) in self._read_packets().items():
+            yield _PACKET_LABELS[key], count
 
     def _pool(self, name: str) -> Callable[[], Rows]:
         field = _POOL[name]

@@ -31,9 +31,11 @@ class SwitchExporter:
         registry: CollectorRegistry | None = None,
     ) -> None:
         self._read = read
+        self._seen: Mapping[str, Sequence[Row]] = {}
         readers: dict[str, Callable[[], Rows]] = {
-            "switch_packets": lambda: self._rows("table"),
-            "switch_drops": lambda: self._rows("dropped"),
+            "switch_packets": lambda: self._rows(self._counts(), "table"),
+            # The same answer: a scrape asks the switches once.
+            "switch_drops": lambda: self._rows(self._seen, "dropped"),
         }
         self._of = {one.name: Family(one, {}, readers.get(one.name)) for one in SWITCH_METRICS}
         self._families = Families(self._of.values())
@@ -42,9 +44,14 @@ class SwitchExporter:
         for name in ("pressure_messages_refused", "openflow_malformed"):
             self._of[name].add(CONTROLLER, by=0)
 
-    def _rows(self, table: str) -> Rows:
+    def _counts(self) -> Mapping[str, Sequence[Row]]:
+        self._seen = self._read()
+        return self._seen
+
+    @staticmethod
+    def _rows(counts: Mapping[str, Sequence[Row]], table: str) -> Rows:
         totals: dict[tuple[str, str], int] = {}
-        for node, cls, packets, *_ in self._read().get(table, ()):
+        for node, cls, packets, *_ in counts.get(table, ()):
             totals[node, cls] = totals.get((node, cls), 0) + packets
         return totals.items()
 

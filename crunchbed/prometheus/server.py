@@ -63,6 +63,11 @@ class Prometheus:
         """Where it is."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def _spawn(self) -> Process:
         return spawn(
             command(self.directory, f"127.0.0.1:{self.port}"),

@@ -38,7 +38,6 @@ class RunningCluster:
     """Context manager over everything that a run starts.
 
     Attributes:
-        run_id: The run's id.
         nodes: The cluster nodes by name.
         supervisor: The loop that keeps them going.
         storage: The storage host.
@@ -59,12 +58,11 @@ class RunningCluster:
         self._recorder = recorder
         self._progress = progress
         self._undo = ExitStack()
-        self.run_id = places.run_id
         self.targets = Targets(places.run_id, scenario.name, scenario.policy)
         self.nodes: dict[str, LiveNode] = {}
         self._target: Process | None = None
         self._senders: list[Process] = []
-        self.controller = LiveController.of(scenario, places, state.add_process)
+        self.controller = LiveController.of(scenario, places, state.add_process, self.targets)
 
     def __enter__(self) -> RunningCluster:
         try:
@@ -87,6 +85,7 @@ class RunningCluster:
         self._undo.callback(undo)
 
     def _start(self) -> None:
+        self._undo.callback(self.targets.remove)
         scenario = self._scenario
         self._start_network()
         self.storage: ClusterNode = self._network.storage
@@ -168,7 +167,6 @@ class RunningCluster:
 
     def _start_agents(self) -> None:
         """All agents at once: loading the hooks is what takes time."""
-        self._undo.callback(self.targets.remove)
         controller = self.controller
         told = None if controller is None else controller.told_of_pressure
         started = self._state.add_process

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crunchbed.run import configs, daemons, signals
 from crunchbed.run.daemons import Places
+from crunchbed.run.targets import Targets
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import OFF, rules
 from nodes.process import Process, spawn
@@ -20,6 +21,7 @@ from reserve_agent.controller.pressure import TOKEN_BYTES
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.lines import LineClient, Message
 from reserve_agent.pressure_report import ControllerAddress
+from reserve_agent.switch_exporter import CONTROLLER
 
 LOOPBACK = "127.0.0.1"
 READY_SECONDS = 15.0
@@ -42,16 +44,22 @@ class LiveController:
         scenario: As resolved.
         places: Where the run keeps things.
         started: Is told of its process.
+        targets: Told where its metrics are.
     """
 
     def __init__(
-        self, scenario: Scenario, places: Places, started: Callable[[Process], None]
+        self,
+        scenario: Scenario,
+        places: Places,
+        started: Callable[[Process], None],
+        targets: Targets | None = None,
     ) -> None:
         self._scenario = scenario
         self._places = places
         self._started = started
         self._token = secrets.token_hex(TOKEN_BYTES)
         self._pressure = (LOOPBACK, _free_port(socket.SOCK_DGRAM))
+        self._targets = targets
         self._process: Process | None = None
         self._cgroup: Path | None = None
         self._watched: list[Process] | None = None
@@ -59,12 +67,16 @@ class LiveController:
 
     @classmethod
     def of(
-        cls, scenario: Scenario, places: Places, started: Callable[[Process], None]
+        cls,
+        scenario: Scenario,
+        places: Places,
+        started: Callable[[Process], None],
+        targets: Targets | None = None,
     ) -> LiveController | None:
         """The controller that the scenario asks for, not started yet; None for none."""
         if scenario.cluster.controller == "none":
             return None
-        return cls(scenario, places, started)
+        return cls(scenario, places, started, targets)
 
     @property
     def told_of_pressure(self) -> ControllerAddress | None:
@@ -163,7 +175,7 @@ class LiveController:
         return False
 
     def wait_until_ready(self) -> None:
-        """Return when every switch holds every flow.
+        """Return when every switch holds every flow; its metrics are then known to be served.
 
         Raises:
             CrunchbedError: it ended, or is not ready in time.
@@ -171,6 +183,8 @@ class LiveController:
         log = self._places.out / "logs" / "controller.log"
         what = f"the controller has every flow in place; see {log}"
         wait_until(self.is_ready, READY_SECONDS, what, pump=signals.check)
+        if self._targets is not None:
+            self._targets.serve(CONTROLLER, self.ask("status")["metrics_port"])
 
     def count_packets(self) -> None:
         """Have it write the packets that the switches counted into the history.

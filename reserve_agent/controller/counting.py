@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from reserve_agent.controller.requests import HeldFlow
@@ -10,13 +11,14 @@ from reserve_agent.controller.rules.counts import Counted, PacketTable
 from reserve_agent.controller.switchboard import Switchboard
 
 ANSWER_SECONDS = 5.0
+GLANCE_SECONDS = 0.3
 _LAG_SECONDS = 0.6
 """Open vSwitch adds the packets of its fast path to a flow's counters every half second."""
 _MOST_READINGS = 5
 _POLL_SECONDS = 0.01
 Clock = Callable[[], float]
 """Seconds, monotonic."""
-Wait = Callable[[float], None]
+Wait = Callable[[float], object]
 """Lets so many seconds pass, or fewer where something happens."""
 
 
@@ -36,7 +38,7 @@ def count_packets(board: Switchboard, clock: Clock, wait: Wait) -> PacketTable |
     table = None
     for _ in range(_MOST_READINGS):
         before = table
-        table = _read(board, clock, wait)
+        table = _read(board, ANSWER_SECONDS, clock, wait)
         if table is None or (before is not None and table.arrived() == before.arrived()):
             return table
         _pass(clock() + _LAG_SECONDS, lambda: False, clock, wait)
@@ -49,14 +51,23 @@ def _pass(deadline: float, there: Callable[[], bool], clock: Clock, wait: Wait) 
     return there()
 
 
-def _read(board: Switchboard, clock: Clock, wait: Wait) -> PacketTable | None:
+def glance(board: Switchboard, clock: Clock) -> PacketTable | None:
+    """The same in one reading, for who looks again and again; from any thread.
+
+    Returns:
+        The table; None where a switch has not answered in ``GLANCE_SECONDS``.
+    """
+    return _read(board, GLANCE_SECONDS, clock, threading.Event().wait)
+
+
+def _read(board: Switchboard, seconds: float, clock: Clock, wait: Wait) -> PacketTable | None:
     answers = board.ask_all(("flows", "dropped"))
     table = PacketTable(board.network, board.shed_settings)
 
     def all_there() -> bool:
         return all(one.there for both in answers.values() for one in both)
 
-    if not _pass(clock() + ANSWER_SECONDS, all_there, clock, lambda _: wait(_POLL_SECONDS)):
+    if not _pass(clock() + seconds, all_there, clock, lambda _: wait(_POLL_SECONDS)):
         return None
     for name, (flows, dropped) in answers.items():
         table.add_switch(name, _counted(flows.content), dropped.content)

@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reserve_agent.controller.config import ControllerConfig
-from reserve_agent.controller.counting import count_packets
+from reserve_agent.controller.counting import count_packets, glance
 from reserve_agent.controller.switchboard import Switchboard
 from reserve_agent.lines import LineServer, Message
 from reserve_agent.record import NodeHistory
+from reserve_agent.switch_exporter import SwitchExporter
 
 NODE = "controller"
 """Under which name its events stand in the history."""
@@ -47,6 +48,9 @@ class Controller:
         self._counting = False
         self._readies = 0
         self._restarts = 0
+        self._metrics_port = 0
+        self._shown: Mapping[str, Any] = {}
+        self._exporter = SwitchExporter(self._show)
         config.history.parent.mkdir(parents=True, exist_ok=True)
         self._history = NodeHistory(config.history, NODE, self._observe)
         self.board = Switchboard(config.network, config.classes, config.shed, self.note)
@@ -60,6 +64,14 @@ class Controller:
         """Of every event that is on file, those of a controller before this one included."""
         self._readies += event["kind"] == "controller.ready"
         self._restarts += event["kind"] == "controller.start"
+        self._metrics_port = event.get("metrics_port", self._metrics_port)
+        self._exporter.observe(event)
+
+    def _show(self) -> Mapping[str, Any]:
+        """What the switches have counted, for a scrape: the last answer where they have none."""
+        if (table := glance(self.board, time.monotonic)) is not None:
+            self._shown = {"table": table.arrived(), "dropped": table.dropped()}
+        return self._shown
 
     def record(self, event: Message) -> None:
         """Write an event into the history; from any thread."""
@@ -74,7 +86,8 @@ class Controller:
         """Serve until SIGTERM."""
         signal.signal(signal.SIGTERM, self._stop)
         self._config.control.unlink(missing_ok=True)  # of a controller that was killed
-        self.record({"kind": "controller.start", "framework": self._framework_name()})
+        port = self._exporter.serve(self._metrics_port)  # of the one before, so that it is found
+        self.note("controller.start", framework=self._framework_name(), metrics_port=port)
         server = LineServer(self._config.control, self.selector, self._handle)
         try:
             while not self._stopping:
@@ -110,7 +123,8 @@ class Controller:
         """A question of the run."""
         op = message.get("op")
         if op == "status":
-            reply: Message = {**self.board.status(), "restarts": self._restarts - 1}
+            own = {"restarts": self._restarts - 1, "metrics_port": self._metrics_port}
+            reply: Message = {**self.board.status(), **own}
             for report in self.reports:
                 reply.update(report())
             return reply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 from typing import Any
@@ -202,8 +203,33 @@ def test_scrapes_are_timed_and_served_from_one_path(node: Node) -> None:
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert 'crunchbed_scrape_seconds_count{node="n1"} 2.0' in text
     connection.request("GET", "/")
-    assert connection.getresponse().status == 404
+    refused = connection.getresponse()
+    assert (refused.status, refused.read()) == (404, b"see /metrics\n")
+    connection.request("GET", "/metrics?name=value")
+    assert connection.getresponse().status == 200
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("request_text", "answer"),
+    [
+        (b"GET /metrics HTTP/1.0\r\n\r\n", b"HTTP/1.1 200 OK"),
+        (b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n", b"HTTP/1.1 200 OK"),
+        (b"POST /metrics HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 Bad Request"),
+        (b"nonsense\r\n\r\n", b"HTTP/1.1 400 Bad Request"),
+        (b"GET /metrics HTTP/1.1\r\n" + b"x: y\r\n" * 5000, b"HTTP/1.1 200 OK"),
+    ],
+)
+def test_a_connection_ends_with_its_last_request(
+    request_text: bytes, answer: bytes, node: Node
+) -> None:
+    with socket.create_connection(("127.0.0.1", node.exporter.serve()), timeout=5) as asking:
+        asking.sendall(request_text)
+        got = b""
+        with contextlib.suppress(ConnectionResetError):  # it need not read all that was said
+            while part := asking.recv(1 << 16):
+                got += part
+    assert got.startswith(answer)
 
 
 def test_a_port_that_is_wished_for_is_kept_where_it_is_free(node: Node) -> None:

@@ -29,6 +29,7 @@ def test_the_configuration_is_accepted_with_the_rules(tmp_path: Path) -> None:
     path = tmp_path / 'a "directory": with\nodd name' / "prometheus.yml"
     path.parent.mkdir()
     path.write_text(config.text(1234, path.parent))
+    (path.parent / "abcd-n1.json").write_text("[]")  # promtool warns of a pattern without a file
     told = promtool("check", "config", path)
     assert "1 rule files found" in told
     assert "WARNING" not in told
