@@ -97,8 +97,8 @@ def _scrapes(made: builders.Dashboard) -> None:
     made.with_panel(
         lines(
             "Refused by the controller, in all",
-            "Pressure messages that were not this run's, and OpenFlow that made no sense. Empty where "
-            "no controller has the switches.",
+            "Pressure messages that were not this run's, and OpenFlow that made no sense. Empty "
+            "where no controller has the switches.",
             Query(
                 f"sum by (run) ({metric('pressure_messages_refused_total', ANY_RUNS)})",
                 "{{run}} pressure messages",
