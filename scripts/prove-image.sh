@@ -52,6 +52,7 @@ stop_engine() {
 
 finish() {
     stop_engine
+    umount "$1/exec/netns/default" 2>/dev/null || true # dockerd leaves its own network namespace there
     rm -rf --one-file-system "$1"
 }
 
@@ -78,17 +79,25 @@ lacking() {
     done
 }
 
-# What this machine needs beside docker-compose.yml.
-override() {
-    local -a missing
+# Runs `crunchbed ARGUMENT...` in the container: by docker-compose where it can be privileged; else with
+# what this machine has of that, option by option, and the volumes of docker-compose.yml.
+run_once() {
+    local -a missing options=()
+    local name
     mapfile -t missing < <(lacking)
-    printf 'services:\n  crunchbed:\n    build:\n      context: %s\n      network: host\n' "$REPO"
-    [ ${#missing[@]} -gt 0 ] || return 0
-    say "this machine withholds ${missing[*]}: all the rest of \`privileged\`, one by one" >&2
-    printf '    privileged: false\n    cap_add: [ALL]\n    cap_drop: [%s]\n' \
-        "$(IFS=,; echo "${missing[*]}")"
-    printf '    security_opt: ["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"]\n'
-    printf '    device_cgroup_rules: ["a *:* rwm"]\n    volumes: ["/dev:/dev", "/sys:/sys"]\n'
+    if [ ${#missing[@]} -eq 0 ]; then
+        "${compose[@]}" run --rm --no-deps -T crunchbed "$@"
+        return
+    fi
+    say "no container can be privileged here, without ${missing[*]}: all the rest of it instead"
+    for name in "${missing[@]}"; do options+=(--cap-drop "$name"); done
+    for name in /run/crunchbed /run/openvswitch /sys/fs/cgroup /sys/fs/bpf /dev /sys; do
+        options+=(--volume "$name:$name")
+    done
+    docker run --rm --init --network host --pid host --cap-add ALL "${options[@]}" \
+        --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
+        --security-opt systempaths=unconfined --device-cgroup-rule 'a *:* rwm' \
+        crunchbed:0.1.0 "$@"
 }
 
 main() {
@@ -103,14 +112,16 @@ main() {
     start_engine "$work"
     say "Docker engine $(docker version --format '{{.Server.Version}}')"
     import_base "$work"
-    override >"$work/override.yml"
+    # What is built reaches the mirrors as this machine does.
+    printf 'services:\n  crunchbed:\n    build:\n      context: %s\n      network: host\n' "$REPO" \
+        >"$work/override.yml"
     # Nobody logs in to a Grafana here, but the file wants to be told a password.
-    local -a compose=(env GRAFANA_PASSWORD=unused docker-compose --project-directory "$REPO"
+    compose=(env GRAFANA_PASSWORD=unused docker-compose --project-directory "$REPO"
         --file "$REPO/docker-compose.yml" --file "$work/override.yml")
     "${compose[@]}" build crunchbed >"$work/build.log" 2>&1 ||
         fail "the image cannot be built: $(tail -n 5 "$work/build.log")"
     say "built: $(docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' crunchbed)"
-    "${compose[@]}" run --rm --no-deps -T crunchbed "$@"
+    run_once "$@"
     say "ran: crunchbed $*"
 }
 
