@@ -11,40 +11,15 @@
 # first; then the network is a namespace of its own too, away from this machine's Open vSwitch.
 set -euo pipefail
 
-readonly RELEASE=bookworm CHECKOUT=/srv/crunchbed
+readonly CHECKOUT=/srv/crunchbed
+# shellcheck source=scripts/debian.sh
+source "$(dirname "$(readlink -f "$0")")/debian.sh"
 
 say() { printf 'prove-packages: %s (%ds)\n' "$*" "$SECONDS"; }
 
 fail() {
     printf 'prove-packages: %s\n' "$*" >&2
     exit 1
-}
-
-# The mirror, proxies, certificates and pip settings of this machine, whatever they are.
-copy_access() {
-    local path
-    rm -rf "$1/etc/apt"
-    for path in /etc/apt /etc/resolv.conf /etc/hosts /etc/pip.conf /root/.config/pip /root/.pip \
-        /etc/ssl/certs/ca-certificates.crt /usr/local/share/ca-certificates /usr/share/keyrings; do
-        [ -e "$path" ] || continue
-        mkdir -p "$1$(dirname "$path")"
-        cp -RLT "$path" "$1$path"
-    done
-}
-
-access_environment() { env | grep -iE '^(pip_[a-z_]*|https?_proxy|no_proxy|ssl_cert_(file|dir))=' || true; }
-
-make_debian() {
-    local mirror
-    # shellcheck disable=SC2016  # apt expands these
-    mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
-        sed -n "s/^$RELEASE //p" | head -n 1)
-    [ -n "$mirror" ] || fail "apt on this machine has no source for $RELEASE: see /etc/apt/sources.list"
-    rm -rf --one-file-system "$1.partial"
-    # git and make are what the README tells a user to have.
-    debootstrap --include=ca-certificates,git,make "$RELEASE" "$1.partial" "$mirror" >"$1.log" 2>&1 ||
-        fail "debootstrap failed: see $1.log"
-    mv "$1.partial" "$1"
 }
 
 # Runs as the first process of its namespaces: inside ROOT COMMAND...
@@ -74,7 +49,6 @@ timed_second_setup='start=$(date +%s%N); make setup; echo "second make setup: $(
 main() {
     local target=${1:-test} self repo work root
     [ "$(id -u)" -eq 0 ] || fail "needs root"
-    command -v debootstrap >/dev/null || fail "needs debootstrap: apt-get install debootstrap"
     self=$(readlink -f "$0")
     repo=$(dirname "$(dirname "$self")")
     work=$(mktemp -d /var/tmp/crunchbed-debian.XXXXXX)
@@ -82,7 +56,8 @@ main() {
     trap "rm -rf --one-file-system '$work'" EXIT
     root=$work/root
     local bare=${2:-$work/bare}
-    [ -d "$bare" ] || make_debian "$bare"
+    # git and make are what the README tells a user to have.
+    [ -d "$bare" ] || make_debian "$bare" --include=ca-certificates,git,make
     cp -a --reflink=auto "$bare" "$root"
     copy_access "$root"
     git clone --quiet --no-hardlinks "$repo" "$root$CHECKOUT"

@@ -62,6 +62,7 @@ def _table(made: builders.Dashboard) -> None:
             Query(_each("nodes_ejected_total", 'false="true"'), "false ejections"),
             Query(_each("pressure_duration_seconds_sum"), "seconds under pressure"),
             Query(_each("block_io_seconds_count"), "writes acknowledged"),
+            Query(_each("writes_lost_total"), "writes lost"),
             Query(_quantile(0.5), "write p50, s"),
             Query(_quantile(0.99), "write p99, s"),
             Query(_LOW, "lowest reserve"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as builders
 
 from dashboards.grafana import frame
-from dashboards.grafana.panels import BAD_FROM_ONE, lines, number, rows
-from dashboards.grafana.queries import ANY_RUNS, Query, at_end, metric
+from dashboards.grafana.panels import BAD_FROM_ONE, heat_map, lines, number, rows
+from dashboards.grafana.queries import ANY_RUNS, Query, at_end, buckets, metric
 
 
 def health() -> builders.Dashboard:
@@ -94,6 +94,23 @@ def _trouble(made: builders.Dashboard) -> None:
 
 
 def _scrapes(made: builders.Dashboard) -> None:
+    made.with_panel(
+        lines(
+            "Refused by the controller, in all",
+            "Pressure messages that were not this run's, and OpenFlow that made no sense. Empty "
+            "where no controller has the switches.",
+            Query(
+                f"sum by (run) ({metric('pressure_messages_refused_total', ANY_RUNS)})",
+                "{{run}} pressure messages",
+            ),
+            Query(
+                f"sum by (run) ({metric('openflow_malformed_total', ANY_RUNS)})",
+                "{{run}} OpenFlow",
+            ),
+            steps=True,
+            span=24,
+        )
+    )
     made.with_row(builders.Row("Scrapes"))
     made.with_panel(
         lines(
@@ -110,5 +127,12 @@ def _scrapes(made: builders.Dashboard) -> None:
             "Samples a scrape",
             "For each agent.",
             Query(f"max by (run, node) (scrape_samples_scraped{{{ANY_RUNS}}})", "{{run}} {{node}}"),
+        )
+    )
+    made.with_panel(
+        heat_map(
+            "What a scrape costs an agent",
+            "By the agents' own clocks, all of them: how many scrapes fell into each bucket.",
+            buckets("scrape_seconds", ANY_RUNS),
         )
     )

@@ -75,9 +75,21 @@ def _figures(made: builders.Dashboard) -> None:
             "Since the run started.",
             f"min({metric('pages_low_water', ONE_NODE)})",
         ),
+        number(
+            "Fail-over, mean",
+            "From the view without who served the block device until this node serves it.",
+            f"sum({_mean('failover_seconds')})",
+            unit="s",
+        ),
+        number(
+            "Acknowledged writes lost",
+            "Blocks that were not there when they were read back at the end.",
+            f"sum({metric('writes_lost_total', ONE_NODE)})",
+            steps=BAD_FROM_ONE,
+        ),
     )
     for panel in panels:
-        made.with_panel(panel)
+        made.with_panel(panel.span(3))
 
 
 def _memory(made: builders.Dashboard) -> None:

@@ -44,6 +44,7 @@ def overview() -> builders.Dashboard:
     _cluster(made)
     _memory(made)
     _block_io(made)
+    _switches(made)
     return made
 
 
@@ -197,9 +198,56 @@ def _block_io(made: builders.Dashboard) -> None:
     )
     made.with_panel(
         lines(
-            "Writes that failed, in all",
-            "Each is written again.",
-            Query(since_start("block_io_errors_total", ONE_RUN)),
+            "Writes that failed or were lost, in all",
+            "What failed is written again; what was lost is known when it is read back at the end.",
+            Query(since_start("block_io_errors_total", ONE_RUN), "{{node}}, failed"),
+            Query(
+                f"sum by (node) ({metric('writes_lost_total', ONE_RUN)})",
+                "{{node}}, acknowledged and lost",
+            ),
+            steps=True,
+        )
+    )
+
+
+def _switches(made: builders.Dashboard) -> None:
+    """All empty where no controller has the switches."""
+    made.with_row(builders.Row("Switches with a controller"))
+    made.with_panel(
+        bands(
+            "Load shed",
+            "A band while the switches keep load from a node that is under memory pressure.",
+            Query(f"max by (node) ({metric('switch_shedding', ONE_RUN)})"),
+            "shedding",
+            "none",
+            "purple",
+            span=12,
+        )
+    )
+    made.with_panel(
+        heat_map(
+            "From pressure to shedding",
+            "From the begin of a node's pressure until its shedding was in force in the switches.",
+            buckets("switch_reaction_seconds", ONE_RUN),
+            span=12,
+        ).height(7)
+    )
+    made.with_panel(
+        lines(
+            "Packets at the switches",
+            "A second, by class.",
+            Query(per_second("switch_packets_total", ONE_RUN, ("class",)), "{{class}}"),
+            unit="pps",
+        )
+    )
+    made.with_panel(
+        lines(
+            "Dropped at the switches, in all",
+            "To shed load, by the node that they were for and class.",
+            Query(
+                f"sum by (node, class) ({metric('switch_drops_total', ONE_RUN)})",
+                "{{node}}: {{class}}",
+            ),
             steps=True,
         )
     )

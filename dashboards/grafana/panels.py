@@ -174,7 +174,7 @@ def bars(
 
 def rows(title: str, text: str, *queries: Query, hidden: Sequence[str] = ()) -> table.Panel:
     """A table: the queries' labels, joined, and a column for each query, named by its legend."""
-    names = {f"Value #{letter}": query.legend for letter, query in zip("ABCDEFGH", queries)}  # noqa: B905
+    names = {f"Value #{letter}": query.legend for letter, query in zip("ABCDEFGHIJKL", queries)}  # noqa: B905
     if len(queries) == 1:
         names = {"Value": queries[0].legend}
     organize = {"excludeByName": dict.fromkeys(("Time", *hidden), True), "renameByName": names}

@@ -1,4 +1,4 @@
-"""A Prometheus of the tests' own, on a free port of the loopback interface."""
+"""A Prometheus on the data that another one has recorded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,47 +24,30 @@ def free_port() -> int:
 
 
 class Prometheus:
-    """Scrapes what the files in ``targets`` name, every half second, into ``directory``."""
+    """Answers questions about what is in ``data``; scrapes nothing, and keeps its log beside it."""
 
-    def __init__(self, directory: Path) -> None:
-        self.targets = directory / "targets"
-        self.targets.mkdir(parents=True)
-        config = directory / "prometheus.yml"
-        config.write_text(
-            json.dumps(
-                {
-                    "global": {"scrape_interval": "500ms"},
-                    "scrape_configs": [
-                        {
-                            "job_name": "crunchbed",
-                            "honor_labels": True,
-                            "scrape_timeout": "500ms",
-                            "file_sd_configs": [
-                                {
-                                    "files": [f"{self.targets}/*.json"],
-                                    "refresh_interval": "200ms",
-                                }
-                            ],
-                        }
-                    ],
-                }
-            )
-        )
+    def __init__(self, data: Path) -> None:
+        config = data.parent / "asked.yml"
+        config.write_text("{}\n")
         self.address = f"127.0.0.1:{free_port()}"
-        self._log = (directory / "prometheus.log").open("wb")
+        self._log = (data.parent / "asked.log").open("wb")
         self._process = subprocess.Popen(
             [
                 "prometheus",
                 f"--config.file={config}",
-                f"--storage.tsdb.path={directory / 'tsdb'}",
+                f"--storage.tsdb.path={data}",
                 f"--web.listen-address={self.address}",
             ],
             stderr=self._log,
         )
-        wait_until(self._ready, 30, "Prometheus answers")
+        try:
+            wait_until(self._ready, 30, "Prometheus answers")
+        except BaseException:
+            self.close()
+            raise
 
     def _ready(self) -> bool:
-        assert self._process.poll() is None
+        assert self._process.poll() is None, "Prometheus ended"
         try:
             with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=2) as answer:
                 return bool(answer.status == 200)
@@ -76,17 +58,6 @@ class Prometheus:
         self._process.terminate()
         self._process.wait(30)
         self._log.close()
-
-    def follow(self, name: str, ports: list[int], labels: Mapping[str, str]) -> None:
-        """Scrape these ports from now on, and give what they say these labels."""
-        targets = [{"targets": [f"127.0.0.1:{port}" for port in ports], "labels": dict(labels)}]
-        partial = self.targets / f"{name}.part"
-        partial.write_text(json.dumps(targets))
-        partial.rename(self.targets / f"{name}.json")
-
-    def forget(self, name: str) -> None:
-        """Scrape them no more."""
-        (self.targets / f"{name}.json").unlink()
 
     def _ask(self, path: str, **parameters: str | float) -> Any:
         data = urllib.parse.urlencode(parameters).encode()
@@ -103,4 +74,5 @@ class Prometheus:
 
     def range(self, expr: str, start: float, end: float, step: float = 1) -> list[Series]:
         """Evaluate every ``step`` seconds."""
-        return list(self._ask("query_range", query=expr, start=start, end=end, step=step)["result"])
+        asked = {"query": expr, "start": start, "end": end, "step": step}
+        return list(self._ask("query_range", **asked)["result"])
