@@ -42,6 +42,7 @@ _COMMANDS: Final = {
     "shell": _Command("crunchbed.cli_shell", "shell", "A shell on a live node."),
     "down": _Command("crunchbed.cli_up", "down", "End the cluster that is held open."),
     "plot": _Command("crunchbed.cli_plot", "plot", "Draw a sweep."),
+    "report": _Command("crunchbed.cli_report", "report", "A run or comparison as one HTML file."),
     "policy": _Command("crunchbed.cli_policy", "policy", "Switch a live node's policy."),
     "reserve": _Command("crunchbed.cli_reserve", "reserve", "How large a reserve must be."),
     "audit": _Command("crunchbed.cli_audit", "audit", "Who may draw on the reserve, unbounded?"),

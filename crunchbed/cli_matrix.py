@@ -11,6 +11,7 @@ import orjson
 
 from crunchbed.attempts import attempt
 from crunchbed.checks.result import Result
+from crunchbed.cli_report import REPORT, name_report, written
 from crunchbed.matrix import Axis, Cell, cell
 from crunchbed.report.matrix import print_matrix
 from crunchbed.report.table import open_console
@@ -53,6 +54,7 @@ def run_matrix(
     parent.mkdir(parents=True, exist_ok=True)
     record = [one.model_dump(mode="json") for one in cells]
     (parent / "matrix.json").write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    written(parent)
     return cells
 
 
@@ -66,4 +68,5 @@ def show_matrix(
     else:
         print_matrix(open_console(), cells, axis, f"{name}: {cells[0].runs} seeds")
         click.echo(f"run directories: {parent}")
+        name_report(parent / REPORT)
     return 0 if all(one.valid == one.runs for one in cells) else RunInvalid.exit_code

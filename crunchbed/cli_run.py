@@ -21,6 +21,7 @@ from crunchbed.cli_options import (
     seed_range,
     with_policies,
 )
+from crunchbed.cli_report import REPORT, name_report, written
 from crunchbed.comparison import Comparison
 from crunchbed.comparison import compare as compare_runs
 from crunchbed.history import History
@@ -66,6 +67,7 @@ def run(
     else:
         print_run(open_console(), result, chosen)
         click.echo(f"run directory: {directory}")
+        name_report(directory / REPORT)
     _draw(png, chosen, seed, [(result, directory)], quiet=as_json)
     return result.exit_code
 
@@ -152,11 +154,13 @@ def compare(
     results = [result for result, _ in made]
     comparison = compare_runs(chosen, results)
     record = _record(comparison, parent / "comparison.json")
+    page = written(parent)
     if as_json:
         _print_json(record)
     else:
         print_comparison(open_console(), comparison, chosen)
         click.echo(f"run directories: {parent}")
+        name_report(page)
     _draw(png, chosen, numbers[0], made[: len(variants)], quiet=as_json)
     return comparison.exit_code
 

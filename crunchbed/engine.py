@@ -13,6 +13,8 @@ from pathlib import Path
 from crunchbed import history, leaks, requirements
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
+from crunchbed.report.html import make
+from crunchbed.report.html.source import Recorded
 from crunchbed.run import collect, rundir, signals, sizing
 from crunchbed.run.cluster import RunningCluster
 from crunchbed.run.daemons import Places
@@ -32,6 +34,7 @@ from topologies.switches import choose_switch
 HEALTHY_SECONDS = 20.0
 _SETTLED_SECONDS = 5.0  # each fault has a bound of its own
 _AFTERMATH_DEADLINES = 2.0
+_MOST_EVENTS_SHOWN = 200_000  # about a second
 _BPFFS = Path("/sys/fs/bpf")
 
 
@@ -71,7 +74,11 @@ def run(
         places = Places(state.run_id, state.path, _BPFFS / f"crunchbed-{state.run_id}", directory)
         try:
             _record(scenario, seed, state, places, watcher, held)
-            return judge_directory(directory, scenario)
+            recorded = history.History.read(directory / "history.jsonl")
+            result = judge(recorded, scenario)
+            result.write(directory / "result.json")
+            _show(recorded, scenario, result, directory, watcher)
+            return result
         except (CrunchbedError, OSError) as error:
             signals.check()  # what somebody has ended is not invalid
             raise _explained(error, scenario, seed, directory) from error
@@ -114,11 +121,23 @@ def _explained(
     return error
 
 
-def judge_directory(directory: Path, scenario: Scenario) -> Result:
-    """Compute every figure from the recorded history and write ``result.json``."""
-    result = judge(history.History.read(directory / "history.jsonl"), scenario)
-    result.write(directory / "result.json")
-    return result
+def _show(
+    recorded: history.History,
+    scenario: Scenario,
+    result: Result,
+    directory: Path,
+    progress: Progress,
+) -> None:
+    """Write ``report.html``, where it takes no time to speak of; a run does not fail of it."""
+    if len(recorded.events) > _MOST_EVENTS_SHOWN:
+        progress.note(f"no report of {len(recorded.events):,} events: crunchbed report {directory}")
+        return
+    try:
+        make.write_run(
+            Recorded(scenario.policy, scenario, recorded, result), directory / "report.html"
+        )
+    except CrunchbedError as error:
+        progress.note(str(error))
 
 
 def _execute(

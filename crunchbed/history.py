@@ -8,12 +8,13 @@ only truth of a run: every figure is computed from it and from nothing else.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Self, TypeVar
 
 import orjson
 
@@ -22,6 +23,8 @@ from reserve_agent.errors import BadInput
 PHASES: Final = ("control", "inject", "recovery", "collect")
 """The phases of a complete run, in order; ``start`` comes before them."""
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _NOTHING: Final[tuple[Event, ...]] = ()
 
 
@@ -66,6 +69,7 @@ class History:
                 self._by_kind[event[2]] = found = []
             found.append(event)
         self._by_node: dict[str, dict[str, list[Event]]] = {}
+        self.memo: dict[tuple[object, ...], Any] = {}
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -110,6 +114,25 @@ class History:
         return [name for name in PHASES if self.phase(name) is None]
 
 
+def remembered(
+    function: Callable[Concatenate[History, _P], _R],
+) -> Callable[Concatenate[History, _P], _R]:
+    """Compute something of a history once for the same arguments, however many ask.
+
+    What it returns is everybody's: nobody may change it.
+    """
+
+    @functools.wraps(function)
+    def ask(history: History, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        key = (function, args, *kwargs.items())
+        if key not in history.memo:
+            history.memo[key] = function(history, *args, **kwargs)
+        found: _R = history.memo[key]
+        return found
+
+    return ask
+
+
 def read(path: Path) -> list[Event]:
     """Return the events of a file of JSON lines, sorted by time.
 
@@ -118,7 +141,7 @@ def read(path: Path) -> list[Event]:
     Raises:
         BadInput: the file cannot be read, or another line is no event; says which.
     """
-    with _no_collector():
+    with no_collector():
         events = [
             Event(record["t"], record.get("node", "run"), record["kind"], record)
             for record in _records(path)
@@ -133,7 +156,7 @@ def merge(paths: Iterable[Path], out: Path) -> None:
     Raises:
         BadInput: see ``read``.
     """
-    with _no_collector():
+    with no_collector():
         records = [record for path in paths for record in _records(path)]
         records.sort(key=itemgetter("t"))
     partial = out.with_name(f"{out.name}.partial")
@@ -172,7 +195,7 @@ def _is_event(line: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def _no_collector() -> Iterator[None]:
+def no_collector() -> Iterator[None]:
     """Keep the cycle collector off a million new objects that hold no cycles."""
     enabled = gc.isenabled()
     gc.disable()

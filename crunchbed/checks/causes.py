@@ -15,9 +15,10 @@ from crunchbed.checks.dues import Due, Dues
 from crunchbed.checks.faults import FaultSpan, fault_spans, ports_down
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.standstill import standstills
-from crunchbed.history import Event, History, Interval
+from crunchbed.history import Event, History, Interval, remembered
 
 
+@remembered
 def cause_of_each(history: History, interval_ns: int) -> list[tuple[Event, str]]:
     """Return every ``heartbeat.miss`` with its cause, one of ``figures.CAUSES``.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from crunchbed.checks.lives import lives, overlap
-from crunchbed.history import History, Interval
+from crunchbed.history import History, Interval, remembered
 
 
+@remembered
 def episodes(history: History, node: str) -> list[Interval]:
     """Return the pressure episodes of ``node`` while it was up and measured, by time.
 

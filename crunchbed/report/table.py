@@ -55,8 +55,8 @@ def print_run(console: Console, result: Result, scenario: Scenario) -> None:
     for node in shown:
         table.add_column(node, justify="right")
     each = [result.totals, *(result.nodes[node] for node in shown)]
-    for name in _rows(each):
-        table.add_row(_label(name), *(figure(one.value(name)) for one in each))
+    for name in rows(each):
+        table.add_row(label(name), *(figure(one.value(name)) for one in each))
     console.print(table)
     if left_out:
         console.print(f"{left_out} more nodes without anything to tell are in result.json")
@@ -85,10 +85,10 @@ def print_comparison(console: Console, comparison: Comparison, scenario: Scenari
     pair = len(comparison.policies) == 2
     if pair:
         table.add_column(" / ".join(comparison.policies), justify="right")
-    for name in _rows([run.totals for run in comparison.runs if run.valid]):
+    for name in rows([run.totals for run in comparison.runs if run.valid]):
         spreads = [comparison.spread(policy, name) for policy in comparison.policies]
         ratio = [_ratio(name, spreads)] if pair else []
-        table.add_row(_label(name), *map(spread_cell, spreads), *ratio)
+        table.add_row(label(name), *map(spread_cell, spreads), *ratio)
     table.add_section()
     verdicts = [_verdicts(comparison.of(policy)) for policy in comparison.policies]
     table.add_row("verdict", *verdicts, *[""] * pair)
@@ -124,8 +124,8 @@ def _table(console: Console) -> Table:
     return table
 
 
-def _rows(each: Iterable[Figures]) -> list[str]:
-    """The figures worth a row.
+def rows(each: Iterable[Figures]) -> list[str]:
+    """Return the figures worth a row.
 
     Causes and fail-overs only where there were any, the switch's only where it had a controller.
     """
@@ -140,7 +140,8 @@ def _rows(each: Iterable[Figures]) -> list[str]:
     return [name for name in _ROWS if worth(name)]
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
+    """Return the name of a figure's row; that of a part is set in."""
     head, _, tail = name.partition(".")
     return f"  {tail}" if tail else head
 

@@ -70,12 +70,17 @@ def load_text(text: str, source: str) -> object:
 
 def dump(value: Mapping[str, Any], path: Path) -> None:
     """Write ``value`` as block-style YAML that reads back equal."""
+    path.write_text(text_of(value), encoding="utf-8")
+
+
+def text_of(value: Mapping[str, Any]) -> str:
+    """Return ``value`` as block-style YAML that reads back equal."""
     yaml = YAML(typ="rt")
     yaml.default_flow_style = False
     yaml.width = 4096
     buffer = io.StringIO()
     yaml.dump(dict(value), buffer)
-    path.write_text(buffer.getvalue(), encoding="utf-8")
+    return buffer.getvalue()
 
 
 def _parse(text: str, source: str) -> object:

@@ -34,7 +34,7 @@ def good_run(seed: int = 1) -> Recording:
         recording.add(50, "pool.config", node, total=16384, reserve=512, policy="memalloc")
         recording.add(60, "heartbeat.sent", node, seq=1, peers=2)
         recording.ack(2000, node, 1990).ack(2020, node, 2000)
-        recording.add(2050, "pool.sample", node, low_water=300, dirty=0)
+        recording.add(2050, "pool.sample", node, free=8000, low_water=300, dirty=0)
     recording.add(1200, "crunch.begin", target="n1", requested={"pages": 12000, "rate": 100_000})
     return recording.pressure(1280, 2280, "n1")
 

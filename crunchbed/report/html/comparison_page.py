@@ -1,0 +1,226 @@
+"""The page of several runs: policies, or whatever else they differ in, side by side. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from crunchbed.checks.figures import CAUSES
+from crunchbed.checks.result import EXIT_CODES, Result
+from crunchbed.comparison import compare
+from crunchbed.report.html import figures, series, thin
+from crunchbed.report.html.lanes import Lanes
+from crunchbed.report.html.repeat import commands, differences
+from crunchbed.report.html.run_page import notes, settings
+from crunchbed.report.html.source import Recorded
+from crunchbed.report.html.thin import Span
+from crunchbed.report.scale import time_scale
+from reserve_agent.errors import BadInput
+
+SEEDS_DRAWN: Final = 8
+"""Seeds whose time lines are drawn; tables, dots and latencies are of all."""
+
+_LEAD_SECONDS: Final = 2.0
+_MOST_SPREADS: Final = 12
+_NO_SPREAD: Final = ("heartbeats_sent", "reserve_pages")
+
+
+@dataclass
+class Variant:
+    """The runs of one label, such as one policy."""
+
+    label: str
+    first: Recorded
+    results: list[Result] = field(default_factory=list)
+    latencies: list[int] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    drawn: dict[int, Recorded] = field(default_factory=dict)
+
+
+def gather(runs: Iterable[Recorded]) -> list[Variant]:
+    """Sort runs by label; of all but the first ``SEEDS_DRAWN`` seeds no history is kept.
+
+    Raises:
+        BadInput: They are of several scenarios.
+    """
+    found: dict[str, Variant] = {}
+    drawn: set[int] = set()
+    for run in runs:
+        _require_same(run, next(iter(found.values()), None))
+        one = found.setdefault(run.label, Variant(run.label, run))
+        seed = run.result.seed or 0
+        one.results.append(run.result)
+        one.seeds.append(seed)
+        if run.result.valid:
+            one.latencies += series.latencies(run.history, run.scenario.node_names)
+        if run.history.events and (seed in drawn or len(drawn) < SEEDS_DRAWN):
+            drawn.add(seed)
+            one.drawn[seed] = run
+    for one in found.values():
+        one.latencies.sort()
+    return list(found.values())
+
+
+def _require_same(run: Recorded, one: Variant | None) -> None:
+    name = run.scenario.name
+    if one is not None and one.first.scenario.name != name:
+        raise BadInput(f"expected runs of one scenario, got {one.first.scenario.name} and {name}")
+
+
+def content(variants: Sequence[Variant]) -> dict[str, Any]:
+    """What the template of a comparison's page is given."""
+    first = variants[0].first
+    scenario = first.scenario
+    labels = [one.label for one in variants]
+    seeds = sorted({seed for one in variants for seed in one.seeds})
+    results = [result for one in variants for result in one.results]
+    rows = figures.of_variants([one.results for one in variants])
+    charts, left_out = _charts(variants, rows)
+    longest = max((one.totals.pressure_longest_seconds for one in results), default=0.0)
+    return {
+        "title": f"{scenario.name}: {', '.join(labels)}; {_named(seeds)}",
+        "scenario": scenario,
+        "verdicts": [_verdict(one) for one in variants],
+        "expectations": _expectations(variants),
+        "facts": _facts(variants, seeds),
+        "columns": labels,
+        "rows": rows,
+        "scale": time_scale(scenario, longest),
+        "crunch": (None, None),
+        "reserve_users": {},
+        "charts": charts,
+        "notes": left_out,
+        "runs": [
+            (one.label, result.seed, result.verdict, "; ".join(result.reasons))
+            for one in variants
+            for result in one.results
+        ],
+        "differences": differences({one.label: one.first.scenario for one in variants}),
+        **settings(first, commands({one.label: one.first.scenario for one in variants}, seeds)),
+    }
+
+
+def _named(seeds: Sequence[int]) -> str:
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
+
+
+def _facts(variants: Sequence[Variant], seeds: Sequence[int]) -> list[tuple[str, str]]:
+    results = [result for one in variants for result in one.results]
+    scenario = variants[0].first.scenario
+    return [
+        ("runs", str(len(results))),
+        ("valid", str(sum(one.valid for one in results))),
+        ("seeds", f"{seeds[0]}..{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])),
+        ("nodes", str(scenario.cluster.nodes)),
+        ("switch", ", ".join(dict.fromkeys(one.backend for one in results))),
+    ]
+
+
+def _verdict(one: Variant) -> tuple[str, str, str, list[str]]:
+    """Label, the worst verdict for the colour, all of them as text, and no reasons: see runs."""
+    counts: dict[str, int] = {}
+    for result in one.results:
+        counts[result.verdict] = counts.get(result.verdict, 0) + 1
+    ranked = sorted(counts, key=lambda verdict: (verdict != "fail", -EXIT_CODES[verdict]))  # type: ignore[index]
+    text = ", ".join(f"{name} {count}/{len(one.results)}" for name, count in counts.items())
+    return one.label, ranked[0], text, []
+
+
+def _expectations(variants: Sequence[Variant]) -> list[tuple[str, bool | None, str]]:
+    """As the scenario has them, where the columns are its policies and nothing else differs."""
+    if any(one.label != one.first.scenario.policy for one in variants):
+        return []
+    results = [result for one in variants for result in one.results]
+    compared = compare(variants[0].first.scenario, results)
+    return [
+        (
+            one.text,
+            one.holds if one.runnable else None,
+            f"{one.held} of {len(one.outcomes)} seeds" if one.runnable else "not run",
+        )
+        for one in compared.expectations
+    ]
+
+
+def _charts(
+    variants: Sequence[Variant], rows: Sequence[figures.Row]
+) -> tuple[dict[str, Any], list[str]]:
+    drawn = sorted({seed for one in variants for seed in one.drawn})
+    whole = _whole([run for one in variants for run in one.drawn.values()])
+    left_out: list[str] = []
+    groups = []
+    for seed in drawn:
+        runs = {one.label: one.drawn[seed] for one in variants if seed in one.drawn}
+        group, said = _group(seed, runs, whole)
+        groups.append(group)
+        left_out += [one for one in said if one not in left_out]
+    labels = [one.label for one in variants]
+    seeds = {seed for one in variants for seed in one.seeds}
+    if len(seeds) > len(drawn):
+        left_out.append(f"Time lines: the first {len(drawn)} of {len(seeds)} seeds.")
+    charts = {
+        "time": "seconds after the crunch began",
+        "whole": whole,
+        "phases": [],
+        "causes": CAUSES,
+        "groups": groups or [{"label": "", "rows": [], **_NOTHING}],
+        "level": _NOTHING["level"],
+        "rate": _NOTHING["rate"],
+        "latency": series.slower_than({one.label: one.latencies for one in variants}),
+        "at_first": labels,
+        "bands": [],
+        "variants": labels,
+        "spreads": spreads(variants, rows),
+    }
+    return charts, left_out
+
+
+_NOTHING: Final[dict[str, Any]] = {
+    "level": {"x": [], "series": []},
+    "rate": {"x": [], "series": []},
+}
+
+
+def _whole(runs: Sequence[Recorded]) -> Span:
+    end = max((run.clock.at(run.history.measured.end) for run in runs), default=1.0)
+    return -_LEAD_SECONDS, max(end, 0.001)
+
+
+def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str, Any], list[str]]:
+    """One seed: a row, a level and a rate for each variant's crunched node."""
+    lanes = []
+    for label, run in runs.items():
+        begin = run.clock.zero - round(_LEAD_SECONDS * 1e9)
+        found = Lanes(run.history, run.scenario, run.clock, begin)
+        name = f"{label} {run.target}"
+        lanes.append(found.of(run.target, name).since(whole[0]).thinned(whole, thin.MOST_DRAWN))
+    each = {label: (run.history, run.target, run.clock) for label, run in runs.items()}
+    level, rate = series.free_pages(each, *whole), series.write_rates(each, *whole)
+    shown = {
+        "label": str(seed),
+        "rows": [lane.shown() for lane in lanes],
+        "level": level,
+        "rate": rate,
+    }
+    return shown, notes(lanes, level["bin_seconds"], rate["bin_seconds"])
+
+
+def spreads(variants: Sequence[Variant], rows: Sequence[figures.Row]) -> list[dict[str, Any]]:
+    """Return the figures in which runs differ: every valid run's, and the medians."""
+    found = []
+    for row in rows:
+        if row.part or row.name in _NO_SPREAD:
+            continue
+        values = [
+            [
+                value
+                for run in one.results
+                if run.valid and (value := run.totals.value(row.name)) is not None
+            ]
+            for one in variants
+        ]
+        if len({value for each in values for value in each}) > 1:
+            medians = [cell.value for cell in row.cells]
+            found.append({"name": row.name, "values": values, "medians": medians})
+    return found[:_MOST_SPREADS]

@@ -1,0 +1,157 @@
+"""What the time line shows of each node. Pure: a history in, spans and marks in seconds out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from typing import Any, Final
+
+from crunchbed.checks import pressure, service, writes
+from crunchbed.checks.causes import cause_of_each
+from crunchbed.checks.faults import fault_spans
+from crunchbed.checks.figures import CAUSES
+from crunchbed.checks.lives import downtimes, target_of
+from crunchbed.checks.membership import ejections
+from crunchbed.history import Event, History, Interval
+from crunchbed.report.html import thin
+from crunchbed.report.html.thin import Clock, Mark, Span
+from crunchbed.scenario.schema import Scenario
+
+STALL_SECONDS: Final = 0.1
+"""From here on a time without an acknowledged write, while some wait, is drawn as a stall."""
+
+_SILENT_INTERVALS: Final = 2.0
+_SPANS: Final = ("pressure", "down", "faults", "serving", "beating", "stalls")
+_MARKS: Final = ("unheard", "missed")
+
+Misses = Sequence[tuple[Event, str]]
+
+
+@dataclass
+class Lane:
+    """One node's row; times in seconds after the crunch began, causes by index in ``CAUSES``.
+
+    Attributes:
+        label: What the row is called.
+        pressure: When it had no page for a normal task.
+        down: From its fence, or its death, until it boots.
+        faults: When a fault of the scenario was on it.
+        serving: When it served the block device.
+        beating: When its heartbeats went out, without a gap of more than two intervals.
+        stalls: When its writes waited and none was acknowledged for ``STALL_SECONDS`` or longer.
+        unheard: Its heartbeats that others missed.
+        missed: Heartbeats of others that it missed.
+        ejected: When it was ejected alive, and
+        removed: when it was because it was down or cut off.
+        left_out: What is thinned, by kind: how many there were.
+    """
+
+    label: str
+    pressure: list[Span]
+    down: list[Span]
+    faults: list[Span]
+    serving: list[Span]
+    beating: list[Span]
+    stalls: list[Span]
+    unheard: list[Mark]
+    missed: list[Mark]
+    ejected: list[float]
+    removed: list[float]
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def since(self, begin: float) -> Lane:
+        """Without the marks before ``begin``; spans are clipped where they are made."""
+        return replace(
+            self,
+            unheard=[mark for mark in self.unheard if mark[0] >= begin],
+            missed=[mark for mark in self.missed if mark[0] >= begin],
+        )
+
+    def thinned(self, whole: Span, most: int) -> Lane:
+        """No more of anything than a screen can show; ``left_out`` says of what."""
+        fewer: dict[str, Any] = {}
+        for name in _SPANS:
+            fewer[name] = thin.spans(getattr(self, name), most)
+        for name in _MARKS:
+            fewer[name] = thin.marks(getattr(self, name), whole, most)
+        counts = {name: len(getattr(self, name)) for name in fewer}
+        left_out = {name: n for name, n in counts.items() if n > len(fewer[name])}
+        return replace(self, **fewer, left_out=left_out)
+
+    def shown(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+
+class Lanes:
+    """Makes the rows of one run.
+
+    Args:
+        history: The run.
+        scenario: As resolved for it.
+        clock: Of the picture.
+        begin: Nanoseconds; what was before is left out.
+    """
+
+    def __init__(self, history: History, scenario: Scenario, clock: Clock, begin: int) -> None:
+        self._history, self._scenario, self._clock = history, scenario, clock
+        self._shown = Interval(begin, history.measured.end)
+        self._unheard: dict[str, list[Mark]] = {}
+        self._missed: dict[str, list[Mark]] = {}
+        for miss, cause in cause_of_each(history, scenario.heartbeat.interval):
+            mark = (clock.at(miss.data.get("deadline", miss.t)), CAUSES.index(cause))
+            self._missed.setdefault(miss.node, []).append(mark)
+            self._unheard.setdefault(str(miss.data.get("peer")), []).append(mark)
+        self._ejections = ejections(history)
+        self._faults = fault_spans(history)
+        self._servings = service.servings(history)
+
+    def of(self, node: str, label: str | None = None) -> Lane:
+        """The row of one node, whole."""
+        history = self._history
+        gone = [one for one in self._ejections if one.node == node]
+        request = self._scenario.block_io.request
+        return Lane(
+            label=label or node,
+            pressure=self._spans(pressure.episodes(history, node)),
+            down=self._spans(downtimes(history, node)),
+            faults=self._spans(one.span for one in self._faults if node in one.targets),
+            serving=self._spans(one.when for one in self._servings if one.node == node),
+            beating=self._spans(_beating(history, node, self._scenario.heartbeat.interval)),
+            stalls=self._spans(writes.stalls(history, node, request, round(STALL_SECONDS * 1e9))),
+            unheard=sorted(self._unheard.get(node, [])),
+            missed=sorted(self._missed.get(node, [])),
+            ejected=[self._clock.at(one.t) for one in gone if one.false],
+            removed=[self._clock.at(one.t) for one in gone if not one.false],
+        )
+
+    def _spans(self, found: Iterable[Interval]) -> list[Span]:
+        clipped = (one.clip(self._shown) for one in found)
+        at = self._clock.at
+        return sorted((at(one.start), at(one.end)) for one in clipped if one is not None)
+
+
+def _beating(history: History, node: str, interval_ns: int) -> list[Interval]:
+    """When heartbeats went out one after the other; a single one counts for an interval."""
+    times = [event.t for event in history.of("heartbeat.sent", node)]
+    if not times:
+        return []
+    longest = _SILENT_INTERVALS * interval_ns
+    breaks = [index + 1 for index, (a, b) in enumerate(pairwise(times)) if b - a > longest]
+    edges = [0, *breaks, len(times)]
+    return [
+        Interval(times[first], times[last - 1] + interval_ns) for first, last in pairwise(edges)
+    ]
+
+
+def crunched(history: History, scenario: Scenario) -> tuple[str, int]:
+    """The node that a run is about, and time zero: its crunch's begin, else the inject phase's."""
+    crunches = history.of("crunch.begin")
+    if crunches:
+        return target_of(crunches[0]), crunches[0].t
+    faults = fault_spans(history)
+    inject = history.phase("inject")
+    zero = inject.start if inject else history.span.start
+    hit = [one for one in faults if one.targets and one.targets[0] in scenario.node_names]
+    return (hit[0].targets[0] if hit else scenario.node_names[0]), zero

@@ -1,0 +1,136 @@
+"""The page of one run: what its charts draw and what its tables say. Pure."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+from crunchbed.checks.figures import CAUSES
+from crunchbed.history import Interval
+from crunchbed.report.html import figures, series, thin
+from crunchbed.report.html.lanes import Lane, Lanes
+from crunchbed.report.html.source import Recorded
+from crunchbed.report.html.thin import Clock, Span
+from crunchbed.report.scale import time_scale
+from crunchbed.scenario import yaml
+
+_MOST_DRAWN_AT_FIRST = 6
+
+
+def content(run: Recorded) -> dict[str, Any]:
+    """What the template of a run's page is given."""
+    result, scenario = run.result, run.scenario
+    columns, rows = figures.of_run(result)
+    charts, notes = charts_of(run)
+    return {
+        "title": f"{scenario.name}: policy {scenario.policy}, seed {result.seed}",
+        "scenario": scenario,
+        "verdicts": [(scenario.policy, result.verdict, result.verdict, list(result.reasons))],
+        "expectations": [(one.text, one.holds, one.shown) for one in result.expectations],
+        "facts": _facts(run),
+        "columns": columns,
+        "rows": rows,
+        "scale": time_scale(scenario, result.totals.pressure_longest_seconds),
+        "crunch": (result.crunch_requested, result.crunch_achieved),
+        "reserve_users": {node: users for node, users in result.reserve_users.items() if users},
+        "charts": charts,
+        "notes": notes,
+        "runs": [],
+        "differences": [],
+        **settings(run, f"crunchbed run {scenario.name}.yaml --seed {result.seed}"),
+    }
+
+
+def settings(run: Recorded, command: str) -> dict[str, Any]:
+    """How to repeat it, and with what it was made."""
+    versions = {**run.result.versions}
+    if "processors" in run.info:
+        versions["processors"] = str(run.info["processors"])
+    return {
+        "command": command,
+        "yaml": yaml.text_of(run.scenario.resolved()),
+        "versions": versions,
+    }
+
+
+def _facts(run: Recorded) -> list[tuple[str, str]]:
+    result, scenario = run.result, run.scenario
+    return [
+        ("policy", scenario.policy),
+        ("memalloc sockets", ", ".join(scenario.memalloc) or "none"),
+        ("seed", str(result.seed)),
+        ("nodes", str(scenario.cluster.nodes)),
+        ("switch", result.backend),
+        ("duration", f"{result.duration_seconds:.1f} s"),
+        ("run", str(run.info.get("run", "unknown"))),
+    ]
+
+
+def charts_of(run: Recorded) -> tuple[dict[str, Any], list[str]]:
+    """The data of every chart, and what they leave out."""
+    begin, whole = _shown(run)
+    lanes = Lanes(run.history, run.scenario, run.clock, begin)
+    nodes = list(run.scenario.node_names)
+    most = thin.share(len(nodes))
+    drawn = [lanes.of(node).thinned(whole, most) for node in nodes]
+    each = {node: (run.history, node, run.clock) for node in nodes}
+    level = series.free_pages(each, *whole)
+    slow = {node: series.latencies(run.history, [node]) for node in nodes}
+    everybody = {"all nodes": sorted(chain.from_iterable(slow.values())), **slow}
+    shown = _shown_at_first(drawn, run.target)
+    rate = series.write_rates(each, *whole)
+    charts: dict[str, Any] = {
+        "time": "seconds after the crunch began" if _is_crunched(run) else "seconds of injection",
+        "whole": whole,
+        "phases": series.phases(
+            run.history, run.clock, Interval(begin, run.history.measured.end + 1)
+        ),
+        "causes": CAUSES,
+        "groups": [{"label": "", "rows": [lane.shown() for lane in drawn]}],
+        "level": level,
+        "rate": rate,
+        "latency": series.slower_than(everybody),
+        "at_first": [*shown, "all nodes"],
+        "bands": next((one.pressure for one in drawn if one.label == run.target), []),
+    }
+    return charts, notes(drawn, level["bin_seconds"], rate["bin_seconds"])
+
+
+def notes(lanes: list[Lane], level_seconds: float, rate_seconds: float) -> list[str]:
+    """What was thinned, in words."""
+    found = [
+        f"Free pages: the lowest and the highest sample of every {level_seconds * 1000:.3g} ms.",
+        f"Write rate: the mean of every {rate_seconds * 1000:.3g} ms.",
+    ]
+    for lane in lanes:
+        for kind, count in lane.left_out.items():
+            drawn = len(getattr(lane, kind))
+            found.append(
+                f"Time line of {lane.label}: {count:,} of {kind!r} are drawn as {drawn:,}; "
+                "what lies closer than a pixel is one mark. The table counts them all."
+            )
+    return found
+
+
+def _is_crunched(run: Recorded) -> bool:
+    return bool(run.history.of("crunch.begin"))
+
+
+def _shown(run: Recorded) -> tuple[int, Span]:
+    """From the control phase to the collecting: begin in nanoseconds, both ends in seconds."""
+    control = run.history.phase("control")
+    begin = control.start if control else run.history.span.start
+    clock: Clock = run.clock
+    return begin, (clock.at(begin), clock.at(max(run.history.measured.end, begin + 1_000_000)))
+
+
+def _shown_at_first(lanes: list[Lane], target: str) -> list[str]:
+    """All nodes of a small cluster; of a large one the crunched node and who has much to tell."""
+    if len(lanes) <= _MOST_DRAWN_AT_FIRST:
+        return [lane.label for lane in lanes]
+    telling = sorted(
+        lanes,
+        key=lambda lane: (lane.label == target, len(lane.missed) + len(lane.pressure)),
+        reverse=True,
+    )
+    return [lane.label for lane in telling[:_MOST_DRAWN_AT_FIRST]]

@@ -1,0 +1,100 @@
+"""Curves of a run: the level of free pages, the rate of writes, how slow writes were. Pure."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from crunchbed.checks import writes
+from crunchbed.checks.lives import downtimes
+from crunchbed.checks.reserve import reserve_pages
+from crunchbed.history import History, Interval
+from crunchbed.report.html.thin import Clock, Grid
+
+RATE_SECONDS: Final = 0.1
+"""Width of a value of the write rate, unless the run is long."""
+
+_RATE_BINS: Final = 600
+_LATENCY_POINTS: Final = 160
+_PAGE_BYTES: Final = 4096
+_MEBIBYTE: Final = 1 << 20
+
+Curves = dict[str, Any]
+"""``x``, and ``series``: each a ``label`` and its ``y``, as long as ``x``; None draws nothing."""
+
+
+def free_pages(runs: Mapping[str, tuple[History, str, Clock]], begin: float, end: float) -> Curves:
+    """The free pages of a node of each run, with its reserve, by label."""
+    grid = Grid(begin, end)
+    series = []
+    for label, (history, node, clock) in runs.items():
+        kinds = ("pool.sample", "pressure.begin")
+        events = [event for kind in kinds for event in history.of(kind, node)]
+        points = sorted((clock.at(e.t), int(e.data["free"])) for e in events)
+        down = [(clock.at(one.start), clock.at(one.end)) for one in downtimes(history, node)]
+        up = [one for one in points if not any(a <= one[0] < b for a, b in down)]
+        reserve = reserve_pages(history, node)
+        series.append({"label": label, "y": grid.extremes(up, down), "reserve": reserve})
+    return {"x": grid.times(), "series": series, "bin_seconds": grid.width}
+
+
+def write_rates(runs: Mapping[str, tuple[History, str, Clock]], begin: float, end: float) -> Curves:
+    """Acknowledged MiB/s of a node of each run, by label."""
+    width = max(RATE_SECONDS, (end - begin) / _RATE_BINS)
+    count = max(1, math.ceil((end - begin) / width))
+    series = []
+    for label, (history, node, clock) in runs.items():
+        blocks = [0] * count
+        first, wide = clock.zero + round(begin * 1e9), round(width * 1e9)
+        for ack in history.of("write.ack", node):
+            index = (ack.t - first) // wide
+            if 0 <= index < count:
+                blocks[index] += ack.data["blocks"]
+        rate = [round(n * _PAGE_BYTES / _MEBIBYTE / width, 3) for n in blocks]
+        series.append({"label": label, "y": rate})
+    edges = [round(begin + index * width, 6) for index in range(count)]
+    return {"x": edges, "series": series, "bin_seconds": width}
+
+
+def slower_than(latencies_ns: Mapping[str, Sequence[int]]) -> Curves:
+    """The share of writes that took longer than x seconds, by label.
+
+    Args:
+        latencies_ns: of each curve, sorted.
+    """
+    known = {label: found for label, found in latencies_ns.items() if found}
+    if not known:
+        return {"x": [], "series": []}
+    low = max(1, min(found[0] for found in known.values()))
+    high = max(2 * low, max(found[-1] for found in known.values()))
+    step = (high / low) ** (1 / (_LATENCY_POINTS - 1))
+    x = [round(low * step**index) for index in range(_LATENCY_POINTS)]
+    series = [
+        {"label": label, "y": [_share_above(found, one) for one in x], "count": len(found)}
+        for label, found in known.items()
+    ]
+    return {"x": [one / 1e9 for one in x], "series": series}
+
+
+def _share_above(found: Sequence[int], limit: int) -> float | None:
+    """None where it is nothing: a logarithm has no place for it."""
+    above = len(found) - bisect_right(found, limit)
+    return above / len(found) if above else None
+
+
+def latencies(history: History, nodes: Sequence[str]) -> list[int]:
+    """Nanoseconds of every write of these nodes, sorted."""
+    return sorted(ns for node in nodes for ns in writes.latencies_ns(history, node))
+
+
+def phases(history: History, clock: Clock, shown: Interval) -> list[tuple[str, float, float]]:
+    """Name, begin and end of each phase that is shown."""
+    found = []
+    for name in ("control", "inject", "recovery"):
+        span = history.phase(name)
+        clipped = span.clip(shown) if span else None
+        if clipped is not None:
+            found.append((name, clock.at(clipped.start), clock.at(clipped.end)))
+    return found

@@ -1,0 +1,122 @@
+"""Runs and comparisons read from their directories, every figure computed anew from histories."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+
+from crunchbed.checks.judge import judge
+from crunchbed.checks.result import Result
+from crunchbed.history import History
+from crunchbed.report.html.lanes import crunched
+from crunchbed.report.html.thin import Clock
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import BadInput
+
+HISTORY: Final = "history.jsonl"
+_SCENARIO: Final = "scenario.json"
+_DISTURBED: Final = re.compile(r"-disturbed-\d+$")
+_SEED: Final = re.compile(r"-(\d+)$")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One run: what was asked for, what was recorded, and what follows from it.
+
+    Attributes:
+        label: What it is called among others, such as its policy.
+        scenario: As resolved for it.
+        history: What was recorded; nothing for a run that ended before it measured.
+        result: Judged from the history.
+    """
+
+    label: str
+    scenario: Scenario
+    history: History
+    result: Result
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """What its ``run.info`` event says: id, seed, switch, versions, clock."""
+        return next((dict(event.data) for event in self.history.of("run.info")), {})
+
+    @cached_property
+    def target(self) -> str:
+        """The node that it is about."""
+        return crunched(self.history, self.scenario)[0]
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Zero where its crunch began."""
+        return Clock(crunched(self.history, self.scenario)[1])
+
+
+def is_run(directory: Path) -> bool:
+    """Whether this is the directory of one run, rather than of several."""
+    return (directory / _SCENARIO).exists() or (directory / HISTORY).exists()
+
+
+def read_run(directory: Path, label: str | None = None) -> Recorded:
+    """Read and judge one run.
+
+    Raises:
+        BadInput: There is no history, or it or the scenario cannot be read.
+    """
+    scenario = _scenario(directory / _SCENARIO)
+    if not (directory / HISTORY).exists():
+        raise BadInput(f"{directory}: has no {HISTORY}: this run ended before it was complete")
+    history = History.read(directory / HISTORY)
+    return Recorded(label or scenario.policy, scenario, history, judge(history, scenario))
+
+
+def read_runs(directory: Path) -> Iterator[Recorded]:
+    """Read the runs of a comparison, by label and seed; those that were repeated are left out.
+
+    A run that left no history takes part as one that measured nothing.
+
+    Raises:
+        BadInput: There is no run in it, or one cannot be read.
+    """
+    for path in _directories_of_runs(directory):
+        label, seed = _named(path.name)
+        if (path / HISTORY).exists():
+            yield read_run(path, label)
+        else:
+            scenario = _scenario(path / _SCENARIO)
+            result = Result.not_measured(scenario, seed, "it left no history")
+            yield Recorded(label, scenario, History(()), result)
+
+
+def _directories_of_runs(directory: Path) -> Sequence[Path]:
+    if not directory.is_dir():
+        raise BadInput(f"{directory}: expected the directory of a run or of a comparison")
+    found = [path for path in directory.iterdir() if (path / _SCENARIO).exists()]
+    found = [path for path in found if not _DISTURBED.search(path.name)]
+    if not found:
+        raise BadInput(f"{directory}: expected a run (with a {HISTORY}) or a directory of runs")
+    # As they were made: a comparison shows its policies in the order that it was given.
+    return sorted(found, key=lambda path: ((path / _SCENARIO).stat().st_mtime_ns, path.name))
+
+
+def _named(name: str) -> tuple[str, int]:
+    """``memalloc-both-7`` is seed 7 of what is labelled ``memalloc-both``."""
+    found = _SEED.search(name)
+    return (name[: found.start()], int(found[1])) if found else (name, 0)
+
+
+def _scenario(path: Path) -> Scenario:
+    try:
+        return Scenario.model_validate(orjson.loads(path.read_bytes()))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+    except (orjson.JSONDecodeError, ValidationError) as error:
+        raise BadInput(
+            f"{path}: expected a resolved scenario: {str(error).splitlines()[0]}"
+        ) from None

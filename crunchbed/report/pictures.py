@@ -1,0 +1,119 @@
+"""The pictures of a run or a comparison as PNG files, for a paper. matplotlib draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from crunchbed.report.figure import Row, draw
+from crunchbed.report.html import comparison_page, figures, series, source
+from crunchbed.report.html.comparison_page import Variant
+from reserve_agent.errors import BadInput
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours; every curve has a dash of its own as well.
+_COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
+_DASHES: Final = ("-", "--", "-.", ":")
+_DOTS_PER_INCH: Final = 200
+_ACROSS: Final = 4
+
+
+def draw_all(directory: Path, out: Path) -> list[Path]:
+    """Draw the run or comparison in ``directory``; returns the files that were made in ``out``.
+
+    The time line is that of the first seed; latencies and spreads are of all runs.
+
+    Raises:
+        BadInput: There is none, it cannot be read, or nothing can be written in ``out``.
+    """
+    if source.is_run(directory):
+        variants = comparison_page.gather([source.read_run(directory)])
+    else:
+        variants = comparison_page.gather(source.read_runs(directory))
+    made = [_time_lines(variants, out / "timeline.png")]
+    latencies = series.slower_than({one.label: one.latencies for one in variants})
+    if latencies["series"]:
+        made.append(_latencies(latencies, out / "latency.png"))
+    rows = figures.of_variants([one.results for one in variants])
+    spreads = comparison_page.spreads(variants, rows)
+    if spreads:
+        made.append(_spreads([one.label for one in variants], spreads, out / "spread.png"))
+    return made
+
+
+def _time_lines(variants: Sequence[Variant], path: Path) -> Path:
+    seeds = [seed for one in variants for seed in one.drawn]
+    if not seeds:
+        raise BadInput(f"{path}: not drawn: no run left a history")
+    rows = [
+        Row(one.label, one.drawn[seeds[0]].history) for one in variants if seeds[0] in one.drawn
+    ]
+    draw(rows, f"{variants[0].first.scenario.name}, seed {seeds[0]}", path)
+    return path
+
+
+def _latencies(curves: series.Curves, path: Path) -> Path:
+    figure = _figure(6.0, 4.0)
+    axes = figure.subplots()
+    for index, one in enumerate(curves["series"]):
+        known = [(x, y) for x, y in zip(curves["x"], one["y"], strict=True) if y is not None]
+        axes.plot(*zip(*known, strict=True), label=one["label"], **_pen(index))
+    axes.set(
+        xscale="log", yscale="log", xlabel="seconds", ylabel="share of writes slower than this"
+    )
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(frameon=False)
+    return _save(figure, path)
+
+
+def _spreads(labels: Sequence[str], spreads: Sequence[dict[str, Any]], path: Path) -> Path:
+    down = -(-len(spreads) // _ACROSS)
+    figure = _figure(3.0 * min(_ACROSS, len(spreads)), 2.4 * down)
+    grid = figure.subplots(down, min(_ACROSS, len(spreads)), squeeze=False)
+    panels = [panel for row in grid for panel in row]
+    for panel in panels[len(spreads) :]:
+        panel.set_visible(False)
+    for panel, one in zip(panels, spreads, strict=False):
+        for index, (values, median) in enumerate(zip(one["values"], one["medians"], strict=True)):
+            if values:
+                colour = _COLOURS[index % len(_COLOURS)]
+                panel.plot([index, index], [min(values), max(values)], color=colour, linewidth=1.5)
+                panel.plot(
+                    [index] * len(values), values, "o", color=colour, alpha=0.5, markersize=4
+                )
+                panel.plot([index], [median], "_", color=colour, markersize=18, markeredgewidth=2)
+        panel.set_title(one["name"].replace("_", " "), fontsize=9, loc="left")
+        panel.set_xticks(range(len(labels)), [name.replace("-", "\n") for name in labels])
+        panel.set_xlim(-0.6, len(labels) - 0.4)
+        panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
+        panel.tick_params(labelsize=8)
+    return _save(figure, path)
+
+
+def _pen(index: int) -> dict[str, Any]:
+    return {
+        "color": _COLOURS[index % len(_COLOURS)],
+        "linestyle": _DASHES[index // len(_COLOURS) % len(_DASHES)],
+        "linewidth": 1.6,
+    }
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    except OSError as error:
+        raise BadInput(f"{path}: cannot write the picture ({error.strerror})") from error
+    return path

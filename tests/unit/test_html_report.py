@@ -1,0 +1,304 @@
+"""The report: what its charts and tables are given, and that it comes of the history alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import orjson
+import pytest
+
+from crunchbed import cli
+from crunchbed.checks.figures import CAUSES
+from crunchbed.history import History
+from crunchbed.report.html import comparison_page, lanes, render, run_page, series, source, thin
+from crunchbed.report.html.source import Recorded
+from crunchbed.scenario.loader import load_file
+from tests.unit import judged_runs
+from tests.unit.recorded_runs import ejecting, write_comparison, write_run
+from tests.unit.recording import MS, Recording
+
+Captured = pytest.CaptureFixture[str]
+
+
+def recorded(recording: Recording, policy: str = "none") -> Recorded:
+    """Return a run as it is read from its directory."""
+    result = judged_runs.result_of(recording, policy)
+    return Recorded(policy, judged_runs.scenario(policy), recording.history(), result)
+
+
+def lane(recording: Recording, node: str) -> lanes.Lane:
+    """Return one node's row; the crunch begins at 1.2 s."""
+    run = recorded(recording)
+    return lanes.Lanes(run.history, run.scenario, run.clock, 100 * MS).of(node)
+
+
+def charts(page: str) -> dict[str, object]:
+    """Return the data in a page."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found
+    data: dict[str, object] = orjson.loads(found[1])
+    return data
+
+
+# --- the time line
+
+
+def test_a_row_has_what_happened_to_its_node() -> None:
+    n1 = lane(ejecting(), "n1")
+    assert n1.pressure == [(0.08, 0.6)]  # until its fence
+    assert n1.down == [(0.6, 2.6)]
+    assert n1.ejected == [0.6]
+    assert n1.removed == []
+    assert n1.stalls == [(0.1, 0.5), (0.5, 0.6)]  # the second was open when it was fenced
+    assert n1.unheard == [(0.15, CAUSES.index("stalled_sender"))]
+    assert [t for t, _ in n1.missed] == [0.251]
+
+
+def test_a_miss_is_in_the_rows_of_both_ends() -> None:
+    n2 = lane(ejecting(), "n2")
+    assert [t for t, _ in n2.missed] == [0.15]
+    assert [t for t, _ in n2.unheard] == [0.251]
+
+
+def test_heartbeats_go_on_until_a_gap() -> None:
+    run = judged_runs.good_run()
+    for seq, ms in enumerate((1000, 1100, 1200, 1700, 1800), 2):
+        run.sent(ms, "n1", seq)
+    # Each counts for an interval of 100 ms; the first, at 60 ms, is before the control phase.
+    assert lane(run, "n1").beating == [(-1.1, -1.04), (-0.2, 0.1), (0.5, 0.7)]
+
+
+def test_who_was_down_before_it_was_ejected_was_not_ejected_alive() -> None:
+    run = judged_runs.good_run().add(1500, "node.down", target="n1")
+    run.fence(1800, "n1", view=2, observers=("n2", "n3"))
+    n1 = lane(run, "n1")
+    assert (n1.ejected, n1.removed) == ([], [0.6])
+
+
+# --- thinning
+
+
+def test_few_marks_and_spans_stay_as_they_are() -> None:
+    assert thin.marks([(0.1, 1), (0.1, 2)], (0, 1), 2) == [(0.1, 1), (0.1, 2)]
+    assert thin.spans([(0.1, 0.2), (0.2, 0.3)], 2) == [(0.1, 0.2), (0.2, 0.3)]
+
+
+def test_of_many_marks_each_cause_keeps_one_a_bin() -> None:
+    many = [(n / 1000, cause) for n in range(1000) for cause in (0, 1)]
+    kept = thin.marks(many, (0, 1), 10)
+    assert len(kept) == 20
+    assert {cause for _, cause in kept} == {0, 1}
+
+
+def test_spans_are_merged_over_small_gaps_only() -> None:
+    many = [(n / 1000, n / 1000 + 0.0005) for n in range(500)] + [(0.9, 0.95)]
+    kept = thin.spans(many, 10)
+    assert len(kept) == 10
+    assert kept[0][0] == 0
+    assert kept[-2:] == [(pytest.approx(kept[-2][0]), 0.4995), (0.9, 0.95)]
+
+
+def test_a_level_keeps_its_extremes_in_their_order() -> None:
+    grid = thin.Grid(0, 10, bins=10)
+    points = [(1.1, 500), (1.2, 3), (1.3, 400), (1.9, 900), (5.5, 7)]
+    values = grid.extremes(points)
+    assert values[2:4] == [3, 900]
+    assert values[10:12] == [7, None]
+    assert len(values) == len(grid.times()) == 20
+
+
+def test_a_level_breaks_off_while_there_is_none() -> None:
+    values = thin.Grid(0, 10, bins=10).extremes([(1, 5), (8, 6)], [(2, 5)])
+    assert values[2] == 5
+    assert values[5:11] == [thin.GAP] * 6
+    assert values[16] == 6
+
+
+def test_the_page_says_what_was_thinned() -> None:
+    run = ejecting()
+    for number in range(thin.MOST_DRAWN + 500):
+        run.miss(1300 + number / 10, "n3", "n1", 20 + number)
+    _, said = run_page.charts_of(recorded(run))
+    assert any(re.search(r"n1: 2,501 of 'unheard' are drawn as [\d,]+", note) for note in said)
+
+
+# --- curves
+
+
+def test_the_share_of_slower_writes_is_exact() -> None:
+    curves = series.slower_than({"a": [10, 20, 30, 1000], "nothing": []})
+    assert [one["label"] for one in curves["series"]] == ["a"]
+    share = dict(zip(curves["x"], curves["series"][0]["y"], strict=True))
+    assert share[min(share)] == 0.75  # of four, three took longer than the fastest
+    assert share[max(share)] is None
+    assert all(
+        a is None or b is None or a >= b
+        for a, b in zip(list(share.values()), list(share.values())[1:], strict=False)
+    )
+
+
+def test_the_rate_counts_every_block_once() -> None:
+    run = recorded(judged_runs.good_run())
+    rate = series.write_rates({"n1": (run.history, "n1", run.clock)}, -1, 9)
+    blocks = sum(rate["series"][0]["y"]) * rate["bin_seconds"] * (1 << 20) / 4096
+    assert blocks == pytest.approx(8, rel=0.01)
+
+
+# --- the page
+
+
+def test_every_figure_is_the_result_s(tmp_path: Path) -> None:
+    result = write_run(tmp_path / "run", ejecting(), judged_runs.scenario("none"))
+    page = run_page.content(source.read_run(tmp_path / "run"))
+    assert page["columns"] == ["total", "n1", "n2", "n3"]
+    rows = {row.name: [cell.value for cell in row.cells] for row in page["rows"]}
+    each = [result.totals, *result.nodes.values()]
+    for name, values in rows.items():
+        assert values == [one.value(name) for one in each], name
+    assert rows["heartbeats_missed"][0] == 2
+
+
+def test_the_page_comes_of_the_history_alone(tmp_path: Path, capsys: Captured) -> None:
+    directory = tmp_path / "run"
+    write_run(directory, ejecting(), judged_runs.scenario("none"))
+    assert cli.main(["report", str(directory)]) == 0
+    assert capsys.readouterr().out == f"report: {directory}/report.html\n"
+    first = (directory / "report.html").read_bytes()
+    (directory / "result.json").unlink()
+    (directory / "report.html").unlink()
+    assert cli.main(["report", str(directory)]) == 0
+    assert (directory / "report.html").read_bytes() == first
+
+
+def test_the_settings_on_the_page_make_the_same_scenario(tmp_path: Path) -> None:
+    content = run_page.content(recorded(ejecting()))
+    (tmp_path / "writeback-crunch.yaml").write_text(content["yaml"])
+    assert load_file(tmp_path / "writeback-crunch.yaml") == judged_runs.scenario("none")
+    assert content["command"] == "crunchbed run writeback-crunch.yaml --seed 1"
+
+
+def test_text_of_a_scenario_stays_text() -> None:
+    evil = "</script><script>alert(1)</script>"
+    run = recorded(ejecting())
+    named = run.scenario.model_copy(update={"claim": evil})
+    page = render.page(run_page.content(Recorded(evil, named, run.history, run.result)))
+    assert evil not in page
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)" in page
+
+
+def test_nothing_in_the_page_names_another_place(tmp_path: Path) -> None:
+    page = render.page(run_page.content(recorded(ejecting())))
+    assert "default-src 'none'" in page
+    assert not re.findall(r"""(?:src|href)=["']?(?!#|data:)[^"'\s>]""", page.split("<script>")[0])
+
+
+def test_a_run_without_events_has_a_page() -> None:
+    run = recorded(Recording().phases(start=0))
+    assert "invalid" in render.page(run_page.content(run)) or run.result.verdict == "unknown"
+
+
+# --- comparisons
+
+
+def test_a_comparison_has_median_and_range_of_valid_runs(tmp_path: Path) -> None:
+    results = write_comparison(tmp_path)
+    variants = comparison_page.gather(source.read_runs(tmp_path))
+    page = comparison_page.content(variants)
+    assert page["columns"] == ["none", "memalloc"]
+    rows = {row.name: [cell.value for cell in row.cells] for row in page["rows"]}
+    assert rows["nodes_ejected"] == [1, 0]
+    assert len(page["runs"]) == len(results) == 4
+    assert page["expectations"][0] == ("none.nodes_ejected >= 1", True, "2 of 2 seeds")
+    assert page["command"] == (
+        "crunchbed compare writeback-crunch.yaml --policies none,memalloc --seeds 1..2"
+    )
+    assert [group["label"] for group in page["charts"]["groups"]] == ["1", "2"]
+    spread = {one["name"]: one["values"] for one in page["charts"]["spreads"]}
+    assert spread["false_ejections"] == [[1, 1], [0, 0]]
+
+
+def test_a_run_that_left_nothing_takes_part(tmp_path: Path) -> None:
+    write_comparison(tmp_path, range(1, 2))
+    (tmp_path / "none-1" / "history.jsonl").unlink()
+    page = comparison_page.content(comparison_page.gather(source.read_runs(tmp_path)))
+    assert ("none", 1, "invalid", "it left no history") in page["runs"]
+    assert render.page(page)
+
+
+def test_disturbed_runs_are_left_out(tmp_path: Path) -> None:
+    write_comparison(tmp_path, range(1, 2))
+    (tmp_path / "none-1").rename(tmp_path / "none-1-disturbed-1")
+    assert [run.label for run in source.read_runs(tmp_path)] == ["memalloc"]
+
+
+def test_what_differs_beside_the_policy_is_in_table_and_commands(tmp_path: Path) -> None:
+    for setting, classes in (("both", "[block-io, heartbeat]"), ("block-io", "[block-io]")):
+        scenario = judged_runs.scenario().with_overrides({"memalloc": classes, "expect": []})
+        write_run(tmp_path / f"memalloc-{setting}-1", judged_runs.good_run(), scenario)
+    page = comparison_page.content(comparison_page.gather(source.read_runs(tmp_path)))
+    assert page["differences"] == [("memalloc", ['["block-io","heartbeat"]', '["block-io"]'])]
+    first, second = page["command"].split("\n")
+    assert "--set 'memalloc=[\"block-io\"]'" in second
+    assert "heartbeat" in first
+
+
+# --- what is wrong
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("history.jsonl", None, "ended before it was complete"),
+        (
+            "history.jsonl",
+            b'{"t":1,"kind":"x"}\nnonsense\n{}\n',
+            "history.jsonl:2: expected an event",
+        ),
+        ("scenario.json", None, "scenario.json: cannot be read"),
+        ("scenario.json", b"[]", "scenario.json: expected a resolved scenario"),
+    ],
+)
+def test_a_damaged_run_is_told_in_one_line(
+    file: str, content: bytes | None, said: str, tmp_path: Path, capsys: Captured
+) -> None:
+    write_run(tmp_path / "run", ejecting(), judged_runs.scenario("none"))
+    (tmp_path / "run" / file).unlink()
+    if content is not None:
+        (tmp_path / "run" / file).write_bytes(content)
+    assert cli.main(["report", str(tmp_path / "run")]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert said in err
+
+
+def test_a_directory_without_runs_is_told(tmp_path: Path, capsys: Captured) -> None:
+    assert cli.main(["report", str(tmp_path)]) == 2
+    assert "expected a run (with a history.jsonl) or a directory of runs" in capsys.readouterr().err
+
+
+def test_runs_of_two_scenarios_are_no_comparison(tmp_path: Path, capsys: Captured) -> None:
+    write_comparison(tmp_path, range(1, 2))
+    other = judged_runs.scenario().model_copy(update={"name": "other"})
+    write_run(tmp_path / "memalloc-9", judged_runs.good_run(), other)
+    assert cli.main(["report", str(tmp_path)]) == 2
+    assert "runs of one scenario, got writeback-crunch and other" in capsys.readouterr().err
+
+
+def test_pictures_for_a_paper(tmp_path: Path, capsys: Captured) -> None:
+    write_comparison(tmp_path / "both", range(1, 2))
+    assert cli.main(["report", str(tmp_path / "both"), "--png", str(tmp_path / "png")]) == 0
+    assert {path.name for path in (tmp_path / "png").iterdir()} == {
+        "latency.png",
+        "spread.png",
+        "timeline.png",
+    }
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "png").iterdir())
+
+
+def test_history_is_the_same_object_for_page_and_result() -> None:
+    """A page of a run that is read already reads nothing again."""
+    run = recorded(ejecting())
+    assert isinstance(run.history, History)
+    assert run.target == "n1"
+    assert run.clock.at(1200 * MS) == 0
