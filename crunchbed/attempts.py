@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crunchbed.checks.result import Result
 from crunchbed.report.progress import LineProgress
+from crunchbed.run.progress import NoProgress
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
+
+if TYPE_CHECKING:
+    from crunchbed.report.live_view import LiveView
 
 TRIES = 3
 """How often a run is made until it is valid.
@@ -18,19 +24,31 @@ fault begins and says nothing of its outcome; so making the run again favours no
 """
 
 
-def execute(scenario: Scenario, seed: int, directory: Path) -> Result:
-    """One run, with its progress as lines on stderr."""
+def execute(scenario: Scenario, seed: int, directory: Path, *, quiet: bool = False) -> Result:
+    """One run; its progress is a view on a terminal, else lines on stderr, nothing if ``quiet``."""
     from crunchbed import engine  # brings Mininet and the hooks' loader
 
     label = f"{scenario.name} {scenario.policy} seed {seed}"
-    progress = LineProgress(sys.stderr, label)
+    if quiet:
+        return engine.run(scenario, seed=seed, out=directory, progress=NoProgress())
+    progress = _watched(scenario, label)
     try:
         return engine.run(scenario, seed=seed, out=directory, progress=progress)
     finally:
         progress.done()
 
 
-def attempt(scenario: Scenario, seed: int, directory: Path) -> tuple[Result, Path]:
+def _watched(scenario: Scenario, label: str) -> LineProgress | LiveView:
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from crunchbed.report.live_view import LiveView
+
+        return LiveView(sys.stderr, label, scenario)
+    return LineProgress(sys.stderr, label)
+
+
+def attempt(
+    scenario: Scenario, seed: int, directory: Path, *, quiet: bool = False
+) -> tuple[Result, Path]:
     """The first valid run out of ``TRIES``, else the last, and where it is.
 
     The directories of disturbed runs stay beside it, named ``...-disturbed-1`` and so on.
@@ -41,7 +59,7 @@ def attempt(scenario: Scenario, seed: int, directory: Path) -> tuple[Result, Pat
     """
     for number in range(1, TRIES + 1):
         try:
-            result = execute(scenario, seed, directory)
+            result = execute(scenario, seed, directory, quiet=quiet)
         except (BadInput, MissingRequirement):
             raise
         except CrunchbedError as error:

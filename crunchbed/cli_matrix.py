@@ -26,6 +26,8 @@ def run_matrix(
     settings: Mapping[str, Mapping[str, Any]],
     seeds: Iterable[int],
     parent: Path,
+    *,
+    quiet: bool = False,
 ) -> list[Cell]:
     """Run every policy with every setting on every seed; write ``matrix.json``.
 
@@ -36,6 +38,7 @@ def run_matrix(
         settings: What each changes in the scenario, by dotted key.
         seeds: Of the runs.
         parent: Directory that each run makes one in.
+        quiet: Say nothing of their progress.
 
     Raises:
         BadInput: A setting does not go with the scenario; nothing was run.
@@ -48,7 +51,7 @@ def run_matrix(
     results: dict[tuple[str, str], list[Result]] = {}
     for seed in seeds:
         for (policy, setting), variant in variants.items():
-            result, _ = attempt(variant, seed, parent / f"{policy}-{setting}-{seed}")
+            result, _ = attempt(variant, seed, parent / f"{policy}-{setting}-{seed}", quiet=quiet)
             results.setdefault((policy, setting), []).append(result)
     cells = [cell(axis, policy, setting, runs) for (policy, setting), runs in results.items()]
     parent.mkdir(parents=True, exist_ok=True)

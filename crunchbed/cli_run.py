@@ -44,6 +44,7 @@ def run(
     png: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
+    quiet: bool,
     policy: str | None,
 ) -> int:
     """Run SCENARIO once, a shipped name or a YAML file, and judge it.
@@ -61,7 +62,7 @@ def run(
             raise BadInput(f"--policy: expected one, got {policy}; several: crunchbed compare")
         chosen = with_policies(chosen, policy)[0]
     directory = run_directory(out, f"{chosen.name}-{chosen.policy}-{seed}")
-    result = execute(chosen, seed, directory)
+    result = execute(chosen, seed, directory, quiet=quiet)
     if as_json:
         _print_json(result.model_dump(mode="json"))
     else:
@@ -112,6 +113,7 @@ def compare(
     png: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
+    quiet: bool,
     policies: str,
     repeats: int,
     seeds: str | None,
@@ -140,7 +142,7 @@ def compare(
         axis, changes = crossing
         parent = run_directory(out, f"{chosen.name}-matrix-{numbers[0]}")
         names = names_of(policies, POLICIES, "policy")
-        cells = run_matrix(chosen, names, axis, changes, numbers, parent)
+        cells = run_matrix(chosen, names, axis, changes, numbers, parent, quiet=quiet)
         return show_matrix(cells, axis, chosen.name, parent, as_json=as_json)
     variants = with_policies(chosen, policies)
     parent = run_directory(out, f"{chosen.name}-compare-{numbers[0]}")
@@ -150,7 +152,7 @@ def compare(
         for number in numbers
         for variant in variants
     ]
-    made = [attempt(*place) for place in places]
+    made = [attempt(*place, quiet=quiet) for place in places]
     results = [result for result, _ in made]
     comparison = compare_runs(chosen, results)
     record = _record(comparison, parent / "comparison.json")

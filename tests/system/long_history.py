@@ -1,4 +1,4 @@
-"""A run with as many events as one likes: a thousand a second, of every kind that there are many of."""
+"""A run with as many events as one likes: a thousand a second, of all kinds that are many."""
 
 from __future__ import annotations
 
