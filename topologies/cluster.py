@@ -223,13 +223,17 @@ class Cluster:
             raise_receive_buffers(rates, _OVS_RECEIVE_BYTES)
             if not raise_send_buffer(_OVS_BUFFER_BYTES):
                 queue = SHARED_QUEUE_BYTES
-        if self._deferred_kbit is not None:
-            ours = [port for node in self.nodes.values() for port in node.switch_ports]
-            hosts = {port: rates.pop(port) for port in ours}
-            shape_with_deferral(hosts, queue, self._deferred_kbit)
-        shape_switch(rates, queue)
+        ports = {port for node in self.nodes.values() for port in node.switch_ports}
+        if self._deferred_kbit is None:
+            shape_switch(rates, queue)
+        else:
+            shape_with_deferral(
+                {port: rate for port, rate in rates.items() if port in ports},
+                queue,
+                self._deferred_kbit,
+            )
+            shape_switch({port: rate for port, rate in rates.items() if port not in ports}, queue)
         if self._delay_ns or self._loss:
-            ports = {port for node in self.nodes.values() for port in node.switch_ports}
             impair(sorted(ports & rates.keys()), self._delay_ns, self._loss)
 
     def _rates(self) -> dict[str, float]:

@@ -8,8 +8,7 @@ from typing import NamedTuple
 from crunchbed.checks.figures import Figures
 from crunchbed.checks.result import Result
 from crunchbed.comparison import Spread, spread_of
-from crunchbed.report.cells import figure
-from crunchbed.report.table import label, rows
+from crunchbed.report.table import figure, label, rows
 
 
 class Cell(NamedTuple):
