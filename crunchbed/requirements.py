@@ -162,7 +162,7 @@ _OPTIONAL = (
     _optional("sctp", "SCTP traffic", _module("sctp", "IP_SCTP"), system.sctp),
     _optional("memory-cgroup", "limits on real memory", _kernel("MEMCG"), system.memory_cgroup),
     _optional("ethtool", "tests: offloads", SETUP, system.tool("ethtool")),
-    _optional("tcpdump", "tests: packet counts", SETUP, system.tool("tcpdump")),
+    _optional("tcpdump", "capture: true; tests: packet counts", SETUP, system.tool("tcpdump")),
     _optional("promtool", "tests: exporters' output", SETUP, system.tool("promtool")),
     _optional("prometheus", "recording a run's metrics", SETUP, system.tool("prometheus")),
     _optional("iscsi-target", "iSCSI targets", SETUP, system.tool("tgtd")),
@@ -215,6 +215,8 @@ def needed_by(scenario: Scenario) -> list[str]:
         names += ["corosync", "libquorum", "libcmap"]
     if scenario.block_io.transport == "iscsi":
         names += ["iscsi-target", "iscsi-initiator"]
+    if scenario.capture:
+        names.append("tcpdump")
     if scenario.cluster.controller != "none":
         names.append("os-ken")
     if scenario.shed.mode == "queue":

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from crunchbed.run import configs, daemons, login
+from crunchbed.run.capture import capture
 from crunchbed.run.controller import LiveController
 from crunchbed.run.daemons import Places
 from crunchbed.run.faults.protocol import World
@@ -130,6 +131,11 @@ class RunningCluster:
         self._network = self._undo.enter_context(network)
         if controller is not None:
             self._undo.callback(controller.stop)  # before its switches go, which would be news
+        if self._scenario.capture:
+            recorded = capture(
+                network.nodes.values(), self._places.out, self._agents.path, self._state.add_process
+            )
+            self._undo.enter_context(recorded)
 
     def _power_on(self) -> None:
         """All nodes; where two of them serve, the others' initiators come once one does."""

@@ -189,6 +189,7 @@ class Scenario(Section):
     crunch: Crunch | None = None
     faults: Faults = ()
     phases: Phases = Phases()
+    capture: Annotated[bool, kinds.yes_or_no()] = False
     steady: SteadyState = ()
     expect: Expectations = ()
 

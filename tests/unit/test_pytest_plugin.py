@@ -24,7 +24,7 @@ CALLS = []
 
 @pytest.fixture(autouse=True)
 def testbed(monkeypatch):
-    def run(scenario, *, seed, out, progress):
+    def run(scenario, *, seed, out, progress, **more):
         CALLS.append((scenario.name, scenario.policy, seed))
         out.mkdir(parents=True)
         (out / "history.jsonl").write_text("")

@@ -32,7 +32,9 @@ class RecordedEngine:
         self.weak: set[int] = set()
         self.calls: list[tuple[str, int, Path]] = []
 
-    def run(self, scenario: Scenario, *, seed: int, out: Path, progress: Progress) -> Result:
+    def run(
+        self, scenario: Scenario, *, seed: int, out: Path, progress: Progress, **_more: object
+    ) -> Result:
         progress.phase("control", 4.0)
         self.calls.append((scenario.policy, seed, out))
         number = len(self.calls)
