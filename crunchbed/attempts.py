@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crunchbed.checks.result import Result
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.progress import LineProgress
+from crunchbed.run.progress import NoProgress
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
+
+if TYPE_CHECKING:
+    from crunchbed.report.live_view import LiveView
 
 TRIES = 3
 """How often a run is made until it is valid.
@@ -21,17 +27,32 @@ fault begins and says nothing of its outcome; so making the run again favours no
 
 
 def execute(
-    scenario: Scenario, seed: int, directory: Path, scraper: Scraper | None = None
+    scenario: Scenario,
+    seed: int,
+    directory: Path,
+    scraper: Scraper | None = None,
+    *,
+    quiet: bool = False,
 ) -> Result:
-    """One run, with its progress as lines on stderr."""
+    """One run; its progress is a view on a terminal, else lines on stderr, nothing if ``quiet``."""
     from crunchbed import engine  # brings Mininet and the hooks' loader
 
     label = f"{scenario.name} {scenario.policy} seed {seed}"
-    progress = LineProgress(sys.stderr, label)
+    if quiet:
+        return engine.run(scenario, seed=seed, out=directory, progress=NoProgress(), scraper=scraper)
+    progress = _watched(scenario, label)
     try:
         return engine.run(scenario, seed=seed, out=directory, progress=progress, scraper=scraper)
     finally:
         progress.done()
+
+
+def _watched(scenario: Scenario, label: str) -> LineProgress | LiveView:
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from crunchbed.report.live_view import LiveView
+
+        return LiveView(sys.stderr, label, scenario)
+    return LineProgress(sys.stderr, label)
 
 
 def attempt_each(
@@ -40,6 +61,8 @@ def attempt_each(
     seeds: Iterable[int],
     parent: Path,
     scraper: Scraper | None = None,
+    *,
+    quiet: bool = False,
 ) -> list[tuple[Result, Path]]:
     """A run of every policy on every seed: all policies on the first seed, then all on the next.
 
@@ -51,11 +74,16 @@ def attempt_each(
         for seed in seeds
         for variant in variants
     ]
-    return [attempt(*place, scraper) for place in places]
+    return [attempt(*place, scraper, quiet=quiet) for place in places]
 
 
 def attempt(
-    scenario: Scenario, seed: int, directory: Path, scraper: Scraper | None = None
+    scenario: Scenario,
+    seed: int,
+    directory: Path,
+    scraper: Scraper | None = None,
+    *,
+    quiet: bool = False,
 ) -> tuple[Result, Path]:
     """The first valid run out of ``TRIES``, else the last, and where it is.
 
@@ -67,7 +95,7 @@ def attempt(
     """
     for number in range(1, TRIES + 1):
         try:
-            result = execute(scenario, seed, directory, scraper)
+            result = execute(scenario, seed, directory, scraper, quiet=quiet)
         except (BadInput, MissingRequirement):
             raise
         except CrunchbedError as error:

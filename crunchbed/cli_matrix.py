@@ -28,6 +28,8 @@ def run_matrix(
     seeds: Iterable[int],
     parent: Path,
     scraper: Scraper | None = None,
+    *,
+    quiet: bool = False,
 ) -> list[Cell]:
     """Run every policy with every setting on every seed; write ``matrix.json``.
 
@@ -39,6 +41,7 @@ def run_matrix(
         seeds: Of the runs.
         parent: Directory that each run makes one in.
         scraper: Records the runs' metrics.
+        quiet: Say nothing of their progress.
 
     Raises:
         BadInput: A setting does not go with the scenario; nothing was run.
@@ -51,7 +54,8 @@ def run_matrix(
     results: dict[tuple[str, str], list[Result]] = {}
     for seed in seeds:
         for (policy, setting), variant in variants.items():
-            result, _ = attempt(variant, seed, parent / f"{policy}-{setting}-{seed}", scraper)
+            place = parent / f"{policy}-{setting}-{seed}"
+            result, _ = attempt(variant, seed, place, scraper, quiet=quiet)
             results.setdefault((policy, setting), []).append(result)
     cells = [cell(axis, policy, setting, runs) for (policy, setting), runs in results.items()]
     parent.mkdir(parents=True, exist_ok=True)

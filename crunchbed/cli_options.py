@@ -56,6 +56,7 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options and the argument that both have."""
     for decorate in (
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."),
+        click.option("--quiet", "-q", is_flag=True, help="Nothing of its progress on stderr."),
         click.option(
             "--set",
             "overrides",

@@ -51,6 +51,7 @@ def run(
     as_json: bool,
     junit: Path | None,
     prometheus: bool,
+    quiet: bool,
     policy: str | None,
 ) -> int:
     """Run SCENARIO once, a shipped name or a YAML file, and judge it.
@@ -71,7 +72,7 @@ def run(
         chosen = with_policies(chosen, policy)[0]
     directory = run_directory(out, f"{chosen.name}-{chosen.policy}-{seed}")
     with recording(prometheus) as scraper:
-        result = execute(chosen, seed, directory, scraper)
+        result = execute(chosen, seed, directory, scraper, quiet=quiet)
     if as_json:
         _print_json(result.model_dump(mode="json"))
     else:
@@ -128,6 +129,7 @@ def compare(
     as_json: bool,
     junit: Path | None,
     prometheus: bool,
+    quiet: bool,
     policies: str,
     repeats: int,
     seeds: str | None,
@@ -159,12 +161,12 @@ def compare(
         parent = run_directory(out, f"{chosen.name}-matrix-{numbers[0]}")
         names = names_of(policies, POLICIES, "policy")
         with recording(prometheus, parent / "prometheus") as scraper:
-            cells = run_matrix(chosen, names, axis, changes, numbers, parent, scraper)
+            cells = run_matrix(chosen, names, axis, changes, numbers, parent, scraper, quiet=quiet)
         return show_matrix(cells, axis, chosen.name, parent, as_json=as_json)
     names = names_of(policies, POLICIES, "policy")
     parent = run_directory(out, f"{chosen.name}-compare-{numbers[0]}")
     with recording(prometheus, parent / "prometheus") as scraper:
-        made = attempt_each(chosen, names, numbers, parent, scraper)
+        made = attempt_each(chosen, names, numbers, parent, scraper, quiet=quiet)
     results = [result for result, _ in made]
     comparison = compare_runs(chosen, results)
     record = _record(comparison, parent / "comparison.json")

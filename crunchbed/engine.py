@@ -25,6 +25,7 @@ from crunchbed.run.faults.plan import draw_faults
 from crunchbed.run.held.hold import Hold
 from crunchbed.run.held.scenario import with_flood_reader, without_plan
 from crunchbed.run.inject import Injection
+from crunchbed.run.look import look
 from crunchbed.run.plan import Plan, draw
 from crunchbed.run.progress import NoProgress, Progress
 from crunchbed.run.recorder import Recorder
@@ -166,6 +167,7 @@ def _execute(
         info = rundir.metadata(scenario, seed, state.run_id, cluster.switch)
         rundir.write_json(places.out / "run.json", info)
         recorder.record("run.info", **info)
+        progress.watch(lambda: look(cluster.nodes))
         cluster.supervisor.require_health(HEALTHY_SECONDS)
         if scraper is not None:
             scraper.await_run(state.run_id, len(cluster.nodes), cluster.supervisor.wait_until)

@@ -190,6 +190,7 @@ class Agent:
             "view": self._state.view,
             "serving": self._state.serving,
             "misses": self._state.misses,
+            "written": self._state.written,
             "exhausted": self._state.exhausted,
             "policy": self._policy.name.lower(),
             "metrics_port": self._port,

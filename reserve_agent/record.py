@@ -26,6 +26,7 @@ class NodeState:
         view: Members in the node's latest view.
         serving: Whether it serves the block device.
         misses: Heartbeats that it has missed.
+        written: Blocks of 4 KiB whose writes were acknowledged.
         exhausted: Packets dropped because not one page was left, since its last boot.
         sockets: Throttled memalloc sockets by name.
         metrics_port: Where the metrics were served last; 0 before.
@@ -39,6 +40,7 @@ class NodeState:
         self.view: list[str] = []
         self.serving = False
         self.misses = 0
+        self.written = 0
         self.exhausted = 0
         self.sockets: dict[str, Throttled] = {}
         self.metrics_port = 0
@@ -66,6 +68,9 @@ class NodeState:
     def _on_miss(self, _event: Message) -> None:
         self.misses += 1
 
+    def _on_ack(self, event: Message) -> None:
+        self.written += event.get("blocks", 0)
+
     def _on_config(self, event: Message) -> None:
         self.metrics_port = event["metrics_port"]
 
@@ -89,6 +94,7 @@ class NodeState:
         "service.start": _on_service,
         "service.stop": _on_service,
         "heartbeat.miss": _on_miss,
+        "write.ack": _on_ack,
         "pool.config": _on_config,
         "journal.follow": _on_journal,
         "socket.attached": _on_attached,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from crunchbed.run.progress import Look
+
 
 class LineProgress:
     """Implements ``crunchbed.run.progress.Progress`` on a text stream.
@@ -21,6 +23,9 @@ class LineProgress:
         self._started = self._phase_started = time.monotonic()
         self._phase = ""
         self._ticked = 0.0
+
+    def watch(self, look: Look) -> None:
+        """Lines say nothing of single nodes."""
 
     def phase(self, name: str, seconds: float | None) -> None:
         """Name the phase that begins, with its longest duration where that is known."""
