@@ -8,7 +8,7 @@ a fault has taken away what all of them write to.
 from __future__ import annotations
 
 import statistics
-from itertools import pairwise
+from operator import sub
 from typing import Final
 
 from crunchbed.checks.faults import fault_spans
@@ -34,9 +34,10 @@ def standstills(history: History) -> list[Interval]:
     times = [event.t for event in history.of("write.ack") if start <= event.t < end]
     if len(times) < _FEWEST_WRITES:
         return []
-    gaps = [Interval(before, after) for before, after in pairwise(times)]
-    usual = statistics.median(gap.length for gap in gaps)
-    long = [gap for gap in gaps if gap.length > max(SHORTEST_NS, _USUAL_GAPS * usual)]
+    lengths = list(map(sub, times[1:], times))
+    shortest = max(SHORTEST_NS, _USUAL_GAPS * statistics.median(lengths))
+    ends = (index for index, length in enumerate(lengths, 1) if length > shortest)
+    long = [Interval(times[index - 1], times[index]) for index in ends]
     explained = _without_target(history)
     long = [gap for gap in long if not _all_short_of_memory(history, gap)]
     return [gap for gap in long if not any(gap.clip(one) for one in explained)]

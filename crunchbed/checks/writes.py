@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from crunchbed.checks.lives import lives, overlap
 from crunchbed.history import Event, History, Interval, remembered
@@ -32,7 +34,7 @@ def longest_stall_seconds(
     Of a stall that began or ended outside of ``within`` the part inside counts.
     """
     gaps = _gaps(history, node, request_bytes, history.measured if within is None else within)
-    longest = max((gap.length for gap in gaps), default=None)
+    longest = max((end - start for start, end in gaps), default=None)
     return None if longest is None else longest / 1e9
 
 
@@ -50,22 +52,30 @@ def stalls(history: History, node: str, request_bytes: int, shortest_ns: int) ->
         shortest_ns: what is shorter is left out.
     """
     found = _gaps(history, node, request_bytes, history.measured)
-    return sorted(one for one in found if one.length >= shortest_ns)
+    return sorted(Interval(*one) for one in found if one[1] - one[0] >= shortest_ns)
 
 
 @remembered
-def _gaps(history: History, node: str, request_bytes: int, within: Interval) -> list[Interval]:
+def _gaps(
+    history: History, node: str, request_bytes: int, within: Interval
+) -> list[tuple[int, int]]:
+    """Return the begin and the end of each; plain numbers, for there may be a million."""
     acks = history.of("write.ack", node)
+    times = [ack.t for ack in acks]
+    samples = history.of("pool.sample", node)
+    sampled = [sample.t for sample in samples]
     request_pages = max(1, request_bytes // PAGE_BYTES)
-    waits = [
-        (e.t, e.data.get("dirty", 0) >= request_pages) for e in history.of("pool.sample", node)
-    ]
-    found: list[Interval] = []
+    found: list[tuple[int, int]] = []
     for life in overlap(lives(history, node), [within]):
-        found += _closed_gaps([e for e in acks if e.t in life], life)
-        still_open = _open(acks, waits, life)
-        if still_open is not None:
-            found.append(still_open)
+        first, last = bisect_left(times, life.start), bisect_left(times, life.end)
+        found += _closed_gaps(acks[first:last], times[first:last], life)
+        waits = [
+            (sample.t, sample.data.get("dirty", 0) >= request_pages)
+            for sample in samples[bisect_left(sampled, life.start) : bisect_left(sampled, life.end)]
+        ]
+        since = _open_since(times[last - 1] if last > first else life.start, waits)
+        if since is not None:
+            found.append((since, life.end))
     return found
 
 
@@ -85,33 +95,28 @@ def lost(history: History, node: str | None = None) -> int | None:
     return sum(int(e.data["lost"]) + int(e.data["corrupt"]) for e in results)
 
 
-def _closed_gaps(acks: Sequence[Event], life: Interval) -> Iterator[Interval]:
-    """Yield the gaps that ended in an acknowledgement."""
-    earliest = life.end
-    outstanding = []
-    for ack in reversed(acks):
-        earliest = min(earliest, ack.data["submitted"])
-        outstanding.append(earliest)
-    before = life.start
-    for ack, since in zip(acks, reversed(outstanding), strict=True):
-        yield Interval(max(before, since), ack.t)
-        before = ack.t
+def _closed_gaps(
+    acks: Sequence[Event], times: Sequence[int], life: Interval
+) -> Iterator[tuple[int, int]]:
+    """Return the gaps that ended in an acknowledgement."""
+    outstanding = list(accumulate((ack.data["submitted"] for ack in reversed(acks)), min))
+    return zip(map(max, [life.start, *times], reversed(outstanding)), times, strict=False)
 
 
-def _open(
-    acks: Sequence[Event], waits: Sequence[tuple[int, bool]], life: Interval
-) -> Interval | None:
-    """Return the gap that was still open when the life ended."""
-    last = max((e.t for e in acks if e.t in life), default=life.start)
+def _open_since(last: int, waits: Sequence[tuple[int, bool]]) -> int | None:
+    """Return when the gap began that was still open when a life ended.
+
+    Args:
+        last: of the life's acknowledgements, or its start.
+        waits: of its samples, when and whether writes waited.
+    """
     since: int | None = None
     waited = False
     for t, waiting in waits:
-        if t not in life:
-            continue
         if t <= last:
             waited = waiting
         elif not waiting:
             since, waited = None, False
         elif since is None:
             since = last if waited else t
-    return None if since is None else Interval(since, life.end)
+    return since
