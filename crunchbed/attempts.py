@@ -39,7 +39,9 @@ def execute(
 
     label = f"{scenario.name} {scenario.policy} seed {seed}"
     if quiet:
-        return engine.run(scenario, seed=seed, out=directory, progress=NoProgress(), scraper=scraper)
+        return engine.run(
+            scenario, seed=seed, out=directory, progress=NoProgress(), scraper=scraper
+        )
     progress = _watched(scenario, label)
     try:
         return engine.run(scenario, seed=seed, out=directory, progress=progress, scraper=scraper)
