@@ -38,12 +38,15 @@ def execute(
     from crunchbed import engine  # brings Mininet and the hooks' loader
 
     label = f"{scenario.name} {scenario.policy} seed {seed}"
-    progress = NoProgress() if quiet else _watched(scenario, label)
+    if quiet:
+        return engine.run(
+            scenario, seed=seed, out=directory, progress=NoProgress(), scraper=scraper
+        )
+    progress = _watched(scenario, label)
     try:
         return engine.run(scenario, seed=seed, out=directory, progress=progress, scraper=scraper)
     finally:
-        if not isinstance(progress, NoProgress):
-            progress.done()
+        progress.done()
 
 
 def _watched(scenario: Scenario, label: str) -> LineProgress | LiveView:

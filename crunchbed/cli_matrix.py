@@ -54,9 +54,8 @@ def run_matrix(
     results: dict[tuple[str, str], list[Result]] = {}
     for seed in seeds:
         for (policy, setting), variant in variants.items():
-            result, _ = attempt(
-                variant, seed, parent / f"{policy}-{setting}-{seed}", scraper, quiet=quiet
-            )
+            place = parent / f"{policy}-{setting}-{seed}"
+            result, _ = attempt(variant, seed, place, scraper, quiet=quiet)
             results.setdefault((policy, setting), []).append(result)
     cells = [cell(axis, policy, setting, runs) for (policy, setting), runs in results.items()]
     parent.mkdir(parents=True, exist_ok=True)

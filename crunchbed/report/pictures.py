@@ -88,7 +88,9 @@ def _spreads(labels: Sequence[str], spreads: Sequence[dict[str, Any]], path: Pat
         panel.set_title(one["name"].replace("_", " "), fontsize=9, loc="left")
         panel.set_xticks(range(len(labels)), [name.replace("-", "\n") for name in labels])
         panel.set_xlim(-0.6, len(labels) - 0.4)
-        panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
+        every = [0.0, *(value for values in one["values"] for value in values)]
+        margin = 0.08 * (max(every) - min(every))
+        panel.set_ylim(min(every) - margin, max(every) + margin)
         panel.tick_params(labelsize=8)
     return _save(figure, path)
 

@@ -123,6 +123,18 @@ def test_the_keyboard_reaches_every_event(run: Path, browser: Browser) -> None:
         assert page.inner_text("#event") == said[-2]
 
 
+def test_an_event_out_of_sight_is_brought_into_view(run: Path, browser: Browser) -> None:
+    cursor = "page.line.posToVal(page.line.cursor.left, 'x')"
+    with opened(browser, run) as one:
+        page = one.page
+        page.focus("#timeline")
+        for key in ("+", "+", "+", "p"):
+            page.keyboard.press(key)
+        at = page.evaluate("page.events[page.at].t")
+        page.wait_for_function(f"Math.abs({cursor} - {at}) < 0.01")
+        assert page.evaluate("Time.min") < at < page.evaluate("Time.max")
+
+
 def test_all_charts_over_time_zoom_together(run: Path, browser: Browser) -> None:
     ranges = "Time.charts.map((chart) => [chart.scales.x.min, chart.scales.x.max])"
     with opened(browser, run) as one:

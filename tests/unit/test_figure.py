@@ -126,7 +126,9 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Runs leave the history above, but for policies that are put in the list."""
     failing: list[str] = []
 
-    def run(scenario: Scenario, *, seed: int, out: Path, progress: Progress) -> Result:
+    def run(
+        scenario: Scenario, *, seed: int, out: Path, progress: Progress, scraper: object = None
+    ) -> Result:
         if scenario.policy in failing:
             raise RunInvalid("it did not come up")
         out.mkdir(parents=True)

@@ -105,7 +105,9 @@ def test_a_look_at_a_node_whose_agent_is_away_says_so() -> None:
 def watchers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Progress]:
     found: list[Progress] = []
 
-    def run(scenario: Scenario, *, seed: int, out: Path, progress: Progress) -> Result:
+    def run(
+        scenario: Scenario, *, seed: int, out: Path, progress: Progress, scraper: object = None
+    ) -> Result:
         found.append(progress)
         progress.phase("control", 1.0)
         return Result.not_measured(scenario, seed, "").model_copy(update={"verdict": "pass"})

@@ -27,7 +27,8 @@ function step(by) {
   page.at = (page.at + by + page.events.length + (page.at < 0 && by < 0 ? 1 : 0)) % page.events.length;
   const { t, row, text } = page.events[page.at];
   if (t < Time.min || t > Time.max) Time.show(t - (Time.max - Time.min) / 2, t + (Time.max - Time.min) / 2);
-  page.line.setCursor({ left: page.line.valToPos(t, "x"), top: row * ROW + 4 });
+  // The new range is in force with the next picture.
+  requestAnimationFrame(() => page.line.setCursor({ left: page.line.valToPos(t, "x"), top: row * ROW + 4 }));
   byId("event").textContent = `${page.at + 1} of ${page.events.length}: ${text}`;
 }
 
