@@ -77,7 +77,10 @@ def load_config(path: Path) -> CorosyncConfig:
         record = read_settings(path, CorosyncConfig)
         totem = Totem(**record.pop("totem"))
         listeners, keep = (tuple(record.pop(name, ())) for name in ("listeners", "keep"))
-        addresses = {name: tuple(each) for name, each in record.pop("addresses").items()}
+        told = record.pop("addresses")
+        if any(isinstance(each, str) for each in told.values()):
+            raise BadInput(f"{path}: addresses: expected a list for each node, one on each ring")
+        addresses = {name: tuple(each) for name, each in told.items()}
         config = CorosyncConfig(
             totem=totem, listeners=listeners, keep=keep, addresses=addresses, **record
         )

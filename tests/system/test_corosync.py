@@ -42,7 +42,7 @@ class CorosyncCluster(Cluster):
         config = {
             "node": name,
             "cluster": "test",
-            "addresses": {each: address(each) for each in NAMES},
+            "addresses": {each: [address(each)] for each in NAMES},
             "port": 7405,
             "totem": TOTEM,
             "events": str(self._directory / f"{name}.agent"),

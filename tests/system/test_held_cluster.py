@@ -191,7 +191,7 @@ def test_ctrl_c_ends_it_with_a_summary_and_a_shell_on_it(tmp_path: Path) -> None
         wait_until(lambda: str(shell.popen.pid) in group.read_text().split(), 20, "the shell")
         os.killpg(cluster.command.popen.pid, signal.SIGINT)
         cluster.command.end(30)
-        assert "verdict: " in cluster.command.output, cluster.command.errors
+        assert "verdict: " in cluster.command.output, "\n".join(cluster.command.errors)
         assert cluster.command.popen.returncode in (0, 3)  # 3: the machine was too busy
         assert shell.end(5) != 0
         assert traces(cluster.run_id) == []
