@@ -127,6 +127,7 @@ class Controller:
             reply: Message = {**self.board.status(), **own}
             for report in self.reports:
                 reply.update(report())
+            self._flush()  # what it says is in the history by then
             return reply
         if op == "packets":
             return self._count()
