@@ -216,6 +216,15 @@ def test_a_comparison_has_median_and_range_of_valid_runs(tmp_path: Path) -> None
     assert [group["label"] for group in page["charts"]["groups"]] == ["1", "2"]
     spread = {one["name"]: one["values"] for one in page["charts"]["spreads"]}
     assert spread["false_ejections"] == [[1, 1], [0, 0]]
+    assert all(one["intervals"] == [None, None] for one in page["charts"]["spreads"])
+
+
+def test_five_runs_have_an_interval_and_four_have_none() -> None:
+    assert comparison_page.interval([3, 1, 2, 5]) is None
+    found = comparison_page.interval([3.0, 1.0, 2.0, 5.0, 4.0])
+    assert found is not None
+    assert 1 <= found[0] <= 3 <= found[1] <= 5
+    assert comparison_page.interval([]) is None
 
 
 def test_a_run_that_left_nothing_takes_part(tmp_path: Path) -> None:

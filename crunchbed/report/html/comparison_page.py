@@ -16,6 +16,7 @@ from crunchbed.report.html.run_page import notes, settings
 from crunchbed.report.html.source import Recorded
 from crunchbed.report.html.thin import Span
 from crunchbed.report.scale import time_scale
+from crunchbed.stats.interval import estimate
 from reserve_agent.errors import BadInput
 
 SEEDS_DRAWN: Final = 8
@@ -207,7 +208,7 @@ def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str,
 
 
 def spreads(variants: Sequence[Variant], rows: Sequence[figures.Row]) -> list[dict[str, Any]]:
-    """Return the figures in which runs differ: every valid run's, and the medians."""
+    """Return the figures in which runs differ: every valid run's, medians and their intervals."""
     found = []
     for row in rows:
         if row.part or row.name in _NO_SPREAD:
@@ -222,5 +223,16 @@ def spreads(variants: Sequence[Variant], rows: Sequence[figures.Row]) -> list[di
         ]
         if len({value for each in values for value in each}) > 1:
             medians = [cell.value for cell in row.cells]
-            found.append({"name": row.name, "values": values, "medians": medians})
+            intervals = [interval(each) for each in values]
+            found.append(
+                {"name": row.name, "values": values, "medians": medians, "intervals": intervals}
+            )
     return found[:_MOST_SPREADS]
+
+
+def interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the bootstrap interval of the median; None where there are too few values."""
+    if not values:
+        return None
+    found = estimate(values)
+    return None if found.low is None or found.high is None else (found.low, found.high)

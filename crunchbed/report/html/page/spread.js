@@ -1,5 +1,6 @@
 "use strict";
-// Variants side by side: every valid run as a dot, the median as a bar, the range as a line.
+// Variants side by side: every valid run as a dot, the median as a bar, the range as a line,
+// the 95 % interval of the median as a box, where there are runs enough for one.
 
 function drawSpread(u, one) {
   const ctx = u.ctx, scale = devicePixelRatio;
@@ -7,6 +8,12 @@ function drawSpread(u, one) {
     if (!values.length) return;
     const x = u.valToPos(i, "x", true), y = (v) => u.valToPos(v, "y", true);
     ctx.strokeStyle = ctx.fillStyle = colour(i);
+    const interval = one.intervals[i];
+    if (interval) {
+      ctx.globalAlpha = 0.22;
+      ctx.fillRect(x - 13 * scale, y(interval[1]), 26 * scale, y(interval[0]) - y(interval[1]));
+      ctx.globalAlpha = 1;
+    }
     ctx.lineWidth = 2 * scale;
     ctx.beginPath(); ctx.moveTo(x, y(Math.min(...values))); ctx.lineTo(x, y(Math.max(...values))); ctx.stroke();
     ctx.fillRect(x - 13 * scale, y(one.medians[i]) - 1.5 * scale, 26 * scale, 3 * scale);
@@ -20,13 +27,17 @@ function drawSpread(u, one) {
   });
 }
 
+function between(interval) {
+  return interval ? ` (95 % interval ${tidy(interval[0])} to ${tidy(interval[1])})` : "";
+}
+
 function spreadChart(host, names, one) {
   const figure = document.createElement("figure"), caption = document.createElement("figcaption"), body = document.createElement("div");
   caption.textContent = one.name.replaceAll("_", " ");
   figure.append(caption, body);
   host.append(figure);
   const all = one.values.flat(), high = Math.max(...all, 0), low = Math.min(...all, 0);
-  const spoken = names.map((name, i) => `${name}: ${one.values[i].length ? tidy(one.medians[i]) : "nothing"}`).join(", ");
+  const spoken = names.map((name, i) => `${name}: ${one.values[i].length ? tidy(one.medians[i]) : "nothing"}${between(one.intervals[i])}`).join(", ");
   body.setAttribute("role", "img");
   body.setAttribute("aria-label", `${caption.textContent}, medians: ${spoken}`);
   const options = {
