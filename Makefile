@@ -26,7 +26,12 @@ demo: setup ## one crunch, without and with a memory reserve, compared
 
 .PHONY: test
 test: setup ## unit tests, then system tests
-	$(VENV)/python -m pytest tests/unit tests/system
+	$(VENV)/python -m pytest -n auto tests/unit
+	$(VENV)/python -m pytest tests/system
+
+.PHONY: slow
+slow: setup ## what `make test` leaves out, for the time that it takes
+	$(VENV)/python -m pytest -m slow tests/unit tests/system
 
 .PHONY: check
 check: setup ## formatting, lint and types

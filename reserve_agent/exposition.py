@@ -108,10 +108,18 @@ class Family:
         name = self.definition.full_name
         kind = "gauge" if self.definition.kind == "info" else self.definition.kind
         lines = [f"# HELP {name} {self.definition.text}\n# TYPE {name} {kind}\n"]
-        for labels, value in self._rows():
-            values = self._series_values(labels, value)
-            for line, each in zip(self._starts(labels), values, strict=True):
-                lines.append(f"{line}{each!r}\n")
+        rows = self._rows()
+        if self.definition.kind == "histogram":
+            for labels, value in rows:
+                values = self._series_values(labels, value)
+                pairs = zip(self._starts(labels), values, strict=True)
+                lines += [f"{line}{each!r}\n" for line, each in pairs]
+        else:
+            starts = self._lines
+            lines += [
+                f"{(starts.get(labels) or self._starts(labels))[0]}{float(value)!r}\n"
+                for labels, value in rows
+            ]
         self._kept = (version, "".join(lines))
         return self._kept[1]
 

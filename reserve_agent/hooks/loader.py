@@ -6,6 +6,7 @@ import ctypes
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import add
 from pathlib import Path
 
 from reserve_agent.errors import HookError
@@ -214,12 +215,9 @@ class NodeHooks:
         # As one list of numbers: a scrape asks for this every second, on every node.
         numbers = memoryview(self._cpus).cast("B").cast("Q").tolist()
         each = 2 * COUNTER_ENTRIES
-        totals = [
-            sum(cpus)
-            for cpus in zip(
-                *(numbers[at : at + each] for at in range(0, len(numbers), each)), strict=True
-            )
-        ]
+        totals = numbers[:each]
+        for at in range(each, len(numbers), each):
+            totals = list(map(add, totals, numbers[at : at + each]))
         return {
             key: (totals[index], totals[index + 1])
             for key, index in _COUNTER_PLACES.items()

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RYU = "ryu==4.34"
 # Its setup.py needs what setuptools 58 has dropped.
 BUILD = ("setuptools<58", "wheel")
-OURS = ("orjson",)
+OURS = ("orjson", "prometheus-client")
 
 
 def python() -> str:

@@ -148,7 +148,7 @@ def test_what_others_have_made_stays(tmp_path: Path) -> None:
     """A link and a bridge with names that a dead run might have had."""
     holder = Holder("linux-bridge", tmp_path)
     holder.wait_until_up()
-    names = [f"{holder.run_id}net", f"{holder.run_id}s2"]
+    names = [f"{holder.run_id}net", f"{holder.run_id}hub"]
     for name in names:
         subprocess.run(["/usr/sbin/ip", "link", "add", name, "type", "bridge"], check=True)
     try:

@@ -133,6 +133,7 @@ def test_a_controller_killed_in_the_control_phase_costs_nothing(
     assert [len(history.of(kind)) for kind in ("controller.ready", "controller.back")] == [1, 1]
 
 
+@pytest.mark.slow
 def test_the_shipped_crash_is_noticed_by_nobody(tmp_path: Path) -> None:
     result, history = run(tmp_path, "controller-crash", **{"phases.inject": "8s"})
     assert result.totals.heartbeats_missed == result.totals.nodes_ejected == 0

@@ -185,7 +185,7 @@ def test_counters_agree_with_the_interface_to_the_packet(cable: Wire) -> None:
         )
 
     wait_until(settled, 3.0, "hooks and interface count the same")
-    assert cable.interface_packets()[0] - received_before > 1000
+    assert cable.interface_packets()[0] - received_before > 800
 
 
 def _totals(cable: Wire) -> tuple[int, int]:

@@ -26,7 +26,8 @@ HIDE_OVS = 'mount -t tmpfs none /run/openvswitch 2>/dev/null; ip link set lo up;
         # mn pings a host's first address, and the storage host is not on that network.
         ("split", "split,2", 4),
         ("redundant", "redundant,2", 6),
-        ("leaf_spine", "leaf-spine,2,2", 6),
+        # Its bridges learn for half a minute before they forward.
+        pytest.param("leaf_spine", "leaf-spine,2,2", 6, marks=pytest.mark.slow),
     ],
 )
 def test_pingall(tmp_path: Path, file: str, topology: str, pings: int) -> None:

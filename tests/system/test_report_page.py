@@ -184,6 +184,7 @@ def test_another_seed_is_shown(comparison: Path, browser: Browser) -> None:
         assert one.said == []
 
 
+@pytest.mark.slow
 def test_a_million_events_make_a_small_report_in_time(tmp_path: Path, browser: Browser) -> None:
     directory = tmp_path / "long"
     write_long_run(directory, MANY_EVENTS)
