@@ -90,7 +90,8 @@ def test_a_flood_is_shed_at_the_switch_and_the_reaction_is_measured(tmp_path: Pa
     begin, end = (
         next(e for e in history.of("shed.applied") if e.data["on"] is on) for on in (True, False)
     )
-    assert begin.data["pressure_at"] == history.of("pressure.begin", "n1")[0].t
+    # A first moment of pressure may be over before the agent looks.
+    assert begin.data["pressure_at"] in {e.t for e in history.of("pressure.begin", "n1")}
     assert begin.data["pressure_at"] < begin.data["received_at"] < begin.data["in_force_at"]
     assert end.data["in_force_at"] > begin.data["in_force_at"]
     assert totals.switch_drops is not None
