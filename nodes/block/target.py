@@ -24,6 +24,7 @@ from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 
 START_SECONDS = 10.0
 _ADMIN_SECONDS = 5.0
+_DELAYING_THREADS = "16"  # nbdkit's default
 _TID = "1"
 
 
@@ -57,9 +58,14 @@ def make_disk(path: Path, size_bytes: int) -> None:
 
 
 def nbdkit_argv(address: str, port: int, *plugin: str) -> list[str]:
-    """Nbdkit in the foreground, on one address of the caller's network namespace."""
+    """Nbdkit in the foreground, on one address of the caller's network namespace.
+
+    A connection has one thread, unless ``plugin`` asks for more: with its usual sixteen, nbdkit
+    before 1.34 ends on an assertion, with all its connections, when an initiator hangs up while
+    replies are under way (nbdkit's commit 9d82aa4f, "Don't assert on send").
+    """
     return [
-        *("nbdkit", "--foreground", "--exit-with-parent"),
+        *("nbdkit", "--foreground", "--exit-with-parent", "--threads", "1"),
         *("--ipaddr", address, "--port", str(port), *plugin),
     ]
 
@@ -74,7 +80,8 @@ def argv(settings: TargetSettings) -> list[str]:
         plugin = ["file", str(settings.disk)]
         if settings.write_delay_ns:
             delay = f"wdelay={settings.write_delay_ns // 1_000_000}ms"
-            plugin = ["--filter", "delay", *plugin, delay]
+            # The delays of a queue overlap, as a disk's do, only where each has its thread.
+            plugin = ["--threads", _DELAYING_THREADS, "--filter", "delay", *plugin, delay]
         return nbdkit_argv(settings.address, settings.port, *plugin)
     portal = f"portal={settings.address}:{settings.port}"
     return [*_tgt(settings, "tgtd"), "--foreground", "--iscsi", portal]

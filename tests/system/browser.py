@@ -10,6 +10,8 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from nodes.waiting import wait_until
+
 CHROMIUM = "/usr/bin/chromium"
 Theme = Literal["light", "dark"]
 
@@ -53,3 +55,16 @@ def opened(
         yield found
     finally:
         page.close()
+
+
+def until(page: Page, expression: str, timeout: float = 10.0) -> None:
+    """Wait until an expression is true.
+
+    Playwright's own way evaluates it in the page, whose content security policy forbids that.
+    """
+    wait_until(
+        lambda: page.evaluate(expression),
+        timeout,
+        expression,
+        pump=lambda: page.wait_for_timeout(20),
+    )

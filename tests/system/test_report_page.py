@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from crunchbed.checks.result import Result
 from crunchbed.report.html import make
-from tests.system.browser import Theme, chromium, opened
+from tests.system.browser import Theme, chromium, opened, until
 from tests.system.long_history import write_long_run
 from tests.unit import judged_runs
 from tests.unit.recorded_runs import ejecting, write_comparison, write_run
@@ -131,7 +131,7 @@ def test_an_event_out_of_sight_is_brought_into_view(run: Path, browser: Browser)
         for key in ("+", "+", "+", "p"):
             page.keyboard.press(key)
         at = page.evaluate("page.events[page.at].t")
-        page.wait_for_function(f"Math.abs({cursor} - {at}) < 0.01")
+        until(page, f"Math.abs({cursor} - {at}) < 0.01")
         assert page.evaluate("Time.min") < at < page.evaluate("Time.max")
 
 
@@ -142,12 +142,12 @@ def test_all_charts_over_time_zoom_together(run: Path, browser: Browser) -> None
         whole = page.evaluate(ranges)
         page.focus("#timeline")
         page.keyboard.press("+")
-        page.wait_for_function("Time.charts[2].scales.x.max < DATA.whole[1]")
+        until(page, "Time.charts[2].scales.x.max < DATA.whole[1]")
         near = page.evaluate(ranges)
         assert near[0] == near[1] == near[2] != whole[0]
         assert near[0][1] - near[0][0] == pytest.approx((whole[0][1] - whole[0][0]) / 2)
         page.click("text=whole")
-        page.wait_for_function("Time.charts[2].scales.x.max === DATA.whole[1]")
+        until(page, "Time.charts[2].scales.x.max === DATA.whole[1]")
         assert page.evaluate(ranges) == whole
         assert one.said == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ def test_nbdkit_serves_the_file_at_one_address_and_ends_with_its_runner() -> Non
     assert command[command.index("--ipaddr") + 1] == "10.77.0.254"
     assert {"--foreground", "--exit-with-parent"} <= set(command)
     assert set_up_steps(NBD) == []
+
+
+def test_only_a_disk_that_delays_has_more_than_one_thread_for_a_connection() -> None:
+    def threads(settings: TargetSettings) -> str:
+        command = argv(settings)
+        last = len(command) - 1 - command[::-1].index("--threads")
+        return command[last + 1]
+
+    assert threads(NBD) == "1"
+    assert threads(replace(NBD, write_delay_ns=5_000_000)) == "16"
 
 
 def test_tgtd_has_a_portal_and_a_control_socket_of_its_own() -> None:
