@@ -17,6 +17,8 @@ from crunchbed.sweep.worker import Made
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 
 _WAIT_SECONDS = 0.5
+_LATEST = 8
+"""Runs by which is judged whether too many run at once."""
 _ERRORS: dict[int, type[CrunchbedError]] = {2: BadInput, 4: MissingRequirement}
 
 
@@ -56,9 +58,9 @@ class _Try:
 class Scheduler:
     """Makes trials until each has a result.
 
-    Runs that were disturbed are made again, at most twice and the last time alone. One that was
-    disturbed beside others lowers how many run side by side from then on: what disturbed it is most
-    likely they.
+    Runs that were disturbed are made again, at most twice and the last time alone. Where so many
+    of the latest ones were disturbed beside others that one less at once would bring as many valid
+    runs in the same time, one less run at once from then on: they disturb each other, most likely.
 
     Attributes:
         limit: How many run at once.
@@ -75,6 +77,7 @@ class Scheduler:
         self.limit = limit
         self._store = store
         self._watcher = watcher
+        self._disturbed: deque[bool] = deque(maxlen=_LATEST)
 
     def run(self, trials: Iterable[Trial]) -> None:
         """Make all of them.
@@ -106,6 +109,8 @@ class Scheduler:
             raise _ERRORS[made.exit_code](f"{one.trial.name}: {made.words}")
         result = result_in(made)
         valid = result is not None and result.verdict != "invalid"
+        if 1 < one.beside <= self.limit:
+            self._disturbed.append(not valid)
         if valid or one.number == TRIES:
             archive = made.archive if result is not None else _archive_of(one.trial, made.words)
             self._watcher.finished(one.trial, self._store(one.trial, archive))
@@ -116,10 +121,16 @@ class Scheduler:
 
     def _lower(self, one: _Try, reason: str) -> None:
         text = f"{one.trial.name}: {reason}; once more"
-        if 1 < one.beside <= self.limit:
-            self.limit = one.beside - 1
-            text += f"; from now on {self.limit} at once instead of {one.beside}"
+        if self._crowded():
+            self._disturbed.clear()
+            self.limit -= 1
+            text += f"; from now on {self.limit} at once instead of {self.limit + 1}"
         self._watcher.note(text)
+
+    def _crowded(self) -> bool:
+        """Of ``limit`` runs at once more than one is lost; one alone is an accident."""
+        lost = sum(self._disturbed)
+        return lost > 1 and lost * self.limit > len(self._disturbed)
 
 
 def result_in(made: Made) -> Result | None:

@@ -104,19 +104,38 @@ def test_each_trial_is_made_once_and_no_more_at_once_than_the_limit(tmp_path: Pa
     assert notes.notes == []
 
 
-def test_one_disturbed_beside_others_is_made_again_and_fewer_run_at_once(tmp_path: Path) -> None:
+def disturbed_at_first(names: set[str]) -> Any:
     def answer(trial: Trial, number: int, _beside: int) -> Made:
-        first = trial == four()[0] and number == 1
+        first = trial.name in names and number == 1
         return made(trial, invalid="1 heartbeat missed in the control phase" if first else None)
 
-    workers, notes = FakeWorkers(answer), Notes()
+    return answer
+
+
+def test_where_many_are_disturbed_they_are_made_again_and_fewer_run_at_once(
+    tmp_path: Path,
+) -> None:
+    names = [trial.name for trial in four()]
+    workers, notes = FakeWorkers(disturbed_at_first(set(names[:2]))), Notes()
     scheduler = Scheduler(workers, 3, folder(tmp_path).store, notes)
     scheduler.run(four())
     assert scheduler.limit == 2
-    assert workers.started.count(four()[0].name) == 2
+    assert [workers.started.count(name) for name in names] == [2, 2, 1, 1]
     assert len(notes.done) == 4
-    (note,) = notes.notes
-    assert "from now on 2 at once instead of 3" in note
+    first, second = notes.notes
+    assert "from now on" not in first
+    assert "from now on 2 at once instead of 3" in second
+
+
+def test_an_accident_lowers_nothing(tmp_path: Path) -> None:
+    many = trials_of(SCENARIO, [{"policy": "none"}], tuple(range(1, 13)))
+    accidents = {many[0].name, many[9].name}  # 2 of any 8 at once, 3 at a time, would be many
+    workers, notes = FakeWorkers(disturbed_at_first(accidents)), Notes()
+    scheduler = Scheduler(workers, 3, folder(tmp_path).store, notes)
+    scheduler.run(many)
+    assert scheduler.limit == 3
+    assert len(notes.notes) == 2
+    assert workers.started.count(many[0].name) == 2
 
 
 def test_one_disturbed_alone_lowers_nothing_and_three_tries_are_all(tmp_path: Path) -> None:
