@@ -27,7 +27,7 @@ demo: setup ## one crunch, without and with a memory reserve, compared
 .PHONY: test
 test: setup ## unit tests, then system tests
 	$(VENV)/python -m pytest -n auto tests/unit
-	$(VENV)/python -m pytest tests/system
+	$(VENV)/python -m pytest --reruns 1 tests/system
 
 .PHONY: slow
 slow: setup ## what `make test` leaves out, for the time that it takes
