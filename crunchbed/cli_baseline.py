@@ -15,8 +15,9 @@ from crunchbed.baseline import Baseline
 from crunchbed.checks.result import Result
 from crunchbed.cli_options import (
     chosen_scenario,
+    compared,
     junit_option,
-    names_of,
+    policies_option,
     run_directory,
 )
 from crunchbed.regress import Outcome
@@ -29,7 +30,6 @@ from crunchbed.scenario.schema import Scenario
 from crunchbed.stats.interval import LEAST
 from crunchbed.stats.worse import TOLERANCE
 from reserve_agent.errors import BadInput
-from reserve_agent.policies import POLICIES
 
 _directory = click.option(
     "--baselines",
@@ -72,7 +72,7 @@ def baseline() -> None:
 @_directory
 @_from
 @_out
-@click.option("--policies", metavar="P,P", default="none,memalloc", show_default=True)
+@policies_option
 @click.option(
     "--repeats", type=click.IntRange(LEAST, 1000), default=10, show_default=True, help="Seeds."
 )
@@ -87,7 +87,7 @@ def save(
     directory: Path,
     source: Path | None,
     out: Path | None,
-    policies: str,
+    policies: str | None,
     repeats: int,
     seed: int,
     overrides: tuple[str, ...],
@@ -109,7 +109,7 @@ def save(
         chosen, runs = rejudge_all(source)
     else:
         chosen = chosen_scenario(str(scenario), overrides, None)
-        listed = names_of(policies, POLICIES, "policy")
+        listed = compared(chosen, policies)
         runs = _made(chosen, listed, range(seed, seed + repeats), out, "baseline")
     kept = Baseline.of(name, chosen, runs, datetime.now(UTC))
     click.echo(f"baseline {name}: {kept.write(directory)}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from crunchbed.expect import parse
 from crunchbed.matrix import (
     BY_DETECTOR,
     BY_SHED,
@@ -49,6 +50,14 @@ junit_option = click.option(
     callback=can_be_made,
     metavar="FILE",
     help="Write the runs and expectations as JUnit XML, for CI.",
+)
+
+
+policies_option = click.option(
+    "--policies",
+    metavar="P,P",
+    show_default="the scenario's own and those that it expects something of; at least two",
+    help=f"Policies to run, out of {', '.join(POLICIES)}.",
 )
 
 
@@ -155,6 +164,23 @@ def chosen_scenario(name: str, overrides: Iterable[str], memalloc: str | None) -
             [] if memalloc == "none" else names_of(memalloc, MEMALLOC_CLASSES, "memalloc class")
         )
     return load(name).with_overrides(settings)
+
+
+def compared(scenario: Scenario, policies: str | None) -> list[str]:
+    """The policies that are held against each other: those in ``policies``, a list with commas.
+
+    Without it: the scenario's own and those that its expectations name, so that each can be judged;
+    where that is only one, ``none`` or, beside it, ``memalloc`` as well.
+
+    Raises:
+        BadInput: a name is unknown or there twice.
+    """
+    if policies is not None:
+        return names_of(policies, POLICIES, "policy")
+    named = {scenario.policy}.union(*(parse(text).policies for text in scenario.expect))
+    if len(named) == 1:
+        named |= {"memalloc" if named == {"none"} else "none"}
+    return [policy for policy in POLICIES if policy in named]
 
 
 def with_policies(scenario: Scenario, names: str) -> list[Scenario]:

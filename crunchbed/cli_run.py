@@ -15,9 +15,10 @@ from crunchbed.cli_matrix import run_matrix, show_matrix
 from crunchbed.cli_options import (
     chosen_scenario,
     common,
+    compared,
     crossed,
     junit_option,
-    names_of,
+    policies_option,
     run_directory,
     seed_range,
     with_policies,
@@ -89,13 +90,7 @@ def run(
 @common
 @junit_option
 @prometheus_option
-@click.option(
-    "--policies",
-    metavar="P,P",
-    default="none,memalloc",
-    show_default=True,
-    help=f"Policies to run, out of {', '.join(POLICIES)}.",
-)
+@policies_option
 @click.option(
     "--repeats",
     type=click.IntRange(1, 1000),
@@ -130,7 +125,7 @@ def compare(
     junit: Path | None,
     prometheus: bool,
     quiet: bool,
-    policies: str,
+    policies: str | None,
     repeats: int,
     seeds: str | None,
     detectors: str | None,
@@ -154,16 +149,15 @@ def compare(
     numbers = seed_range(seeds, seed, repeats)
     chosen = chosen_scenario(scenario, overrides, None)
     chosen, crossing = crossed(chosen, memalloc, detectors, shed)
+    names = compared(chosen, policies)
     if crossing is not None:
         axis, changes = crossing
         if junit is not None:
             raise BadInput("--junit: expected one flag setting and one detector with it")
         parent = run_directory(out, f"{chosen.name}-matrix-{numbers[0]}")
-        names = names_of(policies, POLICIES, "policy")
         with recording(prometheus, parent / "prometheus") as scraper:
             cells = run_matrix(chosen, names, axis, changes, numbers, parent, scraper, quiet=quiet)
         return show_matrix(cells, axis, chosen.name, parent, as_json=as_json)
-    names = names_of(policies, POLICIES, "policy")
     parent = run_directory(out, f"{chosen.name}-compare-{numbers[0]}")
     with recording(prometheus, parent / "prometheus") as scraper:
         made = attempt_each(chosen, names, numbers, parent, scraper, quiet=quiet)

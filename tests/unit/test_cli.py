@@ -15,7 +15,9 @@ import crunchbed.engine
 from crunchbed import cli
 from crunchbed.checks.figures import Figures
 from crunchbed.checks.result import Result, Verdict
+from crunchbed.cli_options import compared
 from crunchbed.run.progress import Progress
+from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, HookError, MissingRequirement, RunInvalid
 
@@ -275,6 +277,28 @@ def test_seeds_can_be_given_as_a_range(engine: FakeEngine) -> None:
     assert [seed for _, seed, _, _ in engine.calls] == [3, 4, 5]
     assert cli.main([*argv[:4], "--seeds", "7"]) == 0
     assert engine.calls[-1][1] == 7
+
+
+@pytest.mark.parametrize(
+    ("scenario", "policies"),
+    [
+        ("writeback-crunch", ["none", "memalloc"]),
+        ("unthrottled-socket", ["memalloc", "mempool"]),
+        ("softnet-throttling", ["softnet", "memalloc"]),
+        ("late-emergency", ["memalloc", "critical"]),
+        ("micro-crunch", ["none", "memalloc"]),  # expects the same of every policy
+    ],
+)
+def test_what_a_scenario_expects_something_of_is_compared(
+    scenario: str, policies: list[str]
+) -> None:
+    assert compared(load(scenario), None) == policies
+    assert compared(load(scenario), "critical,none") == ["critical", "none"]
+
+
+def test_never_is_one_policy_compared_by_default() -> None:
+    scenario = load("micro-crunch").with_overrides({"policy": "none"})
+    assert compared(scenario, None) == ["none", "memalloc"]
 
 
 def test_detectors_are_crossed_with_policies(engine: FakeEngine, capsys: Captured) -> None:
