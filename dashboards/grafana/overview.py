@@ -19,6 +19,7 @@ from dashboards.grafana.queries import (
     Query,
     at_end,
     buckets,
+    highest_now,
     metric,
     per_second,
     quantile,
@@ -49,7 +50,6 @@ def overview() -> builders.Dashboard:
 
 
 def _figures(made: builders.Dashboard) -> None:
-    ejected = since_start("nodes_ejected_total", f"{ONE_RUN},{_FALSE}", ())
     panels = (
         number(
             "Heartbeats missed",
@@ -60,12 +60,12 @@ def _figures(made: builders.Dashboard) -> None:
         number(
             "False ejections",
             "Nodes that were fenced though they were alive and reachable.",
-            ejected,
+            f"sum({metric('nodes_ejected_total', ONE_RUN, _FALSE)})",
             steps=BAD_FROM_ONE,
         ),
         number(
             "Lowest reserve",
-            "The fewest free pages of any node, as a share of its reserve; over 100 %: never used.",
+            "The fewest free pages of any node, as a share of its reserve; 100 %: never used.",
             f"min(clamp_max({_LOW}, 1))",
             unit="percentunit",
             steps=BAD_BELOW_TENTH,
@@ -105,9 +105,7 @@ def _cluster(made: builders.Dashboard) -> None:
             "Memory pressure",
             "A band while a node has not one page for a normal task. Episodes shorter than an "
             "interval of scrapes are marked above the panels and counted in the figures.",
-            Query(
-                f"max by (node) (max_over_time({metric('pressure_active', ONE_RUN)}[$__interval]))"
-            ),
+            Query(highest_now("pressure_active", ONE_RUN)),
             "pressure",
             "none",
             "orange",
@@ -217,7 +215,7 @@ def _switches(made: builders.Dashboard) -> None:
         bands(
             "Load shed",
             "A band while the switches keep load from a node that is under memory pressure.",
-            Query(f"max by (node) ({metric('switch_shedding', ONE_RUN)})"),
+            Query(highest_now("switch_shedding", ONE_RUN)),
             "shedding",
             "none",
             "purple",
