@@ -140,9 +140,25 @@ def test_the_share_of_slower_writes_is_exact() -> None:
 
 def test_the_rate_counts_every_block_once() -> None:
     run = recorded(judged_runs.good_run())
-    rate = series.write_rates({"n1": (run.history, "n1", run.clock)}, -1, 9)
+    rate = series.write_rates({"n1": (run.history, "n1", run.clock)}, -1, 8)
     blocks = sum(rate["series"][0]["y"]) * rate["bin_seconds"] * (1 << 20) / 4096
     assert blocks == pytest.approx(8, rel=0.01)
+
+
+def test_who_is_not_measured_has_no_rate_and_a_bin_that_is_cut_short_the_same_one() -> None:
+    """Measured from -1.2 s to 8.8 s."""
+    made = judged_runs.good_run()
+    for at in range(9855, 10000, 10):
+        made.ack(at, "n1", at - 1)
+    run = recorded(made)
+    rates = series.write_rates({"n1": (run.history, "n1", run.clock)}, -1.45, 9.45)
+    shown = dict(zip(rates["x"], rates["series"][0]["y"], strict=True))
+    assert {at for at, rate in shown.items() if rate is None} == {
+        *(round(-1.45 + 0.1 * n, 6) for n in range(2)),
+        *(round(8.75 + 0.1 * n, 6) for n in range(1, 7)),
+    }
+    rate = pytest.approx(10 * 4 * 4096 / (1 << 20) / 0.1, rel=0.01)
+    assert (shown[8.65], shown[8.75]) == (rate, rate)
 
 
 # --- the page
@@ -233,6 +249,18 @@ def test_a_run_that_left_nothing_takes_part(tmp_path: Path) -> None:
     page = comparison_page.content(comparison_page.gather(source.read_runs(tmp_path)))
     assert ("none", 1, "invalid", "it left no history") in page["runs"]
     assert render.page(page)
+
+
+def test_the_axis_of_time_says_what_it_is_counted_from(tmp_path: Path) -> None:
+    write_comparison(tmp_path, range(1, 2))
+    runs = list(source.read_runs(tmp_path))
+    page = comparison_page.content(comparison_page.gather(runs))
+    assert page["charts"]["time"] == "seconds after the crunch began"
+    made = Recording().complete().fault(1200, 1300, "kill-node", "n2")
+    run = Recorded("none", runs[0].scenario, made.history(), runs[0].result)
+    page = comparison_page.content(comparison_page.gather([run]))
+    assert page["charts"]["time"] == "seconds into the inject phase"
+    assert run_page.charts_of(run)[0]["time"] == "seconds into the inject phase"
 
 
 def test_disturbed_runs_are_left_out(tmp_path: Path) -> None:

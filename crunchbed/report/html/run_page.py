@@ -12,6 +12,7 @@ from crunchbed.report.html.lanes import Lane, Lanes
 from crunchbed.report.html.source import Recorded
 from crunchbed.report.html.thin import Clock, Span
 from crunchbed.report.scale import time_scale
+from crunchbed.report.subject import since_what
 from crunchbed.scenario import yaml
 
 _MOST_DRAWN_AT_FIRST = 6
@@ -80,7 +81,7 @@ def charts_of(run: Recorded) -> tuple[dict[str, Any], list[str]]:
     shown = _shown_at_first(drawn, run.target)
     rate = series.write_rates(each, *whole)
     charts: dict[str, Any] = {
-        "time": "seconds after the crunch began" if _is_crunched(run) else "seconds of injection",
+        "time": f"seconds {since_what(run.history)}",
         "whole": whole,
         "phases": series.phases(
             run.history, run.clock, Interval(begin, run.history.measured.end + 1)
@@ -110,10 +111,6 @@ def notes(lanes: list[Lane], level_seconds: float, rate_seconds: float) -> list[
                 "what lies closer than a pixel is one mark. The table counts them all."
             )
     return found
-
-
-def _is_crunched(run: Recorded) -> bool:
-    return bool(run.history.of("crunch.begin"))
 
 
 def _shown(run: Recorded) -> tuple[int, Span]:
