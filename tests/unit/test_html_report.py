@@ -7,10 +7,12 @@ from pathlib import Path
 
 import orjson
 import pytest
+from matplotlib.figure import Figure
 
 from crunchbed import cli
 from crunchbed.checks.figures import CAUSES
 from crunchbed.history import History
+from crunchbed.report import pictures
 from crunchbed.report.html import comparison_page, lanes, render, run_page, series, source, thin
 from crunchbed.report.html.source import Recorded
 from crunchbed.scenario.loader import load_file
@@ -331,6 +333,15 @@ def test_pictures_for_a_paper(tmp_path: Path, capsys: Captured) -> None:
         "timeline.png",
     }
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "png").iterdir())
+
+
+def test_a_picture_has_the_interval_of_a_median_where_there_is_one() -> None:
+    panel = Figure().subplots()
+    values = [[1.0, 2.0, 3.0, 4.0, 5.0], [2.0], []]
+    one = {"values": values, "medians": [3.0, 2.0, None], "intervals": [(2.0, 4.0), None, None]}
+    pictures._draw_spread(panel, one)
+    ((box,),) = panel.containers
+    assert (box.get_y(), box.get_height()) == (2.0, 2.0)
 
 
 def test_history_is_the_same_object_for_page_and_result() -> None:
