@@ -57,6 +57,12 @@ def test_a_row_has_what_happened_to_its_node() -> None:
     assert [t for t, _ in n1.missed] == [0.251]
 
 
+def test_a_row_says_when_its_run_was_measured() -> None:
+    assert lane(ejecting(), "n1").measured == (-1.1, 8.8)
+    page = comparison_page.content(comparison_page.gather([recorded(ejecting())]))
+    assert page["charts"]["groups"][0]["rows"][0]["measured"] == (-1.2, 8.8)
+
+
 def test_a_miss_is_in_the_rows_of_both_ends() -> None:
     n2 = lane(ejecting(), "n2")
     assert [t for t, _ in n2.missed] == [0.15]
@@ -122,7 +128,8 @@ def test_the_page_says_what_was_thinned() -> None:
     for number in range(thin.MOST_DRAWN + 500):
         run.miss(1300 + number / 10, "n3", "n1", 20 + number)
     _, said = run_page.charts_of(recorded(run))
-    assert any(re.search(r"n1: 2,501 of 'unheard' are drawn as [\d,]+", note) for note in said)
+    wanted = r"n1, its heartbeats that others missed: 2,501 are drawn as [\d,]+"
+    assert any(re.search(wanted, note) for note in said)
 
 
 # --- curves

@@ -34,6 +34,7 @@ class Lane:
 
     Attributes:
         label: What the row is called.
+        measured: From the begin to the end of measuring; of several runs not all are as long.
         pressure: When it had no page for a normal task.
         down: From its fence, or its death, until it boots.
         faults: When a fault of the scenario was on it.
@@ -48,6 +49,7 @@ class Lane:
     """
 
     label: str
+    measured: Span
     pressure: list[Span]
     down: list[Span]
     faults: list[Span]
@@ -114,8 +116,10 @@ class Lanes:
         history = self._history
         gone = [one for one in self._ejections if one.node == node]
         request = self._scenario.block_io.request
+        begin = max(self._shown.start, history.measured.start)
         return Lane(
             label=label or node,
+            measured=(self._clock.at(begin), self._clock.at(self._shown.end)),
             pressure=self._spans(pressure.episodes(history, node)),
             down=self._spans(downtimes(history, node)),
             faults=self._spans(one.span for one in self._faults if node in one.targets),

@@ -16,6 +16,16 @@ from crunchbed.report.subject import since_what
 from crunchbed.scenario import yaml
 
 _MOST_DRAWN_AT_FIRST = 6
+_KINDS = {
+    "pressure": "episodes of pressure",
+    "down": "times it was down",
+    "faults": "faults on it",
+    "serving": "times it served the block device",
+    "beating": "times its heartbeats went out",
+    "stalls": "stalls of its block I/O",
+    "unheard": "its heartbeats that others missed",
+    "missed": "heartbeats that it missed",
+}
 
 
 def content(run: Recorded) -> dict[str, Any]:
@@ -107,7 +117,7 @@ def notes(lanes: list[Lane], level_seconds: float, rate_seconds: float) -> list[
         for kind, count in lane.left_out.items():
             drawn = len(getattr(lane, kind))
             found.append(
-                f"Time line of {lane.label}: {count:,} of {kind!r} are drawn as {drawn:,}; "
+                f"Time line of {lane.label}, {_KINDS[kind]}: {count:,} are drawn as {drawn:,}; "
                 "what lies closer than a pixel is one mark. The table counts them all."
             )
     return found
