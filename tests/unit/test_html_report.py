@@ -13,7 +13,16 @@ from crunchbed import cli
 from crunchbed.checks.figures import CAUSES
 from crunchbed.history import History
 from crunchbed.report import pictures
-from crunchbed.report.html import comparison_page, lanes, render, run_page, series, source, thin
+from crunchbed.report.html import (
+    comparison_page,
+    lanes,
+    render,
+    repeat,
+    run_page,
+    series,
+    source,
+    thin,
+)
 from crunchbed.report.html.source import Recorded
 from crunchbed.scenario.loader import load_file
 from tests.unit import judged_runs
@@ -287,6 +296,21 @@ def test_what_differs_beside_the_policy_is_in_table_and_commands(tmp_path: Path)
     first, second = page["command"].split("\n")
     assert "--set 'memalloc=[\"block-io\"]'" in second
     assert "heartbeat" in first
+
+
+def test_the_commands_repeat_every_seed_of_every_column() -> None:
+    one, other = judged_runs.scenario("none"), judged_runs.scenario("memalloc")
+    compare = f"crunchbed compare {one.name}.yaml --policies"
+    made = repeat.commands({"none": one, "memalloc": other}, [1, 2, 3, 7])
+    assert made.split("\n") == [
+        f"{compare} none,memalloc --seeds 1..3",
+        f"{compare} none,memalloc --seeds 7..7",
+    ]
+    changed = other.with_overrides({"memory.reserve": 32})
+    made = repeat.commands({"none": one, "memalloc-32": changed}, [4, 5])
+    first, second = made.split("\n")
+    assert first.startswith(f"{compare} none --seeds 4..5")
+    assert second == f"{compare} memalloc --seeds 4..5 --set memory.reserve=32"
 
 
 # --- what is wrong
