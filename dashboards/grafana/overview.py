@@ -23,13 +23,15 @@ from dashboards.grafana.queries import (
     metric,
     per_second,
     quantile,
+    reserve_share,
     since_start,
 )
 
 _FALSE = 'false="true"'
 _RIGHT = 'false="false"'
-_LEFT = f"{metric('pages_free', ONE_RUN)} / {metric('pages_reserved', ONE_RUN)}"
-_LOW = f"{metric('pages_low_water', ONE_RUN)} / {metric('pages_reserved', ONE_RUN)}"
+_RESERVED = metric("pages_reserved", ONE_RUN)
+_LEFT = reserve_share(metric("pages_free", ONE_RUN), _RESERVED)
+_LOW = reserve_share(metric("pages_low_water", ONE_RUN), _RESERVED)
 
 
 def overview() -> builders.Dashboard:
@@ -66,7 +68,7 @@ def _figures(made: builders.Dashboard) -> None:
         number(
             "Lowest reserve",
             "The fewest free pages of any node, as a share of its reserve; 100 %: never used.",
-            f"min(clamp_max({_LOW}, 1))",
+            f"min({_LOW})",
             unit="percentunit",
             steps=BAD_BELOW_TENTH,
         ),
@@ -158,7 +160,7 @@ def _memory(made: builders.Dashboard) -> None:
         lines(
             "Reserve left",
             "Free pages as a share of the reserve, cut off at 100 %.",
-            Query(f"min by (node) (clamp_max({_LEFT}, 1))"),
+            Query(f"min by (node) ({_LEFT})"),
             unit="percentunit",
         )
     )
