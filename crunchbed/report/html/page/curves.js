@@ -12,12 +12,13 @@ function seriesOf(found, more) {
 
 // A legend that the keyboard reaches: Enter or space shows and hides a curve.
 function reachable(chart) {
-  chart.root.querySelectorAll(".u-legend .u-series").forEach((row, i) => {
+  const rows = [...chart.root.querySelectorAll(".u-legend .u-series")];
+  // Of all: a click with Ctrl hides the others.
+  const say = () => rows.forEach((row, i) => { if (i) row.setAttribute("aria-pressed", String(chart.series[i].show)); });
+  rows.forEach((row, i) => {
     if (i === 0) return;
     row.tabIndex = 0;
     row.setAttribute("role", "button");
-    const say = () => row.setAttribute("aria-pressed", String(chart.series[i].show));
-    say();
     row.addEventListener("click", say);
     row.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
@@ -26,6 +27,7 @@ function reachable(chart) {
       say();
     });
   });
+  say();
   return chart;
 }
 
