@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -108,7 +109,7 @@ def _tell(found: list[blocks.Run], made: list[Timeline], directory: Path, *, as_
         return
     for row in rows:
         click.echo(f"run {row['run']}: {row['samples']} samples of {row['series']} series")
-    click.echo(f"to look at them: {' '.join(start)}")
+    click.echo(f"to look at them: {shlex.join(start)}")
 
 
 def _serve(directory: Path) -> None:

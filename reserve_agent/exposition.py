@@ -82,13 +82,18 @@ class Family:
 
     def observe(self, value: float, *labels: str) -> None:
         """Add to a histogram."""
-        self.open(*labels)[bisect_left(self.definition.buckets, value)] += 1
-        self._values[labels] += value
-
-    def open(self, *labels: str) -> list[int]:
-        """Make a histogram's series appear; its counts by bucket."""
+        self._buckets(labels)[bisect_left(self.definition.buckets, value)] += 1
+        self._values[labels] = self._values.get(labels, 0.0) + value
         self._version += 1
+
+    def open(self, *labels: str) -> None:
+        """Make a histogram's series appear."""
+        self._buckets(labels)
         self._values.setdefault(labels, 0.0)
+        self._version += 1
+
+    def _buckets(self, labels: Labels) -> list[int]:
+        # There before the series is: who scrapes looks for the counts of every series.
         return self._counts.setdefault(labels, [0] * (len(self.definition.buckets) + 1))
 
     def samples(self) -> Iterator[Sample]:

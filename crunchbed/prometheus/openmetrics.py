@@ -7,10 +7,15 @@ lines in one piece, within it each metric's, and within that the points by time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from reserve_agent.exposition import Sample, written
 from reserve_agent.metrics import METRICS, PREFIX, Definition
 
+MILLISECOND: Final = 1_000_000
+"""What Prometheus tells two points of a series apart by, in nanoseconds."""
+
+_SECOND: Final = 1_000_000_000
 _SUFFIXES = ("_total", "_info", "_bucket", "_count", "_sum", "")
 _DEFINITIONS = {PREFIX + one.name: one for one in METRICS.values()}
 
@@ -30,7 +35,8 @@ class Timeline:
 
     def add(self, unix_ns: int, node: str, samples: Iterable[Sample]) -> None:
         """Add what a scrape of one node at one moment would have brought."""
-        moment = f"{unix_ns / 1e9:.3f}"
+        seconds, rest = divmod(unix_ns, _SECOND)
+        moment = f"{seconds}.{rest // MILLISECOND:03}"
         for sample in samples:
             key = (sample.name, tuple(sample.labels.values()))
             known = self._starts.get(key)

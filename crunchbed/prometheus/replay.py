@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.history import Event, History
 from crunchbed.prometheus.config import JOB
-from crunchbed.prometheus.openmetrics import Timeline
+from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 from reserve_agent.exporter import Exporter, PacketCounts
@@ -129,7 +129,9 @@ def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> 
             due += interval_ns
         if event.node in nodes:
             nodes[event.node].apply(_with_cause(event, causes))
-    _scrape(nodes, clock.unix_of(history.span.end), timeline)
+    # Two points in one millisecond would be one, of which Prometheus refuses the second.
+    end = max(history.span.end, due - interval_ns + MILLISECOND)
+    _scrape(nodes, clock.unix_of(end), timeline)
     return timeline
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ class Scraper:
     ) -> None:
         if self.server is not None:
             self.server.close()
-            again = " ".join(command(self.server.directory, "127.0.0.1:9090"))
+            again = shlex.join(command(self.server.directory, "127.0.0.1:9090"))
             self._say(f"prometheus: ended; to look at its data: {again}")
 
     def begin(self, run_directory: Path, pump: Callable[[], object]) -> None:

@@ -195,8 +195,7 @@ def _finish(
     )
     for panel, heading in zip(grid[0], headings, strict=True):
         panel.set_title(heading, fontsize=10, color=_INK, loc="left", pad=10)
-    crunched = any(one.crunched for one in traces)
-    since = "after the crunch began" if crunched else "into the inject phase"
+    since = " / ".join(dict.fromkeys(one.since for one in traces))
     for panel in grid[-1]:
         panel.set_xlabel(f"seconds {since}", fontsize=9, color=_INK)
     figure.suptitle(title, fontsize=12, color=_INK, x=0.012, y=0.985, ha="left")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +12,7 @@ from crunchbed.report.html.comparison_page import Variant
 from reserve_agent.errors import BadInput
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours; every curve has a dash of its own as well.
@@ -77,14 +78,7 @@ def _spreads(labels: Sequence[str], spreads: Sequence[dict[str, Any]], path: Pat
     for panel in panels[len(spreads) :]:
         panel.set_visible(False)
     for panel, one in zip(panels, spreads, strict=False):
-        for index, (values, median) in enumerate(zip(one["values"], one["medians"], strict=True)):
-            if values:
-                colour = _COLOURS[index % len(_COLOURS)]
-                panel.plot([index, index], [min(values), max(values)], color=colour, linewidth=1.5)
-                panel.plot(
-                    [index] * len(values), values, "o", color=colour, alpha=0.5, markersize=4
-                )
-                panel.plot([index], [median], "_", color=colour, markersize=18, markeredgewidth=2)
+        _draw_spread(panel, one)
         panel.set_title(one["name"].replace("_", " "), fontsize=9, loc="left")
         panel.set_xticks(range(len(labels)), [name.replace("-", "\n") for name in labels])
         panel.set_xlim(-0.6, len(labels) - 0.4)
@@ -93,6 +87,21 @@ def _spreads(labels: Sequence[str], spreads: Sequence[dict[str, Any]], path: Pat
         panel.set_ylim(min(every) - margin, max(every) + margin)
         panel.tick_params(labelsize=8)
     return _save(figure, path)
+
+
+def _draw_spread(panel: Axes, one: Mapping[str, Any]) -> None:
+    """Every run as a dot, the median, the range, and the interval where there is one."""
+    each = zip(one["values"], one["medians"], one["intervals"], strict=True)
+    for index, (values, median, interval) in enumerate(each):
+        if not values:
+            continue
+        colour = _COLOURS[index % len(_COLOURS)]
+        if interval is not None:
+            low, high = interval
+            panel.bar([index], [high - low], bottom=low, width=0.36, color=colour, alpha=0.22)
+        panel.plot([index, index], [min(values), max(values)], color=colour, linewidth=1.5)
+        panel.plot([index] * len(values), values, "o", color=colour, alpha=0.5, markersize=4)
+        panel.plot([index], [median], "_", color=colour, markersize=18, markeredgewidth=2)
 
 
 def _pen(index: int) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crunchbed.checks.heartbeats import misses
-from crunchbed.checks.lives import downtimes, lives, target_of
+from crunchbed.checks.lives import downtimes, lives
 from crunchbed.checks.membership import ejections
 from crunchbed.checks.pressure import episodes
 from crunchbed.checks.reserve import reserve_pages
 from crunchbed.history import History, Interval
+from crunchbed.report.subject import since_what, subject_of
 
 LEAD_SECONDS = 1.0
 """Shown of the time before the crunch."""
@@ -32,8 +33,8 @@ class Trace:
     """One run, as a row of panels.
 
     Attributes:
-        node: The crunched node; the first one where nothing was crunched.
-        crunched: Whether there was a crunch.
+        node: The one that the run is about.
+        since: What its times are counted from.
         reserve: R, in pages.
         end: When measuring ended.
         free: (time, free pages) of the node's pool, for each stretch in which it was up.
@@ -46,7 +47,7 @@ class Trace:
     """
 
     node: str
-    crunched: bool
+    since: str
     reserve: int
     end: float
     free: list[list[tuple[float, int]]]
@@ -60,7 +61,7 @@ class Trace:
 
 def trace(history: History) -> Trace:
     """Read one run's row out of its history."""
-    node, zero = _crunched(history)
+    node, zero = subject_of(history, _nodes(history))
     end = history.measured.end
     down = downtimes(history, node)
 
@@ -79,7 +80,7 @@ def trace(history: History) -> Trace:
                 missed.setdefault(miss.node, []).append(deadline)
     return Trace(
         node=node,
-        crunched=bool(history.of("crunch.begin")),
+        since=since_what(history),
         reserve=reserve_pages(history, node) or 0,
         end=at(end),
         free=[[(at(t), pages) for t, pages in life] for life in _free(history, node)],
@@ -90,15 +91,6 @@ def trace(history: History) -> Trace:
         ejected=[at(one.t) for one in ejections(history) if one.node == node],
         boots=[at(one.end) for one in down if one.end <= history.span.end],
     )
-
-
-def _crunched(history: History) -> tuple[str, int]:
-    """The node that the picture is about, and its time zero."""
-    crunches = history.of("crunch.begin")
-    if crunches:
-        return target_of(crunches[0]), crunches[0].t
-    inject = history.phase("inject")
-    return next(iter(_nodes(history)), "n1"), inject.start if inject else history.span.start
 
 
 def _nodes(history: History) -> list[str]:

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import dashboard as builders
 
 from dashboards.grafana import frame
 from dashboards.grafana.panels import BAD_BELOW_TENTH, BAD_FROM_ONE, bars, lines, rows
-from dashboards.grafana.queries import SOME_RUNS, Query, at_end, metric
+from dashboards.grafana.queries import SOME_RUNS, Query, at_end, metric, reserve_share
 
 _BY_POLICY = "{{policy}}"
 _INFO = at_end(metric("run_info", SOME_RUNS))
@@ -29,10 +29,8 @@ def _quantile(share: float) -> str:
     return f"histogram_quantile({share}, sum by (policy, le) ({seen}))"
 
 
-_LOW = (
-    f"min by (policy) (clamp_max({at_end(metric('pages_low_water', SOME_RUNS))}"
-    f" / {at_end(metric('pages_reserved', SOME_RUNS))}, 1))"
-)
+_LEAST = at_end(metric("pages_low_water", SOME_RUNS))
+_LOW = f"min by (policy) ({reserve_share(_LEAST, at_end(metric('pages_reserved', SOME_RUNS)))})"
 
 
 def comparison() -> builders.Dashboard:

@@ -117,7 +117,8 @@ def _scrapes(made: builders.Dashboard) -> None:
             "How long a scrape takes",
             "By Prometheus' clock, for each agent.",
             Query(
-                f"max by (run, node) (scrape_duration_seconds{{{ANY_RUNS}}})", "{{run}} {{node}}"
+                f"max by (run, instance) (scrape_duration_seconds{{{ANY_RUNS}}})",
+                "{{run}} {{instance}}",
             ),
             unit="s",
         )
@@ -126,7 +127,10 @@ def _scrapes(made: builders.Dashboard) -> None:
         lines(
             "Samples a scrape",
             "For each agent.",
-            Query(f"max by (run, node) (scrape_samples_scraped{{{ANY_RUNS}}})", "{{run}} {{node}}"),
+            Query(
+                f"max by (run, instance) (scrape_samples_scraped{{{ANY_RUNS}}})",
+                "{{run}} {{instance}}",
+            ),
         )
     )
     made.with_panel(

@@ -11,6 +11,7 @@ from dashboards.grafana.queries import (
     Query,
     at_end,
     buckets,
+    highest_now,
     metric,
     per_second,
     quantile,
@@ -98,9 +99,7 @@ def _memory(made: builders.Dashboard) -> None:
         bands(
             "Memory pressure",
             "While the node has not one page for a normal task.",
-            Query(
-                f"max(max_over_time({metric('pressure_active', ONE_NODE)}[$__interval]))", "$node"
-            ),
+            Query(highest_now("pressure_active", ONE_NODE)),
             "pressure",
             "none",
             "orange",

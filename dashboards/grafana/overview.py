@@ -19,16 +19,19 @@ from dashboards.grafana.queries import (
     Query,
     at_end,
     buckets,
+    highest_now,
     metric,
     per_second,
     quantile,
+    reserve_share,
     since_start,
 )
 
 _FALSE = 'false="true"'
 _RIGHT = 'false="false"'
-_LEFT = f"{metric('pages_free', ONE_RUN)} / {metric('pages_reserved', ONE_RUN)}"
-_LOW = f"{metric('pages_low_water', ONE_RUN)} / {metric('pages_reserved', ONE_RUN)}"
+_RESERVED = metric("pages_reserved", ONE_RUN)
+_LEFT = reserve_share(metric("pages_free", ONE_RUN), _RESERVED)
+_LOW = reserve_share(metric("pages_low_water", ONE_RUN), _RESERVED)
 
 
 def overview() -> builders.Dashboard:
@@ -49,7 +52,6 @@ def overview() -> builders.Dashboard:
 
 
 def _figures(made: builders.Dashboard) -> None:
-    ejected = since_start("nodes_ejected_total", f"{ONE_RUN},{_FALSE}", ())
     panels = (
         number(
             "Heartbeats missed",
@@ -60,13 +62,13 @@ def _figures(made: builders.Dashboard) -> None:
         number(
             "False ejections",
             "Nodes that were fenced though they were alive and reachable.",
-            ejected,
+            f"sum({metric('nodes_ejected_total', ONE_RUN, _FALSE)})",
             steps=BAD_FROM_ONE,
         ),
         number(
             "Lowest reserve",
-            "The fewest free pages of any node, as a share of its reserve; over 100 %: never used.",
-            f"min(clamp_max({_LOW}, 1))",
+            "The fewest free pages of any node, as a share of its reserve; 100 %: never used.",
+            f"min({_LOW})",
             unit="percentunit",
             steps=BAD_BELOW_TENTH,
         ),
@@ -105,9 +107,7 @@ def _cluster(made: builders.Dashboard) -> None:
             "Memory pressure",
             "A band while a node has not one page for a normal task. Episodes shorter than an "
             "interval of scrapes are marked above the panels and counted in the figures.",
-            Query(
-                f"max by (node) (max_over_time({metric('pressure_active', ONE_RUN)}[$__interval]))"
-            ),
+            Query(highest_now("pressure_active", ONE_RUN)),
             "pressure",
             "none",
             "orange",
@@ -160,7 +160,7 @@ def _memory(made: builders.Dashboard) -> None:
         lines(
             "Reserve left",
             "Free pages as a share of the reserve, cut off at 100 %.",
-            Query(f"min by (node) (clamp_max({_LEFT}, 1))"),
+            Query(f"min by (node) ({_LEFT})"),
             unit="percentunit",
         )
     )
@@ -217,7 +217,7 @@ def _switches(made: builders.Dashboard) -> None:
         bands(
             "Load shed",
             "A band while the switches keep load from a node that is under memory pressure.",
-            Query(f"max by (node) ({metric('switch_shedding', ONE_RUN)})"),
+            Query(highest_now("switch_shedding", ONE_RUN)),
             "shedding",
             "none",
             "purple",

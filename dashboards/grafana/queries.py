@@ -55,6 +55,20 @@ def buckets(name: str, where: str) -> str:
     return f"sum by (le) (increase({metric(name + '_bucket', where)}[$__rate_interval]))"
 
 
+def reserve_share(pages: str, reserved: str) -> str:
+    """Pages as a share of the reserve, 1 at the most; nothing where there is no reserve."""
+    return f"clamp_max({pages} / ({reserved} > 0), 1)"
+
+
+def highest_now(name: str, where: str) -> str:
+    """A gauge's highest value since the point before; its last one where no scrape fell in there.
+
+    Points may be as close as scrapes, and a scrape that is late by a moment would leave a gap.
+    """
+    selector = metric(name, where)
+    return f"max by (node) (max_over_time({selector}[$__interval]) or {selector})"
+
+
 def at_end(selector: str) -> str:
     """The last value in the time range: of a run that is over nothing is newer."""
     return f"last_over_time({selector}[$__range])"

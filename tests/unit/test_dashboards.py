@@ -54,6 +54,15 @@ def test_expressions_ask_for_documented_metrics_of_a_named_run(one: Asked) -> No
         assert re.search(r'\brun=~?"\$run"', matchers), f"{name} of whatever run"
 
 
+@pytest.mark.parametrize("one", EXPRESSIONS, ids=lambda one: one.where)
+def test_what_prometheus_says_of_its_targets_is_told_apart_by_their_labels(one: Asked) -> None:
+    names = {name for name, _ in SELECTOR.findall(one.expr)}
+    if any(name.startswith("crunchbed_") for name in names):
+        return
+    by = {label for found in re.findall(r"by \(([^)]*)\)", one.expr) for label in found.split(", ")}
+    assert by <= {"run", "scenario", "policy", "instance"}, "a target has no such label"
+
+
 def test_every_documented_metric_is_shown_somewhere() -> None:
     shown = {family(name) for one in EXPRESSIONS for name, _ in SELECTOR.findall(one.expr)}
     assert DOCUMENTED - shown == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,33 @@ def test_what_changes_while_it_is_written_is_in_the_next_text() -> None:
     assert " 1.0" in family.text()
     family._rows = rows  # type: ignore[method-assign]
     assert " 2.0" in family.text()
+
+
+class ScrapedAtEveryWrite(dict[tuple[str, ...], Any]):
+    """Values of a family that somebody scrapes right before and after each of them changes."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+
+    def __setitem__(self, labels: tuple[str, ...], value: Any) -> None:
+        self._family.text()
+        super().__setitem__(labels, value)
+        self._family.text()
+
+    def setdefault(self, labels: tuple[str, ...], default: Any = None) -> Any:
+        self[labels] = found = self.get(labels, default)
+        return found
+
+
+def test_an_observation_is_in_the_text_that_follows_whoever_scrapes_meanwhile() -> None:
+    family = Family(WRITES, {"node": "n1"})
+    family._values = ScrapedAtEveryWrite(family)
+    family._counts = ScrapedAtEveryWrite(family)
+    family.open("nbd", "write")
+    for count in (1, 2):
+        family.observe(0.5, "nbd", "write")
+        assert f'seconds_count{{node="n1",op="write",transport="nbd"}} {count}.0' in family.text()
+        assert f"}} {count / 2}" in family.text()
 
 
 def test_what_is_read_is_read_every_time() -> None:

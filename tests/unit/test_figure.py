@@ -41,7 +41,7 @@ def recording() -> Recording:
 
 def test_time_is_counted_from_the_crunch_and_the_target_is_shown() -> None:
     one = trace(recording().history())
-    assert (one.node, one.crunched, one.reserve) == ("n2", True, 256)
+    assert (one.node, one.since, one.reserve) == ("n2", "after the crunch began", 256)
     assert one.end == pytest.approx(8.8)
     assert one.pressure == [(pytest.approx(0.1), pytest.approx(0.8))]
     assert one.down == [(pytest.approx(0.8), pytest.approx(2.8))]
@@ -92,7 +92,16 @@ def test_a_node_that_stays_down_never_boots() -> None:
 def test_without_a_crunch_time_is_counted_from_the_inject_phase() -> None:
     made = Recording().complete().add(1, "pool.config", "n1", reserve=256)
     one = trace(made.history())
-    assert (one.node, one.crunched, one.end) == ("n1", False, pytest.approx(9.0))
+    assert (one.node, one.since) == ("n1", "into the inject phase")
+    assert one.end == pytest.approx(9.0)
+
+
+def test_without_a_crunch_it_is_about_the_node_that_a_fault_hit_as_the_report_is() -> None:
+    made = Recording().complete().fault(1200, 1300, "kill-switch", "s1")
+    for node in NODES:
+        made.add(1, "pool.config", node, reserve=256)
+    made.fault(1400, 1500, "kill-node", "n3")
+    assert trace(made.history()).node == "n3"
 
 
 def size(path: Path) -> tuple[int, int]:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import orjson
 import pytest
+from matplotlib.figure import Figure
 
 from crunchbed import cli
 from crunchbed.checks.figures import CAUSES
 from crunchbed.history import History
+from crunchbed.report import pictures
 from crunchbed.report.html import comparison_page, lanes, render, run_page, series, source, thin
 from crunchbed.report.html.source import Recorded
 from crunchbed.scenario.loader import load_file
@@ -53,6 +55,12 @@ def test_a_row_has_what_happened_to_its_node() -> None:
     assert n1.stalls == [(0.1, 0.5), (0.5, 0.6)]  # the second was open when it was fenced
     assert n1.unheard == [(0.15, CAUSES.index("stalled_sender"))]
     assert [t for t, _ in n1.missed] == [0.251]
+
+
+def test_a_row_says_when_its_run_was_measured() -> None:
+    assert lane(ejecting(), "n1").measured == (-1.1, 8.8)
+    page = comparison_page.content(comparison_page.gather([recorded(ejecting())]))
+    assert page["charts"]["groups"][0]["rows"][0]["measured"] == (-1.2, 8.8)
 
 
 def test_a_miss_is_in_the_rows_of_both_ends() -> None:
@@ -120,7 +128,8 @@ def test_the_page_says_what_was_thinned() -> None:
     for number in range(thin.MOST_DRAWN + 500):
         run.miss(1300 + number / 10, "n3", "n1", 20 + number)
     _, said = run_page.charts_of(recorded(run))
-    assert any(re.search(r"n1: 2,501 of 'unheard' are drawn as [\d,]+", note) for note in said)
+    wanted = r"n1, its heartbeats that others missed: 2,501 are drawn as [\d,]+"
+    assert any(re.search(wanted, note) for note in said)
 
 
 # --- curves
@@ -140,9 +149,25 @@ def test_the_share_of_slower_writes_is_exact() -> None:
 
 def test_the_rate_counts_every_block_once() -> None:
     run = recorded(judged_runs.good_run())
-    rate = series.write_rates({"n1": (run.history, "n1", run.clock)}, -1, 9)
+    rate = series.write_rates({"n1": (run.history, "n1", run.clock)}, -1, 8)
     blocks = sum(rate["series"][0]["y"]) * rate["bin_seconds"] * (1 << 20) / 4096
     assert blocks == pytest.approx(8, rel=0.01)
+
+
+def test_who_is_not_measured_has_no_rate_and_a_bin_that_is_cut_short_the_same_one() -> None:
+    """Measured from -1.2 s to 8.8 s."""
+    made = judged_runs.good_run()
+    for at in range(9855, 10000, 10):
+        made.ack(at, "n1", at - 1)
+    run = recorded(made)
+    rates = series.write_rates({"n1": (run.history, "n1", run.clock)}, -1.45, 9.45)
+    shown = dict(zip(rates["x"], rates["series"][0]["y"], strict=True))
+    assert {at for at, rate in shown.items() if rate is None} == {
+        *(round(-1.45 + 0.1 * n, 6) for n in range(2)),
+        *(round(8.75 + 0.1 * n, 6) for n in range(1, 7)),
+    }
+    rate = pytest.approx(10 * 4 * 4096 / (1 << 20) / 0.1, rel=0.01)
+    assert (shown[8.65], shown[8.75]) == (rate, rate)
 
 
 # --- the page
@@ -198,60 +223,6 @@ def test_a_run_without_events_has_a_page() -> None:
     assert "invalid" in render.page(run_page.content(run)) or run.result.verdict == "unknown"
 
 
-# --- comparisons
-
-
-def test_a_comparison_has_median_and_range_of_valid_runs(tmp_path: Path) -> None:
-    results = write_comparison(tmp_path)
-    variants = comparison_page.gather(source.read_runs(tmp_path))
-    page = comparison_page.content(variants)
-    assert page["columns"] == ["none", "memalloc"]
-    rows = {row.name: [cell.value for cell in row.cells] for row in page["rows"]}
-    assert rows["nodes_ejected"] == [1, 0]
-    assert len(page["runs"]) == len(results) == 4
-    assert page["expectations"][0] == ("none.nodes_ejected >= 1", True, "2 of 2 seeds")
-    assert page["command"] == (
-        "crunchbed compare writeback-crunch.yaml --policies none,memalloc --seeds 1..2"
-    )
-    assert [group["label"] for group in page["charts"]["groups"]] == ["1", "2"]
-    spread = {one["name"]: one["values"] for one in page["charts"]["spreads"]}
-    assert spread["false_ejections"] == [[1, 1], [0, 0]]
-    assert all(one["intervals"] == [None, None] for one in page["charts"]["spreads"])
-
-
-def test_five_runs_have_an_interval_and_four_have_none() -> None:
-    assert comparison_page.interval([3, 1, 2, 5]) is None
-    found = comparison_page.interval([3.0, 1.0, 2.0, 5.0, 4.0])
-    assert found is not None
-    assert 1 <= found[0] <= 3 <= found[1] <= 5
-    assert comparison_page.interval([]) is None
-
-
-def test_a_run_that_left_nothing_takes_part(tmp_path: Path) -> None:
-    write_comparison(tmp_path, range(1, 2))
-    (tmp_path / "none-1" / "history.jsonl").unlink()
-    page = comparison_page.content(comparison_page.gather(source.read_runs(tmp_path)))
-    assert ("none", 1, "invalid", "it left no history") in page["runs"]
-    assert render.page(page)
-
-
-def test_disturbed_runs_are_left_out(tmp_path: Path) -> None:
-    write_comparison(tmp_path, range(1, 2))
-    (tmp_path / "none-1").rename(tmp_path / "none-1-disturbed-1")
-    assert [run.label for run in source.read_runs(tmp_path)] == ["memalloc"]
-
-
-def test_what_differs_beside_the_policy_is_in_table_and_commands(tmp_path: Path) -> None:
-    for setting, classes in (("both", "[block-io, heartbeat]"), ("block-io", "[block-io]")):
-        scenario = judged_runs.scenario().with_overrides({"memalloc": classes, "expect": []})
-        write_run(tmp_path / f"memalloc-{setting}-1", judged_runs.good_run(), scenario)
-    page = comparison_page.content(comparison_page.gather(source.read_runs(tmp_path)))
-    assert page["differences"] == [("memalloc", ['["block-io","heartbeat"]', '["block-io"]'])]
-    first, second = page["command"].split("\n")
-    assert "--set 'memalloc=[\"block-io\"]'" in second
-    assert "heartbeat" in first
-
-
 # --- what is wrong
 
 
@@ -303,6 +274,15 @@ def test_pictures_for_a_paper(tmp_path: Path, capsys: Captured) -> None:
         "timeline.png",
     }
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "png").iterdir())
+
+
+def test_a_picture_has_the_interval_of_a_median_where_there_is_one() -> None:
+    panel = Figure().subplots()
+    values = [[1.0, 2.0, 3.0, 4.0, 5.0], [2.0], []]
+    one = {"values": values, "medians": [3.0, 2.0, None], "intervals": [(2.0, 4.0), None, None]}
+    pictures._draw_spread(panel, one)
+    ((box,),) = panel.containers
+    assert (box.get_y(), box.get_height()) == (2.0, 2.0)
 
 
 def test_history_is_the_same_object_for_page_and_result() -> None:

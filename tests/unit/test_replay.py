@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections import defaultdict
@@ -89,6 +90,19 @@ def test_a_scrape_each_second_and_one_at_the_end(run: Path) -> None:
     assert sent == dict.fromkeys([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 6.1], 2.0)
     finer = values(text_of(run, SECOND // 2), "crunchbed_heartbeats_sent_total", node="n1")
     assert len(finer) == 13
+
+
+def test_no_two_points_are_in_one_millisecond(run: Path) -> None:
+    some = [one for one in history() if one["t"] < 301 * MS]
+    for offset in (0.2, 0.5, 0.9):
+        made = [*some, event(310 + offset, "run", kind="phase", name="end")]
+        made[1] = event(
+            100, "run", kind="run.info", clock={"monotonic_ns": 499_999, "unix_ns": UNIX}
+        )
+        (run / "history.jsonl").write_bytes(b"".join(orjson.dumps(one) + b"\n" for one in made))
+        text = text_of(run, MS)
+        points = re.findall(r"^(crunchbed_pages_free\S+) \S+ (\S+)$", text, re.MULTILINE)
+        assert len(points) == len(set(points)) == 2 * (311 - 200 + 1)
 
 
 def test_the_pool_is_known_at_the_begin_and_the_end_of_pressure(run: Path) -> None:

@@ -16,6 +16,7 @@ from crunchbed.report.html.run_page import notes, settings
 from crunchbed.report.html.source import Recorded
 from crunchbed.report.html.thin import Span
 from crunchbed.report.scale import time_scale
+from crunchbed.report.subject import since_what
 from crunchbed.stats.interval import estimate
 from reserve_agent.errors import BadInput
 
@@ -148,12 +149,13 @@ def _charts(
     variants: Sequence[Variant], rows: Sequence[figures.Row]
 ) -> tuple[dict[str, Any], list[str]]:
     drawn = sorted({seed for one in variants for seed in one.drawn})
-    whole = _whole([run for one in variants for run in one.drawn.values()])
+    runs = [run for one in variants for run in one.drawn.values()]
+    whole = _whole(runs)
     left_out: list[str] = []
     groups = []
     for seed in drawn:
-        runs = {one.label: one.drawn[seed] for one in variants if seed in one.drawn}
-        group, said = _group(seed, runs, whole)
+        of_seed = {one.label: one.drawn[seed] for one in variants if seed in one.drawn}
+        group, said = _group(seed, of_seed, whole)
         groups.append(group)
         left_out += [one for one in said if one not in left_out]
     labels = [one.label for one in variants]
@@ -161,7 +163,7 @@ def _charts(
     if len(seeds) > len(drawn):
         left_out.append(f"Time lines: the first {len(drawn)} of {len(seeds)} seeds.")
     charts = {
-        "time": "seconds after the crunch began",
+        "time": f"seconds {' / '.join(dict.fromkeys(since_what(run.history) for run in runs))}",
         "whole": whole,
         "phases": [],
         "causes": CAUSES,

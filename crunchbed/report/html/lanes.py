@@ -11,7 +11,7 @@ from crunchbed.checks import pressure, service, writes
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.faults import fault_spans
 from crunchbed.checks.figures import CAUSES
-from crunchbed.checks.lives import downtimes, target_of
+from crunchbed.checks.lives import downtimes
 from crunchbed.checks.membership import ejections
 from crunchbed.history import Event, History, Interval
 from crunchbed.report.html import thin
@@ -34,6 +34,7 @@ class Lane:
 
     Attributes:
         label: What the row is called.
+        measured: From the begin to the end of measuring; of several runs not all are as long.
         pressure: When it had no page for a normal task.
         down: From its fence, or its death, until it boots.
         faults: When a fault of the scenario was on it.
@@ -48,6 +49,7 @@ class Lane:
     """
 
     label: str
+    measured: Span
     pressure: list[Span]
     down: list[Span]
     faults: list[Span]
@@ -66,6 +68,8 @@ class Lane:
             self,
             unheard=[mark for mark in self.unheard if mark[0] >= begin],
             missed=[mark for mark in self.missed if mark[0] >= begin],
+            ejected=[t for t in self.ejected if t >= begin],
+            removed=[t for t in self.removed if t >= begin],
         )
 
     def thinned(self, whole: Span, most: int) -> Lane:
@@ -112,8 +116,10 @@ class Lanes:
         history = self._history
         gone = [one for one in self._ejections if one.node == node]
         request = self._scenario.block_io.request
+        begin = max(self._shown.start, history.measured.start)
         return Lane(
             label=label or node,
+            measured=(self._clock.at(begin), self._clock.at(self._shown.end)),
             pressure=self._spans(pressure.episodes(history, node)),
             down=self._spans(downtimes(history, node)),
             faults=self._spans(one.span for one in self._faults if node in one.targets),
@@ -143,15 +149,3 @@ def _beating(history: History, node: str, interval_ns: int) -> list[Interval]:
     return [
         Interval(times[first], times[last - 1] + interval_ns) for first, last in pairwise(edges)
     ]
-
-
-def crunched(history: History, scenario: Scenario) -> tuple[str, int]:
-    """The node that a run is about, and time zero: its crunch's begin, else the inject phase's."""
-    crunches = history.of("crunch.begin")
-    if crunches:
-        return target_of(crunches[0]), crunches[0].t
-    faults = fault_spans(history)
-    inject = history.phase("inject")
-    zero = inject.start if inject else history.span.start
-    hit = [one for one in faults if one.targets and one.targets[0] in scenario.node_names]
-    return (hit[0].targets[0] if hit else scenario.node_names[0]), zero

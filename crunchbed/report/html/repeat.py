@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -26,23 +27,33 @@ def differences(scenarios: Mapping[str, Scenario]) -> list[tuple[str, list[str]]
 
 
 def commands(scenarios: Mapping[str, Scenario], seeds: Sequence[int]) -> str:
-    """The one command of a comparison of policies; else a run of the first seed for each."""
+    """What makes all runs again, a comparison a line; one in all where only policies differ."""
     name = next(iter(scenarios.values())).name
     if all(label == one.policy for label, one in scenarios.items()):
-        policies = ",".join(scenarios)
-        whole = list(seeds) == list(range(seeds[0], seeds[-1] + 1))
-        chosen = f"--seeds {seeds[0]}..{seeds[-1]}" if whole else f"--seed {seeds[0]}"
-        return f"crunchbed compare {name}.yaml --policies {policies} {chosen}"
-    found = differences(scenarios)
-    lines = []
-    for index in range(len(scenarios)):
-        changes = [
-            f"--set {shlex.quote(f'{key}={values[index]}')}"
-            for key, values in found
-            if values[index] != "-"
-        ]
-        lines.append(" ".join([f"crunchbed run {name}.yaml --seed {seeds[0]}", *changes]))
-    return "\n".join(lines)
+        each = [(",".join(scenarios), "")]
+    else:
+        found = differences(scenarios)
+        each = [(one.policy, _changes(found, i)) for i, one in enumerate(scenarios.values())]
+    return "\n".join(
+        f"crunchbed compare {name}.yaml --policies {policies} --seeds {first}..{last}{changes}"
+        for policies, changes in each
+        for first, last in _in_a_row(seeds)
+    )
+
+
+def _changes(found: Sequence[tuple[str, list[str]]], index: int) -> str:
+    return "".join(
+        f" --set {shlex.quote(f'{key}={values[index]}')}"
+        for key, values in found
+        if key != "policy" and values[index] != "-"
+    )
+
+
+def _in_a_row(seeds: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last of each stretch of seeds, which are sorted, without a gap."""
+    breaks = [index for index in range(1, len(seeds)) if seeds[index] > seeds[index - 1] + 1]
+    edges = [0, *breaks, len(seeds)]
+    return [(seeds[first], seeds[last - 1]) for first, last in pairwise(edges)]
 
 
 def _flat(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

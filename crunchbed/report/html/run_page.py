@@ -12,9 +12,20 @@ from crunchbed.report.html.lanes import Lane, Lanes
 from crunchbed.report.html.source import Recorded
 from crunchbed.report.html.thin import Clock, Span
 from crunchbed.report.scale import time_scale
+from crunchbed.report.subject import since_what
 from crunchbed.scenario import yaml
 
 _MOST_DRAWN_AT_FIRST = 6
+_KINDS = {
+    "pressure": "episodes of pressure",
+    "down": "times it was down",
+    "faults": "faults on it",
+    "serving": "times it served the block device",
+    "beating": "times its heartbeats went out",
+    "stalls": "stalls of its block I/O",
+    "unheard": "its heartbeats that others missed",
+    "missed": "heartbeats that it missed",
+}
 
 
 def content(run: Recorded) -> dict[str, Any]:
@@ -80,7 +91,7 @@ def charts_of(run: Recorded) -> tuple[dict[str, Any], list[str]]:
     shown = _shown_at_first(drawn, run.target)
     rate = series.write_rates(each, *whole)
     charts: dict[str, Any] = {
-        "time": "seconds after the crunch began" if _is_crunched(run) else "seconds of injection",
+        "time": f"seconds {since_what(run.history)}",
         "whole": whole,
         "phases": series.phases(
             run.history, run.clock, Interval(begin, run.history.measured.end + 1)
@@ -106,14 +117,10 @@ def notes(lanes: list[Lane], level_seconds: float, rate_seconds: float) -> list[
         for kind, count in lane.left_out.items():
             drawn = len(getattr(lane, kind))
             found.append(
-                f"Time line of {lane.label}: {count:,} of {kind!r} are drawn as {drawn:,}; "
+                f"Time line of {lane.label}, {_KINDS[kind]}: {count:,} are drawn as {drawn:,}; "
                 "what lies closer than a pixel is one mark. The table counts them all."
             )
     return found
-
-
-def _is_crunched(run: Recorded) -> bool:
-    return bool(run.history.of("crunch.begin"))
 
 
 def _shown(run: Recorded) -> tuple[int, Span]:

@@ -11,7 +11,7 @@ from crunchbed.checks import writes
 from crunchbed.checks.lives import downtimes
 from crunchbed.checks.reserve import reserve_pages
 from crunchbed.history import History, Interval
-from crunchbed.report.html.thin import Clock, Grid
+from crunchbed.report.html.thin import Clock, Grid, Span
 
 RATE_SECONDS: Final = 0.1
 """Width of a value of the write rate, unless the run is long."""
@@ -41,9 +41,10 @@ def free_pages(runs: Mapping[str, tuple[History, str, Clock]], begin: float, end
 
 
 def write_rates(runs: Mapping[str, tuple[History, str, Clock]], begin: float, end: float) -> Curves:
-    """Acknowledged MiB/s of a node of each run, by label."""
+    """Acknowledged MiB/s of a node of each run, by label; None where the run was not measuring."""
     width = max(RATE_SECONDS, (end - begin) / _RATE_BINS)
     count = max(1, math.ceil((end - begin) / width))
+    edges = [round(begin + index * width, 6) for index in range(count)]
     series = []
     for label, (history, node, clock) in runs.items():
         blocks = [0] * count
@@ -52,10 +53,18 @@ def write_rates(runs: Mapping[str, tuple[History, str, Clock]], begin: float, en
             index = (ack.t - first) // wide
             if 0 <= index < count:
                 blocks[index] += ack.data["blocks"]
-        rate = [round(n * _PAGE_BYTES / _MEBIBYTE / width, 3) for n in blocks]
+        measured = clock.at(history.measured.start), clock.at(history.measured.end)
+        rate = [_rate(n, edge, width, measured) for n, edge in zip(blocks, edges, strict=True)]
         series.append({"label": label, "y": rate})
-    edges = [round(begin + index * width, 6) for index in range(count)]
     return {"x": edges, "series": series, "bin_seconds": width}
+
+
+def _rate(blocks: int, begin: float, width: float, measured: Span) -> float | None:
+    """MiB/s in one bin; None where the run hardly reaches into it, for that is no standstill."""
+    covered = min(begin + width, measured[1]) - max(begin, measured[0])
+    if covered < width / 2:
+        return None
+    return round(blocks * _PAGE_BYTES / _MEBIBYTE / covered, 3)
 
 
 def slower_than(latencies_ns: Mapping[str, Sequence[int]]) -> Curves:

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history import History
-from crunchbed.report.html.lanes import crunched
 from crunchbed.report.html.thin import Clock
+from crunchbed.report.subject import subject_of
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
@@ -50,12 +50,16 @@ class Recorded:
     @cached_property
     def target(self) -> str:
         """The node that it is about."""
-        return crunched(self.history, self.scenario)[0]
+        return self._subject[0]
 
     @cached_property
     def clock(self) -> Clock:
         """Zero where its crunch began."""
-        return Clock(crunched(self.history, self.scenario)[1])
+        return Clock(self._subject[1])
+
+    @cached_property
+    def _subject(self) -> tuple[str, int]:
+        return subject_of(self.history, self.scenario.node_names)
 
 
 def is_run(directory: Path) -> bool:

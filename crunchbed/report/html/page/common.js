@@ -43,6 +43,12 @@ function axis(more) {
   }, more);
 }
 
+// A vertical axis as wide as what stands at it.
+function upright(more) {
+  const size = (_, found) => 16 + 7 * Math.max(3, ...(found || []).map((text) => String(text).length));
+  return axis(Object.assign({ size, values: (_, found) => found.map(tidy) }, more));
+}
+
 // The charts over time: one range for all of them.
 const Time = {
   charts: [], min: DATA.whole[0], max: DATA.whole[1], busy: false,

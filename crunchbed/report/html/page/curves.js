@@ -12,16 +12,22 @@ function seriesOf(found, more) {
 
 // A legend that the keyboard reaches: Enter or space shows and hides a curve.
 function reachable(chart) {
-  chart.root.querySelectorAll(".u-legend .u-series").forEach((row, i) => {
+  const rows = [...chart.root.querySelectorAll(".u-legend .u-series")];
+  // Of all: a click with Ctrl hides the others.
+  const say = () => rows.forEach((row, i) => { if (i) row.setAttribute("aria-pressed", String(chart.series[i].show)); });
+  rows.forEach((row, i) => {
     if (i === 0) return;
     row.tabIndex = 0;
     row.setAttribute("role", "button");
+    row.addEventListener("click", say);
     row.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
       chart.setSeries(i, { show: !chart.series[i].show });
+      say();
     });
   });
+  say();
   return chart;
 }
 
@@ -66,7 +72,7 @@ function levelChart(host, level) {
   options.scales.y = { distr: 4, asinh: reserve, range: [0, top * 1.15] };
   options.series = [{ label: "s", value: (_, v) => (v === null ? "–" : v.toFixed(3)) },
     ...seriesOf(level.series, { spanGaps: false, value: (_, v) => tidy(v) })];
-  options.axes = [axis({}), axis({ size: 58, splits: () => levelSplits(reserve, top), values: (_, found) => found.map(tidy), filter: (_, s) => s })];
+  options.axes = [axis({}), upright({ splits: () => levelSplits(reserve, top), filter: (_, s) => s })];
   options.hooks.drawClear = [bandsUnder];
   options.hooks.draw = [(u) => reserveLines(u, level.series)];
   // undefined: nothing sampled here, draw on; null: no value, break off.
@@ -79,7 +85,7 @@ function rateChart(host, rate) {
   options.series = [{ label: "s", value: (_, v) => (v === null ? "–" : v.toFixed(3)) },
     ...seriesOf(rate.series, { paths: uPlot.paths.stepped({ align: 1 }), value: (_, v) => tidy(v) })];
   options.scales.y = { range: (_, low, high) => [0, Math.max(1, high) * 1.08] };
-  options.axes = [axis({}), axis({ size: 58 })];
+  options.axes = [axis({}), upright({})];
   options.hooks.drawClear = [bandsUnder];
   return reachable(placed(host, options, [rate.x, ...rate.series.map((one) => one.y)]));
 }
@@ -100,7 +106,7 @@ function latencyChart(host, latency) {
       ...seriesOf(latency.series, { value: (_, v) => (v === null ? "–" : tidy(v * 100) + " %") })],
     axes: [
       axis({ splits: (u) => decades(u.scales.x.min, u.scales.x.max), values: (_, found) => found.map(duration), filter: (_, s) => s }),
-      axis({ size: 66, splits: () => decades(least, 1), values: (_, found) => found.map((v) => tidy(v * 100) + " %"), filter: (_, s) => s }),
+      upright({ splits: () => decades(least, 1), values: (_, found) => found.map((v) => tidy(v * 100) + " %"), filter: (_, s) => s }),
     ],
   };
   return reachable(placed(host, options, [latency.x, ...latency.series.map((one) => one.y)]));

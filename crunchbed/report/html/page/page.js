@@ -46,6 +46,10 @@ function follow() {
   set(wanted.matches);
   wanted.addEventListener("change", (event) => { set(event.matches); build(); });
   byId("theme").addEventListener("click", () => { set(!isDark()); build(); });
+  // Paper is light.
+  let dark = false;
+  addEventListener("beforeprint", () => { dark = isDark(); if (dark) { set(false); build(); } });
+  addEventListener("afterprint", () => { if (dark) { set(true); build(); } });
 }
 
 follow();

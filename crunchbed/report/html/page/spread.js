@@ -46,7 +46,7 @@ function spreadChart(host, names, one) {
     series: [{}, { stroke: "transparent", points: { show: false } }],
     axes: [
       axis({ splits: () => names.map((_, i) => i), values: () => names.map((name) => name.replaceAll("-", "\n")), grid: { show: false }, size: names.some((n) => n.includes("-")) ? 46 : 30 }),
-      axis({ size: 54, values: (_, found) => found.map(tidy) }),
+      upright({}),
     ],
     hooks: { draw: [(u) => drawSpread(u, one)] },
   };

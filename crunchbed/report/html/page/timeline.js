@@ -41,6 +41,12 @@ function eventsOf(rows) {
   return found.sort((a, b) => a.t - b.t);
 }
 
+// Before and after a run that is shorter than another one on the page.
+function unmeasured(row) {
+  const [first, last] = DATA.whole, [begin, end] = row.measured;
+  return [[first, begin], [end, last]].filter(([a, b]) => b > a);
+}
+
 function drawRow(u, row, index, left, right) {
   const ctx = u.ctx, scale = devicePixelRatio;
   const top = u.bbox.top + index * ROW * scale, high = ROW * scale;
@@ -48,6 +54,7 @@ function drawRow(u, row, index, left, right) {
   const bar = (spans, y, h, fill) => drawSpans(u, spans, y, h, fill);
   const line = (share) => top + high * share;
   const thin = 3 * scale;
+  bar(unmeasured(row), top + scale, high - scale, ink("grid"));
   bar(row.down, top + scale, high - 2 * scale, hatch(ctx));
   bar(row.pressure, top + scale, high - 2 * scale, ink("pressure"));
   bar(row.faults, top + high - 5 * scale, thin, ink("fault"));
@@ -198,6 +205,7 @@ function legend(list, rows) {
   const block = (fill) => (ctx) => { ctx.fillStyle = fill(ctx); ctx.fillRect(0, 2, 22, 12); };
   if (any("pressure")) swatch("memory pressure: no page for a normal task", block(() => ink("pressure")));
   if (any("down")) swatch("down", block(hatch));
+  if (rows.some((row) => unmeasured(row).length)) swatch("not measured: before or after the run", block(() => ink("grid")));
   if (any("beating")) swatch("sends heartbeats", (ctx) => { ctx.fillStyle = ink("beat"); ctx.fillRect(0, 7, 22, 2); });
   if (any("stalls")) swatch("block I/O stalled 0.1 s or longer", (ctx) => { ctx.fillStyle = ink("stall"); ctx.fillRect(0, 4, 22, 8); });
   if (any("faults")) swatch("a fault of the scenario", (ctx) => { ctx.fillStyle = ink("fault"); ctx.fillRect(0, 7, 22, 3); });
