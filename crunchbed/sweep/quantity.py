@@ -15,7 +15,7 @@ _FRACTION_STEPS: Final = 10_000
 
 
 def _show_fraction(steps: int) -> str:
-    return f"{steps / _FRACTION_STEPS:g}"
+    return f"{steps / _FRACTION_STEPS:.15g}"
 
 
 def _read_fraction(text: str) -> int:
@@ -71,6 +71,8 @@ def parse_range(text: str) -> Range | None:
             low, high = read(first), read(last)
         except (ValueError, OverflowError):
             continue
+        if read is int and (low, high) == (0, 1):
+            continue  # a share: among whole numbers there is nothing between them
         if not 0 <= low < high:
             raise wrong
         return Range(low, high, show)
@@ -79,9 +81,10 @@ def parse_range(text: str) -> Range | None:
 
 def size_of(text: str) -> float | None:
     """A quantity as a number, for putting those of one kind in order; None where it is none."""
-    for read, _show in _KINDS:
+    for read in (units.duration_ns, units.size_bytes, units.rate_bits, float):
         try:
-            return float(read(text))
+            size = float(read(text))
         except (ValueError, OverflowError):
             continue
+        return size if math.isfinite(size) else None
     return None
