@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import orjson
+from click.core import ParameterSource
 
 from crunchbed.checks.result import Result
 from crunchbed.cli_options import chosen_scenario, run_directory, seed_range
@@ -25,6 +26,7 @@ from reserve_agent.errors import BadInput, RunInvalid
 
 AUTO = "auto"
 _MOST_WORKERS = 64
+_GO_WITH_RESUME = ("resume", "workers", "scheduler", "as_json")
 
 
 @click.command()
@@ -125,10 +127,11 @@ def sweep(
     if (scenario is None) == (resume is None):
         raise BadInput("sweep: expected a SCENARIO, or --resume DIR and no scenario")
     if resume is not None:
-        if vary or overrides or out is not None:
-            raise BadInput("--resume: expected no --vary, --set or --out: the directory has them")
+        _refuse_beside_resume()
         folder = SweepFolder.open(resume)
         request = Request.of(folder.asked, str(resume))
+        if unmade := folder.forget_unmade():
+            click.echo(f"{unmade} runs had left nothing, and are made again", err=True)
     else:
         chosen = chosen_scenario(str(scenario), overrides, None).with_overrides({"expect": []})
         request = Request(
@@ -143,10 +146,24 @@ def sweep(
             figures=tuple(name.strip() for name in figures.split(",")),
         )
         request.check()
-        trials_of(request.base, request.points, request.seeds)  # whatever is wrong, is so now
+        trials_of(request.base, request.known_points, request.seeds)  # what is wrong, is so now
         directory = out or run_directory(None, f"{chosen.name}-sweep")
         folder = SweepFolder.make(directory, request.model_dump(mode="json"))
     return _carry_out(request, folder, _workers(workers), scheduler, as_json=as_json)
+
+
+def _refuse_beside_resume() -> None:
+    """Options that say what a sweep is of; passed over, one would believe that they count."""
+    context = click.get_current_context()
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if isinstance(option, click.Option)
+        and option.name not in _GO_WITH_RESUME
+        and context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise BadInput(f"--resume: expected no {', '.join(given)}: what was asked for is kept")
 
 
 def _workers(text: str) -> int | None:

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ _LEAST_WIDTH_INCHES: Final = 5.0
 _MARGIN_INCHES: Final = (2.0, 1.6)
 _LETTER_INCHES: Final = 0.07
 _COLOURS: Final = "OrRd"
-_STYLE: Final = {
+_STYLE: Final[dict[Any, Any]] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "hatch.color": "#b0b0b0",

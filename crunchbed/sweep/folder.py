@@ -49,7 +49,7 @@ class SweepFolder:
             raise BadInput(f"{path}: is no sweep: {SWEEP_FILE}: {error.strerror}") from None
         except orjson.JSONDecodeError as error:
             raise BadInput(f"{path / SWEEP_FILE}: expected JSON: {error}") from None
-        if not isinstance(asked, dict) or "scenario" not in asked:
+        if not isinstance(asked, dict) or not isinstance(asked.get("scenario"), dict):
             raise BadInput(f"{path / SWEEP_FILE}: expected what a sweep was asked for")
         return cls(path, asked)
 
@@ -85,6 +85,20 @@ class SweepFolder:
     def missing(self, trials: Iterable[Trial]) -> list[Trial]:
         """Those that are still to be made."""
         return [trial for trial in trials if not (self._runs / trial.name).exists()]
+
+    def forget_unmade(self) -> int:
+        """Remove what stands for runs that left nothing but a reason; returns how many.
+
+        A worker that died, or whose disk was full, says nothing of the run: it can be made yet.
+        """
+        unmade = [
+            place
+            for place in sorted(self._runs.glob("[!.]*"))
+            if {one.name for one in place.iterdir()} == {"result.json", "trial.json"}
+        ]
+        for place in unmade:
+            shutil.rmtree(place, ignore_errors=True)
+        return len(unmade)
 
     def store(self, trial: Trial, archive: bytes) -> Result:
         """Put a finished run's directory in its place.

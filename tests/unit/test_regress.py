@@ -79,6 +79,10 @@ def test_too_few_valid_runs_make_no_baseline() -> None:
     [
         (b"", "expected a baseline"),
         (b"{}", "expected a baseline of format 1"),
+        (
+            b'{"name": "x", "made": "", "processors": 1, "scenario": {}, "runs": []}',
+            "runs: expected a baseline",
+        ),
         (b'{"format": 2}', "format: expected a baseline of format 1"),
     ],
 )

@@ -52,6 +52,18 @@ def test_what_a_sweep_has_not_finished_is_left_out(runs: Path) -> None:
         assert database.ask("SELECT count(*) FROM runs").rows == [(2,)]
 
 
+def test_runs_below_a_hidden_directory_or_above_this_one_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / ".cache" / "runs"
+    make_run(root / "a", policy="none", seed=1)
+    (tmp_path / "one" / "two").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "one" / "two")
+    for place in (root, Path("../../.cache/runs")):
+        with opened(place) as database:
+            assert database.ask("SELECT count(*) FROM runs").rows == [(1,)]
+
+
 def test_a_damaged_run_is_named_and_left_out(runs: Path) -> None:
     (runs / "a" / "result.json").write_text("{")
     with opened(runs) as database:
