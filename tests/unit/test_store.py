@@ -123,6 +123,24 @@ def test_history_lists_the_latest_first(runs: Path, capsys: pytest.CaptureFixtur
     assert "none" not in limited.out
 
 
+def test_where_no_terminal_is_a_run_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / ("policy=memalloc-crunch.length=1s-" * 5) / "run"
+    make_run(place, policy="none", seed=1)
+    done = ask(capsys, "history", "--runs", str(tmp_path))
+    assert len(done.out.splitlines()) == 2
+    assert done.out.splitlines()[1].rstrip().endswith(str(place))
+
+
+@pytest.mark.parametrize("sql", ["", " ", "/* nothing */", ";"])
+def test_no_statement_at_all_is_one_line(
+    sql: str, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = ask(capsys, "query", sql, "--runs", str(runs))
+    assert (done.code, done.err) == (2, "crunchbed: query: expected a statement, got none\n")
+
+
 def test_wrong_sql_is_one_line(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = ask(capsys, "query", "selct 1", "--runs", str(runs))
     assert (done.code, done.out) == (2, "")
