@@ -18,7 +18,7 @@ from crunchbed.sweep import capacity, pool
 from crunchbed.sweep.conduct import Conductor
 from crunchbed.sweep.folder import SweepFolder
 from crunchbed.sweep.request import FIGURES, Request
-from crunchbed.sweep.schedule import Scheduler, result_in
+from crunchbed.sweep.schedule import Scheduler, refuse, result_in
 from crunchbed.sweep.threshold import DEFAULT_TOLERANCE
 from crunchbed.sweep.trial import trials_of
 from crunchbed.sweep.worker import Made
@@ -218,6 +218,7 @@ def _disturbed(made: Made) -> str | None:
     Raises:
         CrunchbedError: It cannot be run at all.
     """
+    refuse(made, "controls side by side")
     result: Result | None = result_in(made)
     if result is None:
         return made.words

@@ -12,6 +12,7 @@ from distributed import CancelledError
 
 from crunchbed import cli
 from crunchbed.checks.result import Result
+from crunchbed.cli_sweep import _disturbed
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
 from crunchbed.sweep import capacity, pool
@@ -317,6 +318,24 @@ def test_capacity_is_the_most_that_do_not_disturb_one_another(carries: int, expe
     notes: list[str] = []
     assert capacity.measure(workers, SCENARIO, 3, notes.append, verdict) == expected
     assert "miss" in notes[0]
+
+
+def test_a_machine_that_lacks_something_is_told_by_the_first_control() -> None:
+    workers, notes = FakeWorkers(lambda *_: Made(b"", 4, "no Mininet here")), Notes()
+    with pytest.raises(MissingRequirement, match="no Mininet here"):
+        capacity.measure(workers, SCENARIO, 3, notes.note, _disturbed)
+    assert len(workers.started) == 3
+
+
+@pytest.mark.parametrize("content", [b"{}", None])
+def test_the_result_of_another_version_is_one_line(content: bytes | None) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        if content is not None:
+            packed.writestr("result.json", content)
+    with pytest.raises(CrunchbedError, match="the same version of crunchbed") as caught:
+        result_in(Made(buffer.getvalue(), 0, ""))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_control_has_no_fault_and_sees_two_deadlines() -> None:
