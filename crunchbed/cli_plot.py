@@ -59,9 +59,11 @@ def plot(
     name = folder.asked["scenario"].get("name", "sweep")
     draw(runs, Layout(x, y, panel, row, asked_order(folder.asked)), figure, name, out)
     click.echo(f"picture: {out}")
+    keys = list(dict.fromkeys(key for point, _ in runs for key in point))
+    if together := [key for key in keys if key not in (x, y, panel, row)]:
+        click.echo(f"counted together: runs with any {', '.join(together)}", err=True)
     if table is None:
         return
-    keys = list(dict.fromkeys(key for point, _ in runs for key in point))
     try:
         with table.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

@@ -191,7 +191,7 @@ def _carry_out(
         SweepProgress(total, len(trials) - len(missing)) as progress,
     ):
         progress.note(f"{folder.path}; ended early, `crunchbed sweep --resume` goes on with it")
-        limit = made.size
+        limit = made.size if workers is None else min(workers, made.size)
         if workers is None and (missing or request.find):
             limit = capacity.measure(made, request.base, limit, progress.note, _disturbed)
         conductor = Conductor(request, folder, Scheduler(made, limit, folder.store, progress))

@@ -71,7 +71,9 @@ def test_axes_have_their_units_in_words() -> None:
     assert heading("policy", "none") == "none"
 
 
-def test_the_picture_says_every_count(sweep: Path, tmp_path: Path) -> None:
+def test_the_picture_says_every_count(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out, table = tmp_path / "dose.svg", tmp_path / "dose.csv"
     arguments = ["plot", str(sweep), "--x", "crunch.length", "--y", "crunch.depth"]
     arguments += ["--panel", "policy", "--out", str(out), "--csv", str(table)]
@@ -83,6 +85,9 @@ def test_the_picture_says_every_count(sweep: Path, tmp_path: Path) -> None:
     ]
     assert sorted(text for text in comments if "/" in text) == ["0/2"] * 4 + ["2/2"] * 2
     assert {"none", "memalloc", "50 ms", "300 ms", "2 s"} <= set(comments)
+    assert capsys.readouterr().err == ""
+    assert cli.main([*arguments[:6], "--out", str(out)]) == 0
+    assert capsys.readouterr().err == "counted together: runs with any policy\n"
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len(rows) == 12
     assert sum(int(row["false_ejections"]) for row in rows) == 4
