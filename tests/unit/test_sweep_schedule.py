@@ -282,6 +282,18 @@ def test_a_threshold_is_found_and_confirmed_on_further_seeds(tmp_path: Path) -> 
     ]
 
 
+def test_a_search_ends_where_no_value_between_is_taken(tmp_path: Path) -> None:
+    request = asked(vary=("block_io.request=4KiB..64KiB",), find="nodes_ejected", tolerance=0.001)
+    place = SweepFolder.make(tmp_path / "s", request.model_dump(mode="json"))
+    workers = FakeWorkers(
+        lambda t, *_: made(t, ejected=int(Scenario(**t.scenario).block_io.request > 20 << 10))
+    )
+    (found,) = (
+        Conductor(request, place, Scheduler(workers, 4, place.store, Notes())).run().thresholds
+    )
+    assert (found.below, found.above) == ("20KiB", "24KiB")
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
