@@ -31,10 +31,13 @@ _LEAST_PANEL_INCHES: Final = 0.95
 
 _LEAST_WIDTH_INCHES: Final = 5.0
 _MARGIN_INCHES: Final = (2.0, 1.6)
-_LETTER_INCHES: Final = 0.07
+_LETTER_SHARE: Final = 0.6
+"""Width of a letter, of its height."""
+
+_TICK_POINTS: Final = 9
 _COLOURS: Final = "OrRd"
 _STYLE: Final[dict[Any, Any]] = {
-    "font.size": 9,
+    "font.size": _TICK_POINTS,
     "axes.titlesize": 10,
     "hatch.color": "#b0b0b0",
     "svg.hashsalt": "crunchbed",
@@ -95,6 +98,7 @@ def _drawing(runs: Sequence[Run], layout: Layout, figure: str, name: str) -> Fig
     width = len(panels) * max(len(xs) * _FIELD_INCHES[0], _LEAST_PANEL_INCHES) + _MARGIN_INCHES[0]
     width = max(width, _LEAST_WIDTH_INCHES)
     height = len(rows) * (len(ys) * _FIELD_INCHES[1] + 0.3) + _MARGIN_INCHES[1]
+    room = (width - _MARGIN_INCHES[0]) / len(panels) / len(xs)
     drawing = Figure(figsize=(width, height), layout="constrained")
     axes = drawing.subplots(len(rows), len(panels), squeeze=False, sharex=True, sharey=True)
     for line, row in enumerate(rows):
@@ -102,17 +106,17 @@ def _drawing(runs: Sequence[Run], layout: Layout, figure: str, name: str) -> Fig
             one = axes[line][column]
             fixed = {layout.panel or "": panel, layout.row or "": row}
             _panel(one, _counts(runs, fixed, (layout.x, xs), (layout.y, ys), figure))
-            _ticks(one, xs, ys)
+            _ticks(one, xs, ys, room)
             if layout.panel and line == 0:
                 one.set_title(heading(layout.panel, panel), fontweight="bold")
         if layout.row:
             last = axes[line][-1]
             last.yaxis.set_label_position("right")
             last.set_ylabel(heading(layout.row, row), rotation=270, va="bottom")
-    drawing.supxlabel(name_of(layout.x), fontsize=10)
-    drawing.supylabel(name_of(layout.y), fontsize=10)
+    drawing.supxlabel(_wrapped(name_of(layout.x), width, 10), fontsize=10)
+    drawing.supylabel(_wrapped(name_of(layout.y), height - _MARGIN_INCHES[1] / 2, 10), fontsize=10)
     title = f"{name}: {happened(figure)}, of valid runs"
-    drawing.suptitle(textwrap.fill(title, int(width / _LETTER_INCHES / 1.3)), fontsize=11)
+    drawing.suptitle(_wrapped(title, width, 11), fontsize=11)
     bar = drawing.colorbar(
         ScalarMappable(Normalize(0, 1), _COLOURS),
         ax=axes,
@@ -124,10 +128,15 @@ def _drawing(runs: Sequence[Run], layout: Layout, figure: str, name: str) -> Fig
     return drawing
 
 
-def _ticks(axes: Axes, xs: Sequence[str], ys: Sequence[str]) -> None:
+def _wrapped(text: str, inches: float, points: float) -> str:
+    """Text in lines no longer than that."""
+    return textwrap.fill(text, max(8, int(inches / (points * _LETTER_SHARE / 72))))
+
+
+def _ticks(axes: Axes, xs: Sequence[str], ys: Sequence[str], room: float) -> None:
+    """Name the fields, each of which is ``room`` inches wide."""
     across, up = ([value_text(one) for one in values] for values in (xs, ys))
-    room = max(_FIELD_INCHES[0], _LEAST_PANEL_INCHES / len(xs))
-    if max(map(len, across)) * _LETTER_INCHES > room:
+    if max(map(len, across)) * _TICK_POINTS * _LETTER_SHARE / 72 > room:
         axes.set_xticks(range(len(xs)), across, rotation=45, ha="right", rotation_mode="anchor")
     else:
         axes.set_xticks(range(len(xs)), across)
@@ -159,7 +168,7 @@ def _panel(axes: Axes, counts: Counts) -> None:
         for x, (hits, runs) in enumerate(row):
             if not runs:
                 axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, hatch="////", fill=False, lw=0))
-            dark = runs > 0 and hits / runs > 0.6
+            dark = runs > 0 and hits / runs > 0.7
             axes.text(
                 x,
                 y,
