@@ -130,8 +130,6 @@ def sweep(
         _refuse_beside_resume()
         folder = SweepFolder.open(resume)
         request = Request.of(folder.asked, str(resume))
-        if unmade := folder.forget_unmade():
-            click.echo(f"{unmade} runs had left nothing, and are made again", err=True)
     else:
         chosen = chosen_scenario(str(scenario), overrides, None).with_overrides({"expect": []})
         request = Request(
@@ -149,7 +147,11 @@ def sweep(
         trials_of(request.base, request.known_points, request.seeds)  # what is wrong, is so now
         directory = out or run_directory(None, f"{chosen.name}-sweep")
         folder = SweepFolder.make(directory, request.model_dump(mode="json"))
-    return _carry_out(request, folder, _workers(workers), scheduler, as_json=as_json)
+    number = _workers(workers)
+    with folder.held():
+        if unmade := folder.forget_unmade():
+            click.echo(f"{unmade} runs had left nothing, and are made again", err=True)
+        return _carry_out(request, folder, number, scheduler, as_json=as_json)
 
 
 def _refuse_beside_resume() -> None:

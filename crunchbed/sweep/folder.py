@@ -5,10 +5,12 @@ A run appears there whole or not at all, so that a sweep that was killed goes on
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import shutil
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,20 @@ class SweepFolder:
         except OSError as error:
             raise BadInput(f"{path}: cannot be made ({error.strerror})") from error
         return cls(path, asked)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others from making the same runs; it ends with this process, however that ends.
+
+        Raises:
+            BadInput: Somebody else is at it.
+        """
+        with (self.path / SWEEP_FILE).open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BadInput(f"{self.path}: another crunchbed sweep is at it") from None
+            yield
 
     def result(self, trial: Trial) -> Result | None:
         """The result of a run that is finished, else None."""

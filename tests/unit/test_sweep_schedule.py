@@ -192,6 +192,18 @@ def test_a_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
     assert (tmp_path / "s" / "summary.json").exists()
 
 
+def test_two_at_once_in_one_directory_are_refused(tmp_path: Path) -> None:
+    first = folder(tmp_path)
+    with (
+        first.held(),
+        pytest.raises(BadInput, match="another crunchbed sweep is at it"),
+        SweepFolder.open(first.path).held(),
+    ):
+        pass
+    with SweepFolder.open(first.path).held():
+        pass
+
+
 def test_another_sweep_in_the_same_directory_is_refused(tmp_path: Path) -> None:
     folder(tmp_path)
     changed = asked(seeds=(1, 2, 3)).model_dump(mode="json")
