@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crunchbed.checks.result import Result
 from crunchbed.scenario.problems import problems
@@ -41,7 +41,7 @@ class Baseline(BaseModel):
     made: str
     processors: int | None
     scenario: dict[str, Any]
-    runs: tuple[Result, ...]
+    runs: tuple[Result, ...] = Field(min_length=1)
 
     @classmethod
     def of(cls, name: str, scenario: Scenario, runs: Sequence[Result], now: datetime) -> Self:
@@ -151,14 +151,19 @@ def read(name: str, directory: Path) -> Baseline:
 
 def differs(baseline: Baseline, runs: Sequence[Result]) -> list[str]:
     """Return in words what is another machine or version: it may explain a difference."""
-    then, now = baseline.runs[0], runs[0]
+    then, now = _measured(baseline.runs), _measured(runs)
     words = []
     if baseline.processors != os.cpu_count():
         words.append(f"{baseline.processors} processors then, {os.cpu_count()} now")
-    if now.backend not in (then.backend, "unknown"):
+    if now.backend != then.backend and "unknown" not in (now.backend, then.backend):
         words.append(f"switch {then.backend} then, {now.backend} now")
     for name in ("kernel", "crunchbed"):
         old, new = then.versions.get(name), now.versions.get(name)
         if old and new and old != new:
             words.append(f"{name} {old} then, {new} now")
     return words
+
+
+def _measured(runs: Sequence[Result]) -> Result:
+    """The first run that has anything: one that came to nothing knows no switch or version."""
+    return next((run for run in runs if run.valid), runs[0])

@@ -7,6 +7,7 @@ byte.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import importlib.metadata
@@ -32,6 +33,10 @@ LARGEST: Final = 8 << 30
 
 _MANIFEST: Final = "manifest.json"
 _MANIFEST_LARGEST: Final = 1 << 20
+_AROUND: Final = 1 << 16
+"""Bytes that headers and padding of a member may take."""
+
+_CHUNK: Final = 1 << 20
 _FILES: Final = ("scenario.json", "run.json", "history.jsonl", "result.json", "verify.json")
 _FOLDERS: Final = ("logs", "captures")
 _NEEDED: Final = ("scenario.json", "history.jsonl")
@@ -109,12 +114,18 @@ def unpack(path: Path, out: Path) -> Manifest:
 
     Raises:
         BadInput: it cannot be read, is no bundle, or is damaged; says where.
+        CrunchbedError: ``out`` cannot be written.
     """
     try:
-        with gzip.open(path) as packed, tarfile.open(fileobj=packed, mode="r|") as archive:
+        with (
+            gzip.open(path) as file,
+            _Bounded(file, _MANIFEST_LARGEST + _AROUND) as packed,
+            tarfile.open(fileobj=packed, mode="r|") as archive,
+        ):
             entries = iter(archive)
             manifest = _read_manifest(archive, next(entries, None))
             _refuse_lies(manifest)
+            packed.left += sum(member.size + _AROUND for member in manifest.files.values())
             left = dict(manifest.files)
             for entry in entries:
                 _take(archive, entry, left, out)
@@ -129,8 +140,25 @@ def unpack(path: Path, out: Path) -> Manifest:
     except _BROKEN as error:
         words = str(error) or type(error).__name__
         raise BadInput(f"{path}: expected a whole bundle: {words}") from None
-    write_json(out / _MANIFEST, manifest.model_dump(mode="json"))
+    with _telling(out / _MANIFEST):
+        write_json(out / _MANIFEST, manifest.model_dump(mode="json"))
     return manifest
+
+
+class _Bounded(io.BufferedIOBase):
+    """A stream that may not be longer than is known of it: a few bytes unpack to any number."""
+
+    def __init__(self, file: gzip.GzipFile, left: int) -> None:
+        self._file = file
+        self.left = left
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as the stream would; ValueError at its bound."""
+        content = self._file.read(size)
+        self.left -= len(content)
+        if self.left < 0:
+            raise ValueError(f"more is in it than its {_MANIFEST} says")
+        return content
 
 
 def _read_manifest(archive: tarfile.TarFile, entry: tarfile.TarInfo | None) -> Manifest:
@@ -139,7 +167,7 @@ def _read_manifest(archive: tarfile.TarFile, entry: tarfile.TarInfo | None) -> M
     if entry.size > _MANIFEST_LARGEST:
         raise ValueError(f"{_MANIFEST} is too large")
     try:
-        return Manifest.model_validate(orjson.loads(_content(archive, entry)))
+        return Manifest.model_validate(orjson.loads(b"".join(_chunks(archive, entry))))
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         where = ".".join(map(str, found["loc"]))
@@ -166,20 +194,36 @@ def _take(
         raise ValueError(f"{entry.name[:100]!r} is not in its manifest")
     if entry.size != expected.size:
         raise ValueError(f"{entry.name} has {entry.size} bytes, not {expected.size}")
-    content = _content(archive, entry)
-    if _member(content) != expected:
-        raise ValueError(f"{entry.name} is damaged: its SHA-256 is another")
+    digest, length = hashlib.sha256(), 0
     target = out / entry.name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
-
-
-def _content(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
-    file = archive.extractfile(entry)
-    content = b"" if file is None else file.read()
-    if len(content) != entry.size:
+    with _telling(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            for chunk in _chunks(archive, entry):
+                digest.update(chunk)
+                length += len(chunk)
+                file.write(chunk)
+    if length != entry.size:
         raise ValueError(f"{entry.name} ends early")
-    return content
+    if digest.hexdigest() != expected.sha256:
+        raise ValueError(f"{entry.name} is damaged: its SHA-256 is another")
+
+
+@contextlib.contextmanager
+def _telling(target: Path) -> Iterator[None]:
+    """What goes wrong here is the place's fault, and not the archive's."""
+    try:
+        yield
+    except gzip.BadGzipFile:
+        raise
+    except OSError as error:
+        raise CrunchbedError(f"{target}: cannot be written: {error.strerror}") from error
+
+
+def _chunks(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Iterator[bytes]:
+    file = archive.extractfile(entry)
+    while file is not None and (chunk := file.read(_CHUNK)):
+        yield chunk
 
 
 def _member(content: bytes) -> Member:

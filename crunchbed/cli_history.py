@@ -28,6 +28,7 @@ FROM runs WHERE (? IS NULL OR scenario = ?)
 ORDER BY runs.started DESC NULLS LAST, path DESC LIMIT ?
 """
 
+_WIDEST = 100_000
 _runs = click.option(
     "--runs",
     type=click.Path(path_type=Path),
@@ -127,6 +128,8 @@ def _show(answer: Answer, *, as_json: bool) -> None:
         table.add_column(escape(column), overflow="fold")
     for row in answer.rows:
         table.add_row(*(escape(_text(value)) for value in row))
+    if not console.is_terminal:
+        console.width = _WIDEST  # a row is a line, for grep and cut, however long its path is
     console.print(table)
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from crunchbed.report.table import open_console
 from crunchbed.scenario.loader import load_file, shipped
+from reserve_agent.errors import CrunchbedError
 
 
 @click.command("list")
@@ -18,6 +19,8 @@ def list_scenarios(as_json: bool) -> None:
     With --json each has its source as well. To begin one of your own: crunchbed new.
     """
     scenarios = [load_file(path) for path in shipped().values()]
+    if not scenarios:
+        raise CrunchbedError("the shipped scenarios are not installed; a run takes any .yaml file")
     if as_json:
         claims = [{"name": one.name, "claim": one.claim, "source": one.source} for one in scenarios]
         click.echo(orjson.dumps(claims, option=orjson.OPT_INDENT_2).decode())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from crunchbed.scenario.loader import load_file, path_of
+from crunchbed.scenario.loader import load, load_file, path_of
 from reserve_agent.errors import BadInput, CrunchbedError
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -80,6 +80,8 @@ def new(name: str, origin: str | None, directory: Path) -> None:
     if _NAME.fullmatch(name) is None:
         raise BadInput(f"{name}: expected lower-case words joined by -, such as backup-night")
     path = directory / f"{name}.yaml"
+    if origin is not None:
+        load(origin)  # what is wrong with it is told of it, and not of its copy
     text = _TEMPLATE.format(name=name, file=path) if origin is None else _copy(origin, name)
     try:
         with path.open("x", encoding="utf-8") as file:

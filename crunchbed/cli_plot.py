@@ -11,7 +11,7 @@ from crunchbed.checks.figures import NAMES
 from crunchbed.report.heat import Layout, draw
 from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.sweep.folder import SweepFolder
-from crunchbed.sweep.table import runs_of
+from crunchbed.sweep.table import asked_order, runs_of
 from reserve_agent.errors import BadInput, CrunchbedError
 
 
@@ -57,12 +57,13 @@ def plot(
         raise BadInput(f"--figure: unknown figure {figure!r}{hint}")
     folder, runs = SweepFolder.open(sweep), runs_of(sweep)
     name = folder.asked["scenario"].get("name", "sweep")
-    title = f"{name}: runs with {figure} > 0, of valid runs"
-    draw(runs, Layout(x, y, panel, row), figure, title, out)
+    draw(runs, Layout(x, y, panel, row, asked_order(folder.asked)), figure, name, out)
     click.echo(f"picture: {out}")
+    keys = list(dict.fromkeys(key for point, _ in runs for key in point))
+    if together := [key for key in keys if key not in (x, y, panel, row)]:
+        click.echo(f"counted together: runs with any {', '.join(together)}", err=True)
     if table is None:
         return
-    keys = list(dict.fromkeys(key for point, _ in runs for key in point))
     try:
         with table.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import orjson
+from click.core import ParameterSource
 
 from crunchbed.checks.result import Result
 from crunchbed.cli_options import chosen_scenario, run_directory, seed_range
@@ -17,7 +18,7 @@ from crunchbed.sweep import capacity, pool
 from crunchbed.sweep.conduct import Conductor
 from crunchbed.sweep.folder import SweepFolder
 from crunchbed.sweep.request import FIGURES, Request
-from crunchbed.sweep.schedule import Scheduler, result_in
+from crunchbed.sweep.schedule import Scheduler, refuse, result_in
 from crunchbed.sweep.threshold import DEFAULT_TOLERANCE
 from crunchbed.sweep.trial import trials_of
 from crunchbed.sweep.worker import Made
@@ -25,6 +26,7 @@ from reserve_agent.errors import BadInput, RunInvalid
 
 AUTO = "auto"
 _MOST_WORKERS = 64
+_GO_WITH_RESUME = ("resume", "workers", "scheduler", "as_json")
 
 
 @click.command()
@@ -125,8 +127,7 @@ def sweep(
     if (scenario is None) == (resume is None):
         raise BadInput("sweep: expected a SCENARIO, or --resume DIR and no scenario")
     if resume is not None:
-        if vary or overrides or out is not None:
-            raise BadInput("--resume: expected no --vary, --set or --out: the directory has them")
+        _refuse_beside_resume()
         folder = SweepFolder.open(resume)
         request = Request.of(folder.asked, str(resume))
     else:
@@ -143,10 +144,28 @@ def sweep(
             figures=tuple(name.strip() for name in figures.split(",")),
         )
         request.check()
-        trials_of(request.base, request.points, request.seeds)  # whatever is wrong, is so now
+        trials_of(request.base, request.known_points, request.seeds)  # what is wrong, is so now
         directory = out or run_directory(None, f"{chosen.name}-sweep")
         folder = SweepFolder.make(directory, request.model_dump(mode="json"))
-    return _carry_out(request, folder, _workers(workers), scheduler, as_json=as_json)
+    number = _workers(workers)
+    with folder.held():
+        if unmade := folder.forget_unmade():
+            click.echo(f"{unmade} runs had left nothing, and are made again", err=True)
+        return _carry_out(request, folder, number, scheduler, as_json=as_json)
+
+
+def _refuse_beside_resume() -> None:
+    """Options that say what a sweep is of; passed over, one would believe that they count."""
+    context = click.get_current_context()
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if isinstance(option, click.Option)
+        and option.name not in _GO_WITH_RESUME
+        and context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise BadInput(f"--resume: expected no {', '.join(given)}: what was asked for is kept")
 
 
 def _workers(text: str) -> int | None:
@@ -174,7 +193,7 @@ def _carry_out(
         SweepProgress(total, len(trials) - len(missing)) as progress,
     ):
         progress.note(f"{folder.path}; ended early, `crunchbed sweep --resume` goes on with it")
-        limit = made.size
+        limit = made.size if workers is None else min(workers, made.size)
         if workers is None and (missing or request.find):
             limit = capacity.measure(made, request.base, limit, progress.note, _disturbed)
         conductor = Conductor(request, folder, Scheduler(made, limit, folder.store, progress))
@@ -201,6 +220,7 @@ def _disturbed(made: Made) -> str | None:
     Raises:
         CrunchbedError: It cannot be run at all.
     """
+    refuse(made, "controls side by side")
     result: Result | None = result_in(made)
     if result is None:
         return made.words

@@ -134,9 +134,12 @@ class Runner:
         key = hashlib.sha256(orjson.dumps([scenario.resolved(), seed])).hexdigest()
         if key not in self._made:
             self._made[key] = self._run(scenario, seed, key)
+        run = self._made[key]
         if self._seen is not None:
-            self._seen(self._made[key])
-        return self._made[key]
+            self._seen(run)
+        if not run.result.valid:
+            raise RunInvalid(f"{run.label}: {run.verdict}: {'; '.join(run.reasons)}")
+        return run
 
     def _run(self, scenario: Scenario, seed: int, key: str) -> PytestRun:
         place = self._parent / f"{scenario.name}-{scenario.policy}-{seed}-{key[:8]}"
@@ -146,7 +149,4 @@ class Runner:
             result, directory = attempt(scenario, seed, place)
         except MissingRequirement as error:
             pytest.skip(str(error))
-        run = PytestRun(scenario, result, directory)
-        if not result.valid:
-            raise RunInvalid(f"{run.label}: {result.verdict}: {'; '.join(result.reasons)}")
-        return run
+        return PytestRun(scenario, result, directory)

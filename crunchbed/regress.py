@@ -10,6 +10,7 @@ from crunchbed.baseline import Baseline, differs
 from crunchbed.checks.result import EXIT_CODES, Result
 from crunchbed.stats.interval import LEAST
 from crunchbed.stats.regression import Compared, regressions, valid_pairs
+from crunchbed.stats.worse import is_never
 
 Again = Callable[[Sequence[str]], Sequence[Result]]
 """Makes the runs of these policies once more, on the baseline's seeds."""
@@ -22,7 +23,8 @@ class Outcome(BaseModel):
         baseline, scenario: Their names.
         notes: What is not as it was when the baseline was made.
         compared: Every figure.
-        regressions: Those of ``compared`` that are worse, twice where the runs were made again.
+        regressions: Those of ``compared`` that are worse, twice where the runs were made again;
+            lost writes once.
         unconfirmed: Those that were worse in the first set of runs only.
         unknown: Why a policy could not be compared.
     """
@@ -56,20 +58,21 @@ def regress(
         tolerance: Share of a figure that it may get worse by.
         again: With it a figure that got worse is looked at in a second set of runs, and is a
             regression only if it is worse there too. Runs one after the other share the load of
-            their machine; a second set is later.
+            their machine; a second set is later. What may never happen needs no second time.
     """
     compared = regressions(baseline.runs, runs, tolerance=tolerance)
     worse = [one for one in compared if one.verdict == "worse"]
-    confirmed = worse
+    doubtful = [] if again is None else [one for one in worse if not is_never(one.figure)]
+    refuted: set[tuple[str, str]] = set()
     unknown = _unknown(baseline, runs)
-    if worse and again is not None:
-        policies = list(dict.fromkeys(one.policy for one in worse))
+    if doubtful and again is not None:
+        policies = list(dict.fromkeys(one.policy for one in doubtful))
         second = again(policies)
         unknown += _unknown(baseline, second, policies)
-        keys = {(one.policy, one.figure) for one in worse}
-        repeated = regressions(baseline.runs, second, tolerance=tolerance, only=keys)
-        still = {(one.policy, one.figure) for one in repeated if one.verdict == "worse"}
-        confirmed = [one for one in worse if (one.policy, one.figure) in still]
+        refuted = {(one.policy, one.figure) for one in doubtful}
+        repeated = regressions(baseline.runs, second, tolerance=tolerance, only=refuted)
+        refuted -= {(one.policy, one.figure) for one in repeated if one.verdict == "worse"}
+    confirmed = [one for one in worse if (one.policy, one.figure) not in refuted]
     return Outcome(
         baseline=baseline.name,
         scenario=str(baseline.scenario.get("name")),

@@ -1,24 +1,50 @@
 """A sweep as a picture: the share of runs in which something happened, over two of its keys.
 
-Drawn for people who see no colours as well: each field says its count.
+Drawn for people who see no colours as well: each field says its count, and the colours differ in
+lightness too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
 
 from crunchbed.checks.result import Result
+from crunchbed.report.words import happened, heading, name_of, value_text
 from crunchbed.sweep.table import Run, values_of, where
 from reserve_agent.errors import CrunchbedError
 
-_FIELD_INCHES = (0.72, 0.46)
-_MARGIN_INCHES = (1.6, 1.5)
+_FIELD_INCHES: Final = (0.42, 0.34)
+_LEAST_PANEL_INCHES: Final = 0.95
+"""Wide enough for the name of a policy."""
+
+_LEAST_WIDTH_INCHES: Final = 5.0
+_MARGIN_INCHES: Final = (2.0, 1.6)
+_LETTER_SHARE: Final = 0.6
+"""Width of a letter, of its height."""
+
+_TICK_POINTS: Final = 9
+_COLOURS: Final = "OrRd"
+_STYLE: Final[dict[Any, Any]] = {
+    "font.size": _TICK_POINTS,
+    "axes.titlesize": 10,
+    "hatch.color": "#b0b0b0",
+    "svg.hashsalt": "crunchbed",
+}
+
+Counts = Sequence[Sequence[tuple[int, int]]]
+"""Runs in which it happened and valid runs, by y and x."""
 
 
 @dataclass(frozen=True)
@@ -30,47 +56,103 @@ class Layout:
         y: upwards, in each panel.
         panel: One panel for each value, side by side.
         row: One row of panels for each value.
+        asked: The order of values that are words, by key.
     """
 
     x: str
     y: str
     panel: str | None = None
     row: str | None = None
+    asked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def values(self, runs: Sequence[Run], key: str | None) -> list[str]:
+        """The values of a key in the order in which they are drawn."""
+        return values_of(runs, key, self.asked.get(key or "", ()))
 
 
-def draw(runs: Sequence[Run], layout: Layout, figure: str, title: str, path: Path) -> None:
+def draw(runs: Sequence[Run], layout: Layout, figure: str, name: str, path: Path) -> None:
     """Draw the share of valid runs with ``figure`` above 0; PNG, SVG or PDF by the file's name.
+
+    Args:
+        runs: Of a sweep.
+        layout: What goes where.
+        figure: A result name.
+        name: Of the scenario, for the title.
+        path: Of the picture.
 
     Raises:
         BadInput: A key was not varied.
         CrunchbedError: The file cannot be written.
     """
-    xs, ys = values_of(runs, layout.x), values_of(runs, layout.y)
-    panels, rows = values_of(runs, layout.panel), values_of(runs, layout.row)
-    width = len(panels) * len(xs) * _FIELD_INCHES[0] + _MARGIN_INCHES[0]
-    height = len(rows) * (len(ys) * _FIELD_INCHES[1] + 0.75) + _MARGIN_INCHES[1]
-    with mpl.rc_context({"font.size": 9, "svg.hashsalt": "crunchbed"}):
-        drawing = Figure(figsize=(width, height), layout="constrained")
-        axes = drawing.subplots(len(rows), len(panels), squeeze=False, sharex=True, sharey=True)
-        for line, row in enumerate(rows):
-            for column, panel in enumerate(panels):
-                one = axes[line][column]
-                fixed = {layout.panel or "": panel, layout.row or "": row}
-                counts = [
-                    [_count(where(runs, {**fixed, layout.x: x, layout.y: y}), figure) for x in xs]
-                    for y in ys
-                ]
-                _panel(one, counts)
-                one.set_xticks(range(len(xs)), xs, rotation=45, ha="right")
-                one.set_yticks(range(len(ys)), ys)
-                one.set_title(_heading(layout, panel, row))
-        drawing.supxlabel(layout.x)
-        drawing.supylabel(layout.y)
-        drawing.suptitle(title)
+    with mpl.rc_context(_STYLE):
+        drawing = _drawing(runs, layout, figure, name)
         try:
-            drawing.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {})
+            drawing.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else {})
         except (OSError, ValueError) as error:
             raise CrunchbedError(f"{path}: cannot be drawn: {error}") from error
+
+
+def _drawing(runs: Sequence[Run], layout: Layout, figure: str, name: str) -> Figure:
+    xs, ys = layout.values(runs, layout.x), layout.values(runs, layout.y)
+    panels, rows = layout.values(runs, layout.panel), layout.values(runs, layout.row)
+    width = len(panels) * max(len(xs) * _FIELD_INCHES[0], _LEAST_PANEL_INCHES) + _MARGIN_INCHES[0]
+    width = max(width, _LEAST_WIDTH_INCHES)
+    height = len(rows) * (len(ys) * _FIELD_INCHES[1] + 0.3) + _MARGIN_INCHES[1]
+    room = (width - _MARGIN_INCHES[0]) / len(panels) / len(xs)
+    drawing = Figure(figsize=(width, height), layout="constrained")
+    axes = drawing.subplots(len(rows), len(panels), squeeze=False, sharex=True, sharey=True)
+    for line, row in enumerate(rows):
+        for column, panel in enumerate(panels):
+            one = axes[line][column]
+            fixed = {layout.panel or "": panel, layout.row or "": row}
+            _panel(one, _counts(runs, fixed, (layout.x, xs), (layout.y, ys), figure))
+            _ticks(one, xs, ys, room)
+            if layout.panel and line == 0:
+                one.set_title(heading(layout.panel, panel), fontweight="bold")
+        if layout.row:
+            last = axes[line][-1]
+            last.yaxis.set_label_position("right")
+            last.set_ylabel(heading(layout.row, row), rotation=270, va="bottom")
+    drawing.supxlabel(_wrapped(name_of(layout.x), width, 10), fontsize=10)
+    drawing.supylabel(_wrapped(name_of(layout.y), height - _MARGIN_INCHES[1] / 2, 10), fontsize=10)
+    title = f"{name}: {happened(figure)}, of valid runs"
+    drawing.suptitle(_wrapped(title, width, 11), fontsize=11)
+    bar = drawing.colorbar(
+        ScalarMappable(Normalize(0, 1), _COLOURS),
+        ax=axes,
+        aspect=max(12, 6 * height),
+        shrink=min(1.0, 2.5 / height),
+        format=PercentFormatter(1.0),
+    )
+    bar.set_label("share of valid runs")
+    return drawing
+
+
+def _wrapped(text: str, inches: float, points: float) -> str:
+    """Text in lines no longer than that."""
+    return textwrap.fill(text, max(8, int(inches / (points * _LETTER_SHARE / 72))))
+
+
+def _ticks(axes: Axes, xs: Sequence[str], ys: Sequence[str], room: float) -> None:
+    """Name the fields, each of which is ``room`` inches wide."""
+    across, up = ([value_text(one) for one in values] for values in (xs, ys))
+    if max(map(len, across)) * _TICK_POINTS * _LETTER_SHARE / 72 > room:
+        axes.set_xticks(range(len(xs)), across, rotation=45, ha="right", rotation_mode="anchor")
+    else:
+        axes.set_xticks(range(len(xs)), across)
+    axes.set_yticks(range(len(ys)), up)
+    axes.tick_params(length=0)
+
+
+def _counts(
+    runs: Sequence[Run],
+    fixed: Mapping[str, str],
+    across: tuple[str, Sequence[str]],
+    up: tuple[str, Sequence[str]],
+    figure: str,
+) -> Counts:
+    (x_key, xs), (y_key, ys) = across, up
+    return [[_count(where(runs, {**fixed, x_key: x, y_key: y}), figure) for x in xs] for y in ys]
 
 
 def _count(results: Sequence[Result], figure: str) -> tuple[int, int]:
@@ -79,17 +161,24 @@ def _count(results: Sequence[Result], figure: str) -> tuple[int, int]:
     return sum(value > 0 for value in known), len(known)
 
 
-def _panel(axes: Axes, counts: Sequence[Sequence[tuple[int, int]]]) -> None:
+def _panel(axes: Axes, counts: Counts) -> None:
     shares = [[hits / runs if runs else float("nan") for hits, runs in row] for row in counts]
-    axes.imshow(shares, vmin=0, vmax=1, cmap="OrRd", aspect="auto", origin="lower")
+    axes.imshow(shares, vmin=0, vmax=1, cmap=_COLOURS, aspect="auto", origin="lower")
     for y, row in enumerate(counts):
         for x, (hits, runs) in enumerate(row):
-            text = f"{hits}/{runs}" if runs else "-"
-            dark = runs > 0 and hits / runs > 0.6
-            axes.text(x, y, text, ha="center", va="center", color="white" if dark else "black")
-
-
-def _heading(layout: Layout, panel: str, row: str) -> str:
-    words = [panel] if layout.panel else []
-    words += [f"{layout.row} {row}"] if layout.row else []
-    return ", ".join(words)
+            if not runs:
+                axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, hatch="////", fill=False, lw=0))
+            dark = runs > 0 and hits / runs > 0.7
+            axes.text(
+                x,
+                y,
+                f"{hits}/{runs}" if runs else "\N{EN DASH}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if dark else "black",
+            )
+    for place in range(1, len(counts)):
+        axes.axhline(place - 0.5, color="white", linewidth=1)
+    for place in range(1, len(counts[0])):
+        axes.axvline(place - 0.5, color="white", linewidth=1)

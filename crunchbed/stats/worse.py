@@ -57,6 +57,12 @@ def kind_of(figure: str) -> Kind | None:
     return _TIME if name.endswith("_seconds") else None
 
 
+def is_never(figure: str) -> bool:
+    """Whether a single run worse than all of the baseline's is a regression by itself."""
+    kind = kind_of(figure)
+    return kind is not None and kind.never
+
+
 def margin(kind: Kind, baseline: Sequence[float], middle: float, tolerance: float) -> float:
     """Return how much worse is still no regression, in the figure's unit.
 

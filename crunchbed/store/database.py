@@ -97,6 +97,8 @@ class Database:
         """
         try:
             cursor = self._connection.execute(sql, list(parameters))
+            if cursor is None:
+                raise BadInput("query: expected a statement, got none")
             columns = [column[0] for column in cursor.description or ()]
             return Answer(columns, cursor.fetchall())
         except duckdb.Error as error:

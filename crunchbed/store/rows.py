@@ -67,7 +67,9 @@ def run_directories(root: Path) -> list[Path]:
         raise BadInput(f"{root}: expected a directory of runs; `crunchbed run` makes one")
     found = (path.parent for path in root.rglob("result.json"))
     return sorted(
-        path for path in found if not any(part.startswith(".") for part in path.parts[1:])
+        path
+        for path in found
+        if not any(part.startswith(".") for part in path.relative_to(root).parts)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from crunchbed.checks.result import Result
 from crunchbed.sweep.folder import SweepFolder
@@ -12,6 +12,7 @@ from crunchbed.sweep.space import Point
 from crunchbed.sweep.summary import Found, Row, Summary, summarise
 from crunchbed.sweep.threshold import Search, outcome_of
 from crunchbed.sweep.trial import Trial, trials_of
+from reserve_agent.errors import BadInput
 
 
 class Conductor:
@@ -58,7 +59,10 @@ class Conductor:
         if axis.range is None:
             raise AssertionError("checked before: this axis has a range")
         searches = [
-            (dict(point), Search(axis.range, self._request.tolerance))
+            (
+                dict(point),
+                Search(axis.range, self._request.tolerance, self._taking(point, axis.key)),
+            )
             for point in self._request.points
         ]
         while asked := [
@@ -71,6 +75,19 @@ class Conductor:
                 search.learn(outcome_of(_values(rows, point, figure)))
         found = [Found.of(point, axis.key, figure, search.result()) for point, search in searches]
         return [self._confirmed(one) for one in found]
+
+    def _taking(self, point: Point, key: str) -> Callable[[str], bool]:
+        """Tells which values the scenario takes: it may want multiples of 4 KiB."""
+        base = self._request.base
+
+        def takes(value: str) -> bool:
+            try:
+                base.with_overrides({**point, key: value})
+            except BadInput:
+                return False
+            return True
+
+        return takes
 
     def _confirmed(self, found: Found) -> Found:
         """Runs on seeds that the search has not seen, on either side."""

@@ -5,10 +5,12 @@ A run appears there whole or not at all, so that a sweep that was killed goes on
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import shutil
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ class SweepFolder:
             raise BadInput(f"{path}: is no sweep: {SWEEP_FILE}: {error.strerror}") from None
         except orjson.JSONDecodeError as error:
             raise BadInput(f"{path / SWEEP_FILE}: expected JSON: {error}") from None
-        if not isinstance(asked, dict) or "scenario" not in asked:
+        if not isinstance(asked, dict) or not isinstance(asked.get("scenario"), dict):
             raise BadInput(f"{path / SWEEP_FILE}: expected what a sweep was asked for")
         return cls(path, asked)
 
@@ -77,6 +79,20 @@ class SweepFolder:
             raise BadInput(f"{path}: cannot be made ({error.strerror})") from error
         return cls(path, asked)
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others from making the same runs; it ends with this process, however that ends.
+
+        Raises:
+            BadInput: Somebody else is at it.
+        """
+        with (self.path / SWEEP_FILE).open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BadInput(f"{self.path}: another crunchbed sweep is at it") from None
+            yield
+
     def result(self, trial: Trial) -> Result | None:
         """The result of a run that is finished, else None."""
         path = self._runs / trial.name / "result.json"
@@ -85,6 +101,20 @@ class SweepFolder:
     def missing(self, trials: Iterable[Trial]) -> list[Trial]:
         """Those that are still to be made."""
         return [trial for trial in trials if not (self._runs / trial.name).exists()]
+
+    def forget_unmade(self) -> int:
+        """Remove what stands for runs that left nothing but a reason; returns how many.
+
+        A worker that died, or whose disk was full, says nothing of the run: it can be made yet.
+        """
+        unmade = [
+            place
+            for place in sorted(self._runs.glob("[!.]*"))
+            if {one.name for one in place.iterdir()} == {"result.json", "trial.json"}
+        ]
+        for place in unmade:
+            shutil.rmtree(place, ignore_errors=True)
+        return len(unmade)
 
     def store(self, trial: Trial, archive: bytes) -> Result:
         """Put a finished run's directory in its place.

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future, LocalCluster, wait
+from distributed import CancelledError, Client, Future, LocalCluster, wait
 
 from crunchbed.sweep.trial import Trial
 from crunchbed.sweep.worker import Made, make
-from reserve_agent.errors import CrunchbedError, MissingRequirement
+from reserve_agent.errors import CrunchbedError, MissingRequirement, RunInvalid
 
 _CONNECT_SECONDS = 10
 
@@ -40,10 +40,20 @@ class Pool:
 
     @staticmethod
     def first_done(futures: list[Future[Made]], seconds: float) -> list[Future[Made]]:
-        """Those that are done, as soon as one is; none when time is up."""
-        with contextlib.suppress(TimeoutError):
+        """Those that are done, as soon as one is; none when time is up.
+
+        Raises:
+            RunInvalid: The scheduler is gone, and with it whatever ran.
+        """
+        try:
             return list(wait(futures, timeout=seconds, return_when="FIRST_COMPLETED").done)
-        return []
+        except TimeoutError:
+            return []
+        except CancelledError:
+            raise RunInvalid(
+                "the Dask scheduler is gone; what is finished is kept: "
+                "`crunchbed sweep --resume` goes on with it"
+            ) from None
 
     @staticmethod
     def made(future: Future[Made]) -> Made:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ _FRACTION_STEPS: Final = 10_000
 
 
 def _show_fraction(steps: int) -> str:
-    return f"{steps / _FRACTION_STEPS:g}"
+    return f"{steps / _FRACTION_STEPS:.15g}"
 
 
 def _read_fraction(text: str) -> int:
@@ -39,11 +39,13 @@ class Range:
         low: First step.
         high: Last step.
         show: A step as a scenario would have it.
+        base: Of round numbers: 2 for sizes, else 10.
     """
 
     low: int
     high: int
     show: Callable[[int], str]
+    base: int = 10
 
     def at(self, share: float) -> int:
         """The step at ``share`` of the way, 0 to 1; by ratio where the range spans decades."""
@@ -52,6 +54,22 @@ class Range:
         else:
             exact = self.low + (self.high - self.low) * share
         return min(self.high, max(self.low, round(exact)))
+
+    def middles(self) -> Iterator[int]:
+        """Steps between the ends, the first about half way, each rounder than the one before.
+
+        The first is a round one too: 140ms rather than 141421356ns.
+        """
+        exact = self.at(0.5)
+        room = min(exact - self.low, self.high - exact)
+        unit = 1
+        while unit * self.base * 8 <= room:
+            unit *= self.base
+        while unit < self.high:
+            step = round(exact / unit) * unit
+            if self.low < step < self.high:
+                yield step
+            unit *= self.base
 
 
 def parse_range(text: str) -> Range | None:
@@ -71,17 +89,20 @@ def parse_range(text: str) -> Range | None:
             low, high = read(first), read(last)
         except (ValueError, OverflowError):
             continue
+        if read is int and (low, high) == (0, 1):
+            continue  # a share: among whole numbers there is nothing between them
         if not 0 <= low < high:
             raise wrong
-        return Range(low, high, show)
+        return Range(low, high, show, 2 if read is units.size_bytes else 10)
     raise wrong
 
 
 def size_of(text: str) -> float | None:
     """A quantity as a number, for putting those of one kind in order; None where it is none."""
-    for read, _show in _KINDS:
+    for read in (units.duration_ns, units.size_bytes, units.rate_bits, float):
         try:
-            return float(read(text))
+            size = float(read(text))
         except (ValueError, OverflowError):
             continue
+        return size if math.isfinite(size) else None
     return None

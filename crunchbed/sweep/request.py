@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crunchbed.checks.figures import NAMES
 from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.scenario.problems import problems
 from crunchbed.scenario.schema import Scenario
 from crunchbed.sweep.space import Axis, Point, grid, parse_axes, sample
 from crunchbed.sweep.threshold import DEFAULT_TOLERANCE
@@ -84,8 +85,15 @@ class Request(BaseModel):
 
     @property
     def base(self) -> Scenario:
-        """The scenario that is varied."""
-        return Scenario.model_validate(self.scenario)
+        """The scenario that is varied.
+
+        Raises:
+            BadInput: This version refuses it, as it may that of an older sweep.
+        """
+        try:
+            return Scenario.model_validate(self.scenario)
+        except ValidationError as error:
+            raise BadInput(f"the sweep's scenario: {problems(error)[0]}") from None
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -105,3 +113,13 @@ class Request(BaseModel):
         if self.random is not None:
             return sample(self.axes, self.random, self.random_seed)
         return grid(self.axes)
+
+    @property
+    def known_points(self) -> list[Point]:
+        """Points that are run for certain: of a search those at both ends."""
+        if self.find is None or self.line.range is None:
+            return self.points
+        key, span = self.line.key, self.line.range
+        return [
+            {**point, key: span.show(end)} for point in self.points for end in (span.low, span.high)
+        ]

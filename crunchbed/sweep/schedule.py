@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import ValidationError
+
 from crunchbed.attempts import TRIES
 from crunchbed.checks.result import Result
 from crunchbed.scenario.schema import Scenario
@@ -105,8 +107,7 @@ class Scheduler:
 
     def _conclude(self, one: _Try, made: Made) -> _Try | None:
         """Store what came of it; or the next try."""
-        if made.exit_code in _ERRORS:
-            raise _ERRORS[made.exit_code](f"{one.trial.name}: {made.words}")
+        refuse(made, one.trial.name)
         result = result_in(made)
         valid = result is not None and result.verdict != "invalid"
         if 1 < one.beside <= self.limit:
@@ -133,12 +134,33 @@ class Scheduler:
         return lost > 1 and lost * self.limit > len(self._disturbed)
 
 
+def refuse(made: Made, name: str) -> None:
+    """Raise what is wrong with all runs alike, or with the machine.
+
+    Raises:
+        BadInput: The scenario cannot be run at all.
+        MissingRequirement: The machine lacks something.
+    """
+    if made.exit_code in _ERRORS:
+        raise _ERRORS[made.exit_code](f"{name}: {made.words}")
+
+
 def result_in(made: Made) -> Result | None:
-    """The result of a run; None where it came to none."""
+    """The result of a run; None where it came to none.
+
+    Raises:
+        CrunchbedError: It is none that this version knows.
+    """
     if not made.archive:
         return None
-    with zipfile.ZipFile(io.BytesIO(made.archive)) as packed:
-        return Result.model_validate_json(packed.read("result.json"))
+    try:
+        with zipfile.ZipFile(io.BytesIO(made.archive)) as packed:
+            return Result.model_validate_json(packed.read("result.json"))
+    except (zipfile.BadZipFile, KeyError, ValidationError) as error:
+        raise CrunchbedError(
+            "a worker sent what is no result here; has its machine the same version of crunchbed? "
+            f"{str(error).splitlines()[0]}"
+        ) from None
 
 
 def _archive_of(trial: Trial, reason: str) -> bytes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from crunchbed.checks.result import Result
 from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.sweep.quantity import size_of
+from crunchbed.sweep.space import parse_axes
 from reserve_agent.errors import BadInput
 
 Run = tuple[Mapping[str, str], Result]
@@ -35,8 +37,19 @@ def runs_of(directory: Path) -> list[Run]:
     return found
 
 
-def values_of(runs: Iterable[Run], key: str | None) -> list[str]:
-    """The values of a key, smallest first where they are quantities; one empty one for no key.
+def asked_order(asked: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The values of each key in the order in which they were asked for; ``asked``: ``sweep.json``.
+
+    Raises:
+        BadInput: What was varied makes no sense.
+    """
+    return {axis.key: axis.values for axis in parse_axes(map(str, asked.get("vary", ())))}
+
+
+def values_of(runs: Iterable[Run], key: str | None, asked: Sequence[str] = ()) -> list[str]:
+    """The values of a key that some run has; one empty one for no key.
+
+    Quantities come first, the smallest at the head; then words, in the order of ``asked``.
 
     Raises:
         BadInput: The key was not varied.
@@ -49,12 +62,13 @@ def values_of(runs: Iterable[Run], key: str | None) -> list[str]:
         hint = did_you_mean(key, known)
         raise BadInput(f"{key}: was not varied{hint}; varied: {', '.join(known) or 'nothing'}")
     values = dict.fromkeys(point[key] for point, _ in runs if key in point)
-    return sorted(values, key=_order)
+    places = {value: place for place, value in enumerate(asked)}
+    return sorted(values, key=lambda value: _order(value, places))
 
 
-def _order(value: str) -> tuple[float, str]:
+def _order(value: str, places: Mapping[str, int]) -> tuple[float, int]:
     size = size_of(value)
-    return (size, "") if size is not None else (float("inf"), "")
+    return (float("inf") if size is None else size, places.get(value, len(places)))
 
 
 def where(runs: Sequence[Run], wanted: Mapping[str, str]) -> list[Result]:

@@ -5,8 +5,8 @@ The outcome is taken to turn once. A point's outcome is that of most of its seed
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from crunchbed.sweep.quantity import Range
 
@@ -41,11 +41,23 @@ class Threshold:
 class Search:
     """One search. Ask ``next``, run that value, tell ``learn``; until ``next`` is None."""
 
-    def __init__(self, span: Range, tolerance: float = DEFAULT_TOLERANCE) -> None:
-        """``tolerance``: share of the upper value that the two sides may lie apart."""
+    def __init__(
+        self,
+        span: Range,
+        tolerance: float = DEFAULT_TOLERANCE,
+        accepts: Callable[[str], bool] = lambda _value: True,
+    ) -> None:
+        """One from end to end of ``span``.
+
+        Args:
+            span: Where to search.
+            tolerance: Share of the upper value that the two sides may lie apart.
+            accepts: Whether a value between the ends can be run at all.
+        """
         self._span = span
         self._tolerance = tolerance
         self._known: dict[int, bool | None] = {}
+        self._accepts = accepts
 
     def next(self) -> str | None:
         """The value to run now; None once all that is wanted is known."""
@@ -68,7 +80,8 @@ class Search:
         low, high = self._sides()
         if high - low <= max(1, int(high * self._tolerance)):
             return None
-        return Range(low, high, self._span.show).at(0.5) if high - low > 2 else low + 1
+        between = replace(self._span, low=low, high=high).middles()
+        return next((step for step in between if self._accepts(self._span.show(step))), None)
 
     def _sides(self) -> tuple[int, int]:
         first = self._known[self._span.low]

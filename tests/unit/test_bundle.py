@@ -16,7 +16,7 @@ import pytest
 
 from crunchbed import cli
 from crunchbed.bundle import pack, unpack
-from reserve_agent.errors import BadInput
+from reserve_agent.errors import BadInput, CrunchbedError
 from tests.unit.judged_runs import ejecting_run, good_run
 from tests.unit.test_rejudge import write_run
 
@@ -211,6 +211,35 @@ def test_a_bundle_that_lies_is_refused(
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "escaped").exists()
     assert not (tmp_path / "out" / "logs" / "link").exists()
+
+
+@pytest.mark.parametrize("where", ["first header", "last header", "end"])
+def test_a_bundle_that_unpacks_to_more_than_it_says_is_refused(
+    where: str, bundle: Path, tmp_path: Path
+) -> None:
+    much = 32 << 20
+    content = members(bundle)
+    last = list(content)[-1]
+    with gzip.open(bundle, "wb") as packed:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for name, data in content.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                if (where, name) in (("first header", "manifest.json"), ("last header", last)):
+                    entry.pax_headers = {"comment": "0" * much}
+                archive.addfile(entry, io.BytesIO(data))
+        if where == "end":
+            packed.write(bytes(much))
+    with pytest.raises(BadInput, match=r"more is in it than its manifest\.json says"):
+        unpack(bundle, tmp_path / "out")
+
+
+def test_a_place_that_cannot_be_written_is_not_the_bundles_fault(
+    bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CrunchbedError, match="cannot be written: Not a directory"):
+        unpack(bundle, tmp_path / "file" / "out")
 
 
 def test_a_whole_archive_of_something_else_is_refused(tmp_path: Path, capsys: Captured) -> None:

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from crunchbed import cli
+from reserve_agent.errors import CrunchbedError
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +44,14 @@ def test_help_imports_none_of_the_machinery() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert ended.stderr.strip() == ""
+
+
+def test_where_no_scenario_is_installed_list_says_so(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crunchbed.cli_list.shipped", dict)
+    assert cli.main(["list"]) == CrunchbedError.exit_code
+    assert "the shipped scenarios are not installed" in capsys.readouterr().err
 
 
 def test_list_shows_every_shipped_claim(capsys: Captured) -> None:

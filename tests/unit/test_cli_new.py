@@ -40,6 +40,7 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (("Mine",), "expected lower-case words joined by -"),
         (("../mine",), "expected lower-case words joined by -"),
         (("mine", "--from", "writeback-crnch"), "did you mean writeback-crunch?"),
+        (("mine", "--from", "nothere.yaml"), "no scenario file nothere.yaml"),
         (("mine", "--dir", "/nonexistent"), "cannot be written: No such file"),
     ],
 )

@@ -151,12 +151,20 @@ def test_a_run_that_stays_invalid_is_an_error(session: pytest.Pytester) -> None:
         @pytest.mark.scenario("writeback-crunch", policy="mempool")
         def test_nothing_said(crunchbed_run):
             raise AssertionError
+
+        @pytest.mark.scenario("writeback-crunch", policy="mempool")
+        def test_nor_here(crunchbed_run):
+            raise AssertionError
     """)
-    result = session.runpytest()
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(
-        ["*RunInvalid: writeback-crunch, mempool, seed 1: invalid: it was*"]
-    )
+    kept = session.path / "kept"
+    result = session.runpytest(f"--crunchbed-runs={kept}")
+    result.assert_outcomes(errors=2)
+    (directory,) = (one for one in kept.iterdir() if "-disturbed-" not in one.name)
+    said = [
+        "*RunInvalid: writeback-crunch, mempool, seed 1: invalid: it was*",
+        f"writeback-crunch, mempool, seed 1: invalid, {directory}",
+    ]
+    result.stdout.fnmatch_lines(said * 2)
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,10 @@ def test_too_few_valid_runs_make_no_baseline() -> None:
     [
         (b"", "expected a baseline"),
         (b"{}", "expected a baseline of format 1"),
+        (
+            b'{"name": "x", "made": "", "processors": 1, "scenario": {}, "runs": []}',
+            "runs: expected a baseline",
+        ),
         (b'{"format": 2}', "format: expected a baseline of format 1"),
     ],
 )
@@ -128,6 +132,15 @@ def test_one_that_a_second_set_does_not_show_is_told_and_no_regression(
     assert "verdict: no regression" in out
     engine.calls.clear()
     assert cli.main(["regress", "nightly", "--once"]) == 1
+
+
+def test_a_lost_write_is_a_regression_whether_or_not_it_happens_again() -> None:
+    kept = Baseline.of("nightly", scenario(), recorded("memalloc"), NOW)
+    losing = [*recorded("memalloc")]
+    losing[:1] = changed(losing[:1], lambda _: {"writes_lost": 1})
+    outcome = regress(kept, losing, tolerance=0.25, again=lambda _: recorded("memalloc"))
+    assert [one.figure for one in outcome.regressions] == ["writes_lost"]
+    assert outcome.exit_code == 1
 
 
 def test_runs_that_say_nothing_are_not_known() -> None:

@@ -52,6 +52,18 @@ def test_what_a_sweep_has_not_finished_is_left_out(runs: Path) -> None:
         assert database.ask("SELECT count(*) FROM runs").rows == [(2,)]
 
 
+def test_runs_below_a_hidden_directory_or_above_this_one_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / ".cache" / "runs"
+    make_run(root / "a", policy="none", seed=1)
+    (tmp_path / "one" / "two").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "one" / "two")
+    for place in (root, Path("../../.cache/runs")):
+        with opened(place) as database:
+            assert database.ask("SELECT count(*) FROM runs").rows == [(1,)]
+
+
 def test_a_damaged_run_is_named_and_left_out(runs: Path) -> None:
     (runs / "a" / "result.json").write_text("{")
     with opened(runs) as database:
@@ -109,6 +121,24 @@ def test_history_lists_the_latest_first(runs: Path, capsys: pytest.CaptureFixtur
     limited = ask(capsys, "history", "--runs", str(runs), "--limit", "1")
     assert "memalloc" in limited.out
     assert "none" not in limited.out
+
+
+def test_where_no_terminal_is_a_run_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / ("policy=memalloc-crunch.length=1s-" * 5) / "run"
+    make_run(place, policy="none", seed=1)
+    done = ask(capsys, "history", "--runs", str(tmp_path))
+    assert len(done.out.splitlines()) == 2
+    assert done.out.splitlines()[1].rstrip().endswith(str(place))
+
+
+@pytest.mark.parametrize("sql", ["", " ", "/* nothing */", ";"])
+def test_no_statement_at_all_is_one_line(
+    sql: str, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = ask(capsys, "query", sql, "--runs", str(runs))
+    assert (done.code, done.err) == (2, "crunchbed: query: expected a statement, got none\n")
 
 
 def test_wrong_sql_is_one_line(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from crunchbed import cli
-from crunchbed.sweep.table import runs_of, values_of, where
+from crunchbed.report.words import heading, name_of, value_text
+from crunchbed.sweep.table import asked_order, runs_of, values_of, where
 from reserve_agent.errors import BadInput
 from tests.unit.judged_runs import ejecting_run, good_run, result_of
 
@@ -42,7 +43,37 @@ def test_quantities_are_in_order_and_counts_are_of_valid_runs(sweep: Path) -> No
     assert [result.totals.false_ejections for result in found] == [1, 1]
 
 
-def test_the_picture_says_every_count(sweep: Path, tmp_path: Path) -> None:
+def test_a_share_of_one_comes_after_the_smaller_ones_and_words_as_they_were_asked_for(
+    sweep: Path,
+) -> None:
+    depths = ("1", "0.25", "0", "0.75")
+    runs = [
+        ({"depth": depth}, result)
+        for depth, (_, result) in zip(depths, runs_of(sweep), strict=False)
+    ]
+    assert values_of(runs, "depth") == ["0", "0.25", "0.75", "1"]
+    reserves = ("auto", "256", "32")
+    runs = [
+        ({"reserve": value}, result)
+        for value, (_, result) in zip(reserves, runs_of(sweep), strict=False)
+    ]
+    assert values_of(runs, "reserve") == ["32", "256", "auto"]
+    asked = asked_order({"vary": ["policy=none,softnet,memalloc", "crunch.length=1s,50ms"]})
+    assert values_of(runs_of(sweep), "policy", asked["policy"]) == ["none", "memalloc"]
+
+
+def test_axes_have_their_units_in_words() -> None:
+    assert name_of("crunch.depth") == "crunch depth (share of the reserve that is gone)"
+    assert name_of("softnet.limit") == "softnet.limit"
+    assert [value_text(one) for one in ("300ms", "0.25", "none")] == ["300 ms", "0.25", "none"]
+    assert heading("memory.reserve", "64") == "reserve 64 pages"
+    assert heading("memory.reserve", "auto") == "reserve auto"
+    assert heading("policy", "none") == "none"
+
+
+def test_the_picture_says_every_count(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out, table = tmp_path / "dose.svg", tmp_path / "dose.csv"
     arguments = ["plot", str(sweep), "--x", "crunch.length", "--y", "crunch.depth"]
     arguments += ["--panel", "policy", "--out", str(out), "--csv", str(table)]
@@ -53,6 +84,10 @@ def test_the_picture_says_every_count(sweep: Path, tmp_path: Path) -> None:
         if node.tag is ET.Comment and node.text
     ]
     assert sorted(text for text in comments if "/" in text) == ["0/2"] * 4 + ["2/2"] * 2
+    assert {"none", "memalloc", "50 ms", "300 ms", "2 s"} <= set(comments)
+    assert capsys.readouterr().err == ""
+    assert cli.main([*arguments[:6], "--out", str(out)]) == 0
+    assert capsys.readouterr().err == "counted together: runs with any policy\n"
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len(rows) == 12
     assert sum(int(row["false_ejections"]) for row in rows) == 4

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed import CancelledError
 
+from crunchbed import cli
 from crunchbed.checks.result import Result
+from crunchbed.cli_sweep import _disturbed
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
-from crunchbed.sweep import capacity
+from crunchbed.sweep import capacity, pool
 from crunchbed.sweep.conduct import Conductor
 from crunchbed.sweep.folder import SweepFolder
 from crunchbed.sweep.request import Request
 from crunchbed.sweep.schedule import Scheduler, result_in
 from crunchbed.sweep.trial import Trial, trials_of
 from crunchbed.sweep.worker import Made
-from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
+from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement, RunInvalid
 from tests.unit.judged_runs import good_run, result_of
 
 SCENARIO = load("writeback-crunch").with_overrides({"expect": []})
@@ -189,6 +192,18 @@ def test_a_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
     assert (tmp_path / "s" / "summary.json").exists()
 
 
+def test_two_at_once_in_one_directory_are_refused(tmp_path: Path) -> None:
+    first = folder(tmp_path)
+    with (
+        first.held(),
+        pytest.raises(BadInput, match="another crunchbed sweep is at it"),
+        SweepFolder.open(first.path).held(),
+    ):
+        pass
+    with SweepFolder.open(first.path).held():
+        pass
+
+
 def test_another_sweep_in_the_same_directory_is_refused(tmp_path: Path) -> None:
     folder(tmp_path)
     changed = asked(seeds=(1, 2, 3)).model_dump(mode="json")
@@ -205,6 +220,52 @@ def test_a_directory_that_is_no_sweep(tmp_path: Path) -> None:
     (tmp_path / "sweep.json").write_text("{")
     with pytest.raises(BadInput, match="expected JSON"):
         SweepFolder.open(tmp_path)
+
+
+def test_a_run_that_left_only_a_reason_is_made_again_by_a_resumed_sweep(tmp_path: Path) -> None:
+    place = folder(tmp_path)
+    nothing, whole, disturbed, *_ = four()
+    workers = FakeWorkers(lambda *_: Made(b"", 3, "its worker failed: KilledWorker"))
+    Scheduler(workers, 1, place.store, Notes()).run([nothing])
+    place.store(whole, made(whole).archive)
+    place.store(disturbed, made(disturbed, invalid="1 heartbeat missed").archive)
+    for trial in (whole, disturbed):
+        (place.path / "runs" / trial.name / "scenario.json").write_text("{}")
+    assert place.missing([nothing, whole, disturbed]) == []
+    assert place.forget_unmade() == 1
+    assert place.missing([nothing, whole, disturbed]) == [nothing]
+
+
+def test_a_scheduler_that_is_gone_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise CancelledError("scheduler-connection-lost")
+
+    monkeypatch.setattr(pool, "wait", gone)
+    with pytest.raises(RunInvalid, match=r"scheduler is gone; .* --resume"):
+        pool.Pool.first_done([], 1.0)
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--vary", "--figures", "--confirm", "--out"])
+def test_what_a_resumed_sweep_would_pass_over_is_refused(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = "crunch.pages=1" if option == "--vary" else "1"
+    assert cli.main(["sweep", "--resume", str(tmp_path), option, value]) == 2
+    assert f"--resume: expected no {option}: what was asked for is kept" in capsys.readouterr().err
+
+
+def test_the_scenario_of_another_version_is_one_line(tmp_path: Path) -> None:
+    request = asked(scenario=SCENARIO.resolved() | {"weather": "fine"})
+    with pytest.raises(BadInput, match="the sweep's scenario: weather"):
+        _ = request.base
+
+
+@pytest.mark.parametrize("axis", ["crunch.pagess=10..100", "crunch.pages=0..100"])
+def test_a_search_over_what_is_refused_ends_before_its_first_run(axis: str) -> None:
+    request = asked(vary=("policy=none,memalloc", axis), find="nodes_ejected")
+    request.check()
+    with pytest.raises(BadInput, match=r"crunch\.pages"):
+        trials_of(request.base, request.known_points, request.seeds)
 
 
 def pages(trial: Trial) -> int:
@@ -231,6 +292,18 @@ def test_a_threshold_is_found_and_confirmed_on_further_seeds(tmp_path: Path) -> 
         {"policy": "none"},
         {"policy": "memalloc"},
     ]
+
+
+def test_a_search_ends_where_no_value_between_is_taken(tmp_path: Path) -> None:
+    request = asked(vary=("block_io.request=4KiB..64KiB",), find="nodes_ejected", tolerance=0.001)
+    place = SweepFolder.make(tmp_path / "s", request.model_dump(mode="json"))
+    workers = FakeWorkers(
+        lambda t, *_: made(t, ejected=int(Scenario(**t.scenario).block_io.request > 20 << 10))
+    )
+    (found,) = (
+        Conductor(request, place, Scheduler(workers, 4, place.store, Notes())).run().thresholds
+    )
+    assert (found.below, found.above) == ("20KiB", "24KiB")
 
 
 @pytest.mark.parametrize(
@@ -269,6 +342,24 @@ def test_capacity_is_the_most_that_do_not_disturb_one_another(carries: int, expe
     notes: list[str] = []
     assert capacity.measure(workers, SCENARIO, 3, notes.append, verdict) == expected
     assert "miss" in notes[0]
+
+
+def test_a_machine_that_lacks_something_is_told_by_the_first_control() -> None:
+    workers, notes = FakeWorkers(lambda *_: Made(b"", 4, "no Mininet here")), Notes()
+    with pytest.raises(MissingRequirement, match="no Mininet here"):
+        capacity.measure(workers, SCENARIO, 3, notes.note, _disturbed)
+    assert len(workers.started) == 3
+
+
+@pytest.mark.parametrize("content", [b"{}", None])
+def test_the_result_of_another_version_is_one_line(content: bytes | None) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        if content is not None:
+            packed.writestr("result.json", content)
+    with pytest.raises(CrunchbedError, match="the same version of crunchbed") as caught:
+        result_in(Made(buffer.getvalue(), 0, ""))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_control_has_no_fault_and_sees_two_deadlines() -> None:

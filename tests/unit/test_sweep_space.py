@@ -39,7 +39,8 @@ def test_a_list_is_one_value() -> None:
         ("4KiB..1MiB", 4096, 1 << 20, "4KiB"),
         ("1Mbit..1Gbit", 10**6, 10**9, "1Mbit"),
         ("100..20000", 100, 20_000, "100"),
-        ("0..1", 0, 1, "0"),
+        ("0..1", 0, 10_000, "0"),  # a share; whole numbers would have nothing in between
+        ("0..2", 0, 2, "0"),
         ("0.25..0.75", 2500, 7500, "0.25"),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crunchbed.sweep.quantity import Range
+from crunchbed.scenario.units import duration_ns, format_size
+from crunchbed.sweep.quantity import Range, parse_range
 from crunchbed.sweep.threshold import Search, outcome_of
 
 
@@ -40,6 +41,23 @@ def test_it_encloses_the_turn(low: int, width: int, share: float, rises: bool) -
     assert below < turn <= above
     assert above - below <= max(1, above * 0.05)
     assert asked <= 2 + 22
+
+
+def test_values_on_the_way_are_round() -> None:
+    span = parse_range("10ms..2s")
+    assert span is not None
+    search, asked = Search(span), []
+    while (value := search.next()) is not None:
+        asked.append(value)
+        search.learn(duration_ns(value) >= duration_ns("430ms"))
+    assert asked[:6] == ["10ms", "2s", "140ms", "530ms", "340ms", "440ms"]
+    assert all(len(value) <= 6 for value in asked)
+    result = search.result()
+    assert result.below is not None
+    assert result.above is not None
+    assert duration_ns(result.below) < 430_000_000 <= duration_ns(result.above)
+    assert parse_range("64KiB..256KiB") == Range(1 << 16, 1 << 18, format_size, 2)
+    assert next(Range(1 << 16, 1 << 18, format_size, 2).middles()) == 160 << 10
 
 
 @pytest.mark.parametrize("everywhere", [True, False])
