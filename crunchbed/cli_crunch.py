@@ -13,7 +13,7 @@ from crunchbed.livestate import NodeState, read_state
 from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.scenario.units import DURATION_HINT, duration_ns
 from nodes.waiting import wait_until
-from reserve_agent.errors import BadInput
+from reserve_agent.errors import BadInput, CrunchbedError
 
 _KINDS: Final = ("timed", "writeback", "flood")
 _OPTIONS: Final = {
@@ -70,7 +70,10 @@ def crunch(node: str, kind: str, no_wait: bool, run_id: str | None, **options: A
         f"the end of the crunch of {node}",
         interval=_LOOK_SECONDS,
     )
-    click.echo(f"{node} of run {run}: {outcome(node, before, read_state(run).nodes)}")
+    after = read_state(run).nodes
+    if node not in after:
+        raise CrunchbedError(f"run {run} has ended")
+    click.echo(f"{node} of run {run}: {outcome(node, before, after)}")
 
 
 def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -160,7 +163,7 @@ def link(node: str, state: str, network: str | None, run_id: str | None) -> None
     def settled() -> bool:
         told = live.tell(run, "status")
         link: str = {**told["nodes"], "storage": told["storage"]}[node]["link"]
-        return link != "coming up"
+        return live.COMING_UP not in link
 
     wait_until(settled, _LINK_SECONDS, f"packets pass to {node}", interval=_LOOK_SECONDS)
     where = "" if network is None else f" to {network}"

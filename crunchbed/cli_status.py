@@ -45,16 +45,22 @@ def status(as_json: bool, watch: bool, every: float, run_id: str | None) -> None
     _show(console, read_state(run), as_json, watch)
     while watch:
         time.sleep(every)
-        try:
-            state = read_state(run)
-        except CrunchbedError:
-            if run in live.live_runs():
-                raise
+        state = _state_of(run)
+        if run not in live.live_runs():
             click.echo(f"run {run} has ended", err=True)
             return
-        if not state.nodes and run not in live.live_runs():
-            return
-        _show(console, state, as_json, watch)
+        if state is not None:
+            _show(console, state, as_json, watch)
+
+
+def _state_of(run: str) -> RunState | None:
+    """None of a run that takes no questions any more: it ends, or has ended."""
+    try:
+        return read_state(run)
+    except CrunchbedError:
+        if live.is_held(run):
+            raise
+        return None
 
 
 def _show(console: Console, state: RunState, as_json: bool, watch: bool) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
 from crunchbed.runid import STATE_ROOT, RunRecord, is_alive
-from reserve_agent.errors import BadInput
+from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.lines import LineClient, Message
+
+COMING_UP: Final = "coming up"
+"""Of a link, in what a run that is held open says of its nodes: set up, and passes nothing yet."""
 
 _AGENT_SUFFIX = ".agent"
 _RUN_SOCKET = "run"
@@ -84,10 +87,12 @@ def tell(run: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Messag
 
     Raises:
         BadInput: The run takes no commands, or refuses this one.
-        CrunchbedError: It does not answer, or could not do it.
+        CrunchbedError: It has ended, does not answer, or could not do it.
     """
     if not is_held(run, root):
-        raise BadInput(f"run {run} goes its own way; `crunchbed up` holds a cluster open")
+        if run not in live_runs(root):
+            raise CrunchbedError(f"run {run} has ended")
+        raise BadInput(f"run {run} takes no commands: `crunchbed up` does, from when it is up on")
     client = LineClient(root / run / _RUN_SOCKET, _TELL_SECONDS)
     try:
         reply = client.ask(op=op, **fields)

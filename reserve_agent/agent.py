@@ -206,10 +206,11 @@ class Agent:
         """Add windows without a free page: [[start_ns, end_ns, level], ...], in order."""
         config, windows = self._hooks.config, self._hooks.windows
         first = int(config.windows)
-        if first + len(message["windows"]) > MAX_WINDOWS:
-            return {"error": f"at most {MAX_WINDOWS} windows in a run"}
+        ahead = first - int(self._hooks.pool.window)
+        if ahead + len(message["windows"]) > MAX_WINDOWS:
+            return {"error": f"at most {MAX_WINDOWS} windows at a time, and {ahead} are to come"}
         for index, (start, end, level) in enumerate(message["windows"], first):
-            windows.entries[index] = Window(start, end, level)
+            windows.entries[index % MAX_WINDOWS] = Window(start, end, level)
         config.windows = first + len(message["windows"])
         return {"ok": True}
 

@@ -125,10 +125,11 @@ class LineServer:
         self._asking = outer
         if reply is not None:
             client.asks = True
-            client.socket.setblocking(True)
+            # Who asked may have hung up, and a handler that serves others meanwhile found it out.
             with contextlib.suppress(OSError):
+                client.socket.setblocking(True)
                 client.socket.sendall(orjson.dumps(reply) + b"\n")
-            client.socket.setblocking(False)
+                client.socket.setblocking(False)
 
     def acknowledge(self) -> None:
         """Tell everybody who reports how many bytes of the connection are in safe keeping."""
@@ -141,6 +142,8 @@ class LineServer:
                     client.told = client.heard
 
     def _drop(self, client: socket.socket) -> None:
+        if client not in self._clients:
+            return  # while one of its lines was answered
         self._selector.unregister(client)
         del self._clients[client]
         client.close()

@@ -107,7 +107,6 @@ class Cluster:
         self._delay_ns = delay_ns
         self._loss = loss
         self._on_switches = on_switches
-        self._deferred_kbit = deferred_kbit
         self._net: Any = None
         self._power: SwitchPower | None = None
 
@@ -277,8 +276,10 @@ class Cluster:
     def _remove_links(self) -> None:
         """A namespace takes its links along when it ends: all at once, and sooner than one by one.
 
-        One that somebody still holds, by a process or an open socket, keeps them.
+        One that somebody still holds, by a process or an open socket, keeps them. Links between
+        switches are in nobody's namespace, and would be waited for in vain.
         """
+        delete_links([trunk.one.interface for trunk in self.layout.trunks])
         port = re.compile(rf"{self.run_id}s\d+-eth\d+")
 
         def left() -> list[str]:

@@ -8,6 +8,7 @@ from reserve_agent.controller import framework  # before anything that blocks
 import logging
 import os
 import sys
+import traceback
 from pathlib import Path
 
 from reserve_agent.controller.config import ControllerConfig
@@ -37,7 +38,16 @@ def main() -> int:
     return 0
 
 
+def _to_the_end() -> int:
+    """The exit code; what nobody has foreseen is told, and ends the process as well."""
+    try:
+        return main()
+    except Exception:
+        traceback.print_exc()
+        return CrunchbedError.exit_code
+
+
 if __name__ == "__main__":
-    code = main()
+    code = _to_the_end()
     sys.stderr.flush()
     os._exit(code)  # the framework's threads wait for connections, and nothing else ends them

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import functools
+import logging
+from collections.abc import Callable, Collection
 from typing import Any
 
 from reserve_agent.controller import framework
@@ -14,8 +16,30 @@ from reserve_agent.controller.wire import Decoder, Encoder
 _ofp_event = framework.part("controller.ofp_event")
 _handler = framework.part("controller.handler")
 _of13 = framework.part("ofproto.ofproto_v1_3")
-_on = _handler.set_ev_cls
 _MAIN, _DEAD = _handler.MAIN_DISPATCHER, _handler.DEAD_DISPATCHER
+_log = logging.getLogger(__name__)
+_Hear = Callable[["SwitchApp", Any], None]
+
+
+def _on(kind: type, states: Any) -> Callable[[_Hear], _Hear]:
+    """Have a method hear of such events, in these states of a connection.
+
+    Its failure ends the connection that the event is of. OS-Ken's threads would take it for the
+    end of the application, and no switch would be heard any more.
+    """
+
+    def decorate(hear: _Hear) -> _Hear:
+        @functools.wraps(hear)
+        def guarded(app: SwitchApp, event: Any) -> None:
+            try:
+                hear(app, event)
+            except Exception as error:
+                app.cannot_take(event, error)
+
+        heard: _Hear = _handler.set_ev_cls(kind, states)(guarded)
+        return heard
+
+    return decorate
 
 
 class _Switch:
@@ -64,7 +88,7 @@ class SwitchApp(framework.App):  # type: ignore[misc]
         self._switches: dict[Any, _Switch] = {}
         self._decoder = Decoder(_of13)
 
-    @_on(_ofp_event.EventOFPStateChange, [_MAIN, _DEAD])  # type: ignore[untyped-decorator]
+    @_on(_ofp_event.EventOFPStateChange, [_MAIN, _DEAD])
     def _state_changed(self, event: Any) -> None:
         datapath = event.datapath
         if event.state == _MAIN:
@@ -76,7 +100,7 @@ class SwitchApp(framework.App):  # type: ignore[misc]
         if gone is not None and gone.session is not None:
             self._board.disconnected(datapath.id, gone.session)
 
-    @_on(_ofp_event.EventOFPPortStatus, _MAIN)  # type: ignore[untyped-decorator]
+    @_on(_ofp_event.EventOFPPortStatus, _MAIN)
     def _port_changed(self, event: Any) -> None:
         message = event.msg
         if self._session(message) is not None:
@@ -84,41 +108,50 @@ class SwitchApp(framework.App):  # type: ignore[misc]
             up = not gone and not _is_down(message.desc)
             self._board.port(message.datapath.id, message.desc.port_no, up=up)
 
-    @_on(_ofp_event.EventOFPBarrierReply, _MAIN)  # type: ignore[untyped-decorator]
+    @_on(_ofp_event.EventOFPBarrierReply, _MAIN)
     def _barrier_passed(self, event: Any) -> None:
         self._answer(event.msg, None)
 
-    @_on(_ofp_event.EventOFPFlowStatsReply, _MAIN)  # type: ignore[untyped-decorator]
+    @_on(_ofp_event.EventOFPFlowStatsReply, _MAIN)
     def _flows_told(self, event: Any) -> None:
         if (rows := self._rows(event.msg)) is not None:
             self._answer(event.msg, self._decoder.flows(rows))
 
-    @_on(_ofp_event.EventOFPGroupDescStatsReply, _MAIN)  # type: ignore[untyped-decorator]
+    @_on(_ofp_event.EventOFPGroupDescStatsReply, _MAIN)
     def _groups_told(self, event: Any) -> None:
         if (rows := self._rows(event.msg)) is not None:
             self._answer(event.msg, self._decoder.groups(rows))
 
-    @_on(_ofp_event.EventOFPMeterConfigStatsReply, _MAIN)  # type: ignore[untyped-decorator]
+    @_on(_ofp_event.EventOFPMeterConfigStatsReply, _MAIN)
     def _meters_told(self, event: Any) -> None:
         if (rows := self._rows(event.msg)) is not None:
             self._answer(event.msg, self._decoder.meters(rows))
 
-    @_on(_ofp_event.EventOFPMeterStatsReply, _MAIN)  # type: ignore[untyped-decorator]
+    @_on(_ofp_event.EventOFPMeterStatsReply, _MAIN)
     def _drops_told(self, event: Any) -> None:
         if (rows := self._rows(event.msg)) is not None:
             self._answer(event.msg, self._decoder.dropped(rows))
 
-    @_on(_ofp_event.EventOFPPacketIn, _MAIN)  # type: ignore[untyped-decorator]
+    @_on(_ofp_event.EventOFPPacketIn, _MAIN)
     def _copied(self, event: Any) -> None:
         if self._session(event.msg) is not None:
             self._board.copied(event.msg.data)
 
-    @_on(_ofp_event.EventOFPErrorMsg, _MAIN)  # type: ignore[untyped-decorator]
+    @_on(_ofp_event.EventOFPErrorMsg, _MAIN)
     def _refused(self, event: Any) -> None:
         message = event.msg
         if (session := self._session(message)) is not None:
             reason = f"type {message.type} code {message.code}: {bytes(message.data[:64]).hex()}"
             self._board.refuse(message.datapath.id, session, reason)
+
+    def cannot_take(self, event: Any, error: Exception) -> None:
+        """A message that can be read and makes no sense, such as an answer to another question."""
+        message = getattr(event, "msg", None)
+        datapath = event.datapath if message is None else message.datapath
+        what = "a change of state" if message is None else f"type {message.msg_type}"
+        _log.warning("%s: %s cannot be taken", datapath.address, what, exc_info=error)
+        self._board.was_malformed(f"{datapath.address[0]}: {what}: {error!r}")
+        datapath.close()
 
     def _rows(self, message: Any) -> list[Any] | None:
         switch = self._switches.get(message.datapath)

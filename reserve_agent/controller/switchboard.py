@@ -14,6 +14,7 @@ from threading import RLock
 from typing import Any
 
 from reserve_agent.controller.answer import Answer
+from reserve_agent.controller.in_force import InForce
 from reserve_agent.controller.network import Network, SwitchLink
 from reserve_agent.controller.requests import What
 from reserve_agent.controller.rules.classify import known_flows
@@ -58,6 +59,8 @@ class Switchboard:
         self.malformed = 0
         self.lost = 0
         self.sessions: dict[int, Session] = {}
+        self._gone: set[int] = set()
+        self._changes: dict[str, InForce] = {}
         self._record = record
         self._names = {switch.dpid: switch.name for switch in network.switches}
         self._down: set[Port] = set()
@@ -102,6 +105,10 @@ class Switchboard:
                 partial(self._differs, name),
             )
             self.sessions[dpid] = session
+            self._gone.discard(dpid)
+            for change in self._changes.values():
+                if change.waits_for(dpid):  # what it says comes with the rest
+                    session.put([], partial(change.arrived, dpid))
             session.start()
             return session
 
@@ -131,6 +138,9 @@ class Switchboard:
             del self.sessions[dpid]
             self._was_ready = False
             self.lost += 1
+            self._gone.add(dpid)
+            for change in self._changes.values():
+                change.lost(dpid)
             self._record("controller.lost", switch=self._names[dpid])
 
     def answer(self, session: Session, ticket: int, content: Any = None) -> None:
@@ -170,7 +180,7 @@ class Switchboard:
             node: Its name.
             on: Whether it is under pressure.
             done: Called with the time (nanoseconds of CLOCK_MONOTONIC) when it is in force on
-                every switch that has the node, from a thread of the framework's.
+                every switch that has the node and is there, from a thread of the framework's.
 
         Returns:
             Whether there is anything to do; ``done`` is not called otherwise.
@@ -180,15 +190,13 @@ class Switchboard:
                 return False
             (self.pressed.add if on else self.pressed.discard)(node)
             changed = pressure_change(self.network, self.shed_settings, node, under_pressure=on)
-            left = set(changed)
-            for dpid, flows in changed.items():
-                self._put(dpid, flows, partial(self._in_force, left, dpid, done))
+            if changed:
+                there = changed.keys() - self._gone
+                change = InForce(there or changed, lambda: done(time.monotonic_ns()))
+                self._changes[node] = change
+                for dpid, flows in changed.items():
+                    self._put(dpid, flows, partial(change.arrived, dpid))
             return bool(changed)
-
-    def _in_force(self, left: set[int], dpid: int, done: Callable[[int], None]) -> None:
-        left.discard(dpid)
-        if not left:
-            done(time.monotonic_ns())
 
     def _put(self, dpid: int, flows: list[Flow], done: Callable[[], None]) -> None:
         state = self._want[dpid]

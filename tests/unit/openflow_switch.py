@@ -86,3 +86,7 @@ class FakeSwitch:
             if not self._answers:
                 return
             session.answer(*self._answers.pop(0))
+
+    def forget(self) -> None:
+        """Give no answer that is still to come: the connection is gone."""
+        self._answers.clear()

@@ -224,7 +224,19 @@ def test_windows_are_added_in_order(node: Node) -> None:
         (30, 40, 6),
         (50, 60, 7),
     ]
-    assert "error" in node.ask("windows", windows=[[1, 2, 3]] * (MAX_WINDOWS - 2))
+    refused = node.ask("windows", windows=[[1, 2, 3]] * (MAX_WINDOWS - 2))
+    assert refused == {"error": f"at most {MAX_WINDOWS} windows at a time, and 3 are to come"}
+
+
+def test_windows_that_are_over_make_room_for_others(node: Node) -> None:
+    assert node.ask("windows", windows=[[1, 2, 3]] * MAX_WINDOWS) == {"ok": True}
+    hooks = node.agent._hooks
+    hooks.pool.window = 1
+    assert "error" in node.ask("windows", windows=[[4, 5, 6], [7, 8, 9]])
+    hooks.pool.window = 2
+    assert node.ask("windows", windows=[[4, 5, 6], [7, 8, 9]]) == {"ok": True}
+    assert [hooks.windows.entries[index].start for index in range(3)] == [4, 7, 1]
+    assert hooks.config.windows == MAX_WINDOWS + 2
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,18 @@ def test_it_knows_who_is_cut_off_from_whom_and_since_when(tmp_path: Path) -> Non
         assert since("n1", "n3") is not None
 
 
+@pytest.mark.parametrize(("network", "cut"), [("cluster", True), ("storage", False), ("a", False)])
+def test_a_link_cuts_off_whose_heartbeats_have_no_other(
+    network: str, cut: bool, tmp_path: Path
+) -> None:
+    bench = Bench(tmp_path, LINK)
+    bench.planned = [fault.model_copy(update={"network": network}) for fault in bench.planned]
+    with bench.injection() as injected:
+        bench.now = 1600
+        injected.over()
+        assert (injected.cut_off_since("n1", "n2") is not None) == cut
+
+
 def test_a_fault_that_begins_late_lasts_as_long_all_the_same(tmp_path: Path) -> None:
     bench = Bench(tmp_path, LINK, STALL)
     with bench.injection() as injected:

@@ -101,6 +101,7 @@ class FakeRun:
         self.state = RunState.claim(root)
         self.heard: list[Message] = []
         self.answers: dict[str, Message] = {}
+        self.ends_at = ""  # the operation whose answer is its last
         self._selector = selectors.DefaultSelector()
         self._server = LineServer(self.state.path / "run", self._selector, self._answer)
         self._ending = False
@@ -109,6 +110,8 @@ class FakeRun:
 
     def _answer(self, message: Message) -> Message:
         self.heard.append(message)
+        if message["op"] == self.ends_at:
+            self.state.release()
         return self.answers.get(message["op"], {"ok": True})
 
     def _serve(self) -> None:
@@ -131,6 +134,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         function = getattr(live, name)
         defaults = tuple(tmp_path if isinstance(d, Path) else d for d in function.__defaults__)
         monkeypatch.setattr(function, "__defaults__", defaults)
+    monkeypatch.setattr(read_state, "__defaults__", (tmp_path,))
     monkeypatch.setattr(cli_live.os, "geteuid", lambda: 0)
     return tmp_path
 
@@ -193,7 +197,29 @@ def test_a_run_that_is_not_held_open_takes_no_commands(
         code, line = failing(capsys, *arguments(command))
         assert read_state(state.run_id, root).held is False
     assert code == 2
-    assert "goes its own way" in line
+    assert "takes no commands: `crunchbed up` does" in line
+
+
+@pytest.mark.parametrize("argv", [["crunch", "n1", "--for", "1ms"], ["link", "n1", "up"]])
+def test_a_run_that_ends_meanwhile_is_said_to_have_ended(
+    argv: list[str], held: FakeRun, root: Path, capsys: Captured
+) -> None:
+    held.answers["status"] = {
+        "nodes": {"n1": {"crunch": "timed", "link": "coming up"}},
+        "storage": {"link": "up"},
+    }
+    held.ends_at = "status" if argv[0] == "link" else "crunch"
+    code, line = failing(capsys, *argv)
+    assert (code, line) == (3, f"crunchbed: run {held.state.run_id} has ended")
+
+
+def test_watching_ends_with_the_run_and_says_so(
+    held: FakeRun, root: Path, capsys: Captured
+) -> None:
+    held.answers["status"] = {"nodes": {}, "storage": {"link": "up"}}
+    held.ends_at = "status"
+    assert cli.main(["status", "--watch", "--every", "0.1"]) == 0
+    assert capsys.readouterr().err == f"run {held.state.run_id} has ended\n"
 
 
 def test_what_the_run_refuses_is_bad_input(held: FakeRun, capsys: Captured) -> None:
@@ -277,9 +303,12 @@ def test_one_link_of_several_goes_down_and_comes_back(
         made.take_down("n1", "a")
     with pytest.raises(BadInput, match="n1 is not down; down: n1 to a, n1 to b"):
         made.bring_up("n1")
+    with pytest.raises(BadInput, match="n1 to a is down already"):
+        made.take_down("n1")
     cuts.passes = False
     made.bring_up("n1", "a")
     assert not made.settled()
+    assert made.state("n1") == "down to b, coming up"
     cuts.passes = True
     assert made.settled()
     assert made.state("n1") == "down to b"

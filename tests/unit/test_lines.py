@@ -26,6 +26,8 @@ class Owner:
     def _handle(self, message: Message) -> Message | None:
         if message.get("op") == "drain":
             self.server.drain()
+        if message.get("op") == "count":
+            self.turn()  # others are served while it takes its time
         self.seen.append(message)
         if message.get("op") == "refuse":
             return {"error": "no"}
@@ -135,6 +137,15 @@ def test_one_who_asks_and_goes_away_is_no_error(owner: Owner) -> None:
         asking.sendall(b'{"op": "drain"}\n')
     owner.turn()
     assert owner.seen == [{"op": "drain"}]
+
+
+def test_one_who_hung_up_while_others_were_served_is_no_error(owner: Owner) -> None:
+    with owner.client() as asking:
+        owner.turn()
+        asking.sendall(b'{"op": "count"}\n{"a": 1}\n')
+    owner.turn()
+    assert owner.seen == [{"op": "count"}, {"a": 1}]
+    assert [key.data for key in owner.selector.get_map().values()] == [owner.server._accept]
 
 
 def test_a_client_that_draining_found_gone_is_no_error(owner: Owner) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reserve_agent.controller.requests import Barrier, HeldFlow, PutFlow
+from reserve_agent.controller.requests import Ask, Barrier, HeldFlow, PutFlow
 from reserve_agent.controller.rules.classify import IPV4, UDP, known_flows
 from reserve_agent.controller.rules.cookie import Cookie, Purpose, decode
 from reserve_agent.controller.rules.desired import desired_state, pressure_change
@@ -169,6 +169,23 @@ def test_pressure_before_the_switch_has_said_what_it_holds_comes_with_the_rest()
     assert done == [1]
     assert story.ready == 1
     assert holds(switch, desired_state(NETWORK, RULES, SHED, ["n2"])[1])
+
+
+def test_pressure_that_comes_and_goes_while_the_switch_is_asked_is_no_failure_of_it() -> None:
+    switch = FakeSwitch()
+    story = Story(switch)
+    changes = 0
+    for _ in range(200):
+        if isinstance(switch.requests[-1], Ask) and changes < 6:
+            on = changes % 2 == 0
+            flows = pressure_change(NETWORK, SHED, "n2", under_pressure=on)[1]
+            story.session.put(flows, lambda: None)
+            changes += 1
+        switch.run(story.session, 1)
+    assert changes == 6
+    assert story.reasons == []
+    switch.run(story.session)
+    assert story.ready == 1
 
 
 def test_a_new_tree_changes_groups_alone() -> None:

@@ -2,11 +2,12 @@
 
 import logging
 import struct
+from collections.abc import Callable
 
 import pytest
 
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
-from topologies import ovs, switches
+from topologies import cluster, ovs, switches
 from topologies.cluster import Cluster
 from topologies.node import InterfaceCounters, parse_counters
 from topologies.ovs_buffer import sender_inodes
@@ -149,3 +150,22 @@ def test_which_switch(
 def test_an_unknown_switch() -> None:
     with pytest.raises(BadInput, match="'hub'"):
         switches.choose_switch("hub")  # type: ignore[arg-type]
+
+
+def test_links_between_switches_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in the root namespace, and end only where somebody deletes them."""
+    made = Cluster("k3xq", topology="redundant")
+    left = {end.interface for trunk in made.layout.trunks for end in (trunk.one, trunk.other)}
+    ends = {trunk.one.interface: trunk.other.interface for trunk in made.layout.trunks}
+
+    def delete(names: list[str]) -> None:
+        left.difference_update(names, [ends[name] for name in names if name in ends])
+
+    def wait(condition: Callable[[], bool], *_: object) -> None:
+        assert condition()
+
+    monkeypatch.setattr(cluster, "delete_links", delete)
+    monkeypatch.setattr(cluster, "wait_until", wait)
+    monkeypatch.setattr("socket.if_nameindex", lambda: list(enumerate(left)))
+    made._remove_links()
+    assert not left

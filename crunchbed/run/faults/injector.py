@@ -12,7 +12,7 @@ from crunchbed.run.faults.kinds import make
 from crunchbed.run.faults.plan import Step, order, steps
 from crunchbed.run.faults.protocol import CuttingOff, Fault, Lingering, NotPossible, Settling, World
 from crunchbed.run.recorder import Recorder
-from crunchbed.scenario.faults import FaultSection
+from crunchbed.scenario.faults import FaultSection, LinkDown
 
 Clock = Callable[[], int]
 
@@ -133,4 +133,6 @@ def _cuts(fault: FaultSection, target: str, by: str) -> bool:
         return (target in fault.targets) != (by in fault.targets)
     if target not in fault.targets:
         return False
-    return fault.kind == "link-down" or "heartbeat" in getattr(fault, "daemons", ())
+    if isinstance(fault, LinkDown):
+        return fault.network in (None, "cluster")  # heartbeats have another way past the others
+    return "heartbeat" in getattr(fault, "daemons", ())

@@ -20,6 +20,7 @@ from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.lines import LineServer, Message
+from reserve_agent.policies import POLICIES
 
 SOCKET: Final = "run"
 """In the run's state directory: where commands are taken; only root may connect."""
@@ -183,9 +184,12 @@ class Hold:
 
     def _policy(self, message: Message) -> Message:
         target = self._known(message, self._cluster.nodes)
+        policy = message["policy"]
+        if policy not in POLICIES:
+            raise BadInput(f"unknown policy {policy!r}; known: {', '.join(POLICIES)}")
         self._touch()
-        self._cluster.nodes[target].ask("policy", policy=message["policy"])
-        self._progress.note(f"{target} follows {message['policy']}")
+        self._cluster.nodes[target].ask("policy", policy=policy)
+        self._progress.note(f"{target} follows {policy}")
         return {"ok": True}
 
     def _down(self, _message: Message) -> Message:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from crunchbed.live import COMING_UP
 from crunchbed.run.faults.injector import FaultInjection, injection
 from crunchbed.run.faults.protocol import World
 from crunchbed.run.recorder import Recorder
@@ -49,8 +50,9 @@ class Links:
             BadInput: it is down already, has not settled since it was set up, or is not there.
         """
         link = (target, network)
-        if any(host == target and one in (None, network) for host, one in self._down):
-            raise BadInput(f"the link of {_named(link)} is down already")
+        for host, one in self._down:
+            if host == target and (network is None or one in (None, network)):
+                raise BadInput(f"the link of {_named((host, one))} is down already")
         if any(host == target for host, _ in self._settling):
             raise BadInput(f"the link of {target} is still coming up; once more in a moment")
         self._has(target, network)
@@ -89,13 +91,14 @@ class Links:
         self._settling[link] = self._down.pop(link)
 
     def state(self, target: str) -> str:
-        """``up``, ``down``, ``coming up``, or which network it is down to."""
+        """``up``, ``down``, which network it is down to, ``coming up``, or these two together."""
         down = [network for host, network in self._down if host == target]
         if None in down:
             return "down"
-        if down:
-            return f"down to {', '.join(str(network) for network in down)}"
-        return "coming up" if any(host == target for host, _ in self._settling) else "up"
+        words = [f"down to {', '.join(str(network) for network in down)}"] if down else []
+        if any(host == target for host, _ in self._settling):
+            words.append(COMING_UP)
+        return ", ".join(words) or "up"
 
     def settled(self) -> bool:
         """Whether all that are up pass packets; to be asked again and again, for it records."""

@@ -1,0 +1,121 @@
+"""All switches of a run: when what is shed is in force, also where one of them is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reserve_agent.controller.network import Network
+from reserve_agent.controller.rules.settings import Shed
+from reserve_agent.controller.session import Session
+from reserve_agent.controller.switchboard import Switchboard
+from tests.unit.openflow_fabric import redundant, star
+from tests.unit.openflow_switch import FakeSwitch
+
+
+class Fabric:
+    """A switchboard, its switches, and when it has said that a change is in force."""
+
+    def __init__(self, network: Network) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.board = Switchboard(network, (), Shed("drop"), self._record)
+        self.switches = {one.dpid: FakeSwitch() for one in network.switches}
+        self.sessions: dict[int, Session] = {}
+        self.done: list[str] = []
+
+    def _record(self, kind: str, **fields: Any) -> None:
+        self.events.append({"kind": kind, **fields})
+
+    def come(self, *dpids: int) -> None:
+        for dpid in dpids:
+            session = self.board.connected(dpid, self.switches[dpid], set())
+            assert session is not None
+            self.sessions[dpid] = session
+
+    def answer(self, *dpids: int) -> None:
+        for dpid in dpids:
+            self.switches[dpid].run(self.sessions[dpid])
+
+    def go(self, dpid: int) -> None:
+        self.switches[dpid].forget()
+        self.board.disconnected(dpid, self.sessions.pop(dpid))
+
+    def shed(self, node: str, *, on: bool) -> bool:
+        word = "on" if on else "off"
+        return self.board.shed(node, on=on, done=lambda _: self.done.append(word))
+
+
+@pytest.fixture
+def two() -> Fabric:
+    fabric = Fabric(redundant())
+    fabric.come(1, 2)
+    fabric.answer(1, 2)
+    assert fabric.board.ready
+    return fabric
+
+
+def test_it_is_in_force_when_the_last_switch_says_so(two: Fabric) -> None:
+    assert two.shed("n1", on=True)
+    two.answer(1)
+    assert two.done == []
+    two.answer(2)
+    assert two.done == ["on"]
+    assert not two.shed("n1", on=True)
+    two.shed("n1", on=False)
+    two.answer(2, 1)
+    assert two.done == ["on", "off"]
+
+
+def test_a_switch_without_power_is_not_waited_for(two: Fabric) -> None:
+    two.go(2)
+    two.shed("n1", on=True)
+    two.answer(1)
+    assert two.done == ["on"]
+
+
+@pytest.mark.parametrize("answered_before", [True, False])
+def test_nor_is_one_that_loses_it_meanwhile(two: Fabric, answered_before: bool) -> None:
+    two.shed("n1", on=True)
+    if answered_before:
+        two.answer(1)
+    two.go(2)
+    two.answer(1)
+    assert two.done == ["on"]
+    two.come(2)
+    two.answer(2)
+    assert two.done == ["on"]
+    assert two.board.ready
+
+
+def test_pressure_before_the_switches_have_come_is_in_force_when_they_have() -> None:
+    """A controller that takes over hears of it sooner than of its switches."""
+    fabric = Fabric(redundant())
+    fabric.shed("n1", on=True)
+    fabric.come(1)
+    fabric.answer(1)
+    assert fabric.done == []
+    fabric.come(2)
+    fabric.answer(2)
+    assert fabric.done == ["on"]
+
+
+def test_what_is_over_before_a_switch_has_come_was_never_in_force() -> None:
+    fabric = Fabric(star())
+    fabric.shed("n1", on=True)
+    fabric.shed("n1", on=False)
+    fabric.come(1)
+    fabric.answer(1)
+    assert fabric.done == ["off"]
+
+
+def test_the_only_switch_is_waited_for_until_it_is_back() -> None:
+    fabric = Fabric(star())
+    fabric.come(1)
+    fabric.answer(1)
+    fabric.shed("n1", on=True)
+    fabric.go(1)
+    assert fabric.done == []
+    fabric.come(1)
+    fabric.answer(1)
+    assert fabric.done == ["on"]
