@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.baseline import Baseline, differs
 from crunchbed.checks.result import EXIT_CODES, Result
 from crunchbed.stats.interval import LEAST
-from crunchbed.stats.regression import Compared, regressions, valid_pairs
+from crunchbed.stats.regression import Compared, lateness, regressions, valid_pairs
 from crunchbed.stats.worse import is_never
+
+_NOTEWORTHY_SECONDS = 0.01  # what times may differ by in any case
 
 Again = Callable[[Sequence[str]], Sequence[Result]]
 """Makes the runs of these policies once more, on the baseline's seeds."""
@@ -76,12 +78,22 @@ def regress(
     return Outcome(
         baseline=baseline.name,
         scenario=str(baseline.scenario.get("name")),
-        notes=tuple(differs(baseline, runs)),
+        notes=(*differs(baseline, runs), *_busier(baseline, runs)),
         compared=tuple(compared),
         regressions=tuple(confirmed),
         unconfirmed=tuple(one for one in worse if one not in confirmed),
         unknown=tuple(dict.fromkeys(unknown)),
     )
+
+
+def _busier(baseline: Baseline, runs: Sequence[Result]) -> Iterator[str]:
+    for policy in baseline.policies:
+        then, now = (lateness(found, policy) for found in (baseline.runs, runs))
+        if now > then + _NOTEWORTHY_SECONDS:
+            yield (
+                f"{policy}: the machine was busier, its processes woke up to {now * 1e3:.0f} ms "
+                f"late, {then * 1e3:.0f} ms then; times that got worse by less do not count"
+            )
 
 
 def _unknown(

@@ -25,6 +25,7 @@ from reserve_agent.pool import PoolHandle
 from reserve_agent.pressure_report import PressureSender
 from reserve_agent.record import NodeHistory
 from reserve_agent.sizing import computed_pages
+from reserve_agent.wakeups import Wakeups
 
 POLL_SECONDS = 0.01
 SAMPLE_SECONDS = 0.05
@@ -61,6 +62,7 @@ class Agent:
         self._sender = PressureSender.to(config.controller, config.node)
         self._stopping = False
         self._selector = selectors.DefaultSelector()
+        self._wakeups = Wakeups(self._selector, self._note_late)
 
     def run(self) -> None:
         """Attach, or go on where an agent was killed; serve until SIGTERM; detach."""
@@ -115,7 +117,7 @@ class Agent:
         next_poll = time.monotonic()
         next_sample = next_poll
         while not self._stopping:
-            for key, _ in self._selector.select(self._patience(next_poll)):
+            for key in self._wakeups.wait(self._patience(next_poll)):
                 key.data()
             self._tell_of_pressure()
             now = time.monotonic()
@@ -130,6 +132,9 @@ class Agent:
     def _patience(self, until: float) -> float:
         left = until - time.monotonic()
         return max(0.0, left if self._sender is None else min(left, WATCH_SECONDS))
+
+    def _note_late(self, late_ns: int) -> None:
+        self._record({"kind": "agent.late", "late_ns": late_ns})
 
     def _tell_of_pressure(self) -> None:
         """The controller hears of it sooner than the history: what counts is when it acts."""

@@ -43,6 +43,7 @@ class PhaseFigures(BaseModel):
     pressure_episodes: int
     pressure_seconds: float
     pressure_longest_seconds: float
+    testbed_late_seconds: float | None = None
 
     def value(self, name: str) -> float | None:
         """Return the figure ``name``, which is one of ``PHASE_NAMES``."""
@@ -86,6 +87,7 @@ class Figures(BaseModel):
     shed_too_late: int | None = None
     reaction_p50_seconds: float | None = None
     reaction_p99_seconds: float | None = None
+    testbed_late_seconds: float | None = None
     switch_packets: dict[str, int] = {}
     packets: Packets = {}
     phases: Mapping[str, PhaseFigures] = {}

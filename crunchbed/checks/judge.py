@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from crunchbed.checks import (
     crunch,
     heartbeats,
+    lateness,
     packets,
     paths,
     pressure,
@@ -123,6 +124,7 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
             reserve_pages=reserve.reserve_pages(history, node),
             reserve_low_water_pages=reserve.low_water_pages(history, node),
             **_at_the_switch(history, scenario, [node]),
+            testbed_late_seconds=lateness.longest_seconds(history, node),
             packets=packets.packets(history, node),
         )
     return found
@@ -212,6 +214,7 @@ def _totals(
             _known(one.reserve_low_water_pages for one in each), default=None
         ),
         **_at_the_switch(history, scenario, list(nodes)),
+        testbed_late_seconds=max(_known(one.testbed_late_seconds for one in each), default=None),
         packets=packets.added(one.packets for one in each),
         phases=phases,
     )

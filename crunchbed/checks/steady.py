@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from crunchbed.checks import heartbeats, pressure, writes
+from crunchbed.checks import heartbeats, lateness, pressure, writes
 from crunchbed.checks.figures import PhaseFigures
 from crunchbed.checks.lives import overlap
 from crunchbed.checks.membership import ejections
@@ -55,4 +55,7 @@ def _within(history: History, scenario: Scenario, span: Interval) -> PhaseFigure
         pressure_episodes=len(pressed),
         pressure_seconds=seconds(sum(pressed)),
         pressure_longest_seconds=seconds(max(pressed, default=0)),
+        testbed_late_seconds=max(
+            lateness.longest_seconds(history, node, span) for node in scenario.node_names
+        ),
     )

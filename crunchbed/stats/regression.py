@@ -7,6 +7,7 @@ at, the level of each is Bonferroni's share of 5 %.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
@@ -16,7 +17,7 @@ from crunchbed.checks.figures import NAMES, PHASE_NAMES, PHASES
 from crunchbed.checks.result import Result
 from crunchbed.stats.interval import LEAST, Estimate, estimate
 from crunchbed.stats.paired import differences, rank_biserial
-from crunchbed.stats.worse import Kind, kind_of, margin
+from crunchbed.stats.worse import LATENESS, Kind, kind_of, margin
 
 ALPHA: Final = 0.05
 """Share of comparisons without any change that may come out as a regression, at most."""
@@ -81,7 +82,21 @@ def regressions(
         if wanted is None or (policy, figure) in wanted
     ]
     level = 1 - 2 * ALPHA / max(1, len(pairs))  # two-sided, of which one side counts
-    return [_compare(*one, level=level, tolerance=tolerance) for one in pairs]
+    return [
+        _compare(*one, level=level, tolerance=tolerance, late=lateness(now, one[0], one[1]))
+        for one in pairs
+    ]
+
+
+def lateness(runs: Sequence[Result], policy: str, figure: str = LATENESS) -> float:
+    """Return how late the testbed's own processes woke at most, in the median of a policy's runs.
+
+    Seconds; in the phase of ``figure``, if it is one of a phase. 0 where nobody measured it.
+    """
+    phase = figure.rpartition(".")[0]
+    name = f"{phase}.{LATENESS}" if phase in PHASES else LATENESS
+    known = _known(runs, policy, name).values()
+    return statistics.median(known) if known else 0.0
 
 
 def valid_pairs(baseline: Sequence[Result], now: Sequence[Result], policy: str) -> int:
@@ -131,12 +146,13 @@ def _compare(
     *,
     level: float,
     tolerance: float,
+    late: float,
 ) -> Compared:
     seeds = [seed for seed in before if seed in after]
     old, new = [before[seed] for seed in seeds], [after[seed] for seed in seeds]
     found = differences(before, after)
     middle = estimate(old, centre=kind.centre).value
-    allowed = margin(kind, list(before.values()), middle, tolerance)
+    allowed = margin(kind, list(before.values()), middle, tolerance, late)
     difference = estimate(found, centre=kind.centre, level=level)
     return Compared(
         policy=policy,

@@ -42,7 +42,10 @@ _KINDS: Final = {
     "writes_lost": Kind(1, "mean", 0, never=True),
     "reserve_low_water_pages": Kind(-1, "median", 8),
 }
-_NOT_JUDGED: Final = ("phase_seconds",)
+LATENESS: Final = "testbed_late_seconds"
+"""How late ordinary processes of the testbed woke at most: no figure of what is tested."""
+
+_NOT_JUDGED: Final = ("phase_seconds", LATENESS)
 
 
 def kind_of(figure: str) -> Kind | None:
@@ -63,13 +66,19 @@ def is_never(figure: str) -> bool:
     return kind is not None and kind.never
 
 
-def margin(kind: Kind, baseline: Sequence[float], middle: float, tolerance: float) -> float:
+def margin(
+    kind: Kind, baseline: Sequence[float], middle: float, tolerance: float, late: float = 0.0
+) -> float:
     """Return how much worse is still no regression, in the figure's unit.
 
     The largest of the kind's floor, of ``tolerance`` times the baseline's ``middle``, and, of what
     is measured rather than counted, of how much worse than that the baseline's own worst run was.
+    Of a time, twice ``late`` too, by which the testbed's own processes were late meanwhile, in
+    seconds: a write waits for two of them, its target and its initiator.
     """
     allowed = max(kind.floor, tolerance * abs(middle))
+    if kind == _TIME:
+        allowed = max(allowed, 2 * late)
     if kind.centre == "mean":
         return allowed
     return max(allowed, max(kind.sign * value for value in baseline) - kind.sign * middle)

@@ -154,7 +154,7 @@ def test_a_result_is_read_back_equal_and_has_the_public_names(tmp_path: Path) ->
         "path_restore_seconds rings_restore_seconds "
         "reserve_pages reserve_low_water_pages packets "
         "switch_packets switch_drops shed_episodes shed_too_late "
-        "reaction_p50_seconds reaction_p99_seconds phases"
+        "reaction_p50_seconds reaction_p99_seconds testbed_late_seconds phases"
     )
     assert set(figures.split()) == record["totals"].keys() == record["nodes"]["n1"].keys()
 

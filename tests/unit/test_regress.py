@@ -201,3 +201,11 @@ def test_baselines_are_listed(engine: RecordedEngine, capsys: Captured) -> None:
     assert cli.main(["baseline", "list", "--json"]) == 0
     (row,) = orjson.loads(capsys.readouterr().out)
     assert (row["name"], row["seeds"]) == ("nightly", 5)
+
+
+def test_a_busier_machine_is_noted() -> None:
+    runs = recorded("memalloc")
+    kept = Baseline.of("nightly", scenario(), runs, NOW)
+    busy = changed(runs, lambda _: {"testbed_late_seconds": 0.07})
+    (note,) = regress(kept, busy, tolerance=0.25).notes
+    assert "memalloc: the machine was busier, its processes woke up to 70 ms late, 0 ms" in note

@@ -238,3 +238,18 @@ def test_the_margin_is_the_largest_of_floor_tolerance_and_the_baselines_own_spre
     assert margin(kind, [1.0] * 5, 1.0, 0.25) == 0.25
     runs = [0.9, 1.0, 1.8]
     assert margin(kind, runs, statistics.median(runs), 0.25) == pytest.approx(0.8)
+
+
+def test_a_time_that_a_busy_machine_explains_is_no_regression() -> None:
+    assert worse(lambda t: {"io_longest_stall_seconds": t.io_longest_stall_seconds + 0.2}) == [
+        "io_longest_stall_seconds"
+    ]
+    busy = {"testbed_late_seconds": 0.11}  # the target, and then the initiator
+    assert (
+        worse(lambda t: {"io_longest_stall_seconds": t.io_longest_stall_seconds + 0.2, **busy})
+        == []
+    )
+    assert worse(
+        lambda t: {"io_longest_stall_seconds": t.io_longest_stall_seconds + 0.4, **busy}
+    ) == ["io_longest_stall_seconds"]
+    assert worse(lambda _: {"io_errors": 3, **busy}) == ["io_errors"]
