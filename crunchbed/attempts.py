@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crunchbed.checks.result import Result
 from crunchbed.prometheus.scraper import Scraper
-from crunchbed.report.progress import LineProgress
-from crunchbed.run.progress import NoProgress
+from crunchbed.report.progress import watched
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
-
-if TYPE_CHECKING:
-    from crunchbed.report.live_view import LiveView
 
 TRIES = 3
 """How often a run is made until it is valid.
@@ -38,23 +32,8 @@ def execute(
     from crunchbed import engine  # brings Mininet and the hooks' loader
 
     label = f"{scenario.name} {scenario.policy} seed {seed}"
-    if quiet:
-        return engine.run(
-            scenario, seed=seed, out=directory, progress=NoProgress(), scraper=scraper
-        )
-    progress = _watched(scenario, label)
-    try:
+    with watched(scenario, label, quiet=quiet) as progress:
         return engine.run(scenario, seed=seed, out=directory, progress=progress, scraper=scraper)
-    finally:
-        progress.done()
-
-
-def _watched(scenario: Scenario, label: str) -> LineProgress | LiveView:
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        from crunchbed.report.live_view import LiveView
-
-        return LiveView(sys.stderr, label, scenario)
-    return LineProgress(sys.stderr, label)
 
 
 def attempt_each(

@@ -53,6 +53,11 @@ junit_option = click.option(
 )
 
 
+quiet_option = click.option(
+    "--quiet", "-q", is_flag=True, help="Nothing of its progress on stderr."
+)
+
+
 policies_option = click.option(
     "--policies",
     metavar="P,P",
@@ -65,7 +70,7 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options and the argument that both have."""
     for decorate in (
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."),
-        click.option("--quiet", "-q", is_flag=True, help="Nothing of its progress on stderr."),
+        quiet_option,
         click.option(
             "--set",
             "overrides",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -11,12 +10,12 @@ import orjson
 from crunchbed import live
 from crunchbed.checks.result import Result
 from crunchbed.cli_live import need_root, of_run
-from crunchbed.cli_options import chosen_scenario, run_directory, with_policies
+from crunchbed.cli_options import chosen_scenario, quiet_option, run_directory, with_policies
 from crunchbed.cli_prometheus import prometheus_option, recording
 from crunchbed.history import History
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.deeds import deeds
-from crunchbed.report.progress import LineProgress
+from crunchbed.report.progress import watched
 from crunchbed.report.table import open_console, print_run
 from crunchbed.scenario.schema import Scenario
 from nodes.waiting import wait_until
@@ -47,6 +46,7 @@ _END_SECONDS = 600.0
     help="Directory to make; by default one under runs/.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+@quiet_option
 @prometheus_option
 def up(
     scenario: str,
@@ -56,6 +56,7 @@ def up(
     out: Path | None,
     as_json: bool,
     prometheus: bool,
+    quiet: bool,
 ) -> int:
     """Start the cluster of SCENARIO and hold it open until `crunchbed down`, or Ctrl-C.
 
@@ -81,7 +82,7 @@ def up(
         chosen = with_policies(chosen, policy)[0]
     directory = run_directory(out, f"{chosen.name}-up-{chosen.policy}")
     with recording(prometheus) as scraper:
-        result = _hold(chosen, directory, scraper)
+        result = _hold(chosen, directory, scraper, quiet=quiet)
     if as_json:
         click.echo(orjson.dumps(result.model_dump(mode="json"), option=orjson.OPT_INDENT_2))
     else:
@@ -92,14 +93,11 @@ def up(
     return result.exit_code
 
 
-def _hold(scenario: Scenario, directory: Path, scraper: Scraper | None) -> Result:
+def _hold(scenario: Scenario, directory: Path, scraper: Scraper | None, *, quiet: bool) -> Result:
     from crunchbed import engine  # brings Mininet and the hooks' loader
 
-    progress = LineProgress(sys.stderr, scenario.name)
-    try:
+    with watched(scenario, scenario.name, quiet=quiet) as progress:
         return engine.run(scenario, out=directory, progress=progress, hold=True, scraper=scraper)
-    finally:
-        progress.done()
 
 
 @click.command()

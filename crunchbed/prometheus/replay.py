@@ -14,6 +14,7 @@ from crunchbed.checks.causes import cause_of_each
 from crunchbed.history import Event, History
 from crunchbed.prometheus.config import JOB
 from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline
+from crunchbed.run.targets import labels_of
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 from reserve_agent.exporter import Exporter, PacketCounts
@@ -113,8 +114,7 @@ def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> 
         BadInput: The history does not say when the run was.
     """
     clock = Clock.of(history)
-    labels = {"job": JOB, "run": run, "scenario": scenario.name, "policy": scenario.policy}
-    timeline = Timeline(labels)
+    timeline = Timeline({"job": JOB, **labels_of(run, scenario)})
     nodes: dict[str, _Node | _Controller] = {
         name: _Node(name, run, scenario.name) for name in scenario.node_names
     }

@@ -12,7 +12,7 @@ from types import TracebackType
 from crunchbed.prometheus import config
 from crunchbed.prometheus.server import Prometheus, command
 from crunchbed.run import targets
-from reserve_agent.errors import RunInvalid
+from reserve_agent.errors import CrunchbedError, RunInvalid
 
 SEEN_SECONDS = 20.0
 """Prometheus looks for new targets every 5 s, and for what to do with them every 5 s."""
@@ -32,6 +32,7 @@ class Scraper:
         self._directory = directory
         self._say = say
         self._asked = 0.0
+        self._trouble: CrunchbedError | None = None
         self.server: Prometheus | None = None
 
     def __enter__(self) -> Scraper:
@@ -73,19 +74,30 @@ class Scraper:
 
         Raises:
             RunInvalid: It has not done so in time.
+            CrunchbedError: It has ended.
         """
+        self._trouble = None
         if not wait_until(lambda: self._has_scraped(run_id, nodes, since), SEEN_SECONDS):
             text = f"Prometheus did not scrape all {nodes} nodes in {SEEN_SECONDS:g} s"
-            raise RunInvalid(text)
+            raise RunInvalid(text if self._trouble is None else f"{text}: {self._trouble}")
 
     def _has_scraped(self, run_id: str, nodes: int, since: float) -> bool:
-        """Asks four times a second at most, however often it is called."""
+        """Asks four times a second at most, however often it is called.
+
+        A busy machine makes an answer late: without one it is asked again.
+        """
         now = time.monotonic()
         if self.server is None or now - self._asked < _ASK_SECONDS:
             return False
         self._asked = now
         seen = f'count(timestamp(crunchbed_run_info{{run="{run_id}"}}) >= {since:.3f})'
-        found = self.server.query(seen)
+        try:
+            found = self.server.query(seen)
+        except CrunchbedError as error:
+            self.server.require_alive()
+            self._trouble = error
+            return False
+        self._trouble = None
         return bool(found) and _value(found[0]) >= nodes
 
 

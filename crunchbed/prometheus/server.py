@@ -77,9 +77,17 @@ class Prometheus:
             cgroup=None,
         )
 
-    def _ready(self) -> bool:
+    def require_alive(self) -> None:
+        """Return if it has not ended.
+
+        Raises:
+            CrunchbedError: It has; says its last words.
+        """
         if self._process.poll() is not None:
             raise CrunchbedError(f"Prometheus ended: {self._process.last_words()}")
+
+    def _ready(self) -> bool:
+        self.require_alive()
         with contextlib.suppress(OSError, http.client.HTTPException):
             return self._get("/-/ready")[0] == http.client.OK
         return False

@@ -123,7 +123,7 @@ class LiveView:
         name, limit = self._phase
         spent = now - self._phase_began
         left = None
-        if name in self._limits:
+        if name in self._limits and limit is not None:
             later = list(self._limits)[list(self._limits).index(name) + 1 :]
             left = max(0.0, self._limits[name] - spent) + sum(self._limits[one] for one in later)
         return View(self._label, name, spent, limit, left, self._nodes, self._rates)

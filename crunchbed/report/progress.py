@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
 
-from crunchbed.run.progress import Look
+from crunchbed.run.progress import Look, NoProgress, Progress
+
+if TYPE_CHECKING:
+    from crunchbed.report.live_view import LiveView
+    from crunchbed.scenario.schema import Scenario
+
+
+@contextmanager
+def watched(scenario: Scenario, label: str, *, quiet: bool) -> Iterator[Progress]:
+    """Who tells of a run: a view on a terminal, else lines on stderr, nobody if ``quiet``."""
+    if quiet:
+        yield NoProgress()
+        return
+    shown = _shown(scenario, label)
+    try:
+        yield shown
+    finally:
+        shown.done()
+
+
+def _shown(scenario: Scenario, label: str) -> LineProgress | LiveView:
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from crunchbed.report.live_view import LiveView
+
+        return LiveView(sys.stderr, label, scenario)
+    return LineProgress(sys.stderr, label)
 
 
 class LineProgress:

@@ -59,7 +59,7 @@ class RunningCluster:
         self._recorder = recorder
         self._progress = progress
         self._undo = ExitStack()
-        self.targets = Targets(places.run_id, scenario.name, scenario.policy)
+        self.targets = Targets(places.run_id, scenario)
         self.nodes: dict[str, LiveNode] = {}
         self._target: Process | None = None
         self._senders: list[Process] = []

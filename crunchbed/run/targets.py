@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from crunchbed.runid import STATE_ROOT
+
+if TYPE_CHECKING:
+    from crunchbed.scenario.schema import Scenario
 
 DIRECTORY: Final = STATE_ROOT / "targets"
 OWNER: Final = "__owner__"
@@ -26,21 +29,35 @@ def make_directory(directory: Path = DIRECTORY) -> Path:
     return directory
 
 
+def labels_of(run_id: str, scenario: Scenario) -> dict[str, str]:
+    """What every series of a run is labelled with, live or replayed.
+
+    Runs that are held against each other differ in what is here, beside ``run``. The policy is the
+    one that the run begins with.
+    """
+    corosync = scenario.membership == "corosync"
+    return {
+        "run": run_id,
+        "scenario": scenario.name,
+        "policy": scenario.policy,
+        "flags": "+".join(sorted(scenario.memalloc)) or "none",
+        "detector": scenario.membership if corosync else scenario.detector.kind,
+        "shed": scenario.shed.mode,
+    }
+
+
 class Targets:
     """What one run serves.
 
     Args:
-        run_id: Label ``run``.
-        scenario: Label ``scenario``.
-        policy: Label ``policy``: the one that the run begins with.
+        run_id: Which run.
+        scenario: What is run.
         directory: Where the files go.
     """
 
-    def __init__(
-        self, run_id: str, scenario: str, policy: str, directory: Path = DIRECTORY
-    ) -> None:
+    def __init__(self, run_id: str, scenario: Scenario, directory: Path = DIRECTORY) -> None:
         self._run_id = run_id
-        self._labels = {"run": run_id, "scenario": scenario, "policy": policy}
+        self._labels = labels_of(run_id, scenario)
         self._directory = directory
 
     def serve(self, node: str, port: int) -> None:

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import dashboard as builders
 
 from dashboards.grafana import frame
 from dashboards.grafana.panels import BAD_FROM_ONE, heat_map, lines, number, rows
-from dashboards.grafana.queries import ANY_RUNS, Query, at_end, buckets, metric
+from dashboards.grafana.queries import ANY_RUNS, WHICH_RUN, Query, at_end, buckets, metric
 
 
 def health() -> builders.Dashboard:
@@ -50,10 +50,10 @@ def _figures(made: builders.Dashboard) -> None:
     )
     for panel in panels:
         made.with_panel(panel.span(6))
-    info = f"max by (run, scenario, policy) ({at_end(metric('run_info', ANY_RUNS))})"
-    nodes = f"count by (run, scenario, policy) ({at_end(metric('run_info', ANY_RUNS))})"
-    late = f"sum by (run, scenario, policy) ({at_end(metric('timers_late_total', ANY_RUNS))})"
-    lost = f"sum by (run, scenario, policy) ({at_end(metric('hook_events_lost_total', ANY_RUNS))})"
+    info = f"max by ({WHICH_RUN}) ({at_end(metric('run_info', ANY_RUNS))})"
+    nodes = f"count by ({WHICH_RUN}) ({at_end(metric('run_info', ANY_RUNS))})"
+    late = f"sum by ({WHICH_RUN}) ({at_end(metric('timers_late_total', ANY_RUNS))})"
+    lost = f"sum by ({WHICH_RUN}) ({at_end(metric('hook_events_lost_total', ANY_RUNS))})"
     made.with_panel(
         rows(
             "Runs in the time range",

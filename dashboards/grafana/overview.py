@@ -16,6 +16,7 @@ from dashboards.grafana.panels import (
 )
 from dashboards.grafana.queries import (
     ONE_RUN,
+    WHICH_RUN,
     Query,
     at_end,
     buckets,
@@ -92,7 +93,7 @@ def _figures(made: builders.Dashboard) -> None:
     )
     for panel in panels:
         made.with_panel(panel)
-    info = f"max by (run, scenario, policy) ({at_end(metric('run_info', ONE_RUN))})"
+    info = f"max by ({WHICH_RUN}) ({at_end(metric('run_info', ONE_RUN))})"
     made.with_panel(
         rows("The run", "What is shown on this page.", Query(info, "1"), hidden=("Value",)).height(
             4

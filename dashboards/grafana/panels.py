@@ -163,6 +163,7 @@ def bars(
         .reduce_options(_last())
         .orientation(looks.VizOrientation.HORIZONTAL)
         .display_mode(looks.BarGaugeDisplayMode.BASIC)
+        .name_placement(looks.BarGaugeNamePlacement.TOP)
         .unit(unit)
         .min(0)
         .thresholds(_thresholds(steps))

@@ -1,7 +1,7 @@
 """PromQL that more than one panel needs.
 
-Every series has the labels ``run``, ``scenario`` and ``policy`` of its scrape target beside its
-own. A selector without ``run`` would show other runs' events: a test forbids it.
+Every series has the labels of its scrape target beside its own: ``run``, ``scenario`` and
+``SETTINGS``. A selector without ``run`` would show other runs' events: a test forbids it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+SETTINGS = "policy, flags, detector, shed"
+"""Labels of a target in which runs of one scenario differ that are held against each other."""
+WHICH_RUN = f"run, scenario, {SETTINGS}"
+"""All labels of a target, but for the node."""
 ONE_RUN = 'run="$run"'
 """The run that the dashboard shows."""
 ONE_NODE = f'{ONE_RUN},node="$node"'

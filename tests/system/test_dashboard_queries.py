@@ -16,6 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from crunchbed.history import History
+from dashboards.grafana.queries import SETTINGS
 from tests.system.command import Command
 from tests.system.prometheus import Prometheus, Series
 from tests.unit.dashboard_queries import Asked, asked
@@ -158,18 +159,20 @@ def test_a_run_is_seen_while_it_goes_and_no_other_with_it(one: Asked, watched: W
             assert not stray, series["metric"]
 
 
-def policies_shown(watched: Watched, one: Asked) -> set[str]:
+def settings_shown(watched: Watched, one: Asked) -> set[tuple[str, ...]]:
     runs = f"{watched.first.id}|{watched.second.id}"
     span = (watched.first.started, watched.second.ended)
     found = answers(watched, one, runs, "n1", *span)
-    return {series["metric"].get("policy", "") for series in found}
+    names = SETTINGS.split(", ")
+    return {tuple(series["metric"].get(name, "") for name in names) for series in found}
 
 
 def test_the_comparison_shows_both_policies(watched: Watched) -> None:
     for one in EXPRESSIONS:
         if one.where.startswith("crunchbed-comparison/"):
-            shown = policies_shown(watched, one)
-            assert shown == {"none", "memalloc"}, one.where
+            shown = settings_shown(watched, one)
+            others = ("block-io+heartbeat", "fixed", "off")
+            assert shown == {("none", *others), ("memalloc", *others)}, one.where
 
 
 def marked(watched: Watched, one: Asked, shown: Recorded) -> set[str]:

@@ -71,13 +71,14 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
 def test_all_nodes_of_all_runs_are_recorded(compared: Compared) -> None:
     info = compared.last("last_over_time(crunchbed_run_info[10m])")
     labels = [dict(each) for each in info]
-    wanted = {
-        (one.id, policy, node)
-        for policy, one in compared.runs.items()
+    wanted = [
+        {**targets.labels_of(one.id, one.scenario), "instance": node}
+        for one in compared.runs.values()
         for node in one.scenario.node_names
-    }
+    ]
     assert len(compared.runs) == 2
-    assert {(each["run"], each["policy"], each["instance"]) for each in labels} >= wanted
+    recorded = [{name: each[name] for name in wanted[0]} for each in labels]
+    assert all(each in recorded for each in wanted)
     assert all(each["node"] == each["instance"] for each in labels)
 
 

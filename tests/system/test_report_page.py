@@ -82,6 +82,20 @@ def test_a_report_opens_without_an_error_and_without_a_network(
         assert (one.said, one.asked) == ([], [])
 
 
+def test_a_comparison_without_any_history_opens_without_an_error(
+    tmp_path: Path, browser: Browser
+) -> None:
+    write_comparison(tmp_path, range(1, 2))
+    for path in tmp_path.glob("*/history.jsonl"):
+        path.unlink()
+    with opened(browser, make.write(tmp_path, tmp_path / "report.html")) as one:
+        one.page.click("#theme")
+        assert "No run left a history" in one.page.inner_text("main")
+        assert one.page.query_selector_all(".chart, [role=toolbar]") == []
+        assert one.page.get_attribute("#save", "href", timeout=1000).startswith("data:text/yaml")
+        assert (one.said, one.asked) == ([], [])
+
+
 def test_what_a_page_must_not_do_is_noticed(run: Path, tmp_path: Path, browser: Browser) -> None:
     text = run.read_text().replace("default-src 'none'", "default-src *")
     bad = tmp_path / "bad.html"

@@ -13,7 +13,10 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from ruamel.yaml import YAML
 
+from crunchbed.run.targets import labels_of
+from crunchbed.scenario.loader import load
 from dashboards.grafana import OUTPUT
+from dashboards.grafana.queries import WHICH_RUN
 from dashboards.grafana.written import texts
 from tests.unit.dashboard_queries import PARTS, SELECTOR, Asked, asked, dashboards, panels
 
@@ -22,6 +25,7 @@ DOCUMENTED = set(
     re.findall(r"^\| `(crunchbed_\w+)`", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE)
 )
 EXPRESSIONS = list(asked())
+COMPARED = [one for one in EXPRESSIONS if one.where.startswith("crunchbed-comparison/")]
 BOARDS = dashboards()
 PROVISIONING = OUTPUT.parent / "provisioning"
 
@@ -60,7 +64,27 @@ def test_what_prometheus_says_of_its_targets_is_told_apart_by_their_labels(one: 
     if any(name.startswith("crunchbed_") for name in names):
         return
     by = {label for found in re.findall(r"by \(([^)]*)\)", one.expr) for label in found.split(", ")}
-    assert by <= {"run", "scenario", "policy", "instance"}, "a target has no such label"
+    assert by <= {*WHICH_RUN.split(", "), "instance"}, "a target has no such label"
+
+
+def test_dashboards_know_a_targets_labels() -> None:
+    assert WHICH_RUN.split(", ") == list(labels_of("abcd", load("control")))
+
+
+@pytest.mark.parametrize("one", COMPARED, ids=lambda one: one.where)
+def test_a_comparison_mixes_no_runs_of_different_settings(one: Asked) -> None:
+    groups = [found.split(", ") for found in re.findall(r"by \(([^)]*)\)", one.expr)]
+    assert groups
+    for by in groups:
+        assert {"policy", "flags", "detector", "shed"} <= set(by), by
+
+
+def test_a_comparisons_legends_tell_settings_apart() -> None:
+    for panel in panels(BOARDS["crunchbed-comparison"]):
+        if panel["type"] != "table":
+            (target,) = panel["targets"]
+            shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            assert shown >= {"policy", "flags", "detector", "shed"}, panel["title"]
 
 
 def test_every_documented_metric_is_shown_somewhere() -> None:

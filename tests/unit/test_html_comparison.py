@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crunchbed.checks.result import Result
 from crunchbed.report.html import comparison_page, render, repeat, run_page, source
 from crunchbed.report.html.source import Recorded
 from tests.unit import judged_runs
@@ -43,6 +44,51 @@ def test_a_run_that_left_nothing_takes_part(tmp_path: Path) -> None:
     page = comparison_page.content(comparison_page.gather(source.read_runs(tmp_path)))
     assert ("none", 1, "invalid", "it left no history") in page["runs"]
     assert render.page(page)
+
+
+def refused(directory: Path, reasons: dict[str, str | None]) -> str:
+    """The page of runs that left a reason, or were killed before they did, and no history."""
+    for name, reason in reasons.items():
+        scenario = judged_runs.scenario(name.partition("-")[0])
+        write_run(directory / name, judged_runs.good_run(), scenario)
+        (directory / name / "history.jsonl").unlink()
+        (directory / name / "result.json").unlink()
+        if reason is not None:
+            left = Result.not_measured(scenario, 1, reason)
+            left.write(directory / name / "result.json")
+    return render.page(comparison_page.content(comparison_page.gather(source.read_runs(directory))))
+
+
+def test_without_any_history_the_page_says_why_and_has_no_charts(tmp_path: Path) -> None:
+    port = "port 10809 is taken <here>"
+    page = refused(tmp_path, {"none-1": port, "none-2": port, "memalloc-1": None})
+    body = page.partition("</footer>")[0]
+    assert "No run left a history" in body
+    assert (
+        "<li>it left no history: port 10809 is taken &lt;here&gt; (none, seed 1; none, seed 2)"
+        in body
+    )
+    assert "<li>it left no history (memalloc, seed 1)" in body
+    for gone in ('class="chart"', 'role="toolbar"', "<noscript>", 'id="event"', "the first 0 of"):
+        assert gone not in body, gone
+    assert page.count("port 10809") == 3, "each run has its reason in the table of runs, too"
+
+
+def test_with_one_history_there_are_charts_and_no_excuse(tmp_path: Path) -> None:
+    write_comparison(tmp_path, range(1, 2))
+    (tmp_path / "none-1" / "history.jsonl").unlink()
+    page = render.page(comparison_page.content(comparison_page.gather(source.read_runs(tmp_path))))
+    assert page.count('class="chart"') == 4
+    assert "No run left a history" not in page
+
+
+def test_a_result_without_its_history_is_not_believed(tmp_path: Path) -> None:
+    write_comparison(tmp_path, range(1, 2))
+    (tmp_path / "memalloc-1" / "history.jsonl").unlink()
+    (tmp_path / "none-1" / "history.jsonl").unlink()
+    (tmp_path / "none-1" / "result.json").write_text("[]")
+    found = [(run.result.verdict, run.result.reasons) for run in source.read_runs(tmp_path)]
+    assert found == [("invalid", ("it left no history",))] * 2
 
 
 def test_the_axis_of_time_says_what_it_is_counted_from(tmp_path: Path) -> None:

@@ -88,6 +88,19 @@ def test_rates_are_of_the_time_between_two_looks() -> None:
     assert "n1 is ejected" in shown
 
 
+def test_of_a_cluster_that_is_held_open_nobody_knows_the_time_left() -> None:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=110, height=30)
+    one = LiveView(text, "x", judged_runs.scenario(), clock=lambda: 0.0, console=console)
+    one.phase("control", None)
+    one.phase("inject", None)
+    assert "inject: 0.0 s" in text.getvalue()
+    assert "to go" not in text.getvalue()
+    one.phase("recovery", 15.0)
+    assert "of at most 15 s, 15 s to go at most" in text.getvalue()
+    one.done()
+
+
 def test_a_look_at_a_node_whose_agent_is_away_says_so() -> None:
     class Away:
         up = True
@@ -101,12 +114,23 @@ def test_a_look_at_a_node_whose_agent_is_away_says_so() -> None:
 # --- which one
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def watchers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Progress]:
     found: list[Progress] = []
 
     def run(
-        scenario: Scenario, *, seed: int, out: Path, progress: Progress, scraper: object = None
+        scenario: Scenario,
+        *,
+        out: Path,
+        progress: Progress,
+        seed: int = 1,
+        hold: bool = False,
+        scraper: object = None,
     ) -> Result:
         found.append(progress)
         progress.phase("control", 1.0)
@@ -125,11 +149,23 @@ def test_without_a_terminal_there_are_lines(
     assert "control (up to 1 s)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "compare"])
+def test_so_it_is_for_a_cluster_that_is_held_open(
+    watchers: list[Progress], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert cli.main(["up", "control", "--json"]) == 0
+    assert "control (up to 1 s)" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr", Terminal())
+    assert cli.main(["up", "control", "--json"]) == 0
+    assert [type(one) for one in watchers] == [LineProgress, LiveView]
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "up"])
 def test_quiet_says_nothing(
     command: str, watchers: list[Progress], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main([command, "control", "--quiet", "--set", "expect=[]"]) == 0
+    changes = ("--set", "expect=[]", *(["--json"] if command == "up" else []))
+    assert cli.main([command, "control", "--quiet", *changes]) == 0
     assert {type(one) for one in watchers} == {NoProgress}
     assert "control (up to" not in capsys.readouterr().err
 
@@ -137,10 +173,6 @@ def test_quiet_says_nothing(
 def test_on_a_terminal_there_is_the_view(
     watchers: list[Progress], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     monkeypatch.setattr("sys.stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
     attempts.execute(judged_runs.scenario(), 1, tmp_path)

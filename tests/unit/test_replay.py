@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from crunchbed import cli
 from crunchbed.prometheus import blocks
 from crunchbed.prometheus.openmetrics import definition_of
+from crunchbed.run.targets import labels_of
 from crunchbed.scenario.loader import load
 from nodes.heartbeat.wire import tag_of
 
@@ -138,10 +139,12 @@ def test_what_was_never_there_is_not_made_up(run: Path) -> None:
 
 
 def test_every_series_has_the_labels_of_a_live_one(run: Path) -> None:
+    (found,) = blocks.find_runs([run])
+    labels = {"job": "crunchbed", **labels_of("abcd", found.scenario)}
+    assert len(labels) == 7
     for line in text_of(run).splitlines():
         if not line.startswith("#"):
-            for label in ('job="crunchbed"', 'run="abcd"', 'scenario="control"', 'policy="none"'):
-                assert label in line
+            assert all(f'{name}="{value}"' in line for name, value in labels.items())
             assert 'instance="n1",' in line or 'instance="n2",' in line
 
 

@@ -93,6 +93,7 @@ def content(variants: Sequence[Variant]) -> dict[str, Any]:
         "reserve_users": {},
         "charts": charts,
         "notes": left_out,
+        "undrawn": undrawn(variants),
         "runs": [
             (one.label, result.seed, result.verdict, "; ".join(result.reasons))
             for one in variants
@@ -101,6 +102,18 @@ def content(variants: Sequence[Variant]) -> dict[str, Any]:
         "differences": differences({one.label: one.first.scenario for one in variants}),
         **settings(first, commands({one.label: one.first.scenario for one in variants}, seeds)),
     }
+
+
+def undrawn(variants: Sequence[Variant]) -> list[tuple[str, str]]:
+    """Where no run left a history to draw: each reason for it, and whose it is."""
+    if any(one.drawn for one in variants):
+        return []
+    whose: dict[str, list[str]] = {}
+    for one in variants:
+        for result in one.results:
+            run = f"{one.label}, seed {result.seed}"
+            whose.setdefault("; ".join(result.reasons) or result.verdict, []).append(run)
+    return [(reason, "; ".join(runs)) for reason, runs in whose.items()]
 
 
 def _named(seeds: Sequence[int]) -> str:
@@ -160,14 +173,14 @@ def _charts(
         left_out += [one for one in said if one not in left_out]
     labels = [one.label for one in variants]
     seeds = {seed for one in variants for seed in one.seeds}
-    if len(seeds) > len(drawn):
+    if len(seeds) > len(drawn) > 0:
         left_out.append(f"Time lines: the first {len(drawn)} of {len(seeds)} seeds.")
     charts = {
         "time": f"seconds {' / '.join(dict.fromkeys(since_what(run.history) for run in runs))}",
         "whole": whole,
         "phases": [],
         "causes": CAUSES,
-        "groups": groups or [{"label": "", "rows": [], **_NOTHING}],
+        "groups": groups,
         "level": _NOTHING["level"],
         "rate": _NOTHING["rate"],
         "latency": series.slower_than({one.label: one.latencies for one in variants}),

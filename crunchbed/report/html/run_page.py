@@ -46,6 +46,7 @@ def content(run: Recorded) -> dict[str, Any]:
         "reserve_users": {node: users for node, users in result.reserve_users.items() if users},
         "charts": charts,
         "notes": notes,
+        "undrawn": [],
         "runs": [],
         "differences": [],
         **settings(run, f"crunchbed run {scenario.name}.yaml --seed {result.seed}"),

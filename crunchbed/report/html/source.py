@@ -22,6 +22,7 @@ from reserve_agent.errors import BadInput
 
 HISTORY: Final = "history.jsonl"
 _SCENARIO: Final = "scenario.json"
+_RESULT: Final = "result.json"
 _DISTURBED: Final = re.compile(r"-disturbed-\d+$")
 _SEED: Final = re.compile(r"-(\d+)$")
 
@@ -83,7 +84,8 @@ def read_run(directory: Path, label: str | None = None) -> Recorded:
 def read_runs(directory: Path) -> Iterator[Recorded]:
     """Read the runs of a comparison, by label and seed; those that were repeated are left out.
 
-    A run that left no history takes part as one that measured nothing.
+    A run that left no history takes part as one that measured nothing; of its ``result.json``
+    only the reasons count.
 
     Raises:
         BadInput: There is no run in it, or one cannot be read.
@@ -94,8 +96,19 @@ def read_runs(directory: Path) -> Iterator[Recorded]:
             yield read_run(path, label)
         else:
             scenario = _scenario(path / _SCENARIO)
-            result = Result.not_measured(scenario, seed, "it left no history")
+            result = Result.not_measured(scenario, seed, _why_none(path / _RESULT))
             yield Recorded(label, scenario, History(()), result)
+
+
+def _why_none(path: Path) -> str:
+    """Why a run left no history, as far as it has said so in ``path``."""
+    why = "it left no history"
+    try:
+        found = Result.read(path)
+    except BadInput:  # most often there is none: whoever kills a run leaves none either
+        return why
+    told = "; ".join(found.reasons)
+    return f"{why}: {told}" if told and found.verdict == "invalid" else why
 
 
 def _directories_of_runs(directory: Path) -> Sequence[Path]:

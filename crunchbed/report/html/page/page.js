@@ -7,6 +7,7 @@ const page = { charts: [], group: 0, events: [], at: -1, line: null };
 function rowsShown() { return DATA.groups[page.group].rows; }
 
 function build() {
+  if (!DATA.groups.length) return; // no run left a history
   for (const chart of page.charts) chart.destroy();
   for (const id of ["timeline", "level", "rate", "latency", "spreads"]) if (byId(id)) byId(id).textContent = "";
   Time.charts = [];
@@ -55,7 +56,7 @@ function follow() {
 follow();
 build();
 document.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => ACTIONS[button.dataset.do]()));
-byId("timeline").addEventListener("keydown", (event) => {
+if (byId("timeline")) byId("timeline").addEventListener("keydown", (event) => {
   const action = KEYS[event.key];
   if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
