@@ -61,7 +61,7 @@ quiet_option = click.option(
 policies_option = click.option(
     "--policies",
     metavar="P,P",
-    show_default="the scenario's own and those that it expects something of; at least two",
+    show_default="the scenario's own and those that it expects something of",
     help=f"Policies to run, out of {', '.join(POLICIES)}.",
 )
 
@@ -174,18 +174,17 @@ def chosen_scenario(name: str, overrides: Iterable[str], memalloc: str | None) -
 def compared(scenario: Scenario, policies: str | None) -> list[str]:
     """The policies that are held against each other: those in ``policies``, a list with commas.
 
-    Without it: the scenario's own and those that its expectations name, so that each can be judged;
-    where that is only one, ``none`` or, beside it, ``memalloc`` as well.
+    Without it: those that its expectations name and its own, so that each can be judged; where they
+    name none, what they expect is of any policy: ``none`` and ``memalloc``.
 
     Raises:
         BadInput: a name is unknown or there twice.
     """
     if policies is not None:
         return names_of(policies, POLICIES, "policy")
-    named = {scenario.policy}.union(*(parse(text).policies for text in scenario.expect))
-    if len(named) == 1:
-        named |= {"memalloc" if named == {"none"} else "none"}
-    return [policy for policy in POLICIES if policy in named]
+    named = frozenset[str]().union(*(parse(text).policies for text in scenario.expect))
+    chosen = {scenario.policy, *(named or ("none", "memalloc"))}
+    return [policy for policy in POLICIES if policy in chosen]
 
 
 def with_policies(scenario: Scenario, names: str) -> list[Scenario]:

@@ -287,6 +287,7 @@ def test_seeds_can_be_given_as_a_range(engine: FakeEngine) -> None:
         ("softnet-throttling", ["softnet", "memalloc"]),
         ("late-emergency", ["memalloc", "critical"]),
         ("micro-crunch", ["none", "memalloc"]),  # expects the same of every policy
+        ("reserve-resize", ["memalloc"]),
     ],
 )
 def test_what_a_scenario_expects_something_of_is_compared(
@@ -294,11 +295,6 @@ def test_what_a_scenario_expects_something_of_is_compared(
 ) -> None:
     assert compared(load(scenario), None) == policies
     assert compared(load(scenario), "critical,none") == ["critical", "none"]
-
-
-def test_never_is_one_policy_compared_by_default() -> None:
-    scenario = load("micro-crunch").with_overrides({"policy": "none"})
-    assert compared(scenario, None) == ["none", "memalloc"]
 
 
 def test_detectors_are_crossed_with_policies(engine: FakeEngine, capsys: Captured) -> None:
