@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
 from crunchbed import live
-from crunchbed.cli_live import need_root, of_run
+from crunchbed.cli_live import need_root, of_run, say, with_json
 from crunchbed.livestate import NodeState, read_state
 from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.scenario.units import DURATION_HINT, duration_ns
@@ -39,8 +39,11 @@ _LOOK_SECONDS = 0.1
 @click.option("--rate", type=int, help="writeback: pages, flood: packets a second.")
 @click.option("--size", metavar="SIZE", help="flood: payload of a packet; 64B.")
 @click.option("--no-wait", is_flag=True, help="Return when it begins.")
+@with_json
 @of_run
-def crunch(node: str, kind: str, no_wait: bool, run_id: str | None, **options: Any) -> None:
+def crunch(
+    node: str, kind: str, no_wait: bool, as_json: bool, run_id: str | None, **options: Any
+) -> None:
     """Take the memory of NODE away, in a cluster that `crunchbed up` holds open.
 
     Returns when it is over and says what came of it. What is left out is the scenario format's
@@ -52,28 +55,38 @@ def crunch(node: str, kind: str, no_wait: bool, run_id: str | None, **options: A
       crunchbed crunch n1 --for 50us --count 100 --every 10ms
       crunchbed crunch n2 --kind writeback --pages 20000
       crunchbed crunch n3 --kind flood --for 3s --rate 6000
+      crunchbed crunch n1 --for 200ms --json | jq .heartbeats_missed
     """  # noqa: D301 - \b is click's
     settings = _settings(kind, options)
     need_root()
     run = live.choose_run(run_id)
     before = read_state(run).nodes if live.is_held(run) else {}
     try:
-        live.tell(run, "crunch", target=node, crunch=settings)
+        told = live.tell(run, "crunch", target=node, crunch=settings)
     except BadInput as error:
         raise BadInput(_in_options(str(error), kind)) from None
+    done = {"run": run, "node": node, "kind": kind, "crunch_requested": told["requested"]}
     if no_wait:
-        click.echo(f"{node} of run {run}: {kind} crunch begun")
+        text = f"{node} of run {run}: {kind} crunch begun"
+        say(text, {**done, "over": False}, as_json=as_json)
         return
+    found = outcome(node, before, _after(run, node))
+    figures = {"over": True, **found._asdict()}
+    say(f"{node} of run {run}: {found.words(node)}", {**done, **figures}, as_json=as_json)
+
+
+def _after(run: str, node: str) -> dict[str, NodeState]:
+    """The states of a run's nodes when the crunch of one is over."""
     wait_until(
         lambda: live.tell(run, "status")["nodes"][node]["crunch"] is None,
         _LONGEST_WAIT_SECONDS,
         f"the end of the crunch of {node}",
         interval=_LOOK_SECONDS,
     )
-    after = read_state(run).nodes
-    if node not in after:
+    nodes = read_state(run).nodes
+    if node not in nodes:
         raise CrunchbedError(f"run {run} has ended")
-    click.echo(f"{node} of run {run}: {outcome(node, before, after)}")
+    return nodes
 
 
 def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -116,21 +129,38 @@ def _in_options(text: str, kind: str) -> str:
     return text if match is None or option is None else f"{option}: {text[match.end() :]}"
 
 
-def outcome(node: str, before: dict[str, NodeState], after: dict[str, NodeState]) -> str:
-    """In words what a crunch of ``node`` has done, from the states around it."""
-    misses = sum(after[name].misses - before[name].misses for name in after if name in before)
-    cut_off = [
-        name for name, state in after.items() if name in before and state.boots > before[name].boots
-    ]
-    if node in cut_off:
-        pressure = "it was cut off"
-    else:
-        length = after[node].pressure_ns - before[node].pressure_ns
+class Outcome(NamedTuple):
+    """What a crunch has done; of the pressure on a node that was cut off nothing is known."""
+
+    pressure_seconds: float | None
+    pressure_episodes: int | None
+    heartbeats_missed: int
+    nodes_ejected: int
+    ejected: tuple[str, ...]
+
+    def words(self, node: str) -> str:
+        """The same, of a crunch of ``node``."""
+        if node in self.ejected:
+            pressure = "it was cut off"
+        elif self.pressure_episodes:
+            times = "" if self.pressure_episodes == 1 else f" in {self.pressure_episodes} episodes"
+            pressure = f"{self.pressure_seconds:.6f} s of pressure{times}"
+        else:
+            pressure = "no pressure"
+        ejected = f"ejected: {', '.join(self.ejected)}" if self.ejected else "nobody ejected"
+        return f"{pressure}, {self.heartbeats_missed} heartbeats missed, {ejected}"
+
+
+def outcome(node: str, before: dict[str, NodeState], after: dict[str, NodeState]) -> Outcome:
+    """What a crunch of ``node`` has done, from the states around it."""
+    both = [name for name in after if name in before]
+    misses = sum(after[name].misses - before[name].misses for name in both)
+    ejected = tuple(name for name in both if after[name].boots > before[name].boots)
+    seconds = episodes = None
+    if node not in ejected:
+        seconds = (after[node].pressure_ns - before[node].pressure_ns) / 1e9
         episodes = after[node].pressure_episodes - before[node].pressure_episodes
-        times = "" if episodes == 1 else f" in {episodes} episodes"
-        pressure = f"{length / 1e9:.6f} s of pressure{times}" if episodes else "no pressure"
-    ejected = f"ejected: {', '.join(cut_off)}" if cut_off else "nobody ejected"
-    return f"{pressure}, {misses} heartbeats missed, {ejected}"
+    return Outcome(seconds, episodes, misses, len(ejected), ejected)
 
 
 @click.command()
@@ -142,8 +172,9 @@ def outcome(node: str, before: dict[str, NodeState], after: dict[str, NodeState]
     help="Only the link to this network: cluster or storage of a split topology, a or b of a "
     "redundant one; by default all links.",
 )
+@with_json
 @of_run
-def link(node: str, state: str, network: str | None, run_id: str | None) -> None:
+def link(node: str, state: str, network: str | None, as_json: bool, run_id: str | None) -> None:
     """Set the switch port of NODE down or up, in a cluster that `crunchbed up` holds open.
 
     NODE is a node such as n1, or storage; STATE is down or up. Returns when packets pass again.
@@ -153,18 +184,25 @@ def link(node: str, state: str, network: str | None, run_id: str | None) -> None
       crunchbed link n1 down
       crunchbed link n1 up
       crunchbed link n2 down --network a
+      crunchbed link n2 up --network a --json | jq .link
     """  # noqa: D301 - \b is click's
     if state not in ("up", "down"):
         raise BadInput(f"expected down or up, got {state!r}")
     need_root()
     run = live.choose_run(run_id)
     live.tell(run, "link", target=node, up=state == "up", network=network)
+    link = live.COMING_UP
 
     def settled() -> bool:
+        nonlocal link
         told = live.tell(run, "status")
-        link: str = {**told["nodes"], "storage": told["storage"]}[node]["link"]
+        link = {**told["nodes"], "storage": told["storage"]}[node]["link"]
         return live.COMING_UP not in link
 
     wait_until(settled, _LINK_SECONDS, f"packets pass to {node}", interval=_LOOK_SECONDS)
     where = "" if network is None else f" to {network}"
-    click.echo(f"the link of {node}{where} of run {run} is {state}")
+    say(
+        f"the link of {node}{where} of run {run} is {state}",
+        {"run": run, "node": node, "network": network, "state": state, "link": link},
+        as_json=as_json,
+    )

@@ -9,9 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import orjson
 import pytest
 
 from crunchbed import cli, cli_live, live
+from crunchbed.checks.result import Result
 from crunchbed.cli_crunch import outcome
 from crunchbed.livestate import NodeState, read_state
 from crunchbed.report.deeds import deeds
@@ -88,10 +90,11 @@ def test_what_came_of_a_crunch_is_told_from_the_states_around_it() -> None:
         "n2": _state(misses=5),
     }
     said = "0.200000 s of pressure, 2 heartbeats missed, nobody ejected"
-    assert outcome("n1", before, after) == said
-    assert outcome("n2", before, after).startswith("no pressure")
-    fenced = {**after, "n1": _state(boots=1)}
-    assert outcome("n1", before, fenced) == "it was cut off, 2 heartbeats missed, ejected: n1"
+    assert outcome("n1", before, after).words("n1") == said
+    assert outcome("n2", before, after).words("n2").startswith("no pressure")
+    fenced = outcome("n1", before, {**after, "n1": _state(boots=1)})
+    assert fenced.words("n1") == "it was cut off, 2 heartbeats missed, ejected: n1"
+    assert (fenced.pressure_seconds, fenced.nodes_ejected, fenced.ejected) == (None, 1, ("n1",))
 
 
 class FakeRun:
@@ -208,6 +211,7 @@ def test_a_run_that_ends_meanwhile_is_said_to_have_ended(
         "nodes": {"n1": {"crunch": "timed", "link": "coming up"}},
         "storage": {"link": "up"},
     }
+    held.answers["crunch"] = {"requested": {}}
     held.ends_at = "status" if argv[0] == "link" else "crunch"
     code, line = failing(capsys, *argv)
     assert (code, line) == (3, f"crunchbed: run {held.state.run_id} has ended")
@@ -233,11 +237,78 @@ def test_what_the_run_refuses_is_bad_input(held: FakeRun, capsys: Captured) -> N
 def test_a_crunch_tells_the_run_its_keys(held: FakeRun, capsys: Captured) -> None:
     argv = ["crunch", "n1", "--for", "50us", "--count", "9", "--every", "10ms", "--no-wait"]
     held.answers["status"] = {"nodes": {}, "storage": {"link": "up"}}
+    held.answers["crunch"] = {"requested": {}}
     assert cli.main(argv) == 0
     (told,) = [message for message in held.heard if message["op"] == "crunch"]
     assert told["target"] == "n1"
     assert told["crunch"] == {"kind": "timed", "length": "50us", "count": 9, "every": "10ms"}
     assert "timed crunch begun" in capsys.readouterr().out
+
+
+def told_as_json(captured: Captured, *argv: str) -> dict[str, Any]:
+    assert cli.main([*argv, "--json"]) == 0
+    told: dict[str, Any] = orjson.loads(captured.readouterr().out)
+    return told
+
+
+def test_a_crunch_is_told_as_json(held: FakeRun, capsys: Captured) -> None:
+    requested = {"kind": "timed", "target": "n1", "windows": 1, "level_pages": 128}
+    held.answers["crunch"] = {"requested": requested}
+    held.answers["status"] = {
+        "nodes": {"n1": {"boots": 0, "crunch": None, "link": "up"}},
+        "storage": {"link": "up"},
+    }
+    done = told_as_json(capsys, "crunch", "n1", "--for", "200ms")
+    assert done == {
+        "run": held.state.run_id,
+        "node": "n1",
+        "kind": "timed",
+        "crunch_requested": requested,
+        "over": True,
+        "pressure_seconds": 0.0,
+        "pressure_episodes": 0,
+        "heartbeats_missed": 0,
+        "nodes_ejected": 0,
+        "ejected": [],
+    }
+    begun = told_as_json(capsys, "crunch", "n1", "--for", "200ms", "--no-wait")
+    assert begun == {**dict(list(done.items())[:4]), "over": False}
+
+
+def test_a_link_is_told_as_json(held: FakeRun, capsys: Captured) -> None:
+    held.answers["status"] = {"nodes": {"n1": {"link": "down to a"}}, "storage": {"link": "up"}}
+    assert told_as_json(capsys, "link", "n1", "down", "--network", "a") == {
+        "run": held.state.run_id,
+        "node": "n1",
+        "network": "a",
+        "state": "down",
+        "link": "down to a",
+    }
+
+
+def test_a_policy_is_told_as_json(held: FakeRun, capsys: Captured) -> None:
+    for name in ("n1", "n2"):
+        (held.state.path / f"{name}.agent").touch()
+    done = {"run": held.state.run_id, "nodes": ["n1", "n2"], "policy": "none"}
+    assert told_as_json(capsys, "policy", "all", "none") == done
+    assert told_as_json(capsys, "policy", "n2", "none") == {**done, "nodes": ["n2"]}
+    assert [told["target"] for told in held.heard] == ["n1", "n2", "n2"]
+
+
+def test_the_end_is_told_as_json(held: FakeRun, tmp_path: Path, capsys: Captured) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    held.answers["down"] = {"directory": str(out)}
+    held.ends_at = "down"
+    done = {"run": held.state.run_id, "verdict": None, "directory": str(out)}
+    assert told_as_json(capsys, "down") == done
+
+
+def test_the_end_has_its_verdict(held: FakeRun, tmp_path: Path, capsys: Captured) -> None:
+    Result.not_measured(load("control"), 1, "a test").write(tmp_path / "result.json")
+    held.answers["down"] = {"directory": str(tmp_path)}
+    held.ends_at = "down"
+    assert told_as_json(capsys, "down")["verdict"] == "invalid"
 
 
 def test_a_refused_key_is_said_of_its_option(held: FakeRun, capsys: Captured) -> None:

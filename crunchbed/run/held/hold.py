@@ -166,9 +166,9 @@ class Hold:
     def _crunch(self, message: Message) -> Message:
         target = self._known(message, self._cluster.nodes)
         settings = dict(message["crunch"])
-        self._crunches.begin(target, settings)
+        requested = self._crunches.begin(target, settings)
         self._progress.note(f"{settings['kind']} crunch of {target}")
-        return {"ok": True}
+        return {"requested": requested}
 
     def _link(self, message: Message) -> Message:
         target = self._known(message, self._links.hosts)
