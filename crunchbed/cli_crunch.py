@@ -10,8 +10,9 @@ import click
 from crunchbed import live
 from crunchbed.cli_live import need_root, of_run, say, with_json
 from crunchbed.livestate import NodeState, read_state
+from crunchbed.run.held.scenario import LONGEST
 from crunchbed.scenario.kinds import did_you_mean
-from crunchbed.scenario.units import DURATION_HINT, duration_ns
+from crunchbed.scenario.units import DURATION_HINT, duration_ns, format_duration
 from nodes.waiting import wait_until
 from reserve_agent.errors import BadInput, CrunchbedError
 
@@ -24,6 +25,7 @@ _OPTIONS: Final = {
 """By kind: which key of the scenario's ``crunch`` an option sets."""
 
 _LONGEST_WAIT_SECONDS = 86_400.0
+_LONGEST_NS: Final = duration_ns(LONGEST)
 _LINK_SECONDS = 10.0
 _LOOK_SECONDS = 0.1
 
@@ -31,7 +33,9 @@ _LOOK_SECONDS = 0.1
 @click.command()
 @click.argument("node")
 @click.option("--kind", default="timed", show_default=True, help=f"{', '.join(_KINDS)}.")
-@click.option("--for", "length", metavar="TIME", help="timed, flood: how long, such as 200ms.")
+@click.option(
+    "--for", "length", metavar="TIME", help="timed, flood: how long, such as 200ms; at most 3600s."
+)
 @click.option("--depth", type=float, help="timed: share of the reserve that is gone; 0.5.")
 @click.option("--count", type=int, help="timed: so many windows of that length; 1.")
 @click.option("--every", metavar="TIME", help="timed: one window in each such period.")
@@ -100,9 +104,7 @@ def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
         raise BadInput(f"unknown kind {kind!r}{hint}; known: {', '.join(_KINDS)}")
     if kind == "timed" and options["length"] is None:
         raise BadInput(f"--for: expected {DURATION_HINT} with --kind timed, got nothing")
-    for name in ("length", "every"):
-        if options[name] is not None:
-            _duration(options[name], "--for" if name == "length" else "--every")
+    length, every = _duration(options, "length"), _duration(options, "every")
     keys = {option.removeprefix("--"): key for key, option in _OPTIONS[kind].items()}
     settings: dict[str, Any] = {"kind": kind}
     for name, value in options.items():
@@ -112,14 +114,32 @@ def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
         if option not in keys:
             raise BadInput(f"--{option}: expected another --kind than {kind}")
         settings[keys[option]] = value
+    _must_end(kind, length, every, options["count"])
     return settings
 
 
-def _duration(text: str, option: str) -> None:
+def _duration(options: dict[str, Any], name: str) -> int | None:
+    """The option's nanoseconds; None where it is not given."""
+    text, option = options[name], "--for" if name == "length" else f"--{name}"
+    if text is None:
+        return None
     try:
-        duration_ns(text)
+        found = duration_ns(text)
     except ValueError:
         raise BadInput(f"{option}: expected {DURATION_HINT}, got {text!r}") from None
+    if found > _LONGEST_NS:
+        raise BadInput(f"{option}: expected at most {LONGEST}, got {text!r}")
+    return found
+
+
+def _must_end(kind: str, length: int | None, every: int | None, count: int | None) -> None:
+    """Refuse what the phase that it is part of could not hold."""
+    if kind == "flood" and length == _LONGEST_NS:
+        raise BadInput(f"--for: expected less than {LONGEST} with --kind flood, got {LONGEST}")
+    needed = (count or 1) * (every or length or 0)
+    if kind == "timed" and needed > _LONGEST_NS:
+        got = f"{count} windows that need {format_duration(needed)}"
+        raise BadInput(f"--count: expected all windows within {LONGEST}, got {got}")
 
 
 def _in_options(text: str, kind: str) -> str:

@@ -155,6 +155,7 @@ def test_a_shell_is_in_the_nodes_namespace_and_cgroup(held: Held) -> None:
         (("crunch", "storage", "--for", "1ms"), "no node 'storage'"),
         (("crunch", "n1", "--for", "20x"), "--for: expected a duration"),
         (("crunch", "n1"), "--for: expected a duration"),
+        (("crunch", "n1", "--for", "61min"), "--for: expected at most 3600s, got '61min'"),
         (("crunch", "n1", "--for", "1ms", "--depth", "3"), "--depth: expected a number"),
         (("crunch", "n1", "--kind", "writback"), "did you mean writeback?"),
         (("crunch", "n1", "--kind", "writeback", "--for", "1s"), "--for: expected another --kind"),

@@ -318,6 +318,35 @@ def test_a_refused_key_is_said_of_its_option(held: FakeRun, capsys: Captured) ->
     assert (code, line) == (2, "crunchbed: --depth: expected 0 to 1, got 3")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--for", "61min"], "--for: expected at most 3600s, got '61min'"),
+        (["--kind", "flood", "--for", "2000min"], "--for: expected at most 3600s, got '2000min'"),
+        (
+            ["--kind", "flood", "--for", "60min"],
+            "--for: expected less than 3600s with --kind flood, got 3600s",
+        ),
+        (["--for", "1ms", "--every", "61min"], "--every: expected at most 3600s, got '61min'"),
+        (
+            ["--for", "25min", "--count", "3"],
+            "--count: expected all windows within 3600s, got 3 windows that need 4500s",
+        ),
+    ],
+)
+def test_a_crunch_that_lasts_too_long_is_refused_by_its_option(
+    options: list[str], said: str, capsys: Captured
+) -> None:
+    assert failing(capsys, "crunch", "n1", *options) == (2, f"crunchbed: {said}")
+
+
+@pytest.mark.parametrize("options", [["--for", "60min"], ["--for", "1min", "--count", "60"]])
+def test_one_that_just_ends_in_time_is_a_crunch(options: list[str]) -> None:
+    _, length, *more = options
+    settings: dict[str, Any] = {"kind": "timed", "length": length}
+    with_crunch(load("control"), "n1", settings | ({"count": int(more[1])} if more else {}))
+
+
 class Cuts:
     """Stands for the faults that ``Links`` begins and ends."""
 
