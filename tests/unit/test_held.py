@@ -13,8 +13,10 @@ import orjson
 import pytest
 
 from crunchbed import cli, cli_live, live
+from crunchbed.checks.faults import FaultSpan
 from crunchbed.checks.result import Result
 from crunchbed.cli_crunch import outcome
+from crunchbed.history import Interval
 from crunchbed.livestate import NodeState, read_state
 from crunchbed.report.deeds import deeds
 from crunchbed.run.faults.protocol import World
@@ -352,10 +354,13 @@ class Cuts:
 
     def __init__(self) -> None:
         self.log: list[tuple[str, str | None]] = []
+        self.numbers: list[int] = []
         self.passes = True
+        self.now = 7
 
-    def __call__(self, faults: Any, _world: Any, _recorder: Any) -> Any:
+    def __call__(self, faults: Any, _world: Any, _recorder: Any, first: int) -> Any:
         (fault,) = faults
+        self.numbers.append(first)
         log, bench, key = self.log, self, (fault.target, fault.network)
 
         class One:
@@ -372,8 +377,11 @@ class Cuts:
             def settled(self) -> bool:
                 return bench.passes
 
-            def cut_off_since(self, target: str, _by: str) -> int | None:
-                return 7 if target == fault.target else None
+            @property
+            def on(self) -> list[FaultSpan]:
+                named = {} if fault.network is None else {"network": fault.network}
+                since = Interval(bench.now, 99)
+                return [FaultSpan("link-down", fault.targets, since, named)]
 
         return One()
 
@@ -426,6 +434,20 @@ def test_a_link_that_is_coming_up_is_left_alone(links: tuple[Links, Cuts, list[s
     assert made.state("n1") == "coming up"
     with pytest.raises(BadInput, match="still coming up"):
         made.take_down("n1")
+
+
+def test_links_that_went_down_one_by_one_cut_off_together(
+    links: tuple[Links, Cuts, list[str]],
+) -> None:
+    made, cuts, _ = links
+    made.take_down("n1", "a")
+    assert made.cut_off_since("n1", "n2") is None
+    cuts.now = 9
+    made.take_down("n1", "b")
+    assert made.cut_off_since("n1", "n2") == 9
+    made.bring_up("n1", "a")
+    assert made.cut_off_since("n1", "n2") is None
+    assert cuts.numbers == [0, 1], "the history tells which of them ended"
 
 
 def test_what_is_refused_does_not_touch_the_cluster(
