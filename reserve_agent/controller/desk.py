@@ -124,7 +124,7 @@ class PressureDesk:
 
 
 class PressureSocket:
-    """The desk's UDP socket, served by the owner's selector like a ``LineServer``.
+    """The desk's UDP socket, served by the owner's selector as long as its process lives.
 
     Args:
         address: IPv4 address, the loopback's, and port.
@@ -139,7 +139,6 @@ class PressureSocket:
         hear: Callable[[list[bytes]], None],
     ) -> None:
         self._hear = hear
-        self._selector = selector
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         try:
@@ -156,11 +155,6 @@ class PressureSocket:
             while len(datagrams) < 256:
                 datagrams.append(self._socket.recv(MESSAGE_BYTES + 1))
         self._hear(datagrams)
-
-    def close(self) -> None:
-        """Close it."""
-        self._selector.unregister(self._socket)
-        self._socket.close()
 
 
 def open_desk(
