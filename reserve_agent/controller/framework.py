@@ -53,13 +53,13 @@ _parser: Any = part("ofproto.ofproto_parser")
 App: Any = _manager.OSKenApp if NAME == "os_ken" else _manager.RyuApp
 
 
-def report_malformed(report: Callable[[str], None]) -> None:
+def report_malformed(report: Callable[[str], bool]) -> None:
     """Have what is no OpenFlow reported, and its sender's connection closed.
 
     The framework's own answer is a traceback in a log, for some messages no answer at all.
 
     Args:
-        report: Takes what is wrong.
+        report: Takes what is wrong; says whether that is worth a line in the log.
     """
     parse = _parser.msg
     logging.getLogger(_parser.__name__).setLevel(logging.CRITICAL)
@@ -79,8 +79,8 @@ def report_malformed(report: Callable[[str], None]) -> None:
                 return message
             reason = f"version {version:#04x} type {kind}: cannot be read"
         if datapath.state != "dead":
-            _log.warning("not OpenFlow: %s: %s", datapath.address, reason)
-            report(f"{datapath.address[0]}: {reason}")
+            if report(f"{datapath.address[0]}: {reason}"):
+                _log.warning("not OpenFlow: %s: %s", datapath.address, reason)
             datapath.close()
         return None
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from reserve_agent.controller.board import LEASE_NS, PressureBoard
-from reserve_agent.controller.desk import REPORT_NS, PressureDesk, PressureSocket
+from reserve_agent.controller.desk import PressureDesk, PressureSocket
 from reserve_agent.controller.pressure import Kind, PressureMessage, encode
+from reserve_agent.controller.refusals import REPORT_NS
 from reserve_agent.pressure_report import ControllerAddress, PressureSender
 
 TOKEN = bytes(range(32))
