@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
+import orjson
 
 from reserve_agent.errors import MissingRequirement
 
@@ -23,3 +24,24 @@ def of_run(command: Callable[..., Any]) -> Callable[..., Any]:
         "--run", "run_id", metavar="ID", help="Which run, where several are going on."
     )
     return option(command)
+
+
+def with_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option to say what it has done as JSON, as ``as_json``."""
+    option = click.option(
+        "--json", "as_json", is_flag=True, help="Say what was done as JSON on stdout."
+    )
+    return option(command)
+
+
+def say(text: str, done: Mapping[str, Any], *, as_json: bool) -> None:
+    """Say what was done: ``text`` to people, ``done`` to programs."""
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(text)
+
+
+def print_json(done: Mapping[str, Any]) -> None:
+    """Print one object on stdout."""
+    click.echo(orjson.dumps(done, option=orjson.OPT_INDENT_2))

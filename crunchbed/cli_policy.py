@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from crunchbed import live
-from crunchbed.cli_live import need_root, of_run
+from crunchbed.cli_live import need_root, of_run, print_json, with_json
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import POLICIES
@@ -14,8 +14,9 @@ from reserve_agent.policies import POLICIES
 @click.command()
 @click.argument("node")
 @click.argument("policy")
+@with_json
 @of_run
-def policy(node: str, policy: str, run_id: str | None) -> None:
+def policy(node: str, policy: str, as_json: bool, run_id: str | None) -> None:
     """Make NODE of a live run follow POLICY from the next packet on; no page is lost.
 
     NODE is a name such as n1, or all.
@@ -24,15 +25,20 @@ def policy(node: str, policy: str, run_id: str | None) -> None:
     Examples:
       crunchbed policy n1 memalloc
       crunchbed policy all none --run k3xq
+      crunchbed policy all none --json | jq .nodes
     """  # noqa: D301 - \b is click's
     if policy not in POLICIES:
         hint = did_you_mean(policy, POLICIES)
         raise BadInput(f"unknown policy {policy!r}{hint}; known: {', '.join(POLICIES)}")
     need_root()
     run = live.choose_run(run_id)
-    for name in live.nodes_of(run) if node == "all" else [node]:
+    names = live.nodes_of(run) if node == "all" else [node]
+    for name in names:
         if live.is_held(run):
             live.tell(run, "policy", target=name, policy=policy)
         else:
             live.ask(run, name, "policy", policy=policy)
-        click.echo(f"{name} of run {run} follows {policy}")
+        if not as_json:  # one by one: should a later one refuse, these are known
+            click.echo(f"{name} of run {run} follows {policy}")
+    if as_json:
+        print_json({"run": run, "nodes": names, "policy": policy})

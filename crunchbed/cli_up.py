@@ -9,7 +9,7 @@ import orjson
 
 from crunchbed import live
 from crunchbed.checks.result import Result
-from crunchbed.cli_live import need_root, of_run
+from crunchbed.cli_live import need_root, of_run, say, with_json
 from crunchbed.cli_options import chosen_scenario, quiet_option, run_directory, with_policies
 from crunchbed.cli_prometheus import prometheus_option, recording
 from crunchbed.history import History
@@ -101,8 +101,9 @@ def _hold(scenario: Scenario, directory: Path, scraper: Scraper | None, *, quiet
 
 
 @click.command()
+@with_json
 @of_run
-def down(run_id: str | None) -> None:
+def down(as_json: bool, run_id: str | None) -> None:
     """End the cluster that `crunchbed up` holds open, and wait until nothing is left of it.
 
     Its terminal shows what was measured; the run directory has the rest.
@@ -111,11 +112,16 @@ def down(run_id: str | None) -> None:
     Examples:
       crunchbed down
       crunchbed down --run k3xq
+      crunchbed down --json | jq -r .directory
     """  # noqa: D301 - \b is click's
     need_root()
     run = live.choose_run(run_id)
     directory = Path(str(live.tell(run, "down")["directory"]))
     wait_until(lambda: run not in live.live_runs(), _END_SECONDS, f"the end of run {run}")
     result = directory / "result.json"
-    verdict = Result.read(result).verdict if result.exists() else "not judged"
-    click.echo(f"run {run} is down: {verdict}; {directory}")
+    verdict = Result.read(result).verdict if result.exists() else None
+    say(
+        f"run {run} is down: {verdict or 'not judged'}; {directory}",
+        {"run": run, "verdict": verdict, "directory": str(directory)},
+        as_json=as_json,
+    )

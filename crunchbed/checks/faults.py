@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from crunchbed.checks.lives import target_of
 from crunchbed.history import Event, History, Interval
+from crunchbed.scenario.network import RINGS
 
 
 class FaultSpan(NamedTuple):
@@ -34,12 +35,13 @@ class FaultSpan(NamedTuple):
             and daemon in self.data.get("daemons", ("heartbeat",))
         )
 
-    def cuts_off(self, node: str, other: str) -> bool:
-        """Whether ``other`` cannot hear ``node`` while it is on, though the node has power."""
-        whole = self.data.get("network") in (None, "cluster")
-        cut = self.kind == "link-down" and node in self.targets and whole
-        switch = self.kind == "switch-crash" and node in self.data.get("cut", ())
-        return cut or switch or self.separates(node, other) or self.stalls(node)
+    def takes_down(self, node: str, network: str) -> bool:
+        """Whether the node has no link to a network while it is on."""
+        if self.kind == "switch-crash":
+            lost = self.data.get("lost", {}).get(node, ())
+            return network in lost or node in self.data.get("cut", ())
+        named = self.data.get("network") in (None, network)
+        return self.kind == "link-down" and node in self.targets and named
 
 
 def fault_spans(history: History) -> list[FaultSpan]:
@@ -61,14 +63,27 @@ def _same(begin: Event, end: Event) -> bool:
     return all(begin.data.get(key) == end.data.get(key) for key in ("fault", "target", "number"))
 
 
-def cut_off_since(spans: Sequence[FaultSpan], node: str, by: str, t: int) -> int | None:
-    """Return since when faults kept ``by`` from hearing ``node`` at ``t``; None: none did."""
-    times = [
-        fault.span.start
-        for fault in spans
-        if fault.hit and t in fault.span and fault.cuts_off(node, by)
+def cut_off_since(on: Sequence[FaultSpan], node: str, by: str) -> int | None:
+    """Return since when ``by`` cannot hear ``node``, though it has power; None: it can.
+
+    What several faults have taken down together counts from the last of them.
+
+    Args:
+        on: the faults that are on at the moment in question.
+        node: the one that is not heard.
+        by: the one that does not hear it.
+    """
+    hits = [one for one in on if one.hit]
+    silenced = [one.span.start for one in hits if one.separates(node, by) or one.stalls(node)]
+    lost = (_all_down_since(hits, node, networks) for networks in RINGS)
+    return min([*silenced, *(since for since in lost if since is not None)], default=None)
+
+
+def _all_down_since(on: Sequence[FaultSpan], node: str, networks: Sequence[str]) -> int | None:
+    by_network = [
+        [one.span.start for one in on if one.takes_down(node, network)] for network in networks
     ]
-    return min(times, default=None)
+    return max(map(min, by_network)) if all(by_network) else None
 
 
 def ports_down(history: History) -> dict[str, list[Interval]]:

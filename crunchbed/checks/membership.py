@@ -63,7 +63,8 @@ def _ejection(history: History, node: str, noticed: int) -> Ejection:
     came_back = _last_of(history, "node.up", node, fence)
     if down is not None and (came_back is None or came_back < down):
         return Ejection(node, fence, false=False, since=down)
-    cut = cut_off_since(fault_spans(history), node, _fenced_by(history, node, fence), fence)
+    on = [one for one in fault_spans(history) if fence in one.span]
+    cut = cut_off_since(on, node, _fenced_by(history, node, fence))
     return Ejection(node, fence, false=cut is None, since=cut)
 
 

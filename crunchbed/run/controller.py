@@ -178,13 +178,22 @@ class LiveController:
         """Return when every switch holds every flow; its metrics are then known to be served.
 
         Raises:
-            CrunchbedError: it ended, or is not ready in time.
+            CrunchbedError: it ended, or is not ready in time; with its last words.
         """
         log = self._places.out / "logs" / "controller.log"
         what = f"the controller has every flow in place; see {log}"
-        wait_until(self.is_ready, READY_SECONDS, what, pump=signals.check)
+        try:
+            wait_until(self.is_ready, READY_SECONDS, what, pump=signals.check)
+        except CrunchbedError as error:
+            raise CrunchbedError(f"{error}{self._words()}") from error
         if self._targets is not None:
             self._targets.serve(CONTROLLER, self.ask("status")["metrics_port"])
+
+    def _words(self) -> str:
+        """What it said last, while it is there; of one that has ended that is told already."""
+        process = self._process
+        words = "" if process is None or process.poll() is not None else process.last_words()
+        return f": {words}" if words else ""
 
     def count_packets(self) -> None:
         """Have it write the packets that the switches counted into the history.

@@ -9,6 +9,7 @@ from typing import Any
 
 from crunchbed.run.sizing import reserve_pages
 from crunchbed.scenario.schema import FloodCrunch, Scenario, TimedCrunch, WritebackCrunch
+from crunchbed.scenario.units import seconds
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,12 @@ class Plan:
             return {"pages": self.burst.pages, "rate": self.burst.rate}
         if self.flood is not None:
             return {"rate": self.flood.rate, "seconds": self.flood.duration_ns / 1e9}
-        return {"windows": len(self.windows), "level_pages": self.level}
+        length = sum(end - start for start, end in self.windows)
+        return {
+            "windows": len(self.windows),
+            "level_pages": self.level,
+            "pressure_seconds": seconds(length),
+        }
 
 
 def draw(scenario: Scenario, seed: int) -> Plan | None:

@@ -8,7 +8,7 @@ waits (``check``); what is undone is undone to the end, however often somebody p
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -20,6 +20,7 @@ class _Inbox:
     def __init__(self) -> None:
         self.first: signal.Signals | None = None
         self.blocked: frozenset[signal.Signals] = frozenset()
+        self.listener: Callable[[str], None] | None = None
 
     def put(self, number: int, _frame: object = None) -> None:
         self.first = self.first or signal.Signals(number)
@@ -37,8 +38,17 @@ def check() -> None:
     """Raise KeyboardInterrupt, once, if a signal has arrived."""
     _inbox.fetch()
     first, _inbox.first = _inbox.first, None
-    if first is not None:
+    if first is None:
+        return
+    listener, _inbox.listener = _inbox.listener, None
+    if listener is None:
         raise KeyboardInterrupt(first.name)
+    listener(first.name)
+
+
+def tell_next(listener: Callable[[str], None]) -> None:
+    """Have ``check`` tell the next signal, by its name, and raise none before the one after."""
+    _inbox.listener = listener
 
 
 @contextmanager
@@ -50,6 +60,7 @@ def interruptible() -> Iterator[None]:
     children are ended. One that is ignored, as SIGHUP under nohup, stays so.
     """
     heard = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+    _inbox.listener = None
     handlers = {each: signal.signal(each, _inbox.put) for each in heard}
     _inbox.blocked = frozenset(heard) - {signal.SIGTERM}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _inbox.blocked)

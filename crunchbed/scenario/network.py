@@ -26,6 +26,8 @@ NETWORKS: Final = {
     "leaf-spine": ("cluster",),
 }
 """The networks of each topology, as links and faults name them."""
+RINGS: Final = (("cluster",), ("a", "b"))
+"""Which of a topology's networks carry heartbeats; a host without a link to one is cut off."""
 TOPOLOGIES: Final = tuple(NETWORKS)
 LABELS: Final = ("cluster", "storage", "a", "b")
 

@@ -149,8 +149,8 @@ class SwitchApp(framework.App):  # type: ignore[misc]
         message = getattr(event, "msg", None)
         datapath = event.datapath if message is None else message.datapath
         what = "a change of state" if message is None else f"type {message.msg_type}"
-        _log.warning("%s: %s cannot be taken", datapath.address, what, exc_info=error)
-        self._board.was_malformed(f"{datapath.address[0]}: {what}: {error!r}")
+        if self._board.was_malformed(f"{datapath.address[0]}: {what}: {error!r}"):
+            _log.warning("%s: %s cannot be taken", datapath.address, what, exc_info=error)
         datapath.close()
 
     def _rows(self, message: Any) -> list[Any] | None:

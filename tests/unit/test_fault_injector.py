@@ -35,12 +35,13 @@ class Fake:
 
     def __init__(self, name: str, said: list[str], begin: Exception | None = None) -> None:
         self.name, self.said, self.error = name, said, begin
+        self.details: dict[str, object] = {}
 
     def begin(self) -> Mapping[str, Any]:
         self.said.append(f"begin {self.name}")
         if self.error is not None:
             raise self.error
-        return {"detail": self.name}
+        return {"detail": self.name, **self.details}
 
     def undo(self) -> None:
         self.said.append(f"undo {self.name}")
@@ -58,9 +59,9 @@ class Bench:
         self.now = 0
 
     @contextmanager
-    def injection(self) -> Iterator[FaultInjection]:
+    def injection(self, first: int = 0) -> Iterator[FaultInjection]:
         with closing(Recorder(self.file)) as recorder:
-            made = FaultInjection(self.planned, self.made, recorder, lambda: self.now * MS)
+            made = FaultInjection(self.planned, self.made, recorder, lambda: self.now * MS, first)
             with made as injected:
                 yield injected
 
@@ -146,11 +147,32 @@ def test_a_link_cuts_off_whose_heartbeats_have_no_other(
     network: str, cut: bool, tmp_path: Path
 ) -> None:
     bench = Bench(tmp_path, LINK)
-    bench.planned = [fault.model_copy(update={"network": network}) for fault in bench.planned]
+    bench.made[0].details = {"network": network}
     with bench.injection() as injected:
         bench.now = 1600
         injected.over()
         assert (injected.cut_off_since("n1", "n2") is not None) == cut
+
+
+def test_two_links_cut_off_together_from_when_both_are_down(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINK, {**LINK, "after": "1500ms"})
+    for fault, network in zip(bench.made, ("a", "b"), strict=True):
+        fault.details = {"network": network}
+    with bench.injection() as injected:
+        since = []
+        for bench.now in (1000, 1500, 2000):
+            injected.over()
+            since.append(injected.cut_off_since("n1", "n2"))
+        assert since == [None, 1500 * MS, None]
+        assert injected.cut_off_since("n2", "n1") is None
+
+
+def test_faults_that_begin_alike_are_told_apart_by_their_numbers(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LINK)
+    with bench.injection(first=3) as injected:
+        bench.now = 1000
+        injected.over()
+    assert [event["number"] for event in bench.recorded()] == [3, 3]
 
 
 def test_a_fault_that_begins_late_lasts_as_long_all_the_same(tmp_path: Path) -> None:

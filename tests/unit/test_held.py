@@ -9,10 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import orjson
 import pytest
 
 from crunchbed import cli, cli_live, live
+from crunchbed.checks.faults import FaultSpan
+from crunchbed.checks.result import Result
 from crunchbed.cli_crunch import outcome
+from crunchbed.history import Interval
 from crunchbed.livestate import NodeState, read_state
 from crunchbed.report.deeds import deeds
 from crunchbed.run.faults.protocol import World
@@ -88,10 +92,11 @@ def test_what_came_of_a_crunch_is_told_from_the_states_around_it() -> None:
         "n2": _state(misses=5),
     }
     said = "0.200000 s of pressure, 2 heartbeats missed, nobody ejected"
-    assert outcome("n1", before, after) == said
-    assert outcome("n2", before, after).startswith("no pressure")
-    fenced = {**after, "n1": _state(boots=1)}
-    assert outcome("n1", before, fenced) == "it was cut off, 2 heartbeats missed, ejected: n1"
+    assert outcome("n1", before, after).words("n1") == said
+    assert outcome("n2", before, after).words("n2").startswith("no pressure")
+    fenced = outcome("n1", before, {**after, "n1": _state(boots=1)})
+    assert fenced.words("n1") == "it was cut off, 2 heartbeats missed, ejected: n1"
+    assert (fenced.pressure_seconds, fenced.nodes_ejected, fenced.ejected) == (None, 1, ("n1",))
 
 
 class FakeRun:
@@ -208,6 +213,7 @@ def test_a_run_that_ends_meanwhile_is_said_to_have_ended(
         "nodes": {"n1": {"crunch": "timed", "link": "coming up"}},
         "storage": {"link": "up"},
     }
+    held.answers["crunch"] = {"requested": {}}
     held.ends_at = "status" if argv[0] == "link" else "crunch"
     code, line = failing(capsys, *argv)
     assert (code, line) == (3, f"crunchbed: run {held.state.run_id} has ended")
@@ -233,11 +239,78 @@ def test_what_the_run_refuses_is_bad_input(held: FakeRun, capsys: Captured) -> N
 def test_a_crunch_tells_the_run_its_keys(held: FakeRun, capsys: Captured) -> None:
     argv = ["crunch", "n1", "--for", "50us", "--count", "9", "--every", "10ms", "--no-wait"]
     held.answers["status"] = {"nodes": {}, "storage": {"link": "up"}}
+    held.answers["crunch"] = {"requested": {}}
     assert cli.main(argv) == 0
     (told,) = [message for message in held.heard if message["op"] == "crunch"]
     assert told["target"] == "n1"
     assert told["crunch"] == {"kind": "timed", "length": "50us", "count": 9, "every": "10ms"}
     assert "timed crunch begun" in capsys.readouterr().out
+
+
+def told_as_json(captured: Captured, *argv: str) -> dict[str, Any]:
+    assert cli.main([*argv, "--json"]) == 0
+    told: dict[str, Any] = orjson.loads(captured.readouterr().out)
+    return told
+
+
+def test_a_crunch_is_told_as_json(held: FakeRun, capsys: Captured) -> None:
+    requested = {"kind": "timed", "target": "n1", "windows": 1, "level_pages": 128}
+    held.answers["crunch"] = {"requested": requested}
+    held.answers["status"] = {
+        "nodes": {"n1": {"boots": 0, "crunch": None, "link": "up"}},
+        "storage": {"link": "up"},
+    }
+    done = told_as_json(capsys, "crunch", "n1", "--for", "200ms")
+    assert done == {
+        "run": held.state.run_id,
+        "node": "n1",
+        "kind": "timed",
+        "crunch_requested": requested,
+        "over": True,
+        "pressure_seconds": 0.0,
+        "pressure_episodes": 0,
+        "heartbeats_missed": 0,
+        "nodes_ejected": 0,
+        "ejected": [],
+    }
+    begun = told_as_json(capsys, "crunch", "n1", "--for", "200ms", "--no-wait")
+    assert begun == {**dict(list(done.items())[:4]), "over": False}
+
+
+def test_a_link_is_told_as_json(held: FakeRun, capsys: Captured) -> None:
+    held.answers["status"] = {"nodes": {"n1": {"link": "down to a"}}, "storage": {"link": "up"}}
+    assert told_as_json(capsys, "link", "n1", "down", "--network", "a") == {
+        "run": held.state.run_id,
+        "node": "n1",
+        "network": "a",
+        "state": "down",
+        "link": "down to a",
+    }
+
+
+def test_a_policy_is_told_as_json(held: FakeRun, capsys: Captured) -> None:
+    for name in ("n1", "n2"):
+        (held.state.path / f"{name}.agent").touch()
+    done = {"run": held.state.run_id, "nodes": ["n1", "n2"], "policy": "none"}
+    assert told_as_json(capsys, "policy", "all", "none") == done
+    assert told_as_json(capsys, "policy", "n2", "none") == {**done, "nodes": ["n2"]}
+    assert [told["target"] for told in held.heard] == ["n1", "n2", "n2"]
+
+
+def test_the_end_is_told_as_json(held: FakeRun, tmp_path: Path, capsys: Captured) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    held.answers["down"] = {"directory": str(out)}
+    held.ends_at = "down"
+    done = {"run": held.state.run_id, "verdict": None, "directory": str(out)}
+    assert told_as_json(capsys, "down") == done
+
+
+def test_the_end_has_its_verdict(held: FakeRun, tmp_path: Path, capsys: Captured) -> None:
+    Result.not_measured(load("control"), 1, "a test").write(tmp_path / "result.json")
+    held.answers["down"] = {"directory": str(tmp_path)}
+    held.ends_at = "down"
+    assert told_as_json(capsys, "down")["verdict"] == "invalid"
 
 
 def test_a_refused_key_is_said_of_its_option(held: FakeRun, capsys: Captured) -> None:
@@ -247,15 +320,47 @@ def test_a_refused_key_is_said_of_its_option(held: FakeRun, capsys: Captured) ->
     assert (code, line) == (2, "crunchbed: --depth: expected 0 to 1, got 3")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--for", "61min"], "--for: expected at most 3600s, got '61min'"),
+        (["--kind", "flood", "--for", "2000min"], "--for: expected at most 3600s, got '2000min'"),
+        (
+            ["--kind", "flood", "--for", "60min"],
+            "--for: expected less than 3600s with --kind flood, got 3600s",
+        ),
+        (["--for", "1ms", "--every", "61min"], "--every: expected at most 3600s, got '61min'"),
+        (
+            ["--for", "25min", "--count", "3"],
+            "--count: expected all windows within 3600s, got 3 windows that need 4500s",
+        ),
+    ],
+)
+def test_a_crunch_that_lasts_too_long_is_refused_by_its_option(
+    options: list[str], said: str, capsys: Captured
+) -> None:
+    assert failing(capsys, "crunch", "n1", *options) == (2, f"crunchbed: {said}")
+
+
+@pytest.mark.parametrize("options", [["--for", "60min"], ["--for", "1min", "--count", "60"]])
+def test_one_that_just_ends_in_time_is_a_crunch(options: list[str]) -> None:
+    _, length, *more = options
+    settings: dict[str, Any] = {"kind": "timed", "length": length}
+    with_crunch(load("control"), "n1", settings | ({"count": int(more[1])} if more else {}))
+
+
 class Cuts:
     """Stands for the faults that ``Links`` begins and ends."""
 
     def __init__(self) -> None:
         self.log: list[tuple[str, str | None]] = []
+        self.numbers: list[int] = []
         self.passes = True
+        self.now = 7
 
-    def __call__(self, faults: Any, _world: Any, _recorder: Any) -> Any:
+    def __call__(self, faults: Any, _world: Any, _recorder: Any, first: int) -> Any:
         (fault,) = faults
+        self.numbers.append(first)
         log, bench, key = self.log, self, (fault.target, fault.network)
 
         class One:
@@ -272,8 +377,11 @@ class Cuts:
             def settled(self) -> bool:
                 return bench.passes
 
-            def cut_off_since(self, target: str, _by: str) -> int | None:
-                return 7 if target == fault.target else None
+            @property
+            def on(self) -> list[FaultSpan]:
+                named = {} if fault.network is None else {"network": fault.network}
+                since = Interval(bench.now, 99)
+                return [FaultSpan("link-down", fault.targets, since, named)]
 
         return One()
 
@@ -326,6 +434,20 @@ def test_a_link_that_is_coming_up_is_left_alone(links: tuple[Links, Cuts, list[s
     assert made.state("n1") == "coming up"
     with pytest.raises(BadInput, match="still coming up"):
         made.take_down("n1")
+
+
+def test_links_that_went_down_one_by_one_cut_off_together(
+    links: tuple[Links, Cuts, list[str]],
+) -> None:
+    made, cuts, _ = links
+    made.take_down("n1", "a")
+    assert made.cut_off_since("n1", "n2") is None
+    cuts.now = 9
+    made.take_down("n1", "b")
+    assert made.cut_off_since("n1", "n2") == 9
+    made.bring_up("n1", "a")
+    assert made.cut_off_since("n1", "n2") is None
+    assert cuts.numbers == [0, 1], "the history tells which of them ended"
 
 
 def test_what_is_refused_does_not_touch_the_cluster(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,33 @@ def test_one_that_dies_at_its_start_is_quoted(run: Run) -> None:
     start(run)
     with pytest.raises(CrunchbedError, match=r"the controller ended \(1\): no port left"):
         run.controller.wait_until_ready()
+
+
+def test_one_that_is_never_ready_is_quoted_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crunchbed.run.controller.READY_SECONDS", 1.0)
+    script = "import sys, time\nprint('no switch', file=sys.stderr, flush=True)\ntime.sleep(60)"
+    (run.places.out / "stand_in.py").write_text(script)
+    start(run)
+    with pytest.raises(CrunchbedError, match=r"waited 1 s in vain: .*\.log: no switch$"):
+        run.controller.wait_until_ready()
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_port_that_somebody_has_taken_meanwhile_is_named(
+    kind: socket.SocketKind, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the real one
+    address, name = run.controller.listen, "TCP"
+    if kind is socket.SOCK_DGRAM:
+        told = run.controller.told_of_pressure
+        assert told is not None
+        address, name = (told.address, told.port), "UDP"
+    with socket.socket(type=kind) as thief:
+        thief.bind(address)
+        start(run)
+        words = rf"the controller ended \(\d\): .*cannot listen on {name} 127.0.0.1:{address[1]}: "
+        with pytest.raises(CrunchbedError, match=words):
+            run.controller.wait_until_ready()
 
 
 def test_the_fault_kills_it_and_another_takes_over(run: Run) -> None:

@@ -51,8 +51,9 @@ class Board:
     def answer(self, *_: object) -> None:
         raise TypeError("flows: None")
 
-    def was_malformed(self, reason: str) -> None:
+    def was_malformed(self, reason: str) -> bool:
         self.malformed.append(reason)
+        return True
 
 
 def test_a_message_that_makes_no_sense_costs_its_sender_the_connection_and_nobody_else() -> None:

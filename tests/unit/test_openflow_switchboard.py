@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from reserve_agent.controller import switchboard
 from reserve_agent.controller.network import Network
+from reserve_agent.controller.refusals import MOST_REASONS, OTHERS, REPORT_NS
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.session import Session
 from reserve_agent.controller.switchboard import Switchboard
@@ -119,3 +121,37 @@ def test_the_only_switch_is_waited_for_until_it_is_back() -> None:
     fabric.come(1)
     fabric.answer(1)
     assert fabric.done == ["on"]
+
+
+def test_a_flood_of_what_is_no_openflow_is_a_few_lines_in_the_history(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fabric, clock = Fabric(star()), [0]
+    monkeypatch.setattr(switchboard.time, "monotonic_ns", lambda: clock[0])
+    told = []
+    for clock[0] in range(0, 4 * REPORT_NS, REPORT_NS // 100):
+        told.append(fabric.board.was_malformed("127.0.0.1: no OpenFlow"))
+    assert told.count(True) == len(fabric.events) == 4
+    assert told[0], "the first at once"
+    clock[0] = 4 * REPORT_NS
+    fabric.board.tick()
+    fabric.board.tick()
+    assert [event["count"] for event in fabric.events] == [1, 100, 100, 100, 99]
+    fabric.board.was_malformed("127.0.0.1: no OpenFlow")
+    assert len(fabric.events) == 5
+    fabric.board.close()
+    assert sum(event["count"] for event in fabric.events) == fabric.board.status()["malformed"]
+
+
+def test_nor_do_ever_new_reasons_make_it_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    fabric = Fabric(star())
+    monkeypatch.setattr(switchboard.time, "monotonic_ns", lambda: 0)
+    for number in range(1000):
+        fabric.board.was_malformed(f"127.0.0.1: {number} bytes")
+    fabric.board.close()
+    assert len(fabric.events) == 1 + MOST_REASONS + 1
+    assert fabric.events[-1] == {
+        "kind": "openflow.malformed",
+        "reason": OTHERS,
+        "count": 999 - MOST_REASONS,
+    }

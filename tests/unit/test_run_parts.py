@@ -94,7 +94,8 @@ def test_depth_says_what_is_left_of_the_reserve(depth: float, level: int) -> Non
     plan = draw(timed(depth=depth), 1)
     assert plan is not None
     assert plan.level == level
-    assert plan.requested == {"windows": 400, "level_pages": level}
+    asked = {"windows": 400, "level_pages": level, "pressure_seconds": 400 * 50e-6}
+    assert plan.requested == pytest.approx(asked)
 
 
 def test_each_window_lies_in_its_own_period() -> None:

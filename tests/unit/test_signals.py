@@ -86,6 +86,24 @@ def test_without_a_signal_nothing_happens_and_handlers_are_put_back() -> None:
     assert [signal.getsignal(number) for number in NUMBERS] == before
 
 
+def test_the_next_one_can_be_told_in_place_of_being_raised() -> None:
+    told: list[str] = []
+    with pytest.raises(KeyboardInterrupt, match="SIGTERM"), signals.interruptible():
+        signals.tell_next(told.append)
+        signals.check()
+        send(signal.SIGINT)
+        signals.check()
+        assert told == ["SIGINT"]
+        send(signal.SIGTERM)
+        signals.check()
+    with pytest.raises(KeyboardInterrupt), signals.interruptible():
+        signals.tell_next(told.append)
+        with signals.interruptible():
+            send(signal.SIGINT)
+            signals.check()
+    assert told == ["SIGINT"], "a run's listener is gone with it"
+
+
 def test_one_interrupted_run_does_not_interrupt_the_next() -> None:
     with pytest.raises(KeyboardInterrupt), signals.interruptible():
         send(signal.SIGINT)

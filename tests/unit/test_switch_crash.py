@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from crunchbed.checks.causes import cause_of_each
-from crunchbed.checks.faults import fault_spans
+from crunchbed.checks.faults import cut_off_since, fault_spans
 from crunchbed.checks.paths import path_restore_seconds, rings_restore_seconds
 from crunchbed.run.faults.injector import FaultInjection
 from crunchbed.run.faults.protocol import NotPossible, World
@@ -22,7 +22,7 @@ from crunchbed.scenario.faults import SwitchCrash
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.units import duration_ns
 from reserve_agent.errors import BadInput
-from tests.unit.recording import Recording
+from tests.unit.recording import MS, Recording
 from topologies import layout, power
 from topologies.node import ClusterNode, NodeLink
 from topologies.power import SwitchPower
@@ -113,10 +113,9 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 def test_a_node_with_another_ring_is_not_cut_off(make: Make) -> None:
     bench = make(host("n1", ("a", "s1"), ("b", "s2")))
-    assert bench.fault.begin() == {"cut": []}
+    assert bench.fault.begin() == {"cut": [], "lost": {"n1": ["a"]}}
     assert not bench.power.on["s1"]
     assert bench.ports["n1"].cuts == ["a"]
-    assert not bench.fault.cuts_off("n1")
     bench.fault.undo()
     assert bench.power.on["s1"]
     assert bench.ports["n1"].cuts == []
@@ -126,10 +125,9 @@ def test_a_node_with_another_ring_is_not_cut_off(make: Make) -> None:
 def test_one_without_is_and_its_port_is_up_once_packets_pass(make: Make) -> None:
     both = host("n1", ("cluster", "s1"), ("storage", "s2"))
     bench = make(both, host("n2", ("cluster", "s2")))
-    assert bench.fault.begin() == {"cut": ["n1"]}
+    assert bench.fault.begin() == {"cut": ["n1"], "lost": {"n1": ["cluster"]}}
     assert bench.ports["n1"].cuts == ["cluster"]
     assert bench.ports["n2"].cuts == []
-    assert (bench.fault.cuts_off("n1"), bench.fault.cuts_off("n2")) == (True, False)
     assert bench.recorded() == [("port.down", "n1")]
     bench.ports["n1"].passes = False
     bench.fault.undo()
@@ -163,9 +161,9 @@ def test_an_ejection_of_who_is_cut_off_is_true(make: Make) -> None:
 
 def test_the_history_says_who_was_cut_off() -> None:
     recording = Recording().complete().fault(1000, 2000, "switch-crash", "s1", cut=["n1"])
-    (span,) = fault_spans(recording.history())
-    assert span.cuts_off("n1", "n2")
-    assert not span.cuts_off("n2", "n1")
+    spans = fault_spans(recording.history())
+    assert cut_off_since(spans, "n1", "n2") == 1000 * MS
+    assert cut_off_since(spans, "n2", "n1") is None
 
 
 def test_a_token_that_went_around_may_have_been_stopped_by_a_switch() -> None:

@@ -54,3 +54,5 @@ def test_what_the_controller_did_not_believe_is_counted_from_zero() -> None:
     seen.exporter.observe({"kind": "controller.ready"})
     assert seen.value("pressure_messages_refused_total", node="controller") == 3
     assert seen.value("openflow_malformed_total", node="controller") == 1
+    seen.exporter.observe({"kind": "openflow.malformed", "reason": "bytes", "count": 4})
+    assert seen.value("openflow_malformed_total", node="controller") == 5

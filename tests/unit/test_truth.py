@@ -80,6 +80,33 @@ def test_with_two_faults_the_earlier_one_began_it() -> None:
     assert fenced(recording) == [(False, [800 * MS])]
 
 
+def lost(recording: Recording, begin_ms: float, end_ms: float, network: str) -> Recording:
+    return recording.fault(begin_ms, end_ms, "link-down", "n1", network=network)
+
+
+def test_a_node_whose_two_links_are_down_is_cut_off_since_both_are() -> None:
+    recording = lost(lost(Recording(), 1200, 4000, "a"), 1600, 4000, "b")
+    recording.fence(2000, "n1", view=2, observers=OTHERS)
+    assert fenced(recording) == [(False, [400 * MS])]
+
+
+@pytest.mark.parametrize(("begin", "end"), [(1000, 1400), (2100, 4000)])
+def test_links_that_were_not_down_together_excuse_nothing(begin: int, end: int) -> None:
+    recording = lost(lost(Recording(), 1500, 4000, "a"), begin, end, "b")
+    recording.fence(2000, "n1", view=2, observers=OTHERS)
+    assert fenced(recording) == [(True, [])]
+
+
+def test_a_switch_and_a_link_cut_off_who_has_no_third_way() -> None:
+    gone = {"cut": [], "lost": {"n1": ["a"], "n2": ["a"]}}
+    recording = Recording().fault(1500, 4000, "switch-crash", "s1", **gone)
+    lost(recording, 1700, 4000, "b").fence(2000, "n1", view=2, observers=OTHERS)
+    assert fenced(recording) == [(False, [300 * MS])]
+    other = Recording().fault(1500, 4000, "switch-crash", "s1", **gone)
+    lost(other, 1700, 4000, "b").fence(2000, "n2", view=2, observers=("n1", "n3"))
+    assert fenced(other) == [(True, [])]
+
+
 # --- coming back
 
 

@@ -8,13 +8,17 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
+from crunchbed.checks import faults
+from crunchbed.checks.faults import FaultSpan
+from crunchbed.history import Interval
 from crunchbed.run.faults.kinds import make
 from crunchbed.run.faults.plan import Step, order, steps
-from crunchbed.run.faults.protocol import CuttingOff, Fault, Lingering, NotPossible, Settling, World
+from crunchbed.run.faults.protocol import Fault, Lingering, NotPossible, Settling, World
 from crunchbed.run.recorder import Recorder
-from crunchbed.scenario.faults import FaultSection, LinkDown
+from crunchbed.scenario.faults import FaultSection
 
 Clock = Callable[[], int]
+_NO_END = 2**63 - 1
 
 
 class FaultInjection:
@@ -25,6 +29,7 @@ class FaultInjection:
         made: The same, ready to be done.
         recorder: The run's part of the history.
         clock: CLOCK_MONOTONIC, nanoseconds.
+        first: The number of the first fault; no two of a history that begin alike have the same.
     """
 
     def __init__(
@@ -33,13 +38,16 @@ class FaultInjection:
         made: Sequence[Fault],
         recorder: Recorder,
         clock: Clock,
+        first: int = 0,
     ) -> None:
         self._planned = planned
         self._made = made
         self._recorder = recorder
         self._clock = clock
+        self._first = first
         self._steps = steps(planned)
         self._on: dict[int, int] = {}
+        self._details: dict[int, dict[str, Any]] = {}
         self._start_ns = clock()
 
     def __enter__(self) -> FaultInjection:
@@ -77,14 +85,16 @@ class FaultInjection:
 
     def cut_off_since(self, target: str, by: str) -> int | None:
         """When a fault that is on now began to keep ``target`` from ``by``; None: none does."""
-        times = [since for number, since in self._on.items() if self._cuts(number, target, by)]
-        return min(times, default=None)
+        return faults.cut_off_since(self.on, target, by)
 
-    def _cuts(self, number: int, target: str, by: str) -> bool:
-        fault = self._made[number]
-        if isinstance(fault, CuttingOff) and fault.cuts_off(target):
-            return True
-        return _cuts(self._planned[number], target, by)
+    @property
+    def on(self) -> list[FaultSpan]:
+        """The faults that are on, with no end yet."""
+        found = []
+        for number, details in self._details.items():
+            fault, span = self._planned[number], Interval(self._on[number], _NO_END)
+            found.append(FaultSpan(fault.kind, fault.targets, span, details))
+        return found
 
     def _begin(self, number: int) -> None:
         self._on[number] = began = self._clock()
@@ -92,6 +102,7 @@ class FaultInjection:
             details = dict(self._made[number].begin())
         except NotPossible as error:
             details = {"impossible": str(error)}
+        self._details[number] = details
         self._recorder.record("fault.begin", t=began, **self._names(number), **details)
 
     def _keep_length(self, begin: Step) -> None:
@@ -109,6 +120,7 @@ class FaultInjection:
         # On until it is undone: an undo may take its time, in which the cluster goes on.
         self._made[number].undo()
         self._on.pop(number, None)
+        self._details.pop(number, None)
         self._recorder.record("fault.end", **self._names(number))
 
     def _names(self, number: int) -> dict[str, Any]:
@@ -118,21 +130,13 @@ class FaultInjection:
             "fault": fault.kind,
             "target": ",".join(targets),
             "targets": targets,
-            "number": number,
+            "number": self._first + number,
         }
 
 
-def injection(planned: Sequence[FaultSection], world: World, recorder: Recorder) -> FaultInjection:
-    """Return the injection of these faults into a running cluster."""
+def injection(
+    planned: Sequence[FaultSection], world: World, recorder: Recorder, first: int = 0
+) -> FaultInjection:
+    """Return the injection of these faults, numbered from ``first``, into a running cluster."""
     made = [make(fault, world) for fault in planned]
-    return FaultInjection(planned, made, recorder, time.monotonic_ns)
-
-
-def _cuts(fault: FaultSection, target: str, by: str) -> bool:
-    if fault.kind == "partition":
-        return (target in fault.targets) != (by in fault.targets)
-    if target not in fault.targets:
-        return False
-    if isinstance(fault, LinkDown):
-        return fault.network in (None, "cluster")  # heartbeats have another way past the others
-    return "heartbeat" in getattr(fault, "daemons", ())
+    return FaultInjection(planned, made, recorder, time.monotonic_ns, first)

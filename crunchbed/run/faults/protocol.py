@@ -50,14 +50,6 @@ class Settling(Protocol):
         """Whether it still has; asked again and again after ``undo``."""
 
 
-@runtime_checkable
-class CuttingOff(Protocol):
-    """A fault that may keep hosts from all others which are not its targets."""
-
-    def cuts_off(self, target: str) -> bool:
-        """Whether ``target`` is one of them; only asked while it is on."""
-
-
 class TargetSwitch(Protocol):
     """Ends and starts the storage host's block target."""
 

@@ -53,11 +53,8 @@ class SwitchCrashFault:
         for name, link in links:
             self._ports[name].cut(link.network)
         self._switches.turn_off(self._name)
-        return {"cut": self._cut}
-
-    def cuts_off(self, target: str) -> bool:
-        """Whether ``target`` has no other way to its peers; while it is on."""
-        return target in self._cut
+        networks = {name: [link.network for one, link in links if one == name] for name in lost}
+        return {"cut": self._cut, "lost": networks}
 
     def undo(self) -> None:
         """Power on: the same switch, that knows nothing."""

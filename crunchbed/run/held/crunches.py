@@ -38,8 +38,10 @@ class Crunches:
         self._on: dict[str, tuple[str, Injection]] = {}
         self._begun = 0
 
-    def begin(self, target: str, settings: dict[str, Any]) -> None:
+    def begin(self, target: str, settings: dict[str, Any]) -> dict[str, Any]:
         """Begin one; ``settings`` are keys of a scenario's ``crunch``.
+
+        Returns what was requested, as in ``crunch_requested`` of a result.
 
         Raises:
             BadInput: the settings are wrong, or the node is down, in a crunch, or does not write.
@@ -55,6 +57,7 @@ class Crunches:
         crunch.begin()
         self._begun += 1
         self._on[target] = (plan.kind, crunch)
+        return {"kind": plan.kind, "target": target, **plan.requested}
 
     def _can_have(self, target: str, kind: str) -> None:
         if target in self._on:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
+from crunchbed.run import signals
 from crunchbed.run.cluster import RunningCluster
 from crunchbed.run.daemons import Places
 from crunchbed.run.held.crunches import Crunches
@@ -80,14 +81,17 @@ class Hold:
         self._cluster.at_end(server.close)  # who asks for the state gets it to the end
         self._begin("control")
         self._progress.note(f"run {self._places.run_id} is up; `crunchbed down` or Ctrl-C ends it")
-        try:
-            while not self._ending:
-                supervisor.pump()
-                self._crunches.move_on()
-                self._links.settled()
-        except KeyboardInterrupt as name:
-            self._progress.note(f"{name}: ending; once more to end without a summary")
+        signals.tell_next(self._interrupted)
+        while not self._ending:
+            supervisor.pump()
+            self._crunches.move_on()
+            self._links.settled()
         self._end()
+
+    def _interrupted(self, name: str) -> None:
+        """The first signal: it ends the cluster, or finds it ending, and there is a summary."""
+        self._ending = True
+        self._progress.note(f"{name}: ending; once more to end without a summary")
 
     def _begin(self, phase: str) -> None:
         self._recorder.record("phase", name=phase)
@@ -166,9 +170,9 @@ class Hold:
     def _crunch(self, message: Message) -> Message:
         target = self._known(message, self._cluster.nodes)
         settings = dict(message["crunch"])
-        self._crunches.begin(target, settings)
+        requested = self._crunches.begin(target, settings)
         self._progress.note(f"{settings['kind']} crunch of {target}")
-        return {"ok": True}
+        return {"requested": requested}
 
     def _link(self, message: Message) -> Message:
         target = self._known(message, self._links.hosts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from crunchbed.checks import faults
 from crunchbed.live import COMING_UP
 from crunchbed.run.faults.injector import FaultInjection, injection
 from crunchbed.run.faults.protocol import World
@@ -37,6 +38,7 @@ class Links:
         self._touch = touch
         self._down: dict[_Link, FaultInjection] = {}
         self._settling: dict[_Link, FaultInjection] = {}
+        self._begun = 0
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -66,7 +68,8 @@ class Links:
                 "for": _LENGTH,
             }
         )
-        cut = injection([fault], self._world, self._recorder).__enter__()
+        cut = injection([fault], self._world, self._recorder, self._begun).__enter__()
+        self._begun += 1
         cut.over()
         self._down[link] = cut
 
@@ -113,9 +116,9 @@ class Links:
             self.bring_up(target, network)
 
     def cut_off_since(self, target: str, by: str) -> int | None:
-        """When a link that is down now began to keep ``target`` from ``by``; None: none does."""
-        times = [cut.cut_off_since(target, by) for cut in self._down.values()]
-        return min((since for since in times if since is not None), default=None)
+        """When the links that are down now began to keep ``target`` from ``by``; None: no."""
+        on = [fault for cut in self._down.values() for fault in cut.on]
+        return faults.cut_off_since(on, target, by)
 
 
 def _named(link: _Link) -> str:

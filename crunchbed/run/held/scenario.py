@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from crunchbed.scenario.schema import FloodCrunch, Scenario
 
 _FLOOD_PORT = 9001
-_NO_END = "3600s"
+
+LONGEST: Final = "3600s"
+"""How long a crunch of a cluster that is held open may last: the longest phase that there is."""
 
 
 def without_plan(scenario: Scenario) -> Scenario:
@@ -46,4 +48,4 @@ def with_crunch(scenario: Scenario, target: str, settings: dict[str, Any]) -> Sc
     if settings.get("kind") == "timed":
         crunch.setdefault("count", 1)
         crunch.setdefault("every", crunch.get("longest") or crunch.get("length", "50us"))
-    return scenario.with_overrides({"crunch": crunch, "phases.inject": _NO_END})
+    return scenario.with_overrides({"crunch": crunch, "phases.inject": LONGEST})

@@ -1,0 +1,124 @@
+"""A cluster that is held open, without one: who ends it, and what a signal means by then."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from crunchbed.run import signals
+from crunchbed.run.cluster import RunningCluster
+from crunchbed.run.daemons import Places
+from crunchbed.run.held import hold as held_hold
+from crunchbed.run.held.hold import Hold
+from crunchbed.run.held.scenario import with_flood_reader
+from crunchbed.run.progress import NoProgress
+from crunchbed.run.recorder import Recorder
+from crunchbed.scenario.loader import load
+from reserve_agent.lines import Message
+
+Handle = Callable[[Message], Message]
+WARNING = "SIGINT: ending; once more to end without a summary"
+
+
+class Notes(NoProgress):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+class FakeSupervisor:
+    """Does what the test has planned, one thing a time that it is moved along."""
+
+    def __init__(self) -> None:
+        self.plan: list[Callable[[], object]] = []
+        self.waited = 0.0
+
+    def serve(self, server: Callable[[Any], Any]) -> Any:
+        return server(None)
+
+    def pump(self) -> None:
+        self.plan.pop(0)()
+        signals.check()
+
+    def wait_until(self, condition: Callable[[], bool], _seconds: float) -> bool:
+        return condition()
+
+    def wait(self, seconds: float) -> None:
+        self.waited += seconds
+
+
+class Bench:
+    """A hold, and the commands that it takes."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.handle: Handle | None = None
+        monkeypatch.setattr(held_hold, "LineServer", self._server)
+        self.supervisor, self.progress = FakeSupervisor(), Notes()
+        cluster = SimpleNamespace(
+            supervisor=self.supervisor,
+            nodes={},
+            world=lambda: SimpleNamespace(ports={}),
+            at_end=lambda _: None,
+        )
+        self.hold = Hold(
+            with_flood_reader(load("control")),
+            cast(RunningCluster, cluster),
+            Places("k3xq", tmp_path, tmp_path, tmp_path),
+            cast(Recorder, SimpleNamespace(record=lambda *_, **__: 0)),
+            self.progress,
+        )
+
+    def _server(self, _path: Path, _selector: object, handle: Handle) -> SimpleNamespace:
+        self.handle = handle
+        return SimpleNamespace(close=lambda: None)
+
+    def down(self) -> None:
+        assert self.handle is not None
+        assert "directory" in self.handle({"op": "down"})
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    yield Bench(tmp_path, monkeypatch)
+    signal.signal(signal.SIGINT, before)
+
+
+def ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_ends_it_and_the_second_one_its_summary(bench: Bench) -> None:
+    with pytest.raises(KeyboardInterrupt), signals.interruptible():
+        bench.supervisor.plan = [lambda: None, ctrl_c]
+        bench.hold.run()
+        assert bench.progress.notes[-1] == WARNING
+        ctrl_c()
+        signals.check()
+
+
+def test_after_down_too_it_is_the_second_one(bench: Bench) -> None:
+    with pytest.raises(KeyboardInterrupt), signals.interruptible():
+        bench.supervisor.plan = [bench.down]
+        bench.hold.run()
+        assert bench.progress.notes[-1] == "asked to end"
+        ctrl_c()
+        signals.check()
+        assert bench.progress.notes[-1] == WARNING
+        ctrl_c()
+        signals.check()
+
+
+def test_one_that_comes_when_all_is_done_changes_nothing(bench: Bench) -> None:
+    with signals.interruptible():
+        bench.supervisor.plan = [bench.down]
+        bench.hold.run()
+        ctrl_c()
