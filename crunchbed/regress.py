@@ -92,7 +92,8 @@ def _busier(baseline: Baseline, runs: Sequence[Result]) -> Iterator[str]:
         if now > then + _NOTEWORTHY_SECONDS:
             yield (
                 f"{policy}: the machine was busier, its processes woke up to {now * 1e3:.0f} ms "
-                f"late, {then * 1e3:.0f} ms then; a time that got worse by less than twice that is noise"
+                f"late, {then * 1e3:.0f} ms then; times that got worse by less than twice that "
+                "do not count"
             )
 
 
