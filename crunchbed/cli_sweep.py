@@ -71,7 +71,7 @@ _GO_WITH_RESUME = ("resume", "workers", "scheduler", "as_json")
     type=click.IntRange(0, 1000),
     default=0,
     show_default=True,
-    help="Runs on either side of a threshold, on further seeds.",
+    help="Further runs on either side of a threshold, and away from it until all agree.",
 )
 @click.option("--figures", metavar="F,F", default=",".join(FIGURES), help="Figures of the table.")
 @click.option(

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from crunchbed.checks.result import Result
 from crunchbed.report.table import spread_cell
+from crunchbed.sweep.quantity import size_of
 from crunchbed.sweep.summary import Found, Summary
 from crunchbed.sweep.trial import Trial
 
@@ -110,12 +111,20 @@ def threshold_line(found: Found) -> str:
     first, then = ("0", "above 0") if found.rises else ("above 0", "0")
     line = (
         f"{start}{found.figure} is {first} up to {found.key}={found.below} "
-        f"and {then} from {found.above} on"
+        f"and {then} from {found.above} on, in most runs"
     )
-    if found.confirmed:
-        counts = ", ".join(
-            f"above 0 in {above} of {valid} further runs at {value}"
-            for value, (above, valid) in found.confirmed.items()
+    return f"{line}; {_confirmation(found, first, then)}" if found.confirmed else line
+
+
+def _confirmation(found: Found, first: str, then: str) -> str:
+    """What the further runs say: where all agree, and how often in between."""
+    counts = sorted(found.confirmed.items(), key=lambda one: size_of(one[0]) or 0)
+    told = ", ".join(f"{above} of {valid} at {value}" for value, (above, valid) in counts)
+    sides = [
+        f"{word} in all of them {where} {value}" if value is not None else f"nowhere surely {word}"
+        for word, where, value in (
+            (first, "up to", found.clear_below),
+            (then, "from", found.clear_above),
         )
-        line += f"; {counts}"
-    return line
+    ]
+    return f"of further runs it is above 0 in {told}: {', '.join(sides)}"

@@ -74,7 +74,9 @@ class Conductor:
             for search, point in asked:
                 search.learn(outcome_of(_values(rows, point, figure)))
         found = [Found.of(point, axis.key, figure, search.result()) for point, search in searches]
-        return [self._confirmed(one) for one in found]
+        if not self._request.confirm:
+            return found
+        return self._confirmed(found, [search for _, search in searches])
 
     def _taking(self, point: Point, key: str) -> Callable[[str], bool]:
         """Tells which values the scenario takes: it may want multiples of 4 KiB."""
@@ -89,19 +91,40 @@ class Conductor:
 
         return takes
 
-    def _confirmed(self, found: Found) -> Found:
-        """Runs on seeds that the search has not seen, on either side."""
-        if not self._request.confirm or found.below is None or found.above is None:
-            return found
+    def _confirmed(self, found: list[Found], searches: list[Search]) -> list[Found]:
+        """Runs on seeds that the searches have not seen, from both sides of each turn outwards."""
         first = max(self._request.seeds) + 1
         seeds = range(first, first + self._request.confirm)
-        points = [{**found.point, found.key: value} for value in (found.below, found.above)]
-        rows = self._results(points, seeds)
-        counted = {}
-        for point in points:
-            values = _values(rows, point, found.figure)
-            counted[point[found.key]] = (sum(value > 0 for value in values), len(values))
-        return found.model_copy(update={"confirmed": counted})
+        turns = {
+            number: search.edges()
+            for number, (one, search) in enumerate(zip(found, searches, strict=True))
+            if one.below is not None
+        }
+        counted: dict[int, dict[str, tuple[int, int]]] = {number: {} for number in turns}
+        while asked := [
+            (number, edge, {**found[number].point, found[number].key: value})
+            for number, edges in turns.items()
+            for edge in edges
+            if (value := edge.next()) is not None
+        ]:
+            rows = self._results([point for *_, point in asked], seeds)
+            for number, edge, point in asked:
+                values = _values(rows, point, found[number].figure)
+                above = sum(value > 0 for value in values)
+                counted[number][point[found[number].key]] = (above, len(values))
+                edge.learn(values)
+        return [
+            one.model_copy(
+                update={
+                    "confirmed": counted[number],
+                    "clear_below": turns[number][0].found,
+                    "clear_above": turns[number][1].found,
+                }
+            )
+            if number in turns
+            else one
+            for number, one in enumerate(found)
+        ]
 
 
 def _values(rows: Iterable[Row], point: Point, figure: str) -> list[float]:

@@ -71,6 +71,13 @@ class Range:
                 yield step
             unit *= self.base
 
+    def away(self, step: int, distance: int) -> int:
+        """A round step about ``distance`` from ``step``, or less; the range's end at the most."""
+        unit = 1
+        while unit * self.base * 2 <= abs(distance):
+            unit *= self.base
+        return min(self.high, max(self.low, round((step + distance) / unit) * unit))
+
 
 def parse_range(text: str) -> Range | None:
     """Read ``A..B``; None where ``text`` is no range.

@@ -68,7 +68,10 @@ class Found(BaseModel):
         below, above: The last value on the one side, the first on the other; None: no threshold.
         rises: Whether the figure is above 0 from ``above`` on, or up to ``below``.
         reason: Why there is none.
-        confirmed: Runs with the figure above 0 and valid runs, at ``below`` and at ``above``.
+        confirmed: Further runs with the figure above 0, and valid ones, by value: from ``below``
+            and from ``above`` away from the turn, until all of a value's agree.
+        clear_below, clear_above: Where they do; in between it is a matter of chance. None: not
+            asked for, or nowhere in the range.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -81,6 +84,8 @@ class Found(BaseModel):
     rises: bool | None
     reason: str | None
     confirmed: dict[str, tuple[int, int]] = {}
+    clear_below: str | None = None
+    clear_above: str | None = None
 
     @classmethod
     def of(cls, point: dict[str, str], key: str, figure: str, found: Threshold) -> Found:

@@ -1,6 +1,7 @@
 """Finds where along one key an outcome turns, by halving. Pure: it asks, somebody else runs.
 
-The outcome is taken to turn once. A point's outcome is that of most of its seeds.
+The outcome is taken to turn once. A point's outcome is that of most of its seeds. Near the turn it
+is often a matter of chance; how far, the two edges tell, where every further run agrees.
 """
 
 from __future__ import annotations
@@ -105,7 +106,74 @@ class Search:
         low, high = self._sides()
         return Threshold(show(low), show(high), last)
 
+    def edges(self) -> tuple[Edge, Edge]:
+        """The two edges of the turn, to be looked for from its sides; only where there is one."""
+        low, high = self._sides()
+        width = max(1, int(high * self._tolerance))
+        first = bool(self._known[self._span.low])
+        return (
+            Edge(self._span, low, -width, wanted=first, accepts=self._accepts),
+            Edge(self._span, high, width, wanted=not first, accepts=self._accepts),
+        )
+
     @property
     def outcomes(self) -> Mapping[str, bool | None]:
         """What was learnt, by value."""
         return {self._span.show(step): outcome for step, outcome in sorted(self._known.items())}
+
+
+class Edge:
+    """Walks away from a turn until every run has the outcome of its side.
+
+    Ask ``next``, run that value, tell ``learn``; until ``next`` is None. Each stride is twice as
+    long as the one before.
+
+    Attributes:
+        found: The value at which all agreed; None before, and where none is in the range.
+    """
+
+    def __init__(
+        self,
+        span: Range,
+        start: int,
+        stride: int,
+        *,
+        wanted: bool,
+        accepts: Callable[[str], bool] = lambda _value: True,
+    ) -> None:
+        """One side of a turn.
+
+        Args:
+            span: Where to stay.
+            start: The side's value nearest to the turn.
+            stride: The first one; below 0 towards the lower end.
+            wanted: Whether the figure is above 0 on this side.
+            accepts: Whether a value can be run at all.
+        """
+        self._span = span
+        self._stride = stride
+        self._wanted = wanted
+        self._accepts = accepts
+        self._step: int | None = start
+        self.found: str | None = None
+
+    def next(self) -> str | None:
+        """The value to run now; None once it is found, or the range ends."""
+        return None if self._step is None else self._span.show(self._step)
+
+    def learn(self, values: Sequence[float]) -> None:
+        """The figure in the valid runs of the value that ``next`` names."""
+        value = self.next()
+        if values and all((one > 0) is self._wanted for one in values):
+            self.found, self._step = value, None
+        elif self._step is not None:
+            self._step = self._further(self._step)
+
+    def _further(self, step: int) -> int | None:
+        end = self._span.low if self._stride < 0 else self._span.high
+        while step != end:
+            step = self._span.away(step, self._stride)
+            self._stride *= 2
+            if self._accepts(self._span.show(step)):
+                return step
+        return None

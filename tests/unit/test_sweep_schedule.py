@@ -13,6 +13,7 @@ from distributed import CancelledError
 from crunchbed import cli
 from crunchbed.checks.result import Result
 from crunchbed.cli_sweep import _disturbed
+from crunchbed.report.sweep import threshold_line
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
 from crunchbed.sweep import capacity, pool
@@ -288,10 +289,34 @@ def test_a_threshold_is_found_and_confirmed_on_further_seeds(tmp_path: Path) -> 
         assert found.above is not None
         assert int(found.below) < 333 <= int(found.above)
         assert found.confirmed == {found.below: (0, 3), found.above: (3, 3)}
+        assert (found.clear_below, found.clear_above) == (found.below, found.above)
     assert [found.point for found in summary.thresholds] == [
         {"policy": "none"},
         {"policy": "memalloc"},
     ]
+
+
+def test_where_a_threshold_is_chance_the_further_runs_go_on_until_all_agree(tmp_path: Path) -> None:
+    request = asked(vary=("crunch.pages=10..1000",), find="nodes_ejected", confirm=4, seeds=(1,))
+    place = SweepFolder.make(tmp_path / "s", request.model_dump(mode="json"))
+
+    def ejects(trial: Trial) -> bool:
+        return pages(trial) >= (333 if trial.seed % 2 else 500)
+
+    workers = FakeWorkers(lambda t, *_: made(t, ejected=int(ejects(t))))
+    scheduler = Scheduler(workers, 4, place.store, Notes())
+    (found,) = Conductor(request, place, scheduler).run().thresholds
+    assert found.below is not None
+    assert found.above is not None
+    assert found.clear_above is not None
+    assert int(found.below) < 333 <= int(found.above) < 500 <= int(found.clear_above)
+    assert found.clear_below == found.below
+    assert found.confirmed[found.above] == (2, 4)
+    assert found.confirmed[found.clear_above] == (4, 4)
+    said = threshold_line(found)
+    assert f"0 in all of them up to {found.below}" in said
+    assert f"above 0 in all of them from {found.clear_above}" in said
+    assert f"2 of 4 at {found.above}" in said
 
 
 def test_a_search_ends_where_no_value_between_is_taken(tmp_path: Path) -> None:

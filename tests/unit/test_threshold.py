@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crunchbed.scenario.units import duration_ns, format_size
 from crunchbed.sweep.quantity import Range, parse_range
-from crunchbed.sweep.threshold import Search, outcome_of
+from crunchbed.sweep.threshold import Edge, Search, outcome_of
 
 
 def found(search: Search, outcome: Callable[[int], bool | None], most: int = 100) -> int:
@@ -81,3 +81,62 @@ def test_most_runs_decide() -> None:
     assert outcome_of([1, 0]) is False
     assert outcome_of([0, 0, 1]) is False
     assert outcome_of([]) is None
+
+
+def walked(edge: Edge, outcomes: Callable[[int], list[float]], most: int = 40) -> list[str]:
+    asked = []
+    while (value := edge.next()) is not None:
+        asked.append(value)
+        assert len(asked) <= most
+        edge.learn(outcomes(int(value)))
+    return asked
+
+
+@given(turn=st.integers(50, 9_000), before=st.integers(0, 2_000), after=st.integers(0, 2_000))
+def test_the_edges_lie_outside_of_what_is_chance(turn: int, before: int, after: int) -> None:
+    def outcomes(value: int) -> list[float]:
+        if value < turn - before:
+            return [0, 0, 0]
+        return [1, 2, 1] if value >= turn + after else [0, 1, 1 if value >= turn else 0]
+
+    search = Search(Range(10, 10_000, str))
+    found(search, lambda value: outcome_of(outcomes(value)))
+    if search.result().below is None:
+        return
+    low, high = search.edges()
+    walked(low, outcomes)
+    walked(high, outcomes)
+    if low.found is None:
+        assert turn - before <= 10
+    else:
+        assert 10 <= int(low.found) < max(11, turn - before)
+    if high.found is None:
+        assert turn + after > 10_000
+    else:
+        assert turn + after <= int(high.found) <= 10_000
+
+
+def test_an_edge_walks_in_round_strides_that_grow_and_ends_where_all_agree() -> None:
+    edge = Edge(Range(100, 1000, str), 440, -22, wanted=False)
+    assert walked(edge, lambda value: [0, 0, 1] if value > 300 else [0, 0, 0]) == [
+        *("440", "420", "380", "290"),
+    ]
+    assert edge.found == "290"
+
+
+def test_an_edge_that_is_not_in_the_range_is_none_and_no_valid_run_agrees_with_nothing() -> None:
+    edge = Edge(Range(100, 1000, str), 900, 50, wanted=True)
+    assert walked(edge, lambda _value: [1, 0])[-1] == "1000"
+    assert edge.found is None
+    edge = Edge(Range(100, 1000, str), 900, 50, wanted=True)
+    assert walked(edge, lambda value: [] if value < 1000 else [1])[-1] == "1000"
+    assert edge.found == "1000"
+
+
+def test_an_edge_leaves_out_what_cannot_be_run() -> None:
+    edge = Edge(
+        Range(0, 1000, str), 500, 10, wanted=True, accepts=lambda value: int(value) % 40 == 0
+    )
+    asked = walked(edge, lambda value: [value > 700])
+    assert all(int(value) % 40 == 0 for value in asked[1:])
+    assert edge.found is not None
