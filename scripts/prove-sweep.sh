@@ -20,11 +20,11 @@ echo "prove-sweep: everything is kept in $work"
 
 asked=(writeback-crunch --vary policy=none,memalloc --vary crunch.pages=4000,9000,12000 --seeds "1..$seeds"
 	--set cluster.switch=linux-bridge --set phases.control=1s --set phases.recovery=8s "$@")
-sweep() { .venv/bin/python -m crunchbed.cli sweep "$@"; }
+command=(.venv/bin/python -m crunchbed.cli sweep)
 # Name and inode of each finished result: one that is written again has another.
 finished() { find "$work/$1/runs" -mindepth 2 -maxdepth 2 -name result.json -printf '%P %i\n' 2>/dev/null | sort; }
 
-sweep "${asked[@]}" --workers 3 --out "$work/three" >"$work/killed.txt" 2>"$work/killed.err" &
+"${command[@]}" "${asked[@]}" --workers 3 --out "$work/three" >"$work/killed.txt" 2>"$work/killed.err" &
 pid=$!
 until (($(finished three | wc -l) >= third)); do
 	kill -0 "$pid" || { echo "prove-sweep: it ended by itself; see $work/killed.err" >&2; exit 1; }
@@ -39,7 +39,7 @@ sleep 10
 
 timed() {
 	local began=$SECONDS
-	sweep "$@" >"$work/$name.txt" 2>"$work/$name.err" || { tail -n 3 "$work/$name.err" >&2; exit 1; }
+	"${command[@]}" "$@" >"$work/$name.txt" 2>"$work/$name.err" || { tail -n 3 "$work/$name.err" >&2; exit 1; }
 	took=$((SECONDS - began))
 }
 name=resumed && timed --resume "$work/three" --workers 3
