@@ -13,6 +13,9 @@ from crunchbed.history import History, Interval
 from crunchbed.scenario.schema import FloodCrunch, Scenario, WritebackCrunch
 from crunchbed.scenario.units import seconds
 
+OFF_TARGET = "crunch off target"
+"""How the reason begins why a run is invalid whose crunch was not as asked for."""
+
 REACHED = 0.99
 """Share of the requested time without a free page that a timed crunch must bring about."""
 
@@ -74,10 +77,10 @@ def _writeback(
     }
     reasons = []
     if onset is None:
-        reasons = [f"crunch off target: {target} never came under memory pressure"]
+        reasons = [f"{OFF_TARGET}: {target} never came under memory pressure"]
     elif onset > limit:
         reasons = [
-            f"crunch off target: {target} came under memory pressure after "
+            f"{OFF_TARGET}: {target} came under memory pressure after "
             f"{seconds(onset):.3f} s, not within {seconds(limit):.3f} s"
         ]
     return CrunchCheck(requested, achieved, reasons)
@@ -93,7 +96,7 @@ def _flood(
         "pressure_episodes": len(found),
         "pressure_seconds": seconds(sum(episode.length for episode in found)),
     }
-    reasons = [] if found else [f"crunch off target: {target} never came under memory pressure"]
+    reasons = [] if found else [f"{OFF_TARGET}: {target} never came under memory pressure"]
     return CrunchCheck(requested, achieved, reasons)
 
 
@@ -125,12 +128,12 @@ def _timed(
     }
     reasons = []
     if not due:
-        reasons = [f"crunch off target: {target} was down in every window"]
+        reasons = [f"{OFF_TARGET}: {target} was down in every window"]
     elif reached < len(due):
-        reasons = [f"crunch off target: pressure in {reached} of {len(due)} windows on {target}"]
+        reasons = [f"{OFF_TARGET}: pressure in {reached} of {len(due)} windows on {target}"]
     elif got < REACHED * asked:
         reasons = [
-            f"crunch off target: {seconds(got):.6f} s of pressure in windows of "
+            f"{OFF_TARGET}: {seconds(got):.6f} s of pressure in windows of "
             f"{seconds(asked):.6f} s on {target}"
         ]
     return CrunchCheck(requested, achieved, reasons)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from crunchbed.attempts import TRIES
+from crunchbed.checks.crunch import OFF_TARGET
 from crunchbed.checks.result import Result
 from crunchbed.scenario.schema import Scenario
 from crunchbed.sweep.trial import Trial
@@ -111,7 +112,7 @@ class Scheduler:
         result = result_in(made)
         valid = result is not None and result.verdict != "invalid"
         if 1 < one.beside <= self.limit:
-            self._disturbed.append(not valid)
+            self._disturbed.append(_by_others(result))
         if valid or one.number == TRIES:
             archive = made.archive if result is not None else _archive_of(one.trial, made.words)
             self._watcher.finished(one.trial, self._store(one.trial, archive))
@@ -143,6 +144,14 @@ def refuse(made: Made, name: str) -> None:
     """
     if made.exit_code in _ERRORS:
         raise _ERRORS[made.exit_code](f"{name}: {made.words}")
+
+
+def _by_others(result: Result | None) -> bool:
+    """Whether a run may have been disturbed by those beside it; a crunch that missed is its own."""
+    if result is None:
+        return True
+    own = all(reason.startswith(OFF_TARGET) for reason in result.reasons)
+    return result.verdict == "invalid" and not own
 
 
 def result_in(made: Made) -> Result | None:

@@ -131,6 +131,19 @@ def test_where_many_are_disturbed_they_are_made_again_and_fewer_run_at_once(
     assert "from now on 2 at once instead of 3" in second
 
 
+def test_a_crunch_that_misses_at_every_try_is_no_matter_of_how_many_run_at_once(
+    tmp_path: Path,
+) -> None:
+    never = good_run()
+    never.events = [event for event in never.events if not event.kind.startswith("pressure.")]
+    (reason,) = result_of(never).reasons
+    workers, notes = FakeWorkers(lambda t, *_: made(t, invalid=reason)), Notes()
+    scheduler = Scheduler(workers, 3, folder(tmp_path).store, notes)
+    scheduler.run(four())
+    assert scheduler.limit == 3
+    assert all("never came under memory pressure; once more" in note for note in notes.notes)
+
+
 def test_an_accident_lowers_nothing(tmp_path: Path) -> None:
     many = trials_of(SCENARIO, [{"policy": "none"}], tuple(range(1, 13)))
     accidents = {many[0].name, many[9].name}  # 2 of any 8 at once, 3 at a time, would be many
