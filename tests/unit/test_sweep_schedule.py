@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,92 +9,24 @@ import pytest
 from distributed import CancelledError
 
 from crunchbed import cli
-from crunchbed.checks.result import Result
-from crunchbed.cli_sweep import _disturbed
-from crunchbed.report.sweep import threshold_line
-from crunchbed.scenario.loader import load
-from crunchbed.scenario.schema import Scenario
-from crunchbed.sweep import capacity, pool
+from crunchbed.sweep import pool
 from crunchbed.sweep.conduct import Conductor
 from crunchbed.sweep.folder import SweepFolder
 from crunchbed.sweep.request import Request
-from crunchbed.sweep.schedule import Scheduler, result_in
+from crunchbed.sweep.schedule import Scheduler
 from crunchbed.sweep.trial import Trial, trials_of
 from crunchbed.sweep.worker import Made
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement, RunInvalid
 from tests.unit.judged_runs import good_run, result_of
-
-SCENARIO = load("writeback-crunch").with_overrides({"expect": []})
-
-
-def archive(result: Result) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as packed:
-        packed.writestr("result.json", result.model_dump_json())
-    return buffer.getvalue()
-
-
-def made(trial: Trial, *, ejected: int = 0, invalid: str | None = None) -> Made:
-    result = result_of(good_run(trial.seed))
-    totals = result.totals.model_copy(update={"nodes_ejected": ejected})
-    update: dict[str, Any] = {"totals": totals, "verdict": "pass", "reasons": ()}
-    if invalid is not None:
-        update |= {"verdict": "invalid", "reasons": (invalid,)}
-    return Made(archive(result.model_copy(update=update)), 0, "")
-
-
-class FakeWorkers:
-    """Ends the oldest trial each time it is asked; ``answer`` says how."""
-
-    def __init__(self, answer: Any) -> None:
-        self._answer = answer
-        self._running: dict[int, tuple[Trial, int]] = {}
-        self.started: list[str] = []
-        self.most = 0
-
-    def submit(self, trial: Trial) -> int:
-        self.started.append(trial.name)
-        number = len(self.started)
-        self._running[number] = (trial, self.started.count(trial.name))
-        self.most = max(self.most, len(self._running))
-        return number
-
-    def first_done(self, futures: list[int], _seconds: float) -> list[int]:
-        return futures[:1]
-
-    def made(self, future: int) -> Made:
-        beside = len(self._running)
-        trial, number = self._running.pop(future)
-        found: Made = self._answer(trial, number, beside)
-        return found
-
-
-class Notes:
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.done: list[str] = []
-
-    def finished(self, trial: Trial, result: Result) -> None:
-        self.done.append(trial.name)
-        assert result.seed is not None
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def tick(self, running: int) -> None:
-        pass
-
-
-def four() -> list[Trial]:
-    return trials_of(SCENARIO, [{"policy": "none"}, {"policy": "memalloc"}], (1, 2))
-
-
-def asked(**fields: Any) -> Request:
-    return Request(**({"scenario": SCENARIO.resolved(), "vary": (), "seeds": (1, 2)} | fields))
-
-
-def folder(path: Path) -> SweepFolder:
-    return SweepFolder.make(path / "sweep", asked().model_dump(mode="json"))
+from tests.unit.sweep_workers import (
+    SCENARIO,
+    FakeWorkers,
+    Notes,
+    asked,
+    folder,
+    four,
+    made,
+)
 
 
 def test_each_trial_is_made_once_and_no_more_at_once_than_the_limit(tmp_path: Path) -> None:
@@ -272,136 +202,3 @@ def test_the_scenario_of_another_version_is_one_line(tmp_path: Path) -> None:
     request = asked(scenario=SCENARIO.resolved() | {"weather": "fine"})
     with pytest.raises(BadInput, match="the sweep's scenario: weather"):
         _ = request.base
-
-
-@pytest.mark.parametrize("axis", ["crunch.pagess=10..100", "crunch.pages=0..100"])
-def test_a_search_over_what_is_refused_ends_before_its_first_run(axis: str) -> None:
-    request = asked(vary=("policy=none,memalloc", axis), find="nodes_ejected")
-    request.check()
-    with pytest.raises(BadInput, match=r"crunch\.pages"):
-        trials_of(request.base, request.known_points, request.seeds)
-
-
-def pages(trial: Trial) -> int:
-    return int(Scenario.model_validate(trial.scenario).crunch.pages)  # type: ignore[union-attr]
-
-
-def test_a_threshold_is_found_and_confirmed_on_further_seeds(tmp_path: Path) -> None:
-    request = asked(
-        vary=("policy=none,memalloc", "crunch.pages=10..1000"),
-        find="nodes_ejected",
-        confirm=3,
-    )
-    request.check()
-    place = SweepFolder.make(tmp_path / "s", request.model_dump(mode="json"))
-    workers = FakeWorkers(lambda t, *_: made(t, ejected=int(pages(t) >= 333)))
-    summary = Conductor(request, place, Scheduler(workers, 4, place.store, Notes())).run()
-    assert len(workers.started) == len(set(workers.started))
-    for found in summary.thresholds:
-        assert found.below is not None
-        assert found.above is not None
-        assert int(found.below) < 333 <= int(found.above)
-        assert found.confirmed == {found.below: (0, 3), found.above: (3, 3)}
-        assert (found.clear_below, found.clear_above) == (found.below, found.above)
-    assert [found.point for found in summary.thresholds] == [
-        {"policy": "none"},
-        {"policy": "memalloc"},
-    ]
-
-
-def test_where_a_threshold_is_chance_the_further_runs_go_on_until_all_agree(tmp_path: Path) -> None:
-    request = asked(vary=("crunch.pages=10..1000",), find="nodes_ejected", confirm=4, seeds=(1,))
-    place = SweepFolder.make(tmp_path / "s", request.model_dump(mode="json"))
-
-    def ejects(trial: Trial) -> bool:
-        return pages(trial) >= (333 if trial.seed % 2 else 500)
-
-    workers = FakeWorkers(lambda t, *_: made(t, ejected=int(ejects(t))))
-    scheduler = Scheduler(workers, 4, place.store, Notes())
-    (found,) = Conductor(request, place, scheduler).run().thresholds
-    assert found.below is not None
-    assert found.above is not None
-    assert found.clear_above is not None
-    assert int(found.below) < 333 <= int(found.above) < 500 <= int(found.clear_above)
-    assert found.clear_below == found.below
-    assert found.confirmed[found.above] == (2, 4)
-    assert found.confirmed[found.clear_above] == (4, 4)
-    said = threshold_line(found)
-    assert f"0 in all of them up to {found.below}" in said
-    assert f"above 0 in all of them from {found.clear_above}" in said
-    assert f"2 of 4 at {found.above}" in said
-
-
-def test_a_search_ends_where_no_value_between_is_taken(tmp_path: Path) -> None:
-    request = asked(vary=("block_io.request=4KiB..64KiB",), find="nodes_ejected", tolerance=0.001)
-    place = SweepFolder.make(tmp_path / "s", request.model_dump(mode="json"))
-    workers = FakeWorkers(
-        lambda t, *_: made(t, ejected=int(Scenario(**t.scenario).block_io.request > 20 << 10))
-    )
-    (found,) = (
-        Conductor(request, place, Scheduler(workers, 4, place.store, Notes())).run().thresholds
-    )
-    assert (found.below, found.above) == ("20KiB", "24KiB")
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({"find": "nodes_ejectd", "vary": ("crunch.pages=1..9",)}, "did you mean nodes_ejected"),
-        ({"find": "nodes_ejected", "vary": ("policy=none",)}, "exactly one --vary KEY=A..B"),
-        ({"figures": ("io_p98",)}, "unknown figure 'io_p98'"),
-    ],
-)
-def test_requests_that_make_no_sense(fields: dict[str, Any], words: str) -> None:
-    with pytest.raises(BadInput, match=words):
-        asked(**fields).check()
-
-
-def verdict(one: Made) -> str | None:
-    result = result_in(one)
-    assert result is not None
-    return "; ".join(result.reasons) or None
-
-
-@pytest.mark.parametrize(("carries", "expected"), [(3, 3), (2, 2), (1, 1)])
-def test_capacity_is_the_most_that_do_not_disturb_one_another(carries: int, expected: int) -> None:
-    groups: list[list[str]] = []
-
-    class Workers(FakeWorkers):
-        def submit(self, trial: Trial) -> int:
-            if trial.name == "capacity-0":
-                groups.append([])
-            groups[-1].append(trial.name)
-            return super().submit(trial)
-
-    workers = Workers(
-        lambda t, *_: made(t, invalid="missed" if len(groups[-1]) > carries else None)
-    )
-    notes: list[str] = []
-    assert capacity.measure(workers, SCENARIO, 3, notes.append, verdict) == expected
-    assert "miss" in notes[0]
-
-
-def test_a_machine_that_lacks_something_is_told_by_the_first_control() -> None:
-    workers, notes = FakeWorkers(lambda *_: Made(b"", 4, "no Mininet here")), Notes()
-    with pytest.raises(MissingRequirement, match="no Mininet here"):
-        capacity.measure(workers, SCENARIO, 3, notes.note, _disturbed)
-    assert len(workers.started) == 3
-
-
-@pytest.mark.parametrize("content", [b"{}", None])
-def test_the_result_of_another_version_is_one_line(content: bytes | None) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as packed:
-        if content is not None:
-            packed.writestr("result.json", content)
-    with pytest.raises(CrunchbedError, match="the same version of crunchbed") as caught:
-        result_in(Made(buffer.getvalue(), 0, ""))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_control_has_no_fault_and_sees_two_deadlines() -> None:
-    slow = SCENARIO.with_overrides({"heartbeat.interval": "1s", "phases.control": "6s"})
-    control = capacity.control_of(slow)
-    assert control.crunch is None
-    assert control.phases.control >= 2 * slow.removal_ns
