@@ -10,9 +10,7 @@ from crunchbed.baseline import Baseline, differs
 from crunchbed.checks.result import EXIT_CODES, Result
 from crunchbed.stats.interval import LEAST
 from crunchbed.stats.regression import Compared, lateness, regressions, valid_pairs
-from crunchbed.stats.worse import is_never
-
-_NOTEWORTHY_SECONDS = 0.01  # what times may differ by in any case
+from crunchbed.stats.worse import TIME, is_never
 
 Again = Callable[[Sequence[str]], Sequence[Result]]
 """Makes the runs of these policies once more, on the baseline's seeds."""
@@ -89,7 +87,7 @@ def regress(
 def _busier(baseline: Baseline, runs: Sequence[Result]) -> Iterator[str]:
     for policy in baseline.policies:
         then, now = (lateness(found, policy) for found in (baseline.runs, runs))
-        if now > then + _NOTEWORTHY_SECONDS:
+        if now > then + TIME.floor:
             yield (
                 f"{policy}: the machine was busier, its processes woke up to {now * 1e3:.0f} ms "
                 f"late, {then * 1e3:.0f} ms then; times that got worse by less than twice that "

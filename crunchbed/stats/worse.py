@@ -30,7 +30,8 @@ class Kind:
     never: bool = False
 
 
-_TIME: Final = Kind(1, "median", 0.010)  # agents look every 10 ms
+TIME: Final = Kind(1, "median", 0.010)  # agents look every 10 ms
+"""How a time is judged."""
 _HAPPENED: Final = Kind(1, "mean", 0)
 _KINDS: Final = {
     "heartbeats_missed": Kind(1, "mean", 1),
@@ -57,7 +58,7 @@ def kind_of(figure: str) -> Kind | None:
         return _KINDS[name]
     if name.endswith("_per_second"):
         return Kind(-1, "median", 0)
-    return _TIME if name.endswith("_seconds") else None
+    return TIME if name.endswith("_seconds") else None
 
 
 def is_never(figure: str) -> bool:
@@ -77,7 +78,7 @@ def margin(
     seconds: a write waits for two of them, its target and its initiator.
     """
     allowed = max(kind.floor, tolerance * abs(middle))
-    if kind == _TIME:
+    if kind == TIME:
         allowed = max(allowed, 2 * late)
     if kind.centre == "mean":
         return allowed

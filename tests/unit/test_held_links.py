@@ -15,8 +15,6 @@ from crunchbed.run.held.links import Links
 from crunchbed.run.recorder import Recorder
 from reserve_agent.errors import BadInput
 
-Captured = pytest.CaptureFixture[str]
-
 
 class Cuts:
     """Stands for the faults that ``Links`` begins and ends."""
