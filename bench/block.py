@@ -26,7 +26,7 @@ from reserve_agent.errors import CrunchbedError
 from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.netns import network_namespace_of
-from reserve_agent.pool import PoolHandle
+from reserve_agent.pool_handle import PoolHandle
 from reserve_agent.port_rule import PortRule
 from tests.system.wire import PEER, cable
 from topologies.wiring import shape_node

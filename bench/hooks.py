@@ -28,7 +28,7 @@ from reserve_agent.hooks.layout import (
     Policy,
 )
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
-from reserve_agent.pool import PoolHandle
+from reserve_agent.pool_handle import PoolHandle
 from reserve_agent.port_rule import PortRule
 from tests.system import frames
 

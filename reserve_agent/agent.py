@@ -21,7 +21,7 @@ from reserve_agent.hooks.layout import MAX_WINDOWS, Policy, Window
 from reserve_agent.hooks.loader import NodeHooks
 from reserve_agent.journal import JournalReader
 from reserve_agent.lines import LineServer, Message
-from reserve_agent.pool import PoolHandle
+from reserve_agent.pool_handle import PoolHandle
 from reserve_agent.pressure_report import PressureSender
 from reserve_agent.record import NodeHistory
 from reserve_agent.sizing import computed_pages

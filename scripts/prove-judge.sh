@@ -24,7 +24,7 @@ there=0 here=0
 	--inh-caps=-all --bounding-set=-all --no-new-privs \
 	env -i PATH=/usr/bin HOME=/nonexistent "$work/venv/bin/crunchbed" judge "$work/bundle" --json \
 	>"$work/there.json") || there=$?
-.venv/bin/python -m crunchbed.cli judge "$work/bundle" --json >"$work/here.json" || here=$?
+.venv/bin/python -m crunchbed judge "$work/bundle" --json >"$work/here.json" || here=$?
 same=different
 [[ -s $work/here.json ]] && cmp -s "$work/there.json" "$work/here.json" && same="the same"
 echo "prove-judge: exit code $there there, $here here; the results are $same"

@@ -37,12 +37,12 @@ weaken() {
 # The code of a checkout, on the one baseline: regress CHECKOUT NUMBER
 regress() {
 	local code=0
-	(cd "$1" && "$python" -m crunchbed.cli regress proof --baselines "$work/baselines" \
+	(cd "$1" && "$python" -m crunchbed regress proof --baselines "$work/baselines" \
 		--out "$work/$2" >"$work/$2.txt" 2>"$work/$2.err") || code=$?
 	echo "$code"
 }
 
-"$python" -m crunchbed.cli baseline save proof writeback-crunch --policies memalloc --repeats 5 \
+"$python" -m crunchbed baseline save proof writeback-crunch --policies memalloc --repeats 5 \
 	--baselines "$work/baselines" --out "$work/baseline" "$@" 2>"$work/baseline.err"
 weaken
 

@@ -20,7 +20,7 @@ echo "prove-scenarios: everything is kept in $work"
 failed=0
 for name in "${names[@]}"; do
 	code=0
-	.venv/bin/python -m crunchbed.cli compare "$name" --seeds "1..$seeds" "${options[@]}" --quiet --out "$work/$name" \
+	.venv/bin/python -m crunchbed compare "$name" --seeds "1..$seeds" "${options[@]}" --quiet --out "$work/$name" \
 		>"$work/$name.txt" 2>"$work/$name.err" || code=$?
 	((code)) && failed=1
 	.venv/bin/python - "$work/$name/comparison.json" "$name" "$code" <<'EOF' || tail -n 1 "$work/$name.err"

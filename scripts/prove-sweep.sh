@@ -21,7 +21,7 @@ echo "prove-sweep: everything is kept in $work"
 asked=(writeback-crunch --vary policy=none,memalloc --vary crunch.pages=8500,9000,9500 --seeds "1..$seeds"
 	--set cluster.switch=linux-bridge --set phases.control=1s --set phases.inject=2s
 	--set phases.recovery=5s --set fencing.reboot_delay=1s "$@")
-command=(.venv/bin/python -m crunchbed.cli sweep)
+command=(.venv/bin/python -m crunchbed sweep)
 # Name and inode of each finished result: one that is written again has another.
 finished() { find "$work/$1/runs" -mindepth 2 -maxdepth 2 -name result.json -printf '%P %i\n' 2>/dev/null | sort; }
 

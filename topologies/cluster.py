@@ -12,7 +12,7 @@ from typing import Any
 
 from nodes.ports import delete_links
 from nodes.waiting import wait_until
-from reserve_agent.controller.network import Network
+from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 from topologies import bridge, ovs
 from topologies.build import make_net, start_net
@@ -69,7 +69,7 @@ class Cluster:
         """Describe a cluster; nothing is made yet.
 
         Args:
-            run_id: four characters, see ``crunchbed.runid``.
+            run_id: four characters, see ``crunchbed.host.runid``.
             nodes: cluster nodes, 1 to 128; the storage host comes on top.
             port_rate_mbit: what a node's port carries in each direction, 10**6 bits a second.
             storage_rate_mbit: the same for the storage host's port, which all nodes share.

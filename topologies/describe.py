@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from reserve_agent.controller.network import HostPort, Network, Switch, SwitchLink
+from reserve_agent.controller.wiring import HostPort, Network, Switch, SwitchLink
 from reserve_agent.errors import BadInput
 from topologies import layout
 from topologies.layout import Layout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from crunchbed.checks.lives import downtimes
-from crunchbed.history import History
+from crunchbed.history.history import History
 
 
 class Absences:

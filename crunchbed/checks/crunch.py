@@ -9,7 +9,7 @@ from typing import Any
 
 from crunchbed.checks.lives import lives, overlap, target_of
 from crunchbed.checks.pressure import episodes
-from crunchbed.history import History, Interval
+from crunchbed.history.history import History, Interval
 from crunchbed.scenario.schema import FloodCrunch, Scenario, WritebackCrunch
 from crunchbed.scenario.units import seconds
 

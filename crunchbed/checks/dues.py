@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from crunchbed.checks.drops import silence_ns
 from crunchbed.checks.lives import target_of
-from crunchbed.history import Event, History, Interval
-from nodes.heartbeat.wire import MalformedHeartbeat, parse_tag
+from crunchbed.history.history import Event, History, Interval
+from nodes.membership.datagram import MalformedHeartbeat, parse_tag
 
 
 class Due(NamedTuple):

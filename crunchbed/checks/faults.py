@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from crunchbed.checks.lives import target_of
-from crunchbed.history import Event, History, Interval
-from crunchbed.scenario.network import RINGS
+from crunchbed.history.history import Event, History, Interval
+from crunchbed.scenario.cluster import RINGS
 
 
 class FaultSpan(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crunchbed.history import Event, History, Interval
+from crunchbed.history.history import Event, History, Interval
 
 
 def sent(history: History, node: str, within: Interval | None = None) -> int:

@@ -34,7 +34,7 @@ from crunchbed.checks.split_brain import split_brains
 from crunchbed.checks.steady import phase_figures
 from crunchbed.expect import Outcome, evaluate, steady_outcomes
 from crunchbed.expect.evaluate import applies_to
-from crunchbed.history import History
+from crunchbed.history.history import History
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import OFF
 from crunchbed.scenario.units import seconds

@@ -6,7 +6,7 @@ is woken late (``agent.late``), any of them may have waited for a processor as l
 
 from __future__ import annotations
 
-from crunchbed.history import History, Interval
+from crunchbed.history.history import History, Interval
 from crunchbed.scenario.units import seconds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crunchbed.history import Event, History, Interval
+from crunchbed.history.history import Event, History, Interval
 
 
 def target_of(event: Event) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from crunchbed.checks.figures import Packets
-from crunchbed.history import History
+from crunchbed.history.history import History
 
 _PASSED: Final[Mapping[str, str]] = {
     "receive": "received",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.writes import stalls
-from crunchbed.history import History, Interval
+from crunchbed.history.history import History, Interval
 
 _KINDS = ("switch-crash", "link-down")
 

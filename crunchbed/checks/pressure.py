@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crunchbed.checks.lives import lives, overlap
-from crunchbed.history import History, Interval, remembered
+from crunchbed.history.history import History, Interval, remembered
 
 
 @remembered

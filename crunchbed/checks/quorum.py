@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.lives import downtimes
-from crunchbed.history import History, Interval
+from crunchbed.history.history import History, Interval
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 

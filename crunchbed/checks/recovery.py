@@ -8,7 +8,7 @@ from typing import NamedTuple
 from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.lives import target_of
 from crunchbed.checks.membership import ejections
-from crunchbed.history import Event, History
+from crunchbed.history.history import Event, History
 
 
 class Absence(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from crunchbed.history import History
+from crunchbed.history.history import History
 
 
 def reserve_pages(history: History, node: str) -> int | None:

@@ -8,7 +8,7 @@ from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from crunchbed.checks.lives import target_of
-from crunchbed.history import History, Interval
+from crunchbed.history.history import History, Interval
 from crunchbed.scenario.units import seconds
 
 

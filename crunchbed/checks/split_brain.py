@@ -6,7 +6,7 @@ from collections import defaultdict
 from itertools import combinations
 
 from crunchbed.checks.lives import overlap
-from crunchbed.history import Event, History, Interval
+from crunchbed.history.history import Event, History, Interval
 from crunchbed.scenario.units import seconds
 
 _Members = tuple[str, ...]

@@ -14,7 +14,7 @@ from typing import Final
 from crunchbed.checks.faults import fault_spans
 from crunchbed.checks.lives import lives, target_of
 from crunchbed.checks.pressure import episodes
-from crunchbed.history import History, Interval
+from crunchbed.history.history import History, Interval
 from crunchbed.scenario.faults import STORAGE
 
 SHORTEST_NS: Final = 30_000_000

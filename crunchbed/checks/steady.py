@@ -9,7 +9,7 @@ from crunchbed.checks import heartbeats, lateness, pressure, writes
 from crunchbed.checks.figures import PhaseFigures
 from crunchbed.checks.lives import overlap
 from crunchbed.checks.membership import ejections
-from crunchbed.history import History, Interval
+from crunchbed.history.history import History, Interval
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 

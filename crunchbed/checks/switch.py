@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from crunchbed.checks.pressure import episodes
 from crunchbed.checks.writes import percentile_seconds
-from crunchbed.history import Event, History, Interval
+from crunchbed.history.history import Event, History, Interval
 
 
 class Shedding(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.membership import ejections
-from crunchbed.history import PHASES, History
+from crunchbed.history.history import PHASES, History
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from crunchbed.checks.lives import lives, overlap
-from crunchbed.history import Event, History, Interval, remembered
+from crunchbed.history.history import Event, History, Interval, remembered
 
 PAGE_BYTES = 4096
 

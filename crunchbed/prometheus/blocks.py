@@ -10,7 +10,7 @@ from typing import NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from crunchbed.history import History
+from crunchbed.history.history import History
 from crunchbed.prometheus import config
 from crunchbed.prometheus.openmetrics import Timeline
 from crunchbed.prometheus.replay import replay

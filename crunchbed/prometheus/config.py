@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from crunchbed.run import targets
+from crunchbed.backends.namespaces import targets
 
 INTERVAL_SECONDS: Final = 1
 JOB: Final = "crunchbed"

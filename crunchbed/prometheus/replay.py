@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from crunchbed.backends.namespaces.targets import labels_of
 from crunchbed.checks.causes import cause_of_each
-from crunchbed.history import Event, History
+from crunchbed.history.history import Event, History
 from crunchbed.prometheus.config import JOB
 from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline
-from crunchbed.run.targets import labels_of
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 from reserve_agent.exporter import Exporter, PacketCounts

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from crunchbed.backends.namespaces import targets
 from crunchbed.prometheus import config
 from crunchbed.prometheus.server import Prometheus, command
-from crunchbed.run import targets
 from reserve_agent.errors import CrunchbedError, RunInvalid
 
 SEEN_SECONDS = 20.0

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from crunchbed.history import History
+from crunchbed.history.history import History
 from crunchbed.report.trace import BIN_SECONDS, LEAD_SECONDS, Trace, trace
 from reserve_agent.errors import BadInput
 

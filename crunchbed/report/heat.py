@@ -21,8 +21,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from crunchbed.checks.result import Result
-from crunchbed.report.words import happened, heading, name_of, value_text
-from crunchbed.sweep.table import Run, values_of, where
+from crunchbed.experiments.sweep.table import Run, values_of, where
+from crunchbed.report.labels import happened, heading, name_of, value_text
 from reserve_agent.errors import CrunchbedError
 
 _FIELD_INCHES: Final = (0.42, 0.34)

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.result import Result, Verdict
-from crunchbed.comparison import Comparison
+from crunchbed.experiments.comparison import Comparison
 from reserve_agent.errors import CrunchbedError
 
 Status = Literal["pass", "failure", "error", "skipped"]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from crunchbed.matrix import Axis, Cell
+from crunchbed.experiments.matrix import Axis, Cell
 from crunchbed.report.table import spread_cell
 
 

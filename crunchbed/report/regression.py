@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from crunchbed.regress import Outcome
-from crunchbed.report.cells import figure, interval
+from crunchbed.experiments.regress import Outcome
+from crunchbed.experiments.stats.regression import Compared
 from crunchbed.report.junit import Case
-from crunchbed.stats.regression import Compared
+from crunchbed.report.numbers import figure, interval
 
 _SHOWN: Final = ("worse", "better")
 _COLOURS: Final = {"worse": "red", "better": "green", "same": "dim"}
@@ -45,7 +45,7 @@ def cases_of(outcome: Outcome) -> list[Case]:
     """Return a test case for every figure that was compared, and for what is not known."""
     figures = [
         Case(
-            classname=f"crunchbed.regress.{outcome.baseline}.{one.policy}",
+            classname=f"crunchbed.experiments.regress.{outcome.baseline}.{one.policy}",
             name=one.figure,
             status="failure" if one in outcome.regressions else "pass",
             text=f"{figure(one.before)} then, {figure(one.now)} now: {interval(one.difference)}, "
@@ -55,7 +55,7 @@ def cases_of(outcome: Outcome) -> list[Case]:
     ]
     unknown = [
         Case(
-            classname=f"crunchbed.regress.{outcome.baseline}",
+            classname=f"crunchbed.experiments.regress.{outcome.baseline}",
             name=f"valid runs {number}",
             status="error",
             text=reason,

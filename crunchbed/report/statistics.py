@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from crunchbed.report.cells import interval
-from crunchbed.stats.summary import Statistics
+from crunchbed.experiments.stats.summary import Statistics
+from crunchbed.report.numbers import interval
 
 
 def print_statistics(console: Console, statistics: Statistics) -> None:

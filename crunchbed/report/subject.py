@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from crunchbed.checks.faults import fault_spans
 from crunchbed.checks.lives import target_of
-from crunchbed.history import History
+from crunchbed.history.history import History
 
 
 def subject_of(history: History, nodes: Sequence[str]) -> tuple[str, int]:

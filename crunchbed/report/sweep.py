@@ -13,10 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from crunchbed.checks.result import Result
+from crunchbed.experiments.sweep.quantity import size_of
+from crunchbed.experiments.sweep.summary import Found, Summary
+from crunchbed.experiments.sweep.trial import Trial
 from crunchbed.report.table import spread_cell
-from crunchbed.sweep.quantity import size_of
-from crunchbed.sweep.summary import Found, Summary
-from crunchbed.sweep.trial import Trial
 
 
 class SweepProgress:

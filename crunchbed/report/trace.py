@@ -13,7 +13,7 @@ from crunchbed.checks.lives import downtimes, lives
 from crunchbed.checks.membership import ejections
 from crunchbed.checks.pressure import episodes
 from crunchbed.checks.reserve import reserve_pages
-from crunchbed.history import History, Interval
+from crunchbed.history.history import History, Interval
 from crunchbed.report.subject import since_what, subject_of
 
 LEAD_SECONDS = 1.0

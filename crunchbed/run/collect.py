@@ -7,12 +7,12 @@ from pathlib import Path
 
 import orjson
 
-from crunchbed import history
-from crunchbed.run import configs, daemons
-from crunchbed.run.controller import LiveController
-from crunchbed.run.daemons import Places
-from crunchbed.run.live_node import LiveNode
-from crunchbed.run.recorder import Recorder
+from crunchbed.backends.namespaces import configs, daemons
+from crunchbed.backends.namespaces.controller import LiveController
+from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces.live_node import LiveNode
+from crunchbed.history import history
+from crunchbed.history.recorder import Recorder
 from crunchbed.run.supervisor import Supervisor, ask_quietly
 from crunchbed.scenario.schema import Scenario
 from nodes.process import spawn

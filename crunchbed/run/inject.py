@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from crunchbed.run import configs
-from crunchbed.run.live_node import AgentAway, LiveNode, ended_by_itself
+from crunchbed.backends.namespaces import configs
+from crunchbed.backends.namespaces.live_node import AgentAway, LiveNode, ended_by_itself
+from crunchbed.history.recorder import Recorder
 from crunchbed.run.plan import Burst, Flood, Plan
-from crunchbed.run.recorder import Recorder
 from nodes.process import Process
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines import LineClient

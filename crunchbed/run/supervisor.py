@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from crunchbed.backends.namespaces.live_node import AgentAway, LiveNode, ended_by_itself
+from crunchbed.history.recorder import Recorder
 from crunchbed.run import signals
-from crunchbed.run.live_node import AgentAway, LiveNode, ended_by_itself
 from crunchbed.run.progress import Progress
-from crunchbed.run.recorder import Recorder
 from nodes.fencing import FenceServer
 from nodes.process import Process
 from reserve_agent.errors import CrunchbedError, RunInvalid

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from crunchbed.expect import parse
-from crunchbed.scenario import block_io, corosync, detector, faults, network, pair, shed
+from crunchbed.scenario import block_io, corosync, detector, faults, pair, shed
+from crunchbed.scenario import cluster as network
 from crunchbed.scenario.units import format_duration
 
 if TYPE_CHECKING:

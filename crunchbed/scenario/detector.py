@@ -1,7 +1,7 @@
 """``detector:`` of a scenario: which failure detector, with its parameters by published names.
 
 A parameter that is left out is its published default, scaled by ``heartbeat.interval``; the
-defaults and where they are from: ``nodes/heartbeat/detectors/settings.py``.
+defaults and where they are from: ``nodes/membership/detectors/settings.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from crunchbed.scenario import kinds
 from crunchbed.scenario.kinds import DurationText
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
-from nodes.heartbeat.detectors.settings import KINDS, Settings
+from nodes.membership.detectors.settings import KINDS, Settings
 
 if TYPE_CHECKING:
     from crunchbed.scenario.cross import Contradiction

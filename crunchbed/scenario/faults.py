@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from crunchbed.scenario import kinds, network
+from crunchbed.scenario import cluster as network
+from crunchbed.scenario import kinds
+from crunchbed.scenario.cluster import LABELS
 from crunchbed.scenario.kinds import DurationText, Target
-from crunchbed.scenario.network import LABELS
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
 

@@ -15,15 +15,15 @@ from crunchbed.expect import parse
 from crunchbed.expect.steady import steady
 from crunchbed.scenario import detector, kinds
 from crunchbed.scenario.block_io import BlockIo
+from crunchbed.scenario.cluster import Cluster
 from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync, consensus_ns, token_timeout_ns
 from crunchbed.scenario.cross import first_contradiction
 from crunchbed.scenario.detector import Detector, FixedDetector
 from crunchbed.scenario.faults import Faults
 from crunchbed.scenario.kinds import DurationText, Pages, Port, SizeText, Target
-from crunchbed.scenario.network import Cluster
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.shed import Shed, ShedSection
-from nodes.heartbeat.detectors.settings import silence_ns
+from nodes.membership.detectors.settings import silence_ns
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 

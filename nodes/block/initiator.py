@@ -18,7 +18,7 @@ from nodes.block.transport import Reports
 from nodes.block.writeback import Dirtier, Request, Writeback
 from nodes.daemon import Config, Stop, connect_events, run_daemon
 from reserve_agent.lines import LineServer, Message
-from reserve_agent.pool import PoolHandle
+from reserve_agent.pool_handle import PoolHandle
 
 TICK_SECONDS = 0.002
 PROGRESS_SECONDS = 0.1

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nodes.heartbeat.detectors.settings import FixedSettings, Settings, from_record
+from nodes.membership.detectors.settings import FixedSettings, Settings, from_record
 from nodes.settings import read_settings
 from reserve_agent.errors import BadInput
 

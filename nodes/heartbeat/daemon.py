@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from nodes.fencing import FenceClient
-from nodes.heartbeat.actions import FenceRequest, ViewInstalled
 from nodes.heartbeat.config import HeartbeatConfig, load_config
-from nodes.heartbeat.detector import Clear, Miss, Suspect, Warn
-from nodes.heartbeat.detectors.make import make_detector
-from nodes.heartbeat.detectors.settings import LifeguardSettings, SwimSettings
 from nodes.heartbeat.link import HeartbeatLink
-from nodes.heartbeat.membership import Membership
-from nodes.heartbeat.protocol import Effect, HeartbeatProtocol
-from nodes.heartbeat.rings import RingDown, Rings, RingUp
-from nodes.heartbeat.roster import Roster
-from nodes.heartbeat.views import Member, View
-from nodes.heartbeat.wire import TAG_BYTES, Kind, MalformedHeartbeat, tag_of
 from nodes.listeners import ViewForwarder
+from nodes.membership.actions import FenceRequest, ViewInstalled
+from nodes.membership.datagram import TAG_BYTES, Kind, MalformedHeartbeat, tag_of
+from nodes.membership.detector import Clear, Miss, Suspect, Warn
+from nodes.membership.detectors.make import make_detector
+from nodes.membership.detectors.settings import LifeguardSettings, SwimSettings
+from nodes.membership.membership import Membership
+from nodes.membership.protocol import Effect, HeartbeatProtocol
+from nodes.membership.rings import RingDown, Rings, RingUp
+from nodes.membership.roster import Roster
+from nodes.membership.views import Member, View
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.events import Events, EventSink
 

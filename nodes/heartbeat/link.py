@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from nodes.heartbeat.wire import MAX_BYTES
+from nodes.membership.datagram import MAX_BYTES
 from reserve_agent.errors import HookError
 from reserve_agent.memalloc import set_memalloc
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from reserve_agent.controller import framework
+from reserve_agent.controller.codec import Decoder, Encoder
 from reserve_agent.controller.requests import Ask, Barrier, Request
 from reserve_agent.controller.session import Session
 from reserve_agent.controller.switchboard import Switchboard
-from reserve_agent.controller.wire import Decoder, Encoder
 
 _ofp_event = framework.part("controller.ofp_event")
 _handler = framework.part("controller.handler")

@@ -15,7 +15,6 @@ from typing import Any
 
 from reserve_agent.controller.answer import Answer
 from reserve_agent.controller.in_force import InForce
-from reserve_agent.controller.network import Network, SwitchLink
 from reserve_agent.controller.refusals import Refusals
 from reserve_agent.controller.requests import What
 from reserve_agent.controller.rules.classify import known_flows
@@ -25,6 +24,7 @@ from reserve_agent.controller.rules.paths import Port, flood_tree
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.rules.state import Flow
 from reserve_agent.controller.session import Link, Session
+from reserve_agent.controller.wiring import Network, SwitchLink
 from reserve_agent.hooks.layout import PacketClass
 from reserve_agent.port_rule import PortRule
 

@@ -1,7 +1,7 @@
 """What the hooks have seen that an audit asks for: protocols, and sockets with their flags.
 
 ``audit.bpf.h`` collects it; here it is read and given names. The facts only: what they mean is
-judged by ``crunchbed.audit``.
+judged by ``crunchbed.live.audit``.
 """
 
 from __future__ import annotations

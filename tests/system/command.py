@@ -12,13 +12,13 @@ from pathlib import Path
 
 import orjson
 
-from crunchbed.runid import STATE_ROOT
+from crunchbed.host.runid import STATE_ROOT
 from nodes.cgroup import cgroup2_root
 from nodes.process import start_ticks
 from nodes.waiting import wait_until
 from topologies import ovs
 
-CLI = (sys.executable, "-m", "crunchbed.cli")
+CLI = (sys.executable, "-m", "crunchbed")
 BPFFS = Path("/sys/fs/bpf")
 # A deadline of 300 ms, the least that a busy machine with two processors keeps.
 SHORT = (
@@ -112,7 +112,7 @@ def run(*arguments: str | Path, before: Sequence[str] = ()) -> Command:
 
 
 def traces(run_id: str) -> list[str]:
-    """What is left of a run, looked for by other means than those of ``crunchbed.leaks``."""
+    """What is left of a run, looked for by other means than those of ``crunchbed.host.leaks``."""
     found = [f"link {name}" for _, name in socket.if_nameindex() if name.startswith(run_id)]
     if ovs.is_installed() and ovs.is_running():
         bridges = ovs.vsctl("list-br").split()

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from crunchbed.runid import RunState
+from crunchbed.host.runid import RunState
 from nodes.cgroup import NodeCgroup
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until

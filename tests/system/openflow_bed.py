@@ -14,13 +14,13 @@ from pathlib import Path
 import orjson
 from pyroute2 import IPRoute
 
-from crunchbed.runid import draw_id
+from crunchbed.host.runid import draw_id
 from nodes.ports import delete_links, is_operational, set_link
 from nodes.waiting import wait_until
 from reserve_agent.controller.config import ControllerConfig
-from reserve_agent.controller.network import HostPort, Network, Switch, SwitchLink
 from reserve_agent.controller.pressure import Kind, PressureMessage, encode
 from reserve_agent.controller.rules.settings import Shed
+from reserve_agent.controller.wiring import HostPort, Network, Switch, SwitchLink
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.hooks.layout import PacketClass
 from reserve_agent.lines import LineClient, Message

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed import attempts, engine
+from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.checks.result import Result
-from crunchbed.history import History
+from crunchbed.experiments import attempts
+from crunchbed.history.history import History
+from crunchbed.run import engine
 from crunchbed.run.inject import Injection
-from crunchbed.run.live_node import LiveNode
 from crunchbed.scenario import loader, overrides
 from tests.system.command import traces
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed import leaks
-from crunchbed.run.live_node import AgentAway
+from crunchbed.backends.namespaces.live_node import AgentAway
+from crunchbed.host import leaks
 from nodes.waiting import wait_until
 from reserve_agent.events import EventSink
 from reserve_agent.hooks import pinned

@@ -14,8 +14,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.audit import Facts, audit_node
-from crunchbed.runid import STATE_ROOT, RunRecord
+from crunchbed.host.runid import STATE_ROOT, RunRecord
+from crunchbed.live.audit import Facts, audit_node
 from nodes.process import spawn
 from nodes.waiting import wait_until
 from reserve_agent.hooks import audit
@@ -116,7 +116,7 @@ def _record_of(pid: int) -> RunRecord | None:
 
 def test_a_live_run_and_an_intruder_in_it(tmp_path: Path) -> None:
     """One audit keeps a cluster up; another, of live runs, finds what was put into it."""
-    command = [sys.executable, "-m", "crunchbed.cli", "audit"]
+    command = [sys.executable, "-m", "crunchbed", "audit"]
     with ExitStack() as stack:
         run = stack.enter_context(
             subprocess.Popen(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed import leaks
-from crunchbed.runid import STATE_ROOT, RunRecord
+from crunchbed.host import leaks
+from crunchbed.host.runid import STATE_ROOT, RunRecord
 from tests.system.command import SHORT, left_by_check, run
 
 pytestmark = pytest.mark.root

@@ -9,16 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.probes.machine import run_command
-from crunchbed.probes.try_hooks import CGROUP_HOOKS
-from crunchbed.requirements import REQUIREMENTS, probe_all
+from crunchbed.host.probes.machine import run_command
+from crunchbed.host.probes.try_hooks import CGROUP_HOOKS
+from crunchbed.host.requirements import REQUIREMENTS, probe_all
 from nodes.cgroup import cgroup2_root
 
 pytestmark = pytest.mark.root
 
 
 def try_hooks(cgroup: Path) -> dict[str, str]:
-    argv = ("unshare", "--net", sys.executable, "-m", "crunchbed.probes.try_hooks", str(cgroup))
+    argv = (
+        "unshare",
+        "--net",
+        sys.executable,
+        "-m",
+        "crunchbed.host.probes.try_hooks",
+        str(cgroup),
+    )
     answer = run_command(argv)
     assert answer.ok, answer.reason
     reasons: dict[str, str] = json.loads(answer.output)

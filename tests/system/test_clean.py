@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from crunchbed import leaks
-from crunchbed.cli_clean import clean
-from crunchbed.runid import STATE_ROOT
+from crunchbed.cli.clean import clean
+from crunchbed.host import leaks
+from crunchbed.host.runid import STATE_ROOT
 from nodes.cgroup import cgroup2_root
 from nodes.process import start_ticks
 from nodes.waiting import wait_until

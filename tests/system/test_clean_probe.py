@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from crunchbed import cli
+from crunchbed.cli import app as cli
 from nodes.cgroup import cgroup2_root
 
 pytestmark = pytest.mark.root

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed import leaks
+from crunchbed.host import leaks
 from nodes.ports import delete_links
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed import attempts
+from crunchbed.backends.namespaces.cluster import RunningCluster
 from crunchbed.checks.result import Result
-from crunchbed.history import History
-from crunchbed.run.cluster import RunningCluster
+from crunchbed.experiments import attempts
+from crunchbed.history.history import History
 from crunchbed.run.supervisor import Supervisor
 from crunchbed.scenario import loader, overrides
 from reserve_agent.controller.pressure import Kind, PressureMessage, encode

@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed import leaks
+from crunchbed.host import leaks
 from nodes.cgroup import cgroup2_root
 from nodes.process import Process, spawn, start_ticks
 from nodes.waiting import wait_until

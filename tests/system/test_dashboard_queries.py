@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from crunchbed.history import History
+from crunchbed.history.history import History
 from dashboards.grafana.queries import SETTINGS
 from tests.system.command import Command
 from tests.system.prometheus import Prometheus, Series

@@ -39,7 +39,7 @@ def tcpdump(path: Path, what: str) -> list[str]:
 
 def judged_by_nobody(bundle: Path) -> subprocess.CompletedProcess[str]:
     """By a process without any right, and without the checkout in its working directory."""
-    command = [sys.executable, "-m", "crunchbed.cli", "judge", str(bundle), "--json"]
+    command = [sys.executable, "-m", "crunchbed", "judge", str(bundle), "--json"]
     return subprocess.run(
         command,
         capture_output=True,

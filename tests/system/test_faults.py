@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from crunchbed.checks.result import Result
-from crunchbed.history import History
-from crunchbed.requirements import missing
+from crunchbed.history.history import History
+from crunchbed.host.requirements import missing
 from tests.system.command import Command, run, traces
 
 pytestmark = pytest.mark.root

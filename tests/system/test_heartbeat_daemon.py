@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nodes.heartbeat.wire import Kind, parse_tag, tag_of
+from nodes.membership.datagram import Kind, parse_tag, tag_of
 from tests.system.heartbeat_cluster import INTERVAL_NS, NAMES, Cluster, address, resume, stop
 
 pytestmark = pytest.mark.root

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 import pytest
 
-from crunchbed import leaks
-from crunchbed.history import History
+from crunchbed.history.history import History
+from crunchbed.host import leaks
 from nodes.cgroup import cgroup2_root
 from nodes.ports import is_operational
 from nodes.waiting import wait_until

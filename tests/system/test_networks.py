@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from crunchbed import leaks
-from crunchbed.requirements import missing
-from crunchbed.run.ports import SwitchPort
+from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.host import leaks
+from crunchbed.host.requirements import missing
 from nodes.ports import set_link
 from nodes.waiting import wait_until
 from reserve_agent.errors import BadInput, MissingRequirement

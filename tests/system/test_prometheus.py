@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed import leaks
+from crunchbed.backends.namespaces import targets
 from crunchbed.checks.result import Result
+from crunchbed.host import leaks
 from crunchbed.prometheus import blocks, config
 from crunchbed.prometheus.server import Prometheus
-from crunchbed.run import targets
 from nodes.process import start_ticks
 from nodes.waiting import wait_until
 from tests.system.command import SHORT, Command, run, traces

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.history import History
+from crunchbed.history.history import History
 from tests.system.test_faults import attempt, check
 
 pytestmark = pytest.mark.root

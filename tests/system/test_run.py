@@ -11,7 +11,7 @@ import pytest
 
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
-from crunchbed.history import History
+from crunchbed.history.history import History
 from crunchbed.scenario.schema import Scenario
 from tests.system.command import SHORT, Command, children, run, traces
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crunchbed.checks.result import Result
-from crunchbed.history import History
+from crunchbed.history.history import History
 from tests.system.command import run, traces
 
 pytestmark = pytest.mark.root

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from crunchbed.checks.result import Result
-from crunchbed.history import History
+from crunchbed.history.history import History
 from nodes.process import start_ticks
 from nodes.waiting import wait_until
 from tests.system.command import Command, children, traces

@@ -16,7 +16,7 @@ from nodes.cgroup import cgroup2_root
 from reserve_agent.hooks.layout import Policy, Window
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.netns import network_namespace_of
-from reserve_agent.pool import PoolHandle
+from reserve_agent.pool_handle import PoolHandle
 
 NODE, PEER = "10.99.0.1", "10.99.0.2"
 NODE6, PEER6 = "fd00:99::1", "fd00:99::2"

@@ -8,19 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nodes.fencing import FenceLedger
-from nodes.heartbeat.actions import FenceRequest, Standing, ViewInstalled
-from nodes.heartbeat.detector import Clear, Miss, Suspect, Warn
-from nodes.heartbeat.detectors.make import make_detector
-from nodes.heartbeat.detectors.settings import (
+from nodes.membership.actions import FenceRequest, Standing, ViewInstalled
+from nodes.membership.detector import Clear, Miss, Suspect, Warn
+from nodes.membership.detectors.make import make_detector
+from nodes.membership.detectors.settings import (
     FixedSettings,
     LifeguardSettings,
     Settings,
     SwimSettings,
 )
-from nodes.heartbeat.membership import Membership
-from nodes.heartbeat.protocol import Effect, HeartbeatProtocol
-from nodes.heartbeat.roster import Roster
-from nodes.heartbeat.views import Member, View
+from nodes.membership.membership import Membership
+from nodes.membership.protocol import Effect, HeartbeatProtocol
+from nodes.membership.roster import Roster
+from nodes.membership.views import Member, View
 
 INTERVAL = 1_000_000
 MISSES = 3

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reserve_agent.controller.network import HostPort, Network, Switch, SwitchLink
 from reserve_agent.controller.rules.state import (
     ANY_PORT,
     CONTROLLER,
@@ -20,6 +19,7 @@ from reserve_agent.controller.rules.state import (
     SwitchState,
     Value,
 )
+from reserve_agent.controller.wiring import HostPort, Network, Switch, SwitchLink
 
 Fields = dict[str, Value]
 MOST_HOPS = 50

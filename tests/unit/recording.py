@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from crunchbed.history import Event, History, Interval
-from nodes.heartbeat.wire import tag_of
+from crunchbed.history.history import Event, History, Interval
+from nodes.membership.datagram import tag_of
 
 MS = 1_000_000
 ADDRESSES = {f"n{number}": f"10.77.0.{number}" for number in range(1, 10)}

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from crunchbed.checks.result import Result
+from crunchbed.experiments.sweep.folder import SweepFolder
+from crunchbed.experiments.sweep.one_run import Made
+from crunchbed.experiments.sweep.request import Request
+from crunchbed.experiments.sweep.trial import Trial, trials_of
 from crunchbed.scenario.loader import load
-from crunchbed.sweep.folder import SweepFolder
-from crunchbed.sweep.request import Request
-from crunchbed.sweep.trial import Trial, trials_of
-from crunchbed.sweep.worker import Made
 from tests.unit.judged_runs import good_run, result_of
 
 SCENARIO = load("writeback-crunch").with_overrides({"expect": []})

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from crunchbed.backends.namespaces.live_node import AgentAway, LiveNode
 from crunchbed.run.faults.agent_crash import AgentCrashFault
 from crunchbed.run.faults.protocol import NotPossible
-from crunchbed.run.live_node import AgentAway, LiveNode
 from nodes.process import Process, spawn
 from tests.unit.test_supervisor import Cluster
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed import cli
-from crunchbed.audit import AuditedNode, Facts, User, audit_node
-from crunchbed.run.audit import audit_live_runs
+from crunchbed.cli import app as cli
+from crunchbed.live.audit import AuditedNode, Facts, User, audit_node
+from crunchbed.live.gather import audit_live_runs
 from reserve_agent.hooks import audit
 from reserve_agent.hooks.audit import SocketSeen
 from reserve_agent.hooks.layout import (

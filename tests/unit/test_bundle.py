@@ -14,8 +14,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed import cli
-from crunchbed.bundle import pack, unpack
+from crunchbed.archive.bundle import pack, unpack
+from crunchbed.cli import app as cli
 from reserve_agent.errors import BadInput, CrunchbedError
 from tests.unit.judged_runs import ejecting_run, good_run
 from tests.unit.test_rejudge import write_run
@@ -251,7 +251,7 @@ def test_a_whole_archive_of_something_else_is_refused(tmp_path: Path, capsys: Ca
 def test_judging_needs_no_system_package_and_no_library_of_the_system(bundle: Path) -> None:
     code = """
 import sys
-blocked = ("mininet", "nbd", "topologies", "os_ken", "crunchbed.engine", "pyroute2")
+blocked = ("mininet", "nbd", "topologies", "os_ken", "crunchbed.run.engine", "pyroute2")
 def hook(event, arguments):
     if event == "import" and str(arguments[0]).startswith(blocked):
         raise ImportError(arguments[0])
@@ -260,7 +260,7 @@ def hook(event, arguments):
     if event in ("subprocess.Popen", "socket.connect"):
         raise PermissionError(event)
 sys.addaudithook(hook)
-from crunchbed import cli
+from crunchbed.cli import app as cli
 sys.exit(cli.main(["judge", sys.argv[1]]))
 """
     ended = subprocess.run(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from crunchbed.checks import packets, pressure, reserve, writes
 from crunchbed.checks.lives import downtimes, lives, overlap
 from crunchbed.checks.membership import ejections
-from crunchbed.history import Interval
+from crunchbed.history.history import Interval
 from tests.unit.recording import MS, Recording, ms
 
 OTHERS = ("n2", "n3")

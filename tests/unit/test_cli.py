@@ -11,11 +11,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-import crunchbed.engine
-from crunchbed import cli
+import crunchbed.run.engine
 from crunchbed.checks.figures import Figures
 from crunchbed.checks.result import Result, Verdict
-from crunchbed.cli_options import compared
+from crunchbed.cli import app as cli
+from crunchbed.cli.options import compared
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
@@ -53,7 +53,7 @@ class FakeEngine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
     fake = FakeEngine()
-    monkeypatch.setattr(crunchbed.engine, "run", fake.run)
+    monkeypatch.setattr(crunchbed.run.engine, "run", fake.run)
     monkeypatch.chdir(tmp_path)
     return fake
 
@@ -184,7 +184,7 @@ def test_an_unexpected_error_keeps_its_traceback_in_a_file(
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    argv = [sys.executable, "-m", "crunchbed.cli", "list", "--json"]
+    argv = [sys.executable, "-m", "crunchbed", "list", "--json"]
     reading, writing = os.pipe()
     os.close(reading)
     ended = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, check=False)
@@ -195,7 +195,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 def test_a_pipe_that_breaks_inside_a_run_is_an_error(engine: FakeEngine) -> None:
     """An agent's socket, not our stdout; click alone would exit with 1: a failed expectation."""
     code = (
-        "import sys, crunchbed.engine as engine, crunchbed.cli as cli\n"
+        "import sys, crunchbed.run.engine as engine, crunchbed.cli.app as cli\n"
         "def run(*_, **__): raise BrokenPipeError(32, 'agent')\n"
         "engine.run = run\n"
         "sys.exit(cli.main(['run', 'control']))"

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed import cli
+from crunchbed.cli import app as cli
 from reserve_agent.errors import CrunchbedError
 
 ROOT = Path(__file__).parents[2]
@@ -36,8 +36,8 @@ def test_every_command_has_help(command: str, capsys: Captured) -> None:
 
 def test_help_imports_none_of_the_machinery() -> None:
     code = (
-        "import sys; import crunchbed.cli; crunchbed.cli.main(['--help']); "
-        "heavy = {'pydantic', 'rich', 'lark', 'mininet', 'ruamel.yaml', 'crunchbed.engine'}; "
+        "import sys; import crunchbed.cli.app; crunchbed.cli.app.main(['--help']); "
+        "heavy = {'pydantic', 'rich', 'lark', 'mininet', 'ruamel.yaml', 'crunchbed.run.engine'}; "
         "sys.exit(str(heavy & set(sys.modules) or ''))"
     )
     ended = subprocess.run(
@@ -49,7 +49,7 @@ def test_help_imports_none_of_the_machinery() -> None:
 def test_where_no_scenario_is_installed_list_says_so(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crunchbed.cli_list.shipped", dict)
+    monkeypatch.setattr("crunchbed.cli.list.shipped", dict)
     assert cli.main(["list"]) == CrunchbedError.exit_code
     assert "the shipped scenarios are not installed" in capsys.readouterr().err
 

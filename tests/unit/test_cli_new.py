@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed import cli
+from crunchbed.cli import app as cli
 from crunchbed.scenario.loader import load, load_file, shipped
 
 

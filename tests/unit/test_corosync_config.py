@@ -8,10 +8,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed import requirements
-from crunchbed.probes.machine import Machine
+from crunchbed.backends.namespaces import configs
+from crunchbed.host import requirements
+from crunchbed.host.probes.machine import Machine
 from crunchbed.report.scale import time_scale
-from crunchbed.run import configs, sizing
+from crunchbed.run import sizing
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
 from nodes.corosync import quorum

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crunchbed.checks import crunch
-from crunchbed.history import Interval
+from crunchbed.history.history import Interval
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
 from tests.unit.recording import MS, Recording, ms

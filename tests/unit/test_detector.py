@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.heartbeat.detector import Clear, Detector, Finding, Miss, Suspect
-from nodes.heartbeat.detectors.fixed import FixedDeadline
+from nodes.membership.detector import Clear, Detector, Finding, Miss, Suspect
+from nodes.membership.detectors.fixed import FixedDeadline
 
 I = 1000  # noqa: E741 (the interval)
 MISSES = 3

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.heartbeat.actions import FenceRequest, Standing
-from nodes.heartbeat.detector import Clear, Miss, Suspect
-from nodes.heartbeat.detectors.settings import KINDS, silence_ns
+from nodes.membership.actions import FenceRequest, Standing
+from nodes.membership.detector import Clear, Miss, Suspect
+from nodes.membership.detectors.settings import KINDS, silence_ns
 from tests.unit.heartbeat_simulation import GRACE, INTERVAL, MISSES, Simulation
 from tests.unit.test_membership_network import begin, end
 

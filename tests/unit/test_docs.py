@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 
-from crunchbed import cli
+from crunchbed.cli import app as cli
 from reserve_agent.exporter import Exporter
 from reserve_agent.hooks.layout import POOL_FIELDS, Hook, PacketClass, Reason
 from reserve_agent.metrics import METRICS as DEFINED

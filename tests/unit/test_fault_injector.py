@@ -13,14 +13,14 @@ from typing import Any, cast
 import orjson
 import pytest
 
+from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.history.recorder import Recorder
 from crunchbed.run.faults.injector import FaultInjection
+from crunchbed.run.faults.lossy_links import Loss, LossyWire
 from crunchbed.run.faults.partition import PartitionFault
 from crunchbed.run.faults.plan import draw_faults
 from crunchbed.run.faults.protocol import NotPossible, World
 from crunchbed.run.faults.stall import StallFault
-from crunchbed.run.faults.wire import Loss, LossyWire
-from crunchbed.run.ports import SwitchPort
-from crunchbed.run.recorder import Recorder
 from crunchbed.scenario.faults import Partition, Stall
 from crunchbed.scenario.loader import load
 from nodes.process import Process, descendants, spawn

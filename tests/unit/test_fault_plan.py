@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.requirements import needed_by
+from crunchbed.host.requirements import needed_by
 from crunchbed.run.faults.plan import Step, draw_faults, steps
 from crunchbed.run.plan import draw
 from crunchbed.scenario.faults import STALLED_DAEMONS

@@ -10,9 +10,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-import crunchbed.engine
-from crunchbed import cli
+import crunchbed.run.engine
 from crunchbed.checks.result import Result
+from crunchbed.cli import app as cli
 from crunchbed.report.figure import Row, draw
 from crunchbed.report.trace import BIN_SECONDS, LEAD_SECONDS, trace
 from crunchbed.run.progress import Progress
@@ -148,7 +148,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         (out / "history.jsonl").write_bytes(b"\n".join(lines) + b"\n")
         return Result.not_measured(scenario, seed, "")
 
-    monkeypatch.setattr(crunchbed.engine, "run", run)
+    monkeypatch.setattr(crunchbed.run.engine, "run", run)
     monkeypatch.chdir(tmp_path)
     return failing
 
@@ -185,7 +185,7 @@ def test_a_picture_that_cannot_be_made_is_told_before_the_run(
 
 def test_matplotlib_is_imported_for_pictures_only() -> None:
     code = (
-        "import sys, crunchbed.cli_run, crunchbed.report.figure; "
+        "import sys, crunchbed.cli.run, crunchbed.report.figure; "
         "sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

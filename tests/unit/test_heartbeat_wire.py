@@ -8,10 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.heartbeat.detector import Message, State, Update
-from nodes.heartbeat.roster import Roster
-from nodes.heartbeat.views import NO_VIEW, Gossip, Member, View
-from nodes.heartbeat.wire import (
+from nodes.membership.datagram import (
     MAX_BYTES,
     MAX_NODES,
     MAX_RUMOURS,
@@ -25,6 +22,9 @@ from nodes.heartbeat.wire import (
     parse_tag,
     tag_of,
 )
+from nodes.membership.detector import Message, State, Update
+from nodes.membership.roster import Roster
+from nodes.membership.views import NO_VIEW, Gossip, Member, View
 
 BITMAPS = st.integers(0, 2**64 - 1)
 INDEXES = st.integers(0, 63)

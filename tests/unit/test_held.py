@@ -11,14 +11,16 @@ from typing import Any
 import orjson
 import pytest
 
-from crunchbed import cli, cli_live, live
 from crunchbed.checks.result import Result
-from crunchbed.cli_crunch import outcome
-from crunchbed.livestate import NodeState, read_state
-from crunchbed.report.deeds import deeds
+from crunchbed.cli import app as cli
+from crunchbed.cli import live as cli_live
+from crunchbed.cli.crunch import outcome
+from crunchbed.host.runid import RunState
+from crunchbed.live import live
+from crunchbed.live.livestate import NodeState, read_state
+from crunchbed.report.actions_taken import deeds
 from crunchbed.run.held.scenario import with_crunch, with_flood_reader, without_plan
 from crunchbed.run.plan import draw
-from crunchbed.runid import RunState
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import FloodCrunch
 from reserve_agent.errors import BadInput

@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 
 from crunchbed.checks.faults import FaultSpan
-from crunchbed.history import Interval
+from crunchbed.history.history import Interval
+from crunchbed.history.recorder import Recorder
 from crunchbed.run.faults.protocol import World
 from crunchbed.run.held import links as held_links
 from crunchbed.run.held.links import Links
-from crunchbed.run.recorder import Recorder
 from reserve_agent.errors import BadInput
 
 

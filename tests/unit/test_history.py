@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.history import Event, History, Interval, merge, read
+from crunchbed.history.history import Event, History, Interval, merge, read
 from reserve_agent.errors import BadInput
 
 

@@ -11,14 +11,14 @@ from typing import Any, cast
 
 import pytest
 
+from crunchbed.backends.namespaces.cluster import RunningCluster
+from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.history.recorder import Recorder
 from crunchbed.run import signals
-from crunchbed.run.cluster import RunningCluster
-from crunchbed.run.daemons import Places
 from crunchbed.run.held import hold as held_hold
 from crunchbed.run.held.hold import Hold
 from crunchbed.run.held.scenario import with_flood_reader
 from crunchbed.run.progress import NoProgress
-from crunchbed.run.recorder import Recorder
 from crunchbed.scenario.loader import load
 from reserve_agent.lines import Message
 

@@ -9,9 +9,9 @@ import orjson
 import pytest
 from matplotlib.figure import Figure
 
-from crunchbed import cli
 from crunchbed.checks.figures import CAUSES
-from crunchbed.history import History
+from crunchbed.cli import app as cli
+from crunchbed.history.history import History
 from crunchbed.report import pictures
 from crunchbed.report.html import comparison_page, lanes, render, run_page, series, source, thin
 from crunchbed.report.html.source import Recorded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodes.heartbeat.wire import tag_of
+from nodes.membership.datagram import tag_of
 from reserve_agent.hooks.layout import (
     JOURNAL_ENTRIES,
     Entry,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.comparison import compare
+from crunchbed.experiments.comparison import compare
 from crunchbed.report.junit import Case, cases_of_comparison, cases_of_run, write_junit
 from reserve_agent.errors import CrunchbedError
 from tests.unit.judged_runs import ejecting_run, good_run, result_of, scenario

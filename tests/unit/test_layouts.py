@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from reserve_agent.controller.network import Network
+from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import BadInput
 from topologies import layout
 from topologies.cluster import Cluster

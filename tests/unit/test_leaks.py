@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed import leaks
-from crunchbed.leaks import Leak, Machine
-from crunchbed.runid import RecordedProcess, RunRecord, RunState
+from crunchbed.host import leaks
+from crunchbed.host.leaks import Leak, Machine
+from crunchbed.host.runid import RecordedProcess, RunRecord, RunState
 from nodes.process import start_ticks
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from nodes.heartbeat.detector import Message, State, Update
-from nodes.heartbeat.detectors.lifeguard import Lifeguard
-from nodes.heartbeat.detectors.settings import LifeguardSettings, SwimSettings
-from nodes.heartbeat.wire import Kind
+from nodes.membership.datagram import Kind
+from nodes.membership.detector import Message, State, Update
+from nodes.membership.detectors.lifeguard import Lifeguard
+from nodes.membership.detectors.settings import LifeguardSettings, SwimSettings
 from tests.unit.test_swim_detector import sent, suspect
 
 I = 1_000_000  # noqa: E741 (the interval)

@@ -12,17 +12,17 @@ from typing import cast
 import orjson
 import pytest
 
-from crunchbed.run import daemons
-from crunchbed.run.controller import LiveController
-from crunchbed.run.daemons import Places
+from crunchbed.backends.namespaces import daemons
+from crunchbed.backends.namespaces.controller import LiveController
+from crunchbed.backends.namespaces.daemons import Places
 from crunchbed.run.faults.controller_crash import ControllerCrashFault
 from crunchbed.run.faults.protocol import NotPossible, World
 from crunchbed.scenario.loader import load
 from nodes.process import Process
 from nodes.waiting import wait_until
 from reserve_agent.controller.config import ControllerConfig
-from reserve_agent.controller.network import Network
 from reserve_agent.controller.pressure import TOKEN_BYTES
+from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import CrunchbedError
 
 STAND_IN = """
@@ -124,7 +124,7 @@ def test_one_that_dies_at_its_start_is_quoted(run: Run) -> None:
 
 
 def test_one_that_is_never_ready_is_quoted_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crunchbed.run.controller.READY_SECONDS", 1.0)
+    monkeypatch.setattr("crunchbed.backends.namespaces.controller.READY_SECONDS", 1.0)
     script = "import sys, time\nprint('no switch', file=sys.stderr, flush=True)\ntime.sleep(60)"
     (run.places.out / "stand_in.py").write_text(script)
     start(run)

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-import crunchbed.engine
-from crunchbed import attempts, cli
+import crunchbed.run.engine
+from crunchbed.backends.namespaces.readings import look
 from crunchbed.checks.result import Result
+from crunchbed.cli import app as cli
+from crunchbed.experiments import attempts
 from crunchbed.report.live_view import LiveView, View, picture
 from crunchbed.report.progress import LineProgress
-from crunchbed.run.look import look
 from crunchbed.run.progress import NodeLook, NoProgress, Progress
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import CrunchbedError
@@ -136,7 +137,7 @@ def watchers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Progress]:
         progress.phase("control", 1.0)
         return Result.not_measured(scenario, seed, "").model_copy(update={"verdict": "pass"})
 
-    monkeypatch.setattr(crunchbed.engine, "run", run)
+    monkeypatch.setattr(crunchbed.run.engine, "run", run)
     monkeypatch.chdir(tmp_path)
     return found
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.heartbeat.actions import FenceRequest, Standing, ViewInstalled
-from nodes.heartbeat.membership import Membership
-from nodes.heartbeat.views import Gossip, Member, View
+from nodes.membership.actions import FenceRequest, Standing, ViewInstalled
+from nodes.membership.membership import Membership
+from nodes.membership.views import Gossip, Member, View
 
 NAMES = ("n1", "n2", "n3", "n4", "n5")
 VIEW = View(1, tuple(Member(name, 0) for name in NAMES))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nodes.heartbeat.actions import FenceRequest, Standing, ViewInstalled
-from nodes.heartbeat.detector import Clear, Miss, Suspect
+from nodes.membership.actions import FenceRequest, Standing, ViewInstalled
+from nodes.membership.detector import Clear, Miss, Suspect
 from tests.unit.heartbeat_simulation import GRACE, INTERVAL, MISSES, TICK, Simulation
 
 

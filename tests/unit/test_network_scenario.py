@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.checks.faults import cut_off_since, fault_spans, ports_down
-from crunchbed.history import Event, History
-from crunchbed.requirements import needed_by
-from crunchbed.run.ports import SwitchPort
+from crunchbed.history.history import Event, History
+from crunchbed.host.requirements import needed_by
+from crunchbed.scenario.cluster import NETWORKS
 from crunchbed.scenario.loader import load_file
-from crunchbed.scenario.network import NETWORKS
 from reserve_agent.errors import BadInput
 from topologies.describe import plan
 from topologies.node import ClusterNode, NodeLink

@@ -16,9 +16,9 @@ from reserve_agent.controller import framework  # before anything that blocks
 # isort: split
 from reserve_agent.controller.app import SwitchApp
 from reserve_agent.controller.config import ControllerConfig
-from reserve_agent.controller.network import Network
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.switchboard import Switchboard
+from reserve_agent.controller.wiring import Network
 
 _handler = framework.part("controller.handler")
 _MAIN = _handler.MAIN_DISPATCHER

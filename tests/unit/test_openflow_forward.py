@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from reserve_agent.controller.network import HostPort, Network, SwitchLink
 from reserve_agent.controller.rules.classify import ARP, IPV4, UDP
 from reserve_agent.controller.rules.desired import desired_state, pressure_change
 from reserve_agent.controller.rules.difference import difference
@@ -15,6 +14,7 @@ from reserve_agent.controller.rules.paths import flood_tree
 from reserve_agent.controller.rules.settings import Shed, ShedMode
 from reserve_agent.controller.rules.shed import DEFERRED_DSCP
 from reserve_agent.controller.rules.state import SwitchState
+from reserve_agent.controller.wiring import HostPort, Network, SwitchLink
 from reserve_agent.hooks.layout import PacketClass
 from reserve_agent.port_rule import PortRule
 from tests.unit.openflow_fabric import Arrival, Fabric, leaf_spine, redundant, star

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from reserve_agent.controller import switchboard
-from reserve_agent.controller.network import Network
 from reserve_agent.controller.refusals import MOST_REASONS, OTHERS, REPORT_NS
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.session import Session
 from reserve_agent.controller.switchboard import Switchboard
+from reserve_agent.controller.wiring import Network
 from tests.unit.openflow_fabric import redundant, star
 from tests.unit.openflow_switch import FakeSwitch
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.run import configs
+from crunchbed.backends.namespaces import configs
 from crunchbed.run.plan import draw
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.heartbeat.detector import Clear, Finding, Miss, Suspect
-from nodes.heartbeat.detectors.phi import Intervals, PhiAccrual, deviations_at
+from nodes.membership.detector import Clear, Finding, Miss, Suspect
+from nodes.membership.detectors.phi import Intervals, PhiAccrual, deviations_at
 
 I = 1_000_000  # noqa: E741 (the interval)
 GRACE = 10 * I

@@ -10,8 +10,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from crunchbed.backends.namespaces.targets import labels_of
 from crunchbed.prometheus import config
-from crunchbed.run.targets import labels_of
 from crunchbed.scenario.loader import load
 from reserve_agent.metrics import METRICS
 from tests.unit.dashboard_queries import asked

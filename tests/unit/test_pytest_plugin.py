@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import crunchbed.engine
-import crunchbed.pytest_runs  # noqa: F401 - here once, else in every session again
-
 pytest_plugins = ["pytester"]
 
 FAKE = """
 import pytest
-import crunchbed.engine
+import crunchbed.run.engine
 from crunchbed.checks.figures import Figures
 from crunchbed.checks.result import Result
 from reserve_agent.errors import MissingRequirement
@@ -36,7 +33,7 @@ def testbed(monkeypatch):
             "verdict": verdict, "reasons": ("it was " + verdict,) if verdict != "pass" else (),
             "totals": Figures(nodes_ejected=ejected, heartbeats_missed=scenario.heartbeat.misses),
         })
-    monkeypatch.setattr(crunchbed.engine, "run", run)
+    monkeypatch.setattr(crunchbed.run.engine, "run", run)
 """
 
 
@@ -49,7 +46,7 @@ def session(pytester: pytest.Pytester) -> pytest.Pytester:
 
 def test_it_is_shipped() -> None:
     (found,) = [one for one in entry_points(group="pytest11") if one.name == "crunchbed"]
-    assert found.value == "crunchbed.pytest_plugin"
+    assert found.value == "crunchbed.plugin.plugin"
 
 
 def test_a_marked_test_gets_the_judged_run(session: pytest.Pytester) -> None:
@@ -197,7 +194,7 @@ def test_a_session_that_asks_for_no_run_imports_none_of_the_product(
         import sys
 
         def test_light():
-            heavy = {"pydantic", "lark", "rich", "crunchbed.engine", "crunchbed.pytest_runs"}
+            heavy = {"pydantic", "lark", "rich", "crunchbed.run.engine", "crunchbed.plugin.runs"}
             assert not heavy & set(sys.modules)
     """)
     done = pytester.runpytest_subprocess("-p", "no:hypothesispytest")

@@ -9,12 +9,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-import crunchbed.engine
-from crunchbed import baseline as baselines
-from crunchbed import cli
-from crunchbed.baseline import Baseline
+import crunchbed.run.engine
 from crunchbed.checks.result import Result
-from crunchbed.regress import regress
+from crunchbed.cli import app as cli
+from crunchbed.experiments import baseline as baselines
+from crunchbed.experiments.baseline import Baseline
+from crunchbed.experiments.regress import regress
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, RunInvalid
@@ -47,7 +47,7 @@ class RecordedEngine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RecordedEngine:
     fake = RecordedEngine()
-    monkeypatch.setattr(crunchbed.engine, "run", fake.run)
+    monkeypatch.setattr(crunchbed.run.engine, "run", fake.run)
     monkeypatch.chdir(tmp_path)
     return fake
 

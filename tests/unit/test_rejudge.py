@@ -7,8 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed import cli
-from crunchbed.rejudge import rejudge, rejudge_all
+from crunchbed.archive.rejudge import rejudge, rejudge_all
+from crunchbed.cli import app as cli
 from reserve_agent.errors import BadInput
 from tests.unit.judged_runs import ejecting_run, good_run, result_of, scenario
 from tests.unit.recording import Recording

@@ -13,12 +13,12 @@ import orjson
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from crunchbed import cli
+from crunchbed.backends.namespaces.targets import labels_of
+from crunchbed.cli import app as cli
 from crunchbed.prometheus import blocks
 from crunchbed.prometheus.openmetrics import definition_of
-from crunchbed.run.targets import labels_of
 from crunchbed.scenario.loader import load
-from nodes.heartbeat.wire import tag_of
+from nodes.membership.datagram import tag_of
 
 MS = 1_000_000
 SECOND = 1000 * MS

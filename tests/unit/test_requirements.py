@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from crunchbed import cli_check, requirements
-from crunchbed.probes import hooks, network, system
-from crunchbed.probes.machine import NOT_TRIED, Answer, Machine, run_command
-from crunchbed.requirements import (
+from crunchbed.cli import check as cli_check
+from crunchbed.host import requirements
+from crunchbed.host.probes import hooks, system
+from crunchbed.host.probes import netns as network
+from crunchbed.host.probes.machine import NOT_TRIED, Answer, Machine, run_command
+from crunchbed.host.requirements import (
     REQUIREMENTS,
     Finding,
     missing,

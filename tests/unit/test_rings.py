@@ -12,14 +12,14 @@ from typing import Any
 import orjson
 import pytest
 
-from crunchbed.run.configs import rings as rings_of
+from crunchbed.backends.namespaces.configs import rings as rings_of
 from nodes.corosync.conf import corosync_conf
 from nodes.corosync.config import CorosyncConfig, Totem
 from nodes.corosync.links import KnetLinks
 from nodes.corosync.notices import LinkDown, LinkUp, read_notice
 from nodes.heartbeat.config import load_config
 from nodes.heartbeat.link import Arrival, HeartbeatLink
-from nodes.heartbeat.rings import Copies, RingDown, Rings, RingUp, RingWatch
+from nodes.membership.rings import Copies, RingDown, Rings, RingUp, RingWatch
 from reserve_agent.errors import BadInput
 from topologies.node import ClusterNode, NodeLink
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.run import configs
+from crunchbed.backends.namespaces import configs
 from crunchbed.run.plan import Burst, Flood, draw
 from crunchbed.scenario.loader import load, shipped
 from crunchbed.scenario.schema import Scenario

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from crunchbed.run import rundir
+from crunchbed.archive import rundir
 from crunchbed.scenario.loader import load
 from reserve_agent.errors import BadInput, RunInvalid
 

@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed import runid
-from crunchbed.runid import RUN_ID, RecordedProcess, RunRecord, RunState, is_alive, owner_is_alive
+from crunchbed.host import runid
+from crunchbed.host.runid import (
+    RUN_ID,
+    RecordedProcess,
+    RunRecord,
+    RunState,
+    is_alive,
+    owner_is_alive,
+)
 from nodes.process import spawn, start_ticks
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError, MissingRequirement
@@ -98,7 +105,7 @@ def test_the_lock_speaks_for_a_run_whose_record_is_elsewhere(tmp_path: Path) -> 
 
 def test_a_killed_owner_is_dead_and_its_lock_free(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from crunchbed.runid import RunState\n"
+        "import sys, time; from pathlib import Path; from crunchbed.host.runid import RunState\n"
         "state = RunState.claim(Path(sys.argv[1])); print(state.run_id, flush=True)\n"
         "time.sleep(60)"
     )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.run import configs, sizing
+from crunchbed.backends.namespaces import configs
+from crunchbed.run import sizing
 from crunchbed.scenario.loader import load, load_file, save
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput

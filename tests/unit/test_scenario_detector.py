@@ -7,15 +7,15 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed import cli
+from crunchbed.backends.namespaces import configs
+from crunchbed.cli import app as cli
 from crunchbed.report.scale import time_scale
-from crunchbed.run import configs
 from crunchbed.scenario.detector import settings
 from crunchbed.scenario.loader import load, load_file, save
 from crunchbed.scenario.schema import Scenario
 from nodes.heartbeat.config import HeartbeatConfig, load_config
-from nodes.heartbeat.detectors.make import make_detector
-from nodes.heartbeat.detectors.settings import (
+from nodes.membership.detectors.make import make_detector
+from nodes.membership.detectors.settings import (
     KINDS,
     FixedSettings,
     LifeguardSettings,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.standstill import standstills
-from crunchbed.history import Event, History
+from crunchbed.history.history import Event, History
 
 MS = 1_000_000
 

@@ -7,11 +7,11 @@ import statistics
 import pytest
 
 from crunchbed.checks.figures import NAMES, PHASE_NAMES
-from crunchbed.stats.interval import LEAST, estimate
-from crunchbed.stats.paired import differences, pair, rank_biserial
-from crunchbed.stats.regression import FAILED, regressions
-from crunchbed.stats.summary import summarise
-from crunchbed.stats.worse import kind_of, margin
+from crunchbed.experiments.stats.interval import LEAST, estimate
+from crunchbed.experiments.stats.paired import differences, pair, rank_biserial
+from crunchbed.experiments.stats.regression import FAILED, regressions
+from crunchbed.experiments.stats.summary import summarise
+from crunchbed.experiments.stats.worse import kind_of, margin
 from tests.unit.recorded_figures import Change, changed, dice, drawn, recorded
 
 # --- intervals

@@ -9,7 +9,7 @@ import duckdb
 import orjson
 import pytest
 
-from crunchbed import cli
+from crunchbed.cli import app as cli
 from crunchbed.store.database import opened
 from crunchbed.store.rows import TABLES
 from reserve_agent.errors import BadInput

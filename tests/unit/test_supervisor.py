@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from crunchbed.backends.namespaces.live_node import LiveNode, ended_by_itself
+from crunchbed.history.recorder import Recorder
 from crunchbed.run.inject import Injection, WritebackCrunch
-from crunchbed.run.live_node import LiveNode, ended_by_itself
 from crunchbed.run.plan import Burst, Plan
 from crunchbed.run.progress import NoProgress
-from crunchbed.run.recorder import Recorder
 from crunchbed.run.signals import interruptible
 from crunchbed.run.supervisor import Supervisor
 from nodes.process import Process, spawn

@@ -7,11 +7,11 @@ import zipfile
 
 import pytest
 
-from crunchbed.cli_sweep import _disturbed
-from crunchbed.sweep import capacity
-from crunchbed.sweep.schedule import result_in
-from crunchbed.sweep.trial import Trial
-from crunchbed.sweep.worker import Made
+from crunchbed.cli.sweep import _disturbed
+from crunchbed.experiments.sweep import capacity
+from crunchbed.experiments.sweep.one_run import Made
+from crunchbed.experiments.sweep.schedule import result_in
+from crunchbed.experiments.sweep.trial import Trial
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 from tests.unit.sweep_workers import (
     SCENARIO,

@@ -9,9 +9,9 @@ from xml.etree import ElementTree as ET
 import orjson
 import pytest
 
-from crunchbed import cli
-from crunchbed.report.words import heading, name_of, value_text
-from crunchbed.sweep.table import asked_order, runs_of, values_of, where
+from crunchbed.cli import app as cli
+from crunchbed.experiments.sweep.table import asked_order, runs_of, values_of, where
+from crunchbed.report.labels import heading, name_of, value_text
 from reserve_agent.errors import BadInput
 from tests.unit.judged_runs import ejecting_run, good_run, result_of
 

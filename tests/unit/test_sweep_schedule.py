@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from distributed import CancelledError
 
-from crunchbed import cli
-from crunchbed.sweep import pool
-from crunchbed.sweep.conduct import Conductor
-from crunchbed.sweep.folder import SweepFolder
-from crunchbed.sweep.request import Request
-from crunchbed.sweep.schedule import Scheduler
-from crunchbed.sweep.trial import Trial, trials_of
-from crunchbed.sweep.worker import Made
+from crunchbed.cli import app as cli
+from crunchbed.experiments.sweep import workers as pool
+from crunchbed.experiments.sweep.conduct import Conductor
+from crunchbed.experiments.sweep.folder import SweepFolder
+from crunchbed.experiments.sweep.one_run import Made
+from crunchbed.experiments.sweep.request import Request
+from crunchbed.experiments.sweep.schedule import Scheduler
+from crunchbed.experiments.sweep.trial import Trial, trials_of
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement, RunInvalid
 from tests.unit.judged_runs import good_run, result_of
 from tests.unit.sweep_workers import (

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from crunchbed.experiments.sweep.conduct import Conductor
+from crunchbed.experiments.sweep.folder import SweepFolder
+from crunchbed.experiments.sweep.schedule import Scheduler
+from crunchbed.experiments.sweep.trial import Trial, trials_of
 from crunchbed.report.sweep import threshold_line
 from crunchbed.scenario.schema import Scenario
-from crunchbed.sweep.conduct import Conductor
-from crunchbed.sweep.folder import SweepFolder
-from crunchbed.sweep.schedule import Scheduler
-from crunchbed.sweep.trial import Trial, trials_of
 from reserve_agent.errors import BadInput
 from tests.unit.sweep_workers import (
     FakeWorkers,

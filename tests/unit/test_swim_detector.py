@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.heartbeat.detector import (
+from nodes.membership.datagram import Kind
+from nodes.membership.detector import (
     Clear,
     Detector,
     Finding,
@@ -18,10 +19,9 @@ from nodes.heartbeat.detector import (
     Suspect,
     Update,
 )
-from nodes.heartbeat.detectors.lifeguard import Lifeguard
-from nodes.heartbeat.detectors.settings import LifeguardSettings, SwimSettings
-from nodes.heartbeat.detectors.swim import Swim
-from nodes.heartbeat.wire import Kind
+from nodes.membership.detectors.lifeguard import Lifeguard
+from nodes.membership.detectors.settings import LifeguardSettings, SwimSettings
+from nodes.membership.detectors.swim import Swim
 
 I = 1_000_000  # noqa: E741 (the interval)
 GRACE = 3 * I

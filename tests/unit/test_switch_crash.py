@@ -14,10 +14,10 @@ import pytest
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.faults import cut_off_since, fault_spans
 from crunchbed.checks.paths import path_restore_seconds, rings_restore_seconds
+from crunchbed.history.recorder import Recorder
 from crunchbed.run.faults.injector import FaultInjection
 from crunchbed.run.faults.protocol import NotPossible, World
 from crunchbed.run.faults.switch_crash import SwitchCrashFault
-from crunchbed.run.recorder import Recorder
 from crunchbed.scenario.faults import SwitchCrash
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.units import duration_ns

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crunchbed.experiments.sweep.quantity import Range, parse_range
+from crunchbed.experiments.sweep.threshold import Edge, Search, outcome_of
 from crunchbed.scenario.units import duration_ns, format_size
-from crunchbed.sweep.quantity import Range, parse_range
-from crunchbed.sweep.threshold import Edge, Search, outcome_of
 
 
 def found(search: Search, outcome: Callable[[int], bool | None], most: int = 100) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from crunchbed.checks import lateness
 from crunchbed.checks.steady import phase_figures
-from crunchbed.history import Interval
+from crunchbed.history.history import Interval
 from reserve_agent.wakeups import Wakeups
 from tests.unit.judged_runs import good_run, scenario
 from tests.unit.recording import MS, Recording

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from crunchbed.checks.figures import CAUSES
 from crunchbed.checks.result import EXIT_CODES, Result
-from crunchbed.comparison import compare
+from crunchbed.experiments.comparison import compare
+from crunchbed.experiments.stats.interval import estimate
 from crunchbed.report.html import figures, series, thin
 from crunchbed.report.html.lanes import Lanes
 from crunchbed.report.html.repeat import commands, differences
@@ -17,7 +18,6 @@ from crunchbed.report.html.source import Recorded
 from crunchbed.report.html.thin import Span
 from crunchbed.report.scale import time_scale
 from crunchbed.report.subject import since_what
-from crunchbed.stats.interval import estimate
 from reserve_agent.errors import BadInput
 
 SEEDS_DRAWN: Final = 8

@@ -13,7 +13,7 @@ from crunchbed.checks.faults import fault_spans
 from crunchbed.checks.figures import CAUSES
 from crunchbed.checks.lives import downtimes
 from crunchbed.checks.membership import ejections
-from crunchbed.history import Event, History, Interval
+from crunchbed.history.history import Event, History, Interval
 from crunchbed.report.html import thin
 from crunchbed.report.html.thin import Clock, Mark, Span
 from crunchbed.scenario.schema import Scenario

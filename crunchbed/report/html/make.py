@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from crunchbed.history import no_collector
+from crunchbed.history.history import no_collector
 from crunchbed.report.html import comparison_page, render, run_page, source
 from crunchbed.report.html.source import Recorded
 

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 from crunchbed.checks.figures import CAUSES
-from crunchbed.history import Interval
+from crunchbed.history.history import Interval
 from crunchbed.report.html import figures, series, thin
 from crunchbed.report.html.lanes import Lane, Lanes
 from crunchbed.report.html.source import Recorded

@@ -10,7 +10,7 @@ from typing import Any, Final
 from crunchbed.checks import writes
 from crunchbed.checks.lives import downtimes
 from crunchbed.checks.reserve import reserve_pages
-from crunchbed.history import History, Interval
+from crunchbed.history.history import History, Interval
 from crunchbed.report.html.thin import Clock, Grid, Span
 
 RATE_SECONDS: Final = 0.1

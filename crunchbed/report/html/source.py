@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
-from crunchbed.history import History
+from crunchbed.history.history import History
 from crunchbed.report.html.thin import Clock
 from crunchbed.report.subject import subject_of
 from crunchbed.scenario.schema import Scenario

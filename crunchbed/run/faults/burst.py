@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from crunchbed.backends.namespaces.live_node import AgentAway
 from crunchbed.run.faults.protocol import NotPossible, World
 from crunchbed.run.inject import WritebackCrunch
-from crunchbed.run.live_node import AgentAway
 from crunchbed.run.plan import Burst as Pages
 from crunchbed.scenario.faults import Burst
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from crunchbed.run.controller import READY_SECONDS
+from crunchbed.backends.namespaces.controller import READY_SECONDS
 from crunchbed.run.faults.protocol import NotPossible, World
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from crunchbed.checks import faults
 from crunchbed.checks.faults import FaultSpan
-from crunchbed.history import Interval
+from crunchbed.history.history import Interval
+from crunchbed.history.recorder import Recorder
 from crunchbed.run.faults.kinds import make
 from crunchbed.run.faults.plan import Step, order, steps
 from crunchbed.run.faults.protocol import Fault, Lingering, NotPossible, Settling, World
-from crunchbed.run.recorder import Recorder
 from crunchbed.scenario.faults import FaultSection
 
 Clock = Callable[[], int]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from crunchbed.run.faults.lossy_links import Loss
 from crunchbed.run.faults.protocol import World
-from crunchbed.run.faults.wire import Loss
 from crunchbed.scenario import faults
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from crunchbed.run.controller import LiveController
-from crunchbed.run.faults.wire import LossyWire
-from crunchbed.run.live_node import LiveNode
-from crunchbed.run.ports import SwitchPort
-from crunchbed.run.recorder import Recorder
+from crunchbed.backends.namespaces.controller import LiveController
+from crunchbed.backends.namespaces.live_node import LiveNode
+from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.history.recorder import Recorder
+from crunchbed.run.faults.lossy_links import LossyWire
 from crunchbed.run.supervisor import Supervisor
 from nodes.process import Process
 from topologies.power import SwitchPower

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from crunchbed.run.configs import rings
+from crunchbed.backends.namespaces.configs import rings
 from crunchbed.run.faults.protocol import NotPossible, World
 from crunchbed.scenario.faults import SwitchCrash
 from topologies.node import NodeLink

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crunchbed.run.cluster import RunningCluster
+from crunchbed.backends.namespaces.cluster import RunningCluster
+from crunchbed.history.recorder import Recorder
 from crunchbed.run.held.scenario import with_crunch
 from crunchbed.run.inject import Injection
 from crunchbed.run.plan import draw
-from crunchbed.run.recorder import Recorder
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError
 

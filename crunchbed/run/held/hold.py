@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
+from crunchbed.backends.namespaces.cluster import RunningCluster
+from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.history.recorder import Recorder
 from crunchbed.run import signals
-from crunchbed.run.cluster import RunningCluster
-from crunchbed.run.daemons import Places
 from crunchbed.run.held.crunches import Crunches
 from crunchbed.run.held.links import Links
 from crunchbed.run.progress import Progress
-from crunchbed.run.recorder import Recorder
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
 from reserve_agent.errors import BadInput, CrunchbedError

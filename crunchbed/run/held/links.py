@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Final
 
 from crunchbed.checks import faults
-from crunchbed.live import COMING_UP
+from crunchbed.history.recorder import Recorder
+from crunchbed.live.live import COMING_UP
 from crunchbed.run.faults.injector import FaultInjection, injection
 from crunchbed.run.faults.protocol import World
-from crunchbed.run.recorder import Recorder
 from crunchbed.scenario.faults import LinkDown
 from reserve_agent.errors import BadInput
 

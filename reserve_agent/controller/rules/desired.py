@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from reserve_agent.controller.network import HostPort, Network, SwitchLink
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.broadcast import (
     address_flows,
@@ -25,6 +24,7 @@ from reserve_agent.controller.rules.state import (
     SwitchState,
     by_key,
 )
+from reserve_agent.controller.wiring import HostPort, Network, SwitchLink
 from reserve_agent.port_rule import PortRule
 
 

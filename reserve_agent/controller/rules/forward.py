@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reserve_agent.controller.network import HostPort
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.paths import Hop, Paths
@@ -29,6 +28,7 @@ from reserve_agent.controller.rules.state import (
     Value,
     match_of,
 )
+from reserve_agent.controller.wiring import HostPort
 from reserve_agent.hooks.layout import PacketClass
 
 FLOOD_GROUP = 1

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from reserve_agent.controller.network import HostPort, Network, SwitchLink
+from reserve_agent.controller.wiring import HostPort, Network, SwitchLink
 
 Port = tuple[str, int]
 """Switch and OpenFlow port number."""

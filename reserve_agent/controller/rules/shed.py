@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from reserve_agent.controller.network import HostPort
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.classify import IPV4, IPV6
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.rules.state import Flow, FlowKey, Meter, SetField, Value, match_of
+from reserve_agent.controller.wiring import HostPort
 from reserve_agent.hooks.layout import PacketClass
 
 DEFERRED_DSCP = 1

@@ -1,0 +1,72 @@
+"""A run directory judged again by today's checks, without root and without a testbed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+from pydantic import ValidationError
+
+from crunchbed.checks.judge import judge
+from crunchbed.checks.result import Result
+from crunchbed.history.history import History
+from crunchbed.scenario.problems import problems
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import BadInput
+
+
+def scenario_of(directory: Path) -> Scenario:
+    """Return the scenario that a run directory was made for, as it was resolved.
+
+    Raises:
+        BadInput: it cannot be read, or says what this version does not know.
+    """
+    path = directory / "scenario.json"
+    try:
+        return Scenario.model_validate(orjson.loads(path.read_bytes()))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+    except orjson.JSONDecodeError as error:
+        raise BadInput(f"{path}: expected JSON: {error}") from None
+    except ValidationError as error:
+        raise BadInput(f"{path}: {problems(error)[0]}") from None
+
+
+def rejudge(directory: Path) -> tuple[Scenario, Result]:
+    """Compute the result of a run from its history; nothing is written.
+
+    A run that ended before it had a whole history keeps the result that it was given then.
+
+    Raises:
+        BadInput: it is no run directory, or a part of it makes no sense.
+    """
+    scenario = scenario_of(directory)
+    recorded = directory / "history.jsonl"
+    if not recorded.exists() and (directory / "result.json").exists():
+        return scenario, Result.read(directory / "result.json")
+    return scenario, judge(History.read(recorded), scenario)
+
+
+def rejudge_all(parent: Path) -> tuple[Scenario, list[Result]]:
+    """Judge all runs of one comparison again; disturbed runs, which were made again, stay out.
+
+    Returns:
+        The scenario of the first run, and the results in the order of seed and policy.
+
+    Raises:
+        BadInput: there is no run, or they are not all of one scenario.
+    """
+    places = sorted(
+        path.parent
+        for path in parent.glob("*/scenario.json")
+        if "-disturbed-" not in path.parent.name
+    )
+    if not places:
+        raise BadInput(f"{parent}: expected a directory of runs, as `crunchbed compare` makes one")
+    found = [rejudge(place) for place in places]
+    first = found[0][0]
+    for place, (scenario, _) in zip(places, found, strict=True):
+        if scenario.resolved() != {**first.resolved(), "policy": scenario.policy}:
+            raise BadInput(f"{place}: expected a run of the same scenario as {places[0]}")
+    results = [result for _, result in found]
+    return first, sorted(results, key=lambda result: (result.seed or 0, result.policy))

@@ -1,0 +1,260 @@
+"""From a scenario to the configuration files of agents and daemons. Pure, but for the paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from crunchbed.run.plan import Flood
+from crunchbed.scenario import detector
+from crunchbed.scenario.corosync import MILLISECOND_NS, token_ns
+from crunchbed.scenario.schema import PAGE_BYTES, FloodCrunch, Scenario
+from nodes.block.pattern import BLOCK_BYTES
+from nodes.block.target import TargetSettings
+from nodes.heartbeat.config import DEFAULT_GRACE_NS
+from nodes.membership.detectors.settings import to_record
+from reserve_agent.config import AgentConfig
+from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
+from reserve_agent.hooks.loader import HookSettings
+from reserve_agent.port_rule import PortRule
+from reserve_agent.pressure_report import ControllerAddress
+from topologies.node import ClusterNode
+
+DISK = "disk"
+"""In the run's state directory: the file behind every target of the run."""
+_TCP = 6
+_UDP = 17
+_START_NS = 1_000_000_000
+_FENCE_TIMEOUT_NS = 2_000_000_000
+_SERVICE_RETRY_NS = 500_000_000
+
+
+def hook_settings(scenario: Scenario) -> HookSettings:
+    """Policy and port rules of every node's hooks.
+
+    The block initiator does not know SO_MEMALLOC: its sockets are marked by rule when they
+    connect, and so are corosync's. Our own heartbeat daemon asks for itself.
+    """
+    block_flags = SOCK_WRITEBACK | (SOCK_MEMALLOC if "block-io" in scenario.memalloc else 0)
+    by_rule = scenario.membership == "corosync" and "heartbeat" in scenario.memalloc
+    heartbeat_flags = SOCK_MEMALLOC if by_rule else 0
+    return HookSettings(
+        policy=Policy[scenario.policy.upper()],
+        service_ns=scenario.memory.service_time,
+        enforce=scenario.enforce,
+        softnet_limit=scenario.softnet.limit,
+        softnet_cost_ns=scenario.softnet.cost,
+        rules=(
+            PortRule(scenario.block_io.port, _TCP, PacketClass.BLOCK_IO, block_flags),
+            PortRule(scenario.heartbeat.port, _UDP, PacketClass.HEARTBEAT, heartbeat_flags),
+        ),
+    )
+
+
+def agent(
+    scenario: Scenario,
+    run_id: str,
+    node: ClusterNode,
+    paths: dict[str, Path],
+    controller: ControllerAddress | None = None,
+) -> AgentConfig:
+    """One node's agent; ``paths`` has cgroup, pins, socket and history."""
+    return AgentConfig(
+        node=node.name,
+        run=run_id,
+        scenario=scenario.name,
+        netns_pid=node.pid,
+        interfaces=node.interfaces,
+        pages=scenario.memory.pages,
+        clean=scenario.memory.clean,
+        reserve=None if scenario.memory.reserve == "auto" else scenario.memory.reserve,
+        settings=hook_settings(scenario),
+        controller=controller,
+        **paths,
+    )
+
+
+def rings(node: ClusterNode) -> tuple[str, ...]:
+    """The node's address on every ring of heartbeats.
+
+    That is the network that is called "cluster"; where none is, every link is to a network of its
+    own, which fails apart from the others.
+    """
+    named = [link.ip for link in node.links if link.network == "cluster"]
+    return (named[0],) if named else tuple(link.ip for link in node.links)
+
+
+def _addresses(node: ClusterNode) -> dict[str, Any]:
+    first, *others = rings(node)
+    return {"address": first, "other_addresses": others}
+
+
+def heartbeat(
+    scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str, incarnation: int
+) -> dict[str, Any]:
+    """One node's heartbeat daemon."""
+    members = {peer: nodes[peer] for peer in scenario.node_names}
+    indexes = {peer: index for index, peer in enumerate(scenario.node_names)}
+    interval = scenario.heartbeat.interval
+    return {
+        "node": name,
+        "index": indexes[name],
+        **_addresses(nodes[name]),
+        "port": scenario.heartbeat.port,
+        "peers": {
+            peer: {"index": indexes[peer], **_addresses(node)}
+            for peer, node in members.items()
+            if peer != name
+        },
+        "interval_ns": interval,
+        "misses": scenario.heartbeat.misses,
+        "detector": to_record(detector.settings(scenario)),
+        "incarnation": incarnation,
+        "joining": incarnation > 0,
+        "memalloc": "heartbeat" in scenario.memalloc,
+        # Spread over the interval, so that nodes do not all send at once.
+        "phase_ns": interval * indexes[name] // len(indexes),
+        "fence_timeout_ns": _FENCE_TIMEOUT_NS,
+        # Nodes are started one after the other: the first has to wait for the last.
+        "grace_ns": max(DEFAULT_GRACE_NS, _START_NS * len(indexes)),
+    }
+
+
+def corosync(
+    scenario: Scenario, run_id: str, nodes: Mapping[str, ClusterNode], name: str
+) -> dict[str, Any]:
+    """One node's corosync, in place of its heartbeat daemon; the same at every boot."""
+    settings, consensus = scenario.corosync, scenario.corosync.consensus
+    return {
+        "node": name,
+        "cluster": run_id,
+        "addresses": {peer: rings(nodes[peer]) for peer in scenario.node_names},
+        "port": scenario.heartbeat.port,
+        "totem": {
+            "token": token_ns(scenario) // MILLISECOND_NS,
+            "token_coefficient": settings.token_coefficient // MILLISECOND_NS,
+            "token_retransmits_before_loss_const": settings.token_retransmits_before_loss_const,
+            "join": settings.join // MILLISECOND_NS,
+            "consensus": None if consensus is None else consensus // MILLISECOND_NS,
+        },
+        "fence_timeout_ns": _FENCE_TIMEOUT_NS,
+    }
+
+
+def portal(scenario: Scenario, nodes: Mapping[str, ClusterNode]) -> str:
+    """The address that initiators connect to: the storage host's, or the one that moves.
+
+    That is the first that no node has, of the subnet that the storage host is in.
+    """
+    storage = nodes["storage"].address("storage")
+    if not scenario.block_io.pair:
+        return storage
+    return f"{storage.rpartition('.')[0]}.{len(scenario.node_names) + 1}"
+
+
+def service(
+    scenario: Scenario, state: Path, nodes: Mapping[str, ClusterNode], name: str, incarnation: int
+) -> dict[str, Any]:
+    """The service daemon of one node of the pair; ``state`` is the run's state directory."""
+    settings = target(scenario, state, portal(scenario, nodes), name)
+    return {
+        "node": name,
+        "pair": scenario.block_io.pair,
+        "joining": incarnation > 0,
+        "confirm": scenario.fencing.confirm,
+        "retry_ns": _SERVICE_RETRY_NS,
+        "interface": nodes[name].link("storage").interface,
+        "target": {
+            **asdict(settings),
+            "disk": str(settings.disk),
+            "control": str(settings.control),
+        },
+    }
+
+
+def initiator(scenario: Scenario, address: str, name: str, incarnation: int) -> dict[str, Any]:
+    """One node's writeback; every node has its own region of the device."""
+    block_io = scenario.block_io
+    index = scenario.node_names.index(name)
+    region = scenario.block_io.export // BLOCK_BYTES // len(scenario.node_names)
+    return {
+        "node": name,
+        "index": index,
+        "incarnation": incarnation,
+        "address": address,
+        "port": block_io.port,
+        "transport": block_io.transport,
+        "iscsi": iscsi_session(scenario),
+        "nbd": dict(block_io.nbd),
+        "first_block": index * region,
+        "region_blocks": region,
+        "queue_depth": scenario.block_io.queue_depth,
+        "request_blocks": scenario.block_io.request // PAGE_BYTES,
+        "dirty_rate": scenario.block_io.dirty_rate,
+    }
+
+
+def iscsi_session(scenario: Scenario) -> dict[str, Any]:
+    """The time-outs of a session in nanoseconds, and the secret that initiators have."""
+    session = scenario.block_io.iscsi
+    chap = session.chap
+    own = None
+    if chap is not None:
+        own = {"user": chap.user, "secret": chap.initiator_secret or chap.secret}
+    return dict(session) | {"chap": own}
+
+
+def target(
+    scenario: Scenario, state: Path, address: str, host: str, write_delay_ns: int = 0
+) -> TargetSettings:
+    """The target that ``host`` serves at ``address``; ``state`` is the run's state directory."""
+    block_io = scenario.block_io
+    chap = block_io.iscsi.chap
+    return TargetSettings(
+        transport=block_io.transport,
+        address=address,
+        port=block_io.port,
+        disk=state / DISK,
+        control=state / f"{host}.tgt",
+        chap=None if chap is None else (chap.user, chap.secret),
+        write_delay_ns=write_delay_ns,
+    )
+
+
+def traffic_sink(scenario: Scenario, node: ClusterNode) -> dict[str, Any]:
+    """The reader of the background traffic on one node."""
+    config: dict[str, Any] = {
+        "role": "sink",
+        "address": node.address("storage"),
+        "port": scenario.traffic.port,
+    }
+    crunch = scenario.crunch
+    if isinstance(crunch, FloodCrunch):
+        config["stalled"] = {"port": crunch.port, "memalloc": crunch.memalloc}
+    return config
+
+
+def flood_source(flood: Flood, address: str, start_ns: int) -> dict[str, Any]:
+    """The sender of a flood, on the storage host."""
+    return {
+        "role": "source",
+        "addresses": [address],
+        "port": flood.port,
+        "rate": flood.rate,
+        "size": flood.size,
+        "start_ns": start_ns,
+        "end_ns": start_ns + flood.duration_ns,
+    }
+
+
+def traffic_source(scenario: Scenario, nodes: Mapping[str, ClusterNode]) -> dict[str, Any]:
+    """The sender of the background traffic, on the storage host."""
+    return {
+        "role": "source",
+        "addresses": [nodes[name].address("storage") for name in scenario.node_names],
+        "port": scenario.traffic.port,
+        "rate": scenario.traffic.rate,
+        "size": scenario.traffic.size,
+    }

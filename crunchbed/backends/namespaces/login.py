@@ -1,0 +1,57 @@
+"""Whether the target takes the initiators' login, asked once before there is a node."""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+
+from crunchbed.backends.namespaces import configs
+from crunchbed.scenario.schema import Scenario
+from nodes.block.connect import iscsi_settings
+from nodes.block.iscsi_transport import IscsiTransport
+from nodes.block.target import TargetSettings
+from nodes.block.transport import Endpoint, LoginRefused, Reports
+from reserve_agent.errors import BadInput
+
+_STEP_SECONDS = 0.02
+
+
+def check(
+    scenario: Scenario,
+    target: TargetSettings,
+    inside: Callable[[], AbstractContextManager[None]],
+    pump: Callable[[], None],
+) -> None:
+    """Log in to an iSCSI target as a node would, and hang up.
+
+    Args:
+        scenario: Says what the initiators know.
+        target: A target that was started.
+        inside: Visits its network namespace.
+        pump: Called while waiting.
+
+    Raises:
+        BadInput: The secrets differ.
+        CrunchbedError: It takes no login within the login time-out.
+    """
+    if target.transport != "iscsi":
+        return
+    settings = iscsi_settings("run", len(scenario.node_names), configs.iscsi_session(scenario))
+    selector = selectors.DefaultSelector()
+    reports = Reports(lambda _: None, lambda _, __: None)
+    with closing(selector):
+        with inside():
+            session = IscsiTransport(
+                Endpoint(target.address, target.port), settings, selector, reports
+            )
+        with closing(session):
+            try:
+                while not session.ready:
+                    session.serve(_STEP_SECONDS)
+                    pump()
+            except LoginRefused as error:
+                raise BadInput(
+                    "block_io.iscsi.chap: expected the same secret for target and initiators, "
+                    f"got a login that is refused ({error})"
+                ) from error

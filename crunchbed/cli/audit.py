@@ -1,0 +1,187 @@
+"""``crunchbed audit``: who may draw on the reserve, and who speaks what beside block I/O."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import click
+import orjson
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from crunchbed.live.audit import AuditedNode, AuditedRun, AuditedSocket
+from crunchbed.live.gather import audit_live_runs, observe
+from crunchbed.report.progress import LineProgress
+from crunchbed.report.table import open_console
+from crunchbed.scenario.loader import load
+from reserve_agent.errors import BadInput, MissingRequirement, RunInvalid
+
+DEFAULT_SECONDS = 3.0
+_FOUND = 1
+_COLOURS = {"error": "red", "warning": "yellow"}
+
+
+@click.command()
+@click.argument("scenario", required=False)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 3600),
+    help=f"How long to observe the cluster of SCENARIO; {DEFAULT_SECONDS:g} by default.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change a key of SCENARIO, such as enforce=true; may be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+def audit(
+    scenario: str | None, seconds: float | None, overrides: tuple[str, ...], as_json: bool
+) -> int:
+    """Say who may draw on the reserve, and which protocols share its interfaces.
+
+    Audits every live run of this machine, since each began. With SCENARIO, starts its cluster
+    instead, observes it for some seconds without a fault, and ends it.
+
+    A finding is a protocol that is not vm-aware on an interface that carries block I/O, a
+    memalloc socket on which nobody bounds what is in flight, or a socket of block I/O that is
+    not memalloc though the policy asks for it. Exits with 1 if there is one, and with 3 if there
+    is none but a run could not be audited.
+
+    \b
+    Examples:
+      crunchbed audit
+      crunchbed audit control --json
+      crunchbed audit writeback-crunch --set memalloc=[heartbeat] --seconds 5
+    """  # noqa: D301 - \b is click's
+    if scenario is None:
+        runs = _live(seconds, overrides)
+    else:
+        chosen = load(scenario).with_overrides(_settings(overrides))
+        progress = LineProgress(sys.stderr, f"audit {chosen.name}")
+        runs = [observe(chosen, seconds or DEFAULT_SECONDS, progress)]
+        progress.done()
+    if as_json:
+        report = {"runs": [_record(run) for run in runs]}
+        click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+    else:
+        console = open_console()
+        for run in runs:
+            _print_run(console, run)
+    if any(run.findings for run in runs):
+        return _FOUND
+    return RunInvalid.exit_code if any(run.problem for run in runs) else 0
+
+
+def _live(seconds: float | None, overrides: tuple[str, ...]) -> list[AuditedRun]:
+    if seconds is not None or overrides:
+        raise BadInput("--seconds and --set need a SCENARIO; live runs are audited as they are")
+    if os.geteuid() != 0:
+        raise MissingRequirement("audit needs root: sudo crunchbed audit")
+    runs = audit_live_runs()
+    if not runs:
+        raise BadInput("no live run to audit; `crunchbed audit SCENARIO` starts a cluster")
+    return runs
+
+
+def _settings(overrides: tuple[str, ...]) -> dict[str, object]:
+    settings: dict[str, object] = {}
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not key or not equals:
+            raise BadInput(f"--set: expected KEY=VALUE, got {override!r}")
+        settings[key] = value
+    return settings
+
+
+def _record(run: AuditedRun) -> dict[str, Any]:
+    nodes = [_node_record(node) for node in run.nodes]
+    return {"run": run.run, "problem": run.problem, "nodes": nodes}
+
+
+def _node_record(node: AuditedNode) -> dict[str, Any]:
+    facts = node.facts
+    return {
+        "node": node.node,
+        "interfaces": facts.interfaces,
+        "policy": facts.policy.name.lower(),
+        "enforce": facts.enforce,
+        "block_io_packets": facts.block_io_packets,
+        "protocols": [
+            {**asdict(one), "refused": facts.enforce and not one.vm_aware}
+            for one in facts.protocols
+        ],
+        "sockets": [
+            {
+                **asdict(one.seen),
+                "user": None if one.user is None else asdict(one.user),
+                "throttled": one.bound is not None,
+                "bound": one.bound,
+            }
+            for one in node.sockets
+        ],
+        "findings": [asdict(one) for one in node.findings],
+    }
+
+
+def _print_run(console: Console, run: AuditedRun) -> None:
+    console.print(f"run {run.run}", style="bold")
+    if not run.nodes:
+        text = "has no agents yet" if run.problem is None else f"not audited: {run.problem}"
+        console.print(escape(text), soft_wrap=True)
+        return
+    _print_protocols(console, run)
+    _print_sockets(console, run)
+    for finding in run.findings:
+        console.print(
+            f"[{_COLOURS[finding.severity]}]{finding.severity}[/]  "
+            f"{finding.node}: {escape(finding.text)}",
+            soft_wrap=True,
+        )
+    if not run.findings:
+        console.print("[green]no finding[/]")
+
+
+def _table(console: Console, *columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _print_protocols(console: Console, run: AuditedRun) -> None:
+    table = _table(console, "node", "interface", "protocol", "packets", "vm-aware")
+    for node in run.nodes:
+        interfaces = ", ".join(node.facts.interfaces)
+        if not node.facts.block_io_packets:
+            interfaces += " (no block I/O)"
+        for one in node.facts.protocols:
+            aware = "yes" if one.vm_aware else "refused" if node.facts.enforce else "[yellow]NO[/]"
+            table.add_row(node.node, escape(interfaces), escape(one.name), str(one.packets), aware)
+    console.print(table)
+
+
+def _print_sockets(console: Console, run: AuditedRun) -> None:
+    """Those that matter to the reserve; JSON has all."""
+    table = _table(console, "node", "socket", "class", "memalloc", "throttled")
+    for node in run.nodes:
+        for one in node.sockets:
+            if one.seen.memalloc or one.seen.cls == "block-io":
+                table.add_row(node.node, *map(escape, _cells(one)), _throttled(one))
+    console.print(table)
+
+
+def _cells(one: AuditedSocket) -> tuple[str, str, str]:
+    return one.label, one.seen.cls, "yes" if one.seen.memalloc else "no"
+
+
+def _throttled(one: AuditedSocket) -> str:
+    if one.bound is not None:
+        return escape(one.bound)
+    return "[red]NO[/]" if one.seen.memalloc else "-"

@@ -1,0 +1,114 @@
+"""``crunchbed status``: what a live run is like at the moment."""
+
+from __future__ import annotations
+
+import time
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from crunchbed.cli.live import need_root, of_run
+from crunchbed.live import live
+from crunchbed.live.livestate import NodeState, RunState, read_state
+from crunchbed.report.table import open_console
+from reserve_agent.errors import CrunchbedError
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout; with --watch lines.")
+@click.option("--watch", is_flag=True, help="Again and again until Ctrl-C or the run's end.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0.1, 3600),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --watch: time between two looks.",
+)
+@of_run
+def status(as_json: bool, watch: bool, every: float, run_id: str | None) -> None:
+    """Say how the nodes of a live run are: power, link, memory, heartbeats, membership.
+
+    Any live run can be looked at; one that `crunchbed up` holds open tells more.
+
+    \b
+    Examples:
+      crunchbed status
+      crunchbed status --watch --every 0.5
+      crunchbed status --json | jq .nodes.n1.free_pages
+    """  # noqa: D301 - \b is click's
+    need_root()
+    run = live.choose_run(run_id)
+    console = open_console()
+    _show(console, read_state(run), as_json, watch)
+    while watch:
+        time.sleep(every)
+        state = _state_of(run)
+        if run not in live.live_runs():
+            click.echo(f"run {run} has ended", err=True)
+            return
+        if state is not None:
+            _show(console, state, as_json, watch)
+
+
+def _state_of(run: str) -> RunState | None:
+    """None of a run that takes no questions any more: it ends, or has ended."""
+    try:
+        return read_state(run)
+    except CrunchbedError:
+        if live.is_held(run):
+            raise
+        return None
+
+
+def _show(console: Console, state: RunState, as_json: bool, watch: bool) -> None:
+    if as_json:
+        click.echo(state.model_dump_json(indent=None if watch else 2))
+        return
+    if watch and console.is_terminal:
+        console.clear()
+    console.print(_title(state), style="bold", soft_wrap=True)
+    console.print(_table(console, state))
+
+
+def _title(state: RunState) -> str:
+    words = [f"run {state.run}: {state.scenario}"]
+    if state.held:
+        words.append(f"held open for {state.seconds or 0:.0f} s, phase {state.phase}")
+        words.append(f"switch {state.switch}")
+        if state.storage_link != "up":
+            words.append(f"link of storage {state.storage_link}")
+    return ", ".join(words)
+
+
+_COLUMNS = (
+    *("node", "power", "link", "policy", "pressure", "free", "reserve", "dirty"),
+    *("lowest", "misses", "boots", "view"),
+)
+
+
+def _table(console: Console, state: RunState) -> Table:
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    for name in _COLUMNS:
+        right = name in ("free", "reserve", "dirty", "lowest", "misses", "boots")
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    for name, node in state.nodes.items():
+        table.add_row(*_row(name, node))
+    return table
+
+
+def _row(name: str, node: NodeState) -> list[str]:
+    power = "-" if node.up is None else "up" if node.up else "off"
+    if not node.agent:
+        cells = ["no agent", *["-"] * 5, "-"]
+    else:
+        pressed = "yes" if node.pressure else "no"
+        if node.crunch is not None:
+            pressed += f" ({node.crunch})"
+        pages = (node.free_pages, node.reserve_pages, node.dirty_pages, node.low_water_pages)
+        cells = [node.policy or "-", pressed, *(str(one) for one in pages), str(node.misses)]
+    view = " ".join(node.view) or "nobody"
+    serving = " (serves)" if node.serving else ""
+    return [name, power, node.link or "-", *cells, str(node.boots), view + serving]

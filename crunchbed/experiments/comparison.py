@@ -1,0 +1,114 @@
+"""Runs of several policies on the same scenario and seeds, held against its expectations."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from crunchbed.checks.result import EXIT_CODES, Result
+from crunchbed.expect import Outcome, evaluate, parse
+from crunchbed.experiments.stats.summary import Statistics, summarise
+from crunchbed.scenario.schema import Scenario
+
+
+class Spread(NamedTuple):
+    """A figure over repeats."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread_of(runs: Sequence[Result], figure: str) -> Spread | None:
+    """Return a figure of the totals over those runs that are valid; None where none has it."""
+    values = [run.totals.value(figure) for run in runs if run.valid]
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return Spread(statistics.median(known), min(known), max(known))
+
+
+class Repeated(BaseModel):
+    """One expectation over all seeds; ``holds`` is None when no seed refutes it but some are open.
+
+    ``runnable`` is False when it names a policy that was not among those compared.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    holds: bool | None
+    runnable: bool
+    held: int
+    outcomes: tuple[Outcome, ...]
+
+
+class Comparison(BaseModel):
+    """What several runs say together; ``statistics`` where there is more than one seed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scenario: str
+    policies: tuple[str, ...]
+    seeds: tuple[int, ...]
+    expectations: tuple[Repeated, ...]
+    statistics: Statistics | None = None
+    runs: tuple[Result, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 where something failed, else 3 where something is not known, else 0."""
+        verdicts = {run.verdict for run in self.runs}
+        judged = [one.holds for one in self.expectations if one.runnable]
+        if "fail" in verdicts or False in judged:
+            return EXIT_CODES["fail"]
+        return EXIT_CODES["unknown" if verdicts != {"pass"} or None in judged else "pass"]
+
+    def of(self, policy: str) -> list[Result]:
+        """Return the runs of one policy."""
+        return [run for run in self.runs if run.policy == policy]
+
+    def spread(self, policy: str, figure: str) -> Spread | None:
+        """Return a figure of a policy's totals over its valid runs; None where it has none."""
+        return spread_of(self.of(policy), figure)
+
+
+def compare(scenario: Scenario, runs: Sequence[Result]) -> Comparison:
+    """Hold runs of the same scenario, differing in policy and seed, against its expectations.
+
+    A run that is not valid counts as one that was not made.
+    """
+    policies = tuple(dict.fromkeys(run.policy for run in runs))
+    seeds = tuple(dict.fromkeys(run.seed or 0 for run in runs))
+    return Comparison(
+        scenario=scenario.name,
+        policies=policies,
+        seeds=seeds,
+        expectations=tuple(_repeat(text, runs, policies, seeds) for text in scenario.expect),
+        statistics=summarise(runs) if len(seeds) > 1 else None,
+        runs=tuple(runs),
+    )
+
+
+def _repeat(
+    text: str, runs: Sequence[Result], policies: Sequence[str], seeds: Sequence[int]
+) -> Repeated:
+    outcomes = []
+    for seed in seeds:
+        same = [run for run in runs if (run.seed or 0) == seed]
+        totals = {run.policy: run.totals for run in same if run.valid}
+        outcome = evaluate([text], totals)[0]
+        if parse(text).unqualified and len(totals) < len(same) and outcome.holds:
+            outcome = outcome.model_copy(update={"holds": None})
+        outcomes.append(outcome)
+    verdicts = [outcome.holds for outcome in outcomes]
+    return Repeated(
+        text=text,
+        holds=False if False in verdicts else None if None in verdicts else True,
+        runnable=parse(text).policies <= set(policies),
+        held=verdicts.count(True),
+        outcomes=tuple(outcomes),
+    )

@@ -1,0 +1,105 @@
+"""Holds new runs of a baseline's scenario against it: what got worse, and whether that is sure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from crunchbed.checks.result import EXIT_CODES, Result
+from crunchbed.experiments.baseline import Baseline, differs
+from crunchbed.experiments.stats.interval import LEAST
+from crunchbed.experiments.stats.regression import Compared, lateness, regressions, valid_pairs
+from crunchbed.experiments.stats.worse import TIME, is_never
+
+Again = Callable[[Sequence[str]], Sequence[Result]]
+"""Makes the runs of these policies once more, on the baseline's seeds."""
+
+
+class Outcome(BaseModel):
+    """What ``crunchbed regress`` found.
+
+    Attributes:
+        baseline, scenario: Their names.
+        notes: What is not as it was when the baseline was made.
+        compared: Every figure.
+        regressions: Those of ``compared`` that are worse, twice where the runs were made again;
+            lost writes once.
+        unconfirmed: Those that were worse in the first set of runs only.
+        unknown: Why a policy could not be compared.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    baseline: str
+    scenario: str
+    notes: tuple[str, ...]
+    compared: tuple[Compared, ...]
+    regressions: tuple[Compared, ...]
+    unconfirmed: tuple[Compared, ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 where something got worse, else 3 where something is not known, else 0."""
+        if self.regressions:
+            return EXIT_CODES["fail"]
+        return EXIT_CODES["unknown" if self.unknown else "pass"]
+
+
+def regress(
+    baseline: Baseline, runs: Sequence[Result], *, tolerance: float, again: Again | None = None
+) -> Outcome:
+    """Compare runs with a baseline.
+
+    Args:
+        baseline: What was.
+        runs: On its seeds and policies.
+        tolerance: Share of a figure that it may get worse by.
+        again: With it a figure that got worse is looked at in a second set of runs, and is a
+            regression only if it is worse there too. Runs one after the other share the load of
+            their machine; a second set is later. What may never happen needs no second time.
+    """
+    compared = regressions(baseline.runs, runs, tolerance=tolerance)
+    worse = [one for one in compared if one.verdict == "worse"]
+    doubtful = [] if again is None else [one for one in worse if not is_never(one.figure)]
+    refuted: set[tuple[str, str]] = set()
+    unknown = _unknown(baseline, runs)
+    if doubtful and again is not None:
+        policies = list(dict.fromkeys(one.policy for one in doubtful))
+        second = again(policies)
+        unknown += _unknown(baseline, second, policies)
+        refuted = {(one.policy, one.figure) for one in doubtful}
+        repeated = regressions(baseline.runs, second, tolerance=tolerance, only=refuted)
+        refuted -= {(one.policy, one.figure) for one in repeated if one.verdict == "worse"}
+    confirmed = [one for one in worse if (one.policy, one.figure) not in refuted]
+    return Outcome(
+        baseline=baseline.name,
+        scenario=str(baseline.scenario.get("name")),
+        notes=(*differs(baseline, runs), *_busier(baseline, runs)),
+        compared=tuple(compared),
+        regressions=tuple(confirmed),
+        unconfirmed=tuple(one for one in worse if one not in confirmed),
+        unknown=tuple(dict.fromkeys(unknown)),
+    )
+
+
+def _busier(baseline: Baseline, runs: Sequence[Result]) -> Iterator[str]:
+    for policy in baseline.policies:
+        then, now = (lateness(found, policy) for found in (baseline.runs, runs))
+        if now > then + TIME.floor:
+            yield (
+                f"{policy}: the machine was busier, its processes woke up to {now * 1e3:.0f} ms "
+                f"late, {then * 1e3:.0f} ms then; times that got worse by less than twice that "
+                "do not count"
+            )
+
+
+def _unknown(
+    baseline: Baseline, runs: Sequence[Result], policies: Sequence[str] | None = None
+) -> list[str]:
+    return [
+        f"{policy}: {found} seeds with valid runs then and now, {LEAST} are needed"
+        for policy in policies or baseline.policies
+        if (found := valid_pairs(baseline.runs, runs, policy)) < LEAST
+    ]

@@ -1,0 +1,72 @@
+"""Two sets of runs on the same seeds: the difference of each pair, and how one-sided they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from crunchbed.experiments.stats.interval import Estimate, estimate
+
+
+class Difference(BaseModel):
+    """How a figure of the ``second`` differs from that of the ``first``, seed by seed.
+
+    Attributes:
+        figure: Its name.
+        first, second: What is compared, such as two policies.
+        difference: Median of second - first over the seeds, with its interval; in the figure's
+            unit.
+        effect: Matched-pairs rank-biserial correlation: 1 where the second is higher on every
+            seed, -1 where it is lower on every one, 0 where neither prevails.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    figure: str
+    first: str
+    second: str
+    difference: Estimate
+    effect: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval is on one side of 0."""
+        low, high = self.difference.low, self.difference.high
+        return low is not None and high is not None and (low > 0 or high < 0)
+
+
+def differences(first: Mapping[int, float], second: Mapping[int, float]) -> list[float]:
+    """Return second - first for every seed that both have, in the order of the first."""
+    return [second[seed] - value for seed, value in first.items() if seed in second]
+
+
+def pair(
+    figure: str, first: tuple[str, Mapping[int, float]], second: tuple[str, Mapping[int, float]]
+) -> Difference | None:
+    """Compare two named sets of values by seed; None where they have no seed in common."""
+    found = differences(first[1], second[1])
+    if not found:
+        return None
+    return Difference(
+        figure=figure,
+        first=first[0],
+        second=second[0],
+        difference=estimate(found),
+        effect=rank_biserial(found),
+    )
+
+
+def rank_biserial(found: Sequence[float]) -> float:
+    """Return (favourable - unfavourable rank sums) / all of them, from -1 to 1.
+
+    Kerby 2014, "The simple difference formula". Differences of 0 have no rank.
+    """
+    moved = [one for one in found if one]
+    if not moved:
+        return 0.0
+    from scipy import stats
+
+    ranks = [float(rank) for rank in stats.rankdata([abs(one) for one in moved])]
+    up = sum(rank for rank, one in zip(ranks, moved, strict=True) if one > 0)
+    return (2 * up - sum(ranks)) / sum(ranks)

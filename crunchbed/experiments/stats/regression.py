@@ -1,0 +1,180 @@
+"""Whether runs are worse than a baseline's on the same seeds, beyond what noise explains.
+
+A figure is worse only when the whole bootstrap interval of its paired difference is beyond a margin
+(`crunchbed.experiments.stats.worse`): a test for inferiority by a margin, one-sided. As many
+figures are looked at, the level of each is Bonferroni's share of 5 %.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from crunchbed.checks.figures import NAMES, PHASE_NAMES, PHASES
+from crunchbed.checks.result import Result
+from crunchbed.experiments.stats.interval import LEAST, Estimate, estimate
+from crunchbed.experiments.stats.paired import differences, rank_biserial
+from crunchbed.experiments.stats.worse import LATENESS, Kind, kind_of, margin
+
+ALPHA: Final = 0.05
+"""Share of comparisons without any change that may come out as a regression, at most."""
+
+FAILED: Final = "runs_failed"
+"""Name of the share of runs whose verdict is fail."""
+
+_FAILED_KIND: Final = Kind(1, "mean", 0)
+_FIGURES: Final = (*NAMES, *(f"{phase}.{name}" for phase in PHASES for name in PHASE_NAMES))
+
+Verdict = Literal["worse", "better", "same"]
+Values = Mapping[int, float]
+"""By seed."""
+
+
+class Compared(BaseModel):
+    """One figure of one policy, then and now.
+
+    Attributes:
+        policy, figure: Which.
+        before, now: Its middle over the seeds that both have.
+        difference: Middle of now - before by seed, with its interval at the level of this figure.
+        margin: What it may differ by.
+        effect: Rank-biserial correlation of the pairs, from -1 to 1; above 0 where now is higher.
+        verdict: What follows from these.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    policy: str
+    figure: str
+    before: float
+    now: float
+    difference: Estimate
+    margin: float
+    effect: float
+    verdict: Verdict
+
+
+def regressions(
+    baseline: Sequence[Result],
+    now: Sequence[Result],
+    *,
+    tolerance: float,
+    only: Iterable[tuple[str, str]] | None = None,
+) -> list[Compared]:
+    """Compare every figure that can get worse, of every policy, paired by seed.
+
+    Args:
+        baseline: Runs then; those that are not valid do not count.
+        now: Runs of the same scenario on the same seeds.
+        tolerance: See ``crunchbed.experiments.stats.worse.margin``.
+        only: Policies with a figure each, where not all are to be compared.
+
+    Returns:
+        Those with at least ``LEAST`` pairs.
+    """
+    wanted = None if only is None else set(only)
+    pairs = [
+        (policy, figure, kind, before, after)
+        for policy, figure, kind, before, after in _pairs(baseline, now)
+        if wanted is None or (policy, figure) in wanted
+    ]
+    level = 1 - 2 * ALPHA / max(1, len(pairs))  # two-sided, of which one side counts
+    return [
+        _compare(*one, level=level, tolerance=tolerance, late=lateness(now, one[0], one[1]))
+        for one in pairs
+    ]
+
+
+def lateness(runs: Sequence[Result], policy: str, figure: str = LATENESS) -> float:
+    """Return how late the testbed's own processes woke at most, in the median of a policy's runs.
+
+    Seconds; in the phase of ``figure``, if it is one of a phase. 0 where nobody measured it.
+    """
+    phase = figure.rpartition(".")[0]
+    name = f"{phase}.{LATENESS}" if phase in PHASES else LATENESS
+    known = _known(runs, policy, name).values()
+    return statistics.median(known) if known else 0.0
+
+
+def valid_pairs(baseline: Sequence[Result], now: Sequence[Result], policy: str) -> int:
+    """Return on how many seeds a policy has a valid run in both."""
+    return len(_verdicts(baseline, policy).keys() & _verdicts(now, policy).keys())
+
+
+def _pairs(
+    baseline: Sequence[Result], now: Sequence[Result]
+) -> Iterator[tuple[str, str, Kind, Values, Values]]:
+    for policy in dict.fromkeys(run.policy for run in baseline):
+        if valid_pairs(baseline, now, policy) < LEAST:
+            continue
+        yield policy, FAILED, _FAILED_KIND, _verdicts(baseline, policy), _verdicts(now, policy)
+        for figure in _FIGURES:
+            kind = kind_of(figure)
+            if kind is None:
+                continue
+            before, after = _known(baseline, policy, figure), _known(now, policy, figure)
+            if len(before.keys() & after.keys()) >= LEAST:
+                yield policy, figure, kind, before, after
+
+
+def _verdicts(runs: Sequence[Result], policy: str) -> dict[int, float]:
+    mine = [run for run in runs if run.policy == policy and run.valid]
+    return {run.seed or 0: float(run.verdict == "fail") for run in mine}
+
+
+def _known(runs: Sequence[Result], policy: str, figure: str) -> dict[int, float]:
+    """A figure by seed; without runs of a version that did not know it and so never measured it."""
+    found = {}
+    for run in runs:
+        head = figure.partition(".")[0]
+        known = head in run.totals.model_fields_set or head in PHASES
+        value = run.totals.value(figure) if known else None
+        if run.policy == policy and run.valid and value is not None:
+            found[run.seed or 0] = value
+    return found
+
+
+def _compare(
+    policy: str,
+    figure: str,
+    kind: Kind,
+    before: Values,
+    after: Values,
+    *,
+    level: float,
+    tolerance: float,
+    late: float,
+) -> Compared:
+    seeds = [seed for seed in before if seed in after]
+    old, new = [before[seed] for seed in seeds], [after[seed] for seed in seeds]
+    found = differences(before, after)
+    middle = estimate(old, centre=kind.centre).value
+    allowed = margin(kind, list(before.values()), middle, tolerance, late)
+    difference = estimate(found, centre=kind.centre, level=level)
+    return Compared(
+        policy=policy,
+        figure=figure,
+        before=middle,
+        now=estimate(new, centre=kind.centre).value,
+        difference=difference,
+        margin=allowed,
+        effect=rank_biserial(found),
+        verdict=_verdict(kind, difference, allowed, old, new),
+    )
+
+
+def _verdict(
+    kind: Kind, difference: Estimate, allowed: float, old: Sequence[float], new: Sequence[float]
+) -> Verdict:
+    if kind.never and max(kind.sign * one for one in new) > max(kind.sign * one for one in old):
+        return "worse"
+    if difference.low is None or difference.high is None:
+        return "same"
+    # As what is worse: the bounds of a figure that gets worse downwards change places.
+    low, high = sorted((kind.sign * difference.low, kind.sign * difference.high))
+    if low > allowed:
+        return "worse"
+    return "better" if high < -allowed else "same"

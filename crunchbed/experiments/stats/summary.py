@@ -1,0 +1,58 @@
+"""Statistics of a comparison: every figure of every policy, and policies against the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from crunchbed.checks.figures import NAMES
+from crunchbed.checks.result import Result
+from crunchbed.experiments.stats.interval import LEVEL, Estimate, estimate
+from crunchbed.experiments.stats.paired import Difference, pair
+
+
+class Statistics(BaseModel):
+    """Over the valid runs of a comparison.
+
+    Attributes:
+        level: Of all intervals.
+        figures: Median and interval, by policy and figure.
+        differences: Of every other policy from the first one, paired by seed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    level: float = LEVEL
+    figures: dict[str, dict[str, Estimate]]
+    differences: tuple[Difference, ...]
+
+
+def by_seed(runs: Sequence[Result], policy: str, figure: str) -> dict[int, float]:
+    """Return a figure of a policy's valid runs by seed; without those that did not measure it."""
+    found = (
+        (run.seed or 0, run.totals.value(figure))
+        for run in runs
+        if run.policy == policy and run.valid
+    )
+    return {seed: value for seed, value in found if value is not None}
+
+
+def summarise(runs: Sequence[Result]) -> Statistics:
+    """Return the statistics of runs of one scenario that differ in policy and seed."""
+    policies = tuple(dict.fromkeys(run.policy for run in runs))
+    values = {p: {name: by_seed(runs, p, name) for name in NAMES} for p in policies}
+    found = (
+        pair(name, (policies[0], values[policies[0]][name]), (policy, values[policy][name]))
+        for policy in policies[1:]
+        for name in NAMES
+    )
+    return Statistics(
+        figures={
+            policy: {
+                name: estimate(list(seeds.values())) for name, seeds in figures.items() if seeds
+            }
+            for policy, figures in values.items()
+        },
+        differences=tuple(one for one in found if one is not None),
+    )

@@ -1,0 +1,137 @@
+"""Carries a sweep out: all points at once, or round by round where a threshold is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from crunchbed.checks.result import Result
+from crunchbed.experiments.sweep.folder import SweepFolder
+from crunchbed.experiments.sweep.request import Request
+from crunchbed.experiments.sweep.schedule import Scheduler
+from crunchbed.experiments.sweep.space import Point
+from crunchbed.experiments.sweep.summary import Found, Row, Summary, summarise
+from crunchbed.experiments.sweep.threshold import Search, outcome_of
+from crunchbed.experiments.sweep.trial import Trial, trials_of
+from reserve_agent.errors import BadInput
+
+
+class Conductor:
+    """One sweep."""
+
+    def __init__(self, request: Request, folder: SweepFolder, scheduler: Scheduler) -> None:
+        self._request = request
+        self._folder = folder
+        self._scheduler = scheduler
+        self._rows: dict[str, Row] = {}
+
+    def run(self) -> Summary:
+        """Make what is not made yet, and sum up."""
+        thresholds = [] if self._request.find is None else self._search(self._request.find)
+        if self._request.find is None:
+            self._results(self._request.points, self._request.seeds)
+        summary = Summary(
+            scenario=self._request.base.name,
+            seeds=self._request.seeds,
+            at_once=self._scheduler.limit,
+            points=tuple(summarise(self._rows.values(), self._request.figures)),
+            thresholds=tuple(thresholds),
+        )
+        self._folder.write_summary(summary.record())
+        return summary
+
+    def _results(self, points: Iterable[Point], seeds: Sequence[int]) -> list[Row]:
+        """The results of these, in their order; those that are there are not made again."""
+        trials = trials_of(self._request.base, points, seeds)
+        self._scheduler.run(self._folder.missing(trials))
+        rows = [(trial, self._read(trial)) for trial in trials]
+        self._rows |= {trial.name: (trial, result) for trial, result in rows}
+        return rows
+
+    def _read(self, trial: Trial) -> Result:
+        result = self._folder.result(trial)
+        if result is None:
+            raise AssertionError(f"{trial.name} was run and has no result")
+        return result
+
+    def _search(self, figure: str) -> list[Found]:
+        """All searches go on together, a value of each in a round."""
+        axis = self._request.line
+        if axis.range is None:
+            raise AssertionError("checked before: this axis has a range")
+        searches = [
+            (
+                dict(point),
+                Search(axis.range, self._request.tolerance, self._taking(point, axis.key)),
+            )
+            for point in self._request.points
+        ]
+        while asked := [
+            (search, {**point, axis.key: value})
+            for point, search in searches
+            if (value := search.next()) is not None
+        ]:
+            rows = self._results([point for _, point in asked], self._request.seeds)
+            for search, point in asked:
+                search.learn(outcome_of(_values(rows, point, figure)))
+        found = [Found.of(point, axis.key, figure, search.result()) for point, search in searches]
+        if not self._request.confirm:
+            return found
+        return self._confirmed(found, [search for _, search in searches])
+
+    def _taking(self, point: Point, key: str) -> Callable[[str], bool]:
+        """Tells which values the scenario takes: it may want multiples of 4 KiB."""
+        base = self._request.base
+
+        def takes(value: str) -> bool:
+            try:
+                base.with_overrides({**point, key: value})
+            except BadInput:
+                return False
+            return True
+
+        return takes
+
+    def _confirmed(self, found: list[Found], searches: list[Search]) -> list[Found]:
+        """Runs on seeds that the searches have not seen, from both sides of each turn outwards."""
+        first = max(self._request.seeds) + 1
+        seeds = range(first, first + self._request.confirm)
+        turns = {
+            number: search.edges()
+            for number, (one, search) in enumerate(zip(found, searches, strict=True))
+            if one.below is not None
+        }
+        counted: dict[int, dict[str, tuple[int, int]]] = {number: {} for number in turns}
+        while asked := [
+            (number, edge, {**found[number].point, found[number].key: value})
+            for number, edges in turns.items()
+            for edge in edges
+            if (value := edge.next()) is not None
+        ]:
+            rows = self._results([point for *_, point in asked], seeds)
+            for number, edge, point in asked:
+                values = _values(rows, point, found[number].figure)
+                above = sum(value > 0 for value in values)
+                counted[number][point[found[number].key]] = (above, len(values))
+                edge.learn(values)
+        return [
+            one.model_copy(
+                update={
+                    "confirmed": counted[number],
+                    "clear_below": turns[number][0].found,
+                    "clear_above": turns[number][1].found,
+                }
+            )
+            if number in turns
+            else one
+            for number, one in enumerate(found)
+        ]
+
+
+def _values(rows: Iterable[Row], point: Point, figure: str) -> list[float]:
+    """A figure in the valid runs of a point."""
+    found = [
+        result.totals.value(figure)
+        for trial, result in rows
+        if trial.point == point and result.valid
+    ]
+    return [value for value in found if value is not None]

@@ -1,0 +1,113 @@
+"""What a sweep varies: axes, and the points that they span."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from crunchbed.experiments.sweep.quantity import Range, parse_range
+from reserve_agent.errors import BadInput
+
+Point = Mapping[str, str]
+"""Values as a scenario would have them, by dotted key."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One key and its values, or the range that they are taken from.
+
+    Attributes:
+        key: Dotted key of the scenario.
+        values: As YAML text; empty where there is a range.
+        range: From where to where, for a random sweep or a search.
+    """
+
+    key: str
+    values: tuple[str, ...] = ()
+    range: Range | None = None
+
+
+def parse_axis(text: str) -> Axis:
+    """Read ``KEY=V,V`` or ``KEY=A..B``.
+
+    Raises:
+        BadInput: It is neither.
+    """
+    key, equals, rest = text.partition("=")
+    key, rest = key.strip(), rest.strip()
+    if not (key and equals and rest):
+        raise BadInput(f"--vary: expected KEY=VALUE,VALUE or KEY=A..B, got {text!r}")
+    try:
+        found = parse_range(rest)
+    except BadInput as error:
+        raise BadInput(f"--vary {key}: {error}") from None
+    if found is not None:
+        return Axis(key, range=found)
+    values = tuple(_split(rest))
+    if "" in values or len(set(values)) != len(values):
+        raise BadInput(f"--vary {key}: expected values that differ, got {rest!r}")
+    return Axis(key, values=values)
+
+
+def parse_axes(texts: Iterable[str]) -> tuple[Axis, ...]:
+    """Read all of them; each key once.
+
+    Raises:
+        BadInput: See ``parse_axis``.
+    """
+    axes = tuple(parse_axis(text) for text in texts)
+    keys = [axis.key for axis in axes]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise BadInput(f"--vary {key}: expected each key once")
+    return axes
+
+
+def _split(text: str) -> Iterator[str]:
+    """At commas outside of brackets: a value may be a list."""
+    depth, start = 0, 0
+    for index, letter in enumerate(text):
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and depth == 0:
+            yield text[start:index].strip()
+            start = index + 1
+    yield text[start:].strip()
+
+
+def grid(axes: Sequence[Axis]) -> list[Point]:
+    """Every combination, the last axis first to change.
+
+    Raises:
+        BadInput: An axis has a range and no values.
+    """
+    for axis in axes:
+        if axis.range is not None:
+            raise BadInput(
+                f"--vary {axis.key}: a range needs --random N or --find-threshold; "
+                "a grid needs values, such as 10,20,40"
+            )
+    keys = [axis.key for axis in axes]
+    return [
+        dict(zip(keys, values, strict=True))
+        for values in itertools.product(*(axis.values for axis in axes))
+    ]
+
+
+def sample(axes: Sequence[Axis], count: int, seed: int) -> list[Point]:
+    """``count`` points that differ, drawn from values and ranges; fewer where there are fewer."""
+    dice = random.Random(f"sweep:{seed}")  # noqa: S311 - repeatable, not secret
+    points: dict[tuple[str, ...], Point] = {}
+    for _ in range(count * 20):
+        if len(points) == count:
+            break
+        point = {axis.key: _draw(axis, dice) for axis in axes}
+        points.setdefault(tuple(point.values()), point)
+    return list(points.values())
+
+
+def _draw(axis: Axis, dice: random.Random) -> str:
+    if axis.range is None:
+        return dice.choice(axis.values)
+    return axis.range.show(axis.range.at(dice.random()))

@@ -1,0 +1,179 @@
+"""Finds where along one key an outcome turns, by halving. Pure: it asks, somebody else runs.
+
+The outcome is taken to turn once. A point's outcome is that of most of its seeds. Near the turn it
+is often a matter of chance; how far, the two edges tell, where every further run agrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from crunchbed.experiments.sweep.quantity import Range
+
+DEFAULT_TOLERANCE = 0.05
+"""Share of a threshold within which it is known well enough."""
+
+
+def outcome_of(values: Sequence[float]) -> bool | None:
+    """Whether a figure is above 0 in most runs; None where nothing was measured."""
+    if not values:
+        return None
+    return sum(value > 0 for value in values) * 2 > len(values)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a search found.
+
+    Attributes:
+        below: Last value known before the turn.
+        above: First value known after it; None with ``below`` where it does not turn at all.
+        rises: Whether the figure is above 0 from ``above`` on, or up to ``below``.
+        reason: Why there is none.
+    """
+
+    below: str | None
+    above: str | None
+    rises: bool | None
+    reason: str | None = None
+
+
+class Search:
+    """One search. Ask ``next``, run that value, tell ``learn``; until ``next`` is None."""
+
+    def __init__(
+        self,
+        span: Range,
+        tolerance: float = DEFAULT_TOLERANCE,
+        accepts: Callable[[str], bool] = lambda _value: True,
+    ) -> None:
+        """One from end to end of ``span``.
+
+        Args:
+            span: Where to search.
+            tolerance: Share of the upper value that the two sides may lie apart.
+            accepts: Whether a value between the ends can be run at all.
+        """
+        self._span = span
+        self._tolerance = tolerance
+        self._known: dict[int, bool | None] = {}
+        self._accepts = accepts
+
+    def next(self) -> str | None:
+        """The value to run now; None once all that is wanted is known."""
+        step = self._next_step()
+        return None if step is None else self._span.show(step)
+
+    def learn(self, outcome: bool | None) -> None:
+        """The outcome of the value that ``next`` names."""
+        step = self._next_step()
+        if step is not None:
+            self._known[step] = outcome
+
+    def _next_step(self) -> int | None:
+        for end in (self._span.low, self._span.high):
+            if end not in self._known:
+                return end
+        first, last = self._known[self._span.low], self._known[self._span.high]
+        if first is None or last is None or first == last or None in self._known.values():
+            return None
+        low, high = self._sides()
+        if high - low <= max(1, int(high * self._tolerance)):
+            return None
+        between = replace(self._span, low=low, high=high).middles()
+        return next((step for step in between if self._accepts(self._span.show(step))), None)
+
+    def _sides(self) -> tuple[int, int]:
+        first = self._known[self._span.low]
+        low = max(step for step, outcome in self._known.items() if outcome == first)
+        high = min(step for step, outcome in self._known.items() if outcome != first)
+        return low, high
+
+    def result(self) -> Threshold:
+        """What is known now."""
+        known, show = self._known, self._span.show
+        if None in known.values():
+            step = next(step for step, outcome in known.items() if outcome is None)
+            return Threshold(None, None, None, f"no valid run at {show(step)}")
+        first, last = known.get(self._span.low), known.get(self._span.high)
+        if first is None or last is None:
+            return Threshold(None, None, None, "not searched")
+        if first == last:
+            word = "above 0" if first else "0"
+            ends = f"{show(self._span.low)} and {show(self._span.high)}"
+            return Threshold(None, None, None, f"the figure is {word} at both {ends}")
+        low, high = self._sides()
+        return Threshold(show(low), show(high), last)
+
+    def edges(self) -> tuple[Edge, Edge]:
+        """The two edges of the turn, to be looked for from its sides; only where there is one."""
+        low, high = self._sides()
+        width = max(1, int(high * self._tolerance))
+        first = bool(self._known[self._span.low])
+        return (
+            Edge(self._span, low, -width, wanted=first, accepts=self._accepts),
+            Edge(self._span, high, width, wanted=not first, accepts=self._accepts),
+        )
+
+    @property
+    def outcomes(self) -> Mapping[str, bool | None]:
+        """What was learnt, by value."""
+        return {self._span.show(step): outcome for step, outcome in sorted(self._known.items())}
+
+
+class Edge:
+    """Walks away from a turn until every run has the outcome of its side.
+
+    Ask ``next``, run that value, tell ``learn``; until ``next`` is None. Each stride is twice as
+    long as the one before.
+
+    Attributes:
+        found: The value at which all agreed; None before, and where none is in the range.
+    """
+
+    def __init__(
+        self,
+        span: Range,
+        start: int,
+        stride: int,
+        *,
+        wanted: bool,
+        accepts: Callable[[str], bool] = lambda _value: True,
+    ) -> None:
+        """One side of a turn.
+
+        Args:
+            span: Where to stay.
+            start: The side's value nearest to the turn.
+            stride: The first one; below 0 towards the lower end.
+            wanted: Whether the figure is above 0 on this side.
+            accepts: Whether a value can be run at all.
+        """
+        self._span = span
+        self._stride = stride
+        self._wanted = wanted
+        self._accepts = accepts
+        self._step: int | None = start
+        self.found: str | None = None
+
+    def next(self) -> str | None:
+        """The value to run now; None once it is found, or the range ends."""
+        return None if self._step is None else self._span.show(self._step)
+
+    def learn(self, values: Sequence[float]) -> None:
+        """The figure in the valid runs of the value that ``next`` names."""
+        value = self.next()
+        if values and all((one > 0) is self._wanted for one in values):
+            self.found, self._step = value, None
+        elif self._step is not None:
+            self._step = self._further(self._step)
+
+    def _further(self, step: int) -> int | None:
+        end = self._span.low if self._stride < 0 else self._span.high
+        while step != end:
+            step = self._span.away(step, self._stride)
+            self._stride *= 2
+            if self._accepts(self._span.show(step)):
+                return step
+        return None

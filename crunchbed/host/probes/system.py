@@ -1,0 +1,93 @@
+"""Probes of files, tools, modules and mounts."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from crunchbed.host.probes.machine import Machine, Seen
+from nodes.cgroup import cgroup2_root
+from reserve_agent.errors import MissingRequirement
+
+Probe = Callable[[Machine], Seen]
+
+
+def root(machine: Machine) -> Seen:
+    """Whether this is root."""
+    uid = machine.euid()
+    return Seen(uid == 0, f"user id {uid}")
+
+
+def file(path: str) -> Probe:
+    """Whether a file of the machine can be read."""
+
+    def probe(machine: Machine) -> Seen:
+        return Seen((machine.root / path.lstrip("/")).exists(), path)
+
+    return probe
+
+
+def tool(name: str) -> Probe:
+    """Whether a program is installed."""
+
+    def probe(machine: Machine) -> Seen:
+        path = machine.which(name)
+        return Seen(path is not None, path or f"no {name} in the path")
+
+    return probe
+
+
+def library(name: str) -> Probe:
+    """Whether a shared library can be loaded."""
+
+    def probe(machine: Machine) -> Seen:
+        problem = machine.loadable(name)
+        return Seen(problem is None, problem or name)
+
+    return probe
+
+
+def module(name: str) -> Probe:
+    """Whether this Python has a module (the system's packages are seen through .venv)."""
+
+    def probe(machine: Machine) -> Seen:
+        return Seen(machine.importable(name), f"Python module {name}")
+
+    return probe
+
+
+def bpffs(machine: Machine) -> Seen:
+    """Whether a BPF file system is mounted where objects get pinned."""
+    mounts = (line.split()[1:3] for line in machine.mounts.read_text().splitlines())
+    return Seen(["/sys/fs/bpf", "bpf"] in mounts, "/sys/fs/bpf")
+
+
+def cgroup2(machine: Machine) -> Seen:
+    """Where the cgroup v2 hierarchy is."""
+    try:
+        return Seen(present=True, detail=str(cgroup2_root(machine.mounts)))
+    except MissingRequirement:
+        return Seen(present=False, detail="not mounted")
+
+
+def memory_cgroup(machine: Machine) -> Seen:
+    """Which cgroup version has the memory controller."""
+    for line in machine.mounts.read_text().splitlines():
+        _source, target, kind, options, *_ = line.split()
+        if kind == "cgroup" and "memory" in options.split(","):
+            return Seen(present=True, detail=f"version 1, {target}")
+        if kind == "cgroup2":
+            controllers = machine.root / Path(target).relative_to("/") / "cgroup.controllers"
+            if controllers.exists() and "memory" in controllers.read_text().split():
+                return Seen(present=True, detail=f"version 2, {target}")
+    return Seen(present=False, detail="in no hierarchy")
+
+
+def sctp(_machine: Machine) -> Seen:
+    """Whether the kernel opens an SCTP socket."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
+    except OSError as error:
+        return Seen(present=False, detail=(error.strerror or str(error)).lower())
+    return Seen(present=True, detail="socket opened")

@@ -1,0 +1,136 @@
+"""Gathering the facts of an audit: from the agents of live runs, or from a cluster of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from crunchbed.archive import rundir
+from crunchbed.backends.namespaces.cluster import RunningCluster
+from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.history.recorder import Recorder
+from crunchbed.host import requirements
+from crunchbed.host.runid import STATE_ROOT, RecordedProcess, RunRecord, RunState
+from crunchbed.live import live
+from crunchbed.live.audit import AuditedNode, AuditedRun, Facts, User, audit_node
+from crunchbed.run.engine import HEALTHY_SECONDS
+from crunchbed.run.progress import Progress
+from crunchbed.run.signals import interruptible
+from crunchbed.scenario.schema import Scenario
+from nodes.process import PROC
+from reserve_agent.errors import CrunchbedError
+
+_BPFFS = Path("/sys/fs/bpf")
+
+
+def audit_live_runs(root: Path = STATE_ROOT) -> list[AuditedRun]:
+    """Audit every live run of this machine; one that ends meanwhile is left out.
+
+    One whose agents do not answer, such as a run of an older version, says so in ``problem``.
+    """
+    audited = []
+    for run in live.live_runs(root):
+        try:
+            audited.append(audit_run(run, root))
+        except CrunchbedError as error:
+            if run in live.live_runs(root):
+                audited.append(AuditedRun(run, (), str(error)))
+    return audited
+
+
+def audit_run(run: str, root: Path = STATE_ROOT) -> AuditedRun:
+    """Ask every agent of a run."""
+    nodes = sorted(live.nodes_of(run, root), key=lambda name: (len(name), name))
+    record = RunRecord.read(root / run)
+    processes = () if record is None else record.processes
+    return AuditedRun(run, tuple(_audit(run, node, processes, root) for node in nodes))
+
+
+def _audit(run: str, node: str, processes: Sequence[RecordedProcess], root: Path) -> AuditedNode:
+    facts = Facts.from_message(live.ask(run, node, "audit", root))
+    users = _users(node, {one.inode for one in facts.sockets}, processes)
+    return audit_node(node, facts, users)
+
+
+def _users(
+    node: str, inodes: set[int], processes: Sequence[RecordedProcess], proc: Path = PROC
+) -> dict[int, User]:
+    """Who has the sockets with these inodes: the node's own daemons first, then anybody."""
+    daemons = {
+        process.pid: process.name.removeprefix(f"{node} ")
+        for process in processes
+        if process.name.startswith(f"{node} ") and process.is_alive(proc)
+    }
+    users: dict[int, User] = {}
+    for pid, daemon in daemons.items():
+        for inode in inodes & _sockets_of(pid, proc):
+            users[inode] = User(pid, f"{node} {daemon}", daemon)
+    others = inodes - users.keys() - {0}
+    pids = (int(path.name) for path in proc.iterdir() if path.name.isdigit()) if others else ()
+    for pid in pids:
+        for inode in others & _sockets_of(pid, proc):
+            users.setdefault(inode, User(pid, _command(pid, proc)))
+    return users
+
+
+def _sockets_of(pid: int, proc: Path) -> set[int]:
+    """Inodes of a process's sockets; none where it is gone."""
+    return set(_inodes(proc / str(pid) / "fd"))
+
+
+def _inodes(directory: Path) -> Iterable[int]:
+    try:
+        entries = list(directory.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            kind, _, rest = str(entry.readlink()).partition(":[")
+        except OSError:
+            continue
+        if kind == "socket":
+            yield int(rest.rstrip("]"))
+
+
+def _command(pid: int, proc: Path) -> str:
+    try:
+        return (proc / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return "a process"
+
+
+def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRun:
+    """Start the scenario's cluster, watch it for ``seconds`` without a fault, audit it, end it.
+
+    Raises:
+        MissingRequirement: This machine cannot do it; nothing was started.
+        RunInvalid: The cluster did not come up; its logs are kept and named.
+    """
+    requirements.require(requirements.needed_by(scenario))
+    scratch = Path(tempfile.mkdtemp(prefix="crunchbed-audit-"))
+    try:
+        with interruptible(), ExitStack() as stack:
+            state = stack.enter_context(RunState.claim())
+            out = rundir.make(scenario, 1, state.run_id, scratch / "run")
+            pins = _BPFFS / f"crunchbed-{state.run_id}"
+            stack.callback(shutil.rmtree, pins, ignore_errors=True)
+            recorder = Recorder(out / "history" / "run.jsonl")
+            stack.callback(recorder.close)
+            state.record_directory(out)
+            progress.phase("start", None)
+            places = Places(state.run_id, state.path, pins, out)
+            with RunningCluster(scenario, state, places, recorder, progress) as cluster:
+                cluster.supervisor.require_health(HEALTHY_SECONDS)
+                progress.phase("observe", seconds)
+                cluster.supervisor.wait(seconds)
+                audited = audit_run(state.run_id)
+    except CrunchbedError as error:
+        raise type(error)(f"{error}; logs are in {scratch}") from error
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
+    return audited

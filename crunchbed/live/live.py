@@ -1,0 +1,127 @@
+"""Finding live runs of this machine, and talking to their agents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import orjson
+
+from crunchbed.host.runid import STATE_ROOT, RunRecord, is_alive
+from reserve_agent.errors import BadInput, CrunchbedError
+from reserve_agent.lines import LineClient, Message
+
+COMING_UP: Final = "coming up"
+"""Of a link, in what a run that is held open says of its nodes: set up, and passes nothing yet."""
+
+_AGENT_SUFFIX = ".agent"
+_RUN_SOCKET = "run"
+_TELL_SECONDS = 30.0  # a run that cuts a node off answers when it is cut off
+
+
+def live_runs(root: Path = STATE_ROOT) -> list[str]:
+    """Ids of the runs that go on."""
+    if not root.is_dir():
+        return []
+    records = (RunRecord.read(path) for path in sorted(root.iterdir()) if path.is_dir())
+    return [record.id for record in records if record is not None and is_alive(record)]
+
+
+def choose_run(wanted: str | None, root: Path = STATE_ROOT) -> str:
+    """The run that is meant: the one named, or the only one.
+
+    Raises:
+        BadInput: There is none, or more than one.
+    """
+    runs = live_runs(root)
+    if wanted is not None and wanted not in runs:
+        known = ", ".join(runs) or "none"
+        raise BadInput(f"no live run {wanted!r}; live runs: {known}")
+    if wanted is not None:
+        return wanted
+    if not runs:
+        raise BadInput("no run is going on; start one from another terminal: `crunchbed up ...`")
+    if len(runs) > 1:
+        raise BadInput(f"several runs are going on: say which with --run ({', '.join(runs)})")
+    return runs[0]
+
+
+def nodes_of(run: str, root: Path = STATE_ROOT) -> list[str]:
+    """The nodes of a live run."""
+    return sorted(path.stem for path in (root / run).glob(f"*{_AGENT_SUFFIX}"))
+
+
+def ask(run: str, node: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Message:
+    """Ask a node's agent.
+
+    Raises:
+        BadInput: The run has no such node.
+        CrunchbedError: The agent does not answer, or refuses.
+    """
+    nodes = nodes_of(run, root)
+    if node not in nodes:
+        raise BadInput(
+            f"no node {node!r} in run {run}; its nodes: {', '.join(nodes) or 'none yet'}"
+        )
+    client = LineClient(root / run / f"{node}{_AGENT_SUFFIX}")
+    try:
+        return client.ask(op=op, **fields)
+    finally:
+        client.close()
+
+
+class Place(NamedTuple):
+    """Where a host's processes are: a pid in its network namespace, and its cgroup."""
+
+    pid: int
+    cgroup: Path
+
+
+def is_held(run: str, root: Path = STATE_ROOT) -> bool:
+    """Whether a run takes commands: one that `crunchbed up` holds open."""
+    return (root / run / _RUN_SOCKET).is_socket()
+
+
+def tell(run: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Message:
+    """Tell a run that is held open.
+
+    Raises:
+        BadInput: The run takes no commands, or refuses this one.
+        CrunchbedError: It has ended, does not answer, or could not do it.
+    """
+    if not is_held(run, root):
+        if run not in live_runs(root):
+            raise CrunchbedError(f"run {run} has ended")
+        raise BadInput(f"run {run} takes no commands: `crunchbed up` does, from when it is up on")
+    client = LineClient(root / run / _RUN_SOCKET, _TELL_SECONDS)
+    try:
+        reply = client.ask(op=op, **fields)
+    finally:
+        client.close()
+    if "refused" in reply:
+        raise BadInput(str(reply["refused"]))
+    return reply
+
+
+def directory_of(run: str, root: Path = STATE_ROOT) -> Path | None:
+    """The run directory of a live run; None where it has none yet."""
+    record = RunRecord.read(root / run)
+    return None if record is None else record.directory
+
+
+def place_of(run: str, node: str, root: Path = STATE_ROOT) -> Place:
+    """Where a node of a live run is; ``storage`` is one where the run is held open.
+
+    Raises:
+        BadInput: The run has no such node.
+        CrunchbedError: The run does not answer.
+    """
+    if node == "storage" and is_held(run, root):
+        told = tell(run, "status", root)["storage"]
+    elif node in nodes_of(run, root):
+        settings = orjson.loads((root / run / f"{node}{_AGENT_SUFFIX}.json").read_bytes())
+        told = {"pid": settings["netns_pid"], "cgroup": settings["cgroup"]}
+    else:
+        known = ", ".join(nodes_of(run, root)) or "none yet"
+        raise BadInput(f"no node {node!r} in run {run}; its nodes: {known}")
+    return Place(int(told["pid"]), Path(told["cgroup"]))

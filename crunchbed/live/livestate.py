@@ -1,0 +1,113 @@
+"""What a live run is like at the moment: asked of its agents, and of the run if it is held open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from crunchbed.host.runid import STATE_ROOT
+from crunchbed.live import live
+from reserve_agent.errors import CrunchbedError
+
+
+class NodeState(BaseModel):
+    """One node; pages of 4 KiB.
+
+    ``up``, ``boots``, ``link`` and ``crunch`` are known of a run that is held open; the rest while
+    the node's agent answers (``agent``).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    agent: bool
+    up: bool | None = None
+    boots: int = 0
+    link: str | None = None
+    crunch: str | None = None
+    policy: str | None = None
+    pressure: bool | None = None
+    pressure_ns: int = 0
+    pressure_episodes: int = 0
+    free_pages: int | None = None
+    reserve_pages: int | None = None
+    dirty_pages: int | None = None
+    low_water_pages: int | None = None
+    misses: int = 0
+    view: tuple[str, ...] = ()
+    serving: bool = False
+    daemons: tuple[str, ...] = ()
+
+
+class RunState(BaseModel):
+    """One run; ``phase``, ``seconds`` (since it is up) and ``switch`` of one that is held open."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    scenario: str
+    held: bool
+    phase: str | None = None
+    seconds: float | None = None
+    switch: str | None = None
+    storage_link: str | None = None
+    directory: str | None
+    nodes: dict[str, NodeState]
+
+
+def read_state(run: str, root: Path = STATE_ROOT) -> RunState:
+    """Ask everybody.
+
+    Raises:
+        CrunchbedError: A run that is held open does not answer.
+    """
+    told = live.tell(run, "status", root) if live.is_held(run, root) else {}
+    known: Mapping[str, Any] = told.get("nodes", {})
+    names = sorted({*live.nodes_of(run, root), *known}, key=lambda name: (len(name), name))
+    directory = live.directory_of(run, root)
+    return RunState(
+        run=run,
+        scenario=_scenario(directory),
+        held=bool(told),
+        phase=told.get("phase"),
+        seconds=told.get("seconds"),
+        switch=told.get("switch"),
+        storage_link=told["storage"]["link"] if told else None,
+        directory=None if directory is None else str(directory),
+        nodes={name: _node(run, name, known.get(name, {}), root) for name in names},
+    )
+
+
+def _scenario(directory: Path | None) -> str:
+    try:
+        record = orjson.loads(((directory or Path()) / "scenario.json").read_bytes())
+        return str(record["name"])
+    except (OSError, ValueError, KeyError):
+        return "unknown"
+
+
+def _node(run: str, name: str, known: Mapping[str, Any], root: Path) -> NodeState:
+    try:
+        told = live.ask(run, name, "status", root)
+    except CrunchbedError:
+        return NodeState(agent=False, **known)
+    pool = told["pool"]
+    return NodeState(
+        agent=True,
+        policy=told["policy"],
+        pressure=bool(pool["pressure"]),
+        pressure_ns=pool["pressure_ns"],
+        pressure_episodes=pool["pressure_episodes"],
+        free_pages=pool["free"],
+        reserve_pages=pool["reserve"],
+        dirty_pages=pool["dirty"],
+        low_water_pages=pool["low_water"],
+        misses=told["misses"],
+        view=tuple(told["view"]),
+        serving=told["serving"],
+        daemons=tuple(sorted(told["ready"])),
+        **known,
+    )

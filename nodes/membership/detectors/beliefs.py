@@ -1,0 +1,129 @@
+"""What a probing detector believes of its peers: states, suspicions, and the rumours of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodes.membership.datagram import MAX_RUMOURS
+from nodes.membership.detector import Clear, Finding, State, Suspect, Update
+from nodes.membership.detectors.known import Known, Suspicion
+from nodes.membership.detectors.rumours import Rumours
+from nodes.membership.detectors.settings import SwimSettings
+
+
+class Beliefs:
+    """SWIM's rules of what overrides what (section 4.2).
+
+    Alive overrides what is of a lower number; suspect overrides alive of the same number too; dead
+    overrides both. Only a node itself raises its number: that is how it refutes. In these, the
+    number counts refutations, for the boot is named on the wire besides.
+
+    Args:
+        me: this node.
+        settings: how long a suspicion lasts, and how often a rumour is told.
+    """
+
+    def __init__(self, me: str, settings: SwimSettings) -> None:
+        self._me = me
+        self._settings = settings
+        self._peers: dict[str, Known] = {}
+        self._suspected: dict[str, Suspicion] = {}
+        self._rumours = Rumours()
+        self._refuted = 0
+
+    def watch(self, peer: str, now_ns: int) -> None:
+        """See ``Detector.watch``."""
+        self.forget(peer)
+        self._peers[peer] = Known(now_ns)
+
+    def forget(self, peer: str) -> None:
+        """See ``Detector.forget``."""
+        self._peers.pop(peer, None)
+        self._suspected.pop(peer, None)
+        self._rumours.forget(peer)
+
+    def _expired(self, now_ns: int) -> list[Finding]:
+        """Suspicions that have grown old make deaths."""
+        findings: list[Finding] = []
+        due = [name for name, one in self._suspected.items() if one.expires_ns < now_ns]
+        for name in sorted(due, key=lambda name: self._suspected[name].expires_ns):
+            expired_ns = self._suspected[name].expires_ns
+            refuted = self._peers[name].refuted
+            findings += self._apply(Update(name, State.DEAD, refuted, self._me), expired_ns)
+        return findings
+
+    def _updates_for(self, to: str | None) -> tuple[Update, ...]:
+        bound = self._settings.transmissions(self._size)
+        picked = {one.peer: one for one in self._rumours.pick(MAX_RUMOURS, bound)}
+        for name in self._to_be_told(to):
+            picked.setdefault(name, self._update_of(name))
+        return tuple(picked.values())[-MAX_RUMOURS:]
+
+    def _to_be_told(self, to: str | None) -> Iterator[str]:
+        """Whom a message to ``to`` (None: to all) speaks of, rumour or not: whoever is dead.
+
+        For the dead are not probed any more, and one that lives must hear of it to refute it.
+        """
+        for name, known in self._peers.items():
+            if known.state is State.DEAD and to in (None, name):
+                yield name
+
+    def _update_of(self, name: str) -> Update:
+        known = self._peers[name]
+        return Update(name, known.state, known.refuted, self._me)
+
+    @property
+    def _size(self) -> int:
+        return len(self._peers) + 1
+
+    def _apply(self, update: Update, at_ns: int) -> list[Finding]:
+        """Believe ``update`` if it is newer than what is known, and pass it on."""
+        if update.peer == self._me:
+            if update.state is not State.ALIVE and update.refuted >= self._refuted:
+                self._refute(update.refuted)
+            return []
+        known = self._peers.get(update.peer)
+        if known is None:
+            return []
+        match update.state:
+            case State.ALIVE:
+                newer = update.refuted > known.refuted
+                return self._revive(update, known, at_ns) if newer else []
+            case State.SUSPECT:
+                self._suspect(update, known, at_ns)
+                return []
+            case State.DEAD if known.state is not State.DEAD and update.refuted >= known.refuted:
+                self._suspected.pop(update.peer, None)
+                known.state, known.refuted = State.DEAD, update.refuted
+                self._rumours.add(update)
+                return [Suspect(update.peer, known.failed, at_ns)]
+            case _:
+                return []
+
+    def _revive(self, update: Update, known: Known, at_ns: int) -> list[Finding]:
+        was_dead = known.state is State.DEAD
+        self._suspected.pop(update.peer, None)
+        known.state, known.refuted, known.failed = State.ALIVE, update.refuted, 0
+        self._rumours.add(update)
+        return [Clear(update.peer, at_ns)] if was_dead else []
+
+    def _suspect(self, update: Update, known: Known, at_ns: int) -> None:
+        if known.state is State.DEAD or update.refuted < known.refuted:
+            return
+        if known.state is State.SUSPECT and update.refuted == known.refuted:
+            self._confirm(update)
+            return
+        known.state, known.refuted = State.SUSPECT, update.refuted
+        by = update.by or self._me
+        self._suspected[update.peer] = Suspicion(at_ns, self._patience, {by})
+        self._rumours.add(update._replace(by=by))
+
+    def _patience(self, _confirmed: int) -> int:
+        return self._settings.suspicion_ns(self._size)
+
+    def _confirm(self, update: Update) -> None:
+        """One more node suspects; that hastens nothing in SWIM."""
+
+    def _refute(self, said: int) -> None:
+        self._refuted = said + 1
+        self._rumours.add(Update(self._me, State.ALIVE, self._refuted))

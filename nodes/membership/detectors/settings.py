@@ -1,0 +1,242 @@
+"""Settings of the failure detectors: published names, published defaults and their sources.
+
+All times are nanoseconds. What is left out is the published default, scaled: a scenario's heartbeat
+interval takes the place of the published one, and every other time shrinks or grows with it.
+Counts, factors and thresholds do not scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Final, Self
+
+from nodes.membership.detectors.phi import deviations_at
+
+SECOND: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedSettings:
+    """Linux-HA's heartbeat 3 (ha.cf as shipped: keepalive 2, warntime 10, deadtime 30).
+
+    Without ``deadtime`` it is the scenario's ``misses`` that decide, so nothing scales but
+    ``warntime``: a third of ``deadtime``, as shipped. ``initdead`` left out is the daemon's grace.
+    """
+
+    kind: ClassVar = "fixed"
+    published: ClassVar = ("keepalive", 2 * SECOND)
+
+    deadtime_ns: int | None = None
+    warntime_ns: int | None = None
+    initdead_ns: int | None = None
+
+    @classmethod
+    def preset(cls, _interval_ns: int, **given: Any) -> Self:
+        """The settings for an interval, with those that were given."""
+        deadtime = given.get("deadtime_ns")
+        if deadtime is not None:
+            given.setdefault("warntime_ns", deadtime // 3)
+        return cls(**given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhiSettings:
+    """Akka's cluster failure detector (akka-cluster reference.conf, akka.cluster.failure-detector).
+
+    threshold 8.0, max-sample-size 1000, min-std-deviation 100 ms, acceptable-heartbeat-pause 3 s at
+    heartbeat-interval 1 s; first-heartbeat-estimate is the heartbeat-interval. Cassandra's
+    phi_convict_threshold is 8 as well.
+    """
+
+    kind: ClassVar = "phi"
+    published: ClassVar = ("heartbeat_interval", SECOND)
+
+    threshold: float = 8.0
+    max_sample_size: int = 1000
+    min_std_deviation_ns: int
+    acceptable_heartbeat_pause_ns: int
+    first_heartbeat_estimate_ns: int
+
+    @classmethod
+    def preset(cls, interval_ns: int, **given: Any) -> Self:
+        """The settings for an interval, with those that were given."""
+        defaults = {
+            "min_std_deviation_ns": interval_ns // 10,
+            "acceptable_heartbeat_pause_ns": 3 * interval_ns,
+            "first_heartbeat_estimate_ns": interval_ns,
+        }
+        return cls(**{**defaults, **given})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwimSettings:
+    """SWIM's prototype (Das, Gupta, Motivala, DSN 2002, section 5).
+
+    A protocol period of 2 s, one ping-req (K = 1), suspicion for 3 ceil(log(N + 1)) periods, a
+    rumour told 3 ceil(log(N + 1)) times, logarithms natural. The paper sets the timeout of the
+    direct ping by measured round trips; here it is a quarter of the period.
+    """
+
+    kind: ClassVar = "swim"
+    published: ClassVar = ("protocol_period", 2 * SECOND)
+
+    protocol_period_ns: int
+    ping_timeout_ns: int
+    ping_req_nodes: int = 1
+    suspicion_mult: int = 3
+    retransmit_mult: int = 3
+
+    @classmethod
+    def preset(cls, interval_ns: int, **given: Any) -> Self:
+        """The settings for an interval, with those that were given."""
+        defaults = {"protocol_period_ns": interval_ns, "ping_timeout_ns": interval_ns // 4}
+        return cls(**{**defaults, **given})
+
+    @property
+    def answer_ns(self) -> int:
+        """Within what a ping has to be answered."""
+        return self.ping_timeout_ns
+
+    def transmissions(self, nodes: int) -> int:
+        """How often a rumour is told in a group of ``nodes``."""
+        return self.retransmit_mult * math.ceil(math.log(nodes + 1))
+
+    def suspicion_ns(self, nodes: int) -> int:
+        """How long a suspicion lasts in a group of ``nodes``."""
+        return self.suspicion_mult * math.ceil(math.log(nodes + 1)) * self.protocol_period_ns
+
+    def bound_ns(self, nodes: int) -> int:
+        """Within what a silent peer is held for dead by one observer alone.
+
+        Two rounds of probing less one, the period of the probe that fails, the suspicion.
+        """
+        return (2 * (nodes - 1) + 1) * self.protocol_period_ns + self.suspicion_ns(nodes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LifeguardSettings:
+    """HashiCorp's memberlist (DefaultLANConfig in its config.go), which is where Lifeguard lives.
+
+    ProbeInterval 1 s, ProbeTimeout 500 ms, IndirectChecks 3, SuspicionMult 4,
+    SuspicionMaxTimeoutMult 6, AwarenessMaxMultiplier 8, RetransmitMult 4, GossipInterval 200 ms,
+    GossipNodes 3. Health scales interval and timeout, as in the paper (memberlist scales the
+    interval alone, and also tries TCP).
+    """
+
+    kind: ClassVar = "lifeguard"
+    published: ClassVar = ("probe_interval", SECOND)
+
+    probe_interval_ns: int
+    probe_timeout_ns: int
+    indirect_checks: int = 3
+    suspicion_mult: int = 4
+    suspicion_max_timeout_mult: int = 6
+    awareness_max_multiplier: int = 8
+    retransmit_mult: int = 4
+    gossip_interval_ns: int
+    gossip_nodes: int = 3
+
+    @classmethod
+    def preset(cls, interval_ns: int, **given: Any) -> Self:
+        """The settings for an interval, with those that were given."""
+        defaults = {
+            "probe_interval_ns": interval_ns,
+            "probe_timeout_ns": interval_ns // 2,
+            "gossip_interval_ns": interval_ns // 5,
+        }
+        return cls(**{**defaults, **given})
+
+    @property
+    def answer_ns(self) -> int:
+        """Within what a ping has to be answered."""
+        return self.probe_timeout_ns
+
+    def as_swim(self) -> SwimSettings:
+        """What of it plain SWIM has too."""
+        return _MemberlistSwim(
+            protocol_period_ns=self.probe_interval_ns,
+            ping_timeout_ns=self.probe_timeout_ns,
+            ping_req_nodes=self.indirect_checks,
+            suspicion_mult=self.suspicion_mult,
+            retransmit_mult=self.retransmit_mult,
+        )
+
+    def confirmations(self, nodes: int) -> int:
+        """How many others make a suspicion as short as it gets (state.go, suspectNode)."""
+        wanted = max(0, self.suspicion_mult - 2)
+        return wanted if nodes - 2 >= wanted else 0
+
+    def suspicion_ns(self, nodes: int, confirmed: int) -> int:
+        """How long a suspicion lasts that ``confirmed`` others share (suspicion.go).
+
+        From suspicion_mult x max(1, log10 nodes) intervals, times suspicion_max_timeout_mult while
+        nobody does, down with the logarithm of how many do.
+        """
+        least = self.least_suspicion_ns(nodes)
+        enough = self.confirmations(nodes)
+        if enough < 1:
+            return least
+        most = least * self.suspicion_max_timeout_mult
+        share = math.log(confirmed + 1) / math.log(enough + 1)
+        return max(least, int(most - share * (most - least)))
+
+    def least_suspicion_ns(self, nodes: int) -> int:
+        """How long a suspicion lasts that enough others share."""
+        scale = max(1.0, math.log10(max(1, nodes)))
+        return int(self.suspicion_mult * scale * self.probe_interval_ns)
+
+    def bound_ns(self, nodes: int) -> int:
+        """Within what one observer alone holds a silent peer for dead, its own health at worst."""
+        slow = self.awareness_max_multiplier * self.probe_interval_ns
+        return (2 * (nodes - 1) + 1) * slow + self.suspicion_ns(nodes, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _MemberlistSwim(SwimSettings):
+    def transmissions(self, nodes: int) -> int:
+        """Memberlist's retransmitLimit (util.go): its logarithm is to the base of ten."""
+        return self.retransmit_mult * math.ceil(math.log10(nodes + 1))
+
+
+Settings = FixedSettings | PhiSettings | SwimSettings | LifeguardSettings
+KINDS: Final[Mapping[str, type[Settings]]] = {
+    "fixed": FixedSettings,
+    "phi": PhiSettings,
+    "swim": SwimSettings,
+    "lifeguard": LifeguardSettings,
+}
+
+
+def to_record(settings: Settings) -> dict[str, Any]:
+    """The settings as a daemon's configuration has them."""
+    return {"kind": settings.kind, **asdict(settings)}
+
+
+def from_record(record: Mapping[str, Any]) -> Settings:
+    """What ``to_record`` made.
+
+    Raises:
+        KeyError, TypeError: it is something else.
+    """
+    values = dict(record)
+    return KINDS[values.pop("kind")](**values)
+
+
+def silence_ns(settings: Settings, nodes: int, interval_ns: int, misses: int) -> int:
+    """Silence after which a peer is held for dead in a group of ``nodes``, in the usual case.
+
+    From a heartbeat on for those that wait for heartbeats (phi: of a peer that was always on time),
+    from the beginning of a probe that fails on for those that probe.
+    """
+    match settings:
+        case FixedSettings():
+            return interval_ns * misses if settings.deadtime_ns is None else settings.deadtime_ns
+        case PhiSettings():
+            tail = deviations_at(settings.threshold) * settings.min_std_deviation_ns
+            return max(1, int(interval_ns + settings.acceptable_heartbeat_pause_ns + tail))
+        case SwimSettings():
+            return settings.protocol_period_ns + settings.suspicion_ns(nodes)
+        case LifeguardSettings():
+            return settings.probe_interval_ns + settings.least_suspicion_ns(nodes)

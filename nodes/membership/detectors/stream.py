@@ -1,0 +1,145 @@
+"""What detectors have in common that wait for a stream of heartbeats from every peer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from nodes.membership.datagram import Kind
+from nodes.membership.detector import Clear, Finding, Message, Miss, Outgoing, Suspect, Warn
+
+
+@dataclass(slots=True)
+class Watched:
+    """What is known of one peer's stream; times in nanoseconds."""
+
+    peer: str
+    deadline_ns: int = 0  # of the next miss
+    suspect_ns: int = 0
+    warn_ns: int | None = None
+    last_ns: int = 0  # last arrival; before the first, when watching began
+    last_seq: int = 0
+    misses: int = 0  # in a row
+    suspected: bool = False
+
+    @property
+    def next_ns(self) -> int:
+        """The earliest moment at which something becomes a finding."""
+        due = self.deadline_ns
+        if not self.suspected:
+            due = min(due, self.suspect_ns)
+        return due if self.warn_ns is None else min(due, self.warn_ns)
+
+
+class StreamDetector(ABC):
+    """Counts misses in each peer's stream; when silence is a suspicion is its subclass's matter.
+
+    After an arrival the next heartbeat is due one interval later and late half an interval after
+    that; every further interval of silence is another miss. A heartbeat that comes after its
+    deadline shows that the peer lives, but stays a miss.
+
+    Args:
+        interval_ns: the time between two heartbeats of one peer.
+        grace_ns: how long a newly watched peer may take until it is first heard.
+    """
+
+    def __init__(self, interval_ns: int, grace_ns: int) -> None:
+        self._interval_ns = interval_ns
+        self._patience_ns = interval_ns + interval_ns // 2
+        self._grace_ns = grace_ns
+        self._peers: dict[str, Watched] = {}
+        self._out: list[Outgoing] = []
+        # Never later than the true next deadline. An arrival mostly moves a deadline further
+        # away, so this is brought up to date when it passes, not with every heartbeat.
+        self._earliest_ns: int | None = None
+
+    @abstractmethod
+    def _arrived(self, watched: Watched, at_ns: int) -> None:
+        """A heartbeat came: set ``suspect_ns`` and ``warn_ns``; ``last_ns`` is the one before."""
+
+    @abstractmethod
+    def _unheard(self, watched: Watched) -> None:
+        """Watching begins: set ``suspect_ns``; ``deadline_ns`` is set."""
+
+    def watch(self, peer: str, now_ns: int) -> None:
+        """See ``Detector.watch``."""
+        watched = self._peers[peer] = Watched(peer, last_ns=now_ns)
+        watched.deadline_ns = now_ns + max(self._grace_ns, self._patience_ns)
+        self._unheard(watched)
+        self._expect(watched)
+
+    def forget(self, peer: str) -> None:
+        """See ``Detector.forget``."""
+        self._peers.pop(peer, None)
+        if not self._peers:
+            self._earliest_ns = None
+
+    def received(self, peer: str, message: Message, at_ns: int) -> list[Finding]:
+        """See ``Detector.received``; only heartbeats count."""
+        return self.heartbeat(peer, message.seq, at_ns) if message.kind is Kind.HEARTBEAT else []
+
+    def answer(self, sender: str, message: Message) -> None:  # noqa: B027 - nothing to do
+        """See ``Detector.answer``: who waits for heartbeats answers none."""
+
+    def heartbeat(self, peer: str, seq: int, at_ns: int) -> list[Finding]:
+        """Take in heartbeat ``seq`` of ``peer``; one not newer than the last is ignored."""
+        watched = self._peers.get(peer)
+        if watched is None or seq <= watched.last_seq:
+            return []
+        findings: list[Finding] = []
+        if watched.next_ns < at_ns:
+            self._expire(watched, at_ns, findings)
+        if watched.suspected:
+            findings.append(Clear(peer, at_ns))
+        self._arrived(watched, at_ns)
+        watched.last_seq, watched.last_ns = seq, at_ns
+        watched.misses = 0
+        watched.suspected = False
+        watched.deadline_ns = at_ns + self._patience_ns
+        self._expect(watched)
+        return findings
+
+    def advance(self, now_ns: int) -> list[Finding]:
+        """See ``Detector.advance``."""
+        if self._earliest_ns is None or now_ns <= self._earliest_ns:
+            return []
+        findings: list[Finding] = []
+        for watched in self._peers.values():
+            if watched.next_ns < now_ns:
+                self._expire(watched, now_ns, findings)
+        self._earliest_ns = min(watched.next_ns for watched in self._peers.values())
+        return findings
+
+    def beat(self, seq: int, now_ns: int, *, news: bool) -> None:  # noqa: ARG002
+        """See ``Detector.beat``: a heartbeat to everybody, news or not."""
+        self._out.append(Outgoing(None, Message(Kind.HEARTBEAT, seq)))
+
+    def outgoing(self) -> list[Outgoing]:
+        """See ``Detector.outgoing``."""
+        out, self._out = self._out, []
+        return out
+
+    def next_deadline_ns(self) -> int | None:
+        """See ``Detector.next_deadline_ns``; may be early, never late."""
+        return self._earliest_ns
+
+    def _expect(self, watched: Watched) -> None:
+        due = watched.next_ns
+        if self._earliest_ns is None or due < self._earliest_ns:
+            self._earliest_ns = due
+
+    def _expire(self, watched: Watched, now_ns: int, findings: list[Finding]) -> None:
+        peer = watched.peer
+        while (due := watched.next_ns) < now_ns:
+            if watched.warn_ns == due:
+                findings.append(Warn(peer, due - watched.last_ns, due))
+                watched.warn_ns = None
+            elif watched.deadline_ns == due:  # before a suspicion of the same moment
+                watched.misses += 1
+                # After k misses since seq s was heard, the next one missed is s + k + 1.
+                expected = watched.last_seq + watched.misses if watched.last_seq else 0
+                findings.append(Miss(peer, expected, due))
+                watched.deadline_ns += self._interval_ns
+            else:
+                watched.suspected = True
+                findings.append(Suspect(peer, watched.misses, due))

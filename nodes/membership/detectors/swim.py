@@ -1,0 +1,212 @@
+"""SWIM: probing one peer at a time.
+
+Das, Gupta, Motivala: "SWIM: Scalable Weakly-consistent Infection-style Process Group Membership
+Protocol", DSN 2002.
+
+One peer is probed in each period: a ping; where its ack is not there in time, k other nodes are
+asked to ping it; where no ack has come by the end of the period either, it is suspected. Suspicion
+spreads as a rumour on the back of other messages. The suspect refutes it by a higher number of its
+own; if it has not when the suspicion has grown old, it is held for dead, and that spreads too.
+
+Two things differ from the paper because the membership here ejects by majority and fence. A node
+that is held for dead stays a member until it is fenced, and may still refute that, as memberlist
+lets it. And while a node has news for the membership it sends its gossip to everybody.
+"""
+
+from __future__ import annotations
+
+import random
+
+from nodes.membership.datagram import Kind
+from nodes.membership.detector import Finding, Message, Miss, Outgoing, State, Update
+from nodes.membership.detectors.beliefs import Beliefs
+from nodes.membership.detectors.known import Probe, Relay, Rounds
+from nodes.membership.detectors.settings import SwimSettings
+
+_RELAYED = 1 << 31  # numbers of pings on behalf of others; intervals never count that far
+
+
+class Swim(Beliefs):
+    """One node's part in SWIM; see ``Detector``.
+
+    Args:
+        me: this node.
+        settings: its times, and how many are asked and told.
+        grace_ns: how long a newly watched peer may take until it is first heard.
+        chance: draws the order of probing and the helpers.
+    """
+
+    def __init__(
+        self, me: str, settings: SwimSettings, grace_ns: int, chance: random.Random
+    ) -> None:
+        super().__init__(me, settings)
+        self._grace_ns = grace_ns
+        self._random = chance
+        self._rounds = Rounds(chance)
+        self._probe: Probe | None = None
+        self._relays: dict[int, Relay] = {}
+        self._relay_number = _RELAYED
+        self._out: list[Outgoing] = []
+
+    def watch(self, peer: str, now_ns: int) -> None:
+        """See ``Detector.watch``."""
+        super().watch(peer, now_ns)
+        self._rounds.insert(peer)
+
+    def forget(self, peer: str) -> None:
+        """See ``Detector.forget``."""
+        super().forget(peer)
+        if self._probe is not None and self._probe.target == peer:
+            self._probe = None
+
+    # --- what is sent
+
+    def outgoing(self) -> list[Outgoing]:
+        """See ``Detector.outgoing``."""
+        out, self._out = self._out, []
+        return out
+
+    def beat(self, seq: int, now_ns: int, *, news: bool) -> None:
+        """See ``Detector.beat``: the last period ends and the next one begins."""
+        if news:
+            self._say(Kind.GOSSIP, None, seq)
+        probe = self._probe
+        if probe is not None and now_ns < probe.ends_ns:
+            healthy = self._slowness == 1
+            if not (healthy and probe.answered):  # one that began late has its time all the same
+                return
+        self._close(now_ns)
+        alive = [name for name, known in self._peers.items() if known.state is not State.DEAD]
+        target = self._rounds.next(alive)
+        if target is not None:
+            # Half an interval less: the next one may begin a little early by this clock.
+            period_ns = self._settings.protocol_period_ns
+            ends_ns = now_ns + self._slowness * period_ns - period_ns // 2
+            timeout_ns = self._slowness * self._settings.ping_timeout_ns
+            known = self._peers[target]
+            in_grace = not known.heard and now_ns < known.watched_ns + self._grace_ns
+            self._probe = Probe(target, seq, now_ns + timeout_ns, ends_ns, in_grace)
+            self._say(Kind.PING, target, seq)
+
+    @property
+    def _slowness(self) -> int:
+        """How many times longer than set this node's periods and timeouts are."""
+        return 1
+
+    def _say(self, kind: Kind, to: str | None, seq: int, about: str | None = None) -> None:
+        updates = self._updates_for(to)
+        message = Message(kind, seq, about, self._refuted, updates)
+        self._out.append(Outgoing(None if to is None else (to,), message))
+
+    # --- what is heard
+
+    def received(self, peer: str, message: Message, at_ns: int) -> list[Finding]:
+        """See ``Detector.received``."""
+        known = self._peers.get(peer)
+        if known is None:
+            return []
+        findings = self.advance(at_ns)  # what was due before it came is judged without it
+        known.heard = True
+        alive = Update(peer, State.ALIVE, message.refuted)
+        for update in (alive, *message.updates):
+            findings += self._apply(update, at_ns)
+        match message.kind:
+            case Kind.PING:
+                self.answer(peer, message)
+            case Kind.PING_REQ if message.about in self._peers:
+                self._relay(peer, message.seq, str(message.about), at_ns)
+            case Kind.ACK:
+                self._acked(peer, message)
+            case Kind.NACK if self._probe is not None and self._probe.seq == message.seq:
+                self._probe.nacks.add(peer)
+            case _:
+                pass
+        return findings
+
+    def answer(self, sender: str, message: Message) -> None:
+        """See ``Detector.answer``."""
+        self._say(Kind.ACK, sender, message.seq, self._me)
+
+    def _relay(self, requester: str, seq: int, target: str, at_ns: int) -> None:
+        self._relay_number = _RELAYED | (self._relay_number + 1) % _RELAYED
+        expires_ns = at_ns + self._settings.protocol_period_ns
+        self._relays[self._relay_number] = Relay(
+            requester, seq, target, self._nack_ns(at_ns), expires_ns
+        )
+        self._say(Kind.PING, target, self._relay_number)
+
+    def _nack_ns(self, _at_ns: int) -> int | None:
+        return None
+
+    def _acked(self, peer: str, message: Message) -> None:
+        relay = self._relays.get(message.seq)
+        if relay is not None and relay.target == peer:
+            del self._relays[message.seq]
+            self._say(Kind.ACK, relay.requester, relay.seq, relay.target)
+            return
+        probe = self._probe
+        if probe is not None and (probe.seq, probe.target) == (message.seq, message.about):
+            probe.answered = True
+            if probe.target in self._peers:
+                self._peers[probe.target].failed = 0
+
+    # --- what is judged
+
+    def advance(self, now_ns: int) -> list[Finding]:
+        """See ``Detector.advance``."""
+        findings: list[Finding] = []
+        probe = self._probe
+        if probe is not None and _waiting(probe) and probe.deadline_ns < now_ns:
+            self._miss(probe, findings)
+        findings += self._expired(now_ns)
+        for number in [n for n, relay in self._relays.items() if relay.next_ns < now_ns]:
+            self._late_relay(number, now_ns)
+        return findings
+
+    def next_deadline_ns(self) -> int | None:
+        """See ``Detector.next_deadline_ns``."""
+        due = [one.expires_ns for one in self._suspected.values()]
+        due += [relay.next_ns for relay in self._relays.values()]
+        if self._probe is not None and _waiting(self._probe):
+            due.append(self._probe.deadline_ns)
+        return min(due, default=None)
+
+    def _miss(self, probe: Probe, findings: list[Finding]) -> None:
+        probe.missed = True
+        if probe.in_grace:
+            return
+        findings.append(Miss(probe.target, probe.seq, probe.deadline_ns, probed=True))
+        others = [
+            name
+            for name, known in self._peers.items()
+            if name != probe.target and known.state is State.ALIVE
+        ]
+        helpers = self._random.sample(others, min(len(others), self._settings.ping_req_nodes))
+        probe.helpers = len(helpers)
+        for helper in helpers:
+            self._say(Kind.PING_REQ, helper, probe.seq, probe.target)
+
+    def _close(self, now_ns: int) -> None:
+        """The period ends: a probe that nobody answered makes a suspicion."""
+        probe, self._probe = self._probe, None
+        if probe is None:
+            return
+        if probe.in_grace:
+            return
+        self._judge(probe)
+        if probe.answered or not probe.missed:
+            return
+        known = self._peers[probe.target]
+        known.failed += 1
+        self._apply(Update(probe.target, State.SUSPECT, known.refuted, self._me), now_ns)
+
+    def _judge(self, probe: Probe) -> None:
+        """What the end of a probe says of this node itself; nothing, in SWIM."""
+
+    def _late_relay(self, number: int, now_ns: int) -> None:
+        if self._relays[number].expires_ns < now_ns:
+            del self._relays[number]
+
+
+def _waiting(probe: Probe) -> bool:
+    return not probe.missed and not probe.answered

@@ -1,0 +1,291 @@
+"""Membership of one node: views, suspicion by majority, ejection after a confirmed fence.
+
+Pure code with the time passed in. The rules:
+
+- All nodes start in view 1 with every configured node. A view is a number and its members, each
+  with the incarnation (count of its boots) that was admitted.
+- Each node says in its heartbeats which view it holds, whom it suspects and which coordinator it
+  follows: the lowest member that it does not suspect. One that says of itself that it suspects
+  half or more is passed over by those who do not.
+- A coordinator acts only with a majority of its view (n // 2 + 1 members, itself among them) that
+  holds the same view and follows it. So of two coordinators at most one can act, and a node
+  without a majority neither ejects nor fences. Two members of a view of two never eject each
+  other: the majority of two is two. The same holds for two of a view of four.
+- A member that a majority suspects is fenced. Only when the fence is confirmed, and a majority
+  has been heard once more since, does the coordinator announce the next view, one higher and
+  without that member. What the fenced one may still have announced is known by then.
+- A view makes one change: one ejected, or one admitted. The next change waits until a majority
+  holds the view. A coordinator that suspects lower members ejects those first, and only the
+  lowest member admits: so that the same change is not made twice in different ways.
+- A node takes a view that supersedes its own (see ``View``) from any member of that view. Only one
+  that the next view first admits is not believed, where that view's author is suspected and a
+  majority still holds the present one: that majority may be about to eject the author, and the
+  newcomer may be all who ever heard of the view.
+- A member that hears of such a view without itself is out, and stays out until it boots again. A
+  node that boots again joins: it sends joining heartbeats until a view holds its incarnation, and
+  goes back to that if the view is superseded before a majority held it. If its old incarnation is
+  still a member, one view replaces the old one without a fence.
+- A view survives as long as its majority can be made up of members that did not boot at once;
+  after that nobody admits anybody, and the cluster has to be started anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nodes.membership.actions import Action, FenceRequest, Standing, ViewInstalled
+from nodes.membership.views import NO_VIEW, Gossip, Member, View
+
+
+@dataclass(slots=True)
+class _Fence:
+    view: int
+    asked_ns: int
+    confirmed_ns: int = 0
+
+    @property
+    def confirmed(self) -> bool:
+        return self.confirmed_ns > 0
+
+
+class Membership:
+    """The state machine of one node.
+
+    Args:
+        me: this node and the count of its boots.
+        order: all configured nodes, by index; the lowest index coordinates.
+        joining: False at the first start of the cluster, where every node has the same
+            incarnation; True after a reboot.
+        fence_timeout_ns: when an unanswered or refused fence request is made again.
+        joiner_ttl_ns: how long a joining heartbeat counts as the wish to join.
+        vote_ttl_ns: how long what a member said of its suspicions counts; None where a member
+            that says nothing more is suspected before long.
+    """
+
+    def __init__(
+        self,
+        me: Member,
+        order: Sequence[str],
+        *,
+        joining: bool,
+        fence_timeout_ns: int,
+        joiner_ttl_ns: int,
+        vote_ttl_ns: int | None = None,
+    ) -> None:
+        self.me = me
+        self._order = tuple(order)
+        self.standing = Standing.JOINING if joining else Standing.MEMBER
+        everybody = tuple(Member(name, me.incarnation) for name in self._order)
+        self.view = NO_VIEW if joining else View(1, everybody)
+        self.suspects: frozenset[str] = frozenset()
+        self._fence_timeout_ns = fence_timeout_ns
+        self._joiner_ttl_ns = joiner_ttl_ns
+        self._vote_ttl_ns = vote_ttl_ns
+        self._settled = not joining  # a majority has held a view with this incarnation
+        self._gossip: dict[str, Gossip] = {}
+        self._heard_ns: dict[str, int] = {}
+        self._joiners: dict[str, tuple[Member, int]] = {}
+        self._fences: dict[Member, _Fence] = {}
+
+    def gossip(self) -> Gossip:
+        """What this node's next heartbeat has to say."""
+        joining = self.standing is Standing.JOINING
+        return Gossip(self.me.incarnation, self.view, self.suspects, self.coordinator(), joining)
+
+    def suspect(self, peer: str) -> None:
+        """The detector suspects ``peer``; ``tick`` follows once it has judged every peer."""
+        if peer in self.view.incarnations:
+            self.suspects |= {peer}
+            self._gossip.pop(peer, None)  # it must not count again when the peer is next heard
+
+    def clear(self, peer: str) -> None:
+        """The detector takes its suspicion of ``peer`` back."""
+        self.suspects -= {peer}
+
+    def heard(self, sender: str, gossip: Gossip, now_ns: int) -> list[Action]:
+        """Take in what ``sender`` says; cheap when it says the same as before."""
+        if gossip.joining:
+            return self._heard_joiner(Member(sender, gossip.incarnation), now_ns)
+        known = self._gossip.get(sender)
+        if known == gossip:
+            self._heard_ns[sender] = now_ns
+            return self._decide(now_ns) if self._ejecting else []
+        announcer = Member(sender, gossip.incarnation)
+        if self.standing is Standing.EJECTED or not gossip.view.holds(announcer):
+            return []
+        if known is not None and known.incarnation > gossip.incarnation:
+            return []
+        self._gossip[sender] = gossip
+        self._heard_ns[sender] = now_ns
+        believed = self._superseded_by(gossip.view) and not self._orphaned(gossip.view, announcer)
+        actions = self._adopt(gossip.view) if believed else []
+        self._settled = self._settled or self.held_by_majority
+        return actions + self._decide(now_ns)
+
+    def fence_answer(self, target: str, view: int, ok: bool, now_ns: int) -> list[Action]:
+        """The fence service confirmed (or refused) the request made in view number ``view``."""
+        fence = self._fences.get(self._member(target))
+        if fence is None or fence.view != view or not ok:
+            return []
+        fence.confirmed_ns = now_ns
+        return self._decide(now_ns)
+
+    @property
+    def held_by_majority(self) -> bool:
+        """Whether a majority is known to hold this node's view."""
+        return len(self._holders()) >= self.view.majority
+
+    def tick(self, now_ns: int) -> list[Action]:
+        """Do what has become due: to be called about once per interval."""
+        return self._decide(now_ns)
+
+    def coordinator(self) -> str | None:
+        """Whom this node follows; see the rules above. None while it holds no view."""
+        cut_off = self._without_majority(self.me.name)
+        for name in self.view.incarnations:
+            if name not in self.suspects and (cut_off or not self._without_majority(name)):
+                return name
+        return None
+
+    def _without_majority(self, name: str) -> bool:
+        suspects = self.suspects
+        if name != self.me.name:
+            said = self._gossip.get(name)
+            if said is None or said.view != self.view:
+                return False
+            suspects = said.suspects
+        return len(self.view.members) - len(suspects) < self.view.majority
+
+    def _member(self, name: str) -> Member:
+        return Member(name, self.view.incarnations.get(name, -1))
+
+    def _heard_joiner(self, joiner: Member, now_ns: int) -> list[Action]:
+        admitted = self.view.incarnations.get(joiner.name, -1)
+        if self.standing is not Standing.MEMBER or joiner.incarnation <= admitted:
+            return []
+        self._joiners[joiner.name] = (joiner, now_ns)
+        return self._decide(now_ns)
+
+    @property
+    def _ejecting(self) -> bool:
+        return any(fence.confirmed for fence in self._fences.values())
+
+    def _superseded_by(self, view: View) -> bool:
+        if self.standing is Standing.JOINING:
+            return view.holds(self.me)
+        return view.supersedes(self.view)
+
+    def _orphaned(self, view: View, announcer: Member) -> bool:
+        """Whether a next view, heard from whom it first admits, may be one nobody else holds."""
+        return (
+            self.standing is Standing.MEMBER
+            and view.number <= self.view.number + 1
+            and view.author in self.suspects
+            and not self.view.holds(announcer)
+            and self.held_by_majority
+        )
+
+    def _adopt(self, view: View) -> list[Action]:
+        before, after = set(self.view.members), set(view.members)
+        removed, added = self._by_index(before - after), self._by_index(after - before)
+        self.view = view
+        if view.holds(self.me):
+            self.standing = Standing.MEMBER
+        elif self._settled:
+            self.standing = Standing.EJECTED
+        else:
+            self.standing, self.view = Standing.JOINING, NO_VIEW
+        self.suspects &= {member.name for member in before & after}
+        self._fences = {who: fence for who, fence in self._fences.items() if view.holds(who)}
+        self._joiners = {
+            name: wish
+            for name, wish in self._joiners.items()
+            if wish[0].incarnation > view.incarnations.get(name, -1)
+        }
+        return [ViewInstalled(view, removed, added)]
+
+    def _by_index(self, members: set[Member]) -> tuple[str, ...]:
+        names = {member.name for member in members}
+        return tuple(name for name in self._order if name in names)
+
+    def _decide(self, now_ns: int) -> list[Action]:
+        if self.standing is not Standing.MEMBER or self.coordinator() != self.me.name:
+            return []
+        followers = self._followers()
+        return self._next_view(followers, now_ns) or self._fence_requests(followers, now_ns)
+
+    def _holders(self) -> list[str]:
+        """Members, this one included, that hold this view and are not suspected."""
+        return [
+            name
+            for name, incarnation in self.view.members
+            if name == self.me.name
+            or (
+                name not in self.suspects
+                and (said := self._gossip.get(name)) is not None
+                and (said.incarnation, said.view) == (incarnation, self.view)
+            )
+        ]
+
+    def _followers(self) -> set[str]:
+        """Holders of this view that follow this node, itself included."""
+        me = self.me.name
+        return {name for name in self._holders() if name == me or self._gossip[name].follows == me}
+
+    def _next_view(self, followers: set[str], now_ns: int) -> list[Action]:
+        members = self.view.incarnations
+        for target in self._confirmed(followers):
+            return self._announce({k: v for k, v in members.items() if k != target})
+        if self._lower():
+            return []
+        for joiner, heard_ns in self._joiners.values():
+            # A node that boots again before it was ejected still has its one vote.
+            backing = followers | (members.keys() & {joiner.name})
+            fresh = now_ns - heard_ns <= self._joiner_ttl_ns
+            if fresh and len(backing) >= self.view.majority:
+                return self._announce({**members, joiner.name: joiner.incarnation})
+        return []
+
+    def _confirmed(self, followers: set[str]) -> list[str]:
+        """Targets that can leave now: fenced, and a majority was heard since."""
+        ready = set()
+        for target, fence in self._fences.items():
+            backing = {self.me.name} | {
+                name
+                for name in followers - {self.me.name, target.name}
+                if self._heard_ns[name] > fence.confirmed_ns
+            }
+            if fence.confirmed and len(backing) >= self.view.majority:
+                ready.add(target)
+        lower = self._lower() & self.suspects
+        return [name for name in self._by_index(ready) if not lower or name in lower]
+
+    def _lower(self) -> set[str]:
+        """Members that may still act as coordinator: lower, and not known to have booted since."""
+        lower = set(self._order[: self._order.index(self.me.name)])
+        return (lower & self.view.incarnations.keys()) - self._joiners.keys()
+
+    def _announce(self, incarnations: dict[str, int]) -> list[Action]:
+        members = (Member(n, incarnations[n]) for n in self._order if n in incarnations)
+        return self._adopt(View(self.view.number + 1, tuple(members), self.me.name))
+
+    def _counts(self, name: str, now_ns: int) -> bool:
+        """Whether the last word of ``name`` is young enough to be a vote."""
+        return self._vote_ttl_ns is None or now_ns - self._heard_ns[name] <= self._vote_ttl_ns
+
+    def _fence_requests(self, followers: set[str], now_ns: int) -> list[Action]:
+        actions: list[Action] = []
+        for target in self._by_index({self._member(name) for name in self.suspects}):
+            agree = {self.me.name} | {
+                name
+                for name in followers - {self.me.name}
+                if target in self._gossip[name].suspects and self._counts(name, now_ns)
+            }
+            fence = self._fences.get(self._member(target))
+            if fence and (fence.confirmed or now_ns - fence.asked_ns < self._fence_timeout_ns):
+                continue
+            if len(agree) >= self.view.majority:
+                self._fences[self._member(target)] = _Fence(self.view.number, now_ns)
+                actions.append(FenceRequest(target, self.view.number))
+        return actions
