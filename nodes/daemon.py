@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from reserve_agent.contract.events import Event
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.events import Events, EventSink
 
@@ -33,7 +34,7 @@ class Stop:
 class NoEvents:
     """For a daemon on a host without an agent."""
 
-    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
+    def emit(self, event: Event | str, *, t: int | None = None, **fields: Any) -> None:
         """Drop the event."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from reserve_agent.contract.events import Event
 from reserve_agent.events import Events
 
 FORWARDED: Final = "membership.view"
@@ -72,9 +73,14 @@ class ViewForwarder:
         self._events = events
         self._listeners = [_Listener(path) for path in listeners]
 
-    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
+    def emit(self, event: Event | str, *, t: int | None = None, **fields: Any) -> None:
         """See ``Events.emit``."""
         now_ns = time.monotonic_ns()
+        if isinstance(event, Event):
+            fields = {"t": now_ns, **event.record()}
+            kind, t = fields.pop("kind"), fields.pop("t")
+        else:
+            kind = event
         moment = now_ns if t is None else t
         self._events.emit(kind, t=moment, **fields)
         if kind == FORWARDED and self._listeners:

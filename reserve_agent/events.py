@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from reserve_agent.contract.events import Event
 from reserve_agent.lines import LineBuffer
 
 WAITING_BYTES = 4 << 20
@@ -23,8 +24,8 @@ _RETRY_NS = 20_000_000
 class Events(Protocol):
     """What a daemon needs of a sink; tests pass a list-backed one."""
 
-    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
-        """Report one event; ``t`` is CLOCK_MONOTONIC in nanoseconds, now when left out."""
+    def emit(self, event: Event | str, *, t: int | None = None, **fields: Any) -> None:
+        """Report one event, with the time now where it has none."""
 
 
 class EventSink:
@@ -59,10 +60,13 @@ class EventSink:
         self._socket: socket.socket | None = _connected(path)
         atexit.register(self.close)
 
-    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
+    def emit(self, event: Event | str, *, t: int | None = None, **fields: Any) -> None:
         """Send one event at once, or as soon as the agent reads; see ``Events.emit``."""
         now = time.monotonic_ns()
-        line = _line(now if t is None else t, kind, fields)
+        if isinstance(event, Event):
+            line = orjson.dumps({"t": now, **event.record()}) + b"\n"
+        else:
+            line = _line(now if t is None else t, event, fields)
         if len(self._kept) + len(line) > self._limit:
             self._listen()  # there may be room by now
         if self._closed or len(self._kept) + len(line) > self._limit:

@@ -15,7 +15,8 @@ from crunchbed.checks.dues import Due, Dues
 from crunchbed.checks.faults import FaultSpan, fault_spans, ports_down
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.standstill import standstills
-from crunchbed.history.history import Event, History, Interval, remembered
+from crunchbed.history.history import History, Interval, remembered
+from reserve_agent.contract.events import Event
 
 
 @remembered

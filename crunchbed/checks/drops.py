@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from crunchbed.checks.faults import FaultSpan
-from crunchbed.history.history import Event, History
+from crunchbed.history.history import History
+from reserve_agent.contract.events import Event
 from reserve_agent.drop_causes import DROP_CAUSES
 
 

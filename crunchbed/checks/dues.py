@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from crunchbed.checks.drops import silence_ns
 from crunchbed.checks.lives import target_of
-from crunchbed.history.history import Event, History, Interval
+from crunchbed.history.history import History, Interval
 from nodes.membership.datagram import MalformedHeartbeat, parse_tag
+from reserve_agent.contract.events import Event
 
 
 class Due(NamedTuple):

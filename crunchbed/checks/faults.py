@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from crunchbed.checks.lives import target_of
-from crunchbed.history.history import Event, History, Interval
+from crunchbed.history.history import History, Interval
 from crunchbed.scenario.cluster import RINGS
+from reserve_agent.contract.events import Event
 
 
 class FaultSpan(NamedTuple):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from crunchbed.history.history import Event, History, Interval
+from crunchbed.history.history import History, Interval
+from reserve_agent.contract.events import Event
 
 
 def sent(history: History, node: str, within: Interval | None = None) -> int:

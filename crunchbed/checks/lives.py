@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crunchbed.history.history import Event, History, Interval
+from crunchbed.history.history import History, Interval
+from reserve_agent.contract.events import Event
 
 
 def target_of(event: Event) -> str:

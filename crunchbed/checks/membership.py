@@ -9,7 +9,8 @@ from typing import NamedTuple
 from crunchbed.checks.faults import cut_off_since, fault_spans
 from crunchbed.checks.lives import target_of
 from crunchbed.checks.split_brain import is_quorate
-from crunchbed.history.history import Event, History
+from crunchbed.history.history import History
+from reserve_agent.contract.events import Event
 
 
 class Ejection(NamedTuple):

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.lives import target_of
 from crunchbed.checks.membership import ejections
-from crunchbed.history.history import Event, History
+from crunchbed.history.history import History
+from reserve_agent.contract.events import Event
 
 
 class Absence(NamedTuple):

@@ -6,8 +6,9 @@ from collections import defaultdict
 from itertools import combinations
 
 from crunchbed.checks.lives import overlap
-from crunchbed.history.history import Event, History, Interval
+from crunchbed.history.history import History, Interval
 from crunchbed.scenario.units import seconds
+from reserve_agent.contract.events import Event
 
 _Members = tuple[str, ...]
 

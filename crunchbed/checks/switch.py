@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from crunchbed.checks.pressure import episodes
 from crunchbed.checks.writes import percentile_seconds
-from crunchbed.history.history import Event, History, Interval
+from crunchbed.history.history import History, Interval
+from reserve_agent.contract.events import Event
 
 
 class Shedding(NamedTuple):

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from crunchbed.checks.lives import lives, overlap
-from crunchbed.history.history import Event, History, Interval, remembered
+from crunchbed.history.history import History, Interval, remembered
+from reserve_agent.contract.events import Event
 
 PAGE_BYTES = 4096
 

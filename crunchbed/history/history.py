@@ -1,8 +1,7 @@
 """A run's recorded history: JSON lines in, events by time, kind and node out.
 
-Every event has ``t`` (CLOCK_MONOTONIC, nanoseconds), ``kind`` and ``node`` (a logical name, or
-``run``); the rest depends on its kind and is in ``data``, beside those three. The history is the
-only truth of a run: every figure is computed from it and from nothing else.
+The kinds of events are in ``reserve_agent/contract/events``. The history is the only truth of a
+run: every figure is computed from it and from nothing else.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ import functools
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Self, TypeVar, overload
 
 import orjson
 
+from reserve_agent.contract.events import Event, MalformedEvent, PhaseBegan, from_record
 from reserve_agent.errors import BadInput
 
 PHASES: Final = ("control", "inject", "recovery", "collect")
@@ -25,16 +25,8 @@ PHASES: Final = ("control", "inject", "recovery", "collect")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_NOTHING: Final[tuple[Event, ...]] = ()
-
-
-class Event(NamedTuple):
-    """One event; ``data`` holds all its fields."""
-
-    t: int
-    node: str
-    kind: str
-    data: dict[str, Any]
+_E = TypeVar("_E", bound=Event)
+_NOTHING: Final[tuple[Any, ...]] = ()
 
 
 class Interval(NamedTuple):
@@ -64,9 +56,9 @@ class History:
         self.events = events
         self._by_kind: dict[str, list[Event]] = {}
         for event in events:
-            found = self._by_kind.get(event[2])
+            found = self._by_kind.get(event.kind)
             if found is None:
-                self._by_kind[event[2]] = found = []
+                self._by_kind[event.kind] = found = []
             found.append(event)
         self._by_node: dict[str, dict[str, list[Event]]] = {}
         self.memo: dict[tuple[object, ...], Any] = {}
@@ -76,8 +68,14 @@ class History:
         """Read a file; see ``read``."""
         return cls(read(path))
 
-    def of(self, kind: str, node: str | None = None) -> Sequence[Event]:
-        """Return the events of ``kind``, of one node where it is given, by time."""
+    @overload
+    def of(self, kind: type[_E], node: str | None = None) -> Sequence[_E]: ...
+    @overload
+    def of(self, kind: str, node: str | None = None) -> Sequence[Event]: ...
+    def of(self, kind: type[Event] | str, node: str | None = None) -> Sequence[Any]:
+        """Return the events of one kind, of one node where it is given, by time."""
+        if not isinstance(kind, str):
+            kind = kind.kind
         if node is None:
             return self._by_kind.get(kind, _NOTHING)
         if kind not in self._by_node:
@@ -102,9 +100,9 @@ class History:
 
     def phase(self, name: str) -> Interval | None:
         """Return when the phase was, up to the next one or to the last event; None if never."""
-        marks = self.of("phase")
+        marks = self.of(PhaseBegan)
         for index, mark in enumerate(marks):
-            if mark.data.get("name") == name:
+            if mark.name == name:
                 end = marks[index + 1].t if index + 1 < len(marks) else self.span.end + 1
                 return Interval(mark.t, end)
         return None
@@ -142,11 +140,8 @@ def read(path: Path) -> list[Event]:
         BadInput: the file cannot be read, or another line is no event; says which.
     """
     with no_collector():
-        events = [
-            Event(record["t"], record.get("node", "run"), record["kind"], record)
-            for record in _records(path)
-        ]
-        events.sort(key=itemgetter(0))
+        events = list(_events(path))
+        events.sort(key=attrgetter("t"))
     return events
 
 
@@ -167,6 +162,14 @@ def merge(paths: Iterable[Path], out: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(out)
+
+
+def _events(path: Path) -> Iterator[Event]:
+    for number, record in enumerate(_records(path), 1):
+        try:
+            yield from_record(record)
+        except MalformedEvent as error:
+            raise BadInput(f"{path}:{number}: {error}") from None
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from reserve_agent.contract.events import NOW, RUN, Event, from_record
+
 
 class Recorder:
     """Appends the run's own events, one JSON line each, at once."""
@@ -16,13 +18,16 @@ class Recorder:
         self._file = path.open("ab", buffering=0)
 
     def record(
-        self, kind: str, /, *, node: str = "run", t: int | None = None, **fields: Any
+        self, event: Event | str, /, *, node: str = RUN, t: int | None = None, **fields: Any
     ) -> int:
-        """Write one event; returns its time."""
-        moment = time.monotonic_ns() if t is None else t
-        event = {"t": moment, "node": node, "kind": kind, **fields}
-        self._file.write(orjson.dumps(event) + b"\n")
-        return moment
+        """Write one event, with the time now where it has none; returns its time."""
+        if isinstance(event, str):
+            event = from_record(
+                {"t": NOW if t is None else t, "node": node, "kind": event, **fields}
+            )
+        stamped = event.stamped(time.monotonic_ns(), RUN)
+        self._file.write(orjson.dumps(stamped.record()) + b"\n")
+        return stamped.t
 
     def close(self) -> None:
         """Close the file."""

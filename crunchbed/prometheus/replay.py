@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from crunchbed.backends.namespaces.targets import labels_of
 from crunchbed.checks.causes import cause_of_each
-from crunchbed.history.history import Event, History
+from crunchbed.history.history import History
 from crunchbed.prometheus.config import JOB
 from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.contract.events import Event
 from reserve_agent.errors import BadInput
 from reserve_agent.exporter import Exporter, PacketCounts
 from reserve_agent.hooks.layout import Hook, PacketClass, Reason

@@ -41,7 +41,7 @@ class Fake:
         self.said.append(f"begin {self.name}")
         if self.error is not None:
             raise self.error
-        return {"detail": self.name, **self.details}
+        return {"share": self.name, **self.details}
 
     def undo(self) -> None:
         self.said.append(f"undo {self.name}")
@@ -98,7 +98,7 @@ def test_each_step_is_done_when_it_is_due(tmp_path: Path) -> None:
         ("fault.end", "stall", "n2"),
     ]
     assert bench.recorded()[0]["t"] == 11_000 * MS
-    assert bench.recorded()[0]["detail"] == "link-down"
+    assert bench.recorded()[0]["share"] == "link-down"
 
 
 def test_what_is_still_on_is_undone_at_the_end(tmp_path: Path) -> None:

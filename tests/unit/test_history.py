@@ -9,7 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.history.history import Event, History, Interval, merge, read
+from crunchbed.history.history import History, Interval, merge, read
+from reserve_agent.contract.events import NodeReset, PhaseBegan, from_record
 from reserve_agent.errors import BadInput
 
 
@@ -90,7 +91,7 @@ def test_an_unreadable_part_leaves_no_merged_file(tmp_path: Path) -> None:
 
 
 def test_events_are_found_by_kind_and_node() -> None:
-    events = [Event(t, f"n{t % 3}", "ab"[t % 2], {}) for t in range(12)]
+    events = [from_record({"t": t, "node": f"n{t % 3}", "kind": "ab"[t % 2]}) for t in range(12)]
     history = History(events)
     assert [e.t for e in history.of("a")] == [0, 2, 4, 6, 8, 10]
     assert [e.t for e in history.of("a", "n1")] == [4, 10]
@@ -100,8 +101,8 @@ def test_events_are_found_by_kind_and_node() -> None:
 
 def test_a_phase_lasts_until_the_next() -> None:
     names = ["start", "control", "inject", "recovery", "collect"]
-    marks = [Event(t * 10, "run", "phase", {"name": name}) for t, name in enumerate(names)]
-    history = History([*marks, Event(57, "n1", "k", {})])
+    marks = [PhaseBegan(t=t * 10, node="run", name=name) for t, name in enumerate(names)]
+    history = History([*marks, NodeReset(t=57, node="n1")])
     assert history.phase("control") == Interval(10, 20)
     assert history.phase("collect") == Interval(40, 58)
     assert history.measured == Interval(0, 40)

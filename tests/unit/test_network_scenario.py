@@ -8,10 +8,11 @@ import pytest
 
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.checks.faults import cut_off_since, fault_spans, ports_down
-from crunchbed.history.history import Event, History
+from crunchbed.history.history import History
 from crunchbed.host.requirements import needed_by
 from crunchbed.scenario.cluster import NETWORKS
 from crunchbed.scenario.loader import load_file
+from reserve_agent.contract.events import Event, from_record
 from reserve_agent.errors import BadInput
 from topologies.describe import plan
 from topologies.node import ClusterNode, NodeLink
@@ -86,7 +87,7 @@ def test_power_takes_all_links_and_a_fault_may_take_one(monkeypatch: pytest.Monk
 
 def test_a_link_to_one_of_two_networks_cuts_nobody_off() -> None:
     def event(t: int, kind: str, **data: object) -> Event:
-        return Event(t, "run", kind, data)
+        return from_record({"t": t, "kind": kind, **data})
 
     history = History(
         [

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.standstill import standstills
-from crunchbed.history.history import Event, History
+from crunchbed.history.history import History
+from reserve_agent.contract.events import Event, HeartbeatMissed, PhaseBegan, WriteAcknowledged
 
 MS = 1_000_000
 
 
 def _history(acks: list[tuple[str, int]], miss_at: int | None = None) -> History:
-    events = [
-        Event(0, "run", "phase", {"name": "control"}),
-        Event(10_000 * MS, "run", "phase", {"name": "collect"}),
-        *(Event(at * MS, node, "write.ack", {}) for node, at in acks),
+    events: list[Event] = [
+        PhaseBegan(t=0, node="run", name="control"),
+        PhaseBegan(t=10_000 * MS, node="run", name="collect"),
+        *(WriteAcknowledged(t=at * MS, node=node, submitted=0) for node, at in acks),
     ]
     if miss_at is not None:
-        miss = {"peer": "n2", "seq": 7, "tag": "00", "deadline": miss_at * MS}
-        events.append(Event(miss_at * MS, "n1", "heartbeat.miss", miss))
-    return History(sorted(events))
+        at = miss_at * MS
+        events.append(HeartbeatMissed(t=at, node="n1", peer="n2", seq=7, tag="00", deadline=at))
+    return History(sorted(events, key=lambda event: event.t))
 
 
 STEADY = [("n1", at) for at in range(1, 1000, 4)] + [("n2", at) for at in range(3, 1000, 4)]

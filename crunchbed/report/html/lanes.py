@@ -13,10 +13,11 @@ from crunchbed.checks.faults import fault_spans
 from crunchbed.checks.figures import CAUSES
 from crunchbed.checks.lives import downtimes
 from crunchbed.checks.membership import ejections
-from crunchbed.history.history import Event, History, Interval
+from crunchbed.history.history import History, Interval
 from crunchbed.report.html import thin
 from crunchbed.report.html.thin import Clock, Mark, Span
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.contract.events import Event
 
 STALL_SECONDS: Final = 0.1
 """From here on a time without an acknowledged write, while some wait, is drawn as a stall."""

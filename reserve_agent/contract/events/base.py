@@ -1,0 +1,129 @@
+"""The root of all events, and how an event becomes a JSON object and back.
+
+A JSON object has ``t``, ``node``, ``kind`` and the fields of its kind. A field that is None is left
+out. A field whose name is a Python keyword has an underscore behind it here, and none on disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar, Final, NamedTuple, Self
+
+from reserve_agent.errors import CrunchbedError
+
+NOW: Final = -1
+"""A time that the writer leaves open: it is set where the event is put on file."""
+HERE: Final = ""
+"""A node that the writer leaves open: it is set where the event is put on file."""
+RUN: Final = "run"
+"""The node of an event that belongs to no node."""
+
+
+class MalformedEvent(CrunchbedError):
+    """A JSON object is no event of its kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        t: When, nanoseconds of CLOCK_MONOTONIC.
+        node: Logical name of the node that it happened on; ``run``, ``storage`` or ``controller``
+            where it was none.
+    """
+
+    kind: ClassVar[str]
+    t: int = NOW
+    node: str = HERE
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Every field by its name; only for code that is not typed yet."""
+        return self.__dict__
+
+    def record(self) -> dict[str, Any]:
+        """Return the JSON object of this event; time and node only where they are known."""
+        shape = _shape(type(self))
+        record: dict[str, Any] = {"kind": self.kind}
+        if self.t != NOW:
+            record["t"] = self.t
+        if self.node != HERE:
+            record["node"] = self.node
+        for name, key in shape.keys:
+            value = getattr(self, name)
+            if value is not None:
+                record[key] = value
+        return record
+
+    def stamped(self, t: int, node: str) -> Self:
+        """Return this event with the time and the node where its writer left them open."""
+        if self.t != NOW and self.node != HERE:
+            return self
+        values = {name: getattr(self, name) for name, _ in _shape(type(self)).keys}
+        return type(self)(
+            t=t if self.t == NOW else self.t,
+            node=node if self.node == HERE else self.node,
+            **values,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownEvent(Event):
+    """An event of a kind that this version does not know, such as one of a newer version."""
+
+    kind: ClassVar[str] = "unknown"
+
+
+class _Shape(NamedTuple):
+    """The fields of a kind: (name, key on disk), the keys that must be there, and other names."""
+
+    keys: tuple[tuple[str, str], ...]
+    required: frozenset[str]
+    renamed: tuple[tuple[str, str], ...]
+
+
+_SHAPES: dict[type[Event], _Shape] = {}
+
+
+def _shape(cls: type[Event]) -> _Shape:
+    shape = _SHAPES.get(cls)
+    if shape is None:
+        shape = _SHAPES[cls] = _shape_of(cls)
+    return shape
+
+
+def _shape_of(cls: type[Event]) -> _Shape:
+    own = [field for field in fields(cls) if field.name not in ("t", "node")]
+    keys = tuple((field.name, key_of(field.name)) for field in own)
+    required = frozenset(key_of(field.name) for field in own if field.default is MISSING)
+    return _Shape(keys, required, tuple(pair for pair in keys if pair[0] != pair[1]))
+
+
+def key_of(name: str) -> str:
+    """Return the key on disk of a field."""
+    return name.rstrip("_")
+
+
+def build(cls: type[Event], record: dict[str, Any]) -> Event:
+    """Return the event of a kind that a JSON object says; the object becomes the event's own.
+
+    The object is the new event's ``__dict__``: a million events are read without copying one.
+
+    Raises:
+        MalformedEvent: a field is missing, or ``t`` is no integer.
+    """
+    shape = _shape(cls)
+    if type(record.get("t")) is not int:
+        raise MalformedEvent(f"{record.get('kind')}: expected an integer t")
+    if not shape.required <= record.keys():
+        missing = ", ".join(sorted(shape.required - record.keys()))
+        raise MalformedEvent(f"{record.get('kind')}: {missing} missing")
+    if "node" not in record:
+        record["node"] = RUN
+    for name, key in shape.renamed:
+        if key in record:
+            record[name] = record.pop(key)
+    event = object.__new__(cls)
+    object.__setattr__(event, "__dict__", record)
+    return event

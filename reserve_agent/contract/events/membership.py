@@ -1,0 +1,113 @@
+"""Membership: suspicions, views, fences, ejections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reserve_agent.contract.events.base import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class MembershipSuspected(Event):
+    """A node begins to believe that a peer is dead.
+
+    Attributes:
+        peer: Who is suspected.
+        misses: Heartbeats of the peer missed in a row; 0 where the detector does not count them.
+    """
+
+    kind: ClassVar[str] = "membership.suspect"
+    peer: str
+    misses: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MembershipCleared(Event):
+    """A node does not suspect a peer any more.
+
+    Attributes:
+        peer: Who was suspected.
+    """
+
+    kind: ClassVar[str] = "membership.clear"
+    peer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewInstalled(Event):
+    """A node has a new view of who is a member.
+
+    Attributes:
+        number: Number of the view; they only grow.
+        members: Who is in it.
+        removed: Who was in the view before and is not in this one.
+        added: Who is in this view and was not in the one before.
+        quorate: Whether the members are a majority.
+    """
+
+    kind: ClassVar[str] = "membership.view"
+    number: int
+    members: Sequence[str]
+    removed: Sequence[str] = ()
+    added: Sequence[str] = ()
+    quorate: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class FenceRequested(Event):
+    """A membership daemon asks for a fence.
+
+    Attributes:
+        target: Who is to be fenced.
+        view: Number of the view that the request comes from.
+    """
+
+    kind: ClassVar[str] = "membership.fence_request"
+    target: str
+    view: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FenceStarted(Event):
+    """The fence device begins to cut a node off.
+
+    Attributes:
+        target: Who is cut off.
+        by: Who asked for it.
+    """
+
+    kind: ClassVar[str] = "fence.start"
+    target: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FenceConfirmed(Event):
+    """The fence device says that a node is cut off.
+
+    Attributes:
+        target: Who is cut off.
+        by: Who asked for it.
+    """
+
+    kind: ClassVar[str] = "fence.confirmed"
+    target: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeEjected(Event):
+    """The membership removed this node, and the fence took it down.
+
+    Attributes:
+        reason: Why its peers say so: ``heartbeats_missed``.
+        false: Whether the node was up and no fault cut it off: the run knows.
+        delay_ns: From the node's end to the fence, nanoseconds; None for a false ejection.
+    """
+
+    kind: ClassVar[str] = "node.ejected"
+    reason: str
+    false: bool
+    delay_ns: int | None = None

@@ -1,0 +1,71 @@
+"""The run itself: what it is, its phases, its daemons, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reserve_agent.contract.events.base import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo(Event):
+    """What was run, and on what.
+
+    Attributes:
+        run: The run's id.
+        scenario: Name of the scenario.
+        seed: The seed.
+        backend: Kind of switch in use.
+        processors: Processors of the machine.
+        versions: Versions of everything that may matter, by name.
+        clock: One moment by two clocks: ``monotonic_ns`` and ``unix_ns``.
+    """
+
+    kind: ClassVar[str] = "run.info"
+    run: str = ""
+    scenario: str = ""
+    seed: int = 0
+    backend: str | None = None
+    processors: int | None = None
+    versions: Mapping[str, str] | None = None
+    clock: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseBegan(Event):
+    """A phase of the run begins, and the one before it ends.
+
+    Attributes:
+        name: ``start``, ``control``, ``inject``, ``recovery``, ``after``, ``collect`` or ``end``.
+    """
+
+    kind: ClassVar[str] = "phase"
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery(Event):
+    """Whether the cluster was healthy again after the injection.
+
+    Attributes:
+        healthy: Whether it was, in the time that it had.
+        reason: Why not.
+    """
+
+    kind: ClassVar[str] = "recovery"
+    healthy: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaemonReady(Event):
+    """A daemon has begun its work.
+
+    Attributes:
+        name: ``heartbeat``, ``initiator``, ``service``, ``traffic`` or ``traffic-source``.
+    """
+
+    kind: ClassVar[str] = "daemon.ready"
+    name: str
