@@ -42,7 +42,7 @@ from mininet.log import setLogLevel
 from mininet.net import Mininet
 from mininet.node import OVSBridge
 from topologies.parts import BridgeSwitch
-from topologies.star import StarTopo
+from topologies.topo import StarTopo
 from topologies.switches import choose_switch
 setLogLevel("error")
 kind = choose_switch("auto")

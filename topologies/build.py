@@ -1,4 +1,4 @@
-"""Have Mininet make hosts, links and switches."""
+"""Hosts, links and switches of a run, made by Mininet, which is imported here and not before."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from topologies.switches import SwitchKind
 def make_net(
     layout: Layout, run_id: str, switch: SwitchKind, controller: tuple[str, int] | None
 ) -> Any:
-    """A network of Mininet's of which nothing exists yet.
+    """Describe a network to Mininet; nothing of it exists yet.
 
     Args:
-        layout: what it consists of.
-        run_id: goes into what Open vSwitch is told.
-        switch: kind of its switches.
+        layout: its switches, hosts and links.
+        run_id: written into Open vSwitch's database as the owner of the bridges.
+        switch: kind of the switches.
         controller: IPv4 address and port of an OpenFlow controller.
 
     Raises:
@@ -44,10 +44,10 @@ def make_net(
 
 
 def start_net(net: Any) -> None:
-    """Make it; Mininet reports by log line, exit or exception.
+    """Make the network, and turn Mininet's log lines, exits and exceptions into one error.
 
     Raises:
-        CrunchbedError: it could not be made; what was made is still there.
+        CrunchbedError: the network could not be made; the parts made so far still exist.
     """
     from topologies import parts
 

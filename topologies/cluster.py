@@ -14,7 +14,7 @@ from nodes.ports import delete_links
 from nodes.waiting import wait_until
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
-from topologies import bridge, ovs
+from topologies import links, ovs
 from topologies.build import make_net, start_net
 from topologies.deferral import shape_with_deferral
 from topologies.describe import STORAGE, Topology, describe, logical_name, plan
@@ -37,17 +37,38 @@ from topologies.wiring import (
 MAX_NODES = 128
 _REACH_TIMEOUT_SECONDS = 10.0
 _NAMESPACE_END_SECONDS = 1.0
-# 0.1 s of a port at 200 Mb/s, at half as much again as the frames' own bytes.
+# 0.1 s of a port at 200 Mb/s: 2.5 MB of frames, for which a buffer takes half as much again.
 _OVS_RECEIVE_BYTES = 4 * 1024 * 1024
-# Room for ten full queues, likewise.
+# Room for ten full queues, with the same overhead.
 _OVS_BUFFER_BYTES = 32 * 1024 * 1024
 
 
 class Cluster:
     """Context manager over Mininet: on entry a working network, on exit no trace of it.
 
-    Every name it makes starts with the run id, so that clusters stand side by side; the
-    root namespace gets no address of theirs, and they may well use the same ones.
+    Every name starts with the run id, so that several clusters can exist at the same time. They
+    may use the same addresses, since the root namespace gets none of them.
+
+    Args:
+        run_id: four characters, see ``crunchbed.host.runid``.
+        nodes: cluster nodes, 1 to 128; the storage host comes on top.
+        port_rate_mbit: what a node's port carries in each direction, 10**6 bits a second.
+        storage_rate_mbit: the same for the storage host's port, which all nodes share.
+        switch: kind of the switches; ``auto`` takes what the machine has, see ``choose_switch``.
+        controller: IPv4 address and port of an OpenFlow controller, without which the switches
+            forward nothing; with None the switches learn addresses by themselves.
+        storage_nodes: cluster nodes whose ports have the storage host's rate too.
+        topology: see ``topologies.layout``.
+        leaves: switches with hosts in a leaf-spine network.
+        delay_ns: how long every packet to a host waits at its switch port.
+        loss: share of these packets that are lost, 0 to 1.
+        on_switches: called once the switches exist and before anything is sent; returns when the
+            controller has set the switches up.
+        deferred_kbit: rate for the packets that the controller marks as deferred, at each node's
+            port, 1000 bits a second; None where the controller marks none.
+
+    Raises:
+        BadInput: a number out of range.
     """
 
     def __init__(
@@ -66,29 +87,6 @@ class Cluster:
         on_switches: Callable[[], None] | None = None,
         deferred_kbit: int | None = None,
     ) -> None:
-        """Describe a cluster; nothing is made yet.
-
-        Args:
-            run_id: four characters, see ``crunchbed.host.runid``.
-            nodes: cluster nodes, 1 to 128; the storage host comes on top.
-            port_rate_mbit: what a node's port carries in each direction, 10**6 bits a second.
-            storage_rate_mbit: the same for the storage host's port, which all nodes share.
-            switch: its kind; ``auto`` takes what the machine has, see ``choose_switch``.
-            controller: IPv4 address and port of an OpenFlow controller, without which its
-                switches forward nothing; without one they learn by themselves.
-            storage_nodes: cluster nodes whose ports have the storage host's rate too.
-            topology: see ``topologies.layout``.
-            leaves: switches with hosts in a leaf-spine network.
-            delay_ns: how long every packet to a host waits at its switch port.
-            loss: share of these packets that are lost.
-            on_switches: called once the switches are there, before anything is sent; it returns
-                when the controller has set them up.
-            deferred_kbit: what gets through to a node of the packets that the controller marks
-                to wait, 1000 bits a second; None where it marks none.
-
-        Raises:
-            BadInput: a number out of range, or a controller for a switch that takes none.
-        """
         if not 1 <= nodes <= MAX_NODES:
             raise BadInput(f"nodes: {nodes} is not within 1 to {MAX_NODES}")
         for rate in (port_rate_mbit, storage_rate_mbit):
@@ -117,11 +115,11 @@ class Cluster:
 
     @property
     def switch_names(self) -> list[str]:
-        """Names of its switches, which their bridges have."""
+        """Names of the switches, which are the names of their bridges too."""
         return [switch.name for switch in self.layout.switches]
 
     def description(self) -> Network:
-        """The network as an OpenFlow controller wants to know it."""
+        """The network in the form that an OpenFlow controller takes."""
         return describe(self.layout, self.run_id)
 
     def __enter__(self) -> Cluster:
@@ -137,11 +135,12 @@ class Cluster:
         self.stop()
 
     def start(self) -> None:
-        """Build, wire and verify it; on any failure nothing is left of it.
+        """Build, wire and verify the network; after any failure nothing is left of it.
 
         Raises:
+            BadInput: a controller or a topology that this kind of switch cannot have.
             MissingRequirement: no root, no Mininet, or no such switch here.
-            CrunchbedError: a port is not on the switch, or a node does not reach the storage.
+            CrunchbedError: a port is not on its switch, or a node does not reach the storage host.
         """
         if os.geteuid() != 0:
             raise MissingRequirement("a cluster needs root: network namespaces are made for it")
@@ -165,7 +164,7 @@ class Cluster:
     def _adopt_hosts(self) -> None:
         for host in self.layout.hosts:
             name = logical_name(host.name, self.run_id)
-            links = tuple(
+            ends = tuple(
                 NodeLink(
                     link.interface,
                     link.port.interface,
@@ -177,7 +176,7 @@ class Cluster:
                 for link in host.links
             )
             pid = self._net[host.name].pid
-            self.nodes[name] = ClusterNode(name, host.name, pid, links, host.host_address)
+            self.nodes[name] = ClusterNode(name, host.name, pid, ends, host.host_address)
 
     def _wire(self) -> None:
         make_room_for_neighbours(len(self.nodes))
@@ -188,7 +187,7 @@ class Cluster:
             join_paths(node, (other for other in routed if other is not node))
 
     def _verify(self) -> None:
-        source = bridge if self.switch == "linux-bridge" else ovs
+        source = links if self.switch == "linux-bridge" else ovs
         attached: set[str] = set()
         for name in self.switch_names:
             attached |= source.attached_ports(name)
@@ -204,7 +203,7 @@ class Cluster:
 
     @property
     def power(self) -> SwitchPower:
-        """The power of its switches; of a cluster that is up."""
+        """Turns the switches off and on; only for a cluster that is up."""
         if self._power is None:
             bridged = self.switch == "linux-bridge"
             made_by = {} if bridged else {one.name: one.made_by for one in self._net.switches}
@@ -216,7 +215,10 @@ class Cluster:
         self._shape({port: rates[port] for port in ports})
 
     def _shape(self, rates: Mapping[str, float]) -> None:
-        """After the pings: Open vSwitch has its send buffer from the first frame on."""
+        """Shape these switch ports, to rates in Mbit/s.
+
+        This comes after the pings, since Open vSwitch has no send buffer before its first frame.
+        """
         queue = SWITCH_QUEUE_BYTES
         if self.switch == "ovs-user":
             raise_receive_buffers(rates, _OVS_RECEIVE_BYTES)
@@ -236,7 +238,7 @@ class Cluster:
             impair(sorted(ports & rates.keys()), self._delay_ns, self._loss)
 
     def _rates(self) -> dict[str, float]:
-        """Every switch port's, in Mbit/s; a link between switches has the storage host's."""
+        """Rate of every switch port, in Mbit/s; links between switches have the storage host's."""
         rates = {
             port: self._rate_of(node) for node in self.nodes.values() for port in node.switch_ports
         }
@@ -249,12 +251,13 @@ class Cluster:
         return self._storage_rate if node.name in self._storage_names else self._rate
 
     def stop(self) -> None:
-        """Remove it all; harmless on a cluster that is stopped or never came up.
+        """Remove the network; does nothing for a cluster that is stopped or never came up.
 
-        The caller ends what it has started in the nodes first: a process in a namespace keeps it.
+        Before that the caller ends its processes in the nodes: a namespace exists as long as it
+        has a process.
 
         Raises:
-            CrunchbedError: something of it could not be removed.
+            CrunchbedError: some part of the network could not be removed.
         """
         if self._net is None:
             return
@@ -274,10 +277,11 @@ class Cluster:
             ovs.delete_bridges(self.switch_names)
 
     def _remove_links(self) -> None:
-        """A namespace takes its links along when it ends: all at once, and sooner than one by one.
+        """Delete the links that do not end with their node's namespace.
 
-        One that somebody still holds, by a process or an open socket, keeps them. Links between
-        switches are in nobody's namespace, and would be waited for in vain.
+        A namespace that ends removes its links all at once, which is faster than one by one. A
+        namespace that is still held, by a process or an open socket, keeps its links. Links between
+        switches are in the root namespace, so they are deleted first instead of waited for.
         """
         delete_links([trunk.one.interface for trunk in self.layout.trunks])
         port = re.compile(rf"{self.run_id}s\d+-eth\d+")

@@ -1,8 +1,8 @@
-"""A port of a switch where marked packets wait: what the controller's ``shed: queue`` marks.
+"""A queue at a switch port for the packets that the controller marks with ``shed: queue``.
 
-OpenFlow's own queues do nothing on Open vSwitch's userspace datapath, whose packets come to the
-port without the queue that a flow had set. What reaches every port on every datapath is the packet
-itself. So the controller marks its traffic class field, and here a filter reads that.
+OpenFlow's own queues do nothing on Open vSwitch's userspace datapath: there a packet reaches the
+port without the queue that its flow had set. The packet itself reaches the port on every datapath.
+So the controller marks the traffic class field of the packet, and a filter here reads that field.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ _NORMAL, _DEFERRED, _PORT = "1:1", "1:2", "1:9"
 _FIRST_BITS = 0xFC
 _FRAME_BYTES = 1600
 DEFERRED_BYTES = 256 * 1024
-"""What may wait at a port: 2 s at 1 Mbit/s. All of it holds memory that the ports of a userspace
-datapath have between them, and small packets hold ten times their size."""
+"""How many bytes may wait in this queue of a port: 2 s at 1 Mbit/s. Waiting packets hold memory
+that all ports of a userspace datapath share, and small packets hold ten times their size."""
 
 
 def shape_with_deferral(rates: Mapping[str, float], queue: int, deferred_kbit: int) -> None:
-    """Shape what a switch sends, and let no more than so much of the marked through at a time.
+    """Shape what switch ports send, and give marked packets a lower rate of their own.
 
-    The class of what is not marked has the same name as that of a plain shaper, so that a fault
-    finds it. Nothing that is marked is lost until ``DEFERRED_BYTES`` wait.
+    The class for packets without a mark has the same name as that of a plain shaper, so that the
+    fault ``delay`` finds it. Marked packets are lost only when ``DEFERRED_BYTES`` wait already.
 
     Args:
         rates: by port, named as in the root namespace, 10**6 bits a second.
-        queue: bytes that may wait at each.
-        deferred_kbit: what gets through of the marked, 1000 bits a second.
+        queue: bytes of packets without a mark that may wait at each port.
+        deferred_kbit: rate of the marked packets, 1000 bits a second.
 
     Raises:
-        CrunchbedError: the kernel refused, for one without HTB or u32.
+        CrunchbedError: the kernel refused; it may lack HTB or u32.
     """
     lines: list[str] = []
     for port, rate in rates.items():

@@ -1,8 +1,8 @@
-"""Which layout a run has, and what its controller is told of it."""
+"""The layout of a run by the name of its topology, and its description for a controller."""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from reserve_agent.controller.wiring import HostPort, Network, Switch, SwitchLink
 from reserve_agent.errors import BadInput
@@ -10,7 +10,7 @@ from topologies import layout
 from topologies.layout import Layout
 
 Topology = Literal["star", "split", "redundant", "leaf-spine"]
-TOPOLOGIES: Final = ("star", "split", "redundant", "leaf-spine")
+TOPOLOGIES: Final[tuple[Topology, ...]] = get_args(Topology)
 STORAGE: Final = "storage"
 
 
@@ -18,10 +18,10 @@ def plan(topology: Topology, nodes: int, leaves: int, run_id: str) -> Layout:
     """The layout of a run.
 
     Args:
-        topology: which; see ``topologies.layout``.
-        nodes: cluster nodes, from 1; the storage host comes on top.
-        leaves: switches with hosts; for "leaf-spine" alone.
-        run_id: goes in front of every name.
+        topology: its name; see ``topologies.layout``.
+        nodes: number of cluster nodes, from 1; the storage host comes on top.
+        leaves: number of switches with hosts; only "leaf-spine" uses it.
+        run_id: prefix of every name.
 
     Raises:
         BadInput: no such topology.
@@ -38,13 +38,13 @@ def plan(topology: Topology, nodes: int, leaves: int, run_id: str) -> Layout:
 
 
 def logical_name(host_name: str, run_id: str) -> str:
-    """``n1``.. or ``storage``, for a host of Mininet's."""
+    """The project's name, ``n1``.. or ``storage``, of a host by Mininet's name."""
     short = host_name.removeprefix(run_id)
     return STORAGE if short == "st" else short
 
 
 def describe(network: Layout, run_id: str) -> Network:
-    """A layout as an OpenFlow controller wants to know it."""
+    """A layout in the form that an OpenFlow controller takes."""
     hosts = [
         HostPort(
             switch=link.port.switch,

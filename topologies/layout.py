@@ -1,6 +1,7 @@
-"""What is wired to what: switches, hosts and the links between them, before any of it is made.
+"""Layouts: which switches and hosts a topology has, and how they are linked.
 
-Pure, and read by plain Mininet's ``mn`` too: nothing else of the project is imported.
+This module is pure and only describes. Plain Mininet's ``mn`` loads it too, so it imports nothing
+else of the project.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class PortLayout:
 
     @property
     def interface(self) -> str:
-        """Its name in the root namespace, as Mininet gives it."""
+        """Name of the port in the root namespace, as Mininet gives it."""
         return f"{self.switch}-eth{self.number}"
 
 
@@ -70,7 +71,7 @@ class TrunkLayout:
 
 @dataclass(frozen=True)
 class Layout:
-    """A whole network; ``has_loops``: frames could go round for ever."""
+    """A whole network; with ``has_loops`` a flooded frame could go round for ever."""
 
     switches: tuple[SwitchLayout, ...]
     hosts: tuple[HostLayout, ...]
@@ -83,27 +84,27 @@ def hardware_address(run_number: int, side: int, number: int) -> str:
 
     Args:
         run_number: the run id as a number under 2**24.
-        side: which end of which of the host's links; even in the host, odd at the switch.
-        number: number of the host.
+        side: end of a link: even in a host, odd at a switch; two numbers for each link of a host.
+        number: number of the host, or of the link between switches.
     """
     octets = (2, *run_number.to_bytes(3, "big"), side, number)
     return ":".join(f"{octet:02x}" for octet in octets)
 
 
 class Planner:
-    """Puts a layout together, and counts ports.
+    """Makes the hosts and links of a layout, and numbers the ports of each switch.
 
     Args:
-        nodes: cluster nodes, from 1; the storage host comes on top.
-        run_id: goes in front of every name; "" for plain Mininet.
-        switches: how many there are, from ``s1``.
+        nodes: number of cluster nodes, from 1; the storage host comes on top.
+        run_id: prefix of every name; "" for plain Mininet.
+        switches: number of switches; the first is ``s1``.
     """
 
     def __init__(self, nodes: int, run_id: str, switches: int) -> None:
         self._run_id = run_id
         self._run_number = int(run_id, 36) if run_id else 0
-        # Mininet would take a datapath id from the first digits of the name, and those
-        # are not unique when a run id has digits.
+        # Mininet's own datapath id is the first digits of a switch's name, and these are not
+        # unique when run ids have digits.
         self.switches = tuple(
             SwitchLayout(f"{run_id}s{index}", (self._run_number << 8) + index)
             for index in range(1, switches + 1)
@@ -113,16 +114,16 @@ class Planner:
         self._trunks = 0
 
     def host_name(self, number: int) -> str:
-        """``n1``.. or ``st``, with the run id in front."""
+        """``n1``.. or ``st``, after the run id."""
         return f"{self._run_id}{'st' if number == STORAGE_NUMBER else f'n{number}'}"
 
     def host(
         self, number: int, links: list[tuple[str, int, int]], host_address: str | None = None
     ) -> HostLayout:
-        """A host with links (network, subnet, index of the switch from 0), in this order."""
+        """A host with these links, in order: network, subnet, index of the switch from 0."""
         made = []
         for index, (network, subnet, switch) in enumerate(links):
-            # By its place among all links, so that a network has the same side everywhere.
+            # From subnet and index, so that the links to one network have one side on all hosts.
             side = 2 * (2 * subnet + index)
             made.append(
                 LinkLayout(
@@ -136,7 +137,7 @@ class Planner:
         return HostLayout(self.host_name(number), tuple(made), host_address)
 
     def trunk(self, one: int, other: int) -> TrunkLayout:
-        """A link between two switches, by their indexes."""
+        """A link between two switches, given by their indexes from 0."""
         self._trunks += 1
         return TrunkLayout(
             self._port(one, _TRUNK_SIDE, self._trunks),
@@ -151,7 +152,7 @@ class Planner:
 
 
 def address(number: int, subnet: int = 0) -> str:
-    """IPv4 address of a cluster node by number from 1, or of the storage host (254)."""
+    """IPv4 address of a cluster node, numbered from 1, or of the storage host, number 254."""
     return f"10.77.{subnet}.{number}"
 
 
@@ -163,7 +164,7 @@ def star(nodes: int, run_id: str = "") -> Layout:
 
 
 def split(nodes: int, run_id: str = "") -> Layout:
-    """Two networks: heartbeats on ``s1``, block I/O on ``s2``, where the storage host is."""
+    """Two networks: heartbeats on ``s1``, block I/O and the storage host on ``s2``."""
     planner = Planner(nodes, run_id, 2)
     both = [("cluster", 0, 0), ("storage", 1, 1)]
     hosts = [
@@ -174,7 +175,7 @@ def split(nodes: int, run_id: str = "") -> Layout:
 
 
 def redundant(nodes: int, run_id: str = "") -> Layout:
-    """Every host on both of two switches, which are linked; it has an address beside these."""
+    """Every host on two linked switches, with one more address that either link leads to."""
     planner = Planner(nodes, run_id, 2)
     both = [("a", 1, 0), ("b", 2, 1)]
     hosts = [planner.host(number, both, address(number)) for number in planner.numbers]
@@ -184,7 +185,7 @@ def redundant(nodes: int, run_id: str = "") -> Layout:
 def leaf_spine(nodes: int, leaves: int = 2, run_id: str = "") -> Layout:
     """Spines ``s1`` and ``s2``, each linked to every leaf from ``s3``.
 
-    Nodes are dealt to the leaves in turn; the storage host is on the last one.
+    Nodes are distributed over the leaves in turn; the storage host is on the last leaf.
     """
     planner = Planner(nodes, run_id, 2 + leaves)
     hosts = [

@@ -1,4 +1,4 @@
-"""One host of a run's network, as the rest of the project sees it."""
+"""One host of a run's network: its links, addresses and counters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reserve_agent.netns import network_namespace_of
 
 @dataclass(frozen=True)
 class InterfaceCounters:
-    """What a node's interface has carried since it was made."""
+    """Bytes and packets of a node's interfaces since they were made."""
 
     rx_bytes: int
     rx_packets: int
@@ -24,10 +24,10 @@ class InterfaceCounters:
 
 
 def parse_counters(text: str, interface: str) -> InterfaceCounters:
-    """Read one interface's counters out of a /proc/net/dev.
+    """Read one interface's counters out of the text of a /proc/net/dev.
 
     Raises:
-        CrunchbedError: it is not in there.
+        CrunchbedError: the text has no such interface.
     """
     for line in text.splitlines():
         name, _, figures = line.partition(":")
@@ -64,10 +64,10 @@ class ClusterNode:
 
     Attributes:
         name: logical name, "n1".. or "storage".
-        mininet_name: its name with the run id in front.
-        pid: a process in its network namespace that lives as long as the cluster.
+        mininet_name: name with the run id as prefix.
+        pid: a process in the network namespace that lives as long as the cluster.
         links: at least one.
-        host_address: IPv4 address that it has beside those of its links, reached over any of them.
+        host_address: one more IPv4 address, which every link leads to; None where there is none.
     """
 
     name: str
@@ -83,7 +83,7 @@ class ClusterNode:
 
     @property
     def interface(self) -> str:
-        """Its end of the first link."""
+        """The host's end of the first link."""
         return self.links[0].interface
 
     @property
@@ -93,7 +93,7 @@ class ClusterNode:
 
     @property
     def interfaces(self) -> tuple[str, ...]:
-        """Its ends of all links."""
+        """The host's ends of all links."""
         return tuple(link.interface for link in self.links)
 
     @property
@@ -103,19 +103,19 @@ class ClusterNode:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """All its addresses: whatever it sends comes from one of these."""
+        """All IPv4 addresses of the host; every packet that it sends has one as its source."""
         own = () if self.host_address is None else (self.host_address,)
         return (*own, *(link.ip for link in self.links))
 
     def link(self, network: str) -> NodeLink:
-        """Its link to ``network``; the first where it has none that is called so."""
+        """The link to ``network``; the first link where the host has none to it."""
         return next((link for link in self.links if link.network == network), self.links[0])
 
     def address(self, network: str) -> str:
-        """Where it is reached on ``network``.
+        """IPv4 address under which other hosts reach this one on ``network``.
 
-        That is the address of its link there; without one, the address that any link leads to;
-        without that, its first link's.
+        It is the address of the link to ``network``; without such a link the host address; without
+        that too, the address of the first link.
         """
         found = self.link(network)
         if found.network != network and self.host_address is not None:
@@ -123,7 +123,7 @@ class ClusterNode:
         return found.ip
 
     def set_port(self, link: NodeLink, up: bool) -> None:
-        """Set a link's switch port up or down; the node sees its carrier come or go at once."""
+        """Set a link's switch port up or down; the node's end has its carrier changed at once."""
         set_link(link.switch_port, up=up)
 
     def has_links(self, links: Iterable[NodeLink]) -> bool:
@@ -135,12 +135,12 @@ class ClusterNode:
             return all(is_operational(link.interface) for link in links)
 
     def addresses_asked_for(self) -> set[str]:
-        """The addresses of others that it waits to resolve."""
+        """Addresses of other hosts for which this host waits for an ARP answer."""
         with network_namespace_of(self.pid):
             return addresses_asked_for()
 
     def interface_counters(self) -> InterfaceCounters:
-        """The node's own view of its interfaces, all together."""
+        """The sum of the counters of all interfaces, as the node itself counts."""
         text = Path(f"/proc/{self.pid}/net/dev").read_text()
         counted = [astuple(parse_counters(text, interface)) for interface in self.interfaces]
         return InterfaceCounters(*(sum(one) for one in zip(*counted, strict=True)))

@@ -1,4 +1,4 @@
-"""Offloads of an interface off, by the system calls that ethtool makes (linux/ethtool.h)."""
+"""Switches an interface's offloads off with ethtool's own system calls (linux/ethtool.h)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from reserve_agent.errors import CrunchbedError
 
 _SIOCETHTOOL = 0x8946
 _GET_STRINGS, _SET_FEATURES, _GET_COUNT = 0x1B, 0x3B, 0x37
-_FEATURES = 4  # of the sets of strings, that with the features' names
+_FEATURES = 4  # number of the set of strings that has the features' names (ETH_SS_FEATURES)
 _NAME_BYTES = 32
 _OFF = ("tx-checksum-", "tx-tcp", "tx-udp-segmentation", "tx-generic-segmentation", "rx-gro")
 
 
 def switch_offloads_off(interface: str) -> None:
-    """As ``ethtool -K INTERFACE tx off tso off gso off gro off``, in the caller's namespace.
+    """Do ``ethtool -K INTERFACE tx off tso off gso off gro off``, in the caller's namespace.
 
-    With checksum offload on, TCP does not work over Open vSwitch's userspace datapath. And
-    without segmentation offload a packet is what it is on a wire, one frame of at most the
-    MTU, in the hooks' counters, the interface's and the model's pages alike.
+    With checksum offload on, TCP does not work over Open vSwitch's userspace datapath. Without
+    segmentation offload a packet is one frame of at most the MTU, as on a wire, so that the hooks'
+    counters, the interface's counters and the model's pages count the same packets.
 
     Raises:
         CrunchbedError: the kernel refused.
@@ -34,7 +34,7 @@ def switch_offloads_off(interface: str) -> None:
             for bit, name in enumerate(names):
                 if name.startswith(_OFF):
                     words[bit // 32] |= 1 << bit % 32
-            # Of each word those bits that are meant, and what they are to be: off.
+            # For each word: a mask of the bits to set, and their new values, which are 0.
             pairs = b"".join(struct.pack("=II", word, 0) for word in words)
             header = struct.pack("=II", _SET_FEATURES, len(words))
             _ask(any_socket, interface, ctypes.create_string_buffer(header + pairs))
@@ -45,7 +45,7 @@ def switch_offloads_off(interface: str) -> None:
 
 @functools.cache
 def _feature_names() -> tuple[str, ...]:
-    """Asked of the loopback interface: names and their order are the kernel's, not a driver's."""
+    """Names of the kernel's features, in order; they are the same for every interface."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         asked = struct.pack("=IIQI", _GET_COUNT, 0, 1 << _FEATURES, 0)
         answer = _ask(any_socket, "lo", ctypes.create_string_buffer(asked, len(asked)))

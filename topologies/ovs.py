@@ -13,18 +13,18 @@ from reserve_agent.errors import CrunchbedError
 OWNER_KEY = "crunchbed"
 """Key in a bridge's external_ids whose value is the id of the run that made it."""
 
-# ovs-vsctl waits for ovs-vswitchd, for ever if that has died.
+# ovs-vsctl would wait for ever for an ovs-vswitchd that has died.
 _TIMEOUT_SECONDS = 15
 
 
 def vsctl(*arguments: str) -> str:
-    """Run ovs-vsctl and return what it prints.
+    """Run ovs-vsctl and return its output.
 
-    It is bound to the life of this process, so that a killed runner leaves nobody behind who
-    makes a bridge after `crunchbed clean` has looked.
+    The kernel kills ovs-vsctl when this process ends. So no process of a killed runner makes a
+    bridge after `crunchbed clean` has looked for bridges.
 
     Raises:
-        CrunchbedError: it failed, or took over 15 s.
+        CrunchbedError: ovs-vsctl failed, or took over 15 s.
     """
     command = ["ovs-vsctl", f"--timeout={_TIMEOUT_SECONDS}", *arguments]
     done = subprocess.run(entering(command), capture_output=True, text=True, check=False)
@@ -35,7 +35,7 @@ def vsctl(*arguments: str) -> str:
 
 
 def is_installed() -> bool:
-    """Whether its tools are there."""
+    """Whether the tools of Open vSwitch are there."""
     return shutil.which("ovs-vsctl") is not None
 
 
@@ -50,7 +50,7 @@ def has_kernel_datapath() -> bool:
 
 
 def bridges_of_runs() -> dict[str, str]:
-    """Bridge name to run id, for every bridge that a run has made; empty if OVS is not there."""
+    """The run id by name of each bridge that a run has made; empty without Open vSwitch."""
     if not is_installed():
         return {}
     try:
@@ -62,23 +62,23 @@ def bridges_of_runs() -> dict[str, str]:
 
 
 def delete_bridge(name: str) -> None:
-    """Delete a bridge and wait until it is gone; no error if it never was."""
+    """Delete a bridge and wait until it is gone; no error if there is none."""
     delete_bridges([name])
 
 
 def delete_bridges(names: Iterable[str]) -> None:
-    """Delete bridges, all at once; see ``delete_bridge``."""
+    """Delete bridges in one transaction and wait until they are gone; missing ones are no error."""
     vsctl(*(word for name in names for word in ("--", "--if-exists", "del-br", name)))
 
 
 def attached_ports(bridge: str) -> set[str]:
-    """The interfaces on a bridge that really work: those with a port number."""
+    """The interfaces on a bridge that have a port number, which means that they work."""
     names = vsctl("list-ports", bridge).split()
     if not names:
         return set()
     listed = vsctl("--format=json", "--columns=name,ofport", "list", "Interface", *names)
     rows = json.loads(listed)["data"]
-    # A port that could not be opened is listed too, with the number -1 or none at all.
+    # A port that could not be opened is listed too, with the number -1 or without a number.
     return {name for name, number in rows if isinstance(number, int) and number > 0}
 
 

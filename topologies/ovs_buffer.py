@@ -1,11 +1,12 @@
-"""The buffers of Open vSwitch's userspace datapath, which drops what does not fit.
+"""Larger buffers for the sockets of Open vSwitch's userspace datapath.
 
-ovs-vswitchd receives through one packet socket for each port and sends through one for all
-(netdev-linux.c, ``af_packet_sock``). Their buffers are the system's default of 208 KiB, about 90
-frames: one congested port and the heartbeats through all others are dropped too; 20 ms without a
-processor and what arrives is lost. There is no setting for it, and the default is looked at only
-when a socket is made. Root may borrow the descriptors, though, and raise the limits on the living
-sockets.
+ovs-vswitchd receives through one packet socket for each port and sends through one socket for all
+ports (netdev-linux.c, ``af_packet_sock``). The sockets have the system's default buffers of
+208 KiB, about 90 frames, and packets that do not fit are dropped. So one congested port costs
+heartbeats that go through other ports, and 20 ms without a processor cost the packets that arrive
+meanwhile. Open vSwitch has no setting for the size, and the system's default is read only when a
+socket is made. But root may copy the descriptors of the running process, and raise the limits of
+its sockets.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def _rows(packet_sockets: str) -> Iterator[tuple[int, str, int]]:
 def sender_inodes(packet_sockets: str) -> set[int]:
     """Inodes of packet sockets that only send, out of a /proc/net/packet.
 
-    Those have protocol 0 and no interface; what receives is bound to one.
+    Such a socket has protocol 0 and no interface; a socket that receives is bound to one.
     """
     return {
         inode
@@ -76,7 +77,7 @@ def _borrow(pid: int, descriptor: int) -> socket.socket:
 
 def _raise(pid: int, descriptor: int, size: int, read: int, force: int) -> bool:
     with _borrow(pid, descriptor) as borrowed:
-        # Linux takes half of a size and reports the whole.
+        # Linux doubles the size that is set, and reports the doubled one.
         if borrowed.getsockopt(socket.SOL_SOCKET, read) < size:
             borrowed.setsockopt(socket.SOL_SOCKET, force, size // 2)
         return borrowed.getsockopt(socket.SOL_SOCKET, read) >= size
@@ -94,21 +95,21 @@ def _raise_all(choose: Callable[[str], set[int]], size: int, read: int, force: i
 
 
 def raise_send_buffer(size: int) -> bool:
-    """Let ovs-vswitchd have ``size`` bytes in qdiscs; stays so until it restarts.
+    """Let ovs-vswitchd have ``size`` bytes waiting in qdiscs, until ovs-vswitchd restarts.
 
-    Only once it has sent a frame: before that it has no such socket.
+    This works only after ovs-vswitchd has sent a frame: it makes the socket for the first one.
 
     Returns:
-        Whether its buffer is at least that large now.
+        Whether the send buffer is at least that large now.
     """
     return _raise_all(sender_inodes, size, socket.SO_SNDBUF, _SO_SNDBUFFORCE)
 
 
 def raise_receive_buffers(ports: Iterable[str], size: int) -> bool:
-    """Let ``size`` bytes wait at each of these ports until ovs-vswitchd has a processor.
+    """Let ``size`` bytes wait at each of these ports for ovs-vswitchd to read them.
 
     Returns:
-        Whether the buffers are at least that large now.
+        Whether the receive buffers are at least that large now.
     """
     indexes = {socket.if_nametoindex(port) for port in ports}
     return _raise_all(

@@ -1,7 +1,7 @@
-"""Mininet's hosts, links and switches, made to suit a run.
+"""Hosts, links and switches of a run, derived from Mininet's classes.
 
-Mininet's own start a shell for every node, and type their commands into it one after the other:
-with many nodes that is most of the time. And they print errors and go on.
+Mininet's own classes start a shell for every node and type commands into it, one after the other;
+with many nodes this takes most of the time. They also print errors and go on.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from typing import IO, Any
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.netns import network_namespace_of
 from topologies import ovs
-from topologies.bridge import make_bridge
-from topologies.veth import VethEnd, make_pair
+from topologies.links import VethEnd, make_bridge, make_pair
 
 _logger_class = logging.getLoggerClass()
 with warnings.catch_warnings():
@@ -35,17 +34,17 @@ logging.setLoggerClass(_logger_class)
 
 __all__ = ["BridgeSwitch", "ClusterHost", "ClusterLink", "ClusterNet", "OvsSwitch", "captured_log"]
 
-_RECONNECT_MS = 1000  # the least that Open vSwitch takes
+_RECONNECT_MS = 1000  # the smallest value that Open vSwitch accepts
 NAMESPACE_SECONDS = 60.0
 _STEP_SECONDS = 0.001
 
-# Mininet would raise a dozen of the machine's kernel limits, and leave them raised.
+# Otherwise Mininet would raise a dozen of the machine's kernel limits, and leave them raised.
 Mininet.inited = True
 
 
 @contextlib.contextmanager
 def captured_log(lines: list[str]) -> Iterator[None]:
-    """Collect what Mininet reports as an error instead of printing it."""
+    """Append Mininet's error messages to ``lines`` instead of printing them."""
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -61,7 +60,7 @@ def captured_log(lines: list[str]) -> Iterator[None]:
 
 
 class _Idle:
-    """For a Mininet node: no shell. Nothing here is done by typing commands into one."""
+    """A Mininet node without a shell: nothing here is done by typing commands into one."""
 
     name: str
     pid: int
@@ -69,44 +68,44 @@ class _Idle:
     stdin: IO[bytes] | None
 
     def startShell(self, **_options: object) -> None:  # noqa: N802 (Mininet's name)
-        """Only what Mininet expects of every node."""
+        """Set the attribute that Mininet expects of every node; no shell is started."""
         self.pid = os.getpid()
 
     def cleanup(self) -> None:
-        """Called by Mininet at the end."""
+        """Forget the shell; Mininet calls this at the end."""
         self.shell = None
 
     def config(self, **_parameters: object) -> dict[str, object]:
-        """Interfaces are set up by ``topologies.wiring``."""
+        """Do nothing: ``topologies.wiring`` sets up the interfaces."""
         return {}
 
 
 class ClusterHost(_Idle, Host):  # type: ignore[misc]
-    """A network namespace, and a process that holds it until its input is closed.
+    """A network namespace, and a process that holds it.
 
-    That is the case when we are gone, however that came. Its last argument names it as Mininet
-    names its shells.
+    The process ends when its standard input is closed, and the kernel closes that whenever the run
+    ends, also by a kill. The last argument names the process as Mininet names its shells.
     """
 
     def startShell(self, **_options: object) -> None:  # noqa: N802
-        """Start it, and do not wait: ``settle`` does."""
-        # c: no descriptors of ours; d: a session of its own, which no Ctrl-C reaches; n: namespace
+        """Start the process without waiting for its namespace; ``settle`` waits."""
+        # c: close all descriptors; d: a session of its own, which no Ctrl-C reaches; n: namespace
         command = ["mnexec", "-cdn", "sh", "-c", "read _", f"mininet:{self.name}"]
         self.shell = subprocess.Popen(command, stdin=subprocess.PIPE)
         self.stdin = self.shell.stdin
         self.pid = self.shell.pid
 
     def settle(self) -> None:
-        """Wait for the namespace, and make it alike on every machine.
+        """Wait for the namespace, and set its kernel settings, the same on every machine.
 
         Raises:
-            CrunchbedError: it did not come.
+            CrunchbedError: the process has died, or has no namespace after 60 s.
         """
         own = Path("/proc/self/ns/net").readlink()
         there = Path(f"/proc/{self.pid}/ns/net")
         deadline = time.monotonic() + NAMESPACE_SECONDS
         while self.shell is None or (code := self.shell.poll()) is None:
-            with contextlib.suppress(OSError):  # it has died, which the next look tells
+            with contextlib.suppress(OSError):  # it has died, which the next poll() shows
                 if there.readlink() != own:
                     break
             if time.monotonic() > deadline:
@@ -118,12 +117,12 @@ class ClusterHost(_Idle, Host):  # type: ignore[misc]
             _settle()
 
     def cleanup(self) -> None:
-        """End the process that holds the namespace."""
+        """Kill the process that holds the namespace."""
         end_hosts([self])
 
 
 def end_hosts(hosts: Iterable[ClusterHost]) -> None:
-    """End the processes that hold the namespaces: all are killed before one is waited for."""
+    """Kill the processes that hold the namespaces: first all, then wait for each."""
     ended = []
     for host in hosts:
         if host.shell is not None:
@@ -137,19 +136,19 @@ def end_hosts(hosts: Iterable[ClusterHost]) -> None:
 
 
 def _settle() -> None:
-    """In a new namespace; interfaces to come inherit the defaults."""
-    # No router is asked for: nobody here would answer.
+    """Set the kernel settings of a new namespace; interfaces made later inherit the defaults."""
+    # Do not ask for an IPv6 router: a run has none.
     for key in ("accept_ra", "router_solicitations"):
         setting = Path("/proc/sys/net/ipv6/conf/default", key)
         if setting.exists():
             setting.write_text("0")
-    # Reno is the one algorithm that every kernel allows in every namespace; the machine's
-    # default may be BBR, which paces and would make a run's figures its own.
+    # Reno is the one algorithm that every kernel allows in every namespace. The machine's default
+    # may be BBR, which paces; a run's figures would then differ from machine to machine.
     Path("/proc/sys/net/ipv4/tcp_congestion_control").write_text("reno")
 
 
 class ClusterLink(Link):  # type: ignore[misc]
-    """A veth pair, both ends down: they are brought up once they are set up."""
+    """A veth pair with both ends down; the ends are brought up after they are set up."""
 
     def __init__(self, node1: Node, node2: Node, **params: Any) -> None:
         ends: dict[str, dict[str, None]] = {"params1": {"up": None}, "params2": {"up": None}}
@@ -166,15 +165,15 @@ class ClusterLink(Link):  # type: ignore[misc]
         node2: Node,
         **_options: object,
     ) -> None:
-        """One request to the kernel instead of three commands."""
+        """Make the pair by one request to the kernel, instead of three commands."""
         make_pair(VethEnd(intfname1, addr1, node1.pid), VethEnd(intfname2, addr2, node2.pid))
 
 
 class ClusterNet(Mininet):  # type: ignore[misc]
-    """Mininet, with all namespaces made at once and not one after the other."""
+    """Mininet, with all namespaces made in parallel and not one after the other."""
 
     def addLink(self, *nodes: Any, **params: Any) -> Any:  # noqa: N802 (Mininet's name)
-        """All hosts have been added when the first link is."""
+        """Wait for all hosts before the first link: Mininet adds all hosts before any link."""
         if not self.links:
             for host in self.hosts:
                 host.settle()
@@ -182,7 +181,7 @@ class ClusterNet(Mininet):  # type: ignore[misc]
 
 
 class OvsSwitch(_Idle, OVSSwitch):  # type: ignore[misc]
-    """An Open vSwitch bridge that carries its run's id and says so when it cannot start."""
+    """An Open vSwitch bridge that has its run's id as owner, and raises when it cannot start."""
 
     def __init__(
         self,
@@ -194,29 +193,29 @@ class OvsSwitch(_Idle, OVSSwitch):  # type: ignore[misc]
         self.run_id = run_id
         self.controller = controller
         self.made_by: list[str] = []
-        # With a controller the flows outlive it, as those of a standalone switch would not.
+        # In mode "secure" the flows stay when the controller dies; "standalone" would drop them.
         mode = "standalone" if controller is None else "secure"
         self._loops = params.pop("stp", False) and controller is None
         super().__init__(name, batch=True, failMode=mode, **params)
 
     @classmethod
     def setup(cls) -> None:
-        """Nothing: what is missing was reported before, and not by ending the process."""
+        """Do nothing: Mininet's version ends the process where Open vSwitch is missing."""
 
     @classmethod
     def isOldOVS(cls) -> bool:  # noqa: N802
-        """Not older than 1.10 (2013)."""
+        """False: no supported system has a version before 1.10 (2013)."""
         return False
 
     def bridgeOpts(self) -> str:  # noqa: N802
-        """The id goes in with the transaction that makes the bridge: it never lacks an owner."""
+        """Add the owner to the transaction that makes the bridge, so that it always has one."""
         options = f"{super().bridgeOpts()} external_ids:{ovs.OWNER_KEY}={self.run_id}"
         if self._loops:
             options += " rstp_enable=true"
         if self.controller is not None:
             address, port = self.controller
             options += f" -- set-controller {self.name} tcp:{address}:{port}"
-            # One that comes back is to be found soon; by default the attempts are up to 8 s apart.
+            # So a controller that comes back is found soon; by default a switch tries every 8 s.
             options += f" -- set Controller {self.name} max_backoff={_RECONNECT_MS}"
         return options
 
@@ -224,7 +223,7 @@ class OvsSwitch(_Idle, OVSSwitch):  # type: ignore[misc]
     def batchStartup(  # noqa: N802
         cls, switches: Sequence[OvsSwitch], **_options: object
     ) -> Sequence[OvsSwitch]:
-        """Make the bridges in one transaction, without a shell and its 4096 bytes a line."""
+        """Make all bridges in one transaction, without a shell, whose lines end at 4096 bytes."""
         ovs.vsctl(*shlex.split(" ".join(" ".join(switch.commands) for switch in switches)))
         for switch in switches:
             switch.made_by = shlex.split(" ".join(switch.commands))
@@ -233,8 +232,8 @@ class OvsSwitch(_Idle, OVSSwitch):  # type: ignore[misc]
 
 
 class BridgeSwitch(_Idle, Switch):  # type: ignore[misc]
-    """A Linux bridge; Mininet's wants brctl, which Debian no longer installs."""
+    """A Linux bridge; Mininet's class needs brctl, which Debian no longer installs."""
 
     def start(self, _controllers: object) -> None:
-        """Make the bridge and put every port on it."""
+        """Make the bridge with all ports."""
         make_bridge(self.name, [port.name for port in self.intfList() if port.name != "lo"])

@@ -1,9 +1,9 @@
-"""A host with two links: one address that either of them leads to.
+"""One address for a host with two links, which either link leads to.
 
-As sites do whose servers are routers to their own address: it is on the loopback interface, and
-everybody else has a route to it by way of each link, at equal cost. A route goes out of use with
-the carrier of its own link at once, and when the other host does not answer there any more, which
-the kernel asks every second or two.
+Sites whose servers route to their own addresses do the same: the address is on the loopback
+interface, and every other host has a route of equal cost over each link. A route goes out of use at
+once when its own link loses the carrier. It also goes out of use when the other host stops
+answering ARP on it, which the kernel asks for every second or two.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ _LOOPBACK = 1  # index of lo in every namespace
 _HOST = 32  # prefix length
 _SETTINGS = Path("/proc/sys/net/ipv4")
 _FOR_ALL = {
-    # A route by a link without a carrier counts for nothing, and a neighbour that does not
-    # answer leaves the packets to the other route. TCP and UDP connections are dealt to both.
+    # A route over a link without a carrier is not used. A route whose neighbour does not answer
+    # is left for the other route. TCP and UDP connections are spread over both routes.
     "conf/all/ignore_routes_with_linkdown": 1,
     "fib_multipath_use_neigh": 1,
     "fib_multipath_hash_policy": 1,
-    # The link that an answer takes need not be the one that the question came by.
+    # An answer may leave by another link than the one that the request came in by.
     "conf/all/rp_filter": 2,
-    # A link answers and asks for its own address only, or neighbours would learn the wrong one.
+    # A link answers ARP requests for its own address only, and asks with its own address only;
+    # otherwise neighbours would learn the hardware address of the wrong link.
     "conf/all/arp_ignore": 1,
     "conf/all/arp_announce": 2,
 }
-# A neighbour that was silent is asked again after 1 s, three times within 0.6 s.
+# A neighbour that was silent for 1 s is asked again, three times within 0.6 s.
 _FOR_EACH = {
     "base_reachable_time_ms": 1000,
     "delay_first_probe_time": 0,
@@ -44,11 +45,11 @@ _FOR_EACH = {
 
 
 def join_paths(node: ClusterNode, others: Iterable[ClusterNode]) -> None:
-    """Give a node its own address, and routes to those of all others.
+    """Give a node its host address, and routes to the host addresses of all others.
 
     Args:
-        node: its links are up.
-        others: those that have an address of their own too.
+        node: a node with a host address, whose links are up.
+        others: the other nodes with a host address.
 
     Raises:
         CrunchbedError: the kernel refused.

@@ -1,4 +1,4 @@
-"""The power of a run's switches: one is taken away from its ports, and made anew."""
+"""The power of a run's switches: a switch loses its ports when off, and is made again when on."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterable, Mapping
 
 from nodes.ports import delete_links, set_link
 from topologies import ovs
-from topologies.bridge import make_bridge
 from topologies.layout import Layout
+from topologies.links import make_bridge
 
 
 class SwitchPower:
     """Turns switches off and on.
 
-    The ports of hosts are not set up or down here: their hosts' power has a say in that too.
+    The ports of hosts are not set up or down here, since these depend on their hosts' power too.
 
     Args:
         layout: the network.
-        run_id: in front of every switch's name.
-        bridged: whether they are Linux bridges, and not Open vSwitch's.
-        made_by: by name of the switch, the words for ``ovs-vsctl`` that have made it.
-        attached: sets ports up again that were attached anew, which clears their queues.
+        run_id: prefix of every switch's name.
+        bridged: whether the switches are Linux bridges; otherwise they are Open vSwitch's.
+        made_by: by name of the switch, the arguments of ``ovs-vsctl`` that made the switch.
+        attached: called with the ports that were attached again, to shape them again: a port
+            loses its queues when it is attached.
     """
 
     def __init__(
@@ -39,18 +40,18 @@ class SwitchPower:
         self._off: set[str] = set()
 
     def full_name(self, name: str) -> str:
-        """Its name on this machine, for one such as ``s1``."""
+        """Name on this machine of a switch such as ``s1``."""
         return f"{self._run_id}{name}"
 
     def is_on(self, name: str) -> bool:
-        """Whether it has power."""
+        """Whether the switch has power."""
         return name not in self._off
 
     def turn_off(self, name: str) -> None:
-        """Links to other switches go down, and the switch is no more.
+        """Set the links to other switches down, and remove the switch.
 
         Raises:
-            CrunchbedError: it could not be removed.
+            CrunchbedError: the switch could not be removed.
         """
         self._off.add(name)
         full = self.full_name(name)
@@ -62,10 +63,10 @@ class SwitchPower:
             ovs.delete_bridge(full)
 
     def turn_on(self, name: str) -> None:
-        """Make it again, on the same ports.
+        """Make the switch again, with the same ports.
 
         Raises:
-            CrunchbedError: it could not be made.
+            CrunchbedError: the switch could not be made.
         """
         full = self.full_name(name)
         ports = [*self._host_ports(full), *self._trunk_ports(full)]

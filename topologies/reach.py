@@ -1,4 +1,4 @@
-"""Ping, from every node at once: is the network of a run whole?"""
+"""Pings from all nodes at once, to check that a run's network works."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def echo_request(identifier: int, sequence: int) -> bytes:
 
 
 def is_reply(packet: bytes, identifier: int) -> bool:
-    """Whether an IPv4 packet is the answer to one of our requests."""
+    """Whether an IPv4 packet is an answer to an echo request with this identifier."""
     header = (packet[0] & 0x0F) * 4
     icmp = packet[header : header + 8]
     if len(icmp) < 8:
@@ -36,17 +36,17 @@ def is_reply(packet: bytes, identifier: int) -> bool:
 def _open_socket(target: str) -> socket.socket:
     ping = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     ping.setblocking(False)
-    # A node without a route, its interface being gone, is unreachable and no error of ours.
+    # A node without a route has lost its interface; that counts as unreachable, not as an error.
     with contextlib.suppress(OSError):
         ping.connect((target, 0))
     return ping
 
 
 def unreachable_from(pids: dict[str, int], target: str, timeout: float) -> list[str]:
-    """Ping ``target`` from every node until all were answered or time is up.
+    """Ping ``target`` from every node until all have an answer, or until the timeout.
 
     Args:
-        pids: node name to a process in its network namespace.
+        pids: by name of the node, a process in its network namespace.
         target: IPv4 address.
         timeout: seconds.
 
@@ -77,7 +77,7 @@ def unreachable_from(pids: dict[str, int], target: str, timeout: float) -> list[
 
 
 def _answered(ping: socket.socket | None, identifier: int) -> bool:
-    """Read one packet; an error, such as "host unreachable", is no answer either."""
+    """Read one packet, and say whether it is an answer; an error ("host unreachable") is none."""
     if ping is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Which switch a run gets on this machine."""
+"""The kind of switch that a run gets on this machine."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ START_OVS = "/usr/share/openvswitch/scripts/ovs-ctl start --system-id=random"
 
 
 def choose_switch(choice: SwitchChoice) -> SwitchKind:
-    """Resolve ``auto``, and check that the switch can be had.
+    """Resolve ``auto``, and check that this machine has the chosen switch.
 
-    ``auto`` is Open vSwitch, on the kernel's datapath if there is one, and a Linux bridge
-    only where Open vSwitch is not installed. One that is installed and stopped is an error
-    and no reason for a bridge: which switch a run had would depend on the moment.
+    ``auto`` is Open vSwitch, on the kernel's datapath if there is one. It is a Linux bridge only
+    where Open vSwitch is not installed. An Open vSwitch that is installed but stopped is an error:
+    with a bridge instead, a run's switch would depend on the moment of its start.
 
     Raises:
         BadInput: no such kind.
-        MissingRequirement: Open vSwitch, or its kernel datapath, is not there.
+        MissingRequirement: Open vSwitch does not run, or has no kernel datapath.
     """
     if choice not in ("auto", "ovs-kernel", "ovs-user", "linux-bridge"):
         raise BadInput(f"switch: unknown kind {choice!r}")

@@ -1,4 +1,4 @@
-"""Ports of a run: quiet, shaped to one rate in both directions, one frame per packet."""
+"""Sets up the interfaces of a run: addresses, rates in both directions, one frame a packet."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pyroute2 import IPRoute
 
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 from reserve_agent.netns import network_namespace_of
-from topologies.bridge import silence_ipv6
 from topologies.layout import PREFIX_LENGTH
+from topologies.links import silence_ipv6
 from topologies.node import ClusterNode
 from topologies.offloads import switch_offloads_off
 
 BURST_BYTES = 16 * 1024
 # A sender's own TCP stops feeding its interface long before this (TCP small queues).
 _NODE_QUEUE_BYTES = 512 * 1024
-# Above what a few initiators have in flight together (16 requests of 16 KiB each): a queue that
-# overflows costs their TCP retransmission timeouts of 0.2 s and more with no crunch at all.
+# More than what a few initiators have in flight together (16 requests of 16 KiB each): a queue
+# that overflows would cost them TCP retransmission timeouts of 0.2 s and more without any crunch.
 SWITCH_QUEUE_BYTES = 2 * 1024 * 1024
-# Half of the send buffer that the ports of Open vSwitch's userspace datapath have between them.
+# Half of the send buffer that all ports of Open vSwitch's userspace datapath share.
 SHARED_QUEUE_BYTES = 64 * 1024
-# Packets that netem holds at most: at 200 Mbit/s, 64 byte packets for 0.1 s.
+# Limit of the packets in a netem queue: at 200 Mbit/s, packets of 64 bytes for 0.1 s.
 _DELAYED_PACKETS = 40_000
 
 _LOOPBACK = 1  # index of lo in every namespace
@@ -41,16 +41,16 @@ def _run(command: list[str], text: str | None = None) -> None:
 
 
 def run_tc(lines: str) -> None:
-    """Carry out lines of tc's batch language.
+    """Execute lines of tc's batch language.
 
     Raises:
-        CrunchbedError: the kernel refused one.
+        CrunchbedError: the kernel refused a line.
     """
     _run(["tc", "-batch", "-"], lines)
 
 
 def _shaper(interface: str, rate_mbit: float, queue: int) -> str:
-    """A token bucket as the root qdisc; hooks go to clsact, which stands beside the root."""
+    """A token bucket as the root qdisc, beside which clsact with the hooks can exist."""
     return (
         f"qdisc replace dev {interface} root handle 1: tbf"
         f" rate {rate_mbit}mbit burst {BURST_BYTES} limit {queue}\n"
@@ -58,11 +58,11 @@ def _shaper(interface: str, rate_mbit: float, queue: int) -> str:
 
 
 def shape_node(interfaces: Sequence[str], rate_mbit: float) -> None:
-    """Shape what a node sends, one frame a packet; in the caller's namespace.
+    """Shape what interfaces of the caller's namespace send, one frame a packet.
 
     Args:
-        interfaces: the node's.
-        rate_mbit: of each, 10**6 bits a second.
+        interfaces: all interfaces of one node.
+        rate_mbit: rate of each interface, 10**6 bits a second.
 
     Raises:
         CrunchbedError: the kernel or ``tc`` refused.
@@ -74,7 +74,7 @@ def shape_node(interfaces: Sequence[str], rate_mbit: float) -> None:
 
 
 def _wire_node(node: ClusterNode, rate_mbit: float) -> None:
-    """Shape its interfaces, give them their addresses, and bring them up."""
+    """Shape a node's interfaces, give them their addresses, and bring them up."""
     with network_namespace_of(node.pid), IPRoute() as netlink:
         shape_node(node.interfaces, rate_mbit)
         netlink.link("set", index=_LOOPBACK, state="up")
@@ -85,19 +85,19 @@ def _wire_node(node: ClusterNode, rate_mbit: float) -> None:
 
 
 def wire_nodes(rates: Iterable[tuple[ClusterNode, float]]) -> None:
-    """Set up every node's interfaces, which are there and down; each with its rate in Mbit/s.
+    """Set up the interfaces of nodes, each with its rate in Mbit/s; they exist and are down.
 
     Raises:
         CrunchbedError: the kernel or ``tc`` refused.
     """
-    # Most of it is waiting for tc.
+    # Threads help because most of the time is spent waiting for tc.
     with ThreadPoolExecutor(_THREADS) as pool:
         for done in [pool.submit(_wire_node, *one) for one in rates]:
             done.result()
 
 
 def bring_up(ports: Iterable[str]) -> None:
-    """Bring a switch's ports up, quiet: the root namespace says nothing on them."""
+    """Bring a switch's ports up, after switching off the root namespace's IPv6 on them."""
     with IPRoute() as netlink:
         for port in ports:
             silence_ipv6(port)
@@ -105,20 +105,22 @@ def bring_up(ports: Iterable[str]) -> None:
 
 
 def shape_switch(rates: Mapping[str, float], queue: int) -> None:
-    """Shape what a switch sends; once its ports are attached, since attaching clears a qdisc.
+    """Shape what switch ports send.
+
+    The ports are attached already: attaching a port removes its qdisc.
 
     Args:
         rates: by port, named as in the root namespace, 10**6 bits a second.
-        queue: bytes that may wait at each.
+        queue: bytes that may wait at each port.
     """
     shapers = (_shaper(port, rate, queue) for port, rate in rates.items())
     run_tc("".join(shapers))
 
 
 def delay_port(port: str, delay_ns: int) -> None:
-    """Hold every packet that a shaped switch port sends back by ``delay_ns``.
+    """Delay every packet that a shaped switch port sends by ``delay_ns``.
 
-    Netem becomes the leaf of the port's token bucket, so that the rate stays what it was.
+    Netem becomes the leaf of the port's token bucket, so that the rate stays the same.
 
     Raises:
         CrunchbedError: this kernel has no netem, or the port is not shaped.
@@ -128,21 +130,21 @@ def delay_port(port: str, delay_ns: int) -> None:
 
 
 def undelay_port(port: str) -> None:
-    """Take back what ``delay_port`` did.
+    """Undo ``delay_port``.
 
     Raises:
-        CrunchbedError: nothing was delayed there.
+        CrunchbedError: the port has no delay.
     """
     _run(["tc", "qdisc", "del", "dev", port, "parent", "1:1", "handle", "10:"])
 
 
 def impair(ports: Iterable[str], delay_ns: int, loss: float) -> None:
-    """Let shaped switch ports hold back and lose what they send.
+    """Let shaped switch ports delay and lose packets that they send.
 
     Args:
         ports: named as in the root namespace.
-        delay_ns: of every packet.
-        loss: share of the packets, 0 to 1.
+        delay_ns: delay of every packet.
+        loss: share of the packets that are lost, 0 to 1.
 
     Raises:
         MissingRequirement: this kernel has no netem.
@@ -161,14 +163,14 @@ def impair(ports: Iterable[str], delay_ns: int, loss: float) -> None:
 
 
 def make_room_for_neighbours(hosts: int) -> None:
-    """Raise the kernel's limit of ARP entries where all hosts knowing all would exceed it.
+    """Raise the kernel's limit of ARP entries if every host knowing every other would exceed it.
 
-    The limit (by default 512, soft) is one for all namespaces of the machine; it stays raised.
+    All namespaces of the machine share one limit (by default 512, soft); it stays raised.
     """
     entries = 2 * hosts * hosts
     for name, needed in (("gc_thresh3", 2 * entries), ("gc_thresh2", entries)):
         limit = _NEIGHBOUR_LIMITS / name
         if not limit.exists():
-            return  # only the first network namespace shows it, and only that one may raise it
+            return  # only the machine's first network namespace shows the limit and may raise it
         if int(limit.read_text()) < needed:
             limit.write_text(str(needed))

@@ -2,7 +2,9 @@
 
 import logging
 import struct
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from topologies.node import InterfaceCounters, parse_counters
 from topologies.ovs_buffer import sender_inodes
 from topologies.reach import echo_request, is_reply
 
+ROOT = Path(__file__).resolve().parents[2]
 NET_DEV = """\
 Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo
@@ -61,7 +64,7 @@ def test_only_an_answer_to_us_is_a_reply() -> None:
 
 def test_the_star() -> None:
     root_logger_class = logging.getLoggerClass()
-    from topologies.star import StarTopo, topos
+    from topologies.topo import StarTopo, topos
 
     assert logging.getLoggerClass() is root_logger_class
     star = topos["star"](nodes=32, run_id="k3xq")
@@ -79,6 +82,25 @@ def test_the_star() -> None:
     assert len(longest) <= 15
 
 
+@pytest.mark.parametrize(
+    ("topology", "hosts", "links"),
+    [("star,3", 4, 4), ("split,3", 4, 7), ("redundant,3", 4, 9), ("leaf-spine,4,2", 5, 9)],
+)
+def test_plain_mininet_loads_every_topology(topology: str, hosts: int, links: int) -> None:
+    """``mn --custom`` executes the file's text outside of the project, and calls a class of it."""
+    file = ROOT / "topologies" / "topo.py"
+    program = f"""
+customs = {{}}
+exec(compile(open({str(file)!r}).read(), {str(file)!r}, "exec"), customs, customs)
+from mininet.util import buildTopo
+made = buildTopo(customs["topos"], {topology!r})
+print(len(made.hosts()), len(made.links()))
+"""
+    command = ["/usr/bin/python3", "-W", "ignore", "-c", program]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [str(hosts), str(links)], done.stderr
+
+
 def test_what_mininet_reports_is_collected_and_not_printed(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -92,7 +114,7 @@ def test_what_mininet_reports_is_collected_and_not_printed(
 
 
 def test_datapath_ids_differ_between_runs() -> None:
-    from topologies.star import StarTopo
+    from topologies.topo import StarTopo
 
     ids = {StarTopo(run_id=run_id).nodeInfo(f"{run_id}s1")["dpid"] for run_id in ("a1aa", "a1ab")}
     assert len(ids) == 2

@@ -1,8 +1,9 @@
-"""A Linux bridge as the switch of a run, through netlink."""
+"""Linux bridges and pairs of virtual Ethernet interfaces, made through netlink."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -10,15 +11,40 @@ from pyroute2.netlink.exceptions import NetlinkError
 from reserve_agent.errors import CrunchbedError
 
 
+class VethEnd(NamedTuple):
+    """One end of a pair: its name, hardware address, and a process in its network namespace."""
+
+    name: str
+    mac: str
+    pid: int
+
+
+def make_pair(one: VethEnd, other: VethEnd) -> None:
+    """Make both ends of a pair, each in its namespace; neither is up.
+
+    Raises:
+        CrunchbedError: the kernel refused, for example because a name is taken.
+    """
+    with IPRoute() as netlink:
+        try:
+            netlink.link("add", kind="veth", **_attributes(one), peer=_attributes(other))
+        except NetlinkError as error:
+            raise CrunchbedError(f"cannot make link {one.name}, {other.name}: {error}") from error
+
+
+def _attributes(end: VethEnd) -> dict[str, object]:
+    return {"ifname": end.name, "address": end.mac, "net_ns_pid": end.pid}
+
+
 def silence_ipv6(interface: str) -> None:
-    """Keep the root namespace from speaking IPv6 (solicitations, reports) into a run's network."""
+    """Keep the root namespace from sending IPv6 packets of its own on this interface."""
     setting = Path("/proc/sys/net/ipv6/conf", interface, "disable_ipv6")
     if setting.exists():
         setting.write_text("1")
 
 
 def make_bridge(name: str, ports: list[str]) -> None:
-    """Make a bridge without spanning tree and IGMP snooping, up, with these ports.
+    """Make a bridge with these ports, without spanning tree and IGMP snooping, and set it up.
 
     Raises:
         CrunchbedError: the kernel refused.
@@ -36,7 +62,7 @@ def make_bridge(name: str, ports: list[str]) -> None:
 
 
 def attached_ports(bridge: str) -> set[str]:
-    """The interfaces on a bridge."""
+    """The interfaces on a bridge; none if there is no such bridge."""
     with IPRoute() as netlink:
         index = netlink.link_lookup(ifname=bridge)
         if not index:
