@@ -1,1 +1,1 @@
-"""What Grafana and Prometheus are given: dashboards, provisioning, rules."""
+"""Files for Grafana and Prometheus: dashboards, provisioning, rules."""

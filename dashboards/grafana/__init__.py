@@ -5,4 +5,4 @@ from __future__ import annotations
 from pathlib import Path
 
 OUTPUT = Path(__file__).parent / "json"
-"""Where the generated dashboards are, one file each, named by uid."""
+"""Directory of the generated dashboards: one file each, named by uid."""

@@ -7,7 +7,7 @@ from dashboards.grafana.written import texts
 
 
 def main() -> None:
-    """Write every dashboard, and remove what is none any more."""
+    """Write every dashboard, and remove files of dashboards that no longer exist."""
     made = texts()
     OUTPUT.mkdir(exist_ok=True)
     for path in OUTPUT.glob("*.json"):

@@ -1,4 +1,4 @@
-"""What all dashboards have around their panels: variables, links, marks of a run's events."""
+"""What all dashboards share: variables, links, rows of panels, marks of a run's events."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MARK_STEP = "1s"
 
 
 class Mark(models.AnnotationQuery):
-    """An annotation from Prometheus, with the settings of its own that the SDK has no names for.
+    """An annotation from Prometheus, with settings of Prometheus that the SDK has no names for.
 
     Args:
-        name: What the switch at the top of the dashboard is called.
-        expr: An event is where its value rises over 0.
-        title: Of the event; may name labels.
+        name: Label of the switch at the top of the dashboard.
+        expr: An expression; each time its value rises over 0 there is an event.
+        title: Title of the event; may contain labels as ``{{label}}``.
         labels: Labels shown with the event.
-        color: Of the mark.
+        color: Colour of the mark.
     """
 
     def __init__(self, name: str, expr: str, title: str, labels: str, color: str) -> None:
@@ -35,7 +35,7 @@ class Mark(models.AnnotationQuery):
 
 
 class _Built(Builder[models.AnnotationQuery]):
-    """A mark that is built already, for who wants a builder."""
+    """A mark as a builder, since the SDK takes annotations in this form only."""
 
     def __init__(self, mark: Mark) -> None:
         self._mark = mark
@@ -45,13 +45,13 @@ class _Built(Builder[models.AnnotationQuery]):
 
 
 def _rises(name: str, more: str = "") -> str:
-    """Above 0 where a counter has grown since the step before."""
+    """An expression above 0 where a counter has grown since the step before."""
     selector = metric(name, ONE_RUN, more)
     return f"max by (node) (({selector} - {selector} offset $__interval) > 0)"
 
 
 def marks() -> list[Mark]:
-    """Crunches, ejections and fail-overs of the run that is shown, and of no other."""
+    """Marks for the crunches, ejections and fail-overs of the run that is shown."""
     pressed = f"max by (node) ({metric('pressure_active', ONE_RUN)} > 0)"
     crunched = f"{pressed} or {_rises('pressure_duration_seconds_count')}"
     return [
@@ -88,23 +88,23 @@ def _variable(name: str, label: str, query: str) -> builders.QueryVariable:
 
 
 def scenario() -> builders.QueryVariable:
-    """Which scenario."""
+    """The variable for the scenario."""
     return _variable("scenario", "Scenario", "label_values(crunchbed_run_info, scenario)")
 
 
 def run(where: str = "") -> builders.QueryVariable:
-    """Which run, out of those that ``where`` leaves."""
+    """The variable for one run; ``where`` restricts the choice, by label matchers."""
     return _variable("run", "Run", f"label_values(crunchbed_run_info{{{where}}}, run)")
 
 
 def runs(where: str = "") -> builders.QueryVariable:
-    """Which runs; all to begin with."""
+    """The variable for several runs; at first it has all of them."""
     chosen = models.VariableOption(selected=True, text=["All"], value=["$__all"])
     return run(where).multi(True).include_all(True).current(chosen)
 
 
 def node() -> builders.QueryVariable:
-    """Which node of the run."""
+    """The variable for a node of the run."""
     return _variable("node", "Node", f"label_values(crunchbed_run_info{{{ONE_RUN}}}, node)")
 
 
@@ -114,11 +114,11 @@ def dashboard(
     """A dashboard without panels.
 
     Args:
-        name: Becomes the uid, and with it the file's name.
-        title: As in Grafana's list.
-        text: What it answers.
-        variables: Beside the one for the data source.
-        marked: Whether a single run's events are marked in its panels.
+        name: Part of the uid, which is the name of the file too.
+        title: Title in Grafana's list.
+        text: The question that the dashboard answers.
+        variables: Variables, besides the one for the data source.
+        marked: Whether the panels have marks for a single run's events.
     """
     made = (
         builders.Dashboard(title)
@@ -145,3 +145,11 @@ def dashboard(
     if marked:
         made.annotations([_Built(mark) for mark in marks()])
     return made
+
+
+def add(made: builders.Dashboard, *panels: Builder[models.Panel], row: str = "") -> None:
+    """Append panels to a dashboard, under a new row with this title, or without a new row."""
+    if row:
+        made.with_row(builders.Row(row))
+    for panel in panels:
+        made.with_panel(panel)

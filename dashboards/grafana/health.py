@@ -1,8 +1,9 @@
-"""The testbed itself: whether what is measured is the cluster, or this machine."""
+"""The dashboard of the testbed itself: whether the figures are the cluster's or the machine's."""
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.builders import heatmap, stat, table, timeseries
 
 from dashboards.grafana import frame
 from dashboards.grafana.panels import BAD_FROM_ONE, heat_map, lines, number, rows
@@ -10,7 +11,7 @@ from dashboards.grafana.queries import ANY_RUNS, WHICH_RUN, Query, at_end, bucke
 
 
 def health() -> builders.Dashboard:
-    """Late timers, lost events, and what scraping costs."""
+    """Late timers, lost events, and the costs of scrapes."""
     made = frame.dashboard(
         "health",
         "crunchbed: testbed health",
@@ -19,14 +20,14 @@ def health() -> builders.Dashboard:
         frame.runs(),
         marked=False,
     )
-    _figures(made)
-    _trouble(made)
-    _scrapes(made)
+    frame.add(made, *(figure.span(6) for figure in _figures()), _runs())
+    frame.add(made, *_machine(), row="The machine")
+    frame.add(made, *_scrapes(), _scrape_costs(), row="Scrapes")
     return made
 
 
-def _figures(made: builders.Dashboard) -> None:
-    panels = (
+def _figures() -> tuple[stat.Panel, ...]:
+    return (
         number(
             "Timers late",
             "Wake-ups of daemons over half an interval late by their own clock.",
@@ -48,95 +49,78 @@ def _figures(made: builders.Dashboard) -> None:
             steps=((None, "green"), (0.1, "yellow"), (0.5, "red")),
         ),
     )
-    for panel in panels:
-        made.with_panel(panel.span(6))
+
+
+def _runs() -> table.Panel:
     info = f"max by ({WHICH_RUN}) ({at_end(metric('run_info', ANY_RUNS))})"
     nodes = f"count by ({WHICH_RUN}) ({at_end(metric('run_info', ANY_RUNS))})"
     late = f"sum by ({WHICH_RUN}) ({at_end(metric('timers_late_total', ANY_RUNS))})"
     lost = f"sum by ({WHICH_RUN}) ({at_end(metric('hook_events_lost_total', ANY_RUNS))})"
-    made.with_panel(
-        rows(
-            "Runs in the time range",
-            "What this Prometheus has seen of them.",
-            Query(info, "recorded"),
-            Query(nodes, "nodes"),
-            Query(late, "timers late"),
-            Query(lost, "hook events lost"),
-            hidden=("Value #A",),
-        )
+    return rows(
+        "Runs in the time range",
+        "What this Prometheus has seen of them.",
+        Query(info, "recorded"),
+        Query(nodes, "nodes"),
+        Query(late, "timers late"),
+        Query(lost, "hook events lost"),
+        hidden=("Value #A",),
     )
 
 
-def _trouble(made: builders.Dashboard) -> None:
-    made.with_row(builders.Row("The machine"))
-    made.with_panel(
+def _by_node(name: str) -> Query:
+    return Query(f"sum by (run, node) ({metric(name, ANY_RUNS)})", "{{run}} {{node}}")
+
+
+def _by_run(name: str, words: str) -> Query:
+    return Query(f"sum by (run) ({metric(name, ANY_RUNS)})", f"{{{{run}}}} {words}")
+
+
+def _by_agent(name: str) -> Query:
+    """A figure of Prometheus itself about its targets."""
+    return Query(f"max by (run, instance) ({name}{{{ANY_RUNS}}})", "{{run}} {{instance}}")
+
+
+def _machine() -> tuple[timeseries.Panel, ...]:
+    return (
         lines(
             "Timers late, in all",
             "By node, since the start of its run.",
-            Query(
-                f"sum by (run, node) ({metric('timers_late_total', ANY_RUNS)})",
-                "{{run}} {{node}}",
-            ),
+            _by_node("timers_late_total"),
             steps=True,
-        )
-    )
-    made.with_panel(
+        ),
         lines(
             "Hook events lost, in all",
             "By node, since the start of its run.",
-            Query(
-                f"sum by (run, node) ({metric('hook_events_lost_total', ANY_RUNS)})",
-                "{{run}} {{node}}",
-            ),
+            _by_node("hook_events_lost_total"),
             steps=True,
-        )
-    )
-
-
-def _scrapes(made: builders.Dashboard) -> None:
-    made.with_panel(
+        ),
         lines(
             "Refused by the controller, in all",
             "Pressure messages that were not this run's, and OpenFlow that made no sense. Empty "
             "where no controller has the switches.",
-            Query(
-                f"sum by (run) ({metric('pressure_messages_refused_total', ANY_RUNS)})",
-                "{{run}} pressure messages",
-            ),
-            Query(
-                f"sum by (run) ({metric('openflow_malformed_total', ANY_RUNS)})",
-                "{{run}} OpenFlow",
-            ),
+            _by_run("pressure_messages_refused_total", "pressure messages"),
+            _by_run("openflow_malformed_total", "OpenFlow"),
             steps=True,
             span=24,
-        )
+        ),
     )
-    made.with_row(builders.Row("Scrapes"))
-    made.with_panel(
+
+
+def _scrapes() -> tuple[timeseries.Panel, ...]:
+    return (
         lines(
             "How long a scrape takes",
             "By Prometheus' clock, for each agent.",
-            Query(
-                f"max by (run, instance) (scrape_duration_seconds{{{ANY_RUNS}}})",
-                "{{run}} {{instance}}",
-            ),
+            _by_agent("scrape_duration_seconds"),
             unit="s",
-        )
+        ),
+        lines("Samples a scrape", "For each agent.", _by_agent("scrape_samples_scraped")),
     )
-    made.with_panel(
-        lines(
-            "Samples a scrape",
-            "For each agent.",
-            Query(
-                f"max by (run, instance) (scrape_samples_scraped{{{ANY_RUNS}}})",
-                "{{run}} {{instance}}",
-            ),
-        )
-    )
-    made.with_panel(
-        heat_map(
-            "What a scrape costs an agent",
-            "By the agents' own clocks, all of them: how many scrapes fell into each bucket.",
-            buckets("scrape_seconds", ANY_RUNS),
-        )
+
+
+def _scrape_costs() -> heatmap.Panel:
+    return heat_map(
+        "What a scrape costs an agent",
+        "By the agents' own clocks, all of them: how many scrapes fell into each bucket.",
+        buckets("scrape_seconds", ANY_RUNS),
     )

@@ -1,7 +1,8 @@
-"""One node in depth."""
+"""The dashboard of one node."""
 
 from __future__ import annotations
 
+from grafana_foundation_sdk.builders import bargauge, heatmap, stat, statetimeline, timeseries
 from grafana_foundation_sdk.builders import dashboard as builders
 
 from dashboards.grafana import frame
@@ -29,20 +30,22 @@ def node() -> builders.Dashboard:
         frame.run('scenario="$scenario"'),
         frame.node(),
     )
-    _figures(made)
-    _memory(made)
-    _packets(made)
-    _heartbeats(made)
-    _block_io(made)
+    frame.add(made, *(figure.span(3) for figure in (*_membership_figures(), *_other_figures())))
+    frame.add(made, _pressure(), _pages(), _episodes(), row="Memory")
+    frame.add(made, *_hooks(), _verdicts(), row="Packets")
+    frame.add(made, _heartbeats(), _missed(), *_membership(), row="Heartbeats")
+    frame.add(made, _latency(), *_writes(), row="Block I/O")
     return made
 
 
 def _mean(name: str) -> str:
-    return f"{metric(name + '_sum', ONE_NODE)} / ({metric(name + '_count', ONE_NODE)} > 0)"
+    """The mean of all observations of a histogram; nothing where there is none."""
+    mean = f"{metric(name + '_sum', ONE_NODE)} / ({metric(name + '_count', ONE_NODE)} > 0)"
+    return f"sum({mean})"
 
 
-def _figures(made: builders.Dashboard) -> None:
-    panels = (
+def _membership_figures() -> tuple[stat.Panel, ...]:
+    return (
         number(
             "Times ejected",
             "Rightly or falsely.",
@@ -57,15 +60,20 @@ def _figures(made: builders.Dashboard) -> None:
         number(
             "Recovery, mean",
             "From an ejection of this node until it holds a view with itself again.",
-            f"sum({_mean('recovery_seconds')})",
+            _mean("recovery_seconds"),
             unit="s",
         ),
         number(
             "Detection, mean",
             "Of right ejections: from what took the node down to its fence.",
-            f"sum({_mean('detection_delay_seconds')})",
+            _mean("detection_delay_seconds"),
             unit="s",
         ),
+    )
+
+
+def _other_figures() -> tuple[stat.Panel, ...]:
+    return (
         number(
             "Episodes of pressure",
             "That are over.",
@@ -79,7 +87,7 @@ def _figures(made: builders.Dashboard) -> None:
         number(
             "Fail-over, mean",
             "From the view without who served the block device until this node serves it.",
-            f"sum({_mean('failover_seconds')})",
+            _mean("failover_seconds"),
             unit="s",
         ),
         number(
@@ -89,129 +97,117 @@ def _figures(made: builders.Dashboard) -> None:
             steps=BAD_FROM_ONE,
         ),
     )
-    for panel in panels:
-        made.with_panel(panel.span(3))
 
 
-def _memory(made: builders.Dashboard) -> None:
-    made.with_row(builders.Row("Memory"))
-    made.with_panel(
-        bands(
-            "Memory pressure",
-            "While the node has not one page for a normal task.",
-            Query(highest_now("pressure_active", ONE_NODE)),
-            "pressure",
-            "none",
-            "orange",
-        ).height(4)
-    )
-    made.with_panel(
-        lines(
-            "Pages",
-            "Of 4 KiB, at the moment of the scrape.",
-            Query(f"sum({metric('pages_free', ONE_NODE)})", "free"),
-            Query(f"sum({metric('pages_reserved', ONE_NODE)})", "reserve"),
-            Query(f"sum({metric('pages_dirty', ONE_NODE)})", "dirty"),
-            Query(f"sum({metric('pages_low_water', ONE_NODE)})", "low water"),
-        )
-    )
-    made.with_panel(
-        heat_map(
-            "Length of episodes of pressure",
-            "When an episode ends it is counted in the bucket of its length.",
-            buckets("pressure_duration_seconds", ONE_NODE),
-            span=12,
-        ).height(8)
+def _pressure() -> statetimeline.Panel:
+    return bands(
+        "Memory pressure",
+        "While the node has not one page for a normal task.",
+        Query(highest_now("pressure_active", ONE_NODE)),
+        "pressure",
+        "none",
+        "orange",
+    ).height(4)
+
+
+def _pages() -> timeseries.Panel:
+    return lines(
+        "Pages",
+        "Of 4 KiB, at the moment of the scrape.",
+        Query(f"sum({metric('pages_free', ONE_NODE)})", "free"),
+        Query(f"sum({metric('pages_reserved', ONE_NODE)})", "reserve"),
+        Query(f"sum({metric('pages_dirty', ONE_NODE)})", "dirty"),
+        Query(f"sum({metric('pages_low_water', ONE_NODE)})", "low water"),
     )
 
 
-def _packets(made: builders.Dashboard) -> None:
-    made.with_row(builders.Row("Packets"))
-    total = metric("packets_total", ONE_NODE)
+def _episodes() -> heatmap.Panel:
+    return heat_map(
+        "Length of episodes of pressure",
+        "When an episode ends it is counted in the bucket of its length.",
+        buckets("pressure_duration_seconds", ONE_NODE),
+        span=12,
+    ).height(8)
+
+
+def _hooks() -> list[timeseries.Panel]:
+    """A panel for each hook."""
+    made = []
     for hook in ("receive", "deliver", "transmit"):
         one_hook = metric("packets_total", ONE_NODE, f'hook="{hook}"')
-        made.with_panel(
-            lines(
-                f"Hook: {hook}",
-                "Verdicts a second, by class of packet and reason.",
-                Query(
-                    f"sum by (class, reason) (rate({one_hook}[$__rate_interval]))",
-                    "{{class}}: {{reason}}",
-                ),
-                unit="pps",
-                span=8,
-            )
+        verdicts = Query(
+            f"sum by (class, reason) (rate({one_hook}[$__rate_interval]))", "{{class}}: {{reason}}"
         )
-    made.with_panel(
-        bars(
-            "All verdicts of the run",
-            "Frames by hook, class and reason. One packet meets more than one hook.",
-            Query(
-                f"sort_desc(sum by (hook, class, reason) ({at_end(total)}) > 0)",
-                "{{hook}} {{class}}: {{reason}}",
-            ),
-            span=24,
-        )
+        text = "Verdicts a second, by class of packet and reason."
+        made.append(lines(f"Hook: {hook}", text, verdicts, unit="pps", span=8))
+    return made
+
+
+def _verdicts() -> bargauge.Panel:
+    total = at_end(metric("packets_total", ONE_NODE))
+    return bars(
+        "All verdicts of the run",
+        "Frames by hook, class and reason. One packet meets more than one hook.",
+        Query(
+            f"sort_desc(sum by (hook, class, reason) ({total}) > 0)",
+            "{{hook}} {{class}}: {{reason}}",
+        ),
+        span=24,
     )
 
 
-def _heartbeats(made: builders.Dashboard) -> None:
-    made.with_row(builders.Row("Heartbeats"))
-    made.with_panel(
-        lines(
-            "Sent and received",
-            "A second. Received is brought up to date once a second.",
-            Query(per_second("heartbeats_sent_total", ONE_NODE, ("node",)), "sent to all peers"),
-            Query(
-                per_second("heartbeats_received_total", ONE_NODE, ("peer",)), "received of {{peer}}"
-            ),
-            unit="pps",
-        )
+def _heartbeats() -> timeseries.Panel:
+    return lines(
+        "Sent and received",
+        "A second. Received is brought up to date once a second.",
+        Query(per_second("heartbeats_sent_total", ONE_NODE, ("node",)), "sent to all peers"),
+        Query(per_second("heartbeats_received_total", ONE_NODE, ("peer",)), "received of {{peer}}"),
+        unit="pps",
     )
-    made.with_panel(
-        lines(
-            "Missed, in all",
-            "What this node expected and did not get, by peer, and what its peers missed of it.",
-            Query(
-                f"sum by (peer, cause) ({metric('heartbeats_missed_total', ONE_NODE)})",
-                "of {{peer}}: {{cause}}",
-            ),
-            Query(
-                'sum(crunchbed_heartbeats_missed_total{run="$run",peer="$node"})', "of this node"
-            ),
-            Query(since_start("heartbeats_missed_total", ONE_NODE), "by this node"),
-            steps=True,
-        )
+
+
+def _missed() -> timeseries.Panel:
+    return lines(
+        "Missed, in all",
+        "What this node expected and did not get, by peer, and what its peers missed of it.",
+        Query(
+            f"sum by (peer, cause) ({metric('heartbeats_missed_total', ONE_NODE)})",
+            "of {{peer}}: {{cause}}",
+        ),
+        Query('sum(crunchbed_heartbeats_missed_total{run="$run",peer="$node"})', "of this node"),
+        Query(since_start("heartbeats_missed_total", ONE_NODE), "by this node"),
+        steps=True,
     )
-    made.with_panel(
+
+
+def _membership() -> tuple[timeseries.Panel, ...]:
+    return (
         lines(
             "Members",
             "In this node's view, itself included.",
             Query(f"max({metric('membership_size', ONE_NODE)})", "members"),
             steps=True,
-        )
-    )
-    made.with_panel(
+        ),
         lines(
             "Serving",
             "1 while it serves the block device; 0 throughout without a pair.",
             Query(f"max({metric('serving', ONE_NODE)})", "serving"),
             Query(f"max({metric('failovers_total', ONE_NODE)})", "fail-overs to it"),
             steps=True,
-        )
+        ),
     )
 
 
-def _block_io(made: builders.Dashboard) -> None:
-    made.with_row(builders.Row("Block I/O"))
-    made.with_panel(
-        heat_map(
-            "Latency of writes",
-            "From submission to acknowledgement.",
-            buckets("block_io_seconds", ONE_NODE),
-        )
+def _latency() -> heatmap.Panel:
+    return heat_map(
+        "Latency of writes",
+        "From submission to acknowledgement.",
+        buckets("block_io_seconds", ONE_NODE),
     )
-    made.with_panel(
+
+
+def _writes() -> tuple[timeseries.Panel, ...]:
+    return (
         lines(
             "Latency since the start",
             "Quantiles of all writes so far.",
@@ -220,9 +216,7 @@ def _block_io(made: builders.Dashboard) -> None:
                 for share in (0.5, 0.99, 0.999)
             ),
             unit="s",
-        )
-    )
-    made.with_panel(
+        ),
         lines(
             "Writes",
             "Acknowledged a second, and failed in all.",
@@ -231,5 +225,5 @@ def _block_io(made: builders.Dashboard) -> None:
                 "{{transport}} {{op}} a second",
             ),
             Query(since_start("block_io_errors_total", ONE_NODE), "failed in all"),
-        )
+        ),
     )

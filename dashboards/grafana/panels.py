@@ -1,4 +1,4 @@
-"""Panels as these dashboards want them: one function a kind, the same look everywhere."""
+"""One function for each kind of panel, so that a kind looks the same everywhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from dashboards.grafana.queries import Query
 
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="${source}")
-"""What the dashboard's variable ``source`` says: Grafana may have more than one Prometheus."""
+"""The Prometheus that the dashboard's variable ``source`` names: Grafana may have several."""
 
 BAD_FROM_ONE = ((None, "green"), (1.0, "red"))
 BAD_BELOW_TENTH = ((None, "red"), (0.1, "yellow"), (0.5, "green"))
@@ -64,7 +64,7 @@ def _last() -> common.ReduceDataOptions:
 def number(
     title: str, text: str, expr: str, unit: str = "short", steps: Steps = NEUTRAL
 ) -> stat.Panel:
-    """One figure: its last value in the time range."""
+    """A single number: the last value in the time range."""
     return (
         stat.Panel()
         .title(title)
@@ -84,7 +84,7 @@ def number(
 def lines(
     title: str, text: str, *queries: Query, unit: str = "short", span: int = 12, steps: bool = False
 ) -> timeseries.Panel:
-    """Values over time; ``steps`` for what changes at once and then stays."""
+    """Values over time; ``steps`` for values that jump and then stay."""
     shape = looks.LineInterpolation.STEP_AFTER if steps else looks.LineInterpolation.LINEAR
     legend = common.VizLegendOptions().display_mode(looks.LegendDisplayMode.TABLE).show_legend(True)
     legend.placement(looks.LegendPlacement.RIGHT).calcs(["lastNotNull", "max"])
@@ -174,7 +174,7 @@ def bars(
 
 
 def rows(title: str, text: str, *queries: Query, hidden: Sequence[str] = ()) -> table.Panel:
-    """A table: the queries' labels, joined, and a column for each query, named by its legend."""
+    """A table with a column for each label and for each query, which is named by its legend."""
     names = {f"Value #{letter}": query.legend for letter, query in zip("ABCDEFGHIJKL", queries)}  # noqa: B905
     if len(queries) == 1:
         names = {"Value": queries[0].legend}

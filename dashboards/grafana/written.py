@@ -1,4 +1,4 @@
-"""The dashboards as they are committed."""
+"""The dashboards as JSON text, which is what is committed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dashboards.grafana.overview import overview
 
 
 def built() -> list[Dashboard]:
-    """All dashboards. Panels have ids, so that a link to one stays good."""
+    """All dashboards. Panels are numbered, so that a link to a panel stays valid."""
     made = [one().build() for one in (overview, node, comparison, health)]
     for each in made:
         panels = [panel for panel in each.panels or [] if isinstance(panel, Panel)]
@@ -24,7 +24,7 @@ def built() -> list[Dashboard]:
 
 
 def texts() -> dict[str, str]:
-    """Content by the file's name."""
+    """The JSON text of every dashboard, by the name of its file."""
     return {
         f"{each.uid}.json": json.dumps(each, cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
         for each in built()
