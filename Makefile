@@ -9,6 +9,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 VENV := .venv/bin
 SOURCES := $(wildcard reserve_agent/hooks/*.bpf.c)
+PROOFS := $(patsubst scripts/prove-%.sh,%,$(wildcard scripts/prove-*.sh))
 OBJECTS := $(SOURCES:reserve_agent/hooks/%.c=build/%.o)
 BPF_CFLAGS := -O2 -g -Wall -Werror -target bpf -mcpu=v3 -Ibuild -Ireserve_agent/hooks
 
@@ -18,7 +19,7 @@ help: ## print this list
 		printf '  make %-8s %s\n' "$$target" "$$what"; done
 
 .PHONY: setup
-setup: packages hooks python services ## bring this machine what it lacks (the other targets call it)
+setup: packages hooks python services ## install what this machine lacks (the other targets call it)
 
 .PHONY: demo
 demo: setup ## one crunch, without and with a memory reserve, compared
@@ -30,7 +31,7 @@ test: setup ## unit tests, then system tests
 	$(VENV)/python -m pytest --reruns 1 tests/system
 
 .PHONY: slow
-slow: setup ## what `make test` leaves out, for the time that it takes
+slow: setup ## the tests that `make test` leaves out because they take long
 	$(VENV)/python -m pytest -m slow tests/unit tests/system
 
 .PHONY: check
@@ -40,8 +41,13 @@ check: setup ## formatting, lint and types
 	$(VENV)/mypy
 
 .PHONY: bench
-bench: setup build/empty.bpf.o build/nfqueue ## what hooks, starts and scrapes cost, beside plain ones (9 minutes)
+bench: setup build/empty.bpf.o build/nfqueue ## what hooks, starts, scrapes and reports cost (10 minutes)
 	$(VENV)/python -m bench
+
+.PHONY: prove
+prove: setup ## show a claim of the documents by experiment: make prove WHAT=regress ARGS="5 20"
+	$(if $(wildcard scripts/prove-$(WHAT).sh),,$(error WHAT is one of: $(PROOFS)))
+	scripts/prove-$(WHAT).sh $(ARGS)
 
 .PHONY: clean
 clean: ## remove build products (not .venv, not runs/)

@@ -1,9 +1,9 @@
-# Sourced by the scripts that try things on a bare Debian: making one, and giving it this machine's access.
+# Functions for the proofs on a bare Debian, which source this file: making one, and giving it access to the network.
 # shellcheck shell=bash
 
 readonly RELEASE=bookworm
 
-# The mirror, proxies, certificates and pip settings of this machine, whatever they are.
+# copy_access DIR: copies this machine's mirror, proxies, certificates and pip settings to the system in DIR.
 copy_access() {
     local path
     rm -rf "$1/etc/apt"
@@ -17,7 +17,7 @@ copy_access() {
 
 access_environment() { env | grep -iE '^(pip_[a-z_]*|https?_proxy|no_proxy|ssl_cert_(file|dir))=' || true; }
 
-# make_debian DIR OPTION...: what debootstrap makes with these options; its output goes to DIR.log.
+# make_debian DIR OPTION...: a new system in DIR, by debootstrap with these options, which logs to DIR.log.
 make_debian() {
     local root=$1 mirror
     shift

@@ -1,10 +1,11 @@
 #!/bin/bash
-# Proves the image of docker-compose.yml: builds it and runs it once, with Debian's Docker engine and
-# docker-compose, on a Debian that debootstrap makes here. No image is pulled, and the engine is
-# unpacked, not installed: nothing of it stays on the machine.
+# Shows that the image of docker-compose.yml works: builds it and runs it once, with Debian's Docker engine
+# and docker-compose, on a Debian that debootstrap makes here. No image is pulled. The engine is unpacked and
+# not installed, so nothing of it stays on the machine.
 #
-# usage: scripts/prove-image.sh [ARGUMENT...]     (root; debootstrap, docker-compose; 5 GB in /var/tmp)
-#   ARGUMENT  of crunchbed in the container; default: a short run of the scenario control
+#   make prove WHAT=image [ARGS="ARGUMENT..."]     (root; debootstrap, docker-compose; 5 GB in /var/tmp)
+#
+#   ARGUMENT  argument of crunchbed in the container; default: a short run of the scenario control
 set -euo pipefail
 
 REPO=$(dirname "$(dirname "$(readlink -f "$0")")")
@@ -30,7 +31,7 @@ unpack_engine() {
     export PATH="$1/engine/usr/bin:$1/engine/usr/sbin:$PATH"
 }
 
-# An engine of our own: it makes no bridge and touches no firewall. DOCKER_HOST is for its clients.
+# An engine for this proof alone: it makes no bridge and touches no firewall. Its clients read DOCKER_HOST.
 start_engine() {
     dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/socket" \
         --bridge=none --iptables=false --ip6tables=false >"$1/dockerd.log" 2>&1 &
@@ -65,7 +66,7 @@ import_base() {
     say "$base, as debootstrap makes it: Debian $(cat "$1/debian/etc/debian_version")"
 }
 
-# Capabilities that this shell cannot have, so that no container can: `privileged` asks for all.
+# Capabilities that this shell lacks. No container can have these, and so none can be `privileged`.
 lacking() {
     local bounding number=0 name
     bounding=$((16#$(sed -n 's/^CapBnd:\t//p' /proc/self/status)))
@@ -79,8 +80,8 @@ lacking() {
     done
 }
 
-# Runs `crunchbed ARGUMENT...` in the container: by docker-compose where it can be privileged; else with
-# what this machine has of that, option by option, and the volumes of docker-compose.yml.
+# Runs `crunchbed ARGUMENT...` in the container: by docker-compose where a container can be privileged;
+# otherwise with every privilege that this machine has, option by option, and the volumes of docker-compose.yml.
 run_once() {
     local -a missing options=()
     local name
@@ -106,16 +107,16 @@ main() {
     command -v docker-compose >/dev/null || fail "needs docker-compose: apt-get install docker-compose"
     [ $# -gt 0 ] || set -- run control --set cluster.switch=linux-bridge --set phases.control=1s
     work=$(mktemp -d /var/tmp/crunchbed-image.XXXXXX)
-    # shellcheck disable=SC2064  # the name as it is now
+    # shellcheck disable=SC2064  # expand the name now
     trap "finish '$work'" EXIT
     unpack_engine "$work"
     start_engine "$work"
     say "Docker engine $(docker version --format '{{.Server.Version}}')"
     import_base "$work"
-    # What is built reaches the mirrors as this machine does.
+    # The build uses this machine's network to reach the mirrors.
     printf 'services:\n  crunchbed:\n    build:\n      context: %s\n      network: host\n' "$REPO" \
         >"$work/override.yml"
-    # Nobody logs in to a Grafana here, but the file wants to be told a password.
+    # No Grafana is started, but docker-compose.yml requires its password.
     compose=(env GRAFANA_PASSWORD=unused docker-compose --project-directory "$REPO"
         --file "$REPO/docker-compose.yml" --file "$work/override.yml")
     "${compose[@]}" build crunchbed >"$work/build.log" 2>&1 ||

@@ -1,8 +1,9 @@
 #!/bin/bash
-# Proves that a bundle is judged without root, Mininet or any other package of the system: in a fresh
-# virtual environment that sees nothing of the system's Python packages, as nobody, without a network.
+# Shows that `crunchbed judge` needs no root, no Mininet and no other package of the system: judges a bundle
+# in a fresh virtual environment without the system's Python packages, as user nobody, without a network, and
+# compares the result with that of this checkout.
 #
-# usage: scripts/prove-judge.sh BUNDLE      (root; takes the Python packages from the index)
+#   make prove WHAT=judge ARGS=BUNDLE      (root; takes the Python packages from the index)
 set -euo pipefail
 bundle=$(realpath "$1")
 cd "$(dirname "$0")/.."
@@ -12,7 +13,7 @@ chmod 755 "$work"
 cp "$bundle" "$work/bundle"
 chmod 644 "$work/bundle"
 
-# Debian's: others may lie where nobody may not look.
+# Debian's Python: another one may be in a directory that the user nobody cannot read.
 /usr/bin/python3 -m venv "$work/venv"
 "$work/venv/bin/pip" -q install --require-hashes -r requirements.txt
 git ls-files -z -- '*.py' pyproject.toml README.md LICENSE | xargs -0 cp --parents -t "$work"
@@ -22,7 +23,7 @@ git ls-files -z -- '*.py' pyproject.toml README.md LICENSE | xargs -0 cp --paren
 there=0 here=0
 (cd "$work/venv" && unshare --net setpriv --reuid=nobody --regid=nogroup --clear-groups \
 	--inh-caps=-all --bounding-set=-all --no-new-privs \
-	env -i PATH=/usr/bin HOME=/nonexistent "$work/venv/bin/crunchbed" judge "$work/bundle" --json \
+	env -i PATH=/usr/bin HOME=/nonexistent "$work/venv/bin/python" -m crunchbed judge "$work/bundle" --json \
 	>"$work/there.json") || there=$?
 .venv/bin/python -m crunchbed judge "$work/bundle" --json >"$work/here.json" || here=$?
 same=different

@@ -1,14 +1,15 @@
 #!/bin/bash
-# Proves that packages.txt is whole: runs a make target of the committed HEAD in a bare Debian 12.
+# Shows that packages.txt is complete: runs a make target of the committed HEAD in a bare Debian 12.
 #
-# usage: scripts/prove-packages.sh [TARGET [DIR]]      (root; the package debootstrap; 2 GB in /var/tmp)
+#   make prove WHAT=packages [ARGS="TARGET [DIR]"]      (root; the package debootstrap; 2 GB in /var/tmp)
+#
 #   TARGET  a make target; default: test
-#   DIR     keeps the bare Debian for the next time; the target runs on a copy of it
+#   DIR     where the bare Debian is kept for the next time; the target runs on a copy of it
 #
-# The target runs in a mount and a process namespace of its own. They take all mounts and daemons
-# with them when they end, however they end: outside of them there is never a live mount to delete
-# through, and nothing to unmount. What needs the network (packages, Python dependencies) comes
-# first; then the network is a namespace of its own too, away from this machine's Open vSwitch.
+# The target runs in a mount namespace and a process namespace of its own. When these end, for whatever
+# reason, their mounts and daemons end too. So no mount is visible outside, where removing the files could
+# follow it, and nothing has to be unmounted. Packages and Python dependencies are installed first, since
+# they need the network; the target then has a network namespace of its own, without this machine's Open vSwitch.
 set -euo pipefail
 
 readonly CHECKOUT=/srv/crunchbed
@@ -22,14 +23,14 @@ fail() {
     exit 1
 }
 
-# Runs as the first process of its namespaces: inside ROOT COMMAND...
+# inside ROOT COMMAND...: runs as the first process of its namespaces.
 inside() {
     local root=$1
     shift
-    # Mininet makes every mount of its hosts private, from / on: that has to be a mount itself.
+    # Mininet makes every mount of its hosts private, beginning with /, which therefore must be a mount.
     mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
-    # A new sysfs shows the interfaces of this network namespace.
+    # A sysfs shows the interfaces of the network namespace in which it was mounted.
     mount -t sysfs sysfs "$root/sys"
     mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
     mount --rbind /dev "$root/dev"
@@ -52,11 +53,11 @@ main() {
     self=$(readlink -f "$0")
     repo=$(dirname "$(dirname "$self")")
     work=$(mktemp -d /var/tmp/crunchbed-debian.XXXXXX)
-    # shellcheck disable=SC2064  # the name as it is now
+    # shellcheck disable=SC2064  # expand the name now
     trap "rm -rf --one-file-system '$work'" EXIT
     root=$work/root
     local bare=${2:-$work/bare}
-    # git and make are what the README tells a user to have.
+    # The README asks a user to have git and make.
     [ -d "$bare" ] || make_debian "$bare" --include=ca-certificates,git,make
     cp -a --reflink=auto "$bare" "$root"
     copy_access "$root"

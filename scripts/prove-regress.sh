@@ -1,12 +1,13 @@
 #!/bin/bash
-# Proves that `crunchbed regress` tells a regression from noise. Run as root on a quiet machine:
+# Shows that `crunchbed regress` tells a regression from noise. Run as root on a quiet machine:
 #
-#   scripts/prove-regress.sh [TRIES [QUIET]] [-- OPTIONS OF baseline save]
+#   make prove WHAT=regress [ARGS="[TRIES [QUIET]] [-- OPTIONS OF baseline save]"]
 #
-# It keeps a baseline of writeback-crunch under `memalloc`, holds the same code against it QUIET times
-# (20 by default; nothing may be told), and then TRIES times (5; each must be told) code whose policy lacks
-# one rule of the reserve: that a packet from it which is for no memalloc socket is dropped and gives
-# its pages back. A try takes about 2 minutes. Exit code 1 where one came out wrong.
+# The script makes a baseline of writeback-crunch under `memalloc`. It compares the same code with the baseline
+# QUIET times (default 20), in which no regression may be reported. Then it compares weakened code TRIES times
+# (default 5), in which a regression must be reported each time. The weakened policy lacks one rule: that a packet
+# from the reserve for a socket that is not memalloc is dropped and its pages are freed. A try takes about
+# 2 minutes. Exit code 1 if a comparison came out wrong.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tries=5 quiet=20
@@ -34,7 +35,7 @@ weaken() {
 	make -s -C "$weak" hooks
 }
 
-# The code of a checkout, on the one baseline: regress CHECKOUT NUMBER
+# regress CHECKOUT NAME: compares the code of a checkout with the baseline, and prints the exit code.
 regress() {
 	local code=0
 	(cd "$1" && "$python" -m crunchbed regress proof --baselines "$work/baselines" \

@@ -1,12 +1,12 @@
 #!/bin/bash
-# Proves the claims of the shipped scenarios. Run as root on a quiet machine:
+# Shows that the claims of the shipped scenarios hold. Run as root on a quiet machine:
 #
-#   scripts/prove-scenarios.sh [SEEDS [SCENARIO ...]]
+#   make prove WHAT=scenarios [ARGS="[SEEDS [SCENARIO ...]]"]
 #
-# Each scenario (all by default) is compared, by the policies that it expects something of, on SEEDS seeds (5
-# by default); every expectation has to hold on every seed. Exit code 1 where one does not. PROVE_OPTIONS
-# goes to `crunchbed compare`, such as "--set cluster.switch=linux-bridge". All of them take about
-# 50 minutes.
+# Each scenario (default: all) is run on SEEDS seeds (default 5) under the policies that it has expectations of,
+# and every expectation must hold on every seed. Exit code 1 if one does not. The environment variable
+# PROVE_OPTIONS has more options for `crunchbed compare`, such as "--set cluster.switch=linux-bridge". All
+# scenarios together take about 50 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seeds=5

@@ -1,13 +1,13 @@
 #!/bin/bash
-# Proves that a sweep can be killed and that its verdicts do not depend on how many runs go side by
-# side. Run as root on a quiet machine:
+# Shows that a sweep survives kill -9, and that its verdicts do not depend on the number of runs side by side.
+# Run as root on a quiet machine:
 #
-#   scripts/prove-sweep.sh [SEEDS] [-- OPTIONS OF sweep]
+#   make prove WHAT=sweep [ARGS="[SEEDS] [-- OPTIONS OF sweep]"]
 #
-# It sweeps writeback-crunch over two policies and three sizes of the crunch on SEEDS seeds (10 by default:
-# 60 runs) with three workers, ends that with kill -9 when a third of the runs is finished, resumes it, and
-# sweeps the same on one worker. Exit code 1 where a run is missing, was made twice, or came out otherwise.
-# 60 runs take about 10 minutes.
+# The script sweeps writeback-crunch over two policies and three sizes of the crunch on SEEDS seeds (default 10,
+# which makes 60 runs) with three workers. It kills the sweep when a third of the runs is finished, resumes it,
+# and does the same sweep on one worker. Exit code 1 if a run is missing, was made twice, or has another outcome
+# on one worker. 60 runs take about 10 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seeds=10
@@ -22,7 +22,7 @@ asked=(writeback-crunch --vary policy=none,memalloc --vary crunch.pages=8500,900
 	--set cluster.switch=linux-bridge --set phases.control=1s --set phases.inject=2s
 	--set phases.recovery=5s --set fencing.reboot_delay=1s "$@")
 command=(.venv/bin/python -m crunchbed sweep)
-# Name and inode of each finished result: one that is written again has another.
+# Name and inode of each finished result: a result that is written again has another inode.
 finished() { find "$work/$1/runs" -mindepth 2 -maxdepth 2 -name result.json -printf '%P %i\n' 2>/dev/null | sort; }
 
 "${command[@]}" "${asked[@]}" --workers 3 --out "$work/three" >"$work/killed.txt" 2>"$work/killed.err" &
@@ -35,7 +35,7 @@ kill -KILL "$pid"
 wait "$pid" || true
 finished three >"$work/before"
 echo "killed with $(wc -l <"$work/before") of $total runs finished"
-# Its workers notice that they are alone, and undo what they had begun.
+# The workers notice that the sweep has ended, and undo the runs that they had begun.
 sleep 10
 
 timed() {

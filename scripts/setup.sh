@@ -1,5 +1,5 @@
 #!/bin/bash
-# The steps of `make setup`. Each looks first and does nothing when there is nothing to do.
+# The steps of `make setup`. Each step does nothing when there is nothing to do.
 # usage: scripts/setup.sh packages|btf|python|services
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,13 +14,13 @@ fail() {
     exit 1
 }
 
-# logged ADVICE COMMAND...: output goes to the log; if COMMAND fails, print the end of it and stop.
+# logged ADVICE COMMAND...: appends COMMAND's output to the log; if COMMAND fails, prints its last lines and exits.
 logged() {
     local advice=$1 start
     shift
     start=$(wc -l <"$LOG")
     printf '\n== %s  %s\n' "$(date -Is)" "$*" >>"$LOG"
-    # Closing 9 keeps the lock out of daemons that outlive this script.
+    # Descriptor 9 is the lock; daemons that outlive this script must not inherit it.
     if ! "$@" >>"$LOG" 2>&1 </dev/null 9>&-; then
         tail -n "+$((start + 2))" "$LOG" | tail -n 12 | sed 's/^/    /' >&2
         fail "failed: $* -- $advice (all output: $LOG)"
@@ -29,7 +29,7 @@ logged() {
 
 wanted_packages() { sed -E 's/[[:space:]]*#.*//; /^$/d' packages.txt; }
 
-# Names in packages.txt that no installed package has or provides.
+# Names in packages.txt that are neither installed nor provided by an installed package.
 missing_packages() {
     dpkg-query --show --showformat='${db:Status-Status} ${Package}, ${Provides}\n' |
         awk 'NR == FNR { if (sub(/^installed /, "")) { gsub(/ *\([^)]*\)|,/, ""); n = split($0, names, " ")
@@ -39,18 +39,18 @@ missing_packages() {
 
 remove_policy() { if grep -qsF "$POLICY_MARK" "$POLICY"; then rm -f "$POLICY"; fi; }
 
-# Some packages start a service that listens on every interface as soon as they are installed.
-# Debian asks policy-rc.d first; a machine that has its own keeps it.
+# Some packages start a service that listens on every interface as soon as they are installed. Debian asks
+# policy-rc.d first whether a service may start. A machine that already has a policy-rc.d keeps it.
 deny_service_starts() {
     trap remove_policy EXIT
-    # make passes on a signal that the terminal sent already: the second must not cut the exit trap.
+    # The terminal and make both send the signal; the second one must not interrupt the exit trap.
     trap 'trap "" INT TERM HUP; exit 130' INT TERM HUP
     [ -e "$POLICY" ] && return
     printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
     chmod 755 "$POLICY"
 }
 
-# ... and again at every boot, unless they are disabled. Only Open vSwitch is needed as a service.
+# Services that are enabled would start at the next boot. Only Open vSwitch is needed as a service.
 disable_services() {
     local package unit
     command -v systemctl >/dev/null || return 0
@@ -89,7 +89,7 @@ python() {
     key=$({ pwd && readlink -f /usr/bin/python3 && cat requirements.txt pyproject.toml; } | sha256sum)
     [ -x .venv/bin/crunchbed ] && [ "$(cat "$STATE/python" 2>/dev/null)" = "$key" ] && return
     say "python: installing locked dependencies into .venv (log: $LOG)"
-    # The system's Python, whatever else is first in the path: Mininet and libnbd live there.
+    # The system's Python, even if another one is first in the path: it has Mininet and libnbd.
     .venv/bin/python -c '' 2>/dev/null ||
         logged "is python3-venv whole?" /usr/bin/python3 -m venv --clear --system-site-packages .venv
     logged "is a Python package index reachable?" \
@@ -109,7 +109,7 @@ services() {
     fi
     if ! switch_answers; then
         say "services: starting Open vSwitch"
-        # Not being able to load its kernel module is no failure: there is the userspace datapath.
+        # A kernel module that cannot be loaded is no failure: Open vSwitch has a userspace datapath.
         logged "see the log and /var/log/openvswitch" \
             /usr/share/openvswitch/scripts/ovs-ctl start --system-id=random
         switch_answers || fail "Open vSwitch started but does not answer; see /var/log/openvswitch"

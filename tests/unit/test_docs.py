@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,6 +22,15 @@ from reserve_agent.switch_exporter import SwitchExporter
 ROOT = Path(__file__).parents[2]
 METRICS = (ROOT / "docs" / "metrics.md").read_text()
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+NAMING = [path for path in DOCUMENTS if path.name != "CHANGELOG.md"]
+"""Documents that speak of today's tree only."""
+TARGETS = set(re.findall(r"(?m)^(\w+):", (ROOT / "Makefile").read_text()))
+PROOF = re.compile(r"\bmake prove WHAT=(\w+)")
+PARTS = ("crunchbed", "topologies", "nodes", "reserve_agent", "dashboards", "scripts", "tests")
+_TOP = "|".join((*PARTS, "bench", "docs", "scenarios"))
+PATH = re.compile(rf"(?<![\w./<>-])((?:{_TOP})/[\w.*/-]*)")
+SOURCE = re.compile(r"`([\w-]+(?:\.bpf)?\.(?:py|sh|c|h))`")
+MODULE = re.compile(rf"(?<![\w./<>-])((?:{_TOP})(?:\.[a-z_]\w*)+)\b(?!/)")
 
 # One event of every kind that changes a metric, so that each has a series with its labels.
 EVENTS: list[dict[str, Any]] = [
@@ -137,15 +147,65 @@ def shown_commands(document: Path) -> list[list[str]]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_that_are_shown_exist(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    targets = re.findall(r"(?m)^(\w+):", (ROOT / "Makefile").read_text())
     for words in shown_commands(document):
         if words[0] == "make":
-            assert set(words[1:]) <= set(targets), words
+            goals, settings = make_arguments(words)
+            assert goals <= TARGETS, words
+            assert ("prove" in goals) == ("WHAT" in settings), words
         if words[0] == "crunchbed":
             assert cli.main([words[1], "--help"]) == 0, words
             known = capsys.readouterr().out
             for option in (word for word in words if word.startswith("--")):
                 assert f"{option} " in known, words
+
+
+def make_arguments(words: list[str]) -> tuple[set[str], dict[str, str]]:
+    """Return the targets of a shown call of make, and its variables."""
+    arguments = shlex.split(" ".join(words[1:]))
+    settings = dict(one.split("=", 1) for one in arguments if "=" in one)
+    return {one for one in arguments if "=" not in one}, settings
+
+
+def test_every_proof_is_reached_by_make_and_told_in_the_documents() -> None:
+    proofs = {path.stem.removeprefix("prove-") for path in (ROOT / "scripts").glob("prove-*.sh")}
+    told = {found for text in DOCUMENTS for found in PROOF.findall(text.read_text())}
+    assert told == proofs
+    assert "prove" in TARGETS
+    done = subprocess.run(
+        ["make", "--silent", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "make prove " in done.stdout
+
+
+def named_paths(text: str) -> set[str]:
+    """Return the paths of ours in a text; a module's dotted name counts as a path."""
+    dotted = (name.replace(".", "/") for name in MODULE.findall(text))
+    return {path.rstrip(".") for path in (*PATH.findall(text), *SOURCE.findall(text), *dotted)}
+
+
+def exists(path: str) -> bool:
+    """Whether a path below the root, a file of this name, or a module (or its member) is there."""
+    if "/" not in path:
+        return any(ROOT.glob(path)) or any(
+            any((ROOT / part).rglob(path)) for part in ("bench", *PARTS)
+        )
+    found = any(ROOT.glob(path.rstrip("/")))
+    return found or any((ROOT / f"{name}.py").exists() for name in (path, path.rpartition("/")[0]))
+
+
+def test_a_path_is_found_however_it_is_named() -> None:
+    text = "`nodes/x.py`, (crunchbed/run/), `reserve_agent.agent`, `a.py`; not /run/crunchbed/x."
+    assert named_paths(text) == {"nodes/x.py", "crunchbed/run/", "reserve_agent/agent", "a.py"}
+    assert exists("reserve_agent/agent")
+    assert exists("reserve_agent/hooks/*.bpf.c")
+    assert not exists("nodes/x.py")
+    assert not exists("nowhere.py")
+
+
+@pytest.mark.parametrize("document", NAMING, ids=lambda path: path.name)
+def test_paths_that_are_named_exist(document: Path) -> None:
+    missing = {path for path in named_paths(document.read_text()) if not exists(path)}
+    assert missing == set()
 
 
 def test_every_dependency_is_accounted_for() -> None:
