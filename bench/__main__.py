@@ -1,25 +1,56 @@
-"""``python -m bench``: the tables, and the same figures in a JSON file."""
+"""``python -m bench [WHAT ...]``: the tables, and the same figures in a JSON file."""
 
 from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
 import click
 import orjson
 from rich.console import Console
+from rich.table import Table
 
-from bench import block, hooks, scrape, starts
+from bench import block, commands, history, hooks, scrape, starts
 from reserve_agent.errors import CrunchbedError
 
 WIDTH = 150  # of a table, wherever the output goes
 
 
+class Part(Protocol):
+    """A module with one measurement."""
+
+    ROUNDS: int
+
+    def run(self, rounds: int, /) -> Any:
+        """Measure, in so many rounds."""
+
+    def table(self, found: Any, /) -> Table:
+        """The result for people."""
+
+    def as_dict(self, found: Any, /) -> Any:
+        """The result for the JSON file."""
+
+
+PARTS: Final[dict[str, Part]] = {
+    "hooks": hooks,
+    "block": block,
+    "starts": starts,
+    "scrape": scrape,
+    "commands": commands,
+    "history": history,
+}
+BESIDE: Final = {"commands": commands, "history": history}
+"""The parts that can measure another checkout in turns with this one."""
+
+
 @click.command()
+@click.argument("what", nargs=-1, type=click.Choice(list(PARTS)))
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each part.")
 @click.option(
-    "--only", type=click.Choice(["hooks", "block", "starts", "scrape"]), help="One part alone."
+    "--beside",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Another checkout, to be measured in turns with this one by `commands` and `history`.",
 )
 @click.option(
     "--output",
@@ -28,41 +59,38 @@ WIDTH = 150  # of a table, wherever the output goes
     show_default=True,
     help="File for the figures as JSON.",
 )
-def main(rounds: int | None, only: str | None, output: Path) -> None:
-    """What the hooks cost a packet and block I/O; how long a cluster's network takes to start.
+def main(what: tuple[str, ...], rounds: int | None, beside: Path | None, output: Path) -> None:
+    """Measure this checkout on this machine; all parts, or only those that WHAT names.
 
-    And what it costs that a Prometheus scrapes 32 nodes every second.
+    \b
+    hooks     what the hooks cost a packet
+    block     what the hooks cost block I/O
+    starts    how long a cluster's network takes to start and stop
+    scrape    what it costs that a Prometheus scrapes 32 nodes every second
+    commands  how long the command line takes to start
+    history   how long judging and reporting a run of a million events takes
 
-    Needs root and a quiet machine. A goal missed is shown in red and is no failure.
-    """
-    try:
-        _measure(rounds, only, output)
-    except CrunchbedError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _measure(rounds: int | None, only: str | None, output: Path) -> None:
+    The first four need root. A missed goal is shown in red, and is no failure. Use a quiet machine.
+    """  # noqa: D301 - \b is click's
     console = Console(width=WIDTH)
     found: dict[str, Any] = {"kernel": platform.release(), "machine": _processor()}
-    if only in (None, "hooks"):
-        cells, parts = hooks.run(rounds or hooks.ROUNDS)
-        console.print(hooks.table(cells, parts))
-        found["hooks"] = hooks.as_dict(cells, parts)
-    if only in (None, "block"):
-        writes = block.run(rounds or block.ROUNDS)
-        console.print(block.table(writes))
-        found["block"] = block.as_dict(writes)
-    if only in (None, "starts"):
-        times = starts.run(rounds or starts.ROUNDS)
-        console.print(starts.table(times))
-        found["starts"] = starts.as_dict(times)
-    if only in (None, "scrape"):
-        scrapes = scrape.run(rounds or scrape.ROUNDS)
-        console.print(scrape.table(scrapes))
-        found["scrape"] = scrape.as_dict(scrapes)
+    try:
+        for name in what or PARTS:
+            found[name] = _measure(name, rounds, beside, console)
+    except CrunchbedError as error:
+        raise click.ClickException(str(error)) from error
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     console.print(f"figures: {output}")
+
+
+def _measure(name: str, rounds: int | None, beside: Path | None, console: Console) -> Any:
+    """Measure one part, print its table, and return it for the JSON file."""
+    part = PARTS[name]
+    times = rounds or part.ROUNDS
+    result = BESIDE[name].run(times, beside) if name in BESIDE else part.run(times)
+    console.print(part.table(result))
+    return part.as_dict(result)
 
 
 def _processor() -> str:

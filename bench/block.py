@@ -1,8 +1,8 @@
-"""What block I/O pays: NBD writes over a real cable, without hooks, with them, through NFQUEUE.
+"""The cost of the hooks for block I/O: NBD writes without hooks, with them, and through NFQUEUE.
 
-Each measurement has a fresh pair of namespaces with the offloads that a cluster's nodes have
-(none), nbdkit's memory plugin on the peer and fio on the node. A round takes the three variants
-in turn, each round beginning with another; a ratio is between two measurements of one round.
+Each measurement has a new pair of namespaces, without offloads as a cluster's nodes, with nbdkit's
+memory plugin on the peer and fio on the node. A round measures the three variants in turn, and each
+round begins with another one; a ratio is between two measurements of the same round.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from topologies.wiring import shape_node
 GOAL_LOST_PERCENT = 2.0
 VARIANTS = ("no hooks", "hooks", "nfqueue")
 RATES: dict[str, float | None] = {"unshaped": None, "200 Mb/s": 200.0}
-# A full processor is noisier than a shaped link: every third round is enough for that.
+# A shaped link is less noisy than a full processor: every third round is enough for it.
 ROUNDS, SHAPED_EVERY, SECONDS, WARM_UP = 18, 3, 1, 0.3
 PORT, TARGET_BYTES = 10809, 64 << 20
 BLOCK_BYTES, DEPTH = 16384, 16
@@ -73,7 +73,7 @@ def _fio(node: int, cgroup: Path) -> Writes:
 
 @contextmanager
 def _hooks(node: int, cgroup: Path) -> Iterator[None]:
-    """The hooks on the node; no packet may be refused meanwhile."""
+    """Attach the hooks to the node; raise if they drop a packet meanwhile."""
     hooks = NodeHooks()
     try:
         hooks.configure(SETTINGS)
@@ -90,7 +90,7 @@ def _hooks(node: int, cgroup: Path) -> Iterator[None]:
 
 @contextmanager
 def _nfqueue(node: int, scratch: Path) -> Iterator[None]:
-    """Every packet in and out waits for a program's verdict."""
+    """Send every packet, in and out, through a program that gives a verdict."""
     loop = spawn([str(NFQUEUE), QUEUE], name="nfqueue", log=scratch / "nfqueue", **_at(node))
     try:
         wait_until(lambda: loop.last_words() == "ready", 5, "the verdict loop listens")
@@ -113,7 +113,7 @@ def _run_in(pid: int, argv: Sequence[str]) -> None:
 
 
 def _listen(peer: int, scratch: Path) -> Process:
-    """The target."""
+    """Start the target, and wait until it listens."""
     argv = nbdkit_argv(PEER, PORT, "memory", str(TARGET_BYTES))
     target = spawn(argv, name="nbdkit", log=scratch / "nbdkit", **_at(peer))
 
@@ -126,7 +126,7 @@ def _listen(peer: int, scratch: Path) -> Process:
 
 
 def measure(variant: str, rate_mbit: float | None) -> Writes:
-    """One measurement on a cable of its own."""
+    """Measure one variant on a new pair of namespaces; None does not shape it."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="crunchbed-bench-")))
         node, peer, cgroup = stack.enter_context(cable())
@@ -149,7 +149,7 @@ Result = dict[tuple[str, str], list[Writes]]
 
 
 def run(rounds: int = ROUNDS) -> Result:
-    """By shaping and variant, one entry for each round that had it."""
+    """Measure all variants in turns; returns by shaping and variant one entry for each round."""
     found: Result = {(rate, variant): [] for rate in RATES for variant in VARIANTS}
     for number in range(rounds):
         first = number % len(VARIANTS)
@@ -162,7 +162,7 @@ def run(rounds: int = ROUNDS) -> Result:
 
 
 def _spreads(result: Result, key: tuple[str, str]) -> dict[str, Spread]:
-    """Throughput, its loss against no hooks, p99."""
+    """Throughput, its loss compared with no hooks, and the 99th percentile of the latency."""
     own, base = result[key], result[key[0], VARIANTS[0]]
     pairs = list(zip(own, base, strict=True))
     lost = [100 * (1 - one.bytes_per_second / other.bytes_per_second) for one, other in pairs]

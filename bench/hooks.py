@@ -1,12 +1,12 @@
-"""What a packet pays at each hook: BPF_PROG_TEST_RUN beside a program that does nothing.
+"""The cost of each hook for a packet: BPF_PROG_TEST_RUN of the hook and of an empty program.
 
-Cells of one round run one after the other, then comes the next round: a machine that slows down
-for a while slows all of them. The figure of a cell is its time less that of the empty program of
-the same kind in the same round. Everything is in the caches, the lock is never contended, and
-``repeat`` packets arrive at once: on a wire a packet costs somewhat more.
+A round measures all cells one after the other, so that a machine that is slow for a while slows all
+of them. The figure of a cell is its time less that of the empty program of the same kind in the
+same round. Everything is in the caches, the lock is never contended, and all packets arrive at
+once: on a wire a packet costs somewhat more.
 
-The kernel hands these runs a socket that nobody has marked. So under pressure ``cb_deliver``
-refuses its packets and notes each in the journal, where a policy asks for the flag.
+The kernel gives these runs a socket that is not marked as memalloc. So, under pressure and a policy
+that requires the mark, ``cb_deliver`` drops the packets and writes each into the journal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
@@ -35,7 +35,7 @@ from tests.system import frames
 GOAL_NS = 30
 EMPTY_PATH = Path(__file__).resolve().parents[1] / "build" / "empty.bpf.o"
 ROUNDS, REPEAT = 15, 50_000
-TOTAL, RESERVE, CLEAN = 1 << 17, 1 << 16, 1024  # room for what 50,000 packets hold at once
+TOTAL, RESERVE, CLEAN = 1 << 17, 1 << 16, 1024  # room for the pages of 50,000 packets at once
 BLOCK, BEAT = 10809, 7405
 SETTINGS = HookSettings(
     Policy.NONE,
@@ -59,7 +59,7 @@ STATES = ("free pages", "pressure")
 
 @dataclass(frozen=True)
 class Cell:
-    """One measurement: a hook, the packet it sees, the pool's state and the policy."""
+    """One measurement: the pool's state, a hook, a packet and a policy."""
 
     state: str
     hook: str
@@ -68,7 +68,7 @@ class Cell:
 
 
 def cells() -> Iterator[Cell]:
-    """All of them, in the order of a round."""
+    """All cells, in the order of a round."""
     for state in STATES:
         for hook in HOOKS:
             for packet in PACKETS:
@@ -97,15 +97,15 @@ class Node:
         return run.duration_ns
 
     def other(self, name: str, packet: str = "block-io") -> int:
-        """Nanoseconds of one of the programs beside the hooks."""
+        """Nanoseconds of a program that is not a hook: an empty one, or one of ``PARTS``."""
         return self._time(self._others[name], packet)
 
     def measure(self, cell: Cell) -> int:
-        """Nanoseconds a packet, the empty program's not yet taken off."""
+        """Nanoseconds a packet, including the time of an empty program."""
         pressure = cell.state == "pressure"
         config = self._hooks.config
         config.policy = cell.policy
-        # These packets follow each other faster than the softnet queue of 2005 could drain.
+        # These packets come faster than the softnet queue of 2005 could be emptied.
         config.softnet_cost_ns = SETTINGS.softnet_cost_ns if pressure else 0
         self._pool.reset(CLEAN)
         if pressure:
@@ -122,11 +122,20 @@ class Node:
         self._empty.close()
 
 
-Result = dict[Cell, Spread]
+class Result(NamedTuple):
+    """Nanoseconds over an empty program of the same kind.
+
+    Attributes:
+        cells: of every cell.
+        parts: of one clock read, one lock and one look into socket storage alone.
+    """
+
+    cells: dict[Cell, Spread]
+    parts: dict[str, Spread]
 
 
-def run(rounds: int = ROUNDS) -> tuple[Result, dict[str, Spread]]:
-    """Nanoseconds over empty of every cell; and of the parts that no rule of ours can shorten."""
+def run(rounds: int = ROUNDS) -> Result:
+    """Measure every cell, and the parts that no rule can avoid, in every round."""
     node = Node()
     found: dict[Cell, list[float]] = {cell: [] for cell in cells()}
     parts: dict[str, list[float]] = {name: [] for name in PARTS}
@@ -139,25 +148,25 @@ def run(rounds: int = ROUNDS) -> tuple[Result, dict[str, Spread]]:
                 values.append(node.measure(cell) - empty[HOOKS[cell.hook]])
     finally:
         node.close()
-    return (
+    return Result(
         {cell: Spread.of(values) for cell, values in found.items()},
         {name: Spread.of(values) for name, values in parts.items()},
     )
 
 
-def table(result: Result, parts: dict[str, Spread]) -> Table:
+def table(result: Result) -> Table:
     """One row for a state, hook and packet; one column for a policy."""
     shown = Table(
         title=f"Nanoseconds a packet over an empty program; goal: at most {GOAL_NS}",
         caption="median (quartiles); one call of each alone: "
-        + ", ".join(f"{name} {spread.shown()}" for name, spread in parts.items()),
+        + ", ".join(f"{name} {spread.shown()}" for name, spread in result.parts.items()),
     )
     for heading in ("pool", "hook", "packet"):
         shown.add_column(heading)
     for policy in Policy:
         shown.add_column(policy.name.lower(), justify="right")
     rows: dict[tuple[str, str, str], list[str]] = {}
-    for cell, spread in result.items():
+    for cell, spread in result.cells.items():
         colour = "green" if spread.median <= GOAL_NS else "red"
         row = rows.setdefault((cell.state, cell.hook, cell.packet), [])
         row.append(f"[{colour}]{spread.shown()}[/]")
@@ -166,12 +175,12 @@ def table(result: Result, parts: dict[str, Spread]) -> Table:
     return shown
 
 
-def as_dict(result: Result, parts: dict[str, Spread]) -> dict[str, Any]:
+def as_dict(result: Result) -> dict[str, Any]:
     """For the JSON file."""
     return {
         "unit": "ns over an empty program",
         "goal": GOAL_NS,
-        "parts": {name: spread.as_dict() for name, spread in parts.items()},
+        "parts": {name: spread.as_dict() for name, spread in result.parts.items()},
         "cells": [
             {
                 "state": cell.state,
@@ -180,6 +189,6 @@ def as_dict(result: Result, parts: dict[str, Spread]) -> dict[str, Any]:
                 "policy": cell.policy.name.lower(),
                 **spread.as_dict(),
             }
-            for cell, spread in result.items()
+            for cell, spread in result.cells.items()
         ],
     }

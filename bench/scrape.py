@@ -1,4 +1,4 @@
-"""What scraping costs: 32 exporters, scraped every second by a real Prometheus, and left alone."""
+"""The cost of scrapes: 32 exporters, scraped every second by a real Prometheus or left alone."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Round:
-    """Processor time of one second, in seconds.
+    """Processor time for each second that passed, in seconds.
 
     Attributes:
-        scraped: Of all exporters, while they are scraped.
-        alone: Of all exporters, while they are not.
-        prometheus: Of Prometheus, while it scrapes.
+        scraped: Taken by all exporters together, while they are scraped.
+        alone: Taken by all exporters together, while they are not scraped.
+        prometheus: Taken by Prometheus, while it scrapes.
     """
 
     scraped: float
@@ -45,18 +45,18 @@ class Round:
 
     @property
     def percent(self) -> float:
-        """What scraping takes of the exporters' processors."""
+        """The cost of scrapes for all exporters, in percent of one processor."""
         return 100 * (self.scraped - self.alone)
 
 
 def processor_seconds(pid: int) -> float:
-    """Processor time that a process has taken, all threads, living or not, to the nanosecond."""
+    """Processor time that a process has taken, with all its threads, in seconds."""
     # MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED) of linux/posix-timers.h
     return time.clock_gettime((~pid << 3) | 2)
 
 
 def run(rounds: int = ROUNDS) -> list[Round]:
-    """Scraped and not, in turns."""
+    """Measure with and without scrapes, in turns."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         exporters = stack.enter_context(_exporters(directory))
@@ -111,7 +111,7 @@ def _round(pids: list[int], prometheus: int) -> Round:
         alone = _period(pids)
     finally:
         os.kill(prometheus, signal.SIGCONT)
-    time.sleep(2.0)  # scrapes that were due come at once
+    time.sleep(2.0)  # the scrapes that were due come first
     return Round(scraped, alone, server)
 
 

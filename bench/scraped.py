@@ -1,7 +1,7 @@
 """``python -m bench.scraped PORT_FILE``: the exporter of one node of 32, with hooks of its own.
 
-The hooks are loaded, so that their counters are read as in a run, but attached to nothing. Events
-come at the rate of a run with traffic, and so no text of a second ago can be handed out again.
+The hooks are loaded, so that their counters are read as in a run, but they are attached to nothing.
+Events come at the rate of a run with traffic, so that no scrape can reuse the text of the last one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings, NodeHooks
 NODES = 32
 _STEP_SECONDS = 0.1
 _WRITE = {"kind": "write.ack", "transport": "nbd", "submitted": 0}
-# What a node sees that takes part in everything, under pressure too.
+# Packet counters that a node has which was under pressure with all kinds of traffic.
 _SEEN = {
     (hook, cls, reason): (1000, 1000)
     for hook in Hook
@@ -27,7 +27,7 @@ _SEEN = {
 
 
 def exporter_of(hooks: NodeHooks) -> Exporter:
-    """As the agent makes it, with the series of a run in which much has happened."""
+    """An exporter as the agent makes it, with the series of a run in which much has happened."""
 
     def packets() -> PacketCounts:
         return {**_SEEN, **hooks.counters()}
@@ -40,7 +40,7 @@ def exporter_of(hooks: NodeHooks) -> Exporter:
 
 
 def main() -> None:
-    """Serve until the parent is gone."""
+    """Serve until this process is killed."""
     hooks = NodeHooks(OBJECT_PATH)
     hooks.configure(HookSettings(Policy.MEMALLOC))
     exporter = exporter_of(hooks)

@@ -1,4 +1,4 @@
-"""Medians with their spread, of repeats that were taken in turns."""
+"""Median and spread of repeated measurements."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value."""
+        """The spread of these values; at least one."""
         low, middle, high = (
             statistics.quantiles(values, n=4, method="inclusive")
             if len(values) > 1
@@ -32,7 +32,7 @@ class Spread:
         return cls(middle, low, high, min(values), max(values), len(values))
 
     def shown(self, digits: int = 0) -> str:
-        """``median (low..high)``."""
+        """The text ``median (low..high)``."""
         return f"{self.median:.{digits}f} ({self.low:.{digits}f}..{self.high:.{digits}f})"
 
     def as_dict(self) -> dict[str, float]:

@@ -1,9 +1,10 @@
-"""Start and stop of a cluster's network, beside plain Mininet with the same topology.
+"""Start and stop of a cluster's network, compared with plain Mininet and the same topology.
 
 Both are timed in turns, each in a process of its own, on the switch that a run would have. Plain
-Mininet has OVSBridge with its ports batched, or a Linux bridge made by our own class where there
-is no Open vSwitch: it can do no bridge without brctl. Ours includes what plain Mininet leaves out:
-shaped ports, offloads off, every port looked for on its switch, a ping from everybody.
+Mininet has OVSBridge with its ports batched. Where there is no Open vSwitch it has the project's
+class of Linux bridges, since Mininet's own needs brctl. A start of crunchbed does more than plain
+Mininet: it shapes ports, switches offloads off, looks for every port on its switch, and pings from
+every host.
 """
 
 from __future__ import annotations
@@ -63,10 +64,10 @@ Result = dict[tuple[int, str], list[tuple[float, float]]]
 
 
 def measure(variant: str, nodes: int) -> tuple[float, float]:
-    """Seconds for one start and one stop; ``nodes`` without the storage host.
+    """Seconds for one start and one stop; ``nodes`` does not count the storage host.
 
     Raises:
-        CrunchbedError: it failed.
+        CrunchbedError: the start or the stop failed.
     """
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAMS[variant], draw_id(), str(nodes)],
@@ -83,7 +84,7 @@ def measure(variant: str, nodes: int) -> tuple[float, float]:
 
 
 def run(rounds: int = ROUNDS) -> Result:
-    """All sizes, both variants in turns."""
+    """Measure all sizes, with both variants in turns."""
     found: Result = {(nodes, variant): [] for nodes in SIZES for variant in VARIANTS}
     for _ in range(rounds):
         for nodes, variant in found:
@@ -98,7 +99,7 @@ def _spreads(found: Result, nodes: int, part: int) -> dict[str, Spread]:
 
 
 def table(found: Result) -> Table:
-    """Medians in seconds with their quartiles, and how many times as long ours takes."""
+    """Medians in seconds with their quartiles, and the ratio of crunchbed to plain Mininet."""
     made = Table(title="start and stop of a star, seconds: median (quartiles)")
     for heading in ("nodes", "", "plain Mininet", "crunchbed", f"times as long (goal {GOAL})"):
         made.add_column(heading, justify="right")

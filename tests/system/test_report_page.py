@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from bench.long_history import write_long_run
 from crunchbed.checks.result import Result
 from crunchbed.report.html import make
 from tests.system.browser import Theme, chromium, opened, until
-from tests.system.long_history import write_long_run
 from tests.unit import judged_runs
 from tests.unit.recorded_runs import ejecting, write_comparison, write_run
 

@@ -1,0 +1,71 @@
+"""The parts of the bench that need neither root nor a quiet machine."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench import commands, timed
+from bench.__main__ import PARTS
+from bench.long_history import write_long_run
+from bench.timed import Times
+from crunchbed.archive.rejudge import rejudge
+from crunchbed.history.history import read
+from reserve_agent.errors import CrunchbedError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_long_history_can_be_read_and_judged(tmp_path: Path) -> None:
+    events = write_long_run(tmp_path / "long", 10_000)
+    assert 9_000 < events < 12_000
+    assert len(read(tmp_path / "long" / "history.jsonl")) == events
+    _, result = rejudge(tmp_path / "long")
+    assert result.totals.heartbeats_sent > 0
+    assert result.totals.heartbeats_missed > 0
+    assert result.totals.pressure_episodes > 0
+    assert result.totals.writes_acknowledged > 0
+
+
+def test_a_command_is_timed_and_a_failed_one_is_told() -> None:
+    took = timed.measure(ROOT, ["list"])
+    assert took.processor > 0
+    assert took.elapsed > 0
+    with pytest.raises(CrunchbedError, match="exit code 2"):
+        timed.measure(ROOT, ["no-such-command"])
+
+
+def test_a_checkout_is_compared_by_processor_time() -> None:
+    found = {
+        ("list", "here"): [Times(1.0, 0.5)],
+        ("list", "beside"): [Times(1.0, 0.25)],
+        ("--help", "here"): [Times(1.0, 0.5)],
+    }
+    shown = io.StringIO()
+    Console(width=120, file=shown).print(timed.table("commands", found))
+    assert "2.00" in shown.getvalue()
+    assert [row["checkout"] for row in timed.as_dict(found)] == ["here", "beside", "here"]
+
+
+def test_every_command_that_is_timed_exists() -> None:
+    for arguments in commands.COMMANDS.values():
+        subprocess.run(
+            [*timed.argv(ROOT), *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+        )
+
+
+def test_the_help_names_every_part() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
+    assert set(PARTS) <= set(lines)
