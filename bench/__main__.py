@@ -45,7 +45,7 @@ BESIDE: Final = {"commands": commands, "history": history}
 
 
 @click.command()
-@click.argument("what", nargs=-1, type=click.Choice(list(PARTS)))
+@click.argument("what", nargs=-1, type=click.Choice(list(PARTS)), metavar="[WHAT ...]")
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each part.")
 @click.option(
     "--beside",
