@@ -110,7 +110,7 @@ def _read(path: Path, source: str) -> str:
 
 
 def _first(error: ValidationError, document: yaml.Document) -> str:
-    found = [(document.line(p.path, at_key=p.at_key), p) for p in problems(error)]
+    found = [(document.line(p.path, at_key=p.at_key), p) for p in problems(error, Scenario)]
     line, problem = min(found, key=lambda pair: pair[0])
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return f"{document.source}:{line}: {problem}{more}"

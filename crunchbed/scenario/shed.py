@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final, get_args
+from typing import Annotated, Final, get_args
 
 from pydantic import BeforeValidator
 
 from crunchbed.scenario import kinds
+from crunchbed.scenario.facts import Contradiction
 from crunchbed.scenario.kinds import RateText, SizeText
 from crunchbed.scenario.section import Section
 from reserve_agent.controller.rules import settings
 from reserve_agent.hooks.layout import PacketClass
 
-if TYPE_CHECKING:
-    from crunchbed.scenario.cross import Contradiction
-    from crunchbed.scenario.schema import Scenario
-
-CONTROLLERS: Final = ("none", "openflow")
 MODES: Final[tuple[str, ...]] = get_args(settings.ShedMode)
 OFF: Final = "off"
 _KBIT: Final = 1000
@@ -49,12 +45,11 @@ def rules(shed: Shed) -> settings.Shed:
     )
 
 
-def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
-    """Yield what is wrong between controller, switch and shedding."""
-    controller = scenario.cluster.controller
-    if controller == "none" and scenario.shed.mode != OFF:
-        yield "shed.mode", "off where cluster.controller is none", scenario.shed.mode
-    if controller != "none" and scenario.cluster.switch == "linux-bridge":
+def contradictions(shed: Shed, controller: str, switch: str) -> Iterator[Contradiction]:
+    """Find what does not go together of ``shed``, ``cluster.controller``, ``cluster.switch``."""
+    if controller == "none" and shed.mode != OFF:
+        yield "shed.mode", "off where cluster.controller is none", shed.mode
+    if controller != "none" and switch == "linux-bridge":
         yield (
             "cluster.controller",
             "none with cluster.switch linux-bridge, which takes no controller",

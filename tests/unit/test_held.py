@@ -21,8 +21,8 @@ from crunchbed.live.livestate import NodeState, read_state
 from crunchbed.report.actions_taken import deeds
 from crunchbed.run.held.scenario import with_crunch, with_flood_reader, without_plan
 from crunchbed.run.plan import draw
+from crunchbed.scenario.crunch import FloodCrunch
 from crunchbed.scenario.loader import load
-from crunchbed.scenario.schema import FloodCrunch
 from reserve_agent.errors import BadInput
 from reserve_agent.lines import LineServer, Message
 from tests.unit.recording import Recording
