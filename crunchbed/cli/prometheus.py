@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from crunchbed.host import requirements
+from crunchbed.host.requirements import require, requirement
 from crunchbed.prometheus.scraper import Scraper
 
 
@@ -37,6 +37,6 @@ def recording(wanted: bool, directory: Path | None = None) -> Iterator[Scraper |
     if not wanted:
         yield None
         return
-    requirements.require(["prometheus"])
+    require([requirement("prometheus")])
     with Scraper(directory, lambda text: click.echo(text, err=True)) as scraper:
         yield scraper

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import orjson
 
-from crunchbed.host import requirements
+from crunchbed.host.requirements import require, requirement
 from crunchbed.prometheus import blocks, config
 from crunchbed.prometheus.openmetrics import Timeline
 from crunchbed.prometheus.server import Prometheus, command
@@ -72,7 +72,7 @@ def replay_metrics(
             raise BadInput(f"--openmetrics: expected one run, got {len(found)}")
         sys.stdout.writelines(blocks.timeline_of(found[0], step).text())
         return
-    requirements.require(["promtool", *(["prometheus"] if serve else [])])
+    require(map(requirement, ("promtool", *(("prometheus",) if serve else ()))))
     directory = (out or runs[0] / "replay").absolute()
     if directory.exists() and any(directory.iterdir()):
         raise BadInput(f"{directory}: is not empty; give another directory with --out")

@@ -11,8 +11,9 @@ from pathlib import Path
 from crunchbed.archive import rundir
 from crunchbed.backends.namespaces.cluster import RunningCluster
 from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.history.recorder import Recorder
-from crunchbed.host import requirements
+from crunchbed.host.requirements import require
 from crunchbed.host.runid import STATE_ROOT, RecordedProcess, RunRecord, RunState
 from crunchbed.live import live
 from crunchbed.live.audit import AuditedNode, AuditedRun, Facts, User, audit_node
@@ -109,7 +110,7 @@ def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRu
         MissingRequirement: This machine cannot do it; nothing was started.
         RunInvalid: The cluster did not come up; its logs are kept and named.
     """
-    requirements.require(requirements.needed_by(scenario))
+    require(needed_by(scenario))
     scratch = Path(tempfile.mkdtemp(prefix="crunchbed-audit-"))
     try:
         with interruptible(), ExitStack() as stack:

@@ -15,11 +15,13 @@ from crunchbed.archive import rundir
 from crunchbed.backends.namespaces.cluster import RunningCluster
 from crunchbed.backends.namespaces.daemons import Places
 from crunchbed.backends.namespaces.readings import look
+from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history import history
 from crunchbed.history.recorder import Recorder
-from crunchbed.host import leaks, requirements
+from crunchbed.host import leaks
+from crunchbed.host.requirements import require
 from crunchbed.host.runid import RunState
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.html import make
@@ -72,7 +74,7 @@ def run(
     held = with_flood_reader(scenario) if hold else None
     scenario = without_plan(scenario) if hold else scenario
     with signals.interruptible(), ExitStack() as stack:
-        requirements.require(requirements.needed_by(scenario))
+        require(needed_by(scenario))
         choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
         signals.check()
         state = stack.enter_context(RunState.claim())
