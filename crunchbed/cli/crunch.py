@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from crunchbed.cli.live import need_root, of_run, say, with_json
+from crunchbed.cli.live_run import chosen_run, of_run
+from crunchbed.cli.output import json_option, say
 from crunchbed.live import live
 from crunchbed.live.livestate import NodeState, read_state
 from crunchbed.run.held.scenario import LONGEST
@@ -43,7 +44,7 @@ _LOOK_SECONDS = 0.1
 @click.option("--rate", type=int, help="writeback: pages, flood: packets a second.")
 @click.option("--size", metavar="SIZE", help="flood: payload of a packet; 64B.")
 @click.option("--no-wait", is_flag=True, help="Return when it begins.")
-@with_json
+@json_option
 @of_run
 def crunch(
     node: str, kind: str, no_wait: bool, as_json: bool, run_id: str | None, **options: Any
@@ -62,8 +63,7 @@ def crunch(
       crunchbed crunch n1 --for 200ms --json | jq .heartbeats_missed
     """  # noqa: D301 - \b is click's
     settings = _settings(kind, options)
-    need_root()
-    run = live.choose_run(run_id)
+    run = chosen_run(run_id)
     before = read_state(run).nodes if live.is_held(run) else {}
     try:
         told = live.tell(run, "crunch", target=node, crunch=settings)
@@ -192,7 +192,7 @@ def outcome(node: str, before: dict[str, NodeState], after: dict[str, NodeState]
     help="Only the link to this network: cluster or storage of a split topology, a or b of a "
     "redundant one; by default all links.",
 )
-@with_json
+@json_option
 @of_run
 def link(node: str, state: str, network: str | None, as_json: bool, run_id: str | None) -> None:
     """Set the switch port of NODE down or up, in a cluster that `crunchbed up` holds open.
@@ -208,8 +208,7 @@ def link(node: str, state: str, network: str | None, as_json: bool, run_id: str 
     """  # noqa: D301 - \b is click's
     if state not in ("up", "down"):
         raise BadInput(f"expected down or up, got {state!r}")
-    need_root()
-    run = live.choose_run(run_id)
+    run = chosen_run(run_id)
     live.tell(run, "link", target=node, up=state == "up", network=network)
     link = live.COMING_UP
 

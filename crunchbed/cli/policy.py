@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from crunchbed.cli.live import need_root, of_run, print_json, with_json
+from crunchbed.cli.live_run import chosen_run, of_run
+from crunchbed.cli.output import json_option, print_json
 from crunchbed.live import live
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.errors import BadInput
@@ -14,7 +15,7 @@ from reserve_agent.policies import POLICIES
 @click.command()
 @click.argument("node")
 @click.argument("policy")
-@with_json
+@json_option
 @of_run
 def policy(node: str, policy: str, as_json: bool, run_id: str | None) -> None:
     """Make NODE of a live run follow POLICY from the next packet on; no page is lost.
@@ -30,8 +31,7 @@ def policy(node: str, policy: str, as_json: bool, run_id: str | None) -> None:
     if policy not in POLICIES:
         hint = did_you_mean(policy, POLICIES)
         raise BadInput(f"unknown policy {policy!r}{hint}; known: {', '.join(POLICIES)}")
-    need_root()
-    run = live.choose_run(run_id)
+    run = chosen_run(run_id)
     names = live.nodes_of(run) if node == "all" else [node]
     for name in names:
         if live.is_held(run):

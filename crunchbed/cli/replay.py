@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import orjson
 
+from crunchbed.cli.output import print_json
 from crunchbed.host.requirements import require, requirement
 from crunchbed.prometheus import blocks, config
 from crunchbed.prometheus.openmetrics import Timeline
@@ -105,7 +105,7 @@ def _tell(found: list[blocks.Run], made: list[Timeline], directory: Path, *, as_
     start = command(directory, "127.0.0.1:9090")
     if as_json:
         record = {"runs": rows, "directory": str(directory), "command": start}
-        click.echo(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
+        print_json(record)
         return
     for row in rows:
         click.echo(f"run {row['run']}: {row['samples']} samples of {row['series']} series")

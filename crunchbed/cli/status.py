@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from crunchbed.cli.live import need_root, of_run
+from crunchbed.cli.live_run import chosen_run, of_run
 from crunchbed.live import live
 from crunchbed.live.livestate import NodeState, RunState, read_state
 from crunchbed.report.table import open_console
@@ -39,8 +39,7 @@ def status(as_json: bool, watch: bool, every: float, run_id: str | None) -> None
       crunchbed status --watch --every 0.5
       crunchbed status --json | jq .nodes.n1.free_pages
     """  # noqa: D301 - \b is click's
-    need_root()
-    run = live.choose_run(run_id)
+    run = chosen_run(run_id)
     console = open_console()
     _show(console, read_state(run), as_json, watch)
     while watch:

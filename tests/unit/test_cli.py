@@ -15,7 +15,7 @@ import crunchbed.run.engine
 from crunchbed.checks.figures import Figures
 from crunchbed.checks.result import Result, Verdict
 from crunchbed.cli import app as cli
-from crunchbed.cli.options import compared
+from crunchbed.cli.names import compared
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
@@ -86,6 +86,19 @@ def failing(captured: Captured, *argv: str) -> tuple[int, str]:
         (["compare", "control", "--repeats", "0"], "Invalid value for '--repeats'"),
         (["run", "nonesuch"], "no scenario 'nonesuch'; known: "),
         (["run", "nonesuch.yaml"], "no scenario file nonesuch.yaml"),
+        (["run", "control", "--backend", "names"], "override cluster.backend: expected one of n"),
+        (
+            ["compare", "control", "--backend", "x"],
+            "override cluster.backend: expected one of name",
+        ),
+        (
+            ["sweep", "control", "--backend", "x"],
+            "override cluster.backend: expected one of namesp",
+        ),
+        (
+            ["up", "control", "--backend", "x"],
+            "override cluster.backend: expected one of namespace",
+        ),
         (["run", "control", "--policy", "memaloc"], "unknown policy 'memaloc' (did you mean memal"),
         (["run", "control", "--policy", "none,memalloc"], "--policy: expected one, got none,memal"),
         (

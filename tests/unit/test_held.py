@@ -13,7 +13,6 @@ import pytest
 
 from crunchbed.checks.result import Result
 from crunchbed.cli import app as cli
-from crunchbed.cli import live as cli_live
 from crunchbed.cli.crunch import outcome
 from crunchbed.host.runid import RunState
 from crunchbed.live import live
@@ -135,7 +134,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         defaults = tuple(tmp_path if isinstance(d, Path) else d for d in function.__defaults__)
         monkeypatch.setattr(function, "__defaults__", defaults)
     monkeypatch.setattr(read_state, "__defaults__", (tmp_path,))
-    monkeypatch.setattr(cli_live.os, "geteuid", lambda: 0)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
     return tmp_path
 
 
@@ -183,7 +182,7 @@ def test_with_several_it_asks_which(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_only_root_may(command: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    monkeypatch.setattr(cli_live.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     code, line = failing(capsys, *arguments(command))
     assert code == 4
     assert "root" in line
