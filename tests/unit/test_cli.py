@@ -86,7 +86,7 @@ def failing(captured: Captured, *argv: str) -> tuple[int, str]:
         (["compare", "control", "--repeats", "0"], "Invalid value for '--repeats'"),
         (["run", "nonesuch"], "no scenario 'nonesuch'; known: "),
         (["run", "nonesuch.yaml"], "no scenario file nonesuch.yaml"),
-        (["run", "control", "--backend", "names"], "override cluster.backend: expected one of n"),
+        (["run", "control", "--backend", "names"], "override cluster.backend: expected one of"),
         (
             ["compare", "control", "--backend", "x"],
             "override cluster.backend: expected one of name",
