@@ -37,7 +37,7 @@ def test_every_command_has_help(command: str, capsys: Captured) -> None:
 def test_help_imports_none_of_the_machinery() -> None:
     code = (
         "import sys; import crunchbed.cli.app; crunchbed.cli.app.main(['--help']); "
-        "heavy = {'pydantic', 'rich', 'lark', 'mininet', 'ruamel.yaml', 'crunchbed.run.engine'}; "
+        "heavy = {'pydantic', 'rich', 'mininet', 'ruamel.yaml', 'crunchbed.run.engine'}; "
         "sys.exit(str(heavy & set(sys.modules) or ''))"
     )
     ended = subprocess.run(
