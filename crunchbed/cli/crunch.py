@@ -9,8 +9,8 @@ import click
 
 from crunchbed.cli.live_run import chosen_run, of_run
 from crunchbed.cli.output import json_option, say
-from crunchbed.live import live
-from crunchbed.live.livestate import NodeState, read_state
+from crunchbed.live import runs
+from crunchbed.live.summary import NodeSummary, read_summary
 from crunchbed.run.held.scenario import LONGEST
 from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.scenario.units import DURATION_HINT, duration_ns, format_duration
@@ -64,9 +64,9 @@ def crunch(
     """  # noqa: D301 - \b is click's
     settings = _settings(kind, options)
     run = chosen_run(run_id)
-    before = read_state(run).nodes if live.is_held(run) else {}
+    before = read_summary(run).nodes if runs.is_held(run) else {}
     try:
-        told = live.tell(run, "crunch", target=node, crunch=settings)
+        told = runs.tell(run, "crunch", target=node, crunch=settings)
     except BadInput as error:
         raise BadInput(_in_options(str(error), kind)) from None
     done = {"run": run, "node": node, "kind": kind, "crunch_requested": told["requested"]}
@@ -79,15 +79,15 @@ def crunch(
     say(f"{node} of run {run}: {found.words(node)}", {**done, **figures}, as_json=as_json)
 
 
-def _after(run: str, node: str) -> dict[str, NodeState]:
+def _after(run: str, node: str) -> dict[str, NodeSummary]:
     """The states of a run's nodes when the crunch of one is over."""
     wait_until(
-        lambda: live.tell(run, "status")["nodes"][node]["crunch"] is None,
+        lambda: runs.tell(run, "status")["nodes"][node]["crunch"] is None,
         _LONGEST_WAIT_SECONDS,
         f"the end of the crunch of {node}",
         interval=_LOOK_SECONDS,
     )
-    nodes = read_state(run).nodes
+    nodes = read_summary(run).nodes
     if node not in nodes:
         raise CrunchbedError(f"run {run} has ended")
     return nodes
@@ -171,7 +171,7 @@ class Outcome(NamedTuple):
         return f"{pressure}, {self.heartbeats_missed} heartbeats missed, {ejected}"
 
 
-def outcome(node: str, before: dict[str, NodeState], after: dict[str, NodeState]) -> Outcome:
+def outcome(node: str, before: dict[str, NodeSummary], after: dict[str, NodeSummary]) -> Outcome:
     """What a crunch of ``node`` has done, from the states around it."""
     both = [name for name in after if name in before]
     misses = sum(after[name].misses - before[name].misses for name in both)
@@ -209,14 +209,14 @@ def link(node: str, state: str, network: str | None, as_json: bool, run_id: str 
     if state not in ("up", "down"):
         raise BadInput(f"expected down or up, got {state!r}")
     run = chosen_run(run_id)
-    live.tell(run, "link", target=node, up=state == "up", network=network)
-    link = live.COMING_UP
+    runs.tell(run, "link", target=node, up=state == "up", network=network)
+    link = runs.COMING_UP
 
     def settled() -> bool:
         nonlocal link
-        told = live.tell(run, "status")
+        told = runs.tell(run, "status")
         link = {**told["nodes"], "storage": told["storage"]}[node]["link"]
-        return live.COMING_UP not in link
+        return runs.COMING_UP not in link
 
     wait_until(settled, _LINK_SECONDS, f"packets pass to {node}", interval=_LOOK_SECONDS)
     where = "" if network is None else f" to {network}"

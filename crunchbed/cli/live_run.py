@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from crunchbed.live import live
+from crunchbed.live import runs
 from reserve_agent.errors import MissingRequirement
 
 of_run: Final = click.option(
@@ -24,4 +24,4 @@ def chosen_run(run_id: str | None) -> str:
     """
     if os.geteuid() != 0:
         raise MissingRequirement("this needs root: live runs answer to root only")
-    return live.choose_run(run_id)
+    return runs.choose_run(run_id)

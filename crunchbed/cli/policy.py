@@ -6,7 +6,7 @@ import click
 
 from crunchbed.cli.live_run import chosen_run, of_run
 from crunchbed.cli.output import json_option, print_json
-from crunchbed.live import live
+from crunchbed.live import runs
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import POLICIES
@@ -32,12 +32,12 @@ def policy(node: str, policy: str, as_json: bool, run_id: str | None) -> None:
         hint = did_you_mean(policy, POLICIES)
         raise BadInput(f"unknown policy {policy!r}{hint}; known: {', '.join(POLICIES)}")
     run = chosen_run(run_id)
-    names = live.nodes_of(run) if node == "all" else [node]
+    names = runs.nodes_of(run) if node == "all" else [node]
     for name in names:
-        if live.is_held(run):
-            live.tell(run, "policy", target=name, policy=policy)
+        if runs.is_held(run):
+            runs.tell(run, "policy", target=name, policy=policy)
         else:
-            live.ask(run, name, "policy", policy=policy)
+            runs.ask(run, name, "policy", policy=policy)
         if not as_json:  # one by one: should a later one refuse, these are known
             click.echo(f"{name} of run {run} follows {policy}")
     if as_json:

@@ -16,7 +16,6 @@ from crunchbed.cli.names import seed_range
 from crunchbed.cli.options import Options, bundled, takes
 from crunchbed.cli.output import print_json
 from crunchbed.experiments.sweep import capacity
-from crunchbed.experiments.sweep import workers as pool
 from crunchbed.experiments.sweep.conduct import Conductor
 from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.one_run import Made
@@ -24,6 +23,7 @@ from crunchbed.experiments.sweep.request import FIGURES, Request
 from crunchbed.experiments.sweep.schedule import Scheduler, refuse, result_in
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
 from crunchbed.experiments.sweep.trial import trials_of
+from crunchbed.experiments.sweep.workers import Pool, connected, local
 from crunchbed.report.sweep import SweepProgress, print_sweep
 from crunchbed.report.table import open_console
 from crunchbed.scenario.schema import Scenario
@@ -236,10 +236,10 @@ def _carry_out(
 
 def _pool(
     workers: int | None, scheduler: str | None, scratch: Path
-) -> AbstractContextManager[pool.Pool]:
+) -> AbstractContextManager[Pool]:
     if scheduler is not None:
-        return pool.connected(scheduler)
-    return pool.local(workers or capacity.most(), scratch)
+        return connected(scheduler)
+    return local(workers or capacity.most(), scratch)
 
 
 def _disturbed(made: Made) -> str | None:

@@ -12,7 +12,7 @@ from crunchbed.cli.options import Options, takes
 from crunchbed.cli.output import json_option, print_json, say
 from crunchbed.cli.recording import recording
 from crunchbed.history.history import History
-from crunchbed.live import live
+from crunchbed.live import runs
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.actions_taken import deeds
 from crunchbed.report.progress import watched
@@ -83,8 +83,8 @@ def down(as_json: bool, run_id: str | None) -> None:
       crunchbed down --json | jq -r .directory
     """  # noqa: D301 - \b is click's
     run = chosen_run(run_id)
-    directory = Path(str(live.tell(run, "down")["directory"]))
-    wait_until(lambda: run not in live.live_runs(), _END_SECONDS, f"the end of run {run}")
+    directory = Path(str(runs.tell(run, "down")["directory"]))
+    wait_until(lambda: run not in runs.live_runs(), _END_SECONDS, f"the end of run {run}")
     result = directory / "result.json"
     verdict = Result.read(result).verdict if result.exists() else None
     say(

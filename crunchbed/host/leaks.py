@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from crunchbed.backends.namespaces.targets import DIRECTORY, files_of
-from crunchbed.host.runid import RUN_ID, STATE_ROOT, RecordedProcess, RunRecord, owner_is_alive
+from crunchbed.host.run_ids import RUN_ID, STATE_ROOT, RecordedProcess, RunRecord, owner_is_alive
 from nodes.cgroup import PREFIX, cgroup2_root, pids_in, remove_cgroup
 from nodes.ports import delete_links
 from nodes.process import PROC, kill_if, start_ticks

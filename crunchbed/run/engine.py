@@ -22,7 +22,7 @@ from crunchbed.history import history
 from crunchbed.history.recorder import Recorder
 from crunchbed.host import leaks
 from crunchbed.host.requirements import require
-from crunchbed.host.runid import RunState
+from crunchbed.host.run_ids import RunClaim
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.html import make
 from crunchbed.report.html.source import Recorded
@@ -77,7 +77,7 @@ def run(
         require(needed_by(scenario))
         choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
         signals.check()
-        state = stack.enter_context(RunState.claim())
+        state = stack.enter_context(RunClaim.claim())
         directory = rundir.make(scenario, seed, state.run_id, out)
         state.record_directory(directory)
         places = Places(state.run_id, state.path, _BPFFS / f"crunchbed-{state.run_id}", directory)
@@ -105,7 +105,7 @@ def _look_for_leaks(run_id: str, progress: Progress) -> None:
 def _record(
     scenario: Scenario,
     seed: int,
-    state: RunState,
+    state: RunClaim,
     places: Places,
     progress: Progress,
     held: Scenario | None,
@@ -153,7 +153,7 @@ def _show(
 def _execute(
     scenario: Scenario,
     seed: int,
-    state: RunState,
+    state: RunClaim,
     places: Places,
     recorder: Recorder,
     progress: Progress,

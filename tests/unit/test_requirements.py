@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from crunchbed.backends.namespaces.requirements import needed_by
-from crunchbed.cli import check as cli_check
+from crunchbed.cli import check
 from crunchbed.host import requirements
 from crunchbed.host.probes import hooks, netns, system
 from crunchbed.host.probes.machine import NOT_TRIED, Answer, Machine, run_command
@@ -255,8 +255,8 @@ def test_check_exits_with_4_if_something_required_is_missing(
     monkeypatch: pytest.MonkeyPatch, present: bool, required: bool, code: int, verdict: str
 ) -> None:
     findings = [finding("nbdkit", present=present, required=required)]
-    monkeypatch.setattr(cli_check, "probe_all", lambda: findings)
-    result = CliRunner().invoke(cli_check.check)
+    monkeypatch.setattr(check, "probe_all", lambda: findings)
+    result = CliRunner().invoke(check.check)
     assert result.exit_code == code
     assert result.output.splitlines()[-1] == verdict
     assert "seen [so]" in result.output
@@ -265,8 +265,8 @@ def test_check_exits_with_4_if_something_required_is_missing(
 
 def test_check_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     findings = [finding("nbdkit", present=False, required=True)]
-    monkeypatch.setattr(cli_check, "probe_all", lambda: findings)
-    result = CliRunner().invoke(cli_check.check, ["--json"])
+    monkeypatch.setattr(check, "probe_all", lambda: findings)
+    result = CliRunner().invoke(check.check, ["--json"])
     assert result.exit_code == 4
     report = json.loads(result.output)
     assert report["ok"] is False

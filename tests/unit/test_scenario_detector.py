@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from crunchbed.backends.namespaces import configs
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from crunchbed.report.scale import time_scale
 from crunchbed.scenario import detector
 from crunchbed.scenario.loader import load, load_file, save
@@ -86,7 +86,7 @@ def test_what_is_wrong_is_one_line_and_exit_2(
 ) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(f"name: mine\nclaim: it holds\ndetector: {text}\n")
-    assert cli.main(["run", str(path)]) == 2
+    assert app.main(["run", str(path)]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert f"mine.yaml:3: {message}" in err

@@ -137,7 +137,7 @@ def _has_links(run_id: str) -> bool:
     return any(name.startswith(run_id) for _, name in socket.if_nameindex())
 
 
-class RunState:
+class RunClaim:
     """A live run's claim to its id, as a context manager; release removes its directory.
 
     Attributes:
@@ -157,7 +157,7 @@ class RunState:
         self._write()
 
     @classmethod
-    def claim(cls, root: Path = STATE_ROOT) -> RunState:
+    def claim(cls, root: Path = STATE_ROOT) -> RunClaim:
         """Take an id that nobody has, before anything is made that carries it.
 
         Raises:
@@ -182,7 +182,7 @@ class RunState:
             lock.close()
         raise CrunchbedError(f"no free run id in {_ATTEMPTS} attempts: try `crunchbed clean`")
 
-    def __enter__(self) -> RunState:
+    def __enter__(self) -> RunClaim:
         return self
 
     def __exit__(

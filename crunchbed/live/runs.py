@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from crunchbed.host.runid import STATE_ROOT, RunRecord, is_alive
+from crunchbed.host.run_ids import STATE_ROOT, RunRecord, is_alive
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.lines import LineClient, Message
 
