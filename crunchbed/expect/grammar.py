@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import replace
 from typing import Final
 
 from crunchbed.checks.figures import NAMES, PHASE_NAMES, PHASES
+from crunchbed.expect.quantities import mismatch, quantity
 from crunchbed.expect.tree import Expectation, Name, Node, Number, Operation
-from crunchbed.expect.units import mismatch, quantity
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import POLICIES
@@ -61,6 +62,30 @@ def parse(text: str, known: tuple[str, ...] = NAMES) -> Expectation:
     if (wrong := mismatch(expectation)) is not None:
         raise BadInput(f"{line!r}, where {wrong}")
     return expectation
+
+
+def steady(text: str, phase: str) -> Expectation:
+    """Read a comparison, such as ``io_errors == 0``, as one of the figures of ``phase``.
+
+    Raises:
+        BadInput: as ``parse``; or it names a policy, a phase, or a figure that a phase has not.
+    """
+    read = parse(text, PHASE_NAMES)
+    for name in read.names():
+        if name.policy is not None:
+            raise BadInput(f"{read.text!r}, which names the policy {name.policy}")
+        if name.figure not in PHASE_NAMES:
+            raise BadInput(f"{read.text!r}, which names a phase: {name.figure}")
+    left, right = _moved(read.left, phase), _moved(read.right, phase)
+    return replace(read, text=f"{phase}: {read.text}", left=left, right=right)
+
+
+def _moved(node: Node, phase: str) -> Node:
+    if isinstance(node, Name):
+        return replace(node, figure=f"{phase}.{node.figure}")
+    if isinstance(node, Operation):
+        return replace(node, left=_moved(node.left, phase), right=_moved(node.right, phase))
+    return node
 
 
 class _Reader:

@@ -1,4 +1,4 @@
-"""What a live run is like at the moment: asked of its agents, and of the run if it is held open."""
+"""The state of a live run: asked of its agents, and of the run itself if it is held open."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from reserve_agent.errors import CrunchbedError
 
 
 class NodeSummary(BaseModel):
-    """One node; pages of 4 KiB.
+    """One node; a page is 4 KiB.
 
-    ``up``, ``boots``, ``link`` and ``crunch`` are known of a run that is held open; the rest while
-    the node's agent answers (``agent``).
+    ``up``, ``boots``, ``link`` and ``crunch`` are those of a held run, and unknown in others. The
+    rest is known while the node's agent answers, which ``agent`` says.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,7 +43,7 @@ class NodeSummary(BaseModel):
 
 
 class RunSummary(BaseModel):
-    """One run; ``phase``, ``seconds`` (since it is up) and ``switch`` of one that is held open."""
+    """One run; ``phase``, ``seconds`` (since it is up) and ``switch`` are known of a held run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,10 +59,10 @@ class RunSummary(BaseModel):
 
 
 def read_summary(run: str, root: Path = STATE_ROOT) -> RunSummary:
-    """Ask everybody.
+    """Ask a run, if it is held open, and the agents of its nodes.
 
     Raises:
-        CrunchbedError: A run that is held open does not answer.
+        CrunchbedError: a run that is held open does not answer.
     """
     told = runs.tell(run, "status", root) if runs.is_held(run, root) else {}
     known: Mapping[str, Any] = told.get("nodes", {})

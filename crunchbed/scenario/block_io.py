@@ -1,4 +1,4 @@
-"""``block_io``: the network disk, how nodes reach it, and when they give it up.
+"""``block_io:`` of a scenario: the network disk, how nodes reach it, and when they give up.
 
 Time-outs have the names and the meaning that they have in open-iscsi (``iscsid.conf``) and in the
 kernel's NBD driver (``nbd-netlink.h``), and the defaults of open-iscsi 2.1.
@@ -52,7 +52,7 @@ def _pair(value: object) -> tuple[str, ...]:
 
 
 class Chap(Section):
-    """What the target asks of an initiator; ``initiator_secret`` only where it has a wrong one."""
+    """What the target asks initiators for; ``initiator_secret`` is theirs if it is another."""
 
     user: Annotated[str, kinds.text("a name of letters, digits and . _ -", r"[\w.-]{1,64}")]
     secret: _Secret

@@ -27,7 +27,7 @@ NETWORKS: Final = {
 }
 """The networks of each topology, as links and faults name them."""
 RINGS: Final = (("cluster",), ("a", "b"))
-"""Which of a topology's networks carry heartbeats; a host without a link to one is cut off."""
+"""Groups of networks that carry heartbeats: a host without a link to any of a group is cut off."""
 TOPOLOGIES: Final = tuple(NETWORKS)
 LABELS: Final = ("cluster", "storage", "a", "b")
 
@@ -35,7 +35,7 @@ LABELS: Final = ("cluster", "storage", "a", "b")
 class Cluster(Section):
     """``nodes`` cluster nodes and one storage host, on one or more switches.
 
-    ``backend``: what the nodes are made of. A scenario that does not choose is written without it.
+    ``backend`` is what the nodes are made of.
     """
 
     backend: Annotated[str, kinds.choice(BACKENDS)] = BACKENDS[0]
@@ -51,7 +51,7 @@ class Cluster(Section):
 
     @property
     def needs_netem(self) -> bool:
-        """Whether its links delay or lose packets."""
+        """Whether the links delay or lose packets."""
         return self.delay > 0 or self.loss > 0
 
     @property
@@ -72,7 +72,7 @@ class Cluster(Section):
 
     @model_serializer(mode="wrap")
     def _without_the_default_backend(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Scenarios of runs that were recorded before there was a choice stay as they are."""
+        """Leave the default out, so that scenarios written before there was a choice stay equal."""
         written: dict[str, Any] = write(self)
         if self.backend == BACKENDS[0]:
             del written["backend"]

@@ -1,4 +1,7 @@
-"""corosync's time-outs, by the names of corosync.conf(5), and what it would refuse of them."""
+"""``corosync:`` of a scenario: time-outs by the names of corosync.conf(5), and which it refuses.
+
+Durations are nanoseconds.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ PUBLISHED_TOKEN_NS: Final = 3_000_000_000
 PUBLISHED_COEFFICIENT_NS: Final = 650_000_000
 
 MOST_NODES: Final = 12
-"""As many as form a ring on a machine with two processors before a run gives up."""
+"""The largest ring that forms, on a machine with two processors, before a run gives up."""
 
-# totemconfig.c of corosync 3.1: nothing may be shorter than 30 ms, and the token is sent again
-# after token / (token_retransmits_before_loss_const + 0.2).
+# totemconfig.c of corosync 3.1: no time-out may be shorter than 30 ms, and a lost token is sent
+# again after token / (token_retransmits_before_loss_const + 0.2).
 _LEAST_NS = 30 * MILLISECOND_NS
 _FIFTHS = 5
 _CONSENSUS_TENTHS = 12
@@ -53,7 +56,7 @@ class Corosync(Section):
         return self.token_ns(silence_ns) + max(0, nodes - 2) * self.token_coefficient
 
     def consensus_ns(self, silence_ns: int, nodes: int) -> int:
-        """How long corosync then waits until those left agree on the next ring."""
+        """How long corosync then waits until the remaining nodes agree on the next ring."""
         default = self.token_timeout_ns(silence_ns, nodes) * _CONSENSUS_TENTHS // 10
         return default if self.consensus is None else self.consensus
 

@@ -24,9 +24,10 @@ Times = Annotated[int, kinds.whole("", 1, 100)]
 
 
 class DetectorSection(Section):
-    """What every kind has in common: what is left out stays left out, also in a run's directory.
+    """The base of every kind of detector.
 
-    Else another ``kind`` could not be set without naming every key of the first again.
+    A parameter that a scenario leaves out is left out of its resolved form too: ``--set
+    detector.kind=phi`` would otherwise meet the parameters of another kind.
     """
 
     @model_serializer(mode="wrap")

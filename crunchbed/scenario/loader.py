@@ -1,4 +1,4 @@
-"""Finds and reads scenarios; everything wrong with one becomes a single line."""
+"""Finds and reads scenario files; whatever is wrong with one is told in a single line."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def problems(error: ValidationError, root: Model) -> list[Problem]:
         error: what pydantic raised.
         root: the model that it raised it of.
     """
-    # A default that depends on a wrong value is nobody's mistake.
+    # A default that depends on a wrong value is no mistake of its own.
     return [
         _problem(details, root)
         for details in error.errors(include_url=False)

@@ -11,8 +11,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, ValidationError, model_validator
 
-from crunchbed.expect import parse
-from crunchbed.expect.steady import steady
+from crunchbed.expect import parse, steady
 from crunchbed.scenario import (
     block_io,
     cluster,

@@ -20,7 +20,7 @@ _KBIT: Final = 1000
 
 
 class Shed(Section):
-    """What becomes of packets of class ``other`` to it; ``rate`` and ``burst`` still pass."""
+    """What switches do with packets of class ``other``, of which ``rate`` and ``burst`` pass."""
 
     mode: Annotated[str, kinds.choice(MODES)] = OFF
     rate: Annotated[int, kinds.rate("10kbit", "1Gbit"), RateText] = 1_000_000
@@ -28,7 +28,7 @@ class Shed(Section):
 
 
 def _by_mode(value: object) -> object:
-    """``shed: drop`` is short for ``shed: {mode: drop}``."""
+    """Accept ``shed: drop`` as short for ``shed: {mode: drop}``."""
     return {"mode": value} if isinstance(value, str) else value
 
 
@@ -36,7 +36,7 @@ ShedSection = Annotated[Shed, BeforeValidator(_by_mode)]
 
 
 def rules(shed: Shed) -> settings.Shed:
-    """The same for the controller."""
+    """Return the controller's settings for this section."""
     return settings.Shed(
         mode=shed.mode,  # type: ignore[arg-type]
         rate_kbit=shed.rate // _KBIT,
