@@ -16,7 +16,7 @@ from typing import Any
 from rich.table import Table
 
 from bench.spread import Spread
-from crunchbed.host.runid import draw_id
+from crunchbed.host.run_ids import draw_id
 from reserve_agent.errors import CrunchbedError
 
 SIZES = (8, 32, 64, 128)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
-from pydantic import ValidationError
 
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
-from crunchbed.scenario.problems import problems
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
@@ -23,13 +21,11 @@ def scenario_of(directory: Path) -> Scenario:
     """
     path = directory / "scenario.json"
     try:
-        return Scenario.model_validate(orjson.loads(path.read_bytes()))
+        return Scenario.of(orjson.loads(path.read_bytes()), f"{path}: ")
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
     except orjson.JSONDecodeError as error:
         raise BadInput(f"{path}: expected JSON: {error}") from None
-    except ValidationError as error:
-        raise BadInput(f"{path}: {problems(error)[0]}") from None
 
 
 def rejudge(directory: Path) -> tuple[Scenario, Result]:

@@ -10,7 +10,8 @@ from typing import Any
 from crunchbed.checks.lives import lives, overlap, target_of
 from crunchbed.checks.pressure import episodes
 from crunchbed.history.history import History, Interval
-from crunchbed.scenario.schema import FloodCrunch, Scenario, WritebackCrunch
+from crunchbed.scenario.crunch import FloodCrunch, WritebackCrunch
+from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 
 OFF_TARGET = "crunch off target"

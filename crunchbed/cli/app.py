@@ -31,7 +31,7 @@ _COMMANDS: Final = {
     "list": _Command("crunchbed.cli.list", "list_scenarios", "The shipped scenarios' claims."),
     "new": _Command("crunchbed.cli.new", "new", "Begin a scenario of your own."),
     "run": _Command("crunchbed.cli.run", "run", "Run a scenario once and judge it."),
-    "compare": _Command("crunchbed.cli.run", "compare", "Run it under several policies."),
+    "compare": _Command("crunchbed.cli.compare", "compare", "Run it under several policies."),
     "sweep": _Command("crunchbed.cli.sweep", "sweep", "Many runs: a grid, or a threshold."),
     "history": _Command("crunchbed.cli.history", "history", "The latest runs."),
     "query": _Command("crunchbed.cli.history", "query", "Ask SQL about all runs."),

@@ -8,17 +8,17 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-import orjson
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from crunchbed.cli.options import Options, takes
+from crunchbed.cli.output import print_json
 from crunchbed.live.audit import AuditedNode, AuditedRun, AuditedSocket
 from crunchbed.live.gather import audit_live_runs, observe
 from crunchbed.report.progress import LineProgress
 from crunchbed.report.table import open_console
-from crunchbed.scenario.loader import load
 from reserve_agent.errors import BadInput, MissingRequirement, RunInvalid
 
 DEFAULT_SECONDS = 3.0
@@ -33,17 +33,8 @@ _COLOURS = {"error": "red", "warning": "yellow"}
     type=click.FloatRange(0.1, 3600),
     help=f"How long to observe the cluster of SCENARIO; {DEFAULT_SECONDS:g} by default.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Change a key of SCENARIO, such as enforce=true; may be repeated.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-def audit(
-    scenario: str | None, seconds: float | None, overrides: tuple[str, ...], as_json: bool
-) -> int:
+@takes("overrides", "backend", "as_json")
+def audit(options: Options, scenario: str | None, seconds: float | None) -> int:
     """Say who may draw on the reserve, and which protocols share its interfaces.
 
     Audits every live run of this machine, since each began. With SCENARIO, starts its cluster
@@ -61,15 +52,15 @@ def audit(
       crunchbed audit writeback-crunch --set memalloc=[heartbeat] --seconds 5
     """  # noqa: D301 - \b is click's
     if scenario is None:
-        runs = _live(seconds, overrides)
+        runs = _live(seconds, options)
     else:
-        chosen = load(scenario).with_overrides(_settings(overrides))
+        chosen = options.scenario(scenario)
         progress = LineProgress(sys.stderr, f"audit {chosen.name}")
         runs = [observe(chosen, seconds or DEFAULT_SECONDS, progress)]
         progress.done()
-    if as_json:
+    if options.as_json:
         report = {"runs": [_record(run) for run in runs]}
-        click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        print_json(report)
     else:
         console = open_console()
         for run in runs:
@@ -79,25 +70,17 @@ def audit(
     return RunInvalid.exit_code if any(run.problem for run in runs) else 0
 
 
-def _live(seconds: float | None, overrides: tuple[str, ...]) -> list[AuditedRun]:
-    if seconds is not None or overrides:
-        raise BadInput("--seconds and --set need a SCENARIO; live runs are audited as they are")
+def _live(seconds: float | None, options: Options) -> list[AuditedRun]:
+    if seconds is not None or options.overrides or options.backend:
+        raise BadInput(
+            "--seconds, --set and --backend need a SCENARIO; live runs are audited as they are"
+        )
     if os.geteuid() != 0:
         raise MissingRequirement("audit needs root: sudo crunchbed audit")
     runs = audit_live_runs()
     if not runs:
         raise BadInput("no live run to audit; `crunchbed audit SCENARIO` starts a cluster")
     return runs
-
-
-def _settings(overrides: tuple[str, ...]) -> dict[str, object]:
-    settings: dict[str, object] = {}
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not key or not equals:
-            raise BadInput(f"--set: expected KEY=VALUE, got {override!r}")
-        settings[key] = value
-    return settings
 
 
 def _record(run: AuditedRun) -> dict[str, Any]:

@@ -7,17 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import orjson
 
 from crunchbed.archive.rejudge import rejudge_all
 from crunchbed.checks.result import Result
-from crunchbed.cli.options import (
-    chosen_scenario,
-    compared,
-    junit_option,
-    policies_option,
-    run_directory,
-)
+from crunchbed.cli.names import compared
+from crunchbed.cli.options import Options, policies_option, takes
+from crunchbed.cli.output import json_option, print_json
 from crunchbed.experiments import baseline as baselines
 from crunchbed.experiments.attempts import attempt_each
 from crunchbed.experiments.baseline import Baseline
@@ -39,11 +34,6 @@ _directory = click.option(
     show_default=True,
     help="Directory that they are kept in, one file each.",
 )
-_out = click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Directory of the runs to make; by default one under runs/.",
-)
 _from = click.option(
     "--from",
     "source",
@@ -51,7 +41,6 @@ _from = click.option(
     metavar="DIR",
     help="Runs that `crunchbed compare` made, instead of new ones; judged by today's checks.",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 
 
 @click.group()
@@ -71,7 +60,6 @@ def baseline() -> None:
 @click.argument("scenario", required=False)
 @_directory
 @_from
-@_out
 @policies_option
 @click.option(
     "--repeats", type=click.IntRange(LEAST, 1000), default=10, show_default=True, help="Seeds."
@@ -79,18 +67,17 @@ def baseline() -> None:
 @click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1001), default=1, show_default=True, help="The first."
 )
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="As in `run`.")
 @click.option("--replace", is_flag=True, help="Replace a baseline of that name.")
+@takes("overrides", "backend", "out")
 def save(
+    options: Options,
     name: str,
     scenario: str | None,
     directory: Path,
     source: Path | None,
-    out: Path | None,
     policies: str | None,
     repeats: int,
     seed: int,
-    overrides: tuple[str, ...],
     replace: bool,
 ) -> None:
     """Run SCENARIO under several policies on several seeds, and keep the results as NAME.
@@ -108,16 +95,17 @@ def save(
     if source is not None:
         chosen, runs = rejudge_all(source)
     else:
-        chosen = chosen_scenario(str(scenario), overrides, None)
+        chosen = options.scenario(str(scenario))
         listed = compared(chosen, policies)
-        runs = _made(chosen, listed, range(seed, seed + repeats), out, "baseline")
+        parent = options.directory(f"{chosen.name}-baseline-{seed}")
+        runs = _made(chosen, listed, range(seed, seed + repeats), parent)
     kept = Baseline.of(name, chosen, runs, datetime.now(UTC))
     click.echo(f"baseline {name}: {kept.write(directory)}")
 
 
 @baseline.command("list")
 @_directory
-@_json
+@json_option
 def list_baselines(directory: Path, as_json: bool) -> None:
     """List the baselines with their scenarios."""
     found = [baselines.read(name, directory) for name in baselines.names(directory)]
@@ -132,7 +120,7 @@ def list_baselines(directory: Path, as_json: bool) -> None:
         for one in found
     ]
     if as_json:
-        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        print_json(rows)
         return
     for row, one in zip(rows, found, strict=True):
         policies = ",".join(one.policies)
@@ -147,7 +135,6 @@ def list_baselines(directory: Path, as_json: bool) -> None:
 @click.argument("name")
 @_directory
 @_from
-@_out
 @click.option(
     "--tolerance",
     type=click.FloatRange(0, 100),
@@ -156,17 +143,14 @@ def list_baselines(directory: Path, as_json: bool) -> None:
     help="Share of the baseline's figure that it may get worse by.",
 )
 @click.option("--once", is_flag=True, help="Do not confirm a regression by a second set of runs.")
-@_json
-@junit_option
+@takes("out", "junit", "as_json")
 def regress(
+    options: Options,
     name: str,
     directory: Path,
     source: Path | None,
-    out: Path | None,
     tolerance: float,
     once: bool,
-    as_json: bool,
-    junit: Path | None,
 ) -> int:
     """Run the scenario of the baseline NAME again on the same seeds: has anything got worse?
 
@@ -188,29 +172,28 @@ def regress(
             raise BadInput(f"{source}: expected runs of the baseline's scenario, {scenario.name}")
         outcome = held_against(kept, runs, tolerance=tolerance)
     else:
-        parent = run_directory(out, f"{scenario.name}-regress-{kept.seeds[0]}")
-        runs = _made(scenario, kept.policies, kept.seeds, parent / "first", "regress")
+        parent = options.directory(f"{scenario.name}-regress-{kept.seeds[0]}")
+        runs = _made(scenario, kept.policies, kept.seeds, parent / "first")
 
         def again(policies: Sequence[str]) -> Sequence[Result]:
-            return _made(scenario, policies, kept.seeds, parent / "second", "regress")
+            return _made(scenario, policies, kept.seeds, parent / "second")
 
         outcome = held_against(kept, runs, tolerance=tolerance, again=None if once else again)
-    _show(outcome, junit, as_json=as_json)
+    _show(outcome, options)
     return outcome.exit_code
 
 
 def _made(
-    scenario: Scenario, policies: Sequence[str], seeds: Sequence[int], out: Path | None, what: str
+    scenario: Scenario, policies: Sequence[str], seeds: Sequence[int], parent: Path
 ) -> list[Result]:
-    parent = run_directory(out, f"{scenario.name}-{what}-{seeds[0]}")
     return [result for result, _ in attempt_each(scenario, policies, seeds, parent)]
 
 
-def _show(outcome: Outcome, junit: Path | None, *, as_json: bool) -> None:
-    if as_json:
+def _show(outcome: Outcome, options: Options) -> None:
+    if options.as_json:
         record = {**outcome.model_dump(mode="json"), "exit_code": outcome.exit_code}
-        click.echo(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
+        print_json(record)
     else:
         print_outcome(open_console(), outcome)
-    if junit is not None:
-        write_junit(junit, f"regress {outcome.baseline}", cases_of(outcome))
+    if options.junit is not None:
+        write_junit(options.junit, f"regress {outcome.baseline}", cases_of(outcome))

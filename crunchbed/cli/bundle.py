@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from crunchbed.archive.bundle import SUFFIX, Manifest, pack, unpack
 from crunchbed.archive.rejudge import rejudge
 from crunchbed.checks.figures import NAMES
 from crunchbed.checks.result import Result
 from crunchbed.cli.options import junit_option
+from crunchbed.cli.output import print_json
 from crunchbed.report.junit import cases_of_run, write_junit
 from crunchbed.report.table import open_console, print_run
 from crunchbed.scenario.schema import Scenario
@@ -107,7 +107,7 @@ def _show(
             **result.model_dump(mode="json"),
             "recorded": {"verdict": then, "changed": changed},
         }
-        click.echo(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
+        print_json(record)
         return
     print_run(open_console(), result, scenario)
     by = "" if manifest is None else f", bundled by crunchbed {manifest.made_by}"

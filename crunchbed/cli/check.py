@@ -6,11 +6,11 @@ import dataclasses
 import platform
 
 import click
-import orjson
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from crunchbed.cli.output import print_json
 from crunchbed.host.probes.machine import NOT_TRIED
 from crunchbed.host.requirements import Finding, probe_all
 from reserve_agent.errors import MissingRequirement
@@ -31,7 +31,7 @@ def check(context: click.Context, as_json: bool) -> None:
     lacking = [each.name for each in findings if each.required and not each.present]
     if as_json:
         report = {"ok": not lacking, "findings": [dataclasses.asdict(each) for each in findings]}
-        click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+        print_json(report)
     else:
         _print_table(findings)
         _print_verdict(lacking)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import click
-import orjson
 
+from crunchbed.cli.output import print_json
 from crunchbed.host import leaks
 from nodes.cgroup import remove_cgroup
 from reserve_agent.errors import CrunchbedError, MissingRequirement
@@ -62,7 +62,7 @@ def _print_json(
         for run_id, outcome in outcomes.items()
     ]
     report = {"dry_run": dry_run, "runs": runs, "live": live}
-    click.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+    print_json(report)
 
 
 def _print_text(

@@ -7,9 +7,10 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from crunchbed.cli.live import need_root, of_run, say, with_json
-from crunchbed.live import live
-from crunchbed.live.livestate import NodeState, read_state
+from crunchbed.cli.live_run import chosen_run, of_run
+from crunchbed.cli.output import json_option, say
+from crunchbed.live import runs
+from crunchbed.live.summary import NodeSummary, read_summary
 from crunchbed.run.held.scenario import LONGEST
 from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.scenario.units import DURATION_HINT, duration_ns, format_duration
@@ -43,7 +44,7 @@ _LOOK_SECONDS = 0.1
 @click.option("--rate", type=int, help="writeback: pages, flood: packets a second.")
 @click.option("--size", metavar="SIZE", help="flood: payload of a packet; 64B.")
 @click.option("--no-wait", is_flag=True, help="Return when it begins.")
-@with_json
+@json_option
 @of_run
 def crunch(
     node: str, kind: str, no_wait: bool, as_json: bool, run_id: str | None, **options: Any
@@ -62,11 +63,10 @@ def crunch(
       crunchbed crunch n1 --for 200ms --json | jq .heartbeats_missed
     """  # noqa: D301 - \b is click's
     settings = _settings(kind, options)
-    need_root()
-    run = live.choose_run(run_id)
-    before = read_state(run).nodes if live.is_held(run) else {}
+    run = chosen_run(run_id)
+    before = read_summary(run).nodes if runs.is_held(run) else {}
     try:
-        told = live.tell(run, "crunch", target=node, crunch=settings)
+        told = runs.tell(run, "crunch", target=node, crunch=settings)
     except BadInput as error:
         raise BadInput(_in_options(str(error), kind)) from None
     done = {"run": run, "node": node, "kind": kind, "crunch_requested": told["requested"]}
@@ -79,15 +79,15 @@ def crunch(
     say(f"{node} of run {run}: {found.words(node)}", {**done, **figures}, as_json=as_json)
 
 
-def _after(run: str, node: str) -> dict[str, NodeState]:
+def _after(run: str, node: str) -> dict[str, NodeSummary]:
     """The states of a run's nodes when the crunch of one is over."""
     wait_until(
-        lambda: live.tell(run, "status")["nodes"][node]["crunch"] is None,
+        lambda: runs.tell(run, "status")["nodes"][node]["crunch"] is None,
         _LONGEST_WAIT_SECONDS,
         f"the end of the crunch of {node}",
         interval=_LOOK_SECONDS,
     )
-    nodes = read_state(run).nodes
+    nodes = read_summary(run).nodes
     if node not in nodes:
         raise CrunchbedError(f"run {run} has ended")
     return nodes
@@ -171,7 +171,7 @@ class Outcome(NamedTuple):
         return f"{pressure}, {self.heartbeats_missed} heartbeats missed, {ejected}"
 
 
-def outcome(node: str, before: dict[str, NodeState], after: dict[str, NodeState]) -> Outcome:
+def outcome(node: str, before: dict[str, NodeSummary], after: dict[str, NodeSummary]) -> Outcome:
     """What a crunch of ``node`` has done, from the states around it."""
     both = [name for name in after if name in before]
     misses = sum(after[name].misses - before[name].misses for name in both)
@@ -192,7 +192,7 @@ def outcome(node: str, before: dict[str, NodeState], after: dict[str, NodeState]
     help="Only the link to this network: cluster or storage of a split topology, a or b of a "
     "redundant one; by default all links.",
 )
-@with_json
+@json_option
 @of_run
 def link(node: str, state: str, network: str | None, as_json: bool, run_id: str | None) -> None:
     """Set the switch port of NODE down or up, in a cluster that `crunchbed up` holds open.
@@ -208,16 +208,15 @@ def link(node: str, state: str, network: str | None, as_json: bool, run_id: str 
     """  # noqa: D301 - \b is click's
     if state not in ("up", "down"):
         raise BadInput(f"expected down or up, got {state!r}")
-    need_root()
-    run = live.choose_run(run_id)
-    live.tell(run, "link", target=node, up=state == "up", network=network)
-    link = live.COMING_UP
+    run = chosen_run(run_id)
+    runs.tell(run, "link", target=node, up=state == "up", network=network)
+    link = runs.COMING_UP
 
     def settled() -> bool:
         nonlocal link
-        told = live.tell(run, "status")
+        told = runs.tell(run, "status")
         link = {**told["nodes"], "storage": told["storage"]}[node]["link"]
-        return live.COMING_UP not in link
+        return runs.COMING_UP not in link
 
     wait_until(settled, _LINK_SECONDS, f"packets pass to {node}", interval=_LOOK_SECONDS)
     where = "" if network is None else f" to {network}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-import orjson
 from rich.table import Table
 
+from crunchbed.cli.output import print_json
 from crunchbed.report.table import open_console
 from crunchbed.scenario.loader import load_file, shipped
 from reserve_agent.errors import CrunchbedError
@@ -23,7 +23,7 @@ def list_scenarios(as_json: bool) -> None:
         raise CrunchbedError("the shipped scenarios are not installed; a run takes any .yaml file")
     if as_json:
         claims = [{"name": one.name, "claim": one.claim, "source": one.source} for one in scenarios]
-        click.echo(orjson.dumps(claims, option=orjson.OPT_INDENT_2).decode())
+        print_json(claims)
         return
     console = open_console()
     if not console.is_terminal:  # one line each, for grep

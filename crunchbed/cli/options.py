@@ -1,42 +1,113 @@
-"""Options that ``crunchbed run`` and ``crunchbed compare`` share, and what they are read into."""
+"""Options that several commands share, bundled into one value."""
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from crunchbed.expect import parse
-from crunchbed.experiments.matrix import (
-    BY_DETECTOR,
-    BY_SHED,
-    DETECTORS,
-    FLAGS,
-    SETTINGS,
-    Axis,
-    detector_of,
-    flags_of,
-    shed_of,
-)
-from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.cli.names import names_of
+from crunchbed.cli.output import json_option
+from crunchbed.scenario.cluster import BACKENDS
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
-from crunchbed.scenario.shed import MODES as SHED_MODES
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
-DEFAULT_PARENT = Path("runs")
+DEFAULT_PARENT: Final = Path("runs")
 
-Crossing = tuple[Axis, dict[str, Mapping[str, Any]]]
+Command = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a command line says; an option that a command does not have keeps its default.
+
+    Attributes:
+        overrides: ``--set``: ``KEY=VALUE``, each a key of the scenario.
+        backend: ``--backend``: in place of ``cluster.backend``.
+        policy: ``--policy``: in place of the scenario's.
+        memalloc: ``--memalloc``: classes with commas, or none, in place of the scenario's.
+        seed: ``--seed``.
+        out: ``--out``: the directory to make; None for one under ``runs/``.
+        png: ``--png``: where to draw the run.
+        junit: ``--junit``: where to write JUnit XML.
+        as_json: ``--json``: print JSON on stdout.
+        quiet: ``--quiet``: say nothing of the progress.
+        prometheus: ``--prometheus``: record the metrics beside the run.
+    """
+
+    overrides: tuple[str, ...] = ()
+    backend: str | None = None
+    policy: str | None = None
+    memalloc: str | None = None
+    seed: int = 1
+    out: Path | None = None
+    png: Path | None = None
+    junit: Path | None = None
+    as_json: bool = False
+    quiet: bool = False
+    prometheus: bool = False
+
+    def scenario(self, name: str) -> Scenario:
+        """Read the scenario that is called ``name``, with what the options change in it.
+
+        Raises:
+            BadInput: there is none, it is wrong, or a change does not fit it.
+        """
+        settings: dict[str, object] = {}
+        for override in self.overrides:
+            key, equals, value = override.partition("=")
+            if not key or not equals:
+                raise BadInput(f"--set: expected KEY=VALUE, got {override!r}")
+            settings[key] = value
+        if self.backend is not None:
+            settings["cluster.backend"] = self.backend
+        if self.memalloc is not None:
+            settings["memalloc"] = classes_of(self.memalloc)
+        if self.policy is not None:
+            settings["policy"] = policy_of(self.policy)
+        return load(name).with_overrides(settings)
+
+    def directory(self, name: str) -> Path:
+        """Return the directory to make: one that is not there yet, or is empty.
+
+        Args:
+            name: part of the name of a directory under ``runs/``.
+
+        Raises:
+            BadInput: ``--out`` has something in it.
+        """
+        out = self.out
+        if out is None:
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+            return DEFAULT_PARENT / f"{stamp}-{name}-{secrets.token_hex(2)}"
+        if out.is_dir() and any(out.iterdir()):
+            raise BadInput(f"--out {out}: expected a new or empty directory")
+        return out
+
+
+def classes_of(text: str) -> list[str]:
+    """Return the memalloc classes in ``text``, separated by commas, or none of them."""
+    return [] if text == "none" else names_of(text, MEMALLOC_CLASSES, "memalloc class")
+
+
+def policy_of(text: str) -> str:
+    """Return the one policy that ``text`` names."""
+    if "," in text:
+        raise BadInput(f"--policy: expected one, got {text}; several: crunchbed compare")
+    return names_of(text, POLICIES, "policy")[0]
 
 
 def can_be_made(_context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    """Find out before the run rather than after it."""
+    """Find out before the run, rather than after it, whether a file can be written."""
     if path is not None:
         nearest = next(parent for parent in path.absolute().parents if parent.exists())
         if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
@@ -44,177 +115,94 @@ def can_be_made(_context: click.Context, option: click.Parameter, path: Path | N
     return path
 
 
-junit_option = click.option(
-    "--junit",
-    type=click.Path(path_type=Path, dir_okay=False),
-    callback=can_be_made,
-    metavar="FILE",
-    help="Write the runs and expectations as JUnit XML, for CI.",
-)
+def _file(name: str, help_text: str) -> Callable[[Command], Command]:
+    kind = click.Path(path_type=Path, dir_okay=False)
+    return click.option(name, type=kind, callback=can_be_made, metavar="FILE", help=help_text)
 
 
-quiet_option = click.option(
-    "--quiet", "-q", is_flag=True, help="Nothing of its progress on stderr."
-)
+_SHARED: Final[Mapping[str, Callable[[Command], Command]]] = {
+    "overrides": click.option(
+        "--set",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Change a key of the scenario, such as crunch.pages=9000; may be repeated.",
+    ),
+    "backend": click.option(
+        "--backend",
+        metavar="BACKEND",
+        help=f"What the nodes are made of, in place of cluster.backend: {', '.join(BACKENDS)}.",
+    ),
+    "policy": click.option("--policy", metavar="POLICY", help=f"One of {', '.join(POLICIES)}."),
+    "memalloc": click.option(
+        "--memalloc",
+        metavar="CLASSES",
+        help=f"Classes whose sockets are memalloc: {','.join(MEMALLOC_CLASSES)}, or none.",
+    ),
+    "seed": click.option(
+        "--seed",
+        type=click.IntRange(0, 2**31 - 1),
+        default=1,
+        show_default=True,
+        help="Decides what the scenario leaves to chance: when, and on which node.",
+    ),
+    "out": click.option(
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Directory to make; by default one under runs/.",
+    ),
+    "png": _file(
+        "--png", "Draw the crunched node through time, a row for each policy; first seed only."
+    ),
+    "junit": _file("--junit", "Write the runs and expectations as JUnit XML, for CI."),
+    "as_json": json_option,
+    "quiet": click.option("--quiet", "-q", is_flag=True, help="No progress on stderr."),
+    "prometheus": click.option(
+        "--prometheus",
+        is_flag=True,
+        help="Record the metrics with a Prometheus of its own, beside the run, every second; "
+        "its data stay in the directory. The control phase waits until it sees all nodes.",
+    ),
+}
+
+junit_option: Final = _SHARED["junit"]
 
 
-policies_option = click.option(
-    "--policies",
-    metavar="P,P",
-    show_default="the scenario's own and those that it expects something of",
-    help=f"Policies to run, out of {', '.join(POLICIES)}.",
-)
+def bundled(
+    name: str, kind: type, options: Mapping[str, Callable[[Command], Command]]
+) -> Callable[[Command], Command]:
+    """Give a command options that come as one value.
 
-
-def common(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options and the argument that both have."""
-    for decorate in (
-        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."),
-        quiet_option,
-        click.option(
-            "--set",
-            "overrides",
-            metavar="KEY=VALUE",
-            multiple=True,
-            help="Change a key of the scenario, such as crunch.pages=9000; may be repeated.",
-        ),
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path, file_okay=False),
-            help="Directory to make; by default one under runs/.",
-        ),
-        click.option(
-            "--png",
-            type=click.Path(path_type=Path, dir_okay=False),
-            callback=can_be_made,
-            metavar="FILE",
-            help="Draw the crunched node through time, a row for each policy; first seed only.",
-        ),
-        click.option(
-            "--seed",
-            type=click.IntRange(0, 2**31 - 1),
-            default=1,
-            show_default=True,
-            help="Decides what the scenario leaves to chance: when, and on which node.",
-        ),
-        click.option(
-            "--memalloc",
-            metavar="CLASSES",
-            help=f"Classes whose sockets are memalloc: {','.join(MEMALLOC_CLASSES)}, or none.",
-        ),
-        click.argument("scenario"),
-    ):
-        command = decorate(command)
-    return command
-
-
-def seed_range(text: str | None, first: int, repeats: int) -> range:
-    """The seeds of a comparison: ``--seeds 1..5``, or ``--repeats`` from ``--seed`` on."""
-    if text is None:
-        return range(first, first + repeats)
-    if (first, repeats) != (1, 1):
-        raise BadInput("--seeds: expected instead of --seed and --repeats, got both")
-    low, dots, high = text.partition("..")
-    high = high if dots else low
-    numbers = [int(one) if one.isascii() and one.isdigit() else -1 for one in (low, high)]
-    if not 0 <= numbers[0] <= numbers[1] < min(2**31, numbers[0] + 1000):
-        raise BadInput(f"--seeds: expected A..B such as 1..5, at most 1000 of them, got {text!r}")
-    return range(numbers[0], numbers[1] + 1)
-
-
-def crossed(
-    scenario: Scenario, memalloc: str | None, detectors: str | None, shed: str | None
-) -> tuple[Scenario, Crossing | None]:
-    """What the policies of a comparison are crossed with, if with anything.
-
-    One flag setting or one way to shed is no crossing: it is set in the scenario that is returned.
-
-    Raises:
-        BadInput: a name is unknown, or more than one option has several.
+    Args:
+        name: of the command's argument that is that value.
+        kind: what makes the value, from the options' values by keyword.
+        options: each under its keyword, in the order of the command's help.
     """
-    sheds = [] if shed is None else names_of(shed, SHED_MODES, "way to shed")
-    if len(sheds) == 1:
-        scenario = scenario.with_overrides(shed_of(sheds[0]))
-    settings = [] if memalloc is None else names_of(memalloc, tuple(SETTINGS), "flag setting")
-    if len(settings) == 1:
-        scenario = scenario.with_overrides(flags_of(settings[0]))
-    if len(sheds) > 1:
-        if len(settings) > 1 or detectors is not None:
-            raise BadInput("--shed: expected one way to shed with --memalloc or --detectors")
-        return scenario, (BY_SHED, {name: shed_of(name) for name in sheds})
-    if detectors is not None:
-        if len(settings) > 1:
-            raise BadInput("--detectors: expected one flag setting with it, got --memalloc of more")
-        names = names_of(detectors, DETECTORS, "detector")
-        return scenario, (BY_DETECTOR, {name: detector_of(scenario, name) for name in names})
-    if len(settings) > 1:
-        return scenario, (FLAGS, {name: flags_of(name) for name in settings})
-    return scenario, None
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def call(**values: Any) -> Any:
+            value = kind(**{key: values.pop(key) for key in options})
+            return command(**{name: value}, **values)
+
+        decorated: Command = call
+        for option in reversed(list(options.values())):  # click lists the last one first
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
 
 
-def chosen_scenario(name: str, overrides: Iterable[str], memalloc: str | None) -> Scenario:
-    """The scenario that is called ``name``, with what the command line changes in it.
-
-    Raises:
-        BadInput: there is none, it is wrong, or a change does not fit it.
-    """
-    settings: dict[str, object] = {}
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not key or not equals:
-            raise BadInput(f"--set: expected KEY=VALUE, got {override!r}")
-        settings[key] = value
-    if memalloc is not None:
-        settings["memalloc"] = (
-            [] if memalloc == "none" else names_of(memalloc, MEMALLOC_CLASSES, "memalloc class")
-        )
-    return load(name).with_overrides(settings)
+def takes(*names: str) -> Callable[[Command], Command]:
+    """Give a command these options of ``Options``, as its argument ``options``."""
+    return bundled("options", Options, {name: _SHARED[name] for name in names})
 
 
-def compared(scenario: Scenario, policies: str | None) -> list[str]:
-    """The policies that are held against each other: those in ``policies``, a list with commas.
-
-    Without it: those that its expectations name and its own, so that each can be judged; where they
-    name none, what they expect is of any policy: ``none`` and ``memalloc``.
-
-    Raises:
-        BadInput: a name is unknown or there twice.
-    """
-    if policies is not None:
-        return names_of(policies, POLICIES, "policy")
-    named = frozenset[str]().union(*(parse(text).policies for text in scenario.expect))
-    chosen = {scenario.policy, *(named or ("none", "memalloc"))}
-    return [policy for policy in POLICIES if policy in chosen]
-
-
-def with_policies(scenario: Scenario, names: str) -> list[Scenario]:
-    """The scenario under each of the policies in ``names``, a list with commas."""
-    return [
-        scenario.with_overrides({"policy": name}) for name in names_of(names, POLICIES, "policy")
-    ]
-
-
-def names_of(text: str, known: tuple[str, ...], what: str) -> list[str]:
-    """The names in ``text``, separated by commas.
-
-    Raises:
-        BadInput: one is not ``known``, or is there twice; ``what`` is what they are called.
-    """
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise BadInput(f"unknown {what} {name!r}{hint}; known: {', '.join(known)}")
-    if len(set(names)) != len(names):
-        raise BadInput(f"expected each {what} once, got {text}")
-    return names
-
-
-def run_directory(out: Path | None, name: str) -> Path:
-    """Return a directory that is not there yet, or is empty."""
-    if out is None:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        return DEFAULT_PARENT / f"{stamp}-{name}-{secrets.token_hex(2)}"
-    if out.is_dir() and any(out.iterdir()):
-        raise BadInput(f"--out {out}: expected a new or empty directory")
-    return out
+def policies_option(command: Command) -> Command:
+    """Give a command ``--policies``: those to be compared."""
+    return click.option(
+        "--policies",
+        metavar="P,P",
+        show_default="the scenario's own and those that it expects something of",
+        help=f"Policies to run, out of {', '.join(POLICIES)}.",
+    )(command)

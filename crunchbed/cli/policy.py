@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from crunchbed.cli.live import need_root, of_run, print_json, with_json
-from crunchbed.live import live
+from crunchbed.cli.live_run import chosen_run, of_run
+from crunchbed.cli.output import json_option, print_json
+from crunchbed.live import runs
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import POLICIES
@@ -14,7 +15,7 @@ from reserve_agent.policies import POLICIES
 @click.command()
 @click.argument("node")
 @click.argument("policy")
-@with_json
+@json_option
 @of_run
 def policy(node: str, policy: str, as_json: bool, run_id: str | None) -> None:
     """Make NODE of a live run follow POLICY from the next packet on; no page is lost.
@@ -30,14 +31,13 @@ def policy(node: str, policy: str, as_json: bool, run_id: str | None) -> None:
     if policy not in POLICIES:
         hint = did_you_mean(policy, POLICIES)
         raise BadInput(f"unknown policy {policy!r}{hint}; known: {', '.join(POLICIES)}")
-    need_root()
-    run = live.choose_run(run_id)
-    names = live.nodes_of(run) if node == "all" else [node]
+    run = chosen_run(run_id)
+    names = runs.nodes_of(run) if node == "all" else [node]
     for name in names:
-        if live.is_held(run):
-            live.tell(run, "policy", target=name, policy=policy)
+        if runs.is_held(run):
+            runs.tell(run, "policy", target=name, policy=policy)
         else:
-            live.ask(run, name, "policy", policy=policy)
+            runs.ask(run, name, "policy", policy=policy)
         if not as_json:  # one by one: should a later one refuse, these are known
             click.echo(f"{name} of run {run} follows {policy}")
     if as_json:

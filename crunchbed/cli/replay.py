@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import orjson
 
-from crunchbed.host import requirements
+from crunchbed.cli.output import print_json
+from crunchbed.host.requirements import require, requirement
 from crunchbed.prometheus import blocks, config
 from crunchbed.prometheus.openmetrics import Timeline
 from crunchbed.prometheus.server import Prometheus, command
@@ -72,7 +72,7 @@ def replay_metrics(
             raise BadInput(f"--openmetrics: expected one run, got {len(found)}")
         sys.stdout.writelines(blocks.timeline_of(found[0], step).text())
         return
-    requirements.require(["promtool", *(["prometheus"] if serve else [])])
+    require(map(requirement, ("promtool", *(("prometheus",) if serve else ()))))
     directory = (out or runs[0] / "replay").absolute()
     if directory.exists() and any(directory.iterdir()):
         raise BadInput(f"{directory}: is not empty; give another directory with --out")
@@ -105,7 +105,7 @@ def _tell(found: list[blocks.Run], made: list[Timeline], directory: Path, *, as_
     start = command(directory, "127.0.0.1:9090")
     if as_json:
         record = {"runs": rows, "directory": str(directory), "command": start}
-        click.echo(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
+        print_json(record)
         return
     for row in rows:
         click.echo(f"run {row['run']}: {row['samples']} samples of {row['series']} series")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import click
-import orjson
 from rich.table import Table
 
+from crunchbed.cli.options import Options, takes
+from crunchbed.cli.output import print_json
 from crunchbed.report.table import open_console
 from crunchbed.run import sizing
-from crunchbed.scenario.loader import load
 from reserve_agent.hooks.layout import PAGE_BYTES
 
 
@@ -19,9 +19,8 @@ def reserve() -> None:
 
 @reserve.command()
 @click.argument("scenario")
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change a key.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-def size(scenario: str, overrides: tuple[str, ...], as_json: bool) -> None:
+@takes("overrides", "as_json")
+def size(options: Options, scenario: str) -> None:
     """Show how many pages each node of SCENARIO needs in reserve, term by term.
 
     \b
@@ -29,15 +28,14 @@ def size(scenario: str, overrides: tuple[str, ...], as_json: bool) -> None:
       crunchbed reserve size writeback-crunch
       crunchbed reserve size writeback-crunch --set block_io.queue_depth=64
     """  # noqa: D301 - \b is click's
-    pairs = dict(override.partition("=")[::2] for override in overrides)
-    chosen = load(scenario).with_overrides(pairs)
+    chosen = options.scenario(scenario)
     terms = sizing.size(chosen)
     total = sum(term.pages for term in terms)
     given = sizing.reserve_pages(chosen)
-    if as_json:
+    if options.as_json:
         rows = [{"term": term.text, "pages": term.pages} for term in terms]
         record = {"terms": rows, "computed_pages": total, "reserve_pages": given}
-        click.echo(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
+        print_json(record)
         return
     console = open_console()
     table = Table(box=None, show_header=False)

@@ -8,8 +8,8 @@ import sys
 
 import click
 
-from crunchbed.cli.live import need_root, of_run
-from crunchbed.live import live
+from crunchbed.cli.live_run import chosen_run, of_run
+from crunchbed.live import runs
 from nodes.enter import become, enter_netns, join_cgroup
 from reserve_agent.errors import BadInput, CrunchbedError
 
@@ -34,9 +34,8 @@ def shell(run_id: str | None, node: str, command: tuple[str, ...]) -> None:
       crunchbed shell n1 -- ping -c 3 10.77.0.2
       crunchbed shell storage -- ss -tn
     """  # noqa: D301 - \b is click's
-    need_root()
-    run = live.choose_run(run_id)
-    place = live.place_of(run, node)
+    run = chosen_run(run_id)
+    place = runs.place_of(run, node)
     argv = list(command) or [os.environ.get("SHELL") or _FALLBACK]
     if shutil.which(argv[0]) is None:
         raise BadInput(f"no program {argv[0]!r} in PATH")

@@ -9,9 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from crunchbed.cli.live import need_root, of_run
-from crunchbed.live import live
-from crunchbed.live.livestate import NodeState, RunState, read_state
+from crunchbed.cli.live_run import chosen_run, of_run
+from crunchbed.live import runs
+from crunchbed.live.summary import NodeSummary, RunSummary, read_summary
 from crunchbed.report.table import open_console
 from reserve_agent.errors import CrunchbedError
 
@@ -39,31 +39,30 @@ def status(as_json: bool, watch: bool, every: float, run_id: str | None) -> None
       crunchbed status --watch --every 0.5
       crunchbed status --json | jq .nodes.n1.free_pages
     """  # noqa: D301 - \b is click's
-    need_root()
-    run = live.choose_run(run_id)
+    run = chosen_run(run_id)
     console = open_console()
-    _show(console, read_state(run), as_json, watch)
+    _show(console, read_summary(run), as_json, watch)
     while watch:
         time.sleep(every)
         state = _state_of(run)
-        if run not in live.live_runs():
+        if run not in runs.live_runs():
             click.echo(f"run {run} has ended", err=True)
             return
         if state is not None:
             _show(console, state, as_json, watch)
 
 
-def _state_of(run: str) -> RunState | None:
+def _state_of(run: str) -> RunSummary | None:
     """None of a run that takes no questions any more: it ends, or has ended."""
     try:
-        return read_state(run)
+        return read_summary(run)
     except CrunchbedError:
-        if live.is_held(run):
+        if runs.is_held(run):
             raise
         return None
 
 
-def _show(console: Console, state: RunState, as_json: bool, watch: bool) -> None:
+def _show(console: Console, state: RunSummary, as_json: bool, watch: bool) -> None:
     if as_json:
         click.echo(state.model_dump_json(indent=None if watch else 2))
         return
@@ -73,7 +72,7 @@ def _show(console: Console, state: RunState, as_json: bool, watch: bool) -> None
     console.print(_table(console, state))
 
 
-def _title(state: RunState) -> str:
+def _title(state: RunSummary) -> str:
     words = [f"run {state.run}: {state.scenario}"]
     if state.held:
         words.append(f"held open for {state.seconds or 0:.0f} s, phase {state.phase}")
@@ -89,7 +88,7 @@ _COLUMNS = (
 )
 
 
-def _table(console: Console, state: RunState) -> Table:
+def _table(console: Console, state: RunSummary) -> Table:
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
     for name in _COLUMNS:
         right = name in ("free", "reserve", "dirty", "lowest", "misses", "boots")
@@ -99,7 +98,7 @@ def _table(console: Console, state: RunState) -> Table:
     return table
 
 
-def _row(name: str, node: NodeState) -> list[str]:
+def _row(name: str, node: NodeSummary) -> list[str]:
     power = "-" if node.up is None else "up" if node.up else "off"
     if not node.agent:
         cells = ["no agent", *["-"] * 5, "-"]

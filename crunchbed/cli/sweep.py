@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import click
-import orjson
 from click.core import ParameterSource
 
 from crunchbed.checks.result import Result
-from crunchbed.cli.options import chosen_scenario, run_directory, seed_range
+from crunchbed.cli.names import seed_range
+from crunchbed.cli.options import Options, bundled, takes
+from crunchbed.cli.output import print_json
 from crunchbed.experiments.sweep import capacity
-from crunchbed.experiments.sweep import workers as pool
 from crunchbed.experiments.sweep.conduct import Conductor
 from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.one_run import Made
@@ -21,8 +23,10 @@ from crunchbed.experiments.sweep.request import FIGURES, Request
 from crunchbed.experiments.sweep.schedule import Scheduler, refuse, result_in
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
 from crunchbed.experiments.sweep.trial import trials_of
+from crunchbed.experiments.sweep.workers import Pool, connected, local
 from crunchbed.report.sweep import SweepProgress, print_sweep
 from crunchbed.report.table import open_console
+from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, RunInvalid
 
 AUTO = "auto"
@@ -30,51 +34,90 @@ _MOST_WORKERS = 64
 _GO_WITH_RESUME = ("resume", "workers", "scheduler", "as_json")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """The points and seeds of a sweep, as the command line has them; see ``Request``."""
+
+    vary: tuple[str, ...]
+    seeds: str
+    random: int | None
+    random_seed: int
+    find: str | None
+    tolerance: float
+    confirm: int
+    figures: str
+
+    def request(self, scenario: Scenario) -> Request:
+        """Return the sweep of a scenario that is asked for.
+
+        Raises:
+            BadInput: a part of it is wrong, or does not go with the scenario.
+        """
+        request = Request(
+            scenario=scenario.resolved(),
+            vary=self.vary,
+            seeds=tuple(seed_range(self.seeds, 1, 1)),
+            random=self.random,
+            random_seed=self.random_seed,
+            find=self.find,
+            tolerance=self.tolerance,
+            confirm=self.confirm,
+            figures=tuple(name.strip() for name in self.figures.split(",")),
+        )
+        request.check()
+        trials_of(request.base, request.known_points, request.seeds)  # refuses what is wrong now
+        return request
+
+
+_POINTS: Final = {
+    "vary": click.option(
+        "--vary",
+        multiple=True,
+        metavar="KEY=V,V",
+        help="Values of a key, or a range A..B for --random and --find-threshold; may be repeated.",
+    ),
+    "seeds": click.option(
+        "--seeds", metavar="A..B", default="1", show_default=True, help="At each point."
+    ),
+    "random": click.option(
+        "--random", type=click.IntRange(1, 100_000), help="Draw so many points."
+    ),
+    "random_seed": click.option(
+        "--random-seed",
+        type=click.IntRange(0),
+        default=1,
+        show_default=True,
+        help="What --random draws them with.",
+    ),
+    "find": click.option(
+        "--find-threshold",
+        "find",
+        metavar="FIGURE",
+        help="Find where FIGURE turns from 0, along the one --vary that has a range.",
+    ),
+    "tolerance": click.option(
+        "--tolerance",
+        type=click.FloatRange(0.001, 1),
+        default=DEFAULT_TOLERANCE,
+        show_default=True,
+        help="Share of a threshold within which it is wanted.",
+    ),
+    "confirm": click.option(
+        "--confirm",
+        type=click.IntRange(0, 1000),
+        default=0,
+        show_default=True,
+        help="Further runs on either side of a threshold, and away from it until all agree.",
+    ),
+    "figures": click.option(
+        "--figures", metavar="F,F", default=",".join(FIGURES), help="Figures of the table."
+    ),
+}
+
+
 @click.command()
 @click.argument("scenario", required=False)
-@click.option(
-    "--vary",
-    multiple=True,
-    metavar="KEY=V,V",
-    help="Values of a key, or a range A..B for --random and --find-threshold; may be repeated.",
-)
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Change a key of the scenario for all runs; may be repeated.",
-)
-@click.option("--seeds", metavar="A..B", default="1", show_default=True, help="At each point.")
-@click.option("--random", "count", type=click.IntRange(1, 100_000), help="Draw so many points.")
-@click.option(
-    "--random-seed",
-    type=click.IntRange(0),
-    default=1,
-    show_default=True,
-    help="What --random draws them with.",
-)
-@click.option(
-    "--find-threshold",
-    "find",
-    metavar="FIGURE",
-    help="Find where FIGURE turns from 0, along the one --vary that has a range.",
-)
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(0.001, 1),
-    default=DEFAULT_TOLERANCE,
-    show_default=True,
-    help="Share of a threshold within which it is wanted.",
-)
-@click.option(
-    "--confirm",
-    type=click.IntRange(0, 1000),
-    default=0,
-    show_default=True,
-    help="Further runs on either side of a threshold, and away from it until all agree.",
-)
-@click.option("--figures", metavar="F,F", default=",".join(FIGURES), help="Figures of the table.")
+@bundled("points", Points, _POINTS)
 @click.option(
     "--workers",
     metavar="N",
@@ -83,30 +126,20 @@ _GO_WITH_RESUME = ("resume", "workers", "scheduler", "as_json")
     help="Runs at once; auto finds out how many do not disturb one another.",
 )
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask scheduler's workers instead.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Directory to make.")
 @click.option(
     "--resume",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Go on with a sweep that was ended.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
+@takes("overrides", "backend", "out", "as_json")
 def sweep(
+    options: Options,
+    points: Points,
     scenario: str | None,
-    vary: tuple[str, ...],
-    overrides: tuple[str, ...],
-    seeds: str,
-    count: int | None,
-    random_seed: int,
-    find: str | None,
-    tolerance: float,
-    confirm: int,
-    figures: str,
     workers: str,
     scheduler: str | None,
-    out: Path | None,
     resume: Path | None,
-    as_json: bool,
 ) -> int:
     """Run SCENARIO at many points: a grid, drawn at random, or searching for a threshold.
 
@@ -127,32 +160,26 @@ def sweep(
     """  # noqa: D301 - \b is click's
     if (scenario is None) == (resume is None):
         raise BadInput("sweep: expected a SCENARIO, or --resume DIR and no scenario")
-    if resume is not None:
-        _refuse_beside_resume()
-        folder = SweepFolder.open(resume)
-        request = Request.of(folder.asked, str(resume))
-    else:
-        chosen = chosen_scenario(str(scenario), overrides, None).with_overrides({"expect": []})
-        request = Request(
-            scenario=chosen.resolved(),
-            vary=vary,
-            seeds=tuple(seed_range(seeds, 1, 1)),
-            random=count,
-            random_seed=random_seed,
-            find=find,
-            tolerance=tolerance,
-            confirm=confirm,
-            figures=tuple(name.strip() for name in figures.split(",")),
-        )
-        request.check()
-        trials_of(request.base, request.known_points, request.seeds)  # what is wrong, is so now
-        directory = out or run_directory(None, f"{chosen.name}-sweep")
-        folder = SweepFolder.make(directory, request.model_dump(mode="json"))
+    folder = _begun(options, points, str(scenario)) if resume is None else _resumed(resume)
+    request = Request.of(folder.asked, str(folder.path))
     number = _workers(workers)
     with folder.held():
         if unmade := folder.forget_unmade():
             click.echo(f"{unmade} runs had left nothing, and are made again", err=True)
-        return _carry_out(request, folder, number, scheduler, as_json=as_json)
+        return _carry_out(request, folder, number, scheduler, as_json=options.as_json)
+
+
+def _begun(options: Options, points: Points, scenario: str) -> SweepFolder:
+    """Make the folder of a new sweep, once all that was asked for makes sense."""
+    chosen = options.scenario(scenario).with_overrides({"expect": []})
+    request = points.request(chosen)
+    directory = options.out or options.directory(f"{chosen.name}-sweep")
+    return SweepFolder.make(directory, request.model_dump(mode="json"))
+
+
+def _resumed(directory: Path) -> SweepFolder:
+    _refuse_beside_resume()
+    return SweepFolder.open(directory)
 
 
 def _refuse_beside_resume() -> None:
@@ -200,7 +227,7 @@ def _carry_out(
         conductor = Conductor(request, folder, Scheduler(made, limit, folder.store, progress))
         summary = conductor.run()
     if as_json:
-        click.echo(orjson.dumps(summary.record(), option=orjson.OPT_INDENT_2).decode())
+        print_json(summary.record())
     else:
         print_sweep(open_console(), summary, request.figures)
         click.echo(f"sweep: {folder.path}")
@@ -209,10 +236,10 @@ def _carry_out(
 
 def _pool(
     workers: int | None, scheduler: str | None, scratch: Path
-) -> AbstractContextManager[pool.Pool]:
+) -> AbstractContextManager[Pool]:
     if scheduler is not None:
-        return pool.connected(scheduler)
-    return pool.local(workers or capacity.most(), scratch)
+        return connected(scheduler)
+    return local(workers or capacity.most(), scratch)
 
 
 def _disturbed(made: Made) -> str | None:

@@ -5,59 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import orjson
 
 from crunchbed.checks.result import Result
-from crunchbed.cli.live import need_root, of_run, say, with_json
-from crunchbed.cli.options import chosen_scenario, quiet_option, run_directory, with_policies
-from crunchbed.cli.prometheus import prometheus_option, recording
+from crunchbed.cli.live_run import chosen_run, of_run
+from crunchbed.cli.options import Options, takes
+from crunchbed.cli.output import json_option, print_json, say
+from crunchbed.cli.recording import recording
 from crunchbed.history.history import History
-from crunchbed.live import live
+from crunchbed.live import runs
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.actions_taken import deeds
 from crunchbed.report.progress import watched
 from crunchbed.report.table import open_console, print_run
 from crunchbed.scenario.schema import Scenario
 from nodes.waiting import wait_until
-from reserve_agent.errors import BadInput
-from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
 _END_SECONDS = 600.0
 
 
 @click.command()
 @click.argument("scenario")
-@click.option("--policy", metavar="POLICY", help=f"One of {', '.join(POLICIES)}.")
-@click.option(
-    "--memalloc",
-    metavar="CLASSES",
-    help=f"Classes whose sockets are memalloc: {','.join(MEMALLOC_CLASSES)}, or none.",
+@takes(
+    *("policy", "memalloc", "overrides", "backend"),
+    *("out", "prometheus", "quiet", "as_json"),
 )
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Change a key of the scenario, such as cluster.nodes=5; may be repeated.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Directory to make; by default one under runs/.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
-@quiet_option
-@prometheus_option
-def up(
-    scenario: str,
-    policy: str | None,
-    memalloc: str | None,
-    overrides: tuple[str, ...],
-    out: Path | None,
-    as_json: bool,
-    prometheus: bool,
-    quiet: bool,
-) -> int:
+def up(options: Options, scenario: str) -> int:
     """Start the cluster of SCENARIO and hold it open until `crunchbed down`, or Ctrl-C.
 
     The scenario's own crunch, faults and expectations are left out: from another terminal you
@@ -75,16 +47,12 @@ def up(
       crunchbed shell n1 -- ss -tn
       crunchbed down
     """  # noqa: D301 - \b is click's
-    chosen = chosen_scenario(scenario, overrides, memalloc)
-    if policy is not None:
-        if "," in policy:
-            raise BadInput(f"--policy: expected one, got {policy}")
-        chosen = with_policies(chosen, policy)[0]
-    directory = run_directory(out, f"{chosen.name}-up-{chosen.policy}")
-    with recording(prometheus) as scraper:
-        result = _hold(chosen, directory, scraper, quiet=quiet)
-    if as_json:
-        click.echo(orjson.dumps(result.model_dump(mode="json"), option=orjson.OPT_INDENT_2))
+    chosen = options.scenario(scenario)
+    directory = options.directory(f"{chosen.name}-up-{chosen.policy}")
+    with recording(options.prometheus) as scraper:
+        result = _hold(chosen, directory, scraper, quiet=options.quiet)
+    if options.as_json:
+        print_json(result.model_dump(mode="json"))
     else:
         print_run(open_console(), result, chosen)
         done = deeds(History.read(directory / "history.jsonl"))
@@ -101,7 +69,7 @@ def _hold(scenario: Scenario, directory: Path, scraper: Scraper | None, *, quiet
 
 
 @click.command()
-@with_json
+@json_option
 @of_run
 def down(as_json: bool, run_id: str | None) -> None:
     """End the cluster that `crunchbed up` holds open, and wait until nothing is left of it.
@@ -114,10 +82,9 @@ def down(as_json: bool, run_id: str | None) -> None:
       crunchbed down --run k3xq
       crunchbed down --json | jq -r .directory
     """  # noqa: D301 - \b is click's
-    need_root()
-    run = live.choose_run(run_id)
-    directory = Path(str(live.tell(run, "down")["directory"]))
-    wait_until(lambda: run not in live.live_runs(), _END_SECONDS, f"the end of run {run}")
+    run = chosen_run(run_id)
+    directory = Path(str(runs.tell(run, "down")["directory"]))
+    wait_until(lambda: run not in runs.live_runs(), _END_SECONDS, f"the end of run {run}")
     result = directory / "result.json"
     verdict = Result.read(result).verdict if result.exists() else None
     say(

@@ -1,4 +1,4 @@
-"""Holds expectations against the totals of runs: true, false or not known."""
+"""Judges expectations by the totals of runs: true, false or not known."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.figures import Figures
-from crunchbed.expect.grammar import parse
-from crunchbed.expect.steady import steady
+from crunchbed.expect.grammar import parse, steady
 from crunchbed.expect.tree import Expectation, Name, Node, Number
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
@@ -30,7 +29,7 @@ _ARITHMETIC: Final[Mapping[str, Callable[[float, float], float]]] = {
 
 
 class Outcome(BaseModel):
-    """What became of one expectation.
+    """The judgement of one expectation.
 
     ``holds`` is None when a policy it names was not run, or a figure has no value. ``values`` are
     the figures it was judged by, such as ``{"none.nodes_ejected": 1}``.
@@ -44,7 +43,7 @@ class Outcome(BaseModel):
 
     @property
     def shown(self) -> str:
-        """The figures that decided it, as text."""
+        """The figures that the judgement rests on, as text."""
         return ", ".join(
             f"{name} = {'nothing' if value is None else f'{value:.6g}'}"
             for name, value in self.values.items()

@@ -1,19 +1,24 @@
 """The form of an expectation, such as ``memalloc.io_p99_seconds < none.io_p99_seconds / 10``.
 
 Text becomes a small tree of numbers, names and operations; nothing in it is ever executed.
+The grammar, with blanks allowed between any two words::
+
+    expectation: sum ("==" | "!=" | "<=" | ">=" | "<" | ">") sum
+    sum:         product (("+" | "-") product)*
+    product:     factor (("*" | "/") factor)*
+    factor:      QUANTITY | NAME | "-" factor | "(" sum ")"
 """
 
 from __future__ import annotations
 
 import functools
+import re
+from dataclasses import replace
 from typing import Final
 
-from lark import Lark, Token, Transformer, UnexpectedInput, v_args
-from lark.exceptions import VisitError
-
 from crunchbed.checks.figures import NAMES, PHASE_NAMES, PHASES
+from crunchbed.expect.quantities import mismatch, quantity
 from crunchbed.expect.tree import Expectation, Name, Node, Number, Operation
-from crunchbed.expect.units import mismatch, quantity
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import POLICIES
@@ -21,18 +26,17 @@ from reserve_agent.policies import POLICIES
 MAX_LENGTH: Final = 200
 """Characters; bounds the depth of a tree, and so of the recursion over it."""
 
-_GRAMMAR: Final = r"""
-    start: sum COMPARE sum
-    ?sum: product | sum ADD product -> operation
-    ?product: factor | product MULTIPLY factor -> operation
-    ?factor: QUANTITY -> number | "-" factor -> negative | NAME -> name | "(" sum ")"
-    COMPARE: "==" | "!=" | "<=" | ">=" | "<" | ">"
-    ADD: "+" | "-"
-    MULTIPLY: "*" | "/"
-    QUANTITY: /[0-9]+(\.[0-9]+)?[A-Za-z]*/
-    NAME: /[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*/
-    %ignore /[ \t\n]+/
-"""
+_COMPARE: Final = re.compile(r"[=!]=|[<>]=?")
+_ADD: Final = re.compile(r"[+-]")
+_MULTIPLY: Final = re.compile(r"[*/]")
+_MINUS: Final = re.compile(r"-")
+_OPEN: Final = re.compile(r"\(")
+_CLOSE: Final = re.compile(r"\)")
+_END: Final = re.compile(r"$")
+_WORD: Final = re.compile(
+    r"[0-9]+(\.[0-9]+)?[A-Za-z]*"  # a quantity
+    r"|[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"  # a name
+)
 
 
 @functools.cache
@@ -50,13 +54,9 @@ def parse(text: str, known: tuple[str, ...] = NAMES) -> Expectation:
     if len(line) > MAX_LENGTH:
         raise BadInput(f"one of {len(line)} characters, over {MAX_LENGTH}")
     try:
-        expectation = _Build(line, known).transform(_parser().parse(line))
-    except UnexpectedInput as error:
-        raise BadInput(f"{line!r}, not understood {_place(error, line)}") from None
-    except VisitError as error:
-        raise BadInput(f"{line!r}, where {error.orig_exc}") from None
-    if not isinstance(expectation, Expectation):
-        raise TypeError(expectation)
+        expectation = _Reader(line, known).expectation()
+    except ValueError as error:
+        raise BadInput(f"{line!r}, {error}") from None
     if next(expectation.names(), None) is None:
         raise BadInput(f"{line!r}, which names no figure")
     if (wrong := mismatch(expectation)) is not None:
@@ -64,50 +64,104 @@ def parse(text: str, known: tuple[str, ...] = NAMES) -> Expectation:
     return expectation
 
 
-@functools.cache
-def _parser() -> Lark:
-    return Lark(_GRAMMAR, parser="lalr")
+def steady(text: str, phase: str) -> Expectation:
+    """Read a comparison, such as ``io_errors == 0``, as one of the figures of ``phase``.
+
+    Raises:
+        BadInput: as ``parse``; or it names a policy, a phase, or a figure that a phase has not.
+    """
+    read = parse(text, PHASE_NAMES)
+    for name in read.names():
+        if name.policy is not None:
+            raise BadInput(f"{read.text!r}, which names the policy {name.policy}")
+        if name.figure not in PHASE_NAMES:
+            raise BadInput(f"{read.text!r}, which names a phase: {name.figure}")
+    left, right = _moved(read.left, phase), _moved(read.right, phase)
+    return replace(read, text=f"{phase}: {read.text}", left=left, right=right)
 
 
-def _place(error: UnexpectedInput, line: str) -> str:
-    position = error.pos_in_stream
-    if position is None or not 0 <= position < len(line) or getattr(error, "token", "x") == "":
-        return "at its end"
-    return f"at {line[position : position + 20]!r}"
+def _moved(node: Node, phase: str) -> Node:
+    if isinstance(node, Name):
+        return replace(node, figure=f"{phase}.{node.figure}")
+    if isinstance(node, Operation):
+        return replace(node, left=_moved(node.left, phase), right=_moved(node.right, phase))
+    return node
 
 
-@v_args(inline=True)
-class _Build(Transformer[Token, Expectation]):
-    """Turns the parser's tree into ours, and refuses what has no meaning."""
+class _Reader:
+    """Reads a line from left to right, a method for each rule of the grammar."""
 
     def __init__(self, line: str, known: tuple[str, ...]) -> None:
-        super().__init__()
         self._line = line
         self._known = known
+        self._at = 0
+        self._unknown: ValueError | None = None
 
-    def start(self, left: Node, operator: Token, right: Node) -> Expectation:
-        return Expectation(self._line, left, str(operator), right)
+    def expectation(self) -> Expectation:
+        """Read the whole line; ValueError says what is wrong with its form, or else its words."""
+        left = self._sum()
+        operator = self._need(_COMPARE)
+        right = self._sum()
+        self._need(_END)
+        if self._unknown is not None:
+            raise ValueError(f"where {self._unknown}")
+        return Expectation(self._line, left, operator, right)
 
-    def operation(self, left: Node, operator: Token, right: Node) -> Operation:
-        return Operation(left, str(operator), right)
+    def _sum(self) -> Node:
+        left = self._product()
+        while operator := self._take(_ADD):
+            left = Operation(left, operator, self._product())
+        return left
 
-    def negative(self, value: Node) -> Operation:
-        return Operation(Number(0), "-", value)
+    def _product(self) -> Node:
+        left = self._factor()
+        while operator := self._take(_MULTIPLY):
+            left = Operation(left, operator, self._factor())
+        return left
 
-    def number(self, token: Token) -> Number:
-        return quantity(str(token))
+    def _factor(self) -> Node:
+        if self._take(_MINUS):
+            return Operation(Number(0), "-", self._factor())
+        if self._take(_OPEN):
+            inner = self._sum()
+            self._need(_CLOSE)
+            return inner
+        word = self._need(_WORD)
+        try:
+            return quantity(word) if word[0].isdigit() else _name(word, self._known)
+        except ValueError as error:  # is told only if the form of the whole line is right
+            self._unknown = self._unknown or error
+            return Number(0)
 
-    def name(self, token: Token) -> Name:
-        head, _, tail = token.partition(".")
-        if head in POLICIES and tail:
-            return Name(head, _figure(tail, self._known))
-        if tail and head not in ("misses_by_cause", *PHASES):
-            known = (*POLICIES, *PHASES)
-            raise ValueError(
-                f"{head} is no policy; known: {', '.join(POLICIES)}{did_you_mean(head, known)}; "
-                f"and no phase: {', '.join(PHASES)}"
-            )
-        return Name(None, _figure(str(token), self._known))
+    def _take(self, pattern: re.Pattern[str]) -> str | None:
+        """Read what matches next, and the blanks in front of it; None where it does not."""
+        begin = len(self._line) - len(self._line[self._at :].lstrip())
+        match = pattern.match(self._line, begin)
+        if match is None:
+            return None
+        self._at = match.end()
+        return match[0]
+
+    def _need(self, pattern: re.Pattern[str]) -> str:
+        found = self._take(pattern)
+        if found is None:
+            left = self._line[self._at :].lstrip()
+            place = f"at {left[:20]!r}" if left else "at its end"
+            raise ValueError(f"not understood {place}")
+        return found
+
+
+def _name(word: str, known: tuple[str, ...]) -> Name:
+    head, _, tail = word.partition(".")
+    if head in POLICIES and tail:
+        return Name(head, _figure(tail, known))
+    if tail and head not in ("misses_by_cause", *PHASES):
+        hint = did_you_mean(head, (*POLICIES, *PHASES))
+        raise ValueError(
+            f"{head} is no policy; known: {', '.join(POLICIES)}{hint}; "
+            f"and no phase: {', '.join(PHASES)}"
+        )
+    return Name(None, _figure(word, known))
 
 
 def _figure(name: str, known: tuple[str, ...]) -> str:

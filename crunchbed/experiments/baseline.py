@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crunchbed.checks.result import Result
 from crunchbed.experiments.stats.interval import LEAST
-from crunchbed.scenario.problems import problems
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, RunInvalid
 
@@ -81,10 +80,7 @@ class Baseline(BaseModel):
         Raises:
             BadInput: it has a key that this version does not know, or a value that it refuses.
         """
-        try:
-            return Scenario.model_validate(self.scenario)
-        except ValidationError as error:
-            raise BadInput(f"baseline {self.name}: scenario: {problems(error)[0]}") from None
+        return Scenario.of(self.scenario, f"baseline {self.name}: scenario: ")
 
     def write(self, directory: Path) -> Path:
         """Write the file; it appears whole or not at all.

@@ -1,8 +1,8 @@
-"""What a run has left on the machine, and its removal.
+"""Finds what a run has left on the machine, and removes it.
 
-Run ids are taken from nothing but what only a run makes: directories under /run/crunchbed,
+Run ids are read only from what nothing but a run makes: directories under /run/crunchbed,
 cgroups and BPF pin directories called ``crunchbed-<id>``, and Open vSwitch bridges whose
-external_ids name a run. Links and processes are looked for by such an id, never the other way.
+external_ids name a run. Links and processes are found by such an id; no id is read from them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Literal
 
 from crunchbed.backends.namespaces.targets import DIRECTORY, files_of
-from crunchbed.host.runid import RUN_ID, STATE_ROOT, RecordedProcess, RunRecord, owner_is_alive
+from crunchbed.host.run_ids import RUN_ID, STATE_ROOT, RecordedProcess, RunRecord, owner_is_alive
 from nodes.cgroup import PREFIX, cgroup2_root, pids_in, remove_cgroup
-from nodes.ports import delete_links
 from nodes.process import PROC, kill_if, start_ticks
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError, MissingRequirement
@@ -41,7 +40,7 @@ def _link_names() -> list[str]:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where traces are looked for; tests point it elsewhere."""
+    """Where traces are looked for: this machine, or directories of a test."""
 
     state: Path = STATE_ROOT
     pins: Path = Path("/sys/fs/bpf")
@@ -64,7 +63,7 @@ class Leak:
     """One trace of a run.
 
     Attributes:
-        kind: what it is.
+        kind: what the trace is.
         name: pid and program of a process, name of a bridge or link, else a path.
         process: for a process, which one.
     """
@@ -75,7 +74,7 @@ class Leak:
 
 
 def find(run_id: str, machine: Machine | None = None) -> list[Leak]:
-    """All traces of a run, in the order in which they are to be removed; live run or dead."""
+    """Return all traces of a run, live or dead, in the order in which they are to be removed."""
     machine = machine or Machine()
     cgroups = machine.cgroups
     group = cgroups / f"{PREFIX}{run_id}" if cgroups is not None else None
@@ -102,7 +101,7 @@ def find(run_id: str, machine: Machine | None = None) -> list[Leak]:
 
 
 def _processes(run_id: str, machine: Machine, group: Path | None) -> list[RecordedProcess]:
-    """Those in its cgroups, its hosts' shells, and those it has recorded."""
+    """Return the processes in a run's cgroups, its hosts' shells, and those that it recorded."""
     found: dict[int, RecordedProcess] = {}
     pids = [*_pids_below(group)] if group is not None else []
     for pid in [*pids, *_shells(run_id, machine.proc)]:
@@ -126,7 +125,7 @@ def _pids_below(group: Path) -> Iterator[int]:
 
 
 def _shells(run_id: str, proc: Path) -> Iterator[int]:
-    """Mininet tells what host a shell is for in the shell's last argument."""
+    """Find the shells of a run's hosts: Mininet names the host in a shell's last argument."""
     wanted = re.compile(rf"mininet:{run_id}{_NAME_END}")
     for directory in proc.iterdir():
         if not directory.name.isdigit():
@@ -144,10 +143,10 @@ def _program(pid: int, proc: Path) -> str:
 
 
 def remove(leak: Leak) -> None:
-    """Remove one trace; one that is gone meanwhile is no error.
+    """Remove one trace; a trace that is gone meanwhile is no error.
 
     Raises:
-        CrunchbedError: it could not be removed; says why.
+        CrunchbedError: the trace could not be removed; says why.
     """
     try:
         if leak.process is not None:
@@ -155,6 +154,8 @@ def remove(leak: Leak) -> None:
         elif leak.kind == "bridge":
             ovs.delete_bridge(leak.name)
         elif leak.kind == "link":
+            from nodes.ports import delete_links  # brings pyroute2, which finding does not need
+
             delete_links([leak.name])
         elif leak.kind == "cgroup":
             remove_cgroup(Path(leak.name))
@@ -174,7 +175,7 @@ def _kill(process: RecordedProcess) -> None:
 
 
 def known_runs(machine: Machine | None = None) -> set[str]:
-    """Ids of all runs, live or dead, that have left something only a run makes."""
+    """Return the ids of all runs, live or dead, with a trace that only a run makes."""
     machine = machine or Machine()
     names = set(_directories(machine.state)) | set(machine.bridges().values())
     for parent in (machine.cgroups, machine.pins):
@@ -192,14 +193,14 @@ def _directories(parent: Path) -> list[str]:
 
 
 def dead_runs(machine: Machine | None = None) -> list[str]:
-    """Ids of the runs that have left traces and whose owner is gone."""
+    """Return the ids of the runs that have left traces and whose owner has ended."""
     machine = machine or Machine()
     runs = sorted(known_runs(machine))
     return [run for run in runs if not owner_is_alive(run, machine.state, machine.proc)]
 
 
 def dead_probes(machine: Machine | None = None) -> list[Path]:
-    """Cgroups of `crunchbed check`, or of a run's look at requirements, that was killed in it."""
+    """Return cgroups that probes of requirements left behind because they were killed."""
     machine = machine or Machine()
     if machine.cgroups is None:
         return []
@@ -214,14 +215,14 @@ def dead_probes(machine: Machine | None = None) -> list[Path]:
 
 
 def clean_run(run_id: str, machine: Machine | None = None) -> dict[Leak, str | None]:
-    """Remove all that a dead run has left; a live one is left alone.
+    """Remove all that a dead run has left; a live run is left alone.
 
-    It looks again until nothing is found: what one look has seen may make way for more, and a
-    namespace takes its links along some time after its last process. The state directory goes
-    last, so that a clean-up which is itself cut short is found again.
+    Traces are looked for until none is found: removing one may uncover another, and a namespace
+    takes its links along some time after its last process. The state directory goes last, so that
+    a clean-up that is cut short can be done again.
 
     Returns:
-        Every trace found, with None, or why it is still there.
+        Every trace that was found, each with None or with the reason why it is still there.
     """
     machine = machine or Machine()
     outcome: dict[Leak, str | None] = {}

@@ -1,15 +1,16 @@
-"""What crunchbed needs of a machine, as data: what for, how to bring it, and how to look."""
+"""What crunchbed may need of a machine, as data: what for, how to bring it, and how to look.
+
+Which of these a run needs, its backend says.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crunchbed.host.probes import hooks, system
-from crunchbed.host.probes import netns as network
+from crunchbed.host.probes import hooks, netns, system
 from crunchbed.host.probes.machine import NOT_TRIED, Machine
 from crunchbed.host.probes.system import Probe
-from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import MissingRequirement
 
 SETUP = "make setup"
@@ -25,7 +26,7 @@ class Requirement:
         needed_for: What does not work without it.
         remedy: The command, or else the kernel setting, that brings it.
         probe: Looks whether it is there.
-        required: Whether the shipped scenarios need it.
+        required: Whether the shipped scenarios need it on the default backend.
     """
 
     name: str
@@ -120,14 +121,14 @@ _REQUIRED = (
         "tbf",
         "shaped ports",
         _module("sch_tbf", "NET_SCH_TBF"),
-        network.qdisc("tbf", "rate", "1mbit", "burst", "16kb", "latency", "1ms"),
+        netns.qdisc("tbf", "rate", "1mbit", "burst", "16kb", "latency", "1ms"),
     ),
-    Requirement("open-vswitch", "the switch", SETUP, network.open_vswitch),
+    Requirement("open-vswitch", "the switch", SETUP, netns.open_vswitch),
     Requirement(
         "ovs-userspace",
         "a switch on any kernel",
         _module("tun", "TUN"),
-        network.ovs_userspace,
+        netns.ovs_userspace,
     ),
     Requirement("nbdkit", "block targets", SETUP, system.tool("nbdkit")),
     Requirement("libnbd", "block initiators", SETUP, system.module("nbd")),
@@ -138,28 +139,28 @@ _OPTIONAL = (
         "ovs-kernel",
         "a faster switch",
         _module("openvswitch", "OPENVSWITCH"),
-        network.ovs_kernel,
+        netns.ovs_kernel,
     ),
     _optional(
         "linux-bridge",
         "a switch without own loss",
         _module("bridge", "BRIDGE"),
-        network.link("crunchbed", "type", "bridge"),
+        netns.link("crunchbed", "type", "bridge"),
     ),
     _optional(
         "vlan",
         "separate storage network",
         _module("8021q", "VLAN_8021Q"),
-        network.link("link", "lo", "name", "crunchbed", "type", "vlan", "id", "2"),
+        netns.link("link", "lo", "name", "crunchbed", "type", "vlan", "id", "2"),
     ),
     _optional(
         "netem",
         "links with delay or loss",
         _module("sch_netem", "NET_SCH_NETEM"),
-        network.qdisc("netem", "delay", "1ms"),
+        netns.qdisc("netem", "delay", "1ms"),
     ),
     _optional("os-ken", "cluster.controller: openflow", SETUP, system.module("os_ken")),
-    _optional("htb", "shed: queue", _module("sch_htb", "NET_SCH_HTB"), network.qdisc("htb")),
+    _optional("htb", "shed: queue", _module("sch_htb", "NET_SCH_HTB"), netns.qdisc("htb")),
     _optional("sctp", "SCTP traffic", _module("sctp", "IP_SCTP"), system.sctp),
     _optional("memory-cgroup", "limits on real memory", _kernel("MEMCG"), system.memory_cgroup),
     _optional("ethtool", "tests: offloads", SETUP, system.tool("ethtool")),
@@ -209,46 +210,25 @@ def probe_all(machine: Machine | None = None) -> list[Finding]:
     return [_look(requirement, machine) for requirement in REQUIREMENTS.values()]
 
 
-def needed_by(scenario: Scenario) -> list[str]:
-    """What a run of ``scenario`` takes: the required ones, and those that its keys ask for."""
-    names = [each.name for each in REQUIREMENTS.values() if each.required]
-    if scenario.membership == "corosync":
-        names += ["corosync", "libquorum", "libcmap"]
-    if scenario.block_io.transport == "iscsi":
-        names += ["iscsi-target", "iscsi-initiator"]
-    if scenario.capture:
-        names.append("tcpdump")
-    if scenario.cluster.controller != "none":
-        names.append("os-ken")
-    if scenario.shed.mode == "queue":
-        names.append("htb")
-    delayed = any(fault.kind == "delay" for fault in scenario.faults)
-    if delayed or scenario.cluster.needs_netem:
-        names.append("netem")
-    return names
+def requirement(name: str) -> Requirement:
+    """Return the requirement of that name; KeyError for a name that is in no list here."""
+    return REQUIREMENTS[name]
 
 
-def missing(names: Iterable[str] | None = None, machine: Machine | None = None) -> list[Finding]:
-    """Look for some things and return those that are not there.
-
-    Args:
-        names: Names in ``REQUIREMENTS`` (KeyError for another); the required ones when left out.
-        machine: Where to look.
-    """
+def missing(wanted: Iterable[Requirement], machine: Machine | None = None) -> list[Finding]:
+    """Look for some things on a machine (this one by default); return those that are not there."""
     machine = machine or Machine()
-    if names is None:
-        names = [each.name for each in REQUIREMENTS.values() if each.required]
-    findings = (_look(REQUIREMENTS[name], machine) for name in names)
+    findings = (_look(each, machine) for each in wanted)
     return [finding for finding in findings if not finding.present]
 
 
-def require(names: Iterable[str] | None = None, machine: Machine | None = None) -> None:
-    """Refuse a machine that lacks something, naming all of it in one line.
+def require(wanted: Iterable[Requirement], machine: Machine | None = None) -> None:
+    """Refuse a machine (this one by default) that lacks something, naming all of it in one line.
 
     Raises:
-        MissingRequirement: with what is missing, why it was wanted and what brings it.
+        MissingRequirement: with what is missing, what was found instead, and what brings it.
     """
-    lacking = missing(names, machine)
+    lacking = missing(wanted, machine)
     if any(finding.name == "root" for finding in lacking):
         # Without root nothing else could be tried.
         raise MissingRequirement("this needs root: namespaces, cgroups and kernel hooks")

@@ -1,7 +1,7 @@
 """What an audit concludes from the facts that a node's hooks have gathered. Pure.
 
-The reserve is safe only if everybody who may draw on it is bounded, and only for protocols whose
-receive path knows its rules. Where that does not hold, there is a finding.
+The reserve is safe only if all who may draw on it are bounded, and only for protocols whose
+receive path knows the rules of the reserve. Where that does not hold, there is a finding.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BOUNDED_USERS: Final = {
     "initiator": ("block-io", "block I/O"),
     "heartbeat": ("heartbeat", "heartbeats"),
 }
-"""Daemons that bound what they have in flight: their sockets' class, the bound's name."""
+"""Daemons that bound what they have in flight: the class of their sockets, name of the bound."""
 
 Severity = Literal["error", "warning"]
 
@@ -29,8 +29,8 @@ class User:
     """A process that has a socket.
 
     Attributes:
-        pid: Its pid.
-        name: Its name.
+        pid: The process's pid.
+        name: The process's name.
         daemon: Which of the node's own daemons it is; None for any other process.
     """
 
@@ -41,7 +41,7 @@ class User:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a node's agent answers; see ``reserve_agent.hooks.audit``."""
+    """What a node's agent answers; ``reserve_agent.hooks.audit`` says what each field means."""
 
     interfaces: tuple[str, ...]
     policy: Policy
@@ -70,10 +70,10 @@ class Finding:
     """Something that makes the reserve unsafe.
 
     Attributes:
-        severity: ``error`` where block I/O or heartbeats can come to harm by it.
+        severity: ``error`` where it can harm block I/O or heartbeats.
         kind: ``not_throttled``, ``not_memalloc`` or ``not_vm_aware``.
-        node: Where.
-        text: What, in a sentence.
+        node: The node's name.
+        text: What is unsafe, in a sentence.
     """
 
     severity: Severity
@@ -108,7 +108,7 @@ class AuditedSocket:
 
 @dataclass(frozen=True)
 class AuditedNode:
-    """One node: facts, its sockets with their users, findings, the worst first."""
+    """One node: its facts, its sockets with their users, and findings, the worst first."""
 
     node: str
     facts: Facts
@@ -121,9 +121,9 @@ class AuditedRun:
     """One run.
 
     Attributes:
-        run: Its id.
-        nodes: Its nodes; none where it has only just begun.
-        problem: Why it could not be audited; None where it was.
+        run: The run's id.
+        nodes: The run's nodes; none where it has only just begun.
+        problem: Why the run could not be audited; None where it was.
     """
 
     run: str
@@ -132,7 +132,7 @@ class AuditedRun:
 
     @property
     def findings(self) -> list[Finding]:
-        """Those of all nodes."""
+        """The findings of all nodes."""
         return [finding for node in self.nodes for finding in node.findings]
 
 
@@ -162,7 +162,7 @@ def audit_node(node: str, facts: Facts, users: Mapping[int, User]) -> AuditedNod
 
 
 def _bound(seen: SocketSeen, user: User | None, throttled: Sequence[Throttled]) -> str | None:
-    """The bound that the run knows: that of its own daemons, for the sockets it is meant for."""
+    """Return the bound that a daemon of the run has declared for its sockets; None for others."""
     if user is None or user.daemon not in BOUNDED_USERS:
         return None
     cls, name = BOUNDED_USERS[user.daemon]
@@ -218,7 +218,7 @@ def _not_memalloc(node: str, facts: Facts, sockets: Sequence[AuditedSocket]) -> 
 
 
 def _not_vm_aware(node: str, facts: Facts) -> list[Finding]:
-    """What is enforced is refused at all times, and so no danger to the reserve."""
+    """Find protocols that are not vm-aware; an enforcing node refuses them, so they do no harm."""
     if facts.enforce or not facts.block_io_packets:
         return []
     return [

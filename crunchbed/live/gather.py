@@ -11,10 +11,11 @@ from pathlib import Path
 from crunchbed.archive import rundir
 from crunchbed.backends.namespaces.cluster import RunningCluster
 from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.history.recorder import Recorder
-from crunchbed.host import requirements
-from crunchbed.host.runid import STATE_ROOT, RecordedProcess, RunRecord, RunState
-from crunchbed.live import live
+from crunchbed.host.requirements import require
+from crunchbed.host.run_ids import STATE_ROOT, RecordedProcess, RunClaim, RunRecord
+from crunchbed.live import runs
 from crunchbed.live.audit import AuditedNode, AuditedRun, Facts, User, audit_node
 from crunchbed.run.engine import HEALTHY_SECONDS
 from crunchbed.run.progress import Progress
@@ -32,25 +33,25 @@ def audit_live_runs(root: Path = STATE_ROOT) -> list[AuditedRun]:
     One whose agents do not answer, such as a run of an older version, says so in ``problem``.
     """
     audited = []
-    for run in live.live_runs(root):
+    for run in runs.live_runs(root):
         try:
             audited.append(audit_run(run, root))
         except CrunchbedError as error:
-            if run in live.live_runs(root):
+            if run in runs.live_runs(root):
                 audited.append(AuditedRun(run, (), str(error)))
     return audited
 
 
 def audit_run(run: str, root: Path = STATE_ROOT) -> AuditedRun:
     """Ask every agent of a run."""
-    nodes = sorted(live.nodes_of(run, root), key=lambda name: (len(name), name))
+    nodes = sorted(runs.nodes_of(run, root), key=lambda name: (len(name), name))
     record = RunRecord.read(root / run)
     processes = () if record is None else record.processes
     return AuditedRun(run, tuple(_audit(run, node, processes, root) for node in nodes))
 
 
 def _audit(run: str, node: str, processes: Sequence[RecordedProcess], root: Path) -> AuditedNode:
-    facts = Facts.from_message(live.ask(run, node, "audit", root))
+    facts = Facts.from_message(runs.ask(run, node, "audit", root))
     users = _users(node, {one.inode for one in facts.sockets}, processes)
     return audit_node(node, facts, users)
 
@@ -109,11 +110,11 @@ def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRu
         MissingRequirement: This machine cannot do it; nothing was started.
         RunInvalid: The cluster did not come up; its logs are kept and named.
     """
-    requirements.require(requirements.needed_by(scenario))
+    require(needed_by(scenario))
     scratch = Path(tempfile.mkdtemp(prefix="crunchbed-audit-"))
     try:
         with interruptible(), ExitStack() as stack:
-            state = stack.enter_context(RunState.claim())
+            state = stack.enter_context(RunClaim.claim())
             out = rundir.make(scenario, 1, state.run_id, scratch / "run")
             pins = _BPFFS / f"crunchbed-{state.run_id}"
             stack.callback(shutil.rmtree, pins, ignore_errors=True)

@@ -26,4 +26,8 @@ def time_scale(scenario: Scenario, pressure_seconds: float) -> str:
         longest = f"{pressure_seconds:.3g} s of pressure"
         note += f"; at the defaults {longest} would be {pressure_seconds * scale:.3g} s"
     note += " (TCP's own timers do not scale)"
-    return note if scenario.membership == "corosync" else f"{note}; {detector.scale(scenario)}"
+    return (
+        note
+        if scenario.membership == "corosync"
+        else f"{note}; {detector.scale(scenario.detector, scenario.heartbeat.interval)}"
+    )

@@ -15,12 +15,14 @@ from crunchbed.archive import rundir
 from crunchbed.backends.namespaces.cluster import RunningCluster
 from crunchbed.backends.namespaces.daemons import Places
 from crunchbed.backends.namespaces.readings import look
+from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history import history
 from crunchbed.history.recorder import Recorder
-from crunchbed.host import leaks, requirements
-from crunchbed.host.runid import RunState
+from crunchbed.host import leaks
+from crunchbed.host.requirements import require
+from crunchbed.host.run_ids import RunClaim
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.html import make
 from crunchbed.report.html.source import Recorded
@@ -72,10 +74,10 @@ def run(
     held = with_flood_reader(scenario) if hold else None
     scenario = without_plan(scenario) if hold else scenario
     with signals.interruptible(), ExitStack() as stack:
-        requirements.require(requirements.needed_by(scenario))
+        require(needed_by(scenario))
         choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
         signals.check()
-        state = stack.enter_context(RunState.claim())
+        state = stack.enter_context(RunClaim.claim())
         directory = rundir.make(scenario, seed, state.run_id, out)
         state.record_directory(directory)
         places = Places(state.run_id, state.path, _BPFFS / f"crunchbed-{state.run_id}", directory)
@@ -103,7 +105,7 @@ def _look_for_leaks(run_id: str, progress: Progress) -> None:
 def _record(
     scenario: Scenario,
     seed: int,
-    state: RunState,
+    state: RunClaim,
     places: Places,
     progress: Progress,
     held: Scenario | None,
@@ -151,7 +153,7 @@ def _show(
 def _execute(
     scenario: Scenario,
     seed: int,
-    state: RunState,
+    state: RunClaim,
     places: Places,
     recorder: Recorder,
     progress: Progress,

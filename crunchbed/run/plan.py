@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crunchbed.run.sizing import reserve_pages
-from crunchbed.scenario.schema import FloodCrunch, Scenario, TimedCrunch, WritebackCrunch
+from crunchbed.scenario.crunch import FloodCrunch, TimedCrunch, WritebackCrunch
+from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 
 

@@ -1,4 +1,4 @@
-"""``block_io``: the network disk, how nodes reach it, and when they give it up.
+"""``block_io:`` of a scenario: the network disk, how nodes reach it, and when they give up.
 
 Time-outs have the names and the meaning that they have in open-iscsi (``iscsid.conf``) and in the
 kernel's NBD driver (``nbd-netlink.h``), and the defaults of open-iscsi 2.1.
@@ -6,19 +6,17 @@ kernel's NBD driver (``nbd-netlink.h``), and the defaults of open-iscsi 2.1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from crunchbed.scenario import kinds
+from crunchbed.scenario.facts import Contradiction
 from crunchbed.scenario.kinds import DurationText, Port, SizeText
-from crunchbed.scenario.pair import Pair
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration, format_size
-
-if TYPE_CHECKING:
-    from crunchbed.scenario.schema import Scenario
 
 PORTS: Final = {"nbd": 10809, "iscsi": 3260}
 """The transports, and the registered TCP port of each."""
@@ -40,8 +38,21 @@ _Duration = Annotated[int, kinds.duration("0s"), DurationText]
 _Secret = Annotated[str, kinds.text(_KEY, r"[!-~]{12,16}")]
 
 
+_PAIR = "two different cluster nodes such as [n4, n5], or []"
+
+
+def _pair(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) not in (0, 2):
+        kinds.reject(_PAIR)
+    if len(set(map(str, value))) != len(value):
+        kinds.reject(_PAIR)
+    if not all(isinstance(n, str) and re.fullmatch(r"n[1-9]\d{0,3}", n, re.ASCII) for n in value):
+        kinds.reject(_PAIR)
+    return tuple(value)
+
+
 class Chap(Section):
-    """What the target asks of an initiator; ``initiator_secret`` only where it has a wrong one."""
+    """What the target asks initiators for; ``initiator_secret`` is theirs if it is another."""
 
     user: Annotated[str, kinds.text("a name of letters, digits and . _ -", r"[\w.-]{1,64}")]
     secret: _Secret
@@ -72,7 +83,8 @@ def _registered_port(known: dict[str, Any]) -> int:
 class BlockIo(Section):
     """Block I/O of every node; ``dirty_rate`` is its steady background in pages a second.
 
-    ``port`` left out is the transport's own.
+    ``port`` left out is the transport's own. ``pair``: two cluster nodes that serve the device in
+    turn, in place of the storage host; empty where the storage host serves.
     """
 
     transport: Annotated[str, kinds.choice(tuple(PORTS))] = "nbd"
@@ -81,25 +93,23 @@ class BlockIo(Section):
     export: Annotated[int, kinds.size("4KiB", "1024GiB"), SizeText] = 268_435_456
     dirty_rate: Annotated[int, kinds.whole("pages a second", 0)] = 500
     port: Port = Field(default_factory=_registered_port)
-    pair: Pair = ()
+    pair: Annotated[tuple[str, ...], BeforeValidator(_pair)] = ()
     iscsi: Iscsi = Iscsi()
     nbd: Nbd = Nbd()
 
 
-def contradictions(scenario: Scenario) -> Iterator[tuple[str, str, str]]:
-    """Keys of the section that are each fine alone: key, what was expected, what was got."""
-    block_io = scenario.block_io
-    for key, value in (("request", block_io.request), ("export", block_io.export)):
+def contradictions(block_io: BlockIo, nodes: int) -> Iterator[Contradiction]:
+    """Find sizes that do not go together, or not with so many cluster nodes."""
+    request, export = block_io.request, block_io.export
+    for key, value in (("request", request), ("export", export)):
         if value % 4096:
             yield f"block_io.{key}", "a multiple of 4KiB", format_size(value)
-    share = block_io.export // scenario.cluster.nodes
-    if block_io.request <= block_io.export and block_io.request > share:
-        least = format_size(block_io.request * scenario.cluster.nodes)
+    if request > export:
         yield (
-            "block_io.export",
-            f"room for a request of each node ({least})",
-            format_size(block_io.export),
+            "block_io.request",
+            f"at most block_io.export ({format_size(export)})",
+            format_size(request),
         )
-    if block_io.request > block_io.export:
-        most = format_size(block_io.export)
-        yield "block_io.request", f"at most block_io.export ({most})", format_size(block_io.request)
+    elif request > export // nodes:
+        least = format_size(request * nodes)
+        yield "block_io.export", f"room for a request of each node ({least})", format_size(export)

@@ -1,18 +1,18 @@
-"""corosync's time-outs, by the names of corosync.conf(5), and what it would refuse of them."""
+"""``corosync:`` of a scenario: time-outs by the names of corosync.conf(5), and which it refuses.
+
+Durations are nanoseconds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from crunchbed.scenario import kinds
+from crunchbed.scenario.facts import Contradiction
 from crunchbed.scenario.kinds import DurationText
-from crunchbed.scenario.section import Section
+from crunchbed.scenario.section import Heartbeat, Section
 from crunchbed.scenario.units import format_duration
-
-if TYPE_CHECKING:
-    from crunchbed.scenario.cross import Contradiction
-    from crunchbed.scenario.schema import Scenario
 
 MEMBERSHIPS: Final = ("crunchbed", "corosync")
 MILLISECOND_NS: Final = 1_000_000
@@ -20,10 +20,10 @@ PUBLISHED_TOKEN_NS: Final = 3_000_000_000
 PUBLISHED_COEFFICIENT_NS: Final = 650_000_000
 
 MOST_NODES: Final = 12
-"""As many as form a ring on a machine with two processors before a run gives up."""
+"""The largest ring that forms, on a machine with two processors, before a run gives up."""
 
-# totemconfig.c of corosync 3.1: nothing may be shorter than 30 ms, and the token is sent again
-# after token / (token_retransmits_before_loss_const + 0.2).
+# totemconfig.c of corosync 3.1: no time-out may be shorter than 30 ms, and a lost token is sent
+# again after token / (token_retransmits_before_loss_const + 0.2).
 _LEAST_NS = 30 * MILLISECOND_NS
 _FIFTHS = 5
 _CONSENSUS_TENTHS = 12
@@ -43,42 +43,37 @@ class Corosync(Section):
     join: Annotated[int, kinds.duration("30ms"), DurationText] = 50_000_000
     consensus: Annotated[int, kinds.duration("30ms"), DurationText] | None = None
 
+    def token_ns(self, silence_ns: int) -> int:
+        """``totem.token``, before what is added for each node beyond two.
 
-def token_ns(scenario: Scenario) -> int:
-    """``totem.token``, before what is added for each node beyond two."""
-    token = scenario.corosync.token
-    heartbeat = scenario.heartbeat
-    return heartbeat.interval * heartbeat.misses if token is None else token
+        Args:
+            silence_ns: the value of a ``token`` that is left out.
+        """
+        return silence_ns if self.token is None else self.token
 
+    def token_timeout_ns(self, silence_ns: int, nodes: int) -> int:
+        """How long corosync waits for the token on a cluster of so many nodes."""
+        return self.token_ns(silence_ns) + max(0, nodes - 2) * self.token_coefficient
 
-def token_timeout_ns(scenario: Scenario) -> int:
-    """How long corosync waits for the token on a cluster of this size."""
-    beyond_two = max(0, scenario.cluster.nodes - 2)
-    return token_ns(scenario) + beyond_two * scenario.corosync.token_coefficient
-
-
-def consensus_ns(scenario: Scenario) -> int:
-    """How long it then waits until those left agree on the next ring."""
-    consensus = scenario.corosync.consensus
-    return token_timeout_ns(scenario) * _CONSENSUS_TENTHS // 10 if consensus is None else consensus
+    def consensus_ns(self, silence_ns: int, nodes: int) -> int:
+        """How long corosync then waits until the remaining nodes agree on the next ring."""
+        default = self.token_timeout_ns(silence_ns, nodes) * _CONSENSUS_TENTHS // 10
+        return default if self.consensus is None else self.consensus
 
 
-def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
-    """What corosync would refuse, or could not keep; nothing where it does not run."""
-    if scenario.membership != "corosync":
-        return
-    settings = scenario.corosync
-    if scenario.cluster.nodes > MOST_NODES:
-        expected = f"at most {MOST_NODES} nodes with membership: corosync"
-        yield "cluster.nodes", expected, f"{scenario.cluster.nodes}"
-    token, interval = token_ns(scenario), scenario.heartbeat.interval
+def contradictions(settings: Corosync, heartbeat: Heartbeat, nodes: int) -> Iterator[Contradiction]:
+    """Find what corosync would refuse, or could not keep, on a cluster of so many nodes."""
+    silence_ns = heartbeat.silence_ns
+    token = settings.token_ns(silence_ns)
+    if nodes > MOST_NODES:
+        yield "cluster.nodes", f"at most {MOST_NODES} nodes with membership: corosync", f"{nodes}"
     times = {"token": token, "token_coefficient": settings.token_coefficient}
     times |= {"join": settings.join, "consensus": settings.consensus or 0}
     for key, value in times.items():
         if value % MILLISECOND_NS:
             yield f"corosync.{key}", "whole milliseconds", format_duration(value)
-    if token < interval:
-        least = format_duration(interval)
+    if token < heartbeat.interval:
+        least = format_duration(heartbeat.interval)
         yield (
             "corosync.token",
             f"at least heartbeat.interval ({least}), for it is waited for in its place",
@@ -86,14 +81,14 @@ def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
         )
     count = settings.token_retransmits_before_loss_const
     least_ns = _LEAST_NS * (count * _FIFTHS + 1) // _FIFTHS
-    if token_timeout_ns(scenario) < least_ns:
+    if settings.token_timeout_ns(silence_ns, nodes) < least_ns:
         yield (
             "corosync.token",
             f"at least {format_duration(least_ns)}, the least that corosync accepts with "
             f"token_retransmits_before_loss_const {count}",
             format_duration(token),
         )
-    if consensus_ns(scenario) < settings.join:
+    consensus = settings.consensus_ns(silence_ns, nodes)
+    if consensus < settings.join:
         least = format_duration(settings.join)
-        got = format_duration(consensus_ns(scenario))
-        yield "corosync.consensus", f"at least corosync.join ({least})", got
+        yield "corosync.consensus", f"at least corosync.join ({least})", format_duration(consensus)

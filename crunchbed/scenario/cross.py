@@ -1,43 +1,26 @@
-"""Contradictions between keys of a scenario that are each fine alone."""
+"""Contradictions between keys of a scenario that are each fine alone.
+
+Each function gets the sections that it compares. ``Scenario`` calls all of them when it is made,
+so that every ``Scenario`` is free of contradictions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 from crunchbed.expect import parse
-from crunchbed.scenario import block_io, corosync, detector, faults, pair, shed
-from crunchbed.scenario import cluster as network
+from crunchbed.scenario.crunch import AnyCrunch
+from crunchbed.scenario.detector import AnyDetector
+from crunchbed.scenario.facts import ClusterFacts, Contradiction
+from crunchbed.scenario.faults import Fault
+from crunchbed.scenario.section import Memory
 from crunchbed.scenario.units import format_duration
 
-if TYPE_CHECKING:
-    from crunchbed.scenario.schema import Scenario, TimedCrunch
-
-Contradiction = tuple[str, str, str]
-"""Dotted key, what was expected, what was got."""
+_INITIATORS = 1
 
 
-def first_contradiction(scenario: Scenario) -> Contradiction | None:
-    """Return the first contradiction in the order of the file's keys, or None."""
-    checks = (
-        _memory,
-        network.contradictions,
-        block_io.contradictions,
-        detector.contradictions,
-        pair.contradictions,
-        _heartbeat,
-        corosync.contradictions,
-        _ports,
-        _crunch,
-        shed.contradictions,
-        faults.contradictions,
-        _after,
-    )
-    return next((found for check in checks for found in check(scenario)), None)
-
-
-def _memory(scenario: Scenario) -> Iterator[Contradiction]:
-    memory = scenario.memory
+def memory(memory: Memory) -> Iterator[Contradiction]:
+    """Find a reserve, or clean pages, that the node's memory has no room for."""
     if memory.reserve == "auto":
         return
     if memory.reserve >= memory.pages:
@@ -51,78 +34,84 @@ def _memory(scenario: Scenario) -> Iterator[Contradiction]:
         yield "memory.clean", f"at most {most} so that clean + reserve < pages", f"{memory.clean}"
 
 
-def _heartbeat(scenario: Scenario) -> Iterator[Contradiction]:
-    deadline, control = scenario.removal_ns, scenario.phases.control
-    if deadline > control:
-        key, words = _deadline_of(scenario)
+def network(
+    facts: ClusterFacts, faults: tuple[Fault, ...], *, netem: bool
+) -> Iterator[Contradiction]:
+    """Find what the network cannot do beside another section; ``netem``: its links use it."""
+    if facts.topology == "redundant" and facts.pair:
+        yield "block_io.pair", "[] where cluster.topology is redundant", _listed(facts.pair)
+    if netem and any(fault.kind == "delay" for fault in faults):
+        yield "faults", "no delay where cluster.delay or cluster.loss is set", "delay"
+
+
+def pair(
+    facts: ClusterFacts, crunch: AnyCrunch | None, *, confirm: bool
+) -> Iterator[Contradiction]:
+    """Find what does not go with the pair that serves; ``confirm`` is that of ``fencing``."""
+    names = facts.node_names
+    if not facts.pair:
+        if not confirm:
+            yield "fencing.confirm", "true where block_io.pair is empty", "false"
+        return
+    shown = _listed(facts.pair)
+    if not set(facts.pair) <= set(names):
+        yield "block_io.pair", f"two of the cluster nodes n1 to {names[-1]}", shown
+        return
+    if len(names) < len(facts.pair) + _INITIATORS:
+        yield "block_io.pair", "a node beside the pair, which writes", shown
+    if crunch is not None and crunch.kind == "writeback" and crunch.target in facts.pair:
         yield (
-            key,
-            f"a deadline{words} within phases.control ({format_duration(control)}), "
-            "else nothing shows that the testbed itself misses none",
-            format_duration(deadline),
+            "crunch.target",
+            f"a node that writes, so none of block_io.pair {shown}",
+            crunch.target,
         )
 
 
-def _deadline_of(scenario: Scenario) -> tuple[str, str]:
-    """The key that decides it, and in words what it is made of."""
-    if scenario.membership == "corosync":
+def deadline(
+    facts: ClusterFacts, detector: AnyDetector, control_ns: int
+) -> Iterator[Contradiction]:
+    """Find a deadline that the control phase is too short for."""
+    if facts.removal_ns > control_ns:
+        key, words = _deadline_of(facts.membership, detector)
+        yield (
+            key,
+            f"a deadline{words} within phases.control ({format_duration(control_ns)}), "
+            "else nothing shows that the testbed itself misses none",
+            format_duration(facts.removal_ns),
+        )
+
+
+def _deadline_of(membership: str, detector: AnyDetector) -> tuple[str, str]:
+    """The key that decides the deadline, and in words what the deadline is made of."""
+    if membership == "corosync":
         return "corosync.token", " (corosync's token + consensus)"
-    if scenario.detector.model_dump() == {"kind": "fixed"}:
+    if detector.model_dump() == {"kind": "fixed"}:
         return "heartbeat.misses", " (interval x misses)"
     return "detector", ""
 
 
-def _ports(scenario: Scenario) -> Iterator[Contradiction]:
-    # Packets are classified by port, whatever their protocol.
+def ports(port_of: Mapping[str, int]) -> Iterator[Contradiction]:
+    """Find a port that two sections use: packets are classified by port, whatever their protocol.
+
+    Args:
+        port_of: the port of each section, by the section's key.
+    """
     taken: dict[int, str] = {}
-    for section in ("block_io", "heartbeat", "traffic"):
-        port: int = getattr(scenario, section).port
+    for section, port in port_of.items():
         if port in taken:
             yield f"{section}.port", f"another port than {taken[port]}.port", f"{port}"
         taken[port] = section
 
 
-def _crunch(scenario: Scenario) -> Iterator[Contradiction]:
-    crunch = scenario.crunch
-    if crunch is None:
-        return
-    names = scenario.node_names
-    if crunch.target not in (*names, "random"):
-        yield "crunch.target", f"n1 to {names[-1]}, or random", crunch.target
-    if crunch.kind == "timed":
-        yield from _windows(crunch, scenario.phases.inject)
-    elif crunch.kind == "flood" and crunch.jitter + crunch.duration >= scenario.phases.inject:
-        inject = format_duration(scenario.phases.inject)
-        got = format_duration(crunch.jitter + crunch.duration)
-        yield "crunch.duration", f"jitter + duration within phases.inject ({inject})", got
-    elif crunch.jitter >= scenario.phases.inject:
-        inject = format_duration(scenario.phases.inject)
-        yield "crunch.jitter", f"less than phases.inject ({inject})", format_duration(crunch.jitter)
-
-
-def _after(scenario: Scenario) -> Iterator[Contradiction]:
-    """What is measured after the recovery needs a time to be measured in."""
-    named = [name.figure for text in scenario.expect for name in parse(text).names()]
-    if scenario.phases.after == 0 and (
-        scenario.steady or any(figure.startswith("after.") for figure in named)
-    ):
-        why = "steady" if scenario.steady else "what is expected of after"
+def after(
+    after_ns: int, steady: tuple[str, ...], expect: tuple[str, ...]
+) -> Iterator[Contradiction]:
+    """Find figures of the phase after the recovery where that phase has no time."""
+    figures = [name.figure for text in expect for name in parse(text).names()]
+    if after_ns == 0 and (steady or any(figure.startswith("after.") for figure in figures)):
+        why = "steady" if steady else "what is expected of after"
         yield "phases.after", f"a time such as 2s, in which {why} is measured", "0s"
 
 
-def _windows(crunch: TimedCrunch, inject: int) -> Iterator[Contradiction]:
-    if crunch.length > crunch.every:
-        every = format_duration(crunch.every)
-        yield "crunch.length", f"at most crunch.every ({every})", format_duration(crunch.length)
-    longest = crunch.longest
-    if longest is not None and not crunch.length <= longest <= crunch.every:
-        bounds = f"{format_duration(crunch.length)} to {format_duration(crunch.every)}"
-        yield "crunch.longest", f"from length to every ({bounds})", format_duration(longest)
-    # Each window lies somewhere within its own period.
-    needed = crunch.jitter + crunch.count * crunch.every
-    if needed > inject:
-        yield (
-            "crunch.count",
-            f"jitter + count x every within phases.inject ({format_duration(inject)})",
-            f"{crunch.count} windows that need {format_duration(needed)}",
-        )
+def _listed(names: tuple[str, ...]) -> str:
+    return f"[{', '.join(names)}]"

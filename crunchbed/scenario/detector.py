@@ -8,28 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from crunchbed.scenario import kinds
+from crunchbed.scenario.facts import Contradiction
 from crunchbed.scenario.kinds import DurationText
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
 from nodes.membership.detectors.settings import KINDS, Settings
-
-if TYPE_CHECKING:
-    from crunchbed.scenario.cross import Contradiction
-    from crunchbed.scenario.schema import Scenario
 
 Duration = Annotated[int, kinds.duration("1us"), DurationText]
 Times = Annotated[int, kinds.whole("", 1, 100)]
 
 
 class DetectorSection(Section):
-    """What every kind has in common: what is left out stays left out, also in a run's directory.
+    """The base of every kind of detector.
 
-    Else another ``kind`` could not be set without naming every key of the first again.
+    A parameter that a scenario leaves out is left out of its resolved form too: ``--set
+    detector.kind=phi`` would otherwise meet the parameters of another kind.
     """
 
     @model_serializer(mode="wrap")
@@ -95,9 +93,13 @@ MODELS: Final[Mapping[str, type[DetectorSection]]] = {
 }
 
 
-def settings(scenario: Scenario) -> Settings:
-    """The detector's settings, with every default filled in and scaled."""
-    section = scenario.detector
+def settings(section: AnyDetector, interval: int) -> Settings:
+    """The detector's settings, with every default filled in.
+
+    Args:
+        section: the parameters that the scenario gives.
+        interval: ``heartbeat.interval``, which the defaults are scaled by.
+    """
     model = KINDS[section.kind]
     known = {field.name for field in fields(model)}
     given: dict[str, Any] = {}
@@ -107,19 +109,18 @@ def settings(scenario: Scenario) -> Settings:
         value = getattr(section, key)
         if name in known and value is not None:
             given[name] = value
-    return model.preset(scenario.heartbeat.interval, **given)
+    return model.preset(interval, **given)
 
 
-def scale(scenario: Scenario) -> str:
+def scale(section: AnyDetector, interval: int) -> str:
     """One phrase for reports: the detector, and at what scale its published defaults are."""
-    name, published_ns = KINDS[scenario.detector.kind].published
-    share = published_ns / scenario.heartbeat.interval
-    return f"detector {scenario.detector.kind}: {name} is {published_ns / 1e9:g} s / {share:.3g}"
+    name, published_ns = KINDS[section.kind].published
+    share = published_ns / interval
+    return f"detector {section.kind}: {name} is {published_ns / 1e9:g} s / {share:.3g}"
 
 
-def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
-    """What does not go together in ``detector``, or with ``heartbeat``."""
-    section, interval = scenario.detector, scenario.heartbeat.interval
+def contradictions(section: AnyDetector, interval: int) -> Iterator[Contradiction]:
+    """Find what does not go together in ``detector``, or with ``heartbeat.interval``."""
     period = KINDS[section.kind].published[0]
     given = getattr(section, period)
     if given is not None and given != interval:

@@ -7,20 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from crunchbed.scenario import cluster as network
 from crunchbed.scenario import kinds
 from crunchbed.scenario.cluster import LABELS
+from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText, Target
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
-
-if TYPE_CHECKING:
-    from crunchbed.scenario.cross import Contradiction
-    from crunchbed.scenario.schema import Scenario
 
 STORAGE: Final = "storage"
 CONTROLLER: Final = "controller"
@@ -248,38 +244,39 @@ def _list(value: object) -> tuple[object, ...]:
 Faults = Annotated[tuple[Fault, ...], BeforeValidator(_list)]
 
 
-def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
-    """Yield what is wrong between the faults and the rest of the scenario."""
-    for index, fault in enumerate(scenario.faults):
-        yield from _hosts(scenario, f"faults[{index}]", fault)
-        yield from _time(scenario, f"faults[{index}]", fault)
+def contradictions(faults: tuple[Fault, ...], facts: ClusterFacts) -> Iterator[Contradiction]:
+    """Find what is wrong between the faults and the rest of the scenario."""
+    for index, fault in enumerate(faults):
+        at = f"faults[{index}]"
+        yield from _hosts(facts, at, fault)
+        yield from _time(facts, at, fault)
         if isinstance(fault, LinkDown):
-            yield from network.link_exists(scenario, f"faults[{index}]", fault)
-        if fault.kind == "controller-crash" and scenario.cluster.controller == "none":
+            known = facts.networks_of(fault.target)
+            if fault.network not in (None, *known):
+                yield f"{at}.network", f"one of {', '.join(known)}", str(fault.network)
+        if fault.kind == "controller-crash" and facts.controller == "none":
+            expected = "another kind where cluster.controller is none"
+            yield f"{at}.kind", expected, "controller-crash"
+        if fault.kind == "slow-disk" and facts.pair:
             yield (
-                f"faults[{index}].kind",
-                "another kind where cluster.controller is none",
-                "controller-crash",
-            )
-        if fault.kind == "slow-disk" and scenario.block_io.pair:
-            yield (
-                f"faults[{index}].kind",
+                f"{at}.kind",
                 "another kind where cluster nodes serve: slowing the target is restarting it",
                 "slow-disk with block_io.pair",
             )
-        if fault.kind == "slow-disk" and scenario.block_io.transport != "nbd":
+        if fault.kind == "slow-disk" and facts.transport != "nbd":
             yield (
-                f"faults[{index}].kind",
+                f"{at}.kind",
                 "another kind with this transport: the delay filter is nbdkit's",
-                f"slow-disk with block_io.transport {scenario.block_io.transport}",
+                f"slow-disk with block_io.transport {facts.transport}",
             )
 
 
-def _hosts(scenario: Scenario, at: str, fault: Fault) -> Iterator[Contradiction]:
+def _hosts(facts: ClusterFacts, at: str, fault: Fault) -> Iterator[Contradiction]:
     if isinstance(fault, SwitchCrash):
-        yield from network.switch_exists(scenario, f"{at}.target", fault.target)
+        if fault.target not in facts.switches:
+            yield f"{at}.target", f"one of {', '.join(facts.switches)}", fault.target
         return
-    names = scenario.node_names
+    names = facts.node_names
     known = (*names, RANDOM, STORAGE, CONTROLLER)
     for target in fault.targets:
         if target not in known or (target == STORAGE and fault.kind == "partition"):
@@ -289,18 +286,18 @@ def _hosts(scenario: Scenario, at: str, fault: Fault) -> Iterator[Contradiction]
     if fault.kind == "partition" and len(fault.targets) >= len(names):
         yield f"{at}.target", f"fewer than all {len(names)} nodes", f"{len(fault.targets)}"
     if fault.kind == "burst":
-        yield from _writers(scenario, at, fault)
+        yield from _writers(facts, at, fault)
     if fault.kind == "loss" and fault.sender not in (None, *names, STORAGE):
         yield f"{at}.from", f"n1 to {names[-1]}, or storage", str(fault.sender)
 
 
-def _writers(scenario: Scenario, at: str, fault: Burst) -> Iterator[Contradiction]:
-    writers = ", ".join(scenario.writers)
+def _writers(facts: ClusterFacts, at: str, fault: Burst) -> Iterator[Contradiction]:
+    writers = ", ".join(facts.writers)
     for target in fault.targets:
-        if target in scenario.block_io.pair:
+        if target in facts.pair:
             yield f"{at}.target", f"a node that writes: {writers}", target
-    if fault.work_of is not None and fault.work_of not in scenario.node_names:
-        yield f"{at}.work-of", _nodes(scenario.node_names), fault.work_of
+    if fault.work_of is not None and fault.work_of not in facts.node_names:
+        yield f"{at}.work-of", _nodes(facts.node_names), fault.work_of
     if fault.work_of in fault.targets:
         yield f"{at}.work-of", "another node than target", str(fault.work_of)
 
@@ -309,12 +306,12 @@ def _nodes(names: tuple[str, ...]) -> str:
     return f"n1 to {names[-1]}, or random"
 
 
-def _time(scenario: Scenario, at: str, fault: Fault) -> Iterator[Contradiction]:
-    inject = scenario.phases.inject
+def _time(facts: ClusterFacts, at: str, fault: Fault) -> Iterator[Contradiction]:
     end = fault.after + fault.jitter + (fault.lasts_ns or 0)
-    if end > inject:
+    if end > facts.inject_ns:
+        inject = format_duration(facts.inject_ns)
         yield (
             f"{at}.after" if fault.lasts_ns is None else f"{at}.for",
-            f"after + jitter + for within phases.inject ({format_duration(inject)})",
+            f"after + jitter + for within phases.inject ({inject})",
             format_duration(end),
         )

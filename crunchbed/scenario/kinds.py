@@ -1,4 +1,4 @@
-"""The kinds of value that a scenario key can have, each with the words for a wrong one.
+"""The kinds of value that a scenario key can have, each with the message for a wrong value.
 
 A wrong value raises a ``PydanticCustomError`` whose context holds ``expected`` (and ``got`` or
 ``key`` where pydantic cannot know them); ``problems`` turns that into the one line a user sees.

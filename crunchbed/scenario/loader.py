@@ -1,4 +1,4 @@
-"""Finds and reads scenarios; everything wrong with one becomes a single line."""
+"""Finds and reads scenario files; whatever is wrong with one is told in a single line."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _read(path: Path, source: str) -> str:
 
 
 def _first(error: ValidationError, document: yaml.Document) -> str:
-    found = [(document.line(p.path, at_key=p.at_key), p) for p in problems(error)]
+    found = [(document.line(p.path, at_key=p.at_key), p) for p in problems(error, Scenario)]
     line, problem = min(found, key=lambda pair: pair[0])
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return f"{document.source}:{line}: {problem}{more}"

@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from crunchbed.scenario import yaml
-from crunchbed.scenario.problems import problems, show
-from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.problems import show
 from reserve_agent.errors import BadInput
 
 
-def apply(scenario: Scenario, overrides: Mapping[str, object]) -> Scenario:
-    """Return ``scenario`` with dotted keys set; see ``Scenario.with_overrides``."""
-    resolved = scenario.resolved()
-    if "port" not in scenario.block_io.model_fields_set:
-        del resolved["block_io"]["port"]  # it follows the transport, which may be what is set
+def with_keys(resolved: dict[str, Any], overrides: Mapping[str, object]) -> dict[str, Any]:
+    """Set dotted keys in the mapping, and return it; text is read as YAML.
+
+    Raises:
+        BadInput: a value is not YAML, or the key is of a section that is not there.
+    """
     for key, value in overrides.items():
         parsed = yaml.load_text(value, f"override {key}") if isinstance(value, str) else value
         _set(resolved, key, parsed)
-    try:
-        return Scenario.model_validate(resolved)
-    except ValidationError as error:
-        raise BadInput(f"override {problems(error)[0]}") from None
+    return resolved
 
 
 def _set(resolved: dict[str, Any], key: str, value: object) -> None:

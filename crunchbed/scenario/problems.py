@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from functools import cache
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from crunchbed.scenario import detector, faults, schema
 from crunchbed.scenario.kinds import did_you_mean
 
-_UNIONS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
-    "crunch": {
-        "writeback": schema.WritebackCrunch,
-        "timed": schema.TimedCrunch,
-        "flood": schema.FloodCrunch,
-    },
-    "faults": faults.MODELS,
-    "detector": detector.MODELS,
-}
-"""Keys whose value is of one of several kinds, with the model of each."""
+Model = type[BaseModel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +37,16 @@ def dotted(path: tuple[str | int, ...]) -> str:
     return text or "scenario"
 
 
-def problems(error: ValidationError) -> list[Problem]:
-    """Return every problem; a key that contradicts another one is reported alone."""
-    # A default that depends on a wrong value is nobody's mistake.
+def problems(error: ValidationError, root: Model) -> list[Problem]:
+    """Return every problem; a key that contradicts another one is reported alone.
+
+    Args:
+        error: what pydantic raised.
+        root: the model that it raised it of.
+    """
+    # A default that depends on a wrong value is no mistake of its own.
     return [
-        _problem(details)
+        _problem(details, root)
         for details in error.errors(include_url=False)
         if details["type"] != "default_factory_not_called"
     ]
@@ -66,9 +62,10 @@ def show(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _problem(details: Any) -> Problem:
-    path, model = _located(tuple(details["loc"]))
+def _problem(details: Any, root: Model) -> Problem:
+    path, model = _located(tuple(details["loc"]), root)
     context = details.get("ctx", {})
+    known_kinds = list(_kinds(root, str(path[0]))) if path else []
     match details["type"]:
         case "scenario":
             path = _path(context["key"]) if "key" in context else path
@@ -81,16 +78,15 @@ def _problem(details: Any) -> Problem:
         case "missing":
             return Problem(path, "a value for this key", "none")
         case "union_tag_not_found":
-            return Problem(path, _mapping_with_kind(path), "no kind")
+            return Problem(path, _mapping_with_kind(known_kinds), "no kind")
         case "union_tag_invalid":
             kind = details["input"].get("kind")
-            known = list(_UNIONS[str(path[0])])
-            expected = f"one of {', '.join(known)}{did_you_mean(kind, known)}"
+            expected = f"one of {', '.join(known_kinds)}{did_you_mean(kind, known_kinds)}"
             return Problem((*path, "kind"), expected, show(kind))
         case "model_type" | "model_attributes_type":
-            if path[0] in _UNIONS:
-                return Problem(path, _mapping_with_kind(path), show(details["input"]))
-            _, own = _located((*details["loc"], ""))
+            if known_kinds:
+                return Problem(path, _mapping_with_kind(known_kinds), show(details["input"]))
+            _, own = _located((*details["loc"], ""), root)
             keys = ", ".join(_known_keys(own))
             return Problem(path, f"a mapping of {keys}", show(details["input"]))
     return Problem(path, str(details["msg"]), show(details["input"]))
@@ -102,37 +98,56 @@ def _path(key: str) -> tuple[str | int, ...]:
     return tuple(int(part) if part.isdigit() else part for part in parts)
 
 
-def _mapping_with_kind(path: tuple[str | int, ...]) -> str:
-    return f"a mapping with kind: {' or '.join(_UNIONS[str(path[0])])}"
+def _mapping_with_kind(known_kinds: list[str]) -> str:
+    return f"a mapping with kind: {' or '.join(known_kinds)}"
 
 
-def _located(loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type[BaseModel] | None]:
+def _located(loc: tuple[str | int, ...], root: Model) -> tuple[tuple[str | int, ...], Model | None]:
     """Return the path as the file has it, and the model that its last key is looked up in.
 
     Pydantic names the chosen kind in its path; the file does not.
     """
-    model: type[BaseModel] | None = schema.Scenario
+    model: Model | None = root
     path: list[str | int] = []
-    union: Mapping[str, type[BaseModel]] | None = None
+    of_kind: Mapping[str, Model] = {}
     for index, part in enumerate(loc):
-        if union is not None and part in union:
-            model, union = union[str(part)], None
+        if part in of_kind:
+            model, of_kind = of_kind[str(part)], {}
             continue
         path.append(part)
-        if len(path) == 1 and part in _UNIONS:
-            model, union = None, _UNIONS[str(part)]
-        elif union is None and model is not None and index < len(loc) - 1:
-            model = _section(model, str(part))
+        if model is not None and index < len(loc) - 1:
+            of_kind = _kinds(model, str(part))
+            model = None if of_kind else _section(model, str(part))
     return tuple(path), model
 
 
-def _section(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+@cache
+def _kinds(model: Model, key: str) -> Mapping[str, Model]:
+    """Return the models of a key whose value is of one of several kinds, by kind; else none."""
+    models = _models_of(model, key)
+    return {
+        get_args(each.model_fields["kind"].annotation)[0]: each
+        for each in models
+        if "kind" in each.model_fields
+    }
+
+
+def _section(model: Model, key: str) -> Model | None:
+    return next(_models_of(model, key), None)
+
+
+def _models_of(model: Model, key: str) -> Iterator[Model]:
     field = model.model_fields.get(key)
-    candidates = () if field is None else (field.annotation, *get_args(field.annotation))
-    found = (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return next(found, None)
+    return iter(()) if field is None else _models_in(field.annotation)
 
 
-def _known_keys(model: type[BaseModel] | None) -> list[str]:
+def _models_in(annotation: object) -> Iterator[Model]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def _known_keys(model: Model | None) -> list[str]:
     fields = {} if model is None else model.model_fields
     return [field.alias or name for name, field in fields.items()]

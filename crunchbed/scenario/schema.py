@@ -1,4 +1,4 @@
-"""What a scenario may say: every key with its unit, bounds and default.
+"""What a scenario may say: all sections together, checked against each other.
 
 Inside, durations are nanoseconds, sizes bytes, data rates bits per second and memory pages of
 4 KiB. ``docs/scenario-format.md`` tells users the same.
@@ -6,128 +6,39 @@ Inside, durations are nanoseconds, sizes bytes, data rates bits per second and m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ValidationError, model_validator
 
-from crunchbed.expect import parse
-from crunchbed.expect.steady import steady
-from crunchbed.scenario import detector, kinds
+from crunchbed.expect import parse, steady
+from crunchbed.scenario import (
+    block_io,
+    cluster,
+    corosync,
+    cross,
+    crunch,
+    detector,
+    faults,
+    kinds,
+    shed,
+)
 from crunchbed.scenario.block_io import BlockIo
 from crunchbed.scenario.cluster import Cluster
-from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync, consensus_ns, token_timeout_ns
-from crunchbed.scenario.cross import first_contradiction
+from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync
+from crunchbed.scenario.crunch import Crunch
 from crunchbed.scenario.detector import Detector, FixedDetector
+from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.faults import Faults
-from crunchbed.scenario.kinds import DurationText, Pages, Port, SizeText, Target
-from crunchbed.scenario.section import Section
+from crunchbed.scenario.overrides import with_keys
+from crunchbed.scenario.problems import problems
+from crunchbed.scenario.section import Fencing, Heartbeat, Memory, Phases, Section, Softnet, Traffic
 from crunchbed.scenario.shed import Shed, ShedSection
 from nodes.membership.detectors.settings import silence_ns
 from reserve_agent.errors import BadInput
 from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
-CRUNCH_KINDS: Final = ("writeback", "timed", "flood")
 PAGE_BYTES: Final = 4096
-MAX_WINDOWS: Final = 4096
-"""Windows of a timed crunch that the hooks' map holds."""
-
-
-class Memory(Section):
-    """A node's page pool: ``clean`` pages are used by tasks from the start."""
-
-    pages: Pages = 16384
-    clean: Annotated[int, kinds.whole("pages", 0)] = 8192
-    reserve: Annotated[int | Literal["auto"], kinds.whole_or_auto("pages", 1)] = 256
-    service_time: Annotated[int, kinds.duration("1us", "1s"), DurationText] = 200_000
-    on_exhaustion: Annotated[str, kinds.choice(("drop", "panic"))] = "drop"
-
-
-class Heartbeat(Section):
-    """Without a ``detector``, ``misses`` intervals without its heartbeat make a node suspect."""
-
-    interval: Annotated[int, kinds.duration("5ms", "60s"), DurationText] = 100_000_000
-    misses: Annotated[int, kinds.whole("heartbeats", 1, 1000)] = 5
-    port: Port = 7405
-
-
-class Softnet(Section):
-    """The input queue of the policy ``softnet``: packets it holds, and what each costs it."""
-
-    limit: Annotated[int, kinds.whole("packets", 1, 1_000_000)] = 300
-    cost: Annotated[int, kinds.duration("1us", "10ms"), DurationText] = 50_000
-
-
-class Fencing(Section):
-    """What happens to an ejected node; without ``confirm`` it is only assumed to be cut off."""
-
-    reboot_delay: Annotated[int, kinds.duration("0s"), DurationText] = 2_000_000_000
-    confirm: Annotated[bool, kinds.yes_or_no()] = True
-
-
-class Traffic(Section):
-    """Packets of class ``other``, for a reader on every node that is a normal task."""
-
-    rate: Annotated[int, kinds.whole("packets a second", 0, 1_000_000)] = 1000
-    size: Annotated[int, kinds.size("16B", "1400B"), SizeText] = 512
-    port: Port = 9000
-
-
-class WritebackCrunch(Section):
-    """Normal tasks dirty ``pages`` at ``rate``; acknowledged writes free them."""
-
-    kind: Literal["writeback"]
-    target: Target = "n1"
-    pages: Pages = 12000
-    rate: Annotated[int, kinds.whole("pages a second", 1)] = 100_000
-    jitter: Annotated[int, kinds.duration("0s"), DurationText] = 200_000_000
-
-
-class TimedCrunch(Section):
-    """``count`` windows of ``length`` in which a normal task finds no page, one in each ``every``.
-
-    With ``longest`` their lengths are drawn from ``length`` to that, as many in each decade.
-    ``depth`` says how much of the reserve is gone too: 0 none of it, 0.5 all that a plain
-    GFP_ATOMIC allocation may take, 1 all.
-    """
-
-    kind: Literal["timed"]
-    target: Target = "n1"
-    count: Annotated[int, kinds.whole("windows", 1, MAX_WINDOWS)] = 100
-    length: Annotated[int, kinds.duration("1us"), DurationText] = 50_000
-    longest: Annotated[int, kinds.duration("1us"), DurationText] | None = None
-    every: Annotated[int, kinds.duration("1us"), DurationText] = 10_000_000
-    depth: Annotated[float, kinds.fraction(0, 1)] = 0.5
-    jitter: Annotated[int, kinds.duration("0s"), DurationText] = 0
-
-
-class FloodCrunch(Section):
-    """``rate`` packets a second for a reader that does not read, until ``duration`` is over.
-
-    With ``memalloc`` the reader's socket is a memalloc socket all the same: one that nobody
-    throttles.
-    """
-
-    kind: Literal["flood"]
-    target: Target = "n1"
-    rate: Annotated[int, kinds.whole("packets a second", 1, 100_000)] = 6000
-    duration: Annotated[int, kinds.duration("10ms"), DurationText] = 3_000_000_000
-    size: Annotated[int, kinds.size("16B", "1400B"), SizeText] = 64
-    port: Port = 9001
-    memalloc: bool = False
-    jitter: Annotated[int, kinds.duration("0s"), DurationText] = 200_000_000
-
-
-class Phases(Section):
-    """``control`` is measured before the fault; ``inject`` and ``recovery`` last at most this.
-
-    ``after`` is measured once the cluster is whole again, or the recovery is over.
-    """
-
-    control: Annotated[int, kinds.duration("100ms"), DurationText] = 4_000_000_000
-    inject: Annotated[int, kinds.duration("100ms"), DurationText] = 6_000_000_000
-    recovery: Annotated[int, kinds.duration("0s"), DurationText] = 15_000_000_000
-    after: Annotated[int, kinds.duration("0s"), DurationText] = 0
 
 
 def _expectations(value: object) -> tuple[str, ...]:
@@ -155,7 +66,6 @@ def _steady(value: object) -> str:
         kinds.reject(example, got=str(error))
 
 
-Crunch = Annotated[WritebackCrunch | TimedCrunch | FloodCrunch, Field(discriminator="kind")]
 Name = Annotated[str, kinds.text("lower-case words joined by -", r"[a-z0-9]+(-[a-z0-9]+)*")]
 Sentence = Annotated[str, kinds.text("one sentence")]
 Expectations = Annotated[
@@ -193,13 +103,65 @@ class Scenario(Section):
     steady: SteadyState = ()
     expect: Expectations = ()
 
+    @classmethod
+    def of(cls, keys: object, where: str) -> Scenario:
+        """Return the scenario that ``keys``, which no file of the user's has, make up.
+
+        Args:
+            keys: a mapping as ``resolved`` returns it.
+            where: what a message about them begins with.
+
+        Raises:
+            BadInput: a key is unknown or a value is refused; says which.
+        """
+        try:
+            return cls.model_validate(keys)
+        except ValidationError as error:
+            raise BadInput(f"{where}{problems(error, cls)[0]}") from None
+
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        contradiction = first_contradiction(self)
+        contradiction = next(self._contradictions(), None)
         if contradiction is not None:
             key, expected, got = contradiction
             kinds.reject(expected, key=key, got=got)
         return self
+
+    def _contradictions(self) -> Iterator[Contradiction]:
+        """Find what does not go together, in the order of the keys."""
+        facts, network, heartbeat = self.facts, self.cluster, self.heartbeat
+        yield from cross.memory(self.memory)
+        yield from cluster.contradictions(network)
+        yield from cross.network(facts, self.faults, netem=network.needs_netem)
+        yield from block_io.contradictions(self.block_io, network.nodes)
+        yield from detector.contradictions(self.detector, heartbeat.interval)
+        yield from cross.pair(facts, self.crunch, confirm=self.fencing.confirm)
+        yield from cross.deadline(facts, self.detector, self.phases.control)
+        if self.membership == "corosync":
+            yield from corosync.contradictions(self.corosync, heartbeat, network.nodes)
+        sections = ("block_io", "heartbeat", "traffic")
+        yield from cross.ports({name: getattr(self, name).port for name in sections})
+        yield from crunch.contradictions(self.crunch, facts)
+        yield from shed.contradictions(self.shed, network.controller, network.switch)
+        yield from faults.contradictions(self.faults, facts)
+        yield from cross.after(self.phases.after, self.steady, self.expect)
+
+    @property
+    def facts(self) -> ClusterFacts:
+        """What sections, faults and backends may ask of the cluster."""
+        return ClusterFacts(
+            node_names=self.node_names,
+            pair=self.block_io.pair,
+            topology=self.cluster.topology,
+            networks=self.cluster.networks,
+            storage_networks=self.cluster.storage_networks,
+            switches=self.cluster.switches,
+            controller=self.cluster.controller,
+            transport=self.block_io.transport,
+            membership=self.membership,
+            removal_ns=self.removal_ns,
+            inject_ns=self.phases.inject,
+        )
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -209,21 +171,23 @@ class Scenario(Section):
     @property
     def writers(self) -> tuple[str, ...]:
         """The nodes that write: all of the cluster but those that serve the device."""
-        return tuple(name for name in self.node_names if name not in self.block_io.pair)
+        return self.facts.writers
 
     @property
     def deadline_ns(self) -> int:
         """Nanoseconds without a heartbeat (with corosync: a token) until somebody is suspected."""
+        heartbeat, nodes = self.heartbeat, self.cluster.nodes
         if self.membership == "corosync":
-            return token_timeout_ns(self)
-        interval, misses = self.heartbeat.interval, self.heartbeat.misses
-        return silence_ns(detector.settings(self), self.cluster.nodes, interval, misses)
+            return self.corosync.token_timeout_ns(heartbeat.silence_ns, nodes)
+        chosen = detector.settings(self.detector, heartbeat.interval)
+        return silence_ns(chosen, nodes, heartbeat.interval, heartbeat.misses)
 
     @property
     def removal_ns(self) -> int:
         """Nanoseconds without a heartbeat after which a peer is as good as out of the view."""
         if self.membership == "corosync":
-            return self.deadline_ns + consensus_ns(self)
+            consensus = self.corosync.consensus_ns(self.heartbeat.silence_ns, self.cluster.nodes)
+            return self.deadline_ns + consensus
         return self.deadline_ns
 
     def resolved(self) -> dict[str, Any]:
@@ -238,6 +202,7 @@ class Scenario(Section):
         Raises:
             BadInput: a key is unknown or a value is refused; says which.
         """
-        from crunchbed.scenario.overrides import apply
-
-        return apply(self, overrides)
+        resolved = self.resolved()
+        if "port" not in self.block_io.model_fields_set:
+            del resolved["block_io"]["port"]  # follows the transport, which may be overridden
+        return Scenario.of(with_keys(resolved, overrides), "override ")

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final, get_args
+from typing import Annotated, Final, get_args
 
 from pydantic import BeforeValidator
 
 from crunchbed.scenario import kinds
+from crunchbed.scenario.facts import Contradiction
 from crunchbed.scenario.kinds import RateText, SizeText
 from crunchbed.scenario.section import Section
 from reserve_agent.controller.rules import settings
 from reserve_agent.hooks.layout import PacketClass
 
-if TYPE_CHECKING:
-    from crunchbed.scenario.cross import Contradiction
-    from crunchbed.scenario.schema import Scenario
-
-CONTROLLERS: Final = ("none", "openflow")
 MODES: Final[tuple[str, ...]] = get_args(settings.ShedMode)
 OFF: Final = "off"
 _KBIT: Final = 1000
 
 
 class Shed(Section):
-    """What becomes of packets of class ``other`` to it; ``rate`` and ``burst`` still pass."""
+    """What switches do with packets of class ``other``, of which ``rate`` and ``burst`` pass."""
 
     mode: Annotated[str, kinds.choice(MODES)] = OFF
     rate: Annotated[int, kinds.rate("10kbit", "1Gbit"), RateText] = 1_000_000
@@ -32,7 +28,7 @@ class Shed(Section):
 
 
 def _by_mode(value: object) -> object:
-    """``shed: drop`` is short for ``shed: {mode: drop}``."""
+    """Accept ``shed: drop`` as short for ``shed: {mode: drop}``."""
     return {"mode": value} if isinstance(value, str) else value
 
 
@@ -40,7 +36,7 @@ ShedSection = Annotated[Shed, BeforeValidator(_by_mode)]
 
 
 def rules(shed: Shed) -> settings.Shed:
-    """The same for the controller."""
+    """Return the controller's settings for this section."""
     return settings.Shed(
         mode=shed.mode,  # type: ignore[arg-type]
         rate_kbit=shed.rate // _KBIT,
@@ -49,12 +45,11 @@ def rules(shed: Shed) -> settings.Shed:
     )
 
 
-def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
-    """Yield what is wrong between controller, switch and shedding."""
-    controller = scenario.cluster.controller
-    if controller == "none" and scenario.shed.mode != OFF:
-        yield "shed.mode", "off where cluster.controller is none", scenario.shed.mode
-    if controller != "none" and scenario.cluster.switch == "linux-bridge":
+def contradictions(shed: Shed, controller: str, switch: str) -> Iterator[Contradiction]:
+    """Find what does not go together of ``shed``, ``cluster.controller``, ``cluster.switch``."""
+    if controller == "none" and shed.mode != OFF:
+        yield "shed.mode", "off where cluster.controller is none", shed.mode
+    if controller != "none" and switch == "linux-bridge":
         yield (
             "cluster.controller",
             "none with cluster.switch linux-bridge, which takes no controller",

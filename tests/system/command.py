@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from crunchbed.host.runid import STATE_ROOT
+from crunchbed.host.run_ids import STATE_ROOT
 from nodes.cgroup import cgroup2_root
 from nodes.process import start_ticks
 from nodes.waiting import wait_until

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from crunchbed.host.runid import RunState
+from crunchbed.host.run_ids import RunClaim
 from nodes.cgroup import NodeCgroup
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
@@ -18,7 +18,7 @@ BPFFS = Path("/sys/fs/bpf")
 
 def main() -> None:
     switch, scratch = sys.argv[1:]
-    with RunState.claim() as state:
+    with RunClaim.claim() as state:
         print(state.run_id, flush=True)  # noqa: T201
         with Cluster(state.run_id, nodes=2, switch=switch) as cluster:  # type: ignore[arg-type]
             pins = BPFFS / f"crunchbed-{state.run_id}"

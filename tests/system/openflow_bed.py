@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 from pyroute2 import IPRoute
 
-from crunchbed.host.runid import draw_id
+from crunchbed.host.run_ids import draw_id
 from nodes.ports import delete_links, is_operational, set_link
 from nodes.waiting import wait_until
 from reserve_agent.controller.config import ControllerConfig

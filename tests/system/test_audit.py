@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.host.runid import STATE_ROOT, RunRecord
+from crunchbed.host.run_ids import STATE_ROOT, RunRecord
 from crunchbed.live.audit import Facts, audit_node
 from nodes.process import spawn
 from nodes.waiting import wait_until

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from crunchbed.host import leaks
-from crunchbed.host.runid import STATE_ROOT, RunRecord
+from crunchbed.host.run_ids import STATE_ROOT, RunRecord
 from tests.system.command import SHORT, left_by_check, run
 
 pytestmark = pytest.mark.root

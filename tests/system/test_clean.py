@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from crunchbed.cli.clean import clean
 from crunchbed.host import leaks
-from crunchbed.host.runid import STATE_ROOT
+from crunchbed.host.run_ids import STATE_ROOT
 from nodes.cgroup import cgroup2_root
 from nodes.process import start_ticks
 from nodes.waiting import wait_until

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from nodes.cgroup import cgroup2_root
 
 pytestmark = pytest.mark.root
@@ -21,7 +21,7 @@ def test_clean_removes_the_cgroup_of_a_killed_look() -> None:
     dead.mkdir()
     live.mkdir()
     try:
-        assert cli.main(["clean"]) == 0
+        assert app.main(["clean"]) == 0
         assert not dead.exists()
         assert live.exists()
     finally:

@@ -9,7 +9,7 @@ import pytest
 
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
-from crunchbed.host.requirements import missing
+from crunchbed.host.requirements import missing, requirement
 from tests.system.command import Command, run, traces
 
 pytestmark = pytest.mark.root
@@ -110,7 +110,7 @@ def test_a_crashed_node_is_found_fenced_and_admitted_again(tmp_path: Path) -> No
     assert [e.data["healthy"] for e in history.of("recovery")] == [True]
 
 
-@pytest.mark.skipif(not missing(["netem"]), reason="this kernel has netem")
+@pytest.mark.skipif(not missing([requirement("netem")]), reason="this kernel has netem")
 def test_a_delay_is_refused_before_anything_starts_where_there_is_no_netem(tmp_path: Path) -> None:
     settings = ("--set", "faults=[{kind: delay}]")
     command = run("run", "control", *settings, "--out", tmp_path / "out")

@@ -14,7 +14,7 @@ import pytest
 
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.host import leaks
-from crunchbed.host.requirements import missing
+from crunchbed.host.requirements import missing, requirement
 from nodes.ports import set_link
 from nodes.waiting import wait_until
 from reserve_agent.errors import BadInput, MissingRequirement
@@ -161,7 +161,7 @@ def test_power_off_takes_all_links(switch: SwitchChoice) -> None:
             assert not unreachable_from(pids, address, 5.0)
 
 
-@pytest.mark.skipif(not missing(["netem"]), reason="this kernel has netem")
+@pytest.mark.skipif(not missing([requirement("netem")]), reason="this kernel has netem")
 def test_a_delay_names_what_brings_netem() -> None:
     with pytest.raises(MissingRequirement, match="modprobe sch_netem"):
         Cluster(RUN_ID, nodes=1, switch="linux-bridge", delay_ns=1_000_000).start()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.host.runid import STATE_ROOT
+from crunchbed.host.run_ids import STATE_ROOT
 from tests.system.command import SHORT, Command, left_by_check, run, traces
 
 pytestmark = pytest.mark.root

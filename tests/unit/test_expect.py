@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from crunchbed.checks.figures import NAMES, PHASE_NAMES, Figures, PhaseFigures
 from crunchbed.expect import evaluate, parse, steady_outcomes
 from crunchbed.expect.evaluate import applies_to
-from crunchbed.expect.steady import steady
+from crunchbed.expect.grammar import steady
 from reserve_agent.errors import BadInput
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.host.requirements import needed_by
+from crunchbed.backends.namespaces.requirements import needed_by
+from crunchbed.host.requirements import requirement
 from crunchbed.run.faults.plan import Step, draw_faults, steps
 from crunchbed.run.plan import draw
 from crunchbed.scenario.faults import STALLED_DAEMONS
@@ -125,5 +126,5 @@ def test_at_one_moment_the_undo_comes_first() -> None:
 
 
 def test_only_delay_needs_something_of_the_machine() -> None:
-    assert "netem" in needed_by(faulty({"kind": "delay"}, {"kind": "loss"}))
-    assert "netem" not in needed_by(faulty({"kind": "loss"}, {"kind": "stall"}))
+    assert requirement("netem") in needed_by(faulty({"kind": "delay"}, {"kind": "loss"}))
+    assert requirement("netem") not in needed_by(faulty({"kind": "loss"}, {"kind": "stall"}))

@@ -12,7 +12,7 @@ import pytest
 
 import crunchbed.run.engine
 from crunchbed.checks.result import Result
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from crunchbed.report.figure import Row, draw
 from crunchbed.report.trace import BIN_SECONDS, LEAD_SECONDS, trace
 from crunchbed.run.progress import Progress
@@ -156,20 +156,20 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 def test_run_and_compare_draw_on_request(
     engine: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli.main(["run", "control", "--png", "one.png"])
+    app.main(["run", "control", "--png", "one.png"])
     assert "picture: one.png" in capsys.readouterr().out
-    cli.main(["compare", "control", "--png", "deep/two.png", "--repeats", "2", "--out", "a"])
+    app.main(["compare", "control", "--png", "deep/two.png", "--repeats", "2", "--out", "a"])
     assert size(tmp_path / "deep" / "two.png")[1] > size(tmp_path / "one.png")[1]
     capsys.readouterr()
-    cli.main(["compare", "control", "--png", "json.png", "--json", "--out", "b"])
+    app.main(["compare", "control", "--png", "json.png", "--json", "--out", "b"])
     assert orjson.loads(capsys.readouterr().out)["scenario"] == "control"
     assert (tmp_path / "json.png").exists()
 
 
 def test_a_run_without_a_history_is_left_out(engine: list[str], tmp_path: Path) -> None:
     engine.append("none")
-    cli.main(["compare", "control", "--png", "two.png"])
-    cli.main(["run", "control", "--policy", "memalloc", "--png", "one.png"])
+    app.main(["compare", "control", "--png", "two.png"])
+    app.main(["run", "control", "--policy", "memalloc", "--png", "one.png"])
     assert size(tmp_path / "two.png") == size(tmp_path / "one.png")
 
 
@@ -177,9 +177,9 @@ def test_a_picture_that_cannot_be_made_is_told_before_the_run(
     engine: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    assert cli.main(["run", "control", "--png", "file/x.png"]) == 2
+    assert app.main(["run", "control", "--png", "file/x.png"]) == 2
     assert "--png file/x.png: cannot write in" in capsys.readouterr().err
-    assert cli.main(["run", "control", "--png", str(tmp_path)]) == 2
+    assert app.main(["run", "control", "--png", str(tmp_path)]) == 2
     assert not (tmp_path / "runs").exists()
 
 

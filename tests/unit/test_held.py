@@ -12,17 +12,16 @@ import orjson
 import pytest
 
 from crunchbed.checks.result import Result
-from crunchbed.cli import app as cli
-from crunchbed.cli import live as cli_live
+from crunchbed.cli import app
 from crunchbed.cli.crunch import outcome
-from crunchbed.host.runid import RunState
-from crunchbed.live import live
-from crunchbed.live.livestate import NodeState, read_state
+from crunchbed.host.run_ids import RunClaim
+from crunchbed.live import runs
+from crunchbed.live.summary import NodeSummary, read_summary
 from crunchbed.report.actions_taken import deeds
 from crunchbed.run.held.scenario import with_crunch, with_flood_reader, without_plan
 from crunchbed.run.plan import draw
+from crunchbed.scenario.crunch import FloodCrunch
 from crunchbed.scenario.loader import load
-from crunchbed.scenario.schema import FloodCrunch
 from reserve_agent.errors import BadInput
 from reserve_agent.lines import LineServer, Message
 from tests.unit.recording import Recording
@@ -76,8 +75,8 @@ def test_deeds_are_told_by_time() -> None:
     ]
 
 
-def _state(**more: Any) -> NodeState:
-    return NodeState(agent=True, up=True, **more)
+def _state(**more: Any) -> NodeSummary:
+    return NodeSummary(agent=True, up=True, **more)
 
 
 def test_what_came_of_a_crunch_is_told_from_the_states_around_it() -> None:
@@ -98,7 +97,7 @@ class FakeRun:
     """A live run of this process that answers on its control socket."""
 
     def __init__(self, root: Path) -> None:
-        self.state = RunState.claim(root)
+        self.state = RunClaim.claim(root)
         self.heard: list[Message] = []
         self.answers: dict[str, Message] = {}
         self.ends_at = ""  # the operation whose answer is its last
@@ -131,11 +130,11 @@ class FakeRun:
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where live runs are looked for, by root."""
     for name in ("live_runs", "choose_run", "nodes_of", "ask", "is_held", "tell", "place_of"):
-        function = getattr(live, name)
+        function = getattr(runs, name)
         defaults = tuple(tmp_path if isinstance(d, Path) else d for d in function.__defaults__)
         monkeypatch.setattr(function, "__defaults__", defaults)
-    monkeypatch.setattr(read_state, "__defaults__", (tmp_path,))
-    monkeypatch.setattr(cli_live.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(read_summary, "__defaults__", (tmp_path,))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
     return tmp_path
 
 
@@ -148,7 +147,7 @@ def held(root: Path) -> Iterator[FakeRun]:
 
 def failing(captured: Captured, *argv: str) -> tuple[int, str]:
     """Exit code and the one line on stderr."""
-    code = cli.main(list(argv))
+    code = app.main(list(argv))
     (line,) = captured.readouterr().err.splitlines()
     return code, line
 
@@ -172,7 +171,7 @@ def test_without_a_live_run_it_says_how_to_start_one(
 def test_with_several_it_asks_which(
     command: str, held: FakeRun, root: Path, capsys: Captured
 ) -> None:
-    other = RunState.claim(root)
+    other = RunClaim.claim(root)
     try:
         code, line = failing(capsys, *arguments(command))
     finally:
@@ -183,7 +182,7 @@ def test_with_several_it_asks_which(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_only_root_may(command: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    monkeypatch.setattr(cli_live.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     code, line = failing(capsys, *arguments(command))
     assert code == 4
     assert "root" in line
@@ -193,9 +192,9 @@ def test_only_root_may(command: str, monkeypatch: pytest.MonkeyPatch, capsys: Ca
 def test_a_run_that_is_not_held_open_takes_no_commands(
     command: str, root: Path, capsys: Captured
 ) -> None:
-    with RunState.claim(root) as state:
+    with RunClaim.claim(root) as state:
         code, line = failing(capsys, *arguments(command))
-        assert read_state(state.run_id, root).held is False
+        assert read_summary(state.run_id, root).held is False
     assert code == 2
     assert "takes no commands: `crunchbed up` does" in line
 
@@ -219,7 +218,7 @@ def test_watching_ends_with_the_run_and_says_so(
 ) -> None:
     held.answers["status"] = {"nodes": {}, "storage": {"link": "up"}}
     held.ends_at = "status"
-    assert cli.main(["status", "--watch", "--every", "0.1"]) == 0
+    assert app.main(["status", "--watch", "--every", "0.1"]) == 0
     assert capsys.readouterr().err == f"run {held.state.run_id} has ended\n"
 
 
@@ -235,7 +234,7 @@ def test_a_crunch_tells_the_run_its_keys(held: FakeRun, capsys: Captured) -> Non
     argv = ["crunch", "n1", "--for", "50us", "--count", "9", "--every", "10ms", "--no-wait"]
     held.answers["status"] = {"nodes": {}, "storage": {"link": "up"}}
     held.answers["crunch"] = {"requested": {}}
-    assert cli.main(argv) == 0
+    assert app.main(argv) == 0
     (told,) = [message for message in held.heard if message["op"] == "crunch"]
     assert told["target"] == "n1"
     assert told["crunch"] == {"kind": "timed", "length": "50us", "count": 9, "every": "10ms"}
@@ -243,7 +242,7 @@ def test_a_crunch_tells_the_run_its_keys(held: FakeRun, capsys: Captured) -> Non
 
 
 def told_as_json(captured: Captured, *argv: str) -> dict[str, Any]:
-    assert cli.main([*argv, "--json"]) == 0
+    assert app.main([*argv, "--json"]) == 0
     told: dict[str, Any] = orjson.loads(captured.readouterr().out)
     return told
 

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from crunchbed.checks.figures import CAUSES
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from crunchbed.history.history import History
 from crunchbed.report import pictures
 from crunchbed.report.html import comparison_page, lanes, render, run_page, series, source, thin
@@ -187,12 +187,12 @@ def test_every_figure_is_the_result_s(tmp_path: Path) -> None:
 def test_the_page_comes_of_the_history_alone(tmp_path: Path, capsys: Captured) -> None:
     directory = tmp_path / "run"
     write_run(directory, ejecting(), judged_runs.scenario("none"))
-    assert cli.main(["report", str(directory)]) == 0
+    assert app.main(["report", str(directory)]) == 0
     assert capsys.readouterr().out == f"report: {directory}/report.html\n"
     first = (directory / "report.html").read_bytes()
     (directory / "result.json").unlink()
     (directory / "report.html").unlink()
-    assert cli.main(["report", str(directory)]) == 0
+    assert app.main(["report", str(directory)]) == 0
     assert (directory / "report.html").read_bytes() == first
 
 
@@ -246,14 +246,14 @@ def test_a_damaged_run_is_told_in_one_line(
     (tmp_path / "run" / file).unlink()
     if content is not None:
         (tmp_path / "run" / file).write_bytes(content)
-    assert cli.main(["report", str(tmp_path / "run")]) == 2
+    assert app.main(["report", str(tmp_path / "run")]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert said in err
 
 
 def test_a_directory_without_runs_is_told(tmp_path: Path, capsys: Captured) -> None:
-    assert cli.main(["report", str(tmp_path)]) == 2
+    assert app.main(["report", str(tmp_path)]) == 2
     assert "expected a run (with a history.jsonl) or a directory of runs" in capsys.readouterr().err
 
 
@@ -261,13 +261,13 @@ def test_runs_of_two_scenarios_are_no_comparison(tmp_path: Path, capsys: Capture
     write_comparison(tmp_path, range(1, 2))
     other = judged_runs.scenario().model_copy(update={"name": "other"})
     write_run(tmp_path / "memalloc-9", judged_runs.good_run(), other)
-    assert cli.main(["report", str(tmp_path)]) == 2
+    assert app.main(["report", str(tmp_path)]) == 2
     assert "runs of one scenario, got writeback-crunch and other" in capsys.readouterr().err
 
 
 def test_pictures_for_a_paper(tmp_path: Path, capsys: Captured) -> None:
     write_comparison(tmp_path / "both", range(1, 2))
-    assert cli.main(["report", str(tmp_path / "both"), "--png", str(tmp_path / "png")]) == 0
+    assert app.main(["report", str(tmp_path / "both"), "--png", str(tmp_path / "png")]) == 0
     assert {path.name for path in (tmp_path / "png").iterdir()} == {
         "latency.png",
         "spread.png",

@@ -8,7 +8,7 @@ import pytest
 
 from crunchbed.host import leaks
 from crunchbed.host.leaks import Leak, Machine
-from crunchbed.host.runid import RecordedProcess, RunRecord, RunState
+from crunchbed.host.run_ids import RecordedProcess, RunClaim, RunRecord
 from nodes.process import start_ticks
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 
@@ -180,7 +180,7 @@ def test_removing_a_process_asks_who_it_is() -> None:
 
 
 def test_the_cleaner_does_not_clean_itself_away(tmp_path: Path) -> None:
-    with RunState.claim(tmp_path) as state:
+    with RunClaim.claim(tmp_path) as state:
         ticks = start_ticks(os.getpid())
         assert ticks is not None
         myself = RecordedProcess("me", os.getpid(), ticks)

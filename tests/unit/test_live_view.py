@@ -11,7 +11,7 @@ from rich.console import Console
 import crunchbed.run.engine
 from crunchbed.backends.namespaces.readings import look
 from crunchbed.checks.result import Result
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from crunchbed.experiments import attempts
 from crunchbed.report.live_view import LiveView, View, picture
 from crunchbed.report.progress import LineProgress
@@ -145,7 +145,7 @@ def watchers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Progress]:
 def test_without_a_terminal_there_are_lines(
     watchers: list[Progress], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["run", "control"]) == 0
+    assert app.main(["run", "control"]) == 0
     assert isinstance(watchers[0], LineProgress)
     assert "control (up to 1 s)" in capsys.readouterr().err
 
@@ -154,10 +154,10 @@ def test_so_it_is_for_a_cluster_that_is_held_open(
     watchers: list[Progress], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    assert cli.main(["up", "control", "--json"]) == 0
+    assert app.main(["up", "control", "--json"]) == 0
     assert "control (up to 1 s)" in capsys.readouterr().err
     monkeypatch.setattr("sys.stderr", Terminal())
-    assert cli.main(["up", "control", "--json"]) == 0
+    assert app.main(["up", "control", "--json"]) == 0
     assert [type(one) for one in watchers] == [LineProgress, LiveView]
 
 
@@ -166,7 +166,7 @@ def test_quiet_says_nothing(
     command: str, watchers: list[Progress], capsys: pytest.CaptureFixture[str]
 ) -> None:
     changes = ("--set", "expect=[]", *(["--json"] if command == "up" else []))
-    assert cli.main([command, "control", "--quiet", *changes]) == 0
+    assert app.main([command, "control", "--quiet", *changes]) == 0
     assert {type(one) for one in watchers} == {NoProgress}
     assert "control (up to" not in capsys.readouterr().err
 

@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 
 from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.checks.faults import cut_off_since, fault_spans, ports_down
 from crunchbed.history.history import History
-from crunchbed.host.requirements import needed_by
-from crunchbed.scenario.cluster import NETWORKS
+from crunchbed.host.requirements import requirement
+from crunchbed.scenario.cluster import NETWORKS, Cluster
 from crunchbed.scenario.loader import load_file
+from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events import Event, from_record
 from reserve_agent.errors import BadInput
 from topologies.describe import plan
 from topologies.node import ClusterNode, NodeLink
 
 
-def load(path: Path, text: str) -> object:
+def load(path: Path, text: str) -> Scenario:
     file = path / "x.yaml"
     file.write_text(f"name: x\nclaim: it holds\n{text}")
     return load_file(file)
@@ -54,7 +56,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, text: str, key: str, words: s
 @pytest.mark.parametrize("key", ["delay: 1ms", "loss: 0.01"])
 def test_delay_and_loss_need_netem(tmp_path: Path, key: str) -> None:
     scenario = load(tmp_path, f"cluster: {{{key}}}")
-    assert "netem" in needed_by(scenario)  # type: ignore[arg-type]
+    assert requirement("netem") in needed_by(scenario)
 
 
 def test_the_networks_of_each_topology_are_those_of_its_links() -> None:
@@ -100,3 +102,25 @@ def test_a_link_to_one_of_two_networks_cuts_nobody_off() -> None:
     )
     assert cut_off_since(fault_spans(history), "n1", "n2") is None
     assert [(span.start, span.end) for span in ports_down(history)["n1"]] == [(1, 3), (2, 5)]
+
+
+def test_the_backend_is_chosen_from_a_list_and_written_only_if_it_is_not_the_default(
+    tmp_path: Path,
+) -> None:
+    default = load(tmp_path, "policy: none")
+    chosen = load(tmp_path, "policy: none\ncluster: {backend: namespaces}")
+    assert default.cluster.backend == "namespaces"
+    assert default == chosen
+    assert "backend" not in default.resolved()["cluster"]
+    assert Scenario.model_validate(default.resolved()) == default
+    with pytest.raises(BadInput) as no:
+        load(tmp_path, "cluster: {backend: namespace}")
+    assert str(no.value).endswith(
+        "x.yaml:3: cluster.backend: expected one of namespaces (did you mean namespaces?), "
+        "got 'namespace'"
+    )
+
+
+def test_another_backend_than_the_default_is_written() -> None:
+    other = Cluster.model_construct(**{**dict(Cluster()), "backend": "simulation"})
+    assert other.model_dump(mode="json")["backend"] == "simulation"

@@ -194,7 +194,7 @@ def test_a_session_that_asks_for_no_run_imports_none_of_the_product(
         import sys
 
         def test_light():
-            heavy = {"pydantic", "lark", "rich", "crunchbed.run.engine", "crunchbed.plugin.runs"}
+            heavy = {"pydantic", "rich", "crunchbed.run.engine", "crunchbed.plugin.runs"}
             assert not heavy & set(sys.modules)
     """)
     done = pytester.runpytest_subprocess("-p", "no:hypothesispytest")

@@ -11,7 +11,7 @@ import pytest
 
 import crunchbed.run.engine
 from crunchbed.checks.result import Result
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from crunchbed.experiments import baseline as baselines
 from crunchbed.experiments.baseline import Baseline
 from crunchbed.experiments.regress import regress
@@ -54,7 +54,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RecordedEngine:
 
 def saved(engine: RecordedEngine, captured: Captured) -> None:
     options = ("--policies", "memalloc", "--repeats", "5")
-    assert cli.main(["baseline", "save", "nightly", "writeback-crunch", *options]) == 0
+    assert app.main(["baseline", "save", "nightly", "writeback-crunch", *options]) == 0
     engine.calls.clear()
     captured.readouterr()
 
@@ -95,7 +95,7 @@ def test_a_damaged_baseline_is_one_line(content: bytes, words: str, tmp_path: Pa
 
 def test_no_change_is_quiet(engine: RecordedEngine, capsys: Captured) -> None:
     saved(engine, capsys)
-    assert cli.main(["regress", "nightly"]) == 0
+    assert app.main(["regress", "nightly"]) == 0
     out = capsys.readouterr().out
     assert "verdict: no regression" in out
     assert [(policy, seed) for policy, seed, _ in engine.calls] == [
@@ -108,7 +108,7 @@ def test_a_regression_is_confirmed_by_a_second_set_of_runs(
 ) -> None:
     saved(engine, capsys)
     engine.weak = set(range(1, 11))
-    assert cli.main(["regress", "nightly", "--json", "--junit", "r.xml", "--out", "o"]) == 1
+    assert app.main(["regress", "nightly", "--json", "--junit", "r.xml", "--out", "o"]) == 1
     record = orjson.loads(capsys.readouterr().out)
     assert record["exit_code"] == 1
     figures = {one["figure"] for one in record["regressions"]}
@@ -126,12 +126,12 @@ def test_one_that_a_second_set_does_not_show_is_told_and_no_regression(
 ) -> None:
     saved(engine, capsys)
     engine.weak = set(range(1, 6))
-    assert cli.main(["regress", "nightly"]) == 0
+    assert app.main(["regress", "nightly"]) == 0
     out = capsys.readouterr().out
     assert "not confirmed by a second set of runs: memalloc nodes_ejected" in out
     assert "verdict: no regression" in out
     engine.calls.clear()
-    assert cli.main(["regress", "nightly", "--once"]) == 1
+    assert app.main(["regress", "nightly", "--once"]) == 1
 
 
 def test_a_lost_write_is_a_regression_whether_or_not_it_happens_again() -> None:
@@ -185,7 +185,7 @@ def test_wrong_input_is_one_line(
     argv: list[str], line: str, engine: RecordedEngine, capsys: Captured
 ) -> None:
     Baseline.of("nightly", scenario(), recorded("memalloc"), NOW).write(Path("baselines"))
-    assert cli.main(argv) == 2
+    assert app.main(argv) == 2
     err = capsys.readouterr().err
     assert line in err
     assert len(err.splitlines()) == 1
@@ -193,12 +193,12 @@ def test_wrong_input_is_one_line(
 
 
 def test_baselines_are_listed(engine: RecordedEngine, capsys: Captured) -> None:
-    assert cli.main(["baseline", "list"]) == 0
+    assert app.main(["baseline", "list"]) == 0
     assert capsys.readouterr().out == "no baselines in baselines\n"
     saved(engine, capsys)
-    assert cli.main(["baseline", "list"]) == 0
+    assert app.main(["baseline", "list"]) == 0
     assert capsys.readouterr().out.startswith("nightly  writeback-crunch  memalloc  5 seeds  2")
-    assert cli.main(["baseline", "list", "--json"]) == 0
+    assert app.main(["baseline", "list", "--json"]) == 0
     (row,) = orjson.loads(capsys.readouterr().out)
     assert (row["name"], row["seeds"]) == ("nightly", 5)
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from crunchbed.archive.rejudge import rejudge, rejudge_all
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from reserve_agent.errors import BadInput
 from tests.unit.judged_runs import ejecting_run, good_run, result_of, scenario
 from tests.unit.recording import Recording
@@ -90,6 +90,6 @@ def test_a_baseline_is_saved_from_runs_that_were_made_before(
     monkeypatch.chdir(tmp_path)
     for seed in range(1, 6):
         write_run(tmp_path / "c" / f"memalloc-{seed}", good_run(seed))
-    assert cli.main(["baseline", "save", "kept", "--from", "c"]) == 0
-    assert cli.main(["regress", "kept", "--from", "c"]) == 0
+    assert app.main(["baseline", "save", "kept", "--from", "c"]) == 0
+    assert app.main(["regress", "kept", "--from", "c"]) == 0
     assert "verdict: no regression" in capsys.readouterr().out

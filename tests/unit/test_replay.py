@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from crunchbed.backends.namespaces.targets import labels_of
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from crunchbed.prometheus import blocks
 from crunchbed.prometheus.openmetrics import definition_of
 from crunchbed.scenario.loader import load
@@ -181,7 +181,7 @@ def test_it_is_openmetrics(run: Path) -> None:
 
 @promtool
 def test_prometheus_has_it_in_its_blocks(run: Path, tmp_path: Path) -> None:
-    assert cli.main(["replay-metrics", str(run), "--out", str(tmp_path / "out")]) == 0
+    assert app.main(["replay-metrics", str(run), "--out", str(tmp_path / "out")]) == 0
     (tmp_path / "out" / "data" / "wal").mkdir()  # which a Prometheus makes, and a dump wants
     dumped = subprocess.run(
         ["promtool", "tsdb", "dump", str(tmp_path / "out" / "data")],
@@ -206,7 +206,7 @@ def test_a_comparison_is_all_of_its_runs(
         make_run(tmp_path / "compared" / f"{name}-1", f"ab{name[:2]}", name)
     out = tmp_path / "out"
     arguments = ["replay-metrics", str(tmp_path / "compared"), "--out", str(out), "--json"]
-    assert cli.main(arguments) == 0
+    assert app.main(arguments) == 0
     told = orjson.loads(capsys.readouterr().out)
     assert [row["run"] for row in told["runs"]] == ["abme", "abno"]
     assert all(row["samples"] > 100 for row in told["runs"])
@@ -215,7 +215,7 @@ def test_a_comparison_is_all_of_its_runs(
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    assert cli.main(["replay-metrics", *map(str, arguments)]) == 2
+    assert app.main(["replay-metrics", *map(str, arguments)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     return line
 

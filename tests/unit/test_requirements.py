@@ -9,20 +9,22 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from crunchbed.cli import check as cli_check
+from crunchbed.backends.namespaces.requirements import needed_by
+from crunchbed.cli import check
 from crunchbed.host import requirements
-from crunchbed.host.probes import hooks, system
-from crunchbed.host.probes import netns as network
+from crunchbed.host.probes import hooks, netns, system
 from crunchbed.host.probes.machine import NOT_TRIED, Answer, Machine, run_command
 from crunchbed.host.requirements import (
     REQUIREMENTS,
     Finding,
+    Requirement,
     missing,
-    needed_by,
     probe_all,
     require,
+    requirement,
 )
-from crunchbed.scenario.loader import load
+from crunchbed.scenario.loader import load, shipped
+from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import MissingRequirement
 
 OK = Answer(ok=True, output="", reason="")
@@ -32,6 +34,14 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 bpf /sys/fs/bpf bpf rw,relatime 0 0
 """
 V2 = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"
+
+
+def named(*names: str) -> list[Requirement]:
+    return [requirement(name) for name in names]
+
+
+def names_needed_by(scenario: Scenario) -> set[str]:
+    return {each.name for each in needed_by(scenario)}
 
 
 def machine(
@@ -106,18 +116,18 @@ def test_network_is_tried_in_a_namespace_of_its_own(tmp_path: Path) -> None:
         asked.append(argv)
         return Answer(ok=False, output="", reason="Unknown device type")
 
-    seen = network.link("crunchbed", "type", "bridge")(machine(tmp_path, run=refuse))
+    seen = netns.link("crunchbed", "type", "bridge")(machine(tmp_path, run=refuse))
     assert seen == (False, "Unknown device type")
     assert asked == [("unshare", "--net", "ip", "link", "add", "crunchbed", "type", "bridge")]
-    assert network.qdisc("tbf")(machine(tmp_path)).present
+    assert netns.qdisc("tbf")(machine(tmp_path)).present
 
 
 def test_userspace_switching_takes_tap_interfaces(tmp_path: Path) -> None:
     here = machine(tmp_path, run=lambda _argv: Answer(ok=True, output="[netdev]", reason=""))
-    assert network.ovs_userspace(here) == (False, "no /dev/net/tun")
+    assert netns.ovs_userspace(here) == (False, "no /dev/net/tun")
     (tmp_path / "dev/net").mkdir(parents=True)
     (tmp_path / "dev/net/tun").touch()
-    assert network.ovs_userspace(here) == (True, "datapath types [netdev]")
+    assert netns.ovs_userspace(here) == (True, "datapath types [netdev]")
 
 
 def test_hooks_are_tried_in_an_empty_cgroup_that_goes_again(tmp_path: Path) -> None:
@@ -164,38 +174,61 @@ def test_without_root_nothing_is_run_and_the_remedy_is_root(tmp_path: Path) -> N
 
 def test_missing_looks_only_for_what_was_asked(tmp_path: Path) -> None:
     here = machine(tmp_path, have=["nbdkit"])
-    assert [each.name for each in missing(["nbdkit", "corosync", "ethtool"], here)] == [
+    assert [each.name for each in missing(named("nbdkit", "corosync", "ethtool"), here)] == [
         "corosync",
         "ethtool",
     ]
     with pytest.raises(KeyError):
-        missing(["no such requirement"], here)
+        missing(named("no such requirement"), here)
 
 
 def test_require_names_everything_in_one_line(tmp_path: Path) -> None:
-    require(["nbdkit"], machine(tmp_path, have=["nbdkit"]))
+    require(named("nbdkit"), machine(tmp_path, have=["nbdkit"]))
     with pytest.raises(MissingRequirement) as caught:
-        require(["nbdkit", "corosync"], machine(tmp_path))
+        require(named("nbdkit", "corosync"), machine(tmp_path))
     assert str(caught.value) == (
         "this machine lacks nbdkit (no nbdkit in the path; make setup), corosync (no corosync "
         "in the path; apt-get install --no-install-recommends corosync)"
     )
     with pytest.raises(MissingRequirement, match=r"^this needs root[^\n]*$"):
-        require(["root", "bpf-tc", "nbdkit"], machine(tmp_path, euid=1000))
+        require(named("root", "bpf-tc", "nbdkit"), machine(tmp_path, euid=1000))
 
 
 def test_a_run_over_iscsi_needs_its_target_and_its_library(tmp_path: Path) -> None:
     scenario = load("control")
-    assert not {"iscsi-target", "iscsi-initiator"} & set(needed_by(scenario))
-    names = needed_by(scenario.with_overrides({"block_io.transport": "iscsi"}))
-    assert set(needed_by(scenario)) < set(names)
-    require(names[-2:], machine(tmp_path, have=["tgtd", "libiscsi.so.7"]))
+    assert not {"iscsi-target", "iscsi-initiator"} & names_needed_by(scenario)
+    wanted = needed_by(scenario.with_overrides({"block_io.transport": "iscsi"}))
+    names = {each.name for each in wanted}
+    assert names_needed_by(scenario) - names == {"nbdkit"}
+    assert names - names_needed_by(scenario) == {"iscsi-target", "iscsi-initiator"}
+    require(wanted[-2:], machine(tmp_path, have=["tgtd", "libiscsi.so.7"]))
     with pytest.raises(MissingRequirement) as caught:
-        require(names[-2:], machine(tmp_path))
+        require(wanted[-2:], machine(tmp_path))
     assert str(caught.value) == (
         "this machine lacks iscsi-target (no tgtd in the path; make setup), iscsi-initiator "
         "(libiscsi.so.7: cannot open shared object file; make setup)"
     )
+
+
+@pytest.mark.parametrize(
+    ("switch", "names"),
+    [
+        ("auto", {"open-vswitch", "ovs-userspace"}),
+        ("ovs-user", {"open-vswitch", "ovs-userspace"}),
+        ("ovs-kernel", {"open-vswitch", "ovs-kernel"}),
+        ("linux-bridge", {"linux-bridge"}),
+    ],
+)
+def test_a_switch_is_needed_where_the_scenario_has_it(switch: str, names: set[str]) -> None:
+    every = {"open-vswitch", "ovs-userspace", "ovs-kernel", "linux-bridge"}
+    scenario = load("control").with_overrides({"cluster.switch": switch})
+    assert names_needed_by(scenario) & every == names
+
+
+def test_what_the_shipped_scenarios_need_is_what_check_calls_required() -> None:
+    needed = set[str]().union(*(names_needed_by(load(name)) for name in shipped()))
+    required = {name for name, each in REQUIREMENTS.items() if each.required}
+    assert needed - {"os-ken"} == required
 
 
 def test_a_command_that_fails_gives_its_last_words() -> None:
@@ -222,8 +255,8 @@ def test_check_exits_with_4_if_something_required_is_missing(
     monkeypatch: pytest.MonkeyPatch, present: bool, required: bool, code: int, verdict: str
 ) -> None:
     findings = [finding("nbdkit", present=present, required=required)]
-    monkeypatch.setattr(cli_check, "probe_all", lambda: findings)
-    result = CliRunner().invoke(cli_check.check)
+    monkeypatch.setattr(check, "probe_all", lambda: findings)
+    result = CliRunner().invoke(check.check)
     assert result.exit_code == code
     assert result.output.splitlines()[-1] == verdict
     assert "seen [so]" in result.output
@@ -232,8 +265,8 @@ def test_check_exits_with_4_if_something_required_is_missing(
 
 def test_check_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     findings = [finding("nbdkit", present=False, required=True)]
-    monkeypatch.setattr(cli_check, "probe_all", lambda: findings)
-    result = CliRunner().invoke(cli_check.check, ["--json"])
+    monkeypatch.setattr(check, "probe_all", lambda: findings)
+    result = CliRunner().invoke(check.check, ["--json"])
     assert result.exit_code == 4
     report = json.loads(result.output)
     assert report["ok"] is False

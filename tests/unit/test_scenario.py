@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crunchbed.scenario import units
+from crunchbed.scenario.crunch import TimedCrunch, WritebackCrunch
 from crunchbed.scenario.loader import load, load_file, save, shipped
-from crunchbed.scenario.schema import Scenario, TimedCrunch, WritebackCrunch
+from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
 MINIMAL = "name: x\nclaim: it holds\n"

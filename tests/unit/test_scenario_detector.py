@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from crunchbed.backends.namespaces import configs
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from crunchbed.report.scale import time_scale
-from crunchbed.scenario.detector import settings
+from crunchbed.scenario import detector
 from crunchbed.scenario.loader import load, load_file, save
 from crunchbed.scenario.schema import Scenario
 from nodes.heartbeat.config import HeartbeatConfig, load_config
@@ -20,6 +20,7 @@ from nodes.membership.detectors.settings import (
     FixedSettings,
     LifeguardSettings,
     PhiSettings,
+    Settings,
     SwimSettings,
     from_record,
     to_record,
@@ -28,6 +29,10 @@ from reserve_agent.errors import BadInput
 from topologies.node import ClusterNode, NodeLink
 
 MS = 1_000_000
+
+
+def settings(of: Scenario) -> Settings:
+    return detector.settings(of.detector, of.heartbeat.interval)
 
 
 def scenario(text: str = "", more: str = "") -> Scenario:
@@ -81,7 +86,7 @@ def test_what_is_wrong_is_one_line_and_exit_2(
 ) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(f"name: mine\nclaim: it holds\ndetector: {text}\n")
-    assert cli.main(["run", str(path)]) == 2
+    assert app.main(["run", str(path)]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert f"mine.yaml:3: {message}" in err

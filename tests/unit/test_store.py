@@ -9,7 +9,7 @@ import duckdb
 import orjson
 import pytest
 
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from crunchbed.store.database import opened
 from crunchbed.store.rows import TABLES
 from reserve_agent.errors import BadInput
@@ -109,7 +109,7 @@ def test_no_runs_at_all(tmp_path: Path) -> None:
 
 
 def ask(capsys: pytest.CaptureFixture[str], *argv: str) -> SimpleNamespace:
-    code = cli.main(argv)
+    code = app.main(argv)
     out, err = capsys.readouterr()
     return SimpleNamespace(code=code, out=out, err=err)
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import orjson
 import pytest
 
-from crunchbed.cli import app as cli
+from crunchbed.cli import app
 from crunchbed.experiments.sweep.table import asked_order, runs_of, values_of, where
 from crunchbed.report.labels import heading, name_of, value_text
 from reserve_agent.errors import BadInput
@@ -77,7 +77,7 @@ def test_the_picture_says_every_count(
     out, table = tmp_path / "dose.svg", tmp_path / "dose.csv"
     arguments = ["plot", str(sweep), "--x", "crunch.length", "--y", "crunch.depth"]
     arguments += ["--panel", "policy", "--out", str(out), "--csv", str(table)]
-    assert cli.main(arguments) == 0
+    assert app.main(arguments) == 0
     comments = [
         node.text.strip()
         for node in ET.parse(out, ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))).iter()  # noqa: S314
@@ -86,7 +86,7 @@ def test_the_picture_says_every_count(
     assert sorted(text for text in comments if "/" in text) == ["0/2"] * 4 + ["2/2"] * 2
     assert {"none", "memalloc", "50 ms", "300 ms", "2 s"} <= set(comments)
     assert capsys.readouterr().err == ""
-    assert cli.main([*arguments[:6], "--out", str(out)]) == 0
+    assert app.main([*arguments[:6], "--out", str(out)]) == 0
     assert capsys.readouterr().err == "counted together: runs with any policy\n"
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len(rows) == 12
@@ -105,7 +105,7 @@ def test_the_picture_says_every_count(
 def test_wrong_input_is_one_line(
     change: list[str], words: str, sweep: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = cli.main(["plot", str(sweep), "--x", "policy", "--y", "crunch.depth", *change])
+    code = app.main(["plot", str(sweep), "--x", "policy", "--y", "crunch.depth", *change])
     assert code in (2, 3)
     err = capsys.readouterr().err
     assert words in err

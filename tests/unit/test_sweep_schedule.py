@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from distributed import CancelledError
 
-from crunchbed.cli import app as cli
-from crunchbed.experiments.sweep import workers as pool
+from crunchbed.cli import app
+from crunchbed.experiments.sweep import workers
 from crunchbed.experiments.sweep.conduct import Conductor
 from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.one_run import Made
@@ -184,9 +184,9 @@ def test_a_scheduler_that_is_gone_is_one_line(monkeypatch: pytest.MonkeyPatch) -
     def gone(*_: Any, **__: Any) -> None:
         raise CancelledError("scheduler-connection-lost")
 
-    monkeypatch.setattr(pool, "wait", gone)
+    monkeypatch.setattr(workers, "wait", gone)
     with pytest.raises(RunInvalid, match=r"scheduler is gone; .* --resume"):
-        pool.Pool.first_done([], 1.0)
+        workers.Pool.first_done([], 1.0)
 
 
 @pytest.mark.parametrize("option", ["--seeds", "--vary", "--figures", "--confirm", "--out"])
@@ -194,7 +194,7 @@ def test_what_a_resumed_sweep_would_pass_over_is_refused(
     option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     value = "crunch.pages=1" if option == "--vary" else "1"
-    assert cli.main(["sweep", "--resume", str(tmp_path), option, value]) == 2
+    assert app.main(["sweep", "--resume", str(tmp_path), option, value]) == 2
     assert f"--resume: expected no {option}: what was asked for is kept" in capsys.readouterr().err
 
 

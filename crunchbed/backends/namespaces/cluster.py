@@ -20,7 +20,7 @@ from crunchbed.backends.namespaces.make_network import make_network
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.history.recorder import Recorder
-from crunchbed.host.runid import RunState
+from crunchbed.host.run_ids import RunClaim
 from crunchbed.run.faults.lossy_links import LossyWire
 from crunchbed.run.faults.protocol import World
 from crunchbed.run.progress import Progress
@@ -48,7 +48,7 @@ class RunningCluster:
     def __init__(
         self,
         scenario: Scenario,
-        state: RunState,
+        state: RunClaim,
         places: Places,
         recorder: Recorder,
         progress: Progress,

@@ -9,8 +9,9 @@ from typing import Any
 
 from crunchbed.run.plan import Flood
 from crunchbed.scenario import detector
-from crunchbed.scenario.corosync import MILLISECOND_NS, token_ns
-from crunchbed.scenario.schema import PAGE_BYTES, FloodCrunch, Scenario
+from crunchbed.scenario.corosync import MILLISECOND_NS
+from crunchbed.scenario.crunch import FloodCrunch
+from crunchbed.scenario.schema import PAGE_BYTES, Scenario
 from nodes.block.pattern import BLOCK_BYTES
 from nodes.block.target import TargetSettings
 from nodes.heartbeat.config import DEFAULT_GRACE_NS
@@ -110,7 +111,7 @@ def heartbeat(
         },
         "interval_ns": interval,
         "misses": scenario.heartbeat.misses,
-        "detector": to_record(detector.settings(scenario)),
+        "detector": to_record(detector.settings(scenario.detector, scenario.heartbeat.interval)),
         "incarnation": incarnation,
         "joining": incarnation > 0,
         "memalloc": "heartbeat" in scenario.memalloc,
@@ -133,7 +134,7 @@ def corosync(
         "addresses": {peer: rings(nodes[peer]) for peer in scenario.node_names},
         "port": scenario.heartbeat.port,
         "totem": {
-            "token": token_ns(scenario) // MILLISECOND_NS,
+            "token": scenario.corosync.token_ns(scenario.heartbeat.silence_ns) // MILLISECOND_NS,
             "token_coefficient": settings.token_coefficient // MILLISECOND_NS,
             "token_retransmits_before_loss_const": settings.token_retransmits_before_loss_const,
             "join": settings.join // MILLISECOND_NS,

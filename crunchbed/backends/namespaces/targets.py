@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from crunchbed.host.runid import STATE_ROOT
+from crunchbed.host.run_ids import STATE_ROOT
 
 if TYPE_CHECKING:
     from crunchbed.scenario.schema import Scenario

@@ -10,7 +10,6 @@ from crunchbed.checks.figures import NAMES
 from crunchbed.experiments.sweep.space import Axis, Point, grid, parse_axes, sample
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
 from crunchbed.scenario.kinds import did_you_mean
-from crunchbed.scenario.problems import problems
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
@@ -90,10 +89,7 @@ class Request(BaseModel):
         Raises:
             BadInput: This version refuses it, as it may that of an older sweep.
         """
-        try:
-            return Scenario.model_validate(self.scenario)
-        except ValidationError as error:
-            raise BadInput(f"the sweep's scenario: {problems(error)[0]}") from None
+        return Scenario.of(self.scenario, "the sweep's scenario: ")
 
     @property
     def axes(self) -> tuple[Axis, ...]:

@@ -46,7 +46,7 @@ class _LoadOptions(c.Structure):
 
 
 class _Refused(Exception):
-    """The kernel said no."""
+    """The kernel refused a program or its attachment."""
 
 
 def _check(result: int, what: str) -> int:

@@ -10,7 +10,7 @@ from typing import Final
 
 from crunchbed.checks import faults
 from crunchbed.history.recorder import Recorder
-from crunchbed.live.live import COMING_UP
+from crunchbed.live.runs import COMING_UP
 from crunchbed.run.faults.injector import FaultInjection, injection
 from crunchbed.run.faults.protocol import World
 from crunchbed.scenario.faults import LinkDown

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from crunchbed.scenario.schema import FloodCrunch, Scenario
+from crunchbed.scenario.crunch import FloodCrunch
+from crunchbed.scenario.schema import Scenario
 
 _FLOOD_PORT = 9001
 

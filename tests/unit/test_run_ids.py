@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.host import runid
-from crunchbed.host.runid import (
+from crunchbed.host import run_ids
+from crunchbed.host.run_ids import (
     RUN_ID,
     RecordedProcess,
+    RunClaim,
     RunRecord,
-    RunState,
     is_alive,
     owner_is_alive,
 )
@@ -24,11 +24,11 @@ from reserve_agent.errors import CrunchbedError, MissingRequirement
 
 def test_ids_have_their_form() -> None:
     for _ in range(200):
-        assert RUN_ID.fullmatch(runid.draw_id())
+        assert RUN_ID.fullmatch(run_ids.draw_id())
 
 
 def test_a_claim_is_recorded_and_given_back(tmp_path: Path) -> None:
-    with RunState.claim(tmp_path) as state:
+    with RunClaim.claim(tmp_path) as state:
         record = RunRecord.read(tmp_path / state.run_id)
         assert record == state.record
         assert record.owner.pid == os.getpid()
@@ -41,18 +41,18 @@ def test_a_claim_is_recorded_and_given_back(tmp_path: Path) -> None:
 
 def test_an_id_is_claimed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draws = iter(["k3xq", "k3xq", "dead", "live", "zzzz"])
-    monkeypatch.setattr(runid, "draw_id", lambda: next(draws))
-    monkeypatch.setattr(runid, "_has_links", lambda run_id: run_id == "live")
+    monkeypatch.setattr(run_ids, "draw_id", lambda: next(draws))
+    monkeypatch.setattr(run_ids, "_has_links", lambda run_id: run_id == "live")
     (tmp_path / "dead").mkdir()
-    with RunState.claim(tmp_path) as first, RunState.claim(tmp_path) as second:
+    with RunClaim.claim(tmp_path) as first, RunClaim.claim(tmp_path) as second:
         assert (first.run_id, second.run_id) == ("k3xq", "zzzz")
     assert [path.name for path in tmp_path.iterdir()] == ["dead"]
 
 
 def test_ids_run_out_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runid, "draw_id", lambda: "k3xq")
-    with RunState.claim(tmp_path), pytest.raises(CrunchbedError, match="no free run id"):
-        RunState.claim(tmp_path)
+    monkeypatch.setattr(run_ids, "draw_id", lambda: "k3xq")
+    with RunClaim.claim(tmp_path), pytest.raises(CrunchbedError, match="no free run id"):
+        RunClaim.claim(tmp_path)
 
 
 def test_no_permission_is_a_missing_requirement(
@@ -63,11 +63,11 @@ def test_no_permission_is_a_missing_requirement(
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(MissingRequirement, match="need root"):
-        RunState.claim(tmp_path / "run")
+        RunClaim.claim(tmp_path / "run")
 
 
 def test_processes_are_recorded_while_they_live(tmp_path: Path) -> None:
-    with RunState.claim(tmp_path) as state:
+    with RunClaim.claim(tmp_path) as state:
         state.record_directory(tmp_path)
         log = tmp_path / "log"
         first, second = (
@@ -98,15 +98,15 @@ def test_a_broken_record_is_none(tmp_path: Path, content: str) -> None:
 
 
 def test_the_lock_speaks_for_a_run_whose_record_is_elsewhere(tmp_path: Path) -> None:
-    with RunState.claim(tmp_path) as state:
+    with RunClaim.claim(tmp_path) as state:
         assert owner_is_alive(state.run_id, root=tmp_path / "other")
     assert not owner_is_alive(state.run_id, root=tmp_path / "other")
 
 
 def test_a_killed_owner_is_dead_and_its_lock_free(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from crunchbed.host.runid import RunState\n"
-        "state = RunState.claim(Path(sys.argv[1])); print(state.run_id, flush=True)\n"
+        "import sys, time; from pathlib import Path; from crunchbed.host.run_ids import RunClaim\n"
+        "state = RunClaim.claim(Path(sys.argv[1])); print(state.run_id, flush=True)\n"
         "time.sleep(60)"
     )
     argv = [sys.executable, "-c", code, str(tmp_path)]
@@ -117,5 +117,5 @@ def test_a_killed_owner_is_dead_and_its_lock_free(tmp_path: Path) -> None:
         owner.kill()
         # Dead already as a zombie: whoever started it may never wait for it.
         wait_until(lambda: not owner_is_alive(run_id, tmp_path), 10, "it is dead")
-        wait_until(lambda: not runid.lock_is_held(run_id), 10, "its lock is free")
+        wait_until(lambda: not run_ids.lock_is_held(run_id), 10, "its lock is free")
     assert re.fullmatch(RUN_ID, run_id)

@@ -1,4 +1,4 @@
-"""Run ids, and the state that tells a live run from a dead one."""
+"""Run ids, who holds one, and how a live run is told from a dead one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ATTEMPTS = 100
 
 
 def draw_id() -> str:
-    """Four characters, a letter first: short enough for a link's 15 with a name after it."""
+    """Draw four characters, a letter first: a link's name, at most 15 long, begins with them."""
     rest = string.ascii_lowercase + string.digits
     first = secrets.choice(string.ascii_lowercase)
     return first + "".join(secrets.choice(rest) for _ in range(3))
@@ -34,10 +34,10 @@ def draw_id() -> str:
 
 @dataclass(frozen=True)
 class RecordedProcess:
-    """A process, named for good: a recycled pid has another start.
+    """A process, by its pid and its start: another process with the same pid starts later.
 
     Attributes:
-        name: what it is, e.g. "n1 heartbeat".
+        name: what the process is, such as "n1 heartbeat".
         pid: its pid.
         start_ticks: clock ticks from boot to its start, field 22 of /proc/PID/stat.
     """
@@ -47,19 +47,19 @@ class RecordedProcess:
     start_ticks: int
 
     def is_alive(self, proc: Path = PROC) -> bool:
-        """Whether this very process still runs; a zombie does not."""
+        """Whether this process still runs; a zombie does not."""
         return start_ticks(self.pid, proc) == self.start_ticks
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What ``run.json`` says.
+    """The content of ``run.json``, in a run's state directory.
 
     Attributes:
         id: the run's id.
         owner: the process that executes the run.
-        directory: where it writes its results; None before there is one.
-        processes: what it has started.
+        directory: where the run writes its results; None before there is one.
+        processes: those that the run has started.
     """
 
     id: str
@@ -68,7 +68,7 @@ class RunRecord:
     processes: tuple[RecordedProcess, ...]
 
     def to_json(self) -> bytes:
-        """The file's content."""
+        """Return the file's bytes."""
         return orjson.dumps(
             {
                 "id": self.id,
@@ -82,7 +82,7 @@ class RunRecord:
 
     @classmethod
     def read(cls, state: Path) -> RunRecord | None:
-        """Read a state directory's record; None where there is none that makes sense."""
+        """Read the record in a state directory; None where it is missing or makes no sense."""
         try:
             data = orjson.loads((state / STATE_FILE).read_bytes())
             return cls(
@@ -96,7 +96,7 @@ class RunRecord:
 
 
 def is_alive(record: RunRecord, proc: Path = PROC) -> bool:
-    """Whether the process that executes the run still does."""
+    """Whether the process that executes the run still runs."""
     return record.owner.is_alive(proc)
 
 
@@ -107,8 +107,8 @@ def _lock_name(run_id: str) -> str:
 def lock_is_held(run_id: str, proc: Path = PROC) -> bool:
     """Whether some process holds the run's lock.
 
-    The lock is an abstract Unix socket, which the kernel drops with its holder. It is seen
-    from everywhere in the network namespace, so also where the run's /run is not: a run
+    The lock is an abstract Unix socket, which the kernel closes when its holder ends. Every
+    process of the network namespace sees it, also one that does not see the run's /run: a run
     inside a chroot shares our links and bridges and must not be taken for dead.
     """
     names = (line.rpartition(" ")[2] for line in (proc / "net/unix").read_text().splitlines())
@@ -137,12 +137,12 @@ def _has_links(run_id: str) -> bool:
     return any(name.startswith(run_id) for _, name in socket.if_nameindex())
 
 
-class RunState:
-    """A live run's claim to its id, as a context manager; release removes its directory.
+class RunClaim:
+    """A live run's hold on its id, as a context manager; its end removes the state directory.
 
     Attributes:
         run_id: the id.
-        path: its state directory, for sockets and the like; only root may enter.
+        path: the state directory, for sockets and the like; only root may enter.
     """
 
     def __init__(self, run_id: str, path: Path, lock: socket.socket) -> None:
@@ -157,11 +157,12 @@ class RunState:
         self._write()
 
     @classmethod
-    def claim(cls, root: Path = STATE_ROOT) -> RunState:
-        """Take an id that nobody has, before anything is made that carries it.
+    def claim(cls, root: Path = STATE_ROOT) -> RunClaim:
+        """Take a free id, before anything is made that carries it.
 
         Raises:
-            MissingRequirement: the state directory cannot be made; that takes root.
+            MissingRequirement: the state directory cannot be made, which takes root.
+            CrunchbedError: no free id was found.
         """
         for _ in range(_ATTEMPTS):
             run_id = draw_id()
@@ -182,7 +183,7 @@ class RunState:
             lock.close()
         raise CrunchbedError(f"no free run id in {_ATTEMPTS} attempts: try `crunchbed clean`")
 
-    def __enter__(self) -> RunState:
+    def __enter__(self) -> RunClaim:
         return self
 
     def __exit__(
@@ -194,13 +195,13 @@ class RunState:
         self.release()
 
     def record_directory(self, directory: Path) -> None:
-        """Say where the run writes its results."""
+        """Write down where the run writes its results."""
         old = self.record
         self.record = RunRecord(old.id, old.owner, directory.resolve(), old.processes)
         self._write()
 
     def add_process(self, process: Process) -> None:
-        """Record a process that was started; those that have ended are dropped meanwhile."""
+        """Write down a process that was started, and drop those that have ended."""
         alive = [known for known in self.record.processes if known.is_alive()]
         if process.start_ticks is not None:
             alive.append(RecordedProcess(process.name, process.pid, process.start_ticks))
@@ -209,13 +210,13 @@ class RunState:
         self._write()
 
     def release(self) -> None:
-        """Give the id back; the last thing a run does."""
+        """Give the id back: the last thing that a run does."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.path)
         self._lock.close()
 
     def _write(self) -> None:
-        """Whole or not at all: whoever reads it meanwhile gets the old one."""
+        """Replace the file as a whole: a reader gets the old record or the new one."""
         new = self.path / f".{STATE_FILE}"
         new.write_bytes(self.record.to_json())
         new.replace(self.path / STATE_FILE)

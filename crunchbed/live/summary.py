@@ -1,4 +1,4 @@
-"""What a live run is like at the moment: asked of its agents, and of the run if it is held open."""
+"""The state of a live run: asked of its agents, and of the run itself if it is held open."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from crunchbed.host.runid import STATE_ROOT
-from crunchbed.live import live
+from crunchbed.host.run_ids import STATE_ROOT
+from crunchbed.live import runs
 from reserve_agent.errors import CrunchbedError
 
 
-class NodeState(BaseModel):
-    """One node; pages of 4 KiB.
+class NodeSummary(BaseModel):
+    """One node; a page is 4 KiB.
 
-    ``up``, ``boots``, ``link`` and ``crunch`` are known of a run that is held open; the rest while
-    the node's agent answers (``agent``).
+    ``up``, ``boots``, ``link`` and ``crunch`` are those of a held run, and unknown in others. The
+    rest is known while the node's agent answers, which ``agent`` says.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,8 +42,8 @@ class NodeState(BaseModel):
     daemons: tuple[str, ...] = ()
 
 
-class RunState(BaseModel):
-    """One run; ``phase``, ``seconds`` (since it is up) and ``switch`` of one that is held open."""
+class RunSummary(BaseModel):
+    """One run; ``phase``, ``seconds`` (since it is up) and ``switch`` are known of a held run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,20 +55,20 @@ class RunState(BaseModel):
     switch: str | None = None
     storage_link: str | None = None
     directory: str | None
-    nodes: dict[str, NodeState]
+    nodes: dict[str, NodeSummary]
 
 
-def read_state(run: str, root: Path = STATE_ROOT) -> RunState:
-    """Ask everybody.
+def read_summary(run: str, root: Path = STATE_ROOT) -> RunSummary:
+    """Ask a run, if it is held open, and the agents of its nodes.
 
     Raises:
-        CrunchbedError: A run that is held open does not answer.
+        CrunchbedError: a run that is held open does not answer.
     """
-    told = live.tell(run, "status", root) if live.is_held(run, root) else {}
+    told = runs.tell(run, "status", root) if runs.is_held(run, root) else {}
     known: Mapping[str, Any] = told.get("nodes", {})
-    names = sorted({*live.nodes_of(run, root), *known}, key=lambda name: (len(name), name))
-    directory = live.directory_of(run, root)
-    return RunState(
+    names = sorted({*runs.nodes_of(run, root), *known}, key=lambda name: (len(name), name))
+    directory = runs.directory_of(run, root)
+    return RunSummary(
         run=run,
         scenario=_scenario(directory),
         held=bool(told),
@@ -89,13 +89,13 @@ def _scenario(directory: Path | None) -> str:
         return "unknown"
 
 
-def _node(run: str, name: str, known: Mapping[str, Any], root: Path) -> NodeState:
+def _node(run: str, name: str, known: Mapping[str, Any], root: Path) -> NodeSummary:
     try:
-        told = live.ask(run, name, "status", root)
+        told = runs.ask(run, name, "status", root)
     except CrunchbedError:
-        return NodeState(agent=False, **known)
+        return NodeSummary(agent=False, **known)
     pool = told["pool"]
-    return NodeState(
+    return NodeSummary(
         agent=True,
         policy=told["policy"],
         pressure=bool(pool["pressure"]),

@@ -1,4 +1,4 @@
-"""Finding live runs of this machine, and talking to their agents."""
+"""Finds live runs of this machine, and talks to them and to their agents."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from crunchbed.host.runid import STATE_ROOT, RunRecord, is_alive
+from crunchbed.host.run_ids import STATE_ROOT, RunRecord, is_alive
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.lines import LineClient, Message
 
 COMING_UP: Final = "coming up"
-"""Of a link, in what a run that is held open says of its nodes: set up, and passes nothing yet."""
+"""State of a link that was set up and passes nothing yet, in the status of a held run."""
 
 _AGENT_SUFFIX = ".agent"
 _RUN_SOCKET = "run"
@@ -20,7 +20,7 @@ _TELL_SECONDS = 30.0  # a run that cuts a node off answers when it is cut off
 
 
 def live_runs(root: Path = STATE_ROOT) -> list[str]:
-    """Ids of the runs that go on."""
+    """Return the ids of the runs that go on."""
     if not root.is_dir():
         return []
     records = (RunRecord.read(path) for path in sorted(root.iterdir()) if path.is_dir())
@@ -28,10 +28,10 @@ def live_runs(root: Path = STATE_ROOT) -> list[str]:
 
 
 def choose_run(wanted: str | None, root: Path = STATE_ROOT) -> str:
-    """The run that is meant: the one named, or the only one.
+    """Return the run that is meant: the one that is named, or the only one.
 
     Raises:
-        BadInput: There is none, or more than one.
+        BadInput: no such run goes on, or several do and none is named.
     """
     runs = live_runs(root)
     if wanted is not None and wanted not in runs:
@@ -47,12 +47,12 @@ def choose_run(wanted: str | None, root: Path = STATE_ROOT) -> str:
 
 
 def nodes_of(run: str, root: Path = STATE_ROOT) -> list[str]:
-    """The nodes of a live run."""
+    """Return the names of the nodes of a live run that have an agent."""
     return sorted(path.stem for path in (root / run).glob(f"*{_AGENT_SUFFIX}"))
 
 
 def ask(run: str, node: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Message:
-    """Ask a node's agent.
+    """Ask a node's agent, and return its answer.
 
     Raises:
         BadInput: The run has no such node.
@@ -71,23 +71,23 @@ def ask(run: str, node: str, op: str, root: Path = STATE_ROOT, **fields: object)
 
 
 class Place(NamedTuple):
-    """Where a host's processes are: a pid in its network namespace, and its cgroup."""
+    """Where a host's processes run: a pid in its network namespace, and its cgroup."""
 
     pid: int
     cgroup: Path
 
 
 def is_held(run: str, root: Path = STATE_ROOT) -> bool:
-    """Whether a run takes commands: one that `crunchbed up` holds open."""
+    """Whether a run takes commands, as one does that `crunchbed up` holds open."""
     return (root / run / _RUN_SOCKET).is_socket()
 
 
 def tell(run: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Message:
-    """Tell a run that is held open.
+    """Give a held run a command, and return its answer.
 
     Raises:
-        BadInput: The run takes no commands, or refuses this one.
-        CrunchbedError: It has ended, does not answer, or could not do it.
+        BadInput: the run takes no commands, or refuses this one.
+        CrunchbedError: the run has ended, does not answer, or could not do it.
     """
     if not is_held(run, root):
         if run not in live_runs(root):
@@ -104,13 +104,13 @@ def tell(run: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Messag
 
 
 def directory_of(run: str, root: Path = STATE_ROOT) -> Path | None:
-    """The run directory of a live run; None where it has none yet."""
+    """Return the run directory of a live run; None where it has none yet."""
     record = RunRecord.read(root / run)
     return None if record is None else record.directory
 
 
 def place_of(run: str, node: str, root: Path = STATE_ROOT) -> Place:
-    """Where a node of a live run is; ``storage`` is one where the run is held open.
+    """Return where a node of a live run is; of a held run also ``storage``, the storage host.
 
     Raises:
         BadInput: The run has no such node.

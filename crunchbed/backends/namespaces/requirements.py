@@ -1,0 +1,56 @@
+"""What this backend needs of a machine: for itself, and for what a scenario asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from crunchbed.host.requirements import Requirement, requirement
+from crunchbed.scenario.schema import Scenario
+
+_ALWAYS: Final = (
+    "root",
+    "kernel-btf",
+    "libbpf",
+    "hook-object",
+    "bpffs",
+    "bpf-tc",
+    "bpf-cgroup-skb",
+    "bpf-sockopt",
+    "bpf-connect",
+    "bpf-sendmsg",
+    "bpf-sock-release",
+    "cgroup2",
+    "mininet",
+    "mnexec",
+    "ip",
+    "tbf",
+    "libnbd",  # the initiator loads it whatever the transport
+)
+_SWITCHES: Final = {
+    "auto": ("open-vswitch", "ovs-userspace"),
+    "ovs-kernel": ("open-vswitch", "ovs-kernel"),
+    "ovs-user": ("open-vswitch", "ovs-userspace"),
+    "linux-bridge": ("linux-bridge",),
+}
+_TRANSPORTS: Final = {"nbd": ("nbdkit",), "iscsi": ("iscsi-target", "iscsi-initiator")}
+
+
+def needed_by(scenario: Scenario) -> list[Requirement]:
+    """Return what a machine must have for a run of ``scenario``."""
+    names = (*_ALWAYS, *_SWITCHES[scenario.cluster.switch], *_asked_by(scenario))
+    return [requirement(name) for name in names]
+
+
+def _asked_by(scenario: Scenario) -> Iterator[str]:
+    yield from _TRANSPORTS[scenario.block_io.transport]
+    if scenario.membership == "corosync":
+        yield from ("corosync", "libquorum", "libcmap")
+    if scenario.capture:
+        yield "tcpdump"
+    if scenario.cluster.controller != "none":
+        yield "os-ken"
+    if scenario.shed.mode == "queue":
+        yield "htb"
+    if scenario.cluster.needs_netem or any(fault.kind == "delay" for fault in scenario.faults):
+        yield "netem"

@@ -1,0 +1,253 @@
+"""``crunchbed compare``: policies held against each other, or crossed with something else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from crunchbed.checks.result import Result
+from crunchbed.cli.names import compared, names_of, seed_range
+from crunchbed.cli.options import Options, policies_option, takes
+from crunchbed.cli.output import print_json
+from crunchbed.cli.picture import draw_runs
+from crunchbed.cli.recording import recording
+from crunchbed.cli.report import REPORT, name_report, written
+from crunchbed.experiments.attempts import attempt, attempt_each
+from crunchbed.experiments.comparison import Comparison
+from crunchbed.experiments.comparison import compare as compare_runs
+from crunchbed.experiments.matrix import (
+    BY_DETECTOR,
+    BY_SHED,
+    DETECTORS,
+    FLAGS,
+    SETTINGS,
+    Axis,
+    Cell,
+    cell,
+    detector_of,
+    flags_of,
+    shed_of,
+)
+from crunchbed.prometheus.scraper import Scraper
+from crunchbed.report.junit import cases_of_comparison, write_junit
+from crunchbed.report.matrix import print_matrix
+from crunchbed.report.table import open_console, print_comparison
+from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.shed import MODES as SHED_MODES
+from reserve_agent.errors import BadInput, CrunchbedError, RunInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The runs to make: the scenario under every policy on every seed.
+
+    Attributes:
+        scenario: what is run.
+        policies: names of policies.
+        seeds: every policy gets the same ones.
+        parent: directory that each run makes one in.
+    """
+
+    scenario: Scenario
+    policies: Sequence[str]
+    seeds: range
+    parent: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """What the policies are crossed with.
+
+    Attributes:
+        axis: what ``settings`` are settings of.
+        settings: what each setting changes in the scenario, by dotted key.
+    """
+
+    axis: Axis
+    settings: Mapping[str, Mapping[str, Any]]
+
+
+@click.command()
+@click.argument("scenario")
+@policies_option
+@click.option(
+    "--memalloc",
+    metavar="F,F",
+    help=f"Flag setting of all runs, out of {', '.join(SETTINGS)}; several are crossed with the "
+    "policies.",
+)
+@click.option(
+    "--detectors",
+    metavar="D,D",
+    help=f"Cross the policies with failure detectors, out of {', '.join(DETECTORS)}.",
+)
+@click.option(
+    "--shed",
+    metavar="S,S",
+    help="Cross the policies with what the switches do for a node under pressure, "
+    f"out of {', '.join(SHED_MODES)}; all with an OpenFlow controller.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Runs of each policy, on consecutive seeds; every policy gets the same ones.",
+)
+@click.option("--seeds", metavar="A..B", help="Seeds of the runs, instead of --seed and --repeats.")
+@takes(
+    *("seed", "overrides", "backend"),
+    *("out", "png", "junit", "prometheus", "quiet", "as_json"),
+)
+def compare(
+    options: Options,
+    scenario: str,
+    policies: str | None,
+    memalloc: str | None,
+    detectors: str | None,
+    shed: str | None,
+    repeats: int,
+    seeds: str | None,
+) -> int:
+    """Run SCENARIO under several policies and hold the runs against each other.
+
+    \b
+    Examples:
+      crunchbed compare writeback-crunch
+      crunchbed compare writeback-crunch --policies none,memalloc --repeats 10
+      crunchbed compare micro-crunch --set crunch.length=5ms --png micro.png
+      crunchbed compare writeback-crunch --policies none,softnet,memalloc,mempool,critical \\
+          --memalloc none,block-io,heartbeat,both --repeats 5
+                                          every policy with every flag setting
+      crunchbed compare writeback-crunch --detectors fixed,phi,swim,lifeguard,corosync \\
+          --seeds 1..5                    every policy with every detector
+      crunchbed compare flood --policies none,memalloc --shed off,drop --seeds 1..5
+                                          no policy, host only, switch only, both
+    """  # noqa: D301 - \b is click's
+    numbers = seed_range(seeds, options.seed, repeats)
+    chosen, crossing = crossed(options.scenario(scenario), memalloc, detectors, shed)
+    names = compared(chosen, policies)
+    what = "compare" if crossing is None else "matrix"
+    if crossing is not None and options.junit is not None:
+        raise BadInput("--junit: expected one flag setting and one detector with it")
+    parent = options.directory(f"{chosen.name}-{what}-{numbers[0]}")
+    runs = Runs(chosen, names, numbers, parent)
+    return _compare(runs, options) if crossing is None else _cross(runs, crossing, options)
+
+
+def crossed(
+    scenario: Scenario, memalloc: str | None, detectors: str | None, shed: str | None
+) -> tuple[Scenario, Crossing | None]:
+    """Return the scenario to run, and what the policies are crossed with, if with anything.
+
+    One flag setting or one way to shed is no crossing: it is set in the scenario that is returned.
+
+    Raises:
+        BadInput: a name is unknown, or more than one option has several.
+    """
+    sheds = [] if shed is None else names_of(shed, SHED_MODES, "way to shed")
+    if len(sheds) == 1:
+        scenario = scenario.with_overrides(shed_of(sheds[0]))
+    settings = [] if memalloc is None else names_of(memalloc, tuple(SETTINGS), "flag setting")
+    if len(settings) == 1:
+        scenario = scenario.with_overrides(flags_of(settings[0]))
+    if len(sheds) > 1:
+        if len(settings) > 1 or detectors is not None:
+            raise BadInput("--shed: expected one way to shed with --memalloc or --detectors")
+        return scenario, Crossing(BY_SHED, {name: shed_of(name) for name in sheds})
+    if detectors is not None:
+        if len(settings) > 1:
+            raise BadInput("--detectors: expected one flag setting with it, got --memalloc of more")
+        names = names_of(detectors, DETECTORS, "detector")
+        return scenario, Crossing(
+            BY_DETECTOR, {name: detector_of(scenario, name) for name in names}
+        )
+    if len(settings) > 1:
+        return scenario, Crossing(FLAGS, {name: flags_of(name) for name in settings})
+    return scenario, None
+
+
+def _compare(runs: Runs, options: Options) -> int:
+    """Make the runs, hold them against each other and print that; returns the exit code."""
+    with recording(options.prometheus, runs.parent / "prometheus") as scraper:
+        made = attempt_each(
+            runs.scenario, runs.policies, runs.seeds, runs.parent, scraper, quiet=options.quiet
+        )
+    comparison = compare_runs(runs.scenario, [result for result, _ in made])
+    record = _write(comparison, runs.parent / "comparison.json")
+    page = written(runs.parent)
+    if options.as_json:
+        print_json(record)
+    else:
+        print_comparison(open_console(), comparison, runs.scenario)
+        click.echo(f"run directories: {runs.parent}")
+        name_report(page)
+    if options.junit is not None:
+        write_junit(options.junit, runs.scenario.name, cases_of_comparison(comparison))
+    first = made[: len(runs.policies)]
+    draw_runs(options.png, runs.scenario, runs.seeds[0], first, quiet=options.as_json)
+    return comparison.exit_code
+
+
+def _write(comparison: Comparison, path: Path) -> dict[str, Any]:
+    """Write the comparison down, and return what was written."""
+    record = {**comparison.model_dump(mode="json"), "exit_code": comparison.exit_code}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    except OSError as error:
+        raise CrunchbedError(f"{path}: cannot be written: {error.strerror}") from error
+    return record
+
+
+def _cross(runs: Runs, crossing: Crossing, options: Options) -> int:
+    """Make the runs of all combinations and print them.
+
+    Returns:
+        The exit code: 3 where a combination has a run that says nothing.
+    """
+    with recording(options.prometheus, runs.parent / "prometheus") as scraper:
+        cells = _combinations(runs, crossing, scraper, quiet=options.quiet)
+    record = [one.model_dump(mode="json") for one in cells]
+    runs.parent.mkdir(parents=True, exist_ok=True)
+    (runs.parent / "matrix.json").write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    written(runs.parent)
+    if options.as_json:
+        print_json(record)
+    else:
+        title = f"{runs.scenario.name}: {cells[0].runs} seeds"
+        print_matrix(open_console(), cells, crossing.axis, title)
+        click.echo(f"run directories: {runs.parent}")
+        name_report(runs.parent / REPORT)
+    return 0 if all(one.valid == one.runs for one in cells) else RunInvalid.exit_code
+
+
+def _combinations(
+    runs: Runs, crossing: Crossing, scraper: Scraper | None, *, quiet: bool
+) -> list[Cell]:
+    """Run every policy with every setting on every seed.
+
+    What the scenario expects holds for its own setting alone, and is left out.
+
+    Raises:
+        BadInput: a setting does not go with the scenario; nothing was run.
+    """
+    variants = {
+        (policy, setting): runs.scenario.with_overrides({"policy": policy, **changes, "expect": []})
+        for setting, changes in crossing.settings.items()
+        for policy in runs.policies
+    }
+    results: dict[tuple[str, str], list[Result]] = {}
+    for seed in runs.seeds:
+        for (policy, setting), variant in variants.items():
+            place = runs.parent / f"{policy}-{setting}-{seed}"
+            result, _ = attempt(variant, seed, place, scraper, quiet=quiet)
+            results.setdefault((policy, setting), []).append(result)
+    return [
+        cell(crossing.axis, policy, setting, made) for (policy, setting), made in results.items()
+    ]

@@ -1,0 +1,27 @@
+"""Which live run a command is for."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import click
+
+from crunchbed.live import runs
+from reserve_agent.errors import MissingRequirement
+
+of_run: Final = click.option(
+    "--run", "run_id", metavar="ID", help="Which run, where several are going on."
+)
+
+
+def chosen_run(run_id: str | None) -> str:
+    """Return the id of the live run that is meant: the one named, or the only one.
+
+    Raises:
+        MissingRequirement: this is not root, to whom alone live runs answer.
+        BadInput: there is no such run, or there are several and none is named.
+    """
+    if os.geteuid() != 0:
+        raise MissingRequirement("this needs root: live runs answer to root only")
+    return runs.choose_run(run_id)

@@ -1,0 +1,103 @@
+"""``crunch:`` of a scenario: how a node comes to have no free page for normal tasks.
+
+Durations are nanoseconds, sizes bytes, memory pages 4 KiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from crunchbed.scenario import kinds
+from crunchbed.scenario.facts import ClusterFacts, Contradiction
+from crunchbed.scenario.kinds import DurationText, Pages, Port, SizeText, Target
+from crunchbed.scenario.section import Section
+from crunchbed.scenario.units import format_duration
+
+MAX_WINDOWS: Final = 4096
+"""Windows of a timed crunch that the hooks' map holds."""
+
+
+class WritebackCrunch(Section):
+    """Normal tasks dirty ``pages`` at ``rate``; acknowledged writes free them."""
+
+    kind: Literal["writeback"]
+    target: Target = "n1"
+    pages: Pages = 12000
+    rate: Annotated[int, kinds.whole("pages a second", 1)] = 100_000
+    jitter: Annotated[int, kinds.duration("0s"), DurationText] = 200_000_000
+
+
+class TimedCrunch(Section):
+    """``count`` windows of ``length`` in which a normal task finds no page, one in each ``every``.
+
+    With ``longest`` their lengths are drawn from ``length`` to that, as many in each decade.
+    ``depth`` says how much of the reserve is gone too: 0 none of it, 0.5 all that a plain
+    GFP_ATOMIC allocation may take, 1 all.
+    """
+
+    kind: Literal["timed"]
+    target: Target = "n1"
+    count: Annotated[int, kinds.whole("windows", 1, MAX_WINDOWS)] = 100
+    length: Annotated[int, kinds.duration("1us"), DurationText] = 50_000
+    longest: Annotated[int, kinds.duration("1us"), DurationText] | None = None
+    every: Annotated[int, kinds.duration("1us"), DurationText] = 10_000_000
+    depth: Annotated[float, kinds.fraction(0, 1)] = 0.5
+    jitter: Annotated[int, kinds.duration("0s"), DurationText] = 0
+
+
+class FloodCrunch(Section):
+    """``rate`` packets a second for a reader that does not read, until ``duration`` is over.
+
+    With ``memalloc`` the reader's socket is a memalloc socket although nobody throttles it.
+    """
+
+    kind: Literal["flood"]
+    target: Target = "n1"
+    rate: Annotated[int, kinds.whole("packets a second", 1, 100_000)] = 6000
+    duration: Annotated[int, kinds.duration("10ms"), DurationText] = 3_000_000_000
+    size: Annotated[int, kinds.size("16B", "1400B"), SizeText] = 64
+    port: Port = 9001
+    memalloc: bool = False
+    jitter: Annotated[int, kinds.duration("0s"), DurationText] = 200_000_000
+
+
+AnyCrunch = WritebackCrunch | TimedCrunch | FloodCrunch
+Crunch = Annotated[AnyCrunch, Field(discriminator="kind")]
+
+
+def contradictions(crunch: AnyCrunch | None, facts: ClusterFacts) -> Iterator[Contradiction]:
+    """Find a target that there is not, and times that the inject phase has no room for."""
+    if crunch is None:
+        return
+    names, inject_ns = facts.node_names, facts.inject_ns
+    if crunch.target not in (*names, "random"):
+        yield "crunch.target", f"n1 to {names[-1]}, or random", crunch.target
+    inject = format_duration(inject_ns)
+    if crunch.kind == "timed":
+        yield from _windows(crunch, inject_ns)
+    elif crunch.kind == "flood" and crunch.jitter + crunch.duration >= inject_ns:
+        got = format_duration(crunch.jitter + crunch.duration)
+        yield "crunch.duration", f"jitter + duration within phases.inject ({inject})", got
+    elif crunch.jitter >= inject_ns:
+        yield "crunch.jitter", f"less than phases.inject ({inject})", format_duration(crunch.jitter)
+
+
+def _windows(crunch: TimedCrunch, inject_ns: int) -> Iterator[Contradiction]:
+    if crunch.length > crunch.every:
+        every = format_duration(crunch.every)
+        yield "crunch.length", f"at most crunch.every ({every})", format_duration(crunch.length)
+    longest = crunch.longest
+    if longest is not None and not crunch.length <= longest <= crunch.every:
+        bounds = f"{format_duration(crunch.length)} to {format_duration(crunch.every)}"
+        yield "crunch.longest", f"from length to every ({bounds})", format_duration(longest)
+    # Each window lies somewhere within its own period.
+    needed = crunch.jitter + crunch.count * crunch.every
+    if needed > inject_ns:
+        yield (
+            "crunch.count",
+            f"jitter + count x every within phases.inject ({format_duration(inject_ns)})",
+            f"{crunch.count} windows that need {format_duration(needed)}",
+        )
