@@ -50,7 +50,7 @@ class Cluster:
     may use the same addresses, since the root namespace gets none of them.
 
     Args:
-        run_id: four characters, see ``crunchbed.host.runid``.
+        run_id: four characters, see ``crunchbed.host.run_ids``.
         nodes: cluster nodes, 1 to 128; the storage host comes on top.
         port_rate_mbit: what a node's port carries in each direction, 10**6 bits a second.
         storage_rate_mbit: the same for the storage host's port, which all nodes share.
