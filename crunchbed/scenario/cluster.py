@@ -15,7 +15,6 @@ from crunchbed.scenario.shed import CONTROLLERS
 
 if TYPE_CHECKING:
     from crunchbed.scenario.cross import Contradiction
-    from crunchbed.scenario.faults import LinkDown
     from crunchbed.scenario.schema import Scenario
 
 SWITCHES: Final = ("auto", "ovs-kernel", "ovs-user", "linux-bridge")
@@ -62,21 +61,3 @@ def contradictions(scenario: Scenario) -> Iterator[Contradiction]:
     impaired = [fault for fault in scenario.faults if fault.kind == "delay"]
     if cluster.needs_netem and impaired:
         yield "faults", "no delay where cluster.delay or cluster.loss is set", "delay"
-
-
-def link_exists(scenario: Scenario, at: str, fault: LinkDown) -> Iterator[Contradiction]:
-    """Find whether the target of a fault has the link that is to fail."""
-    known = NETWORKS[scenario.cluster.topology]
-    if fault.target == "storage" and scenario.cluster.topology == "split":
-        known = ("storage",)
-    if fault.network not in (None, *known):
-        yield f"{at}.network", f"one of {', '.join(known)}", str(fault.network)
-
-
-def switch_exists(scenario: Scenario, at: str, target: str) -> Iterator[Contradiction]:
-    """Find whether the network has the switch that is to fail."""
-    cluster = scenario.cluster
-    switches = {"star": 1, "leaf-spine": 2 + cluster.leaves}.get(cluster.topology, 2)
-    known = [f"s{number}" for number in range(1, switches + 1)]
-    if target not in known:
-        yield at, f"one of {', '.join(known)}", target

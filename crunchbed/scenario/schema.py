@@ -13,13 +13,13 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from crunchbed.expect import parse
 from crunchbed.expect.steady import steady
+from crunchbed.faults.kinds import Faults
 from crunchbed.scenario import detector, kinds
 from crunchbed.scenario.block_io import BlockIo
 from crunchbed.scenario.cluster import Cluster
 from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync, consensus_ns, token_timeout_ns
 from crunchbed.scenario.cross import first_contradiction
 from crunchbed.scenario.detector import Detector, FixedDetector
-from crunchbed.scenario.faults import Faults
 from crunchbed.scenario.kinds import DurationText, Pages, Port, SizeText, Target
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.shed import Shed, ShedSection
