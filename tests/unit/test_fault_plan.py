@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from crunchbed.faults.stall import STALLED_DAEMONS
 from crunchbed.host.requirements import needed_by
-from crunchbed.run.faults.plan import Step, draw_faults, steps
+from crunchbed.run.fault_plan import Step, draw_faults, steps
 from crunchbed.run.plan import draw
-from crunchbed.scenario.faults import STALLED_DAEMONS
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput

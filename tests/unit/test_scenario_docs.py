@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from crunchbed.checks.figures import NAMES, PHASE_NAMES
+from crunchbed.faults.kinds import MODELS as FAULTS
 from crunchbed.scenario.detector import MODELS as DETECTORS
-from crunchbed.scenario.faults import MODELS as FAULTS
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import TimedCrunch, WritebackCrunch
 
