@@ -17,6 +17,7 @@ from crunchbed.faults.base import Lingering, NotPossible
 from crunchbed.faults.kinds import FAULT_KINDS, MODELS
 from crunchbed.run.fault_injection import injection
 from crunchbed.run.world import Impairment
+from crunchbed.scenario.facts import ClusterFacts
 from crunchbed.scenario.loader import load
 from reserve_agent.errors import CrunchbedError
 from tests.unit.fault_world import CALM, MS, FakeController, FakeWorld, begin
@@ -360,7 +361,120 @@ def test_the_checks_say_what_they_said_before(
     assert (fault.hit, fault.targets, fault.kind) == ("impossible" not in data, targets, kind)
 
 
+def test_a_fault_lasts_until_the_end_that_comes_after_its_begin() -> None:
+    recording = Recording().fault(1000, 2000, "stall", "n1").fault(3000, 4000, "stall", "n1")
+    recording.add(5000, "fault.begin", fault="stall", target="n1")
+    recording.add(6000, "phase", name="end")
+    spans = [(one.span.start, one.span.end) for one in fault_spans(recording.history())]
+    assert spans == [
+        (1000 * MS, 2000 * MS + 1),
+        (3000 * MS, 4000 * MS + 1),
+        (5000 * MS, 6000 * MS + 1),
+    ]
+    other = Recording().add(500, "fault.end", fault="stall", target="n1")
+    other.fault(1000, 2000, "stall", "n1")
+    (one,) = fault_spans(other.history())
+    assert one.span.end == 2000 * MS + 1, "an end before the begin is another fault's"
+
+
 # --- the settings
+
+
+FACTS = ClusterFacts(
+    node_names=("n1", "n2", "n3", "n4", "n5"),
+    pair=(),
+    topology="split",
+    networks=("cluster", "storage"),
+    storage_networks=("storage",),
+    switches=("s1", "s2"),
+    controller="openflow",
+    transport="nbd",
+    membership="crunchbed",
+    removal_ns=0,
+    inject_ns=6000 * MS,
+)
+
+
+@pytest.mark.parametrize("kind", FAULT_KINDS)
+def test_the_default_settings_go_with_a_cluster_that_has_everything(kind: str) -> None:
+    section = MODELS[kind].model_validate({"kind": kind})
+    assert list(section.contradictions(FACTS)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "facts", "contradiction"),
+    [
+        ("stall", {"target": "n6"}, {}, ("target", "n1 to n5, or random", "n6")),
+        ("delay", {"target": "n6"}, {}, ("target", "n1 to n5, random or storage", "n6")),
+        ("loss", {"from": "n6"}, {}, ("from", "n1 to n5, or storage", "n6")),
+        ("partition", {"target": "storage"}, {}, ("target", "n1 to n5, or random", "storage")),
+        (
+            "partition",
+            {"target": "controller"},
+            {},
+            ("target", "n1 to n5, or random", "controller"),
+        ),
+        ("switch-crash", {"target": "s3"}, {}, ("target", "one of s1, s2", "s3")),
+        ("link-down", {"network": "a"}, {}, ("network", "one of cluster, storage", "a")),
+        (
+            "link-down",
+            {"target": "storage", "network": "cluster"},
+            {},
+            ("network", "one of storage", "cluster"),
+        ),
+        (
+            "controller-crash",
+            {},
+            {"controller": "none"},
+            ("kind", "another kind where cluster.controller is none", "controller-crash"),
+        ),
+        (
+            "slow-disk",
+            {},
+            {"pair": ("n4", "n5")},
+            (
+                "kind",
+                "another kind where cluster nodes serve: slowing the target is restarting it",
+                "slow-disk with block_io.pair",
+            ),
+        ),
+        (
+            "slow-disk",
+            {},
+            {"transport": "iscsi"},
+            (
+                "kind",
+                "another kind with this transport: the delay filter is nbdkit's",
+                "slow-disk with block_io.transport iscsi",
+            ),
+        ),
+        (
+            "burst",
+            {"target": "n4"},
+            {"pair": ("n4", "n5")},
+            ("target", "a node that writes: n1, n2, n3", "n4"),
+        ),
+        ("burst", {"work-of": "n6"}, {}, ("work-of", "n1 to n5, or random", "n6")),
+        ("burst", {"work-of": "n2"}, {}, ("work-of", "another node than target", "n2")),
+        (
+            "node-crash",
+            {"after": "7s"},
+            {},
+            ("after", "after + jitter + for within phases.inject (6s)", "7s"),
+        ),
+        (
+            "stall",
+            {"after": "4s", "jitter": "1s"},
+            {},
+            ("for", "after + jitter + for within phases.inject (6s)", "7s"),
+        ),
+    ],
+)
+def test_what_does_not_go_with_the_cluster_is_named(
+    kind: str, settings: dict[str, str], facts: dict[str, Any], contradiction: tuple[str, ...]
+) -> None:
+    section = MODELS[kind].model_validate({"kind": kind, **settings})
+    assert list(section.contradictions(replace(FACTS, **facts))) == [contradiction]
 
 
 def test_the_settings_keep_their_order_on_paper() -> None:
