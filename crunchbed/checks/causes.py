@@ -51,9 +51,9 @@ class _Evidence:
         self._drops = Drops(history, faults)
         self._dues = Dues(history, interval_ns)
         self._ports = ports_down(history)
-        self._partitions = [fault for fault in faults if fault.kind == "partition"]
-        self._switches = [fault.span for fault in faults if fault.kind == "switch-crash"]
-        self._stalls = [fault for fault in faults if fault.kind == "stall"]
+        self._partitions = [fault for fault in faults if fault.effect.parted]
+        self._switches = [fault.span for fault in faults if fault.effect.switch_failed]
+        self._stalls = [fault for fault in faults if fault.effect.stalled]
         self._absent = Absences(history)
         self._late = _late(history, self._stalls)
         self._still = standstills(history)

@@ -16,7 +16,7 @@ class Drops:
     """The dropped packets of class ``heartbeat``, whatever protocol they belong to."""
 
     def __init__(self, history: History, faults: Sequence[FaultSpan]) -> None:
-        self._partitions = [fault for fault in faults if fault.kind == "partition"]
+        self._partitions = [fault for fault in faults if fault.effect.parted]
         self._events = [e for e in history.of("drop") if e.data.get("cls") == "heartbeat"]
         self._times = [event.t for event in self._events]
         self._by_tag: dict[tuple[str, str], Event] = {}

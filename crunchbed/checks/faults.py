@@ -1,78 +1,90 @@
-"""The faults of a run as its history has them, and whom they cut off from whom."""
+"""The faults that were injected, as intervals: what was on when, and whom it cut off from whom."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 from crunchbed.checks.lives import target_of
+from crunchbed.faults.base import Effect, targets_of
+from crunchbed.faults.kinds import effect_of
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.cluster import RINGS
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import FaultBegan, FaultEnded, PortDown, PortUp
 
 
-class FaultSpan(NamedTuple):
-    """One fault, from its ``fault.begin`` to its ``fault.end`` or the end of the history."""
+@dataclass(frozen=True)
+class FaultSpan:
+    """One fault.
 
-    kind: str
-    targets: tuple[str, ...]
+    Attributes:
+        began: The event of its begin.
+        span: From the begin to its end, or to the end of the history.
+    """
+
+    began: FaultBegan
     span: Interval
-    data: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """The kind, such as ``link-down``."""
+        return self.began.fault
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The hosts that were hit."""
+        return targets_of(self.began)
+
+    @cached_property
+    def effect(self) -> Effect:
+        """What the fault did to the cluster."""
+        return effect_of(self.began)
 
     @property
     def hit(self) -> bool:
-        """Whether there was something to do it to."""
-        return "impossible" not in self.data
+        """Whether there was something to hit."""
+        return self.began.impossible is None
 
-    def separates(self, one: str, other: str) -> bool:
-        """Whether it is a partition with the two on different sides."""
-        return self.kind == "partition" and (one in self.targets) != (other in self.targets)
+    def separates(self, one: str, other: str | None) -> bool:
+        """Return whether it is a partition with the two nodes on different sides."""
+        return (one in self.effect.parted) != (other in self.effect.parted)
 
     def stalls(self, node: str, daemon: str = "heartbeat") -> bool:
-        """Whether it stops this daemon of the node."""
-        return (
-            self.kind == "stall"
-            and node in self.targets
-            and daemon in self.data.get("daemons", ("heartbeat",))
-        )
+        """Return whether this daemon of the node stands still."""
+        return daemon in self.effect.stalled.get(node, ())
 
     def takes_down(self, node: str, network: str) -> bool:
-        """Whether the node has no link to a network while it is on."""
-        if self.kind == "switch-crash":
-            lost = self.data.get("lost", {}).get(node, ())
-            return network in lost or node in self.data.get("cut", ())
-        named = self.data.get("network") in (None, network)
-        return self.kind == "link-down" and node in self.targets and named
+        """Return whether the node has no link to the network."""
+        return node in self.effect.unlinked or network in self.effect.lost.get(node, ())
 
 
 def fault_spans(history: History) -> list[FaultSpan]:
     """Return every fault that was begun, by time."""
-    ends = list(history.of("fault.end"))
+    ends = list(history.of(FaultEnded))
     found = []
-    for begin in history.of("fault.begin"):
+    for begin in history.of(FaultBegan):
         end = next((end for end in ends if end.t >= begin.t and _same(begin, end)), None)
         if end is not None:
             ends.remove(end)
         until = history.span.end + 1 if end is None else end.t + 1
-        data = begin.data
-        targets = tuple(data.get("targets") or (target_of(begin),))
-        found.append(FaultSpan(str(data.get("fault")), targets, Interval(begin.t, until), data))
+        found.append(FaultSpan(begin, Interval(begin.t, until)))
     return found
 
 
-def _same(begin: Event, end: Event) -> bool:
-    return all(begin.data.get(key) == end.data.get(key) for key in ("fault", "target", "number"))
+def _same(begin: FaultBegan, end: FaultEnded) -> bool:
+    return (begin.fault, begin.target, begin.number) == (end.fault, end.target, end.number)
 
 
 def cut_off_since(on: Sequence[FaultSpan], node: str, by: str) -> int | None:
-    """Return since when ``by`` cannot hear ``node``, though it has power; None: it can.
+    """Return since when ``by`` cannot hear ``node``, although the node has power; None: it can.
 
-    What several faults have taken down together counts from the last of them.
+    Where it takes several faults to cut the node off, that is the begin of the last of them.
 
     Args:
         on: the faults that are on at the moment in question.
-        node: the one that is not heard.
-        by: the one that does not hear it.
+        node: the node that is not heard.
+        by: the node that does not hear it.
     """
     hits = [one for one in on if one.hit]
     silenced = [one.span.start for one in hits if one.separates(node, by) or one.stalls(node)]
@@ -88,13 +100,13 @@ def _all_down_since(on: Sequence[FaultSpan], node: str, networks: Sequence[str])
 
 
 def ports_down(history: History) -> dict[str, list[Interval]]:
-    """Return when faults held the switch ports down, by host."""
+    """Return when faults held switch ports down, by the host at the port."""
     found: dict[str, list[Interval]] = {}
-    down: dict[tuple[str, Any], int] = {}
-    events = sorted((*history.of("port.down"), *history.of("port.up")), key=lambda e: e.t)
-    for event in events:
-        link = host, _network = target_of(event), event.data.get("network")
-        if event.kind == "port.down":
+    down: dict[tuple[str, str | None], int] = {}
+    changes: list[PortDown | PortUp] = [*history.of(PortDown), *history.of(PortUp)]
+    for event in sorted(changes, key=lambda e: e.t):
+        link = host, _network = target_of(event), event.network
+        if isinstance(event, PortDown):
             down.setdefault(link, event.t)
         elif link in down:
             found.setdefault(host, []).append(Interval(down.pop(link), event.t))

@@ -6,8 +6,6 @@ from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.writes import stalls
 from crunchbed.history.history import History, Interval
 
-_KINDS = ("switch-crash", "link-down")
-
 
 def path_restore_seconds(history: History, node: str, request_bytes: int) -> float | None:
     """Return the longest stall of the node's writes that a failed path can have caused.
@@ -42,7 +40,7 @@ def _late(lost: Interval, faults: list[Interval]) -> int:
 
 
 def _faults(history: History) -> list[FaultSpan]:
-    return [one for one in fault_spans(history) if one.hit and one.kind in _KINDS]
+    return [one for one in fault_spans(history) if one.hit and one.effect.path_failed]
 
 
 def _lost_rings(history: History, node: str) -> list[Interval]:

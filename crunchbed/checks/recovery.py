@@ -89,7 +89,4 @@ def _since(history: History, node: str, out: int, after: int) -> int:
 
 
 def _hit(fault: FaultSpan, node: str) -> bool:
-    kinds = ("link-down", "partition", "stall", "node-crash")
-    return fault.hit and (
-        (fault.kind in kinds and node in fault.targets) or node in fault.data.get("cut", ())
-    )
+    return fault.hit and node in fault.effect.silenced

@@ -14,15 +14,14 @@ from typing import Final
 from crunchbed.checks.faults import fault_spans
 from crunchbed.checks.lives import lives, target_of
 from crunchbed.checks.pressure import episodes
+from crunchbed.faults.base import STORAGE
 from crunchbed.history.history import History, Interval
-from crunchbed.scenario.faults import STORAGE
 
 SHORTEST_NS: Final = 30_000_000
 """Shorter standstills do not make a heartbeat late enough to matter."""
 
 _USUAL_GAPS: Final = 10
 _FEWEST_WRITES: Final = 50
-_TARGET_FAULTS: Final = ("target-crash", "slow-disk")
 
 
 def standstills(history: History) -> list[Interval]:
@@ -64,7 +63,7 @@ def _without_target(history: History) -> list[Interval]:
     found = [
         one.span
         for one in fault_spans(history)
-        if one.kind in _TARGET_FAULTS or servers.intersection(one.targets)
+        if one.effect.target_failed or servers.intersection(one.targets)
     ]
     changes = [*history.of("service.start"), *history.of("service.stop")]
     found += [Interval(event.t, event.t + 1) for event in changes]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from reserve_agent.contract.events import Event
 from reserve_agent.errors import CrunchbedError
@@ -17,6 +17,8 @@ Fence = Callable[[str, str], bool]
 """Cuts a node off for another one: (target, by); returns whether it is confirmed."""
 Undo = Callable[[], None]
 """Takes something back; harmless when it is called again."""
+_ASKED_NS: Final = 100_000_000
+"""Time in which a node's tasks have asked for a burst whose pages are all wanted at once."""
 
 
 class Clock(Protocol):
@@ -73,6 +75,14 @@ class NodeStatus:
     waiting_pages: int
     free_pages: int
     reserve_pages: int
+
+
+def burst_asked_ns(pages: int, rate: int) -> int:
+    """Return the time from the begin of a burst until the node's tasks have asked for all pages.
+
+    The burst is not over before. ``begin_burst`` has the arguments.
+    """
+    return pages * 1_000_000_000 // rate + _ASKED_NS
 
 
 class Node(Protocol):
@@ -133,7 +143,7 @@ class Node(Protocol):
         """Have it follow another policy from the next packet on."""
 
     def pause(self, daemons: Collection[str]) -> None:
-        """Have these daemons stand still."""
+        """Have these daemons stand still, as far as the node has them."""
 
     def resume(self, daemons: Collection[str]) -> None:
         """Let those that still stand still go on."""
@@ -206,7 +216,10 @@ class Network(Protocol):
         """Return whether packets pass all links of a host that are up."""
 
     def impair(self, impairments: Iterable[Impairment]) -> Undo:
-        """Impair packets; independent losses of the same packets add up. Returns the undo."""
+        """Impair packets; independent losses of the same packets add up. Returns the undo.
+
+        Where it raises an error, no packet is impaired.
+        """
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from crunchbed.expect import parse
+from crunchbed.faults.kinds import Fault
 from crunchbed.scenario.crunch import AnyCrunch
 from crunchbed.scenario.detector import AnyDetector
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
-from crunchbed.scenario.faults import Fault
 from crunchbed.scenario.section import Memory
 from crunchbed.scenario.units import format_duration
 

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BeforeValidator, ValidationError, model_validator
 
 from crunchbed.expect import parse, steady
+from crunchbed.faults import kinds as fault_kinds
+from crunchbed.faults.kinds import Faults
 from crunchbed.scenario import (
     block_io,
     cluster,
@@ -19,7 +21,6 @@ from crunchbed.scenario import (
     cross,
     crunch,
     detector,
-    faults,
     kinds,
     shed,
 )
@@ -29,7 +30,6 @@ from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync
 from crunchbed.scenario.crunch import Crunch
 from crunchbed.scenario.detector import Detector, FixedDetector
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
-from crunchbed.scenario.faults import Faults
 from crunchbed.scenario.overrides import with_keys
 from crunchbed.scenario.problems import problems
 from crunchbed.scenario.section import Fencing, Heartbeat, Memory, Phases, Section, Softnet, Traffic
@@ -143,7 +143,7 @@ class Scenario(Section):
         yield from cross.ports({name: getattr(self, name).port for name in sections})
         yield from crunch.contradictions(self.crunch, facts)
         yield from shed.contradictions(self.shed, network.controller, network.switch)
-        yield from faults.contradictions(self.faults, facts)
+        yield from fault_kinds.contradictions(self.faults, facts)
         yield from cross.after(self.phases.after, self.steady, self.expect)
 
     @property

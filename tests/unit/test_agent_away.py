@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from crunchbed.backends.namespaces.live_node import AgentAway, LiveNode
-from crunchbed.run.faults.agent_crash import AgentCrashFault
-from crunchbed.run.faults.protocol import NotPossible
+from crunchbed.faults.agent_crash import AgentCrash, AgentCrashAction
+from crunchbed.faults.base import NotPossible
 from nodes.process import Process, spawn
+from reserve_agent.contract.events import FaultBegan
 from tests.unit.test_supervisor import Cluster
 
 
@@ -77,11 +79,12 @@ def test_who_looks_is_told_and_who_commands_brings_the_next(node: LiveNode) -> N
 
 
 def test_the_fault_kills_and_brings_back(node: LiveNode) -> None:
-    fault: Any = object.__new__(AgentCrashFault)
-    fault._node = node
-    assert fault.begin() == {}
+    world: Any = SimpleNamespace(world=SimpleNamespace(nodes={"n1": node}))
+    fault = AgentCrashAction(AgentCrash(kind="agent-crash"), world)
+    named = FaultBegan(fault="agent-crash", target="n1")
+    assert fault.begin(named) == named
     with pytest.raises(NotPossible, match="the agent of n1 was down"):
-        fault.begin()
+        fault.begin(named)
     fault.undo()
     assert node.ask("status") == {"asked": "status"}
 

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
 
-from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.faults.base import NotPossible
 from crunchbed.history.recorder import Recorder
-from crunchbed.run.faults.injector import FaultInjection
-from crunchbed.run.faults.lossy_links import Loss, LossyWire
-from crunchbed.run.faults.partition import PartitionFault
-from crunchbed.run.faults.plan import draw_faults
-from crunchbed.run.faults.protocol import NotPossible, World
-from crunchbed.run.faults.stall import StallFault
-from crunchbed.scenario.faults import Partition, Stall
+from crunchbed.run.fault_injection import FaultInjection
+from crunchbed.run.fault_plan import draw_faults
 from crunchbed.scenario.loader import load
-from nodes.process import Process, descendants, spawn
-from nodes.waiting import wait_until
-from topologies.node import ClusterNode, NodeLink
+from reserve_agent.contract.events import FaultBegan
 
 MS = 1_000_000
 
@@ -35,13 +26,13 @@ class Fake:
 
     def __init__(self, name: str, said: list[str], begin: Exception | None = None) -> None:
         self.name, self.said, self.error = name, said, begin
-        self.details: dict[str, object] = {}
+        self.details: dict[str, Any] = {}
 
-    def begin(self) -> Mapping[str, Any]:
+    def begin(self, event: FaultBegan) -> FaultBegan:
         self.said.append(f"begin {self.name}")
         if self.error is not None:
             raise self.error
-        return {"share": self.name, **self.details}
+        return replace(event, **{"share": self.name, **self.details})
 
     def undo(self) -> None:
         self.said.append(f"undo {self.name}")
@@ -58,10 +49,13 @@ class Bench:
         self.file = tmp_path / "run.jsonl"
         self.now = 0
 
+    def now_ns(self) -> int:
+        return self.now * MS
+
     @contextmanager
     def injection(self, first: int = 0) -> Iterator[FaultInjection]:
         with closing(Recorder(self.file)) as recorder:
-            made = FaultInjection(self.planned, self.made, recorder, lambda: self.now * MS, first)
+            made = FaultInjection(self.planned, self.made, recorder, self, first)
             with made as injected:
                 yield injected
 
@@ -232,104 +226,3 @@ def test_what_settles_is_waited_for_after_its_undo(tmp_path: Path) -> None:
         assert not injected.settled()
         bench.said.append("passes")
         assert injected.over()
-
-
-# --- the wire
-
-
-def test_losses_of_several_faults_add_up_and_are_undone_one_by_one() -> None:
-    told: dict[str, list[list[object]]] = {}
-    wire = LossyWire(told.__setitem__)
-    wire.begin("a", [Loss("n1", None, 0.5)])
-    wire.begin("b", [Loss("n1", None, 0.5), Loss("n1", "10.0.0.2", 1.0), Loss("n2", None, 0.1)])
-    assert told == {"n1": [[None, 0.75], ["10.0.0.2", 1.0]], "n2": [[None, pytest.approx(0.1)]]}
-    wire.undo("a")
-    assert told["n1"] == [[None, 0.5], ["10.0.0.2", 1.0]]
-    wire.undo("b")
-    wire.undo("b")
-    assert told == {"n1": [], "n2": []}
-
-
-def test_a_partition_cuts_both_directions_and_spares_each_side() -> None:
-    told: dict[str, list[list[object]]] = {}
-    nodes = {
-        f"n{i}": SimpleNamespace(name=f"n{i}", host=SimpleNamespace(addresses=(f"10.0.0.{i}",)))
-        for i in (1, 2, 3)
-    }
-    world = cast(World, SimpleNamespace(nodes=nodes, wire=LossyWire(told.__setitem__)))
-    fault = PartitionFault(Partition(kind="partition", target=("n1", "n2")), world)
-    fault.begin()
-    assert told == {
-        "n1": [["10.0.0.3", 1.0]],
-        "n2": [["10.0.0.3", 1.0]],
-        "n3": [["10.0.0.1", 1.0], ["10.0.0.2", 1.0]],
-    }
-    fault.undo()
-    assert told == {"n1": [], "n2": [], "n3": []}
-
-
-def test_a_port_is_up_with_power_and_without_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    states: list[bool] = []
-    linked, asked = False, {"n1": set[str](), "n2": set[str]()}
-    monkeypatch.setattr(ClusterNode, "has_links", lambda _self, _links: linked)
-    monkeypatch.setattr(ClusterNode, "addresses_asked_for", lambda node: asked[node.name])
-    other = [ClusterNode("n2", "y", 2, (NodeLink("eth0", "port2", "10.0.0.2"),))]
-    monkeypatch.setattr(ClusterNode, "set_port", lambda _self, _link, up: states.append(up))
-    port = SwitchPort(ClusterNode("n1", "x", 1, (NodeLink("eth0", "port", "10.0.0.1"),)))
-    port.cut()
-    port.power(False)
-    port.power(True)
-    assert states == [False, False, False], "a reboot does not mend a link"
-    port.cut()
-    assert not port.mend()
-    assert states[-1] is False
-    assert port.settled(other), "nothing is to come"
-    assert port.mend()
-    assert states[-1] is True
-    assert not port.settled(other)
-    linked = True
-    assert port.settled(other)
-    asked["n2"] = {"10.0.0.9"}
-    assert port.settled(other)
-    asked["n2"] = {"10.0.0.1"}
-    assert not port.settled(other)
-    asked |= {"n1": {"10.0.0.2"}, "n2": set()}
-    assert not port.settled(other)
-
-
-# --- a stall
-
-
-@pytest.fixture
-def family(tmp_path: Path) -> Iterator[Process]:
-    """A process with a child."""
-    argv = ["sh", "-c", "sleep 60 & wait"]
-    process = spawn(argv, name="n1 x", log=tmp_path / "x.log", netns_pid=None, cgroup=None)
-    wait_until(lambda: bool(descendants(process.pid)), 5, "it has a child")
-    yield process
-    children = descendants(process.pid)
-    process.kill()
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-
-
-def states(process: Process) -> list[str]:
-    pids = [process.pid, *descendants(process.pid)]
-    return [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] for pid in pids]
-
-
-def test_a_stall_stops_a_daemon_with_its_children_and_lets_all_go_on(family: Process) -> None:
-    node = SimpleNamespace(name="n1", up=True, daemons={"heartbeat": family})
-    world = cast(World, SimpleNamespace(nodes={"n1": node}))
-    fault = StallFault(Stall(kind="stall", target="n1"), world)
-    fault.begin()
-    wait_until(lambda: states(family) == ["T", "T"], 5, "both are stopped")
-    fault.undo()
-    wait_until(lambda: "T" not in states(family), 5, "both go on")
-
-
-def test_a_stall_of_a_node_that_is_down_meets_nothing() -> None:
-    node = SimpleNamespace(name="n1", up=False, daemons={})
-    world = cast(World, SimpleNamespace(nodes={"n1": node}))
-    with pytest.raises(NotPossible, match="n1 was down"):
-        StallFault(Stall(kind="stall", target="n1"), world).begin()

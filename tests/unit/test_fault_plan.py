@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from crunchbed.backends.namespaces.requirements import needed_by
+from crunchbed.faults.stall import STALLED_DAEMONS
 from crunchbed.host.requirements import requirement
-from crunchbed.run.faults.plan import Step, draw_faults, steps
+from crunchbed.run.fault_plan import Step, draw_faults, steps
 from crunchbed.run.plan import draw
-from crunchbed.scenario.faults import STALLED_DAEMONS
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput

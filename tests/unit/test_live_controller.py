@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,11 +16,12 @@ import pytest
 from crunchbed.backends.namespaces import daemons
 from crunchbed.backends.namespaces.controller import LiveController
 from crunchbed.backends.namespaces.daemons import Places
-from crunchbed.run.faults.controller_crash import ControllerCrashFault
-from crunchbed.run.faults.protocol import NotPossible, World
+from crunchbed.faults.base import FaultContext, NotPossible
+from crunchbed.faults.controller_crash import ControllerCrashAction
 from crunchbed.scenario.loader import load
 from nodes.process import Process
 from nodes.waiting import wait_until
+from reserve_agent.contract.events import FaultBegan
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.pressure import TOKEN_BYTES
 from reserve_agent.controller.wiring import Network
@@ -150,20 +152,29 @@ def test_a_port_that_somebody_has_taken_meanwhile_is_named(
             run.controller.wait_until_ready()
 
 
+CRASH = FaultBegan(fault="controller-crash", target="controller")
+
+
+def acting_on(controller: LiveController | None) -> FaultContext:
+    world = SimpleNamespace(controller=controller)
+    loop = SimpleNamespace(now_ns=time.monotonic_ns)
+    return cast(FaultContext, SimpleNamespace(world=world, loop=loop))
+
+
 def test_the_fault_kills_it_and_another_takes_over(run: Run) -> None:
     start(run)
     run.controller.wait_until_ready()
     first = run.controller.process
     watched: list[Process] = []
     run.controller.watch(watched)
-    world = cast(World, SimpleNamespace(controller=run.controller))
-    fault = ControllerCrashFault(world)
-    fault.begin()
+    context = acting_on(run.controller)
+    fault = ControllerCrashAction(context)
+    fault.begin(CRASH)
     assert first is not None
     assert first.poll() == -9
     assert watched == [], "its end is no failure of the testbed"
     with pytest.raises(NotPossible):
-        ControllerCrashFault(world).begin()
+        ControllerCrashAction(context).begin(CRASH)
     assert not run.controller.is_ready()
     fault.undo()
     assert watched == [run.controller.process] != [first]
@@ -174,10 +185,9 @@ def test_the_fault_kills_it_and_another_takes_over(run: Run) -> None:
 
 
 def test_a_fault_that_met_nothing_has_nothing_to_undo(run: Run) -> None:
-    world = cast(World, SimpleNamespace(controller=None))
-    fault = ControllerCrashFault(world)
+    fault = ControllerCrashAction(acting_on(None))
     with pytest.raises(NotPossible, match="the controller was down"):
-        fault.begin()
+        fault.begin(CRASH)
     fault.undo()
     assert not fault.settling()
     assert run.started == []

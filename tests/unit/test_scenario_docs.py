@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from crunchbed.checks.figures import NAMES, PHASE_NAMES
+from crunchbed.faults.kinds import MODELS as FAULTS
 from crunchbed.scenario.cluster import BACKENDS
 from crunchbed.scenario.crunch import TimedCrunch, WritebackCrunch
 from crunchbed.scenario.detector import MODELS as DETECTORS
-from crunchbed.scenario.faults import MODELS as FAULTS
 from crunchbed.scenario.loader import load, load_file
 
 MINIMAL = "name: x\nclaim: it holds\n"

@@ -2,159 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-import orjson
 import pytest
 
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.faults import cut_off_since, fault_spans
 from crunchbed.checks.paths import path_restore_seconds, rings_restore_seconds
-from crunchbed.history.recorder import Recorder
-from crunchbed.run.faults.injector import FaultInjection
-from crunchbed.run.faults.protocol import NotPossible, World
-from crunchbed.run.faults.switch_crash import SwitchCrashFault
-from crunchbed.scenario.faults import SwitchCrash
+from crunchbed.faults.base import NotPossible
+from crunchbed.faults.switch_crash import SwitchCrash
+from crunchbed.run.fault_injection import injection
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.units import duration_ns
 from reserve_agent.errors import BadInput
+from tests.unit.fault_world import FakeController, FakeSwitches, FakeWorld, begin
 from tests.unit.recording import MS, Recording
 from topologies import layout, power
-from topologies.node import ClusterNode, NodeLink
 from topologies.power import SwitchPower
 
 REQUEST = 16384
 
 
-class FakePower:
-    """Says which switches are on."""
-
-    def __init__(self) -> None:
-        self.on = {"s1": True, "s2": True}
-
-    def full_name(self, name: str) -> str:
-        return f"abcd{name}"
-
-    def is_on(self, name: str) -> bool:
-        return self.on[name]
-
-    def turn_off(self, name: str) -> None:
-        self.on[name] = False
-
-    def turn_on(self, name: str) -> None:
-        self.on[name] = True
+def world(
+    cut_off: tuple[str, ...] = (), **links: tuple[str, ...]
+) -> tuple[FakeWorld, FakeSwitches]:
+    """A cluster whose switch s1 has these links, and cuts these hosts off when it fails."""
+    made, switches = FakeWorld(), FakeSwitches()
+    switches.links, switches.cut_off = links, cut_off
+    made.switches = switches
+    return made, switches
 
 
-class FakePort:
-    """A host's ports, whose cuts are counted by network."""
-
-    def __init__(self, host: ClusterNode) -> None:
-        self.host = host
-        self.cuts: list[str | None] = []
-        self.passes = True
-
-    def cut(self, network: str | None = None) -> None:
-        self.cuts.append(network)
-
-    def mend(self, network: str | None = None) -> bool:
-        self.cuts.remove(network)
-        return not self.cuts
-
-    def settled(self, _others: Iterable[ClusterNode]) -> bool:
-        return self.passes
+def ports(bench: FakeWorld) -> list[tuple[str, str]]:
+    return [(event["kind"], event["target"]) for event in bench.recorded()]
 
 
-def host(name: str, *links: tuple[str, str]) -> ClusterNode:
-    """A host with links, each (network, switch)."""
-    made = tuple(
-        NodeLink(f"eth{i}", f"{name}-p{i}", f"10.77.{i}.{name[1:]}", network, f"abcd{switch}")
-        for i, (network, switch) in enumerate(links)
-    )
-    return ClusterNode(name, name, 1, made)
-
-
-class Bench:
-    """A fault on a made-up network."""
-
-    def __init__(self, tmp_path: Path, *hosts: ClusterNode) -> None:
-        self.ports = {one.name: FakePort(one) for one in hosts}
-        self.power = FakePower()
-        self.file = tmp_path / "run.jsonl"
-        self.recorder = Recorder(self.file)
-        world = SimpleNamespace(
-            ports=self.ports, switches=self.power, recorder=self.recorder, controller=None
-        )
-        self.section = SwitchCrash.model_validate({"kind": "switch-crash", "target": "s1"})
-        self.fault = SwitchCrashFault(self.section, cast(World, world))
-
-    def recorded(self) -> list[tuple[str, str]]:
-        events = [orjson.loads(line) for line in self.file.read_bytes().splitlines()]
-        return [(event["kind"], event["target"]) for event in events]
-
-
-Make = Callable[..., Bench]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with ExitStack() as stack:
-
-        def made(*hosts: ClusterNode) -> Bench:
-            bench = Bench(tmp_path, *hosts)
-            stack.callback(bench.recorder.close)
-            return bench
-
-        yield made
-
-
-def test_a_node_with_another_ring_is_not_cut_off(make: Make) -> None:
-    bench = make(host("n1", ("a", "s1"), ("b", "s2")))
-    assert bench.fault.begin() == {"cut": [], "lost": {"n1": ["a"]}}
-    assert not bench.power.on["s1"]
-    assert bench.ports["n1"].cuts == ["a"]
-    bench.fault.undo()
-    assert bench.power.on["s1"]
-    assert bench.ports["n1"].cuts == []
+def test_a_node_with_another_ring_is_not_cut_off() -> None:
+    bench, switches = world(n1=("a",))
+    fault = bench.fault("switch-crash")
+    assert begin(fault) == {"cut": (), "lost": {"n1": ("a",)}}
+    assert not switches.on["s1"]
+    assert bench.network.down("n1") == ["a"]
+    fault.undo()
+    assert switches.on["s1"]
+    assert bench.network.down("n1") == []
     assert bench.recorded() == []
 
 
-def test_one_without_is_and_its_port_is_up_once_packets_pass(make: Make) -> None:
-    both = host("n1", ("cluster", "s1"), ("storage", "s2"))
-    bench = make(both, host("n2", ("cluster", "s2")))
-    assert bench.fault.begin() == {"cut": ["n1"], "lost": {"n1": ["cluster"]}}
-    assert bench.ports["n1"].cuts == ["cluster"]
-    assert bench.ports["n2"].cuts == []
-    assert bench.recorded() == [("port.down", "n1")]
-    bench.ports["n1"].passes = False
-    bench.fault.undo()
-    assert bench.fault.settling()
-    bench.ports["n1"].passes = True
-    assert not bench.fault.settling()
-    assert not bench.fault.settling()
-    assert bench.recorded() == [("port.down", "n1"), ("port.up", "n1")]
+def test_one_without_is_and_its_port_is_up_once_packets_pass() -> None:
+    bench, _ = world(("n1",), n1=("cluster",))
+    fault = bench.fault("switch-crash")
+    assert begin(fault) == {"cut": ("n1",), "lost": {"n1": ("cluster",)}}
+    assert bench.network.down("n1") == ["cluster"]
+    assert bench.network.down("n2") == []
+    assert bench.recorded() == [{"kind": "port.down", "target": "n1", "switch": "s1"}]
+    bench.network.passes = False
+    fault.undo()
+    fault.undo()
+    assert fault.settling()
+    bench.network.passes = True
+    assert not fault.settling()
+    assert not fault.settling()
+    assert ports(bench) == [("port.down", "n1"), ("port.up", "n1")]
 
 
-def test_a_switch_that_is_down_cannot_fail(make: Make) -> None:
-    bench = make(host("n1", ("cluster", "s1")))
-    bench.power.on["s1"] = False
+def test_packets_pass_once_the_controller_has_taken_over_or_after_five_seconds() -> None:
+    bench, _ = world(("n1",), n1=("cluster",))
+    bench.controller = FakeController()
+    bench.controller.ready = False
+    fault = bench.fault("switch-crash")
+    begin(fault)
+    fault.undo()
+    bench.loop.ms = 4999
+    assert fault.settling()
+    bench.loop.ms = 5000
+    assert not fault.settling()
+    assert ports(bench)[-1] == ("port.up", "n1")
+
+
+def test_a_switch_that_is_down_cannot_fail() -> None:
+    bench, switches = world(("n1",), n1=("cluster",))
+    switches.on["s1"] = False
+    fault = bench.fault("switch-crash")
     with pytest.raises(NotPossible, match="s1 was down"):
-        bench.fault.begin()
-    bench.fault.undo()
-    assert not bench.power.on["s1"]
+        begin(fault)
+    fault.undo()
+    assert not switches.on["s1"]
 
 
-def test_an_ejection_of_who_is_cut_off_is_true(make: Make) -> None:
-    bench = make(host("n1", ("cluster", "s1")), host("n2", ("cluster", "s2")))
-    now = [0]
-    section = bench.section.model_copy(update={"after": 0})
-    with FaultInjection([section], [bench.fault], bench.recorder, lambda: now[0]) as injected:
-        now[0] = 5
+def test_an_ejection_of_who_is_cut_off_is_true() -> None:
+    bench, _ = world(("n1",), n1=("cluster",))
+    section = SwitchCrash.model_validate({"kind": "switch-crash", "after": "0s"})
+    with injection([section], bench.context, bench.recorder) as injected:
+        bench.loop.ms = 5
         injected.over()
-        assert injected.cut_off_since("n1", "n2") == 5
+        assert injected.cut_off_since("n1", "n2") == 5 * MS
         assert injected.cut_off_since("n2", "n1") is None
     assert injected.cut_off_since("n1", "n2") is None
 

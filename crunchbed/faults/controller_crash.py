@@ -1,0 +1,65 @@
+"""``controller-crash``: the OpenFlow controller is killed; the switches are to go on without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Final, Literal
+
+from crunchbed.faults.base import CONTROLLER, FaultContext, Lasting, NotPossible
+from crunchbed.scenario import kinds
+from crunchbed.scenario.facts import ClusterFacts, Contradiction
+from reserve_agent.contract.events import FaultBegan
+
+_READY_NS: Final = 15_000_000_000
+"""Time in which a new controller has taken over; not waited for any longer."""
+
+
+class ControllerCrash(Lasting):
+    """After ``for`` another controller takes over."""
+
+    beside_nodes: ClassVar[tuple[str, ...]] = (CONTROLLER,)
+
+    kind: Literal["controller-crash"]
+    target: Annotated[str, kinds.choice((CONTROLLER,))] = CONTROLLER
+
+    def action(self, context: FaultContext) -> ControllerCrashAction:
+        """Return the fault, ready to begin."""
+        return ControllerCrashAction(context)
+
+    def own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+        """Yield a cluster that has no controller."""
+        if facts.controller == "none":
+            yield "kind", "another kind where cluster.controller is none", self.kind
+
+
+class ControllerCrashAction:
+    """Kills the controller."""
+
+    def __init__(self, context: FaultContext) -> None:
+        self._controller = context.world.controller
+        self._loop = context.loop
+        self._killed = False
+        self._ready_by: int | None = None
+
+    def begin(self, event: FaultBegan) -> FaultBegan:
+        """Kill the controller."""
+        if self._controller is None or not self._controller.kill():
+            raise NotPossible("the controller was down")
+        self._killed = True
+        return event
+
+    def undo(self) -> None:
+        """Start another controller."""
+        if self._killed and self._controller is not None:
+            self._killed = False
+            self._controller.restart()
+            self._ready_by = self._loop.now_ns() + _READY_NS
+
+    def settling(self) -> bool:
+        """Return whether the new controller has yet to take over."""
+        if self._ready_by is None or self._controller is None:
+            return False
+        if self._loop.now_ns() < self._ready_by and not self._controller.is_ready():
+            return True
+        self._ready_by = None
+        return False

@@ -1,0 +1,51 @@
+"""``resize-reserve``: a node's reserve has another size, as after a write to min_free_kbytes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Literal
+
+from crunchbed.faults.base import FaultContext, Lasting, NotPossible
+from crunchbed.scenario import kinds
+from crunchbed.scenario.kinds import Target
+from reserve_agent.contract.events import FaultBegan
+from reserve_agent.errors import CrunchbedError
+
+
+class ResizeReserve(Lasting):
+    """``pages``: size of the reserve in pages of 4 KiB; a size that does not fit is refused."""
+
+    kind: Literal["resize-reserve"]
+    target: Target = "n1"
+    pages: kinds.Pages = 64
+
+    def action(self, context: FaultContext) -> ResizeReserveAction:
+        """Return the fault, ready to begin."""
+        return ResizeReserveAction(self, context)
+
+
+class ResizeReserveAction:
+    """Resizes a node's reserve."""
+
+    def __init__(self, fault: ResizeReserve, context: FaultContext) -> None:
+        self._node = context.world.nodes[fault.target]
+        self._pages = fault.pages
+        self._before: int | None = None
+
+    def begin(self, event: FaultBegan) -> FaultBegan:
+        """Resize the reserve; pages in use stay in use."""
+        if not self._node.up:
+            raise NotPossible(f"{self._node.name} was down")
+        try:
+            self._before = self._node.resize(self._pages)
+        except CrunchbedError as error:
+            raise NotPossible(str(error)) from error
+        return replace(event, pages=self._pages, was=self._before)
+
+    def undo(self) -> None:
+        """Give the reserve its former size."""
+        if self._before is not None:
+            # A node that reboots meanwhile takes the size that its scenario says.
+            with suppress(CrunchbedError):
+                self._node.resize(self._before)

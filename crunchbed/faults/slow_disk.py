@@ -1,0 +1,76 @@
+"""``slow-disk``: the disk behind the block target becomes slow; every write takes longer.
+
+A target learns its delay when it starts, so it is started anew with the delay, and at the end
+without it. Initiators reconnect both times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal
+
+from crunchbed.faults.base import STORAGE, Effect, FaultContext, Lasting, NotPossible
+from crunchbed.scenario import kinds
+from crunchbed.scenario.facts import ClusterFacts, Contradiction
+from crunchbed.scenario.kinds import DurationText
+from reserve_agent.contract.events import FaultBegan
+
+
+class SlowDisk(Lasting):
+    """``wdelay``: time that every write takes longer."""
+
+    beside_nodes: ClassVar[tuple[str, ...]] = (STORAGE,)
+
+    kind: Literal["slow-disk"]
+    target: Annotated[str, kinds.choice((STORAGE,))] = STORAGE
+    wdelay: Annotated[int, kinds.duration("1ms", "60s"), DurationText] = 100_000_000
+
+    def action(self, context: FaultContext) -> SlowDiskAction:
+        """Return the fault, ready to begin."""
+        return SlowDiskAction(self, context)
+
+    @staticmethod
+    def effect(_event: FaultBegan, /) -> Effect:
+        """Everybody's writes wait for the target, which is started twice."""
+        return Effect(target_failed=True)
+
+    def own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+        """Yield a target that cannot be started with a delay."""
+        if facts.pair:
+            yield (
+                "kind",
+                "another kind where cluster nodes serve: slowing the target is restarting it",
+                "slow-disk with block_io.pair",
+            )
+        if facts.transport != "nbd":
+            yield (
+                "kind",
+                "another kind with this transport: the delay filter is nbdkit's",
+                f"slow-disk with block_io.transport {facts.transport}",
+            )
+
+
+class SlowDiskAction:
+    """Starts the block target anew with a delay of every write."""
+
+    def __init__(self, fault: SlowDisk, context: FaultContext) -> None:
+        self._disk = context.world.disk
+        self._wdelay_ns = fault.wdelay
+        self._slow = False
+
+    def begin(self, event: FaultBegan) -> FaultBegan:
+        """Start the target anew with the delay."""
+        if self._disk is None:
+            raise NotPossible("the storage host has no block target")
+        self._slow = True
+        self._disk.kill_target()
+        self._disk.start_target(self._wdelay_ns)
+        return replace(event, wdelay_ns=self._wdelay_ns)
+
+    def undo(self) -> None:
+        """Start the target anew without the delay."""
+        if self._slow and self._disk is not None:
+            self._slow = False
+            self._disk.kill_target()
+            self._disk.start_target()

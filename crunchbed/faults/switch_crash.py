@@ -1,0 +1,112 @@
+"""``switch-crash``: a switch loses power; all its links lose their carrier.
+
+Afterwards the switch knows nothing of what it had learnt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Final, Literal
+
+from crunchbed.faults.base import Effect, FaultContext, Lasting, NotPossible
+from crunchbed.scenario import kinds
+from crunchbed.scenario.facts import ClusterFacts, Contradiction
+from reserve_agent.contract.events import FaultBegan, PortDown, PortUp
+
+_SETTLE_NS: Final = 5_000_000_000
+"""Time in which packets pass again after power on; not waited for any longer."""
+
+
+class SwitchCrash(Lasting):
+    """``target``: the switch."""
+
+    kind: Literal["switch-crash"]
+    target: Annotated[str, kinds.text("a switch such as s1", r"s[1-9]\d?")] = "s1"
+
+    def action(self, context: FaultContext) -> SwitchCrashAction:
+        """Return the fault, ready to begin."""
+        return SwitchCrashAction(self, context)
+
+    @staticmethod
+    def effect(event: FaultBegan, /) -> Effect:
+        """Hosts have lost networks; those without any ring of heartbeats are cut off."""
+        cut = event.cut or ()
+        return Effect(
+            unlinked=cut,
+            lost=event.lost or {},
+            silenced=cut,
+            path_failed=True,
+            switch_failed=True,
+        )
+
+    def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+        """Yield a switch that the network does not have."""
+        if self.target not in facts.switches:
+            yield "target", f"one of {', '.join(facts.switches)}", self.target
+
+
+class SwitchCrashAction:
+    """Takes a switch's power away.
+
+    A host is cut off where no other switch gives it a ring of heartbeats.
+    """
+
+    def __init__(self, fault: SwitchCrash, context: FaultContext) -> None:
+        self._name = fault.target
+        self._switches = context.world.switches
+        self._controller = context.world.controller
+        self._network = context.world.network
+        self._recorder = context.recorder
+        self._loop = context.loop
+        self._links: Mapping[str, Sequence[str]] = {}
+        self._cut: Sequence[str] = ()
+        self._off = False
+        self._settle_until: int | None = None
+
+    def begin(self, event: FaultBegan) -> FaultBegan:
+        """Power off; a node that boots meanwhile has no carrier from this switch either."""
+        if self._switches is None or not self._switches.is_on(self._name):
+            raise NotPossible(f"{self._name} was down")
+        self._links = self._switches.links_to(self._name)
+        self._cut = self._switches.cut_off_by(self._name)
+        for host in self._cut:
+            self._recorder.record(PortDown(target=host, switch=self._name))
+        self._off = True
+        for host, network in self._each_link():
+            self._network.cut(host, network)
+        self._switches.turn_off(self._name)
+        return replace(event, cut=self._cut, lost=self._links)
+
+    def undo(self) -> None:
+        """Power on."""
+        if self._off and self._switches is not None:
+            self._off = False
+            self._switches.turn_on(self._name)
+            for host, network in self._each_link():
+                self._network.mend(host, network)
+            self._settle_until = self._loop.now_ns() + _SETTLE_NS
+
+    def settling(self) -> bool:
+        """Return whether packets do not pass yet.
+
+        Records ``port.up`` of every host that was cut off once packets pass.
+        """
+        if self._settle_until is None:
+            return False
+        if self._loop.now_ns() < self._settle_until and not self._passes():
+            return True
+        self._settle_until = None
+        for host in self._cut:
+            self._recorder.record(PortUp(target=host, switch=self._name))
+        return False
+
+    def _each_link(self) -> Iterator[tuple[str, str]]:
+        """Yield host and network of every link to the switch."""
+        for host, networks in self._links.items():
+            for network in networks:
+                yield host, network
+
+    def _passes(self) -> bool:
+        ready = self._controller is None or self._controller.is_ready()
+        return ready and all(self._network.settled(host) for host in self._links)

@@ -1,0 +1,49 @@
+"""``target-crash``: the block target of the storage host is killed, and started again later."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from crunchbed.faults.base import STORAGE, Effect, FaultContext, Lasting, NotPossible
+from crunchbed.scenario import kinds
+from reserve_agent.contract.events import FaultBegan
+
+
+class TargetCrash(Lasting):
+    """After ``for`` the target is started again on the same data."""
+
+    beside_nodes: ClassVar[tuple[str, ...]] = (STORAGE,)
+
+    kind: Literal["target-crash"]
+    target: Annotated[str, kinds.choice((STORAGE,))] = STORAGE
+
+    def action(self, context: FaultContext) -> TargetCrashAction:
+        """Return the fault, ready to begin."""
+        return TargetCrashAction(context)
+
+    @staticmethod
+    def effect(_event: FaultBegan, /) -> Effect:
+        """Nobody's writes are acknowledged."""
+        return Effect(target_failed=True)
+
+
+class TargetCrashAction:
+    """Kills the block target."""
+
+    def __init__(self, context: FaultContext) -> None:
+        self._disk = context.world.disk
+        self._killed = False
+
+    def begin(self, event: FaultBegan) -> FaultBegan:
+        """Kill the target."""
+        if self._disk is None:
+            raise NotPossible("the storage host has no block target")
+        self._killed = True
+        self._disk.kill_target()
+        return event
+
+    def undo(self) -> None:
+        """Start the target again."""
+        if self._killed and self._disk is not None:
+            self._killed = False
+            self._disk.start_target()

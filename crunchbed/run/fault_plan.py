@@ -1,0 +1,58 @@
+"""What a seed decides about a run's faults, as timed steps. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from crunchbed.faults.base import RANDOM, FaultSection
+from crunchbed.scenario.schema import Scenario
+
+
+class Step(NamedTuple):
+    """The begin or the undo of a fault.
+
+    Attributes:
+        at_ns: Nanoseconds from the begin of the inject phase.
+        what: Which of the two.
+        fault: Number of the fault, from 0.
+    """
+
+    at_ns: int
+    what: Literal["undo", "begin"]
+    fault: int
+
+
+def draw_faults(scenario: Scenario, seed: int) -> tuple[FaultSection, ...]:
+    """Return the scenario's faults with drawn targets and with the drawn jitter in ``after``.
+
+    The random numbers are not those of the crunch: another fault leaves the crunch of a seed as
+    it is, and the other way round.
+    """
+    dice = random.Random(f"{scenario.name}:{seed}:faults")  # noqa: S311 - repeatable, not secret
+    drawn = []
+    for fault in scenario.faults:
+        after = fault.after + dice.randrange(fault.jitter + 1)
+        one = fault.aimed_at(dice.choice(scenario.node_names)) if RANDOM in fault.targets else fault
+        drawn.append(one.model_copy(update={"after": after, "jitter": 0}))
+    return tuple(drawn)
+
+
+def steps(faults: Sequence[FaultSection]) -> list[Step]:
+    """Return every begin and undo in order.
+
+    A fault that lasts until the injection is over has no undo. At the same moment one fault ends
+    before another begins.
+    """
+    found = []
+    for number, fault in enumerate(faults):
+        found.append(Step(fault.after, "begin", number))
+        if fault.lasts_ns is not None:
+            found.append(Step(fault.after + fault.lasts_ns, "undo", number))
+    return sorted(found, key=order)
+
+
+def order(step: Step) -> tuple[int, bool, int]:
+    """Return the key by which steps are sorted."""
+    return step.at_ns, step.what == "begin", step.fault

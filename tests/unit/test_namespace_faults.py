@@ -1,0 +1,246 @@
+"""What faults do to network namespaces: loss at the hooks, ports, processes that stand still."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import orjson
+import pytest
+
+from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.history.recorder import Recorder
+from crunchbed.run.faults.lossy_links import Loss, LossyWire
+from crunchbed.run.faults.partition import PartitionFault
+from crunchbed.run.faults.protocol import NotPossible, World
+from crunchbed.run.faults.stall import StallFault
+from crunchbed.run.faults.switch_crash import SwitchCrashFault
+from crunchbed.scenario.faults import Partition, Stall, SwitchCrash
+from nodes.process import Process, descendants, spawn
+from nodes.waiting import wait_until
+from topologies.node import ClusterNode, NodeLink
+
+# --- the wire
+
+
+def test_losses_of_several_faults_add_up_and_are_undone_one_by_one() -> None:
+    told: dict[str, list[list[object]]] = {}
+    wire = LossyWire(told.__setitem__)
+    wire.begin("a", [Loss("n1", None, 0.5)])
+    wire.begin("b", [Loss("n1", None, 0.5), Loss("n1", "10.0.0.2", 1.0), Loss("n2", None, 0.1)])
+    assert told == {"n1": [[None, 0.75], ["10.0.0.2", 1.0]], "n2": [[None, pytest.approx(0.1)]]}
+    wire.undo("a")
+    assert told["n1"] == [[None, 0.5], ["10.0.0.2", 1.0]]
+    wire.undo("b")
+    wire.undo("b")
+    assert told == {"n1": [], "n2": []}
+
+
+def test_a_partition_cuts_both_directions_and_spares_each_side() -> None:
+    told: dict[str, list[list[object]]] = {}
+    nodes = {
+        f"n{i}": SimpleNamespace(name=f"n{i}", host=SimpleNamespace(addresses=(f"10.0.0.{i}",)))
+        for i in (1, 2, 3)
+    }
+    world = cast(World, SimpleNamespace(nodes=nodes, wire=LossyWire(told.__setitem__)))
+    fault = PartitionFault(Partition(kind="partition", target=("n1", "n2")), world)
+    fault.begin()
+    assert told == {
+        "n1": [["10.0.0.3", 1.0]],
+        "n2": [["10.0.0.3", 1.0]],
+        "n3": [["10.0.0.1", 1.0], ["10.0.0.2", 1.0]],
+    }
+    fault.undo()
+    assert told == {"n1": [], "n2": [], "n3": []}
+
+
+def test_a_port_is_up_with_power_and_without_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    states: list[bool] = []
+    linked, asked = False, {"n1": set[str](), "n2": set[str]()}
+    monkeypatch.setattr(ClusterNode, "has_links", lambda _self, _links: linked)
+    monkeypatch.setattr(ClusterNode, "addresses_asked_for", lambda node: asked[node.name])
+    other = [ClusterNode("n2", "y", 2, (NodeLink("eth0", "port2", "10.0.0.2"),))]
+    monkeypatch.setattr(ClusterNode, "set_port", lambda _self, _link, up: states.append(up))
+    port = SwitchPort(ClusterNode("n1", "x", 1, (NodeLink("eth0", "port", "10.0.0.1"),)))
+    port.cut()
+    port.power(False)
+    port.power(True)
+    assert states == [False, False, False], "a reboot does not mend a link"
+    port.cut()
+    assert not port.mend()
+    assert states[-1] is False
+    assert port.settled(other), "nothing is to come"
+    assert port.mend()
+    assert states[-1] is True
+    assert not port.settled(other)
+    linked = True
+    assert port.settled(other)
+    asked["n2"] = {"10.0.0.9"}
+    assert port.settled(other)
+    asked["n2"] = {"10.0.0.1"}
+    assert not port.settled(other)
+    asked |= {"n1": {"10.0.0.2"}, "n2": set()}
+    assert not port.settled(other)
+
+
+# --- a stall
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Iterator[Process]:
+    """A process with a child."""
+    argv = ["sh", "-c", "sleep 60 & wait"]
+    process = spawn(argv, name="n1 x", log=tmp_path / "x.log", netns_pid=None, cgroup=None)
+    wait_until(lambda: bool(descendants(process.pid)), 5, "it has a child")
+    yield process
+    children = descendants(process.pid)
+    process.kill()
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+
+
+def states(process: Process) -> list[str]:
+    pids = [process.pid, *descendants(process.pid)]
+    return [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] for pid in pids]
+
+
+def test_a_stall_stops_a_daemon_with_its_children_and_lets_all_go_on(family: Process) -> None:
+    node = SimpleNamespace(name="n1", up=True, daemons={"heartbeat": family})
+    world = cast(World, SimpleNamespace(nodes={"n1": node}))
+    fault = StallFault(Stall(kind="stall", target="n1"), world)
+    fault.begin()
+    wait_until(lambda: states(family) == ["T", "T"], 5, "both are stopped")
+    fault.undo()
+    wait_until(lambda: "T" not in states(family), 5, "both go on")
+
+
+def test_a_stall_of_a_node_that_is_down_meets_nothing() -> None:
+    node = SimpleNamespace(name="n1", up=False, daemons={})
+    world = cast(World, SimpleNamespace(nodes={"n1": node}))
+    with pytest.raises(NotPossible, match="n1 was down"):
+        StallFault(Stall(kind="stall", target="n1"), world).begin()
+
+
+# --- a switch
+
+
+class FakePower:
+    """Says which switches are on."""
+
+    def __init__(self) -> None:
+        self.on = {"s1": True, "s2": True}
+
+    def full_name(self, name: str) -> str:
+        return f"abcd{name}"
+
+    def is_on(self, name: str) -> bool:
+        return self.on[name]
+
+    def turn_off(self, name: str) -> None:
+        self.on[name] = False
+
+    def turn_on(self, name: str) -> None:
+        self.on[name] = True
+
+
+class FakePort:
+    """A host's ports, whose cuts are counted by network."""
+
+    def __init__(self, host: ClusterNode) -> None:
+        self.host = host
+        self.cuts: list[str | None] = []
+        self.passes = True
+
+    def cut(self, network: str | None = None) -> None:
+        self.cuts.append(network)
+
+    def mend(self, network: str | None = None) -> bool:
+        self.cuts.remove(network)
+        return not self.cuts
+
+    def settled(self, _others: Iterable[ClusterNode]) -> bool:
+        return self.passes
+
+
+def host(name: str, *links: tuple[str, str]) -> ClusterNode:
+    """A host with links, each (network, switch)."""
+    made = tuple(
+        NodeLink(f"eth{i}", f"{name}-p{i}", f"10.77.{i}.{name[1:]}", network, f"abcd{switch}")
+        for i, (network, switch) in enumerate(links)
+    )
+    return ClusterNode(name, name, 1, made)
+
+
+class Bench:
+    """A fault on a made-up network."""
+
+    def __init__(self, tmp_path: Path, *hosts: ClusterNode) -> None:
+        self.ports = {one.name: FakePort(one) for one in hosts}
+        self.power = FakePower()
+        self.file = tmp_path / "run.jsonl"
+        self.recorder = Recorder(self.file)
+        world = SimpleNamespace(
+            ports=self.ports, switches=self.power, recorder=self.recorder, controller=None
+        )
+        self.section = SwitchCrash.model_validate({"kind": "switch-crash", "target": "s1"})
+        self.fault = SwitchCrashFault(self.section, cast(World, world))
+
+    def recorded(self) -> list[tuple[str, str]]:
+        events = [orjson.loads(line) for line in self.file.read_bytes().splitlines()]
+        return [(event["kind"], event["target"]) for event in events]
+
+
+Make = Callable[..., Bench]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with ExitStack() as stack:
+
+        def made(*hosts: ClusterNode) -> Bench:
+            bench = Bench(tmp_path, *hosts)
+            stack.callback(bench.recorder.close)
+            return bench
+
+        yield made
+
+
+def test_a_node_with_another_ring_is_not_cut_off(make: Make) -> None:
+    bench = make(host("n1", ("a", "s1"), ("b", "s2")))
+    assert bench.fault.begin() == {"cut": [], "lost": {"n1": ["a"]}}
+    assert not bench.power.on["s1"]
+    assert bench.ports["n1"].cuts == ["a"]
+    bench.fault.undo()
+    assert bench.power.on["s1"]
+    assert bench.ports["n1"].cuts == []
+    assert bench.recorded() == []
+
+
+def test_one_without_is_and_its_port_is_up_once_packets_pass(make: Make) -> None:
+    both = host("n1", ("cluster", "s1"), ("storage", "s2"))
+    bench = make(both, host("n2", ("cluster", "s2")))
+    assert bench.fault.begin() == {"cut": ["n1"], "lost": {"n1": ["cluster"]}}
+    assert bench.ports["n1"].cuts == ["cluster"]
+    assert bench.ports["n2"].cuts == []
+    assert bench.recorded() == [("port.down", "n1")]
+    bench.ports["n1"].passes = False
+    bench.fault.undo()
+    assert bench.fault.settling()
+    bench.ports["n1"].passes = True
+    assert not bench.fault.settling()
+    assert not bench.fault.settling()
+    assert bench.recorded() == [("port.down", "n1"), ("port.up", "n1")]
+
+
+def test_a_switch_that_is_down_cannot_fail(make: Make) -> None:
+    bench = make(host("n1", ("cluster", "s1")))
+    bench.power.on["s1"] = False
+    with pytest.raises(NotPossible, match="s1 was down"):
+        bench.fault.begin()
+    bench.fault.undo()
+    assert not bench.power.on["s1"]
