@@ -228,27 +228,33 @@ def needed_by(scenario: Scenario) -> list[str]:
     return names
 
 
-def missing(names: Iterable[str] | None = None, machine: Machine | None = None) -> list[Finding]:
+def missing(
+    wanted: Iterable[str | Requirement] | None = None, machine: Machine | None = None
+) -> list[Finding]:
     """Look for some things and return those that are not there.
 
     Args:
-        names: Names in ``REQUIREMENTS`` (KeyError for another); the required ones when left out.
+        wanted: Requirements, or names in ``REQUIREMENTS`` (KeyError for another name); the
+            required ones when left out.
         machine: Where to look.
     """
     machine = machine or Machine()
-    if names is None:
-        names = [each.name for each in REQUIREMENTS.values() if each.required]
-    findings = (_look(REQUIREMENTS[name], machine) for name in names)
+    if wanted is None:
+        wanted = [each for each in REQUIREMENTS.values() if each.required]
+    each = (one if isinstance(one, Requirement) else REQUIREMENTS[one] for one in wanted)
+    findings = (_look(requirement, machine) for requirement in each)
     return [finding for finding in findings if not finding.present]
 
 
-def require(names: Iterable[str] | None = None, machine: Machine | None = None) -> None:
+def require(
+    wanted: Iterable[str | Requirement] | None = None, machine: Machine | None = None
+) -> None:
     """Refuse a machine that lacks something, naming all of it in one line.
 
     Raises:
         MissingRequirement: with what is missing, why it was wanted and what brings it.
     """
-    lacking = missing(names, machine)
+    lacking = missing(wanted, machine)
     if any(finding.name == "root" for finding in lacking):
         # Without root nothing else could be tried.
         raise MissingRequirement("this needs root: namespaces, cgroups and kernel hooks")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from crunchbed.backends.namespaces.cluster import RunningCluster
+
 from crunchbed.checks.result import Result
 from crunchbed.experiments import attempts
 from crunchbed.history.history import History

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-
 from crunchbed.backends.namespaces.cluster import RunningCluster
+
 from crunchbed.backends.namespaces.daemons import Places
 from crunchbed.history.recorder import Recorder
 from crunchbed.run import signals

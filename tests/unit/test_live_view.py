@@ -6,10 +6,10 @@ import io
 from pathlib import Path
 
 import pytest
+from crunchbed.backends.namespaces.readings import look
 from rich.console import Console
 
 import crunchbed.run.engine
-from crunchbed.backends.namespaces.readings import look
 from crunchbed.checks.result import Result
 from crunchbed.cli import app as cli
 from crunchbed.experiments import attempts
