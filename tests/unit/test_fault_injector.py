@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -60,7 +61,7 @@ class Bench:
 
     @contextmanager
     def injection(self, first: int = 0) -> Iterator[FaultInjection]:
-        with closing(Recorder(self.file)) as recorder:
+        with closing(Recorder(self.file, time.monotonic_ns)) as recorder:
             made = FaultInjection(self.planned, self.made, recorder, lambda: self.now * MS, first)
             with made as injected:
                 yield injected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -84,7 +85,7 @@ class Bench:
         self.ports = {one.name: FakePort(one) for one in hosts}
         self.power = FakePower()
         self.file = tmp_path / "run.jsonl"
-        self.recorder = Recorder(self.file)
+        self.recorder = Recorder(self.file, time.monotonic_ns)
         world = SimpleNamespace(
             ports=self.ports, switches=self.power, recorder=self.recorder, controller=None
         )
