@@ -7,8 +7,9 @@ need it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
+
+from crunchbed.run.values import Command
 
 
 @runtime_checkable
@@ -68,10 +69,6 @@ class KillsController(Protocol):
         """
 
 
-Command = dict[str, Any]
-"""A command of another terminal, or the answer to one: a JSON object."""
-
-
 class TakesCommands(Protocol):
     """Hears other terminals while the cluster is held open."""
 
@@ -80,39 +77,3 @@ class TakesCommands(Protocol):
 
     def storage_place(self) -> Mapping[str, Any]:
         """Return what a shell needs to enter the storage host: ``pid`` and ``cgroup``."""
-
-
-@dataclass(frozen=True)
-class Flood:
-    """Packets for a reader that does not read.
-
-    Attributes:
-        rate: Packets a second.
-        duration_ns: How long they come.
-        size: Bytes of payload of each.
-        port: UDP port of the reader.
-    """
-
-    rate: int
-    duration_ns: int
-    size: int
-    port: int
-
-
-@dataclass(frozen=True)
-class ReadBack:
-    """What was found of all acknowledged blocks of 4 KiB.
-
-    Attributes:
-        checked: Blocks that were read.
-        ok: Blocks that hold what was acknowledged last.
-        lost: Blocks that hold something older, or nothing.
-        corrupt: Blocks that hold what nobody wrote.
-        bad_of_node: Lost and corrupt blocks by the node that wrote them.
-    """
-
-    checked: int
-    ok: int
-    lost: int
-    corrupt: int
-    bad_of_node: Mapping[str, int]

@@ -6,15 +6,12 @@ from typing import Protocol
 
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.plan import Burst, Plan
-from crunchbed.run.world import Clock, Flood, Node, NodeSilent, World
+from crunchbed.run.world import Clock, Flood, Node, NodeSilent, World, burst_asked_ns
 from reserve_agent.contract.events import CrunchBegan, CrunchEnded
 from reserve_agent.errors import RunInvalid
 
 _LEAD_NS = 300_000_000
 """Between telling a node and the crunch, so that it starts on time; a process starts in it."""
-
-_ASKED_NS = 100_000_000
-"""Within which a node's tasks have asked for a burst that comes at once; it is not over before."""
 
 
 class Crunch(Protocol):
@@ -40,7 +37,7 @@ class WritebackCrunch:
     def begin(self, start_ns: int) -> int:
         """Have the node's tasks ask for the pages."""
         self._node.begin_burst(self._burst.pages, self._burst.rate, start_ns)
-        return start_ns + self._burst.pages * 1_000_000_000 // self._burst.rate + _ASKED_NS
+        return start_ns + burst_asked_ns(self._burst.pages, self._burst.rate)
 
     def pending(self) -> bool:
         """Whether tasks still wait for pages."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crunchbed.run.sizing import reserve_pages
-from crunchbed.run.world import Flood as Flood
+from crunchbed.run.values import Flood
 from crunchbed.scenario.schema import FloodCrunch, Scenario, TimedCrunch, WritebackCrunch
 from crunchbed.scenario.units import seconds
 

@@ -7,32 +7,39 @@ the events, and nothing of any backend. ``backend.py`` says who makes a ``World`
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from crunchbed.run.abilities import (
-    Command,
-    Flood,
     KillsAgent,
     KillsController,
     MovesDisk,
-    ReadBack,
     SwitchPower,
     TakesCommands,
+)
+from crunchbed.run.values import (
+    Command,
+    Flood,
+    Impairment,
+    NodeStatus,
+    ReadBack,
+    burst_asked_ns,
 )
 from reserve_agent.contract.events import Event
 from reserve_agent.errors import CrunchbedError
 
-# Abilities are part of a world, and may be had from here.
+# Abilities and values are part of a world, and may be had from here.
 __all__ = [
     "Command",
     "Flood",
+    "Impairment",
     "KillsAgent",
     "KillsController",
     "MovesDisk",
+    "NodeStatus",
     "ReadBack",
     "SwitchPower",
     "TakesCommands",
+    "burst_asked_ns",
 ]
 
 STORAGE: Final = "storage"
@@ -69,37 +76,6 @@ class Loop(Clock, Protocol):
 
 class NodeSilent(CrunchbedError):
     """Nobody can say at the moment how a node is: its agent was killed on purpose."""
-
-
-@dataclass(frozen=True)
-class NodeStatus:
-    """A node at a moment. Pages are of 4 KiB; of a node without power they are what it had.
-
-    Attributes:
-        ready: Daemons that have begun their work since the last boot.
-        view: Members of the node's latest view.
-        serving: Whether the node serves the block device.
-        misses: Heartbeats that the node has missed since the run began.
-        written_pages: Pages whose writes were acknowledged since the run began.
-        exhausted: Packets that the reserve had nothing left for, since the last boot.
-        policy: The policy that the node follows.
-        pressure: Whether the node is under memory pressure.
-        waiting_pages: Pages that the node's tasks wait for.
-        free_pages: Pages that nobody has.
-        reserve_pages: Size of the reserve.
-    """
-
-    ready: Collection[str]
-    view: Sequence[str]
-    serving: bool
-    misses: int
-    written_pages: int
-    exhausted: int
-    policy: str
-    pressure: bool
-    waiting_pages: int
-    free_pages: int
-    reserve_pages: int
 
 
 class Node(Protocol):
@@ -171,7 +147,7 @@ class Node(Protocol):
         """Have the node follow another policy from the next packet on."""
 
     def pause(self, daemons: Collection[str]) -> None:
-        """Have these daemons stand still."""
+        """Have these daemons stand still, as far as the node has them."""
 
     def resume(self, daemons: Collection[str]) -> None:
         """Let those of the paused daemons that are still there go on."""
@@ -196,23 +172,6 @@ class Node(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Impairment:
-    """What happens to packets on their way into ``target``.
-
-    Attributes:
-        target: The host that the packets come to.
-        source: The host that the packets come from; None: any.
-        loss: Share of the packets that is lost, 0 to 1.
-        delay_ns: By how much the packets are held back.
-    """
-
-    target: str
-    source: str | None = None
-    loss: float = 0.0
-    delay_ns: int = 0
-
-
 class Network(Protocol):
     """The hosts of a cluster and their links."""
 
@@ -233,7 +192,10 @@ class Network(Protocol):
         """Return whether packets pass all links of a host that are up."""
 
     def impair(self, impairments: Iterable[Impairment]) -> Undo:
-        """Impair packets; independent losses of the same packets add up. Returns the undo."""
+        """Impair packets; independent losses of the same packets add up. Returns the undo.
+
+        Where it raises an error, no packet is impaired.
+        """
 
 
 class World(Protocol):
