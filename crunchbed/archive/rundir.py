@@ -8,8 +8,8 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import subprocess
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,7 @@ DEFAULT_PARENT = Path("runs")
 _PARTS = ("history", "logs")
 _SCENARIO = "scenario.json"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
-_PACKAGES = ("crunchbed", "prometheus-client", "pydantic", "pyroute2")
-_PROGRAMS = {
-    "open_vswitch": ("ovs-vsctl", "--version"),
-    "corosync": ("corosync", "-v"),
-    "nbdkit": ("nbdkit", "--version"),
-    "tgt": ("tgtd", "--version"),
-    "mininet": ("mn", "--version"),
-}
+_PACKAGES = ("crunchbed", "prometheus-client", "pydantic")
 
 
 def make(scenario: Scenario, seed: int, run_id: str, out: Path | None) -> Path:
@@ -91,30 +84,30 @@ def write_json(path: Path, value: Any) -> None:
     partial.rename(path)
 
 
-def _first_line(argv: tuple[str, ...]) -> str:
-    try:
-        ended = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "not found"
-    text = (ended.stdout or ended.stderr).strip()
-    return text.splitlines()[0] if text else "unknown"
-
-
-def versions() -> dict[str, str]:
-    """Everything whose version may matter to a figure."""
-    found = {name: _first_line(argv) for name, argv in _PROGRAMS.items()}
-    found |= {name: importlib.metadata.version(name) for name in _PACKAGES}
+def _versions() -> dict[str, str]:
+    """Return the version of everything that may matter to a figure, whatever the backend."""
+    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return found | {"kernel": platform.release(), "python": platform.python_version()}
 
 
-def metadata(scenario: Scenario, seed: int, run_id: str, switch: str) -> dict[str, Any]:
-    """What ``run.json`` says. ``clock`` ties the history's clock to the calendar."""
+def metadata(
+    scenario: Scenario, seed: int, run_id: str, now_ns: int, world: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what ``run.json`` says. ``clock`` ties the history's clock to the calendar.
+
+    Args:
+        scenario: What is run.
+        seed: Of the run.
+        run_id: Of the run.
+        now_ns: The time of the history's clock.
+        world: The kind of ``switch`` in use, and ``versions`` of the programs in use.
+    """
     return {
         "run": run_id,
         "scenario": scenario.name,
         "seed": seed,
-        "backend": switch,
+        "backend": world["switch"],
         "processors": os.cpu_count(),
-        "versions": versions(),
-        "clock": {"monotonic_ns": time.monotonic_ns(), "unix_ns": time.time_ns()},
+        "versions": {**world["versions"], **_versions()},
+        "clock": {"monotonic_ns": now_ns, "unix_ns": time.time_ns()},
     }

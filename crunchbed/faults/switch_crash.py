@@ -65,7 +65,7 @@ class SwitchCrashAction:
         self._settle_until: int | None = None
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Power off; a node that boots meanwhile has no carrier from this switch either."""
+        """Power off."""
         if self._switches is None or not self._switches.is_on(self._name):
             raise NotPossible(f"{self._name} was down")
         self._links = self._switches.links_to(self._name)
@@ -73,8 +73,6 @@ class SwitchCrashAction:
         for host in self._cut:
             self._recorder.record(PortDown(target=host, switch=self._name))
         self._off = True
-        for host, network in self._each_link():
-            self._network.cut(host, network)
         self._switches.turn_off(self._name)
         return replace(event, cut=self._cut, lost=self._links)
 
@@ -83,8 +81,6 @@ class SwitchCrashAction:
         if self._off and self._switches is not None:
             self._off = False
             self._switches.turn_on(self._name)
-            for host, network in self._each_link():
-                self._network.mend(host, network)
             self._settle_until = self._loop.now_ns() + _SETTLE_NS
 
     def settling(self) -> bool:
@@ -100,12 +96,6 @@ class SwitchCrashAction:
         for host in self._cut:
             self._recorder.record(PortUp(target=host, switch=self._name))
         return False
-
-    def _each_link(self) -> Iterator[tuple[str, str]]:
-        """Yield host and network of every link to the switch."""
-        for host, networks in self._links.items():
-            for network in networks:
-                yield host, network
 
     def _passes(self) -> bool:
         ready = self._controller is None or self._controller.is_ready()

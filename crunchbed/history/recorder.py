@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,26 @@ from reserve_agent.contract.events import NOW, RUN, Event, from_record
 
 
 class Recorder:
-    """Appends the run's own events, one JSON line each, at once."""
+    """Appends the run's own events, one JSON line each, at once.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file.
+        now_ns: The run's clock, nanoseconds.
+    """
+
+    def __init__(self, path: Path, now_ns: Callable[[], int]) -> None:
         self._file = path.open("ab", buffering=0)
+        self._now_ns = now_ns
 
     def record(
         self, event: Event | str, /, *, node: str = RUN, t: int | None = None, **fields: Any
     ) -> int:
-        """Write one event, with the time now where it has none; returns its time."""
+        """Write an event, with the time now where the event has none; returns its time."""
         if isinstance(event, str):
             event = from_record(
                 {"t": NOW if t is None else t, "node": node, "kind": event, **fields}
             )
-        stamped = event.stamped(time.monotonic_ns(), RUN)
+        stamped = event.stamped(self._now_ns(), RUN)
         self._file.write(orjson.dumps(stamped.record()) + b"\n")
         return stamped.t
 

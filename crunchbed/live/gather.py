@@ -5,26 +5,20 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
 
-from crunchbed.archive import rundir
-from crunchbed.backends.namespaces.cluster import RunningCluster
-from crunchbed.backends.namespaces.daemons import Places
-from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.history.recorder import Recorder
-from crunchbed.host.requirements import require
-from crunchbed.host.run_ids import STATE_ROOT, RecordedProcess, RunClaim, RunRecord
+from crunchbed.host.run_ids import STATE_ROOT, RecordedProcess, RunRecord
 from crunchbed.live import runs
 from crunchbed.live.audit import AuditedNode, AuditedRun, Facts, User, audit_node
-from crunchbed.run.engine import HEALTHY_SECONDS
+from crunchbed.run.backend import Backend
 from crunchbed.run.progress import Progress
 from crunchbed.run.signals import interruptible
+from crunchbed.run.start import HEALTHY_SECONDS, claimed, ready_backend, started
 from crunchbed.scenario.schema import Scenario
 from nodes.process import PROC
 from reserve_agent.errors import CrunchbedError
-
-_BPFFS = Path("/sys/fs/bpf")
 
 
 def audit_live_runs(root: Path = STATE_ROOT) -> list[AuditedRun]:
@@ -110,24 +104,10 @@ def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRu
         MissingRequirement: This machine cannot do it; nothing was started.
         RunInvalid: The cluster did not come up; its logs are kept and named.
     """
-    require(needed_by(scenario))
+    backend = ready_backend(scenario)
     scratch = Path(tempfile.mkdtemp(prefix="crunchbed-audit-"))
     try:
-        with interruptible(), ExitStack() as stack:
-            state = stack.enter_context(RunClaim.claim())
-            out = rundir.make(scenario, 1, state.run_id, scratch / "run")
-            pins = _BPFFS / f"crunchbed-{state.run_id}"
-            stack.callback(shutil.rmtree, pins, ignore_errors=True)
-            recorder = Recorder(out / "history" / "run.jsonl")
-            stack.callback(recorder.close)
-            state.record_directory(out)
-            progress.phase("start", None)
-            places = Places(state.run_id, state.path, pins, out)
-            with RunningCluster(scenario, state, places, recorder, progress) as cluster:
-                cluster.supervisor.require_health(HEALTHY_SECONDS)
-                progress.phase("observe", seconds)
-                cluster.supervisor.wait(seconds)
-                audited = audit_run(state.run_id)
+        audited = _observe(backend, scenario, seconds, scratch / "run", progress)
     except CrunchbedError as error:
         raise type(error)(f"{error}; logs are in {scratch}") from error
     except BaseException:
@@ -135,3 +115,17 @@ def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRu
         raise
     shutil.rmtree(scratch, ignore_errors=True)
     return audited
+
+
+def _observe(
+    backend: Backend, scenario: Scenario, seconds: float, out: Path, progress: Progress
+) -> AuditedRun:
+    with interruptible(), claimed(backend, scenario, 1, out, progress) as (site, directory):
+        file = directory / "history" / "run.jsonl"
+        with closing(Recorder(file, site.loop.now_ns)) as recorder:
+            progress.phase("start", None)
+            with started(site, scenario, directory, recorder, progress) as run:
+                run.supervisor.require_health(HEALTHY_SECONDS)
+                progress.phase("observe", seconds)
+                run.supervisor.wait(seconds)
+                return audit_run(site.run_id)

@@ -15,7 +15,9 @@ COMING_UP: Final = "coming up"
 """State of a link that was set up and passes nothing yet, in the status of a held run."""
 
 _AGENT_SUFFIX = ".agent"
-_RUN_SOCKET = "run"
+RUN_SOCKET: Final = "run"
+"""In the run's state directory: where a run that is held open takes commands."""
+
 _TELL_SECONDS = 30.0  # a run that cuts a node off answers when it is cut off
 
 
@@ -79,7 +81,7 @@ class Place(NamedTuple):
 
 def is_held(run: str, root: Path = STATE_ROOT) -> bool:
     """Whether a run takes commands, as one does that `crunchbed up` holds open."""
-    return (root / run / _RUN_SOCKET).is_socket()
+    return (root / run / RUN_SOCKET).is_socket()
 
 
 def tell(run: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Message:
@@ -93,7 +95,7 @@ def tell(run: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Messag
         if run not in live_runs(root):
             raise CrunchbedError(f"run {run} has ended")
         raise BadInput(f"run {run} takes no commands: `crunchbed up` does, from when it is up on")
-    client = LineClient(root / run / _RUN_SOCKET, _TELL_SECONDS)
+    client = LineClient(root / run / RUN_SOCKET, _TELL_SECONDS)
     try:
         reply = client.ask(op=op, **fields)
     finally:

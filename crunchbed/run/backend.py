@@ -17,23 +17,38 @@ from crunchbed.scenario.schema import Scenario
 
 @dataclass(frozen=True)
 class Setup:
-    """What a backend is given to make a world.
+    """What a world is made of.
 
     Attributes:
         scenario: As resolved.
-        run_id: Short id that every name of the run carries.
-        out: The run directory; ``history/`` below it takes the parts of the history.
+        out: The run directory; ``history/`` below it takes the parts of the history, ``logs/``
+            what daemons say.
         recorder: The run's own part of the history.
-        loop: Lets time pass.
         progress: Who watches.
     """
 
     scenario: Scenario
-    run_id: str
     out: Path
     recorder: Recorder
-    loop: Loop
     progress: Progress
+
+
+class Site(Protocol):
+    """Where one run happens, under an id that no other run has."""
+
+    @property
+    def run_id(self) -> str:
+        """Short id that every name of the run carries."""
+
+    @property
+    def loop(self) -> Loop:
+        """Lets the time of the run pass."""
+
+    def record_directory(self, out: Path) -> None:
+        """Say where the run writes; who looks for live runs is told."""
+
+    def start(self, setup: Setup) -> AbstractContextManager[World]:
+        """Build the world; everything that was started is undone at the end."""
 
 
 class Backend(Protocol):
@@ -43,14 +58,20 @@ class Backend(Protocol):
     def name(self) -> str:
         """The value of ``cluster.backend``."""
 
+    def refuses(self, scenario: Scenario, hold: bool) -> list[str]:
+        """Return what this backend cannot do of a scenario, one line each.
+
+        Args:
+            scenario: As resolved.
+            hold: Whether the cluster is to be held open for other terminals.
+        """
+
     def requirements(self, scenario: Scenario) -> Sequence[Requirement]:
         """Return what this machine must have for a scenario."""
 
-    def refuses(self, scenario: Scenario) -> list[str]:
-        """Return what this backend cannot do of a scenario, one line each."""
+    def claim(self, scenario: Scenario, progress: Progress) -> AbstractContextManager[Site]:
+        """Take an id for a run; its end tells ``progress`` what the run has left behind.
 
-    def loop(self) -> Loop:
-        """Return a new loop for one run."""
-
-    def start(self, setup: Setup) -> AbstractContextManager[World]:
-        """Build the world; everything that is started is undone at the end."""
+        Raises:
+            MissingRequirement: this machine cannot do it after all; nothing was started.
+        """

@@ -1,89 +1,51 @@
-"""After the run: packet counters, the read-back of every acknowledged block, one history."""
+"""After the run: what every part still has to say, and the read-back of acknowledged blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
 
-import orjson
-
-from crunchbed.backends.namespaces import configs, daemons
-from crunchbed.backends.namespaces.controller import LiveController
-from crunchbed.backends.namespaces.daemons import Places
-from crunchbed.backends.namespaces.live_node import LiveNode
-from crunchbed.history import history
 from crunchbed.history.recorder import Recorder
-from crunchbed.run.supervisor import Supervisor, ask_quietly
-from crunchbed.scenario.schema import Scenario
-from nodes.process import spawn
-from reserve_agent.errors import RunInvalid
-
-_VERIFY_SECONDS = 120.0
+from crunchbed.run.world import STORAGE, World
+from reserve_agent.contract.events import VerifyResult, WritesVerified
+from reserve_agent.errors import CrunchbedError
 
 
-def acknowledged_writes(
-    scenario: Scenario, directory: Path
-) -> list[tuple[int, int, int, int, int]]:
-    """(node index, incarnation, sequence, block, blocks) of each, from the nodes' histories."""
-    rows = []
-    for index, name in enumerate(scenario.node_names):
-        for event in history.read(directory / f"{name}.jsonl"):
-            if event.kind == "write.ack":
-                data = event.data
-                rows.append(
-                    (index, data["incarnation"], data["seq"], data["block"], data["blocks"])
-                )
-    return rows
+def count_reserve_users(world: World) -> None:
+    """Have every node write down which sockets its reserve went to, while there are any."""
+    for node in world.nodes.values():
+        _if_possible(node.count_reserve_users)
 
 
-def name_reserve_users(nodes: Mapping[str, LiveNode]) -> None:
-    """Have every agent write down which sockets its reserve went to, while there are any."""
-    for node in nodes.values():
-        ask_quietly(node, "sockets")
+def count_packets(world: World) -> None:
+    """Have every node and every switch write its packet counters down."""
+    for node in world.nodes.values():
+        _if_possible(node.count_packets)
+    world.count_packets()
 
 
-def count_packets(nodes: Mapping[str, LiveNode], controller: LiveController | None) -> None:
-    """Have every agent write its packet counters down, and the controller those of the switches."""
-    for node in nodes.values():
-        ask_quietly(node, "packets")
-    if controller is not None:
-        controller.count_packets()
+def verify_writes(world: World, recorder: Recorder) -> None:
+    """Read every acknowledged block back and record what was found.
 
-
-def verify_writes(
-    scenario: Scenario, places: Places, supervisor: Supervisor, recorder: Recorder
-) -> None:
-    """Read every acknowledged block back from the targets' file and record what was found.
-
-    Every node's agent is told how many of its blocks were not there, for its metrics.
+    Every node is told how many of its blocks were not there, for its metrics.
     """
-    answer = places.out / "verify.json"
-    config = places.state / "verify.json"
-    config.write_bytes(
-        orjson.dumps(
-            {
-                "disk": str(places.state / configs.DISK),
-                "answer": str(answer),
-                "acknowledged": acknowledged_writes(scenario, places.out / "history"),
-            }
+    found = world.read_back()
+    for name, node in world.nodes.items():
+        verified = WritesVerified(lost=found.bad_of_node.get(name, 0))
+        with suppress(CrunchbedError):
+            node.note(verified)
+    recorder.record(
+        VerifyResult(
+            node=STORAGE,
+            checked=found.checked,
+            ok=found.ok,
+            lost=found.lost,
+            corrupt=found.corrupt,
         )
     )
-    process = spawn(
-        daemons.argv("nodes.block.verify", config),
-        name="verify",
-        log=places.out / "logs" / "storage-verify.log",
-        netns_pid=None,
-        cgroup=None,
-    )
-    try:
-        done = supervisor.wait_until(lambda: process.poll() is not None, _VERIFY_SECONDS)
-    finally:
-        process.kill()
-    if not done or process.poll() != 0:
-        raise RunInvalid(f"the read-back did not finish: {process.last_words()}")
-    found = orjson.loads(answer.read_bytes())
-    bad = dict(found.pop("bad_of_node"))
-    for index, name in enumerate(scenario.node_names):
-        event = {"kind": "writes.verified", "lost": bad.get(index, 0)}
-        ask_quietly(supervisor.nodes[name], "event", event=event)
-    recorder.record("verify.result", node="storage", **found)
+
+
+def _if_possible(write_down: Callable[[], None]) -> None:
+    """What a node does not tell, since its agent is gone, is not worth the run."""
+    with suppress(CrunchbedError):
+        write_down()

@@ -8,41 +8,52 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from crunchbed.archive import rundir
-from crunchbed.backends.namespaces.cluster import RunningCluster
-from crunchbed.backends.namespaces.daemons import Places
-from crunchbed.backends.namespaces.readings import look
-from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history import history
 from crunchbed.history.recorder import Recorder
-from crunchbed.host import leaks
-from crunchbed.host.requirements import require
-from crunchbed.host.run_ids import RunClaim
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.html import make
 from crunchbed.report.html.source import Recorded
 from crunchbed.run import collect, signals, sizing
-from crunchbed.run.faults.injector import injection
-from crunchbed.run.faults.plan import draw_faults
+from crunchbed.run.backend import Site
+from crunchbed.run.fault_injection import injection
+from crunchbed.run.fault_plan import draw_faults
 from crunchbed.run.held.hold import Hold
 from crunchbed.run.held.scenario import with_flood_reader, without_plan
 from crunchbed.run.inject import Injection
-from crunchbed.run.plan import Plan, draw
-from crunchbed.run.progress import NoProgress, Progress
+from crunchbed.run.plan import draw
+from crunchbed.run.progress import NoProgress, Progress, read_nodes
+from crunchbed.run.start import HEALTHY_SECONDS, Running, claimed, ready_backend, started
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.contract.events import PhaseBegan, Recovery, RunInfo
 from reserve_agent.errors import CrunchbedError, RunInvalid
-from topologies.switches import choose_switch
 
-HEALTHY_SECONDS = 20.0
 _SETTLED_SECONDS = 5.0  # each fault has a bound of its own
 _AFTERMATH_DEADLINES = 2.0
 _MOST_EVENTS_SHOWN = 200_000  # about a second
-_BPFFS = Path("/sys/fs/bpf")
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What is to be run.
+
+    Attributes:
+        scenario: What is recorded and judged.
+        seed: Decides everything that the scenario leaves to chance.
+        held: What the cluster is started for that is held open; None for an experiment.
+        scraper: Records the run's metrics.
+    """
+
+    scenario: Scenario
+    seed: int
+    held: Scenario | None
+    scraper: Scraper | None
 
 
 def run(
@@ -66,190 +77,162 @@ def run(
         scraper: Records the run's metrics; the control phase waits until it does.
 
     Raises:
+        BadInput: The scenario's backend cannot do it; nothing was started.
         MissingRequirement: This machine cannot do it; nothing was started.
         RunInvalid: The cluster did not come up, a part of the testbed died, or the disk is full.
         KeyboardInterrupt: A signal asked for the end.
     """
     watcher = progress or NoProgress()
     held = with_flood_reader(scenario) if hold else None
-    scenario = without_plan(scenario) if hold else scenario
-    with signals.interruptible(), ExitStack() as stack:
-        require(needed_by(scenario))
-        choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
-        signals.check()
-        state = stack.enter_context(RunClaim.claim())
-        directory = rundir.make(scenario, seed, state.run_id, out)
-        state.record_directory(directory)
-        places = Places(state.run_id, state.path, _BPFFS / f"crunchbed-{state.run_id}", directory)
-        try:
-            _record(scenario, seed, state, places, watcher, held, scraper)
-            recorded = history.History.read(directory / "history.jsonl")
-            result = judge(recorded, scenario)
-            result.write(directory / "result.json")
-            _show(recorded, scenario, result, directory, watcher)
-            return result
-        except (CrunchbedError, OSError) as error:
-            signals.check()  # what somebody has ended is not invalid
-            raise _explained(error, scenario, seed, directory) from error
-        finally:
-            shutil.rmtree(places.pins, ignore_errors=True)
-            _look_for_leaks(state.run_id, watcher)
+    request = _Request(without_plan(scenario) if hold else scenario, seed, held, scraper)
+    with signals.interruptible():
+        backend = ready_backend(scenario, hold=hold)
+        with claimed(backend, request.scenario, seed, out, watcher) as (site, directory):
+            try:
+                return _measure(request, site, directory, watcher)
+            except (CrunchbedError, OSError) as error:
+                signals.check()  # what somebody has ended is not invalid
+                raise _explained(error, request, directory) from error
 
 
-def _look_for_leaks(run_id: str, progress: Progress) -> None:
-    left = [leak.name for leak in leaks.find(run_id) if leak.kind != "state"]
-    if left:
-        progress.note(f"left behind: {', '.join(left)}; `crunchbed clean` removes that")
+def _measure(request: _Request, site: Site, directory: Path, progress: Progress) -> Result:
+    """Record the run, judge what was recorded, and show it."""
+    _record(request, site, directory, progress)
+    recorded = history.History.read(directory / "history.jsonl")
+    result = judge(recorded, request.scenario)
+    result.write(directory / "result.json")
+    _show(
+        Recorded(request.scenario.policy, request.scenario, recorded, result), directory, progress
+    )
+    return result
 
 
-def _record(
-    scenario: Scenario,
-    seed: int,
-    state: RunClaim,
-    places: Places,
-    progress: Progress,
-    held: Scenario | None,
-    scraper: Scraper | None,
-) -> None:
+def _record(request: _Request, site: Site, directory: Path, progress: Progress) -> None:
     """Execute the run; its history appears whole or stays in parts."""
-    parts = places.out / "history"
-    with closing(Recorder(parts / "run.jsonl")) as recorder:
-        _execute(scenario, seed, state, places, recorder, progress, held, scraper)
-    history.merge(sorted(parts.glob("*.jsonl")), places.out / "history.jsonl")
+    parts = directory / "history"
+    with closing(Recorder(parts / "run.jsonl", site.loop.now_ns)) as recorder:
+        recorder.record(PhaseBegan(name="start"))
+        progress.phase("start", None)
+        if request.scraper is not None:
+            request.scraper.begin(directory, signals.check)
+        if (warning := sizing.shortage(request.scenario)) is not None:
+            progress.note(warning)
+        with started(site, request.held or request.scenario, directory, recorder, progress) as run:
+            _execute(request, run)
+    history.merge(sorted(parts.glob("*.jsonl")), directory / "history.jsonl")
     shutil.rmtree(parts)
 
 
 def _explained(
-    error: CrunchbedError | OSError, scenario: Scenario, seed: int, directory: Path
+    error: CrunchbedError | OSError, request: _Request, directory: Path
 ) -> CrunchbedError | OSError:
-    """The error to tell; that the run is invalid goes into its directory too, if it can."""
+    """Return the error to tell; that the run is invalid goes into its directory too, if it can."""
     if (reason := rundir.unwritable(directory, error)) is not None:
         return RunInvalid(f"{directory}: cannot be written to: {reason}")
     if isinstance(error, CrunchbedError):
         with suppress(OSError):
-            Result.not_measured(scenario, seed, str(error)).write(directory / "result.json")
+            invalid = Result.not_measured(request.scenario, request.seed, str(error))
+            invalid.write(directory / "result.json")
     return error
 
 
-def _show(
-    recorded: history.History,
-    scenario: Scenario,
-    result: Result,
-    directory: Path,
-    progress: Progress,
-) -> None:
-    """Write ``report.html``, where it takes no time to speak of; a run does not fail of it."""
-    if len(recorded.events) > _MOST_EVENTS_SHOWN:
-        progress.note(f"no report of {len(recorded.events):,} events: crunchbed report {directory}")
+def _show(recorded: Recorded, directory: Path, progress: Progress) -> None:
+    """Write ``report.html``, where that takes little time; its failure is not the run's."""
+    events = len(recorded.history.events)
+    if events > _MOST_EVENTS_SHOWN:
+        progress.note(f"no report of {events:,} events: crunchbed report {directory}")
         return
     try:
-        make.write_run(
-            Recorded(scenario.policy, scenario, recorded, result), directory / "report.html"
-        )
+        make.write_run(recorded, directory / "report.html")
     except CrunchbedError as error:
         progress.note(str(error))
 
 
-def _execute(
-    scenario: Scenario,
-    seed: int,
-    state: RunClaim,
-    places: Places,
-    recorder: Recorder,
-    progress: Progress,
-    held: Scenario | None,
-    scraper: Scraper | None,
-) -> None:
-    """``held``: what the cluster is started for that is held open; None for an experiment."""
-    recorder.record("phase", name="start")
-    progress.phase("start", None)
-    if scraper is not None:
-        scraper.begin(places.out, signals.check)
-    if (warning := sizing.shortage(scenario)) is not None:
-        progress.note(warning)
-    with RunningCluster(held or scenario, state, places, recorder, progress) as cluster:
-        info = rundir.metadata(scenario, seed, state.run_id, cluster.switch)
-        rundir.write_json(places.out / "run.json", info)
-        recorder.record("run.info", **info)
-        progress.watch(lambda: look(cluster.nodes))
-        cluster.supervisor.require_health(HEALTHY_SECONDS)
-        if scraper is not None:
-            scraper.await_run(state.run_id, len(cluster.nodes), cluster.supervisor.wait_until)
-        if held is not None:
-            Hold(held, cluster, places, recorder, progress).run()
-        else:
-            _phase("control", scenario.phases.control, recorder, progress)
-            cluster.supervisor.wait(scenario.phases.control / 1e9)
-            _phase("inject", scenario.phases.inject, recorder, progress)
-            _inject(scenario, seed, cluster, recorder)
-        _phase("recovery", scenario.phases.recovery, recorder, progress)
-        _recover(scenario, cluster, recorder, progress)
-        if scenario.phases.after:
-            _phase("after", scenario.phases.after, recorder, progress)
-            cluster.supervisor.wait(scenario.phases.after / 1e9)
-        _phase("collect", None, recorder, progress)
-        _collect(scenario, places, cluster, recorder, scraper)
-        recorder.record("phase", name="end")
+def _execute(request: _Request, run: Running) -> None:
+    """Take a cluster that was booted through all phases."""
+    phases = request.scenario.phases
+    _describe(request, run)
+    run.progress.watch(lambda: read_nodes(run.world.nodes))
+    run.supervisor.require_health(HEALTHY_SECONDS)
+    _await_scraper(request, run)
+    if request.held is not None:
+        Hold(run).run()
+    else:
+        _phase(run, "control", phases.control)
+        run.supervisor.wait(phases.control / 1e9)
+        _phase(run, "inject", phases.inject)
+        _inject(request, run)
+    _phase(run, "recovery", phases.recovery)
+    _recover(request, run)
+    if phases.after:
+        _phase(run, "after", phases.after)
+        run.supervisor.wait(phases.after / 1e9)
+    _phase(run, "collect", None)
+    _collect(request, run)
+    run.recorder.record(PhaseBegan(name="end"))
 
 
-def _collect(
-    scenario: Scenario,
-    places: Places,
-    cluster: RunningCluster,
-    recorder: Recorder,
-    scraper: Scraper | None,
-) -> None:
-    collect.name_reserve_users(cluster.nodes)
-    cluster.quiesce()
-    collect.count_packets(cluster.nodes, cluster.controller)
-    collect.verify_writes(scenario, places, cluster.supervisor, recorder)
-    if scraper is not None:  # once more, with all that is known by now
-        nodes = len(cluster.nodes)
-        scraper.await_run(places.run_id, nodes, cluster.supervisor.wait_until, time.time())
+def _describe(request: _Request, run: Running) -> None:
+    """Write down what is run, and on what."""
+    world = run.world.info
+    now_ns = run.loop.now_ns()
+    info = rundir.metadata(request.scenario, request.seed, run.run_id, now_ns, world)
+    rundir.write_json(run.out / "run.json", info)
+    run.recorder.record(RunInfo(**info))
 
 
-def _phase(name: str, length_ns: int | None, recorder: Recorder, progress: Progress) -> None:
-    recorder.record("phase", name=name)
-    progress.phase(name, None if length_ns is None else length_ns / 1e9)
+def _await_scraper(request: _Request, run: Running, since: float = 0.0) -> None:
+    if request.scraper is not None:
+        nodes = len(run.world.nodes)
+        request.scraper.await_run(run.run_id, nodes, run.supervisor.wait_until, since)
 
 
-def _inject(scenario: Scenario, seed: int, cluster: RunningCluster, recorder: Recorder) -> None:
+def _phase(run: Running, name: str, length_ns: int | None) -> None:
+    run.recorder.record(PhaseBegan(name=name))
+    run.progress.phase(name, None if length_ns is None else length_ns / 1e9)
+
+
+def _inject(request: _Request, run: Running) -> None:
     """Crunch and do harm, and watch until the consequences had the time to show."""
-    seconds = scenario.phases.inject / 1e9
-    plan = draw(scenario, seed)
-    faults = draw_faults(scenario, seed)
+    seconds = request.scenario.phases.inject / 1e9
+    plan = draw(request.scenario, request.seed)
+    faults = draw_faults(request.scenario, request.seed)
     if plan is None and not faults:
-        cluster.supervisor.wait(seconds)
+        run.supervisor.wait(seconds)
         return
-    with injection(faults, cluster.world(), recorder) as injected:
-        cluster.supervisor.cut_off_since = injected.cut_off_since
-        crunch = None if plan is None else _crunch(plan, cluster, recorder)
-        cluster.supervisor.wait_until(
+    with injection(faults, run.fault_context, run.recorder) as injected:
+        run.supervisor.cut_off_since = injected.cut_off_since
+        crunch = None
+        if plan is not None:
+            crunch = Injection(plan, run.world, run.recorder, run.loop)
+            crunch.begin()
+        run.supervisor.wait_until(
             # Both are asked: the faults move on by being asked.
             lambda: all([injected.over(), crunch is None or crunch.over()]),
             seconds,
         )
     if crunch is not None:
         crunch.undo()
-    cluster.supervisor.wait_until(injected.settled, _SETTLED_SECONDS)
-    cluster.supervisor.wait(_AFTERMATH_DEADLINES * scenario.removal_ns / 1e9)
+    run.supervisor.wait_until(injected.settled, _SETTLED_SECONDS)
+    run.supervisor.wait(_AFTERMATH_DEADLINES * request.scenario.removal_ns / 1e9)
 
 
-def _crunch(plan: Plan, cluster: RunningCluster, recorder: Recorder) -> Injection:
-    crunch = Injection(plan, cluster.nodes[plan.target], recorder, cluster.start_helper)
-    crunch.begin()
-    return crunch
-
-
-def _recover(
-    scenario: Scenario, cluster: RunningCluster, recorder: Recorder, progress: Progress
-) -> None:
+def _recover(request: _Request, run: Running) -> None:
     """Wait until the cluster is whole again; that it was not is a finding, not an error."""
-    supervisor = cluster.supervisor
-    healthy = supervisor.wait_until(
-        lambda: supervisor.unhealthy() is None, scenario.phases.recovery / 1e9
-    )
-    reason = None if healthy else supervisor.unhealthy()
-    recorder.record("recovery", healthy=healthy, reason=reason)
+    unhealthy = run.supervisor.unhealthy
+    seconds = request.scenario.phases.recovery / 1e9
+    healthy = run.supervisor.wait_until(lambda: unhealthy() is None, seconds)
+    reason = None if healthy else unhealthy()
+    run.recorder.record(Recovery(healthy=healthy, reason=reason))
     if not healthy:
-        progress.note(f"not recovered: {reason}")
+        run.progress.note(f"not recovered: {reason}")
+
+
+def _collect(request: _Request, run: Running) -> None:
+    """Have every part of the run say what it knows."""
+    collect.count_reserve_users(run.world)
+    run.supervisor.cancel_reboots()
+    run.world.quiesce()
+    collect.count_packets(run.world)
+    collect.verify_writes(run.world, run.recorder)
+    _await_scraper(request, run, time.time())  # once more, with all that is known by now

@@ -1,98 +1,71 @@
-"""Carrying out a plan on a running cluster, and taking it back: one small class for each kind."""
+"""Carrying out a crunch on a running cluster, and taking it back: one small class for each kind."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
-from crunchbed.backends.namespaces import configs
-from crunchbed.backends.namespaces.live_node import AgentAway, LiveNode, ended_by_itself
 from crunchbed.history.recorder import Recorder
-from crunchbed.run.plan import Burst, Flood, Plan
-from nodes.process import Process
-from reserve_agent.errors import CrunchbedError, RunInvalid
-from reserve_agent.lines import LineClient
+from crunchbed.run.plan import Burst, Plan
+from crunchbed.run.world import Clock, Flood, Node, NodeSilent, World, burst_asked_ns
+from reserve_agent.contract.events import CrunchBegan, CrunchEnded
+from reserve_agent.errors import RunInvalid
 
 _LEAD_NS = 300_000_000
 """Between telling a node and the crunch, so that it starts on time; a process starts in it."""
-
-_ASKED_NS = 100_000_000
-"""Within which a node's tasks have asked for a burst that comes at once; it is not over before."""
-
-StartHelper = Callable[[str, str, dict[str, Any]], Process]
-"""Starts a module with a configuration on the storage host: (name, module, configuration)."""
 
 
 class Crunch(Protocol):
     """One kind of crunch on one node."""
 
     def begin(self, start_ns: int) -> int:
-        """Arrange it for ``start_ns``; returns the time before which it cannot be over."""
+        """Arrange the crunch for ``start_ns``; returns a time before which it cannot be over."""
 
     def pending(self) -> bool:
-        """Whether it goes on by something else than the pressure that is left."""
+        """Whether the crunch goes on by something else than the pressure that is left."""
 
     def undo(self) -> None:
-        """End what is left of it; its node may be gone."""
+        """End what is left of the crunch."""
 
 
 class WritebackCrunch:
     """Normal tasks dirty pages faster than block I/O can clean them."""
 
-    def __init__(self, node: LiveNode, burst: Burst) -> None:
+    def __init__(self, node: Node, burst: Burst) -> None:
         self._node = node
         self._burst = burst
 
-    def _command(self, op: str, **fields: int) -> None:
-        """Tell the target's initiator; one that died is named as what it is."""
-        try:
-            client = LineClient(self._node.control_socket)
-            try:
-                client.ask(op=op, **fields)
-            finally:
-                client.close()
-        except CrunchbedError as error:
-            dead = self._node.dead_daemon()
-            if dead is not None:
-                raise ended_by_itself(dead) from error
-            raise RunInvalid(f"{self._node.name} does not take {op}: {error}") from error
-
     def begin(self, start_ns: int) -> int:
-        """Tell the node's writeback daemon, which asks the pool for the pages."""
-        self._command("burst", pages=self._burst.pages, rate=self._burst.rate, start_ns=start_ns)
-        return start_ns + self._burst.pages * 1_000_000_000 // self._burst.rate + _ASKED_NS
+        """Have the node's tasks ask for the pages."""
+        self._node.begin_burst(self._burst.pages, self._burst.rate, start_ns)
+        return start_ns + burst_asked_ns(self._burst.pages, self._burst.rate)
 
     def pending(self) -> bool:
         """Whether tasks still wait for pages."""
         try:
-            return bool(self._node.ask("status")["pool"]["demand"] > 0)
-        except AgentAway:
-            return True  # nobody knows until there is an agent again
+            return self._node.status().waiting_pages > 0
+        except NodeSilent:
+            return True  # not known until there is an agent again
 
     def undo(self) -> None:
         """The tasks give up."""
-        self._command("calm")
+        self._node.calm()
 
 
 class TimedCrunch:
-    """Windows without a page for a normal task, which the hooks hold against the clock."""
+    """Windows without a page for a normal task, which the node holds against the clock."""
 
-    def __init__(self, node: LiveNode, plan: Plan) -> None:
+    def __init__(self, node: Node, plan: Plan) -> None:
         self._node = node
         self._plan = plan
 
     def begin(self, start_ns: int) -> int:
-        """Hand the windows to the hooks."""
-        rows = [
-            [start_ns + start, start_ns + end, self._plan.level]
-            for start, end in self._plan.windows
-        ]
-        self._node.ask("windows", windows=rows)
-        return int(rows[-1][1])
+        """Hand the windows to the node."""
+        windows = [(start_ns + start, start_ns + end) for start, end in self._plan.windows]
+        self._node.begin_windows(windows, self._plan.level)
+        return windows[-1][1]
 
     def pending(self) -> bool:
-        """Nothing but the windows."""
+        """A timed crunch is nothing but its windows."""
         return False
 
     def undo(self) -> None:
@@ -102,16 +75,14 @@ class TimedCrunch:
 class FloodCrunch:
     """Packets for a reader that does not read."""
 
-    def __init__(self, node: LiveNode, flood: Flood, start_helper: StartHelper) -> None:
-        self._node = node
+    def __init__(self, world: World, target: str, flood: Flood) -> None:
+        self._world = world
+        self._target = target
         self._flood = flood
-        self._start_helper = start_helper
-        self._source: Process | None = None
 
     def begin(self, start_ns: int) -> int:
         """Start the sender, which waits for its time."""
-        config = configs.flood_source(self._flood, self._node.host.address("storage"), start_ns)
-        self._source = self._start_helper("flood", "nodes.traffic", config)
+        self._world.flood(self._target, self._flood, start_ns)
         return start_ns + self._flood.duration_ns
 
     def pending(self) -> bool:
@@ -120,21 +91,20 @@ class FloodCrunch:
 
     def undo(self) -> None:
         """The flood is over, and the reader reads."""
-        self._node.ask("wake")
+        self._world.nodes[self._target].wake()
 
 
 class Injection:
     """One crunch while it goes on."""
 
-    def __init__(
-        self, plan: Plan, node: LiveNode, recorder: Recorder, start_helper: StartHelper
-    ) -> None:
+    def __init__(self, plan: Plan, world: World, recorder: Recorder, clock: Clock) -> None:
         self._plan = plan
-        self._node = node
+        self._node = world.nodes[plan.target]
         self._recorder = recorder
-        self._incarnation = node.incarnation
+        self._clock = clock
+        self._incarnation = self._node.incarnation
         self._earliest_end_ns = 0
-        self._crunch = _crunch(plan, node, start_helper)
+        self._crunch = _crunch(plan, world)
 
     def begin(self) -> None:
         """Hand the plan to the target node.
@@ -145,15 +115,16 @@ class Injection:
         plan = self._plan
         if not self._node.up:
             raise RunInvalid(f"{plan.target} is down before the crunch")
-        start = time.monotonic_ns() + _LEAD_NS + plan.delay_ns
+        start = self._clock.now_ns() + _LEAD_NS + plan.delay_ns
         self._earliest_end_ns = self._crunch.begin(start)
         self._recorder.record(
-            "crunch.begin",
-            t=start,
-            crunch=plan.kind,
-            target=plan.target,
-            requested=plan.requested,
-            windows=[[start + begin, start + end] for begin, end in plan.windows],
+            CrunchBegan(
+                t=start,
+                crunch=plan.kind,
+                target=plan.target,
+                requested=plan.requested,
+                windows=[[start + begin, start + end] for begin, end in plan.windows],
+            )
         )
 
     @property
@@ -164,25 +135,25 @@ class Injection:
         """Whether the crunch has run its course, or its node was cut off."""
         if self._rebooted:
             return True
-        if time.monotonic_ns() < self._earliest_end_ns or self._crunch.pending():
+        if self._clock.now_ns() < self._earliest_end_ns or self._crunch.pending():
             return False
         if self._plan.flood is not None:
             return True
         try:
-            return not self._node.ask("status")["pool"]["pressure"]
-        except AgentAway:
+            return not self._node.status().pressure
+        except NodeSilent:
             return False
 
     def undo(self) -> None:
-        """Whatever is left of it ends now."""
+        """End what is left of the crunch."""
         if not self._rebooted:
             self._crunch.undo()
-        self._recorder.record("crunch.end", crunch=self._plan.kind, target=self._plan.target)
+        self._recorder.record(CrunchEnded(crunch=self._plan.kind, target=self._plan.target))
 
 
-def _crunch(plan: Plan, node: LiveNode, start_helper: StartHelper) -> Crunch:
+def _crunch(plan: Plan, world: World) -> Crunch:
     if plan.burst is not None:
-        return WritebackCrunch(node, plan.burst)
+        return WritebackCrunch(world.nodes[plan.target], plan.burst)
     if plan.flood is not None:
-        return FloodCrunch(node, plan.flood, start_helper)
-    return TimedCrunch(node, plan)
+        return FloodCrunch(world, plan.target, plan.flood)
+    return TimedCrunch(world.nodes[plan.target], plan)

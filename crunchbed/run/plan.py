@@ -1,4 +1,4 @@
-"""What a seed decides about a run's crunch. Pure: the same scenario and seed, the same plan."""
+"""What a seed decides about a run's crunch. Pure: the same scenario and seed draw the same plan."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crunchbed.run.sizing import reserve_pages
+from crunchbed.run.values import Flood
 from crunchbed.scenario.crunch import FloodCrunch, TimedCrunch, WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
@@ -22,27 +23,17 @@ class Burst:
 
 
 @dataclass(frozen=True)
-class Flood:
-    """``rate`` packets a second of ``size`` payload bytes, for ``duration_ns``."""
-
-    rate: int
-    duration_ns: int
-    size: int
-    port: int
-
-
-@dataclass(frozen=True)
 class Plan:
     """One crunch, drawn.
 
     Attributes:
         kind: As in the scenario.
-        target: Node that is hit.
+        target: The node that the crunch is on.
         delay_ns: From the beginning of the inject phase to the crunch.
         burst: For ``writeback``.
         flood: For ``flood``.
-        windows: For ``timed``: (start, end) in nanoseconds after ``delay_ns``, and
-        level: the free pages that each of them leaves.
+        windows: For ``timed``: start and end of each, nanoseconds after ``delay_ns``.
+        level: For ``timed``: the free pages that each window leaves.
     """
 
     kind: str
@@ -55,7 +46,7 @@ class Plan:
 
     @property
     def requested(self) -> dict[str, Any]:
-        """The figures of ``crunch_requested``."""
+        """Return the figures of ``crunch_requested``."""
         if self.burst is not None:
             return {"pages": self.burst.pages, "rate": self.burst.rate}
         if self.flood is not None:
@@ -69,7 +60,7 @@ class Plan:
 
 
 def draw(scenario: Scenario, seed: int) -> Plan | None:
-    """The crunch of this run; None where the scenario has none."""
+    """Return the crunch of this run; None where the scenario has none."""
     crunch = scenario.crunch
     if crunch is None:
         return None
@@ -93,7 +84,7 @@ def draw(scenario: Scenario, seed: int) -> Plan | None:
 
 
 def _windows(crunch: TimedCrunch, dice: random.Random) -> tuple[tuple[int, int], ...]:
-    """One window in each period, somewhere in it."""
+    """Draw one window in each period, somewhere in it."""
     windows = []
     for index in range(crunch.count):
         length = _length(crunch, dice)
@@ -103,7 +94,7 @@ def _windows(crunch: TimedCrunch, dice: random.Random) -> tuple[tuple[int, int],
 
 
 def _length(crunch: TimedCrunch, dice: random.Random) -> int:
-    """As asked for, or drawn with as many in each decade of lengths."""
+    """Return the length asked for, or draw one, as many in each decade of lengths."""
     if crunch.longest is None:
         return crunch.length
     return round(crunch.length * math.pow(crunch.longest / crunch.length, dice.random()))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
+from crunchbed.run.world import Node
+from reserve_agent.errors import CrunchbedError
 
-class NodeLook(NamedTuple):
+
+class NodeReading(NamedTuple):
     """A node at a moment; pages of 4 KiB, counts since the run began."""
 
     up: bool
@@ -19,15 +22,40 @@ class NodeLook(NamedTuple):
     serving: bool
 
 
-Look = Callable[[], Mapping[str, NodeLook | None]]
-"""Asks every node; None where its agent does not answer."""
+ReadNodes = Callable[[], Mapping[str, NodeReading | None]]
+"""Asks every node; None for a node whose agent does not answer."""
+
+NodeLook = NodeReading
+Look = ReadNodes
+
+
+def read_nodes(nodes: Mapping[str, Node]) -> dict[str, NodeReading | None]:
+    """Ask every node how it is; None for a node that cannot be asked."""
+    return {name: _read(node) for name, node in nodes.items()}
+
+
+def _read(node: Node) -> NodeReading | None:
+    try:
+        status = node.status()
+    except CrunchbedError:  # code that needs the answer asks too, and raises
+        return None
+    return NodeReading(
+        up=node.up,
+        pressure=status.pressure,
+        free_pages=status.free_pages,
+        reserve_pages=status.reserve_pages,
+        misses=status.misses,
+        written_pages=status.written_pages,
+        view=len(status.view),
+        serving=status.serving,
+    )
 
 
 class Progress(Protocol):
     """Called from the run's main loop; must return quickly."""
 
-    def watch(self, look: Look) -> None:
-        """The cluster is there, and may be looked at from ``tick`` from now on."""
+    def watch(self, read: ReadNodes) -> None:
+        """The cluster is there; from now on ``tick`` may call ``read``."""
 
     def phase(self, name: str, seconds: float | None) -> None:
         """A phase begins that lasts ``seconds`` at most, where that is known."""
@@ -42,14 +70,14 @@ class Progress(Protocol):
 class NoProgress:
     """Nobody watches."""
 
-    def watch(self, look: Look) -> None:
-        """Ignore it."""
+    def watch(self, read: ReadNodes) -> None:
+        """Do nothing."""
 
     def phase(self, name: str, seconds: float | None) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def note(self, text: str) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def tick(self) -> None:
-        """Ignore it."""
+        """Do nothing."""

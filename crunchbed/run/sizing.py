@@ -22,7 +22,7 @@ _KNET_FRAME_BYTES = 14 + 1500
 
 
 def throttled(scenario: Scenario) -> list[Throttled]:
-    """The memalloc sockets of one node, with the bounds that the run keeps."""
+    """Return the memalloc sockets of one node, with the bounds that the run keeps."""
     found = []
     if "block-io" in scenario.memalloc:
         found.append(_block_io(scenario.block_io))
@@ -36,10 +36,10 @@ def throttled(scenario: Scenario) -> list[Throttled]:
 
 
 def _block_io(block_io: BlockIo) -> Throttled:
-    """Writes and their replies.
+    """Return the bounds of the socket that carries writes and their replies.
 
-    An iSCSI target asks for the rest of a write (R2T) before it acknowledges it; the one reply
-    comes after the other, and they are of one size.
+    An iSCSI target asks for the rest of a write (R2T) before it acknowledges the write; the two
+    replies come one after the other, and are of one size.
     """
     if block_io.transport == "iscsi":
         pdus = -(-block_io.request // _ISCSI_SEGMENT_BYTES)
@@ -51,18 +51,18 @@ def _block_io(block_io: BlockIo) -> Throttled:
 
 
 def size(scenario: Scenario) -> list[Term]:
-    """The computed reserve of each node, term by term."""
+    """Return the computed reserve of each node, term by term."""
     return terms(throttled(scenario), _INTERFACES)
 
 
 def reserve_pages(scenario: Scenario) -> int:
-    """The reserve that each node gets: as the scenario says, or as computed."""
+    """Return the reserve that each node gets: as the scenario says, or as computed."""
     reserve = scenario.memory.reserve
     return computed_pages(throttled(scenario), _INTERFACES) if reserve == "auto" else reserve
 
 
 def shortage(scenario: Scenario) -> str | None:
-    """A warning with both figures where the reserve is smaller than computed."""
+    """Return a warning with both figures where the reserve is smaller than computed."""
     needed = computed_pages(throttled(scenario), _INTERFACES)
     given = reserve_pages(scenario)
     if given >= needed:

@@ -1,17 +1,49 @@
 """What a run knows of its nodes, their network and its time, whatever they are made of.
 
-``supervisor``, ``inject``, ``collect``, the faults and held runs know these protocols and the
-events, and nothing of any backend. ``backend.py`` says who makes a ``World``.
+The engine, the supervisor, crunches, faults and held runs know these protocols, the abilities and
+the events, and nothing of any backend. ``backend.py`` says who makes a ``World``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
+from crunchbed.run.abilities import (
+    KillsAgent,
+    KillsController,
+    MovesDisk,
+    SwitchPower,
+    TakesCommands,
+)
+from crunchbed.run.values import (
+    Command,
+    Flood,
+    Impairment,
+    NodeStatus,
+    ReadBack,
+    burst_asked_ns,
+)
 from reserve_agent.contract.events import Event
 from reserve_agent.errors import CrunchbedError
+
+# Abilities and values are part of a world, and may be had from here.
+__all__ = [
+    "Command",
+    "Flood",
+    "Impairment",
+    "KillsAgent",
+    "KillsController",
+    "MovesDisk",
+    "NodeStatus",
+    "ReadBack",
+    "SwitchPower",
+    "TakesCommands",
+    "burst_asked_ns",
+]
+
+STORAGE: Final = "storage"
+"""The host that has the disk; it is no node."""
 
 Fence = Callable[[str, str], bool]
 """Cuts a node off for another one: (target, by); returns whether it is confirmed."""
@@ -29,13 +61,15 @@ class Clock(Protocol):
 
 
 class Loop(Clock, Protocol):
-    """Lets the time of a run pass. All code of a run is called from its loop, by one thread."""
+    """Lets the time of a run pass. One thread runs all code of a run, from this loop."""
 
     def at(self, ns: int, call: Callable[[], None]) -> None:
         """Have something called once the clock is at ``ns``, while the loop runs."""
 
     def run_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Go on until a condition holds or the time is up; returns whether it holds.
+
+        The condition is asked at once, and then after everything that the loop has called.
 
         Raises:
             KeyboardInterrupt: somebody wants the run to end.
@@ -46,59 +80,23 @@ class NodeSilent(CrunchbedError):
     """Nobody can say at the moment how a node is: its agent was killed on purpose."""
 
 
-@dataclass(frozen=True)
-class NodeStatus:
-    """A node that is up, at a moment. Pages are of 4 KiB, counts since the run began.
-
-    Attributes:
-        ready: Daemons that have begun their work since the last boot.
-        view: Members of the node's latest view.
-        serving: Whether it serves the block device.
-        misses: Heartbeats that it has missed.
-        written_pages: Pages whose writes were acknowledged.
-        exhausted: Packets that its reserve had nothing left for, since the last boot.
-        policy: The policy that it follows.
-        pressure: Whether it is under memory pressure.
-        waiting_pages: Pages that its tasks wait for.
-        free_pages: Pages that nobody has.
-        reserve_pages: Size of the reserve.
-    """
-
-    ready: Collection[str]
-    view: Sequence[str]
-    serving: bool
-    misses: int
-    written_pages: int
-    exhausted: int
-    policy: str
-    pressure: bool
-    waiting_pages: int
-    free_pages: int
-    reserve_pages: int
-
-
-def burst_asked_ns(pages: int, rate: int) -> int:
-    """Return the time from the begin of a burst until the node's tasks have asked for all pages.
-
-    The burst is not over before. ``begin_burst`` has the arguments.
-    """
-    return pages * 1_000_000_000 // rate + _ASKED_NS
-
-
 class Node(Protocol):
-    """One node of a cluster. ``up`` is what its power switch says."""
+    """One node of a cluster.
+
+    Whatever a node cannot be told raises ``CrunchbedError``.
+    """
 
     @property
     def name(self) -> str:
-        """Its name, such as ``n1``."""
+        """The node's name, such as ``n1``."""
 
     @property
     def up(self) -> bool:
-        """Whether it has power."""
+        """Whether the node has power."""
 
     @property
     def incarnation(self) -> int:
-        """Number of its life, from 0."""
+        """Number of the node's life, from 0; one more from each ``power_off`` on."""
 
     @property
     def daemon_names(self) -> tuple[str, ...]:
@@ -106,16 +104,16 @@ class Node(Protocol):
 
     @property
     def serves(self) -> bool:
-        """Whether it is one of the pair that serves the block device."""
+        """Whether the node is one of the pair that serves the block device."""
 
     def power_on(self) -> None:
-        """Boot it; its daemons say when they are ready."""
+        """Boot the node; ``status`` says when its daemons are ready."""
 
     def power_off(self) -> None:
-        """Take its power away; what was in its memory is gone."""
+        """Cut the node off for certain; what was in its memory is gone."""
 
     def status(self) -> NodeStatus:
-        """Return how it is.
+        """Return how the node is.
 
         Raises:
             NodeSilent: its agent was killed on purpose.
@@ -125,75 +123,55 @@ class Node(Protocol):
         """Put an event that the run knows of into the node's own part of the history."""
 
     def begin_burst(self, pages: int, rate: int, start_ns: int) -> None:
-        """Have its tasks dirty pages from a moment on, so many a second at most."""
+        """Have the node's tasks dirty pages from a moment on, at most so many a second.
+
+        Raises:
+            RunInvalid: the node does not take it.
+        """
 
     def calm(self) -> None:
-        """Have its tasks give up what they still wait for."""
+        """Have the node's tasks give up what they still wait for.
+
+        Raises:
+            RunInvalid: the node does not take it.
+        """
 
     def begin_windows(self, windows: Sequence[tuple[int, int]], level: int) -> None:
-        """Leave it ``level`` free pages in each window (begin and end, nanoseconds)."""
+        """Leave the node ``level`` free pages in each window (begin and end, nanoseconds)."""
 
     def wake(self) -> None:
         """Have readers that did not read do so."""
 
     def resize(self, reserve: int) -> int:
-        """Give it a reserve of so many pages; returns how many it had."""
+        """Give the node a reserve of so many pages; returns how many the reserve had."""
 
     def set_policy(self, policy: str) -> None:
-        """Have it follow another policy from the next packet on."""
+        """Have the node follow another policy from the next packet on."""
 
     def pause(self, daemons: Collection[str]) -> None:
         """Have these daemons stand still, as far as the node has them."""
 
     def resume(self, daemons: Collection[str]) -> None:
-        """Let those that still stand still go on."""
+        """Let those of the paused daemons that are still there go on."""
 
     def forget_neighbours(self) -> int:
-        """Forget the hardware addresses of its neighbours; returns how many."""
+        """Forget the hardware addresses of the node's neighbours; returns how many."""
 
     def count_reserve_users(self) -> None:
         """Write into the history which sockets the reserve went to."""
 
     def count_packets(self) -> None:
-        """Write its packet counters into the history."""
+        """Write the node's packet counters into the history."""
 
     def watchdog_due(self) -> bool:
-        """Whether a daemon that a watchdog guards has died of a signal."""
+        """Return whether a daemon that a watchdog guards has died of a signal."""
 
     def check(self) -> None:
-        """Look whether all its parts live.
+        """Look whether all parts of the node live.
 
         Raises:
             RunInvalid: one ended though nobody ended it.
         """
-
-
-@runtime_checkable
-class KillsAgent(Protocol):
-    """A node whose agent can be killed while the node goes on."""
-
-    def kill_agent(self) -> bool:
-        """Kill it; returns whether there was one."""
-
-    def restart_agent(self) -> None:
-        """Start another, unless there is one; returns when it answers."""
-
-
-@dataclass(frozen=True)
-class Impairment:
-    """What happens to packets on their way into ``target``.
-
-    Attributes:
-        target: The host that they come to.
-        source: The host that they come from; None: any.
-        loss: Share of them that is lost, 0 to 1.
-        delay_ns: By how much they are held back.
-    """
-
-    target: str
-    source: str | None = None
-    loss: float = 0.0
-    delay_ns: int = 0
 
 
 class Network(Protocol):
@@ -222,90 +200,8 @@ class Network(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Flood:
-    """Packets for a reader that does not read.
-
-    Attributes:
-        rate: Packets a second.
-        duration_ns: How long they come.
-        size: Bytes of payload of each.
-        port: UDP port of the reader.
-    """
-
-    rate: int
-    duration_ns: int
-    size: int
-    port: int
-
-
-class MovesDisk(Protocol):
-    """Ends and starts the block target of the storage host."""
-
-    def kill_target(self) -> None:
-        """Kill it; its end is no failure of the testbed."""
-
-    def start_target(self, write_delay_ns: int = 0) -> None:
-        """Start it on the same data; returns when it takes connections."""
-
-
-class SwitchPower(Protocol):
-    """The power of a network's switches."""
-
-    def is_on(self, switch: str) -> bool:
-        """Return whether a switch has power."""
-
-    def turn_off(self, switch: str) -> None:
-        """Take the power of a switch away, and the carrier of every link to it."""
-
-    def turn_on(self, switch: str) -> None:
-        """Give it back; the switch knows nothing of what it had learnt."""
-
-    def links_to(self, switch: str) -> Mapping[str, Sequence[str]]:
-        """Return the networks by which each host is linked to a switch."""
-
-    def cut_off_by(self, switch: str) -> Sequence[str]:
-        """Return the hosts that have no ring of heartbeats left without a switch."""
-
-
-class KillsController(Protocol):
-    """The OpenFlow controller of the switches."""
-
-    def kill(self) -> bool:
-        """Kill it; returns whether there was one."""
-
-    def restart(self) -> None:
-        """Start another."""
-
-    def is_ready(self) -> bool:
-        """Return whether every switch holds every flow."""
-
-
-@dataclass(frozen=True)
-class ReadBack:
-    """What was found of all acknowledged blocks of 4 KiB.
-
-    Attributes:
-        checked: Blocks that were read.
-        ok: Blocks that hold what was acknowledged last.
-        lost: Blocks that hold something older, or nothing.
-        corrupt: Blocks that hold what nobody wrote.
-        bad_of_node: Lost and corrupt blocks by the node that wrote them.
-    """
-
-    checked: int
-    ok: int
-    lost: int
-    corrupt: int
-    bad_of_node: Mapping[str, int]
-
-
 class World(Protocol):
-    """A cluster that was built, of whatever; its nodes have no power before ``boot``.
-
-    Abilities that not every backend has are None where they are missing; a backend refuses the
-    scenarios that need them.
-    """
+    """A cluster that was built, of whatever; its nodes have no power before ``boot``."""
 
     @property
     def nodes(self) -> Mapping[str, Node]:
@@ -317,11 +213,11 @@ class World(Protocol):
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """What the run's metadata says of it, such as the kind of switch."""
+        """What the run's metadata says: ``switch``, its kind, and ``versions`` of programs."""
 
     @property
     def disk(self) -> MovesDisk | None:
-        """The storage host's block target."""
+        """The block target of the storage host."""
 
     @property
     def switches(self) -> SwitchPower | None:
@@ -331,11 +227,19 @@ class World(Protocol):
     def controller(self) -> KillsController | None:
         """The OpenFlow controller."""
 
+    @property
+    def commands(self) -> TakesCommands | None:
+        """Who hears other terminals."""
+
     def boot(self, fence: Fence) -> None:
-        """Power every node on and start the traffic; ``fence`` serves who asks for a fence."""
+        """Power every node on and start the traffic; returns before all daemons are ready.
+
+        Args:
+            fence: Called for every node that somebody asks to cut off.
+        """
 
     def released(self, node: str) -> None:
-        """A fenced node boots: it may be fenced again."""
+        """Say that a fenced node boots: it may be fenced again."""
 
     def flood(self, target: str, flood: Flood, start_ns: int) -> None:
         """Have the storage host send packets to a reader that does not read."""
@@ -354,4 +258,8 @@ class World(Protocol):
         """Write the packet counters of the switches into the history."""
 
     def read_back(self) -> ReadBack:
-        """Read every acknowledged block."""
+        """Read every acknowledged block.
+
+        Raises:
+            RunInvalid: that did not come to an end.
+        """

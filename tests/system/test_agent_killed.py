@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.backends.namespaces.live_node import AgentAway
 from crunchbed.host import leaks
+from crunchbed.run.world import NodeSilent
 from nodes.waiting import wait_until
 from reserve_agent.events import EventSink
 from reserve_agent.hooks import pinned
@@ -220,4 +220,4 @@ def _counted(agent: Instrument) -> list[dict[str, object]]:
 
 
 def test_away_is_an_error_of_its_own() -> None:
-    assert AgentAway("n1: its agent is down").exit_code == 3
+    assert NodeSilent("n1: its agent is down").exit_code == 3

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.backends.namespaces.cluster import RunningCluster
+from crunchbed.backends.namespaces.world import NamespacesWorld
 from crunchbed.checks.result import Result
 from crunchbed.experiments import attempts
 from crunchbed.history.history import History
@@ -36,24 +36,27 @@ def run(tmp_path: Path, scenario: str, **changes: object) -> tuple[Result, Histo
     return result, history
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[RunningCluster], None]) -> None:
+Act = Callable[[NamespacesWorld, Supervisor], None]
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Act) -> None:
     """Do something once in the control phase, while heartbeats go on."""
-    enter, wait = RunningCluster.__enter__, Supervisor.wait
-    clusters: list[RunningCluster] = []
+    enter, wait = NamespacesWorld.__enter__, Supervisor.wait
+    worlds: list[NamespacesWorld] = []
     done: list[bool] = []
 
-    def entered(cluster: RunningCluster) -> RunningCluster:
-        clusters[:] = [enter(cluster)]
+    def entered(world: NamespacesWorld) -> NamespacesWorld:
+        worlds[:] = [enter(world)]
         done.clear()
-        return clusters[0]
+        return worlds[0]
 
     def waited(supervisor: Supervisor, seconds: float) -> None:
         if not done:
             done.append(True)
-            act(clusters[0])
+            act(worlds[0], supervisor)
         wait(supervisor, seconds)
 
-    monkeypatch.setattr(RunningCluster, "__enter__", entered)
+    monkeypatch.setattr(NamespacesWorld, "__enter__", entered)
     monkeypatch.setattr(Supervisor, "wait", waited)
 
 
@@ -120,13 +123,13 @@ def test_a_flood_is_held_to_a_rate(mode: str, tmp_path: Path) -> None:
 def test_a_controller_killed_in_the_control_phase_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(cluster: RunningCluster) -> None:
-        controller = cluster.controller
+    def crash(world: NamespacesWorld, supervisor: Supervisor) -> None:
+        controller = world.controller
         assert controller is not None
         assert controller.kill()
-        cluster.supervisor.wait(1.0)
+        supervisor.wait(1.0)
         controller.restart()
-        assert cluster.supervisor.wait_until(controller.is_ready, 15)
+        assert supervisor.wait_until(controller.is_ready, 15)
 
     meanwhile(monkeypatch, crash)
     result, history = run(tmp_path, "control")
@@ -147,8 +150,8 @@ def test_strangers_are_refused_and_counted(tmp_path: Path, monkeypatch: pytest.M
     """Wrong and missing tokens, rubbish, rubbish by OpenFlow; the run does not notice."""
     status = {}
 
-    def knock(cluster: RunningCluster) -> None:
-        controller = cluster.controller
+    def knock(world: NamespacesWorld, supervisor: Supervisor) -> None:
+        controller = world.controller
         assert controller is not None
         told = controller.told_of_pressure
         assert told is not None
@@ -159,7 +162,7 @@ def test_strangers_are_refused_and_counted(tmp_path: Path, monkeypatch: pytest.M
         for content in (b"GET / HTTP/1.0\r\n\r\n", b"\x04\x00\x00\x04\0\0\0\0" * 9):
             with socket.create_connection(controller.listen, 2) as peer:
                 peer.sendall(content)
-        cluster.supervisor.wait(1.0)
+        supervisor.wait(1.0)
         status.update(controller.ask("status"))
 
     meanwhile(monkeypatch, knock)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from crunchbed.backends.namespaces.live_node import AgentAway, LiveNode
+from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces.live_agent import LiveAgent
+from crunchbed.backends.namespaces.live_node import LiveNode
+from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.faults.agent_crash import AgentCrash, AgentCrashAction
 from crunchbed.faults.base import NotPossible
+from crunchbed.run.world import NodeSilent, NodeStatus
 from nodes.process import Process, spawn
 from reserve_agent.contract.events import FaultBegan
+from reserve_agent.errors import RunInvalid
 from tests.unit.test_supervisor import Cluster
 
 
@@ -31,20 +36,22 @@ class Client:
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveNode]:
     """A node whose agents are sleepers."""
     started: list[Process] = []
-    node = object.__new__(LiveNode)
-    node.name, node._agents_cgroup, node._agent, node._client = "n1", tmp_path, None, None
+    places = Places("k3xq", tmp_path, tmp_path, tmp_path)
+    agent = LiveAgent("n1", places, started.append, cast(Targets, None))
+    agent._cgroup = tmp_path
 
     def start() -> None:
         log = tmp_path / "log"
-        node._agent = spawn(["sleep", "60"], name="agent", log=log, netns_pid=None, cgroup=None)
-        started.append(node._agent)
+        agent._process = spawn(["sleep", "60"], name="agent", log=log, netns_pid=None, cgroup=None)
+        started.append(agent._process)
 
     def wait() -> None:
-        node._client = Client()  # type: ignore[assignment]
+        agent._client = Client()  # type: ignore[assignment]
 
-    monkeypatch.setattr(node, "_spawn_agent", start)
-    monkeypatch.setattr(node, "wait_for_agent", wait)
-    node.daemons = {}
+    monkeypatch.setattr(agent, "_spawn", start)
+    monkeypatch.setattr(agent, "wait", wait)
+    node = object.__new__(LiveNode)
+    node.name, node.daemons, node._agent = "n1", {}, agent
     node.restart_agent()
     yield node
     for process in started:
@@ -52,30 +59,32 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveNode]:
 
 
 def test_a_killed_agent_is_no_daemon_that_died(node: LiveNode) -> None:
-    agent = node._agent
-    assert agent is not None
+    process = node._agent.process
+    assert process is not None
     assert node.kill_agent()
-    assert agent.poll() == -9
-    assert node.dead_daemon() is None
+    assert process.poll() == -9
+    node.check()
     assert not node.kill_agent(), "there is none"
 
 
 def test_one_that_died_otherwise_is(node: LiveNode) -> None:
-    assert node._agent is not None
-    node._agent.kill()
-    assert node.dead_daemon() is node._agent
+    assert node._agent.process is not None
+    node._agent.process.kill()
+    with pytest.raises(RunInvalid, match=r"agent ended by itself \(-9\)"):
+        node.check()
 
 
 def test_who_looks_is_told_and_who_commands_brings_the_next(node: LiveNode) -> None:
     node.kill_agent()
-    with pytest.raises(AgentAway, match="n1: its agent is down"):
-        node.ask("status")
-    assert node._agent is None
-    assert node.ask("windows") == {"asked": "windows"}
-    assert node.ask("status") == {"asked": "status"}
-    first = node._agent
+    with pytest.raises(NodeSilent, match="n1: its agent is down"):
+        node.status()
+    agent = node._agent
+    assert agent.process is None
+    assert agent.ask("windows") == {"asked": "windows"}
+    assert agent.ask("status") == {"asked": "status"}
+    first = agent.process
     node.restart_agent()
-    assert node._agent is first, "harmless while there is one"
+    assert agent.process is first, "harmless while there is one"
 
 
 def test_the_fault_kills_and_brings_back(node: LiveNode) -> None:
@@ -86,7 +95,7 @@ def test_the_fault_kills_and_brings_back(node: LiveNode) -> None:
     with pytest.raises(NotPossible, match="the agent of n1 was down"):
         fault.begin(named)
     fault.undo()
-    assert node.ask("status") == {"asked": "status"}
+    assert node._agent.ask("status") == {"asked": "status"}
 
 
 def test_a_cluster_without_an_agent_is_not_healthy_and_nobody_panics(
@@ -94,11 +103,11 @@ def test_a_cluster_without_an_agent_is_not_healthy_and_nobody_panics(
 ) -> None:
     cluster = Cluster(tmp_path, panics=True)
 
-    def away(_op: str, **_fields: Any) -> dict[str, Any]:
-        raise AgentAway("n2: its agent is down")
+    def away() -> NodeStatus:
+        raise NodeSilent("n2: its agent is down")
 
-    monkeypatch.setattr(cluster.nodes["n2"], "ask", away)
+    monkeypatch.setattr(cluster.nodes["n2"], "status", away)
     assert cluster.supervisor.unhealthy() == "n2: its agent is down"
-    cluster.supervisor.pump(0)
+    cluster.look()
     assert cluster.recorded() == []
     cluster.close()

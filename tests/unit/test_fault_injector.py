@@ -54,7 +54,7 @@ class Bench:
 
     @contextmanager
     def injection(self, first: int = 0) -> Iterator[FaultInjection]:
-        with closing(Recorder(self.file)) as recorder:
+        with closing(Recorder(self.file, self.now_ns)) as recorder:
             made = FaultInjection(self.planned, self.made, recorder, self, first)
             with made as injected:
                 yield injected

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from reserve_agent.contract.events import NodeEjected
 from tests.unit.test_supervisor import Cluster
 
 
@@ -18,25 +18,12 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     cluster.close()
 
 
-def ejections(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Return the list that ``node.ejected`` events of n1 will be in."""
-    events: list[dict[str, Any]] = []
-    node = cluster.nodes["n1"]
-    whole = node.ask
-
-    def ask(op: str, **fields: Any) -> dict[str, Any]:
-        if op == "event":
-            events.append(fields["event"])
-        return whole(op, **fields)
-
-    monkeypatch.setattr(node, "ask", ask)
-    return events
+def ejections(cluster: Cluster) -> list[NodeEjected]:
+    """Return the ``node.ejected`` events of n1 so far."""
+    return [event for event in cluster.nodes["n1"].noted if isinstance(event, NodeEjected)]
 
 
-def test_a_crashed_node_stays_down_until_its_fence_boots_it(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = ejections(cluster, monkeypatch)
+def test_a_crashed_node_stays_down_until_its_fence_boots_it(cluster: Cluster) -> None:
     assert cluster.supervisor.crash("n1", "crash")
     assert not cluster.supervisor.crash("n1", "crash"), "it is down already"
     cluster.supervisor.wait(0.1)
@@ -47,8 +34,10 @@ def test_a_crashed_node_stays_down_until_its_fence_boots_it(
     cluster.supervisor.wait(0.1)
     assert cluster.nodes["n1"].up
     assert cluster.recorded() == ["node.down", "fence.start", "fence.confirmed", "node.up"]
-    assert told[0]["false"] is False
-    assert 100_000_000 <= told[0]["delay_ns"] < 2_000_000_000
+    (told,) = ejections(cluster)
+    assert told.false is False
+    assert told.delay_ns is not None
+    assert 100_000_000 <= told.delay_ns < 2_000_000_000
 
 
 def test_a_crashed_node_that_nobody_fenced_is_powered_on(cluster: Cluster) -> None:
@@ -59,16 +48,15 @@ def test_a_crashed_node_that_nobody_fenced_is_powered_on(cluster: Cluster) -> No
     assert cluster.recorded() == ["node.down", "node.up"]
 
 
-def test_the_ejection_of_a_node_that_is_cut_off_is_no_false_one(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = ejections(cluster, monkeypatch)
+def test_the_ejection_of_a_node_that_is_cut_off_is_no_false_one(cluster: Cluster) -> None:
     cluster.supervisor.cut_off_since = lambda target, by: (
         1 if (target, by) == ("n1", "n2") else None
     )
     cluster.supervisor.fence("n1", by="n3")
     cluster.supervisor.wait(0.1)
     cluster.supervisor.fence("n1", by="n2")
-    assert [event["false"] for event in told] == [True, False]
-    assert "delay_ns" not in told[0]
-    assert told[1]["delay_ns"] > 0
+    one, other = ejections(cluster)
+    assert (one.false, other.false) == (True, False)
+    assert "delay_ns" not in one.record()
+    assert other.delay_ns is not None
+    assert other.delay_ns > 0

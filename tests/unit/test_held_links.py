@@ -9,10 +9,9 @@ import pytest
 
 from crunchbed.checks.faults import FaultSpan
 from crunchbed.history.history import Interval
-from crunchbed.history.recorder import Recorder
-from crunchbed.run.faults.protocol import World
 from crunchbed.run.held import links as held_links
 from crunchbed.run.held.links import Links
+from crunchbed.run.start import Running
 from reserve_agent.contract.events import FaultBegan
 from reserve_agent.errors import BadInput
 
@@ -57,10 +56,9 @@ class Cuts:
 def links(monkeypatch: pytest.MonkeyPatch) -> tuple[Links, Cuts, list[str]]:
     cuts, touched = Cuts(), list[str]()
     monkeypatch.setattr(held_links, "injection", cuts)
-    both = [SimpleNamespace(network="a"), SimpleNamespace(network="b")]
-    ports = {name: SimpleNamespace(host=SimpleNamespace(links=both)) for name in ("n1", "n2")}
-    world = cast(World, SimpleNamespace(ports=ports))
-    made = Links(world, cast(Recorder, None), lambda: touched.append("touched"))
+    network = SimpleNamespace(hosts=("n1", "n2"), networks=lambda _host: ("a", "b"))
+    run = SimpleNamespace(world=SimpleNamespace(network=network), recorder=None, fault_context=None)
+    made = Links(cast(Running, run), lambda: touched.append("touched"))
     return made, cuts, touched
 
 

@@ -7,22 +7,20 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
-from crunchbed.backends.namespaces.cluster import RunningCluster
-from crunchbed.backends.namespaces.daemons import Places
-from crunchbed.history.recorder import Recorder
 from crunchbed.run import signals
-from crunchbed.run.held import hold as held_hold
+from crunchbed.run.held import links as held_links
 from crunchbed.run.held.hold import Hold
 from crunchbed.run.held.scenario import with_flood_reader
 from crunchbed.run.progress import NoProgress
+from crunchbed.run.start import Running
+from crunchbed.run.world import Command
 from crunchbed.scenario.loader import load
-from reserve_agent.lines import Message
 
-Handle = Callable[[Message], Message]
+Handle = Callable[[Command], Command]
 WARNING = "SIGINT: ending; once more to end without a summary"
 
 
@@ -41,14 +39,10 @@ class FakeSupervisor:
         self.plan: list[Callable[[], object]] = []
         self.waited = 0.0
 
-    def serve(self, server: Callable[[Any], Any]) -> Any:
-        return server(None)
-
-    def pump(self) -> None:
-        self.plan.pop(0)()
-        signals.check()
-
     def wait_until(self, condition: Callable[[], bool], _seconds: float) -> bool:
+        while not condition() and self.plan:
+            self.plan.pop(0)()
+            signals.check()
         return condition()
 
     def wait(self, seconds: float) -> None:
@@ -60,25 +54,27 @@ class Bench:
 
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.handle: Handle | None = None
-        monkeypatch.setattr(held_hold, "LineServer", self._server)
+        monkeypatch.setattr(held_links, "fault_context", lambda _run: None)
         self.supervisor, self.progress = FakeSupervisor(), Notes()
-        cluster = SimpleNamespace(
-            supervisor=self.supervisor,
+        world = SimpleNamespace(
             nodes={},
-            world=lambda: SimpleNamespace(ports={}),
-            at_end=lambda _: None,
+            network=SimpleNamespace(hosts=()),
+            commands=SimpleNamespace(serve=self._serve),
         )
-        self.hold = Hold(
-            with_flood_reader(load("control")),
-            cast(RunningCluster, cluster),
-            Places("k3xq", tmp_path, tmp_path, tmp_path),
-            cast(Recorder, SimpleNamespace(record=lambda *_, **__: 0)),
-            self.progress,
+        run = SimpleNamespace(
+            scenario=with_flood_reader(load("control")),
+            run_id="k3xq",
+            out=tmp_path,
+            world=world,
+            supervisor=self.supervisor,
+            loop=SimpleNamespace(now_ns=lambda: 0),
+            recorder=SimpleNamespace(record=lambda _event: 0),
+            progress=self.progress,
         )
+        self.hold = Hold(cast(Running, run))
 
-    def _server(self, _path: Path, _selector: object, handle: Handle) -> SimpleNamespace:
+    def _serve(self, handle: Handle) -> None:
         self.handle = handle
-        return SimpleNamespace(close=lambda: None)
 
     def down(self) -> None:
         assert self.handle is not None

@@ -9,18 +9,17 @@ import pytest
 from rich.console import Console
 
 import crunchbed.run.engine
-from crunchbed.backends.namespaces.readings import look
 from crunchbed.checks.result import Result
 from crunchbed.cli import app
 from crunchbed.experiments import attempts
 from crunchbed.report.live_view import LiveView, View, picture
 from crunchbed.report.progress import LineProgress
-from crunchbed.run.progress import NodeLook, NoProgress, Progress
+from crunchbed.run.progress import NodeReading, NoProgress, Progress, read_nodes
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import CrunchbedError
 from tests.unit import judged_runs
 
-CALM = NodeLook(True, False, 8000, 256, 0, 0, 3, False)
+CALM = NodeReading(True, False, 8000, 256, 0, 0, 3, False)
 
 
 def drawn(view: View, room: int = 20) -> str:
@@ -106,10 +105,10 @@ def test_a_look_at_a_node_whose_agent_is_away_says_so() -> None:
     class Away:
         up = True
 
-        def ask(self, op: str) -> None:
-            raise CrunchbedError(op)
+        def status(self) -> None:
+            raise CrunchbedError("its agent is down")
 
-    assert look({"n1": Away()}) == {"n1": None}  # type: ignore[dict-item]
+    assert read_nodes({"n1": Away()}) == {"n1": None}  # type: ignore[dict-item]
 
 
 # --- which one

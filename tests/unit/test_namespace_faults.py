@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
-import orjson
 import pytest
 
+from crunchbed.backends.namespaces.live_node import LiveNode
+from crunchbed.backends.namespaces.losses import Loss, LossyWire
+from crunchbed.backends.namespaces.network import LiveNetwork
 from crunchbed.backends.namespaces.ports import SwitchPort
-from crunchbed.history.recorder import Recorder
-from crunchbed.run.faults.lossy_links import Loss, LossyWire
-from crunchbed.run.faults.partition import PartitionFault
-from crunchbed.run.faults.protocol import NotPossible, World
-from crunchbed.run.faults.stall import StallFault
-from crunchbed.run.faults.switch_crash import SwitchCrashFault
-from crunchbed.scenario.faults import Partition, Stall, SwitchCrash
+from crunchbed.backends.namespaces.switches import LiveSwitches
 from nodes.process import Process, descendants, spawn
 from nodes.waiting import wait_until
+from reserve_agent.contract.events import FaultBegan
+from tests.unit.fault_world import FakeWorld
 from topologies.node import ClusterNode, NodeLink
 
 # --- the wire
@@ -43,17 +39,15 @@ def test_losses_of_several_faults_add_up_and_are_undone_one_by_one() -> None:
 
 def test_a_partition_cuts_both_directions_and_spares_each_side() -> None:
     told: dict[str, list[list[object]]] = {}
-    nodes = {
-        f"n{i}": SimpleNamespace(name=f"n{i}", host=SimpleNamespace(addresses=(f"10.0.0.{i}",)))
-        for i in (1, 2, 3)
-    }
-    world = cast(World, SimpleNamespace(nodes=nodes, wire=LossyWire(told.__setitem__)))
-    fault = PartitionFault(Partition(kind="partition", target=("n1", "n2")), world)
-    fault.begin()
+    hosts = {f"n{i}": host(f"n{i}", ("cluster", "s1")) for i in (1, 2, 3)}
+    world = FakeWorld()
+    world.network = cast(Any, LiveNetwork(hosts, told.__setitem__))
+    fault = world.fault("partition", target=["n1", "n2"])
+    fault.begin(FaultBegan(fault="partition"))
     assert told == {
-        "n1": [["10.0.0.3", 1.0]],
-        "n2": [["10.0.0.3", 1.0]],
-        "n3": [["10.0.0.1", 1.0], ["10.0.0.2", 1.0]],
+        "n1": [["10.77.0.3", 1.0]],
+        "n2": [["10.77.0.3", 1.0]],
+        "n3": [["10.77.0.1", 1.0], ["10.77.0.2", 1.0]],
     }
     fault.undo()
     assert told == {"n1": [], "n2": [], "n3": []}
@@ -110,20 +104,12 @@ def states(process: Process) -> list[str]:
 
 
 def test_a_stall_stops_a_daemon_with_its_children_and_lets_all_go_on(family: Process) -> None:
-    node = SimpleNamespace(name="n1", up=True, daemons={"heartbeat": family})
-    world = cast(World, SimpleNamespace(nodes={"n1": node}))
-    fault = StallFault(Stall(kind="stall", target="n1"), world)
-    fault.begin()
+    node: Any = object.__new__(LiveNode)
+    node.daemons, node._paused = {"heartbeat": family}, {}
+    node.pause(["heartbeat", "service"])
     wait_until(lambda: states(family) == ["T", "T"], 5, "both are stopped")
-    fault.undo()
+    node.resume(["heartbeat", "service"])
     wait_until(lambda: "T" not in states(family), 5, "both go on")
-
-
-def test_a_stall_of_a_node_that_is_down_meets_nothing() -> None:
-    node = SimpleNamespace(name="n1", up=False, daemons={})
-    world = cast(World, SimpleNamespace(nodes={"n1": node}))
-    with pytest.raises(NotPossible, match="n1 was down"):
-        StallFault(Stall(kind="stall", target="n1"), world).begin()
 
 
 # --- a switch
@@ -154,7 +140,6 @@ class FakePort:
     def __init__(self, host: ClusterNode) -> None:
         self.host = host
         self.cuts: list[str | None] = []
-        self.passes = True
 
     def cut(self, network: str | None = None) -> None:
         self.cuts.append(network)
@@ -162,9 +147,6 @@ class FakePort:
     def mend(self, network: str | None = None) -> bool:
         self.cuts.remove(network)
         return not self.cuts
-
-    def settled(self, _others: Iterable[ClusterNode]) -> bool:
-        return self.passes
 
 
 def host(name: str, *links: tuple[str, str]) -> ClusterNode:
@@ -176,71 +158,28 @@ def host(name: str, *links: tuple[str, str]) -> ClusterNode:
     return ClusterNode(name, name, 1, made)
 
 
-class Bench:
-    """A fault on a made-up network."""
-
-    def __init__(self, tmp_path: Path, *hosts: ClusterNode) -> None:
-        self.ports = {one.name: FakePort(one) for one in hosts}
-        self.power = FakePower()
-        self.file = tmp_path / "run.jsonl"
-        self.recorder = Recorder(self.file)
-        world = SimpleNamespace(
-            ports=self.ports, switches=self.power, recorder=self.recorder, controller=None
-        )
-        self.section = SwitchCrash.model_validate({"kind": "switch-crash", "target": "s1"})
-        self.fault = SwitchCrashFault(self.section, cast(World, world))
-
-    def recorded(self) -> list[tuple[str, str]]:
-        events = [orjson.loads(line) for line in self.file.read_bytes().splitlines()]
-        return [(event["kind"], event["target"]) for event in events]
+def switches(*hosts: ClusterNode) -> tuple[LiveSwitches, dict[str, FakePort]]:
+    ports = {one.name: FakePort(one) for one in hosts}
+    return LiveSwitches(cast(Any, FakePower()), cast(Any, ports)), ports
 
 
-Make = Callable[..., Bench]
+def test_a_node_with_another_ring_is_not_cut_off() -> None:
+    made, ports = switches(host("n1", ("a", "s1"), ("b", "s2")))
+    assert made.links_to("s1") == {"n1": ["a"]}
+    assert made.cut_off_by("s1") == []
+    made.turn_off("s1")
+    assert not made.is_on("s1")
+    assert ports["n1"].cuts == ["a"]
+    made.turn_on("s1")
+    assert made.is_on("s1")
+    assert ports["n1"].cuts == []
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    with ExitStack() as stack:
-
-        def made(*hosts: ClusterNode) -> Bench:
-            bench = Bench(tmp_path, *hosts)
-            stack.callback(bench.recorder.close)
-            return bench
-
-        yield made
-
-
-def test_a_node_with_another_ring_is_not_cut_off(make: Make) -> None:
-    bench = make(host("n1", ("a", "s1"), ("b", "s2")))
-    assert bench.fault.begin() == {"cut": [], "lost": {"n1": ["a"]}}
-    assert not bench.power.on["s1"]
-    assert bench.ports["n1"].cuts == ["a"]
-    bench.fault.undo()
-    assert bench.power.on["s1"]
-    assert bench.ports["n1"].cuts == []
-    assert bench.recorded() == []
-
-
-def test_one_without_is_and_its_port_is_up_once_packets_pass(make: Make) -> None:
+def test_one_without_is_cut_off_and_others_keep_their_links() -> None:
     both = host("n1", ("cluster", "s1"), ("storage", "s2"))
-    bench = make(both, host("n2", ("cluster", "s2")))
-    assert bench.fault.begin() == {"cut": ["n1"], "lost": {"n1": ["cluster"]}}
-    assert bench.ports["n1"].cuts == ["cluster"]
-    assert bench.ports["n2"].cuts == []
-    assert bench.recorded() == [("port.down", "n1")]
-    bench.ports["n1"].passes = False
-    bench.fault.undo()
-    assert bench.fault.settling()
-    bench.ports["n1"].passes = True
-    assert not bench.fault.settling()
-    assert not bench.fault.settling()
-    assert bench.recorded() == [("port.down", "n1"), ("port.up", "n1")]
-
-
-def test_a_switch_that_is_down_cannot_fail(make: Make) -> None:
-    bench = make(host("n1", ("cluster", "s1")))
-    bench.power.on["s1"] = False
-    with pytest.raises(NotPossible, match="s1 was down"):
-        bench.fault.begin()
-    bench.fault.undo()
-    assert not bench.power.on["s1"]
+    made, ports = switches(both, host("n2", ("cluster", "s2")))
+    assert made.links_to("s1") == {"n1": ["cluster"]}
+    assert made.cut_off_by("s1") == ["n1"]
+    made.turn_off("s1")
+    assert ports["n1"].cuts == ["cluster"]
+    assert ports["n2"].cuts == []

@@ -1,4 +1,4 @@
-"""The run's loop over a cluster in which two nodes serve the block device."""
+"""The supervisor of a cluster in which two nodes serve the block device."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def serve(cluster: Cluster, *servers: str) -> None:
     for name in ("n2", "n3"):
         node = cluster.nodes[name]
         node.serves = True
-        node.status["ready"] = {"heartbeat": 1, "service": 1, "traffic": 1}
-        node.status["serving"] = name in servers
+        node.be(ready=("heartbeat", "service", "traffic"), serving=name in servers)
 
 
 def test_a_pair_is_healthy_while_one_of_it_serves(cluster: Cluster) -> None:
@@ -33,7 +32,7 @@ def test_a_pair_is_healthy_while_one_of_it_serves(cluster: Cluster) -> None:
     assert cluster.supervisor.unhealthy() == "the block device is served by nobody"
     serve(cluster, "n2", "n3")
     assert cluster.supervisor.unhealthy() == "the block device is served by n2 and n3"
-    cluster.nodes["n2"].status["ready"] = {"heartbeat": 1, "traffic": 1}
+    cluster.nodes["n2"].be(ready=("heartbeat", "traffic"))
     assert cluster.supervisor.unhealthy() == "n2: service not ready"
 
 

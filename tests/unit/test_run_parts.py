@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from crunchbed.backends.namespaces import configs
-from crunchbed.run.plan import Burst, Flood, draw
+from crunchbed.run.plan import Burst, draw
+from crunchbed.run.world import Flood
 from crunchbed.scenario.loader import load, shipped
 from crunchbed.scenario.schema import Scenario
 from nodes.heartbeat.config import load_config

@@ -119,8 +119,10 @@ def test_a_directory_that_is_gone_is_no_full_disk(tmp_path: Path) -> None:
 
 
 def test_metadata_ties_the_clock_to_the_calendar() -> None:
-    info: dict[str, Any] = rundir.metadata(CONTROL, 5, "k3xq", "linux-bridge")
+    world = {"switch": "linux-bridge", "versions": {"nbdkit": "nbdkit 1.32"}}
+    info: dict[str, Any] = rundir.metadata(CONTROL, 5, "k3xq", 7, world)
     assert (info["scenario"], info["seed"], info["backend"]) == ("control", 5, "linux-bridge")
     assert set(info["clock"]) == {"monotonic_ns", "unix_ns"}
+    assert info["clock"]["monotonic_ns"] == 7
     assert {"kernel", "python", "crunchbed", "nbdkit"} <= set(info["versions"])
     json.dumps(info)

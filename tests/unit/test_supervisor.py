@@ -1,4 +1,4 @@
-"""The run's loop over nodes that are stand-ins: health, ejections, reboots, deaths."""
+"""The supervisor over nodes that are stand-ins: health, ejections, reboots, deaths."""
 
 from __future__ import annotations
 
@@ -6,48 +6,67 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from crunchbed.backends.namespaces.live_node import LiveNode, ended_by_itself
+from crunchbed.backends.namespaces import world as namespaces_world
+from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces.live_agent import LiveAgent, ended_by_itself
+from crunchbed.backends.namespaces.live_node import LiveNode
+from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.history.recorder import Recorder
-from crunchbed.run.inject import Injection, WritebackCrunch
+from crunchbed.run.inject import Injection
+from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.plan import Burst, Plan
 from crunchbed.run.progress import NoProgress
 from crunchbed.run.signals import interruptible
 from crunchbed.run.supervisor import Supervisor
+from crunchbed.run.world import Loop, NodeStatus, World
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
+from reserve_agent.contract.events import Event
 from reserve_agent.errors import CrunchbedError, RunInvalid
+from tests.unit.heap_loop import HeapLoop
 
 NAMES = ("n1", "n2", "n3")
+READY = ("heartbeat", "initiator", "traffic")
+HEALTHY = NodeStatus(
+    ready=READY,
+    view=NAMES,
+    serving=False,
+    misses=0,
+    written_pages=0,
+    exhausted=0,
+    policy="memalloc",
+    pressure=False,
+    waiting_pages=0,
+    free_pages=8000,
+    reserve_pages=256,
+)
 
 
 class Node:
-    """A node whose agent says what the test wants."""
+    """A node that is what the test wants it to be."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.up = True
         self.incarnation = 0
-        self.asked: list[str] = []
+        self.noted: list[Event] = []
         self.dead: Process | None = None
         self.serves = False
         self.watchdog = False
-        self.status: dict[str, Any] = {}
-        self.boot()
-        self.control_socket = Path("/nonexistent/socket")
+        self.now = HEALTHY
 
     def boot(self) -> None:
-        self.status = {
-            "ready": {"heartbeat": 1, "initiator": 1, "traffic": 1},
-            "view": list(NAMES),
-            "pool": {"pressure": 0, "demand": 0},
-            "exhausted": 0,
-            "serving": False,
-        }
+        self.now = HEALTHY
+
+    def be(self, **changes: Any) -> None:
+        self.now = replace(self.now, **changes)
 
     @property
     def daemon_names(self) -> tuple[str, ...]:
@@ -56,44 +75,57 @@ class Node:
     def watchdog_due(self) -> bool:
         return self.watchdog
 
-    def ask(self, op: str, **_fields: Any) -> dict[str, Any]:
-        self.asked.append(op)
-        return self.status if op == "status" else {"ok": True}
+    def status(self) -> NodeStatus:
+        return self.now
+
+    def note(self, event: Event) -> None:
+        self.noted.append(event)
 
     def power_off(self) -> None:
         self.up = False
         self.incarnation += 1
-        self.status["ready"], self.status["view"] = {}, []
+        self.be(ready=(), view=())
 
     def power_on(self) -> None:
         self.up = True
 
-    def dead_daemon(self) -> Process | None:
-        return self.dead
+    def check(self) -> None:
+        if self.dead is not None:
+            raise ended_by_itself(self.dead)
 
 
 class Cluster:
-    """A supervisor and its nodes."""
+    """A supervisor and its nodes, on a clock that nobody waits for unless the test wants one."""
 
-    def __init__(self, scratch: Path, panics: bool = False, confirm: bool = True) -> None:
+    def __init__(
+        self, scratch: Path, panics: bool = False, confirm: bool = True, loop: Loop | None = None
+    ) -> None:
         self.nodes = {name: Node(name) for name in NAMES}
-        self.recorder = Recorder(scratch / "run.jsonl")
+        self.loop = loop or HeapLoop()
+        self.recorder = Recorder(scratch / "run.jsonl", self.loop.now_ns)
+        self.released: list[str] = []
+        world = SimpleNamespace(nodes=self.nodes, check=lambda: None, released=self.released.append)
+        self.world = cast(World, world)
         self.supervisor = Supervisor(
-            self.nodes,  # type: ignore[arg-type]
-            0.05,
-            panics,
+            self.world,
+            self.loop,
             self.recorder,
             NoProgress(),
-            confirm,
+            reboot_delay_ns=50_000_000,
+            panics=panics,
+            confirm=confirm,
         )
         self.file = scratch / "run.jsonl"
+
+    def look(self) -> None:
+        """Have the supervisor look at everything once."""
+        self.supervisor.wait(0.021)
 
     def recorded(self) -> list[str]:
         return [json.loads(line)["kind"] for line in self.file.read_bytes().splitlines()]
 
     def close(self) -> None:
         self.recorder.close()
-        self.supervisor._selector.close()
 
 
 @pytest.fixture
@@ -120,14 +152,14 @@ def test_a_healthy_cluster(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"ready": {"heartbeat": 1}}, "n2: initiator, traffic not ready"),
-        ({"view": ["n2", "n3"]}, "n2 sees n2, n3"),
-        ({"view": []}, "n2 sees nobody"),
-        ({"pool": {"pressure": 1}}, "n2 is under memory pressure"),
+        ({"ready": ("heartbeat",)}, "n2: initiator, traffic not ready"),
+        ({"view": ("n2", "n3")}, "n2 sees n2, n3"),
+        ({"view": ()}, "n2 sees nobody"),
+        ({"pressure": True}, "n2 is under memory pressure"),
     ],
 )
 def test_what_is_not_healthy_is_said(change: dict[str, Any], reason: str, cluster: Cluster) -> None:
-    cluster.nodes["n2"].status |= change
+    cluster.nodes["n2"].be(**change)
     assert cluster.supervisor.unhealthy() == reason
     with pytest.raises(RunInvalid, match=f"did not become healthy in 0.05 s: {reason}"):
         cluster.supervisor.require_health(0.05)
@@ -138,7 +170,7 @@ def test_a_node_that_has_booted_is_healthy_once_all_see_it_again(cluster: Cluste
     assert cluster.supervisor.unhealthy() == "n1 is down"
     assert cluster.supervisor.wait_until(lambda: cluster.nodes["n1"].up, 2)
     assert cluster.supervisor.unhealthy() == "n1: heartbeat, initiator, traffic not ready"
-    cluster.nodes["n1"].status["ready"] = {"heartbeat": 1, "initiator": 1, "traffic": 1}
+    cluster.nodes["n1"].be(ready=READY)
     assert cluster.supervisor.unhealthy() == "n1 sees nobody"
     cluster.nodes["n1"].boot()
     assert cluster.supervisor.unhealthy() is None
@@ -150,13 +182,14 @@ def test_a_node_that_has_booted_is_healthy_once_all_see_it_again(cluster: Cluste
 def test_a_fence_is_recorded_and_its_node_boots_after_the_delay(cluster: Cluster) -> None:
     assert cluster.supervisor.fence("n1", by="n2")
     assert not cluster.nodes["n1"].up
-    cluster.supervisor.pump(0)
+    cluster.look()
     assert not cluster.nodes["n1"].up
     cluster.supervisor.wait(0.1)
     assert cluster.nodes["n1"].up
     kinds = ["fence.start", "node.down", "fence.confirmed", "node.up"]
     assert cluster.recorded() == kinds
-    assert cluster.nodes["n1"].asked == ["event"]
+    assert [event.kind for event in cluster.nodes["n1"].noted] == ["node.ejected"]
+    assert cluster.released == ["n1"], "it may be fenced again"
 
 
 def test_nobody_boots_once_the_run_is_over(cluster: Cluster) -> None:
@@ -169,8 +202,8 @@ def test_nobody_boots_once_the_run_is_over(cluster: Cluster) -> None:
 
 def test_a_node_panics_where_the_scenario_says_so(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, panics=True)
-    cluster.nodes["n3"].status["exhausted"] = 1
-    cluster.supervisor.pump(0)
+    cluster.nodes["n3"].be(exhausted=1)
+    cluster.look()
     assert not cluster.nodes["n3"].up
     assert cluster.recorded() == ["node.down"]
     cluster.close()
@@ -182,12 +215,16 @@ def test_a_node_panics_where_the_scenario_says_so(tmp_path: Path) -> None:
 def test_who_died_is_named_with_its_last_words(cluster: Cluster, tmp_path: Path) -> None:
     cluster.nodes["n1"].dead = a_process(tmp_path, "sh", "-c", "echo no memory >&2; exit 3")
     with pytest.raises(RunInvalid, match=r"n1 agent ended by itself \(3\): no memory$"):
-        cluster.supervisor.pump(0)
+        cluster.look()
 
 
-def test_one_that_died_without_a_word(cluster: Cluster, tmp_path: Path) -> None:
+def test_one_that_died_without_a_word(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     process = a_process(tmp_path, "sh", "-c", "kill -9 $$")
-    cluster.supervisor.others.append(process)
+    of_namespaces: Any = SimpleNamespace(_watched=[process])
+    check = namespaces_world.NamespacesWorld.check
+    monkeypatch.setattr(cluster.world, "check", lambda: check(of_namespaces))
     with pytest.raises(RunInvalid, match=rf"ended by itself \(-9\): no word in {process.log}"):
         cluster.supervisor.wait(1)
 
@@ -197,17 +234,17 @@ class DeadClient:
         raise CrunchbedError("/run/n1.agent: no answer to status")
 
 
-def node_with(agent: Process) -> LiveNode:
-    node = object.__new__(LiveNode)
-    node._agents_cgroup = None
-    node.name, node._agent, node._client = "n1", agent, DeadClient()  # type: ignore[assignment]
-    return node
+def agent_with(process: Process, scratch: Path) -> LiveAgent:
+    places = Places("k3xq", scratch, scratch, scratch)
+    agent = LiveAgent("n1", places, lambda _process: None, cast(Targets, None))
+    agent._process, agent._client = process, DeadClient()  # type: ignore[assignment]
+    return agent
 
 
 def test_an_agent_that_is_asked_and_has_died_is_named(tmp_path: Path) -> None:
-    node = node_with(a_process(tmp_path, "sh", "-c", "exit 9"))
+    agent = agent_with(a_process(tmp_path, "sh", "-c", "exit 9"), tmp_path)
     with pytest.raises(RunInvalid, match=r"n1 agent ended by itself \(9\)"):
-        node.ask("status")
+        agent.ask("status")
 
 
 def test_an_agent_that_lives_and_does_not_answer_is_another_matter(tmp_path: Path) -> None:
@@ -215,7 +252,7 @@ def test_an_agent_that_lives_and_does_not_answer_is_another_matter(tmp_path: Pat
     agent = spawn(argv, name="n1 agent", log=tmp_path / "log", netns_pid=None, cgroup=None)
     try:
         with pytest.raises(CrunchbedError, match="no answer to status"):
-            node_with(agent).ask("status")
+            agent_with(agent, tmp_path).ask("status")
     finally:
         agent.kill()
 
@@ -227,7 +264,7 @@ BURST = Plan("writeback", "n1", 0, burst=Burst(100, 1000))
 
 
 def injection(cluster: Cluster) -> Injection:
-    return Injection(BURST, cluster.nodes["n1"], cluster.recorder, None)  # type: ignore[arg-type]
+    return Injection(BURST, cluster.world, cluster.recorder, cluster.loop)
 
 
 def test_a_node_that_is_down_takes_no_crunch(cluster: Cluster) -> None:
@@ -237,29 +274,41 @@ def test_a_node_that_is_down_takes_no_crunch(cluster: Cluster) -> None:
     assert cluster.recorded() == []
 
 
-def test_an_initiator_that_died_is_named(cluster: Cluster, tmp_path: Path) -> None:
-    dead = cluster.nodes["n1"].dead = a_process(tmp_path, "sh", "-c", "echo NBD; exit 1")
-    crunch = WritebackCrunch(cluster.nodes["n1"], Burst(1, 1))  # type: ignore[arg-type]
+def node_of_namespaces(scratch: Path, **daemons: Process) -> LiveNode:
+    """A node of which there is no more than some daemons."""
+    node = object.__new__(LiveNode)
+    node.name, node.daemons = "n1", daemons
+    node._places = Places("k3xq", scratch, scratch, scratch)
+    node._agent = cast(LiveAgent, SimpleNamespace(process=None))
+    return node
+
+
+def test_an_initiator_that_died_is_named(tmp_path: Path) -> None:
+    dead = a_process(tmp_path, "sh", "-c", "echo NBD; exit 1")
     with pytest.raises(RunInvalid, match=r"ended by itself \(1\): NBD"):
-        crunch.begin(0)
+        node_of_namespaces(tmp_path, initiator=dead).begin_burst(1, 1, 0)
     assert ended_by_itself(dead).exit_code == 3
 
 
-def test_an_initiator_that_does_not_answer_is_named_too(cluster: Cluster) -> None:
+def test_an_initiator_that_does_not_answer_is_named_too(tmp_path: Path) -> None:
     with pytest.raises(RunInvalid, match=r"n1 does not take burst: .*nobody answers"):
-        injection(cluster).begin()
+        node_of_namespaces(tmp_path).begin_burst(100, 1000, 0)
 
 
 # --- interruption
 
 
-def test_every_wait_may_be_interrupted(cluster: Cluster) -> None:
+def test_every_wait_may_be_interrupted(tmp_path: Path) -> None:
+    loop = SelectorLoop()
+    cluster = Cluster(tmp_path, loop=loop)
     waits = [
         lambda: cluster.supervisor.wait(60),
         lambda: cluster.supervisor.wait_until(lambda: False, 60),
-        lambda: cluster.supervisor.pump(0),
+        lambda: loop.step(0),
     ]
     for wait in waits:
         with pytest.raises(KeyboardInterrupt), interruptible():
             os.kill(os.getpid(), signal.SIGTERM)
             wait()
+    cluster.close()
+    loop.close()

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from crunchbed.run.plan import Flood
+from crunchbed.run.world import Flood
 from crunchbed.scenario import detector
 from crunchbed.scenario.corosync import MILLISECOND_NS
 from crunchbed.scenario.crunch import FloodCrunch

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ from typing import Any
 
 from crunchbed.backends.namespaces import configs
 from crunchbed.scenario.schema import Scenario
+from nodes.process import Process, descendants
 from topologies.node import ClusterNode
 
 _MODULES = {
@@ -37,27 +41,27 @@ class Places:
     out: Path
 
     def of(self, node: str, name: str) -> Path:
-        """A socket or a configuration file of a node."""
+        """Return the path of a socket or a configuration file of a node."""
         return self.state / f"{node}.{name}"
 
     def log(self, node: str, name: str) -> Path:
-        """The log of one of its processes."""
+        """Return the path of the log of one of a node's processes."""
         return self.out / "logs" / f"{node}-{name}.log"
 
 
 def argv(module: str, config: Path) -> list[str]:
-    """How every daemon is started."""
+    """Return the command that starts a daemon."""
     return [sys.executable, "-m", module, str(config)]
 
 
 def names(scenario: Scenario, node: str) -> tuple[str, ...]:
-    """The daemons of a node that is up, in the order of their start."""
+    """Return the daemons of a node that is up, in the order of their start."""
     serves = node in scenario.block_io.pair
     return ("heartbeat", "service" if serves else "initiator", "traffic")
 
 
 def module(scenario: Scenario, name: str) -> str:
-    """The module that is this daemon."""
+    """Return the Python module that is this daemon."""
     return _MEMBERSHIPS[scenario.membership] if name == "heartbeat" else _MODULES[name]
 
 
@@ -69,7 +73,7 @@ def config(
     incarnation: int,
     name: str,
 ) -> dict[str, Any]:
-    """What the daemon ``name`` of ``node`` is told when it starts."""
+    """Return what the daemon ``name`` of ``node`` is told when it starts."""
     common: dict[str, Any] = {"events": str(places.of(node, "agent"))}
     if name == "heartbeat":
         return common | _membership(scenario, places, nodes, node, incarnation)
@@ -101,3 +105,13 @@ def _membership(
     serves = node in scenario.block_io.pair
     listeners = [str(places.of(node, "service"))] if serves else []
     return told | {"fence": str(places.state / "fence"), "listeners": listeners}
+
+
+def signal_family(process: Process, number: signal.Signals) -> None:
+    """Send a signal to a daemon and to all that it has started."""
+    process.signal(number)
+    # A child of a process of ours keeps its pid until that one has taken note of its end; a
+    # stopped one takes no note, and the others' children end with them.
+    for pid in descendants(process.pid) if process.poll() is None else ():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)

@@ -1,196 +1,171 @@
-"""A node of a running cluster: its agent, its daemons, its power switch."""
+"""A node of a running cluster: its daemons, its power switch, and its agent."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+import signal
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from crunchbed.backends.namespaces import configs, daemons
-from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces.daemons import Places, signal_family
+from crunchbed.backends.namespaces.live_agent import LiveAgent, ended_by_itself
 from crunchbed.backends.namespaces.ports import SwitchPort
-from crunchbed.backends.namespaces.targets import Targets
-from crunchbed.run import signals, sizing
+from crunchbed.run import sizing
+from crunchbed.run.world import NodeSilent, NodeStatus
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
+from nodes.ports import forget_neighbours
 from nodes.process import Process, descendants, kill_if, spawn
 from nodes.service.address import remove_address
-from nodes.waiting import wait_until
+from reserve_agent.contract.events import Event, EventsLost
 from reserve_agent.errors import CrunchbedError, RunInvalid
-from reserve_agent.lines import LineClient, Message
+from reserve_agent.lines import LineClient
 from reserve_agent.netns import network_namespace_of
 from reserve_agent.pressure_report import ControllerAddress
 from topologies.node import ClusterNode
 
-_AGENT_TIMEOUT_SECONDS = 30.0
-_END_SECONDS = 0.5  # from a process's sockets being closed to its exit code
+AgentAway = NodeSilent
 
 
-def ended_by_itself(process: Process) -> RunInvalid:
-    """The error to raise for a process that ended though nobody ended it."""
-    words = process.last_words() or f"no word in {process.log}"
-    return RunInvalid(f"{process.name} ended by itself ({process.poll()}): {words}")
-
-
-class AgentAway(CrunchbedError):
-    """The agent was killed on purpose, and nobody has started another yet."""
-
-
-@dataclass
 class LiveNode:
-    """One node. ``up`` is what the power switch says; the run knows, the cluster guesses.
+    """Implements ``crunchbed.run.world.Node``, and ``KillsAgent``.
 
-    Its agent may be killed as a fault (``kill_agent``): the node goes on without it, and whatever
-    the run has to tell it brings a new one, as ``restart_agent`` does.
+    ``up`` is what the power switch says: the run knows, the cluster guesses.
+
+    Args:
+        scenario: What the cluster is started for.
+        places: Where the run keeps things.
+        hosts: Every host of the network by name.
+        port: The node's switch ports.
+        agent: The node's agent, not started yet.
+        started: Is told of every daemon that is started.
     """
 
-    scenario: Scenario
-    places: Places
-    nodes: dict[str, ClusterNode]
-    name: str
-    started: Callable[[Process], None]
-    targets: Targets
-    controller: ControllerAddress | None = None
-    incarnation: int = 0
-    up: bool = False
-    daemons: dict[str, Process] = field(default_factory=dict)
+    ask: Any  # only for run/faults, by way of fault_bridge
 
-    def __post_init__(self) -> None:
-        self.host = self.nodes[self.name]
-        self.port = SwitchPort(self.host)
-        self.cgroup = NodeCgroup(self.places.run_id, self.name)
-        self._agent: Process | None = None
-        self._agents_cgroup: Path | None = None
-        self._client: LineClient | None = None
+    def __init__(
+        self,
+        scenario: Scenario,
+        places: Places,
+        hosts: Mapping[str, ClusterNode],
+        port: SwitchPort,
+        agent: LiveAgent,
+        started: Callable[[Process], None],
+    ) -> None:
+        self.host = port.host
+        self.name = self.host.name
+        self.up = False
+        self.incarnation = 0
+        self.cgroup = NodeCgroup(places.run_id, self.name)
+        self.daemons: dict[str, Process] = {}
+        self._scenario = scenario
+        self._places = places
+        self._hosts = hosts
+        self._port = port
+        self._agent = agent
+        self._started = started
+        self._paused: dict[str, Process] = {}
 
     def _path(self, name: str) -> Path:
-        return self.places.of(self.name, name)
-
-    def _log(self, name: str) -> Path:
-        return self.places.log(self.name, name)
+        return self._places.of(self.name, name)
 
     @property
     def serves(self) -> bool:
         """Whether it is one of the pair that serves the block device, and so writes nothing."""
-        return self.name in self.scenario.block_io.pair
+        return self.name in self._scenario.block_io.pair
 
     @property
     def daemon_names(self) -> tuple[str, ...]:
         """The daemons of a node that is up, in the order of their start."""
-        return daemons.names(self.scenario, self.name)
+        return daemons.names(self._scenario, self.name)
 
-    @property
-    def control_socket(self) -> Path:
-        """Where the initiator takes commands."""
-        return self._path("initiator")
+    def start_agent(self, cgroup: Path, controller: ControllerAddress | None) -> None:
+        """Start the agent; ``wait_for_agent`` says when its hooks are in place.
 
-    def start_agent(self, agents_cgroup: Path) -> None:
-        """Start the agent; ``wait_for_agent`` says when its hooks are in place."""
+        Args:
+            cgroup: For the agent, which is no part of its node.
+            controller: Whom it tells of memory pressure.
+        """
         self.cgroup.create()
-        config = configs.agent(
-            self.scenario,
-            self.places.run_id,
-            self.host,
-            {
-                "cgroup": self.cgroup.path,
-                "pins": self.places.pins / self.name,
-                "socket": self._path("agent"),
-                "history": self.places.out / "history" / f"{self.name}.jsonl",
-            },
-            self.controller,
-        )
-        config.write(self._path("agent.json"))
-        self._agents_cgroup = agents_cgroup
-        self._spawn_agent()
-
-    def _spawn_agent(self) -> None:
-        self._agent = spawn(
-            [sys.executable, "-m", "reserve_agent", str(self._path("agent.json"))],
-            name=f"{self.name} agent",
-            log=self._log("agent"),
-            netns_pid=None,
-            cgroup=self._agents_cgroup,
-        )
-        self.started(self._agent)
-
-    def kill_agent(self) -> bool:
-        """SIGKILL the agent. Hooks, pool and daemons go on; what they report waits for the next.
-
-        Returns whether there was one.
-        """
-        agent, self._agent = self._agent, None
-        if agent is not None:
-            agent.kill()
-        self._hang_up()
-        return agent is not None
-
-    def restart_agent(self) -> None:
-        """Start an agent that goes on where the last was killed; harmless while there is one.
-
-        Returns when it answers.
-
-        Raises:
-            CrunchbedError: it does not come up.
-        """
-        if self._agent is None and self._agents_cgroup is not None:
-            self._spawn_agent()
-            self.wait_for_agent()
-
-    def _hang_up(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        paths = {
+            "cgroup": self.cgroup.path,
+            "pins": self._places.pins / self.name,
+            "socket": self._path("agent"),
+            "history": self._places.out / "history" / f"{self.name}.jsonl",
+        }
+        scenario, run_id = self._scenario, self._places.run_id
+        self._agent.start(configs.agent(scenario, run_id, self.host, paths, controller), cgroup)
 
     def wait_for_agent(self) -> None:
         """Return when the agent answers; its failure is told with its own words."""
-        agent = self._agent
-        if agent is None:
-            raise CrunchbedError(f"{self.name}: no agent was started")
+        self._agent.wait()
 
-        def answers() -> bool:
-            code = agent.poll()
-            if code is not None:
-                raise CrunchbedError(f"{agent.name} ended ({code}): {agent.last_words()}")
-            with contextlib.suppress(CrunchbedError):  # no socket yet, or not listening yet
-                self._client = LineClient(self._path("agent"))
-            return self._client is not None
+    def kill_agent(self) -> bool:
+        """SIGKILL the agent; the node goes on. Returns whether there was an agent."""
+        return self._agent.kill()
 
-        wait_until(
-            answers,
-            _AGENT_TIMEOUT_SECONDS,
-            f"{agent.name} is up; see {agent.log}",
-            pump=signals.check,
+    def restart_agent(self) -> None:
+        """Start an agent that goes on where the last was killed; harmless while there is one."""
+        self._agent.restart()
+
+    def status(self) -> NodeStatus:
+        """Ask the agent how the node is, which takes about a millisecond."""
+        told = self._agent.ask("status")
+        pool = told["pool"]
+        return NodeStatus(
+            ready=told["ready"],
+            view=told["view"],
+            serving=told["serving"],
+            misses=told["misses"],
+            written_pages=told["written"],
+            exhausted=told["exhausted"],
+            policy=told["policy"],
+            pressure=bool(pool["pressure"]),
+            waiting_pages=pool["demand"],
+            free_pages=pool["free"],
+            reserve_pages=pool["reserve"],
         )
-        self.targets.serve(self.name, self.ask("status")["metrics_port"])
 
-    def ask(self, op: str, **fields: Any) -> Message:
-        """Ask the agent; one that was killed is started again, unless it is but looked at.
+    def note(self, event: Event) -> None:
+        """Have the agent record what the run knows of the node."""
+        self._agent.ask("event", event=event.record())
 
-        Raises:
-            AgentAway: for ``status``, while there is no agent.
-            CrunchbedError: no answer, or the agent refuses.
+    def begin_windows(self, windows: Sequence[tuple[int, int]], level: int) -> None:
+        """Hand the windows to the hooks."""
+        self._agent.ask("windows", windows=[[start, end, level] for start, end in windows])
+
+    def wake(self) -> None:
+        """Have readers that did not read do so."""
+        self._agent.ask("wake")
+
+    def resize(self, reserve: int) -> int:
+        """Give the node a reserve of so many pages; returns how many the reserve had."""
+        return int(self._agent.ask("resize", reserve=reserve)["was"])
+
+    def set_policy(self, policy: str) -> None:
+        """Have the hooks follow another policy."""
+        self._agent.ask("policy", policy=policy)
+
+    def lose(self, rows: list[list[object]]) -> None:
+        """Have the hooks lose packets as if on the wire: rows of [source address or None, share].
+
+        Replaces what was said before; the source None means any.
         """
-        if self._agent is None and self._agents_cgroup is not None:
-            if op == "status":
-                raise AgentAway(f"{self.name}: its agent is down")
-            self.restart_agent()
-        agent = self._agent
-        if self._client is None or agent is None:
-            raise CrunchbedError(f"{self.name}: its agent is not up")
-        try:
-            return self._client.ask(op=op, **fields)
-        except CrunchbedError:
-            with contextlib.suppress(CrunchbedError):
-                wait_until(lambda: agent.poll() is not None, _END_SECONDS, f"{agent.name}'s end")
-            if agent.poll() is not None:
-                raise ended_by_itself(agent) from None
-            raise
+        self._agent.ask("losses", losses=rows)
+
+    def count_reserve_users(self) -> None:
+        """Have the agent write down which sockets the reserve went to."""
+        self._agent.ask("sockets")
+
+    def count_packets(self) -> None:
+        """Have the agent write its packet counters down."""
+        self._agent.ask("packets")
 
     def power_on(self) -> None:
         """Switch ports up, daemons started; they report when they are ready."""
@@ -199,9 +174,9 @@ class LiveNode:
 
     def boot(self) -> None:
         """Switch ports up; no daemon yet."""
-        self.port.power(True)
-        for socket in sizing.throttled(self.scenario):
-            self.ask("attach", socket=asdict(socket))
+        self._port.power(True)
+        for socket in sizing.throttled(self._scenario):
+            self._agent.ask("attach", socket=asdict(socket))
         self.up = True
 
     def start_daemons(self, names: Iterable[str]) -> None:
@@ -213,19 +188,19 @@ class LiveNode:
     def _start_daemon(self, name: str) -> None:
         path = self._path(f"{name}.json")
         config = daemons.config(
-            self.scenario, self.places, self.nodes, self.name, self.incarnation, name
+            self._scenario, self._places, self._hosts, self.name, self.incarnation, name
         )
         path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
         process = spawn(
-            daemons.argv(daemons.module(self.scenario, name), path),
+            daemons.argv(daemons.module(self._scenario, name), path),
             name=f"{self.name} {name}",
-            log=self._log(name),
+            log=self._places.log(self.name, name),
             netns_pid=self.host.pid,
             cgroup=self.cgroup.path,
             realtime=name == "heartbeat",
         )
         self.daemons[name] = process
-        self.started(process)
+        self._started(process)
 
     def power_off(self) -> None:
         """Cut the node off for certain: its ports first, then everything that runs on it.
@@ -233,11 +208,11 @@ class LiveNode:
         Where its agent is away, what the daemons have kept for the next one ends with them, and
         the history says so.
         """
-        self.port.power(False)
-        unheard = len(self.daemons) if self._agent is None else 0
-        self.ask("sockets")
+        self._port.power(False)
+        unheard = len(self.daemons) if self._agent.process is None else 0
+        self.count_reserve_users()
         if unheard:  # one event of each at least
-            self.ask("event", event={"kind": "events.lost", "count": unheard})
+            self.note(EventsLost(count=unheard))
         for process in self.daemons.values():
             process.kill()
         self.daemons.clear()
@@ -246,19 +221,51 @@ class LiveNode:
         if self.serves:
             with network_namespace_of(self.host.pid):
                 interface = self.host.link("storage").interface
-                remove_address(interface, configs.portal(self.scenario, self.nodes))
+                remove_address(interface, configs.portal(self._scenario, self._hosts))
         for name in ("initiator", "service"):
             self._path(name).unlink(missing_ok=True)
         self.up = False
         self.incarnation += 1
-        self.ask("reset", clean=self.scenario.memory.clean)
+        self._agent.ask("reset", clean=self._scenario.memory.clean)
 
-    def lose(self, rows: list[list[object]]) -> None:
-        """Have the hooks lose packets as if on the wire: rows of [source address or None, share].
+    def begin_burst(self, pages: int, rate: int, start_ns: int) -> None:
+        """Tell the node's writeback daemon, which asks the pool for the pages."""
+        self._tell_initiator("burst", pages=pages, rate=rate, start_ns=start_ns)
 
-        Replaces what was said before; the source None means any.
+    def calm(self) -> None:
+        """Tell the node's writeback daemon that its tasks give up."""
+        self._tell_initiator("calm")
+
+    def _tell_initiator(self, op: str, **fields: int) -> None:
+        """Tell the initiator; one that has died is named, with its last words.
+
+        Raises:
+            RunInvalid: The initiator does not take it.
         """
-        self.ask("losses", losses=rows)
+        try:
+            with closing(LineClient(self._path("initiator"))) as client:
+                client.ask(op=op, **fields)
+        except CrunchbedError as error:
+            self.check()
+            raise RunInvalid(f"{self.name} does not take {op}: {error}") from error
+
+    def pause(self, daemons: Collection[str]) -> None:
+        """Stop daemons with SIGSTOP, and what they have started."""
+        for name in daemons:
+            if name in self.daemons:
+                self._paused[name] = self.daemons[name]
+                signal_family(self._paused[name], signal.SIGSTOP)
+
+    def resume(self, daemons: Collection[str]) -> None:
+        """Let the paused daemons that are still there go on, with SIGCONT."""
+        for name in daemons:
+            if name in self._paused:
+                signal_family(self._paused.pop(name), signal.SIGCONT)
+
+    def forget_neighbours(self) -> int:
+        """Forget all hardware addresses: what is sent next has to ask first. Returns how many."""
+        with network_namespace_of(self.host.pid):
+            return forget_neighbours()
 
     def kill_target(self) -> None:
         """SIGKILL the target that it serves with, if it does; its service daemon goes on."""
@@ -271,10 +278,15 @@ class LiveNode:
         service = self.daemons.get("service")
         return service is not None and (service.poll() or 0) < 0
 
-    def dead_daemon(self) -> Process | None:
-        """A daemon, or the agent, that ended though nobody ended it."""
-        running = [*self.daemons.values(), *([self._agent] if self._agent else [])]
-        return next((process for process in running if process.poll() is not None), None)
+    def check(self) -> None:
+        """Look whether the daemons and the agent live.
+
+        Raises:
+            RunInvalid: One ended though nobody ended it; with its last words.
+        """
+        for process in (*self.daemons.values(), self._agent.process):
+            if process is not None and process.poll() is not None:
+                raise ended_by_itself(process)
 
     def end_daemons(self) -> None:
         """End the node's daemons in order; its agent goes on."""
@@ -285,9 +297,6 @@ class LiveNode:
     def stop(self) -> None:
         """End the daemons and the agent, and remove the cgroup."""
         self.end_daemons()
-        self._hang_up()
-        if self._agent is not None:
-            self._agent.terminate(5.0)
-            self._agent = None
+        self._agent.stop()
         if os.path.lexists(self.cgroup.path):
             self.cgroup.remove()

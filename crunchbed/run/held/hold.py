@@ -6,60 +6,43 @@ makes the run invalid, as in any run; the inject phase lasts from then to the en
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Collection, Mapping
-from typing import Final
 
-from crunchbed.backends.namespaces.cluster import RunningCluster
-from crunchbed.backends.namespaces.daemons import Places
-from crunchbed.history.recorder import Recorder
 from crunchbed.run import signals
 from crunchbed.run.held.crunches import Crunches
 from crunchbed.run.held.links import Links
-from crunchbed.run.progress import Progress
-from crunchbed.scenario.schema import Scenario
-from nodes.cgroup import NodeCgroup
+from crunchbed.run.start import Running
+from crunchbed.run.world import STORAGE, Command, TakesCommands
+from reserve_agent.contract.events import PhaseBegan
 from reserve_agent.errors import BadInput, CrunchbedError
-from reserve_agent.lines import LineServer, Message
 from reserve_agent.policies import POLICIES
-
-SOCKET: Final = "run"
-"""In the run's state directory: where commands are taken; only root may connect."""
 
 _SETTLED_SECONDS = 5.0
 _AFTERMATH_DEADLINES = 2.0
 
 
 class Hold:
-    """Takes commands for one cluster.
+    """Takes commands for one cluster, which is healthy.
 
     Args:
-        scenario: what the cluster was started for.
-        cluster: it, healthy.
-        places: where the run keeps things.
-        recorder: the run's part of the history.
-        progress: who watches.
+        run: What goes on; its scenario is the one that the cluster was started for.
+
+    Raises:
+        BadInput: the cluster hears no other terminal.
     """
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        cluster: RunningCluster,
-        places: Places,
-        recorder: Recorder,
-        progress: Progress,
-    ) -> None:
-        self._scenario = scenario
-        self._cluster = cluster
-        self._places = places
-        self._recorder = recorder
-        self._progress = progress
-        self._crunches = Crunches(scenario, cluster, recorder, self._touch)
-        self._links = Links(cluster.world(), recorder, self._touch)
+    def __init__(self, run: Running) -> None:
+        if run.world.commands is None:
+            raise BadInput("this backend takes no commands from other terminals")
+        self._run = run
+        self._terminals: TakesCommands = run.world.commands
+        self._crunches = Crunches(run, self._touch)
+        self._links = Links(run, self._touch)
         self._touched = False
         self._ending = False
-        self._since = time.monotonic()
-        self._operations: Mapping[str, Callable[[Message], Message]] = {
+        self._since_ns = run.loop.now_ns()
+        self._operations: Mapping[str, Callable[[Command], Command]] = {
             "status": self._status,
             "crunch": self._crunch,
             "link": self._link,
@@ -71,66 +54,66 @@ class Hold:
         """Return when the cluster is to end, with all undone that was done to it.
 
         Raises:
-            RunInvalid: a part of the testbed has died.
+            RunInvalid: A part of the testbed has died.
         """
-        supervisor = self._cluster.supervisor
-        supervisor.cut_off_since = self._links.cut_off_since
-        server = supervisor.serve(
-            lambda selector: LineServer(self._places.state / SOCKET, selector, self._handle)
-        )
-        self._cluster.at_end(server.close)  # who asks for the state gets it to the end
+        run = self._run
+        run.supervisor.cut_off_since = self._links.cut_off_since
+        self._terminals.serve(self._handle)
         self._begin("control")
-        self._progress.note(f"run {self._places.run_id} is up; `crunchbed down` or Ctrl-C ends it")
+        run.progress.note(f"run {run.run_id} is up; `crunchbed down` or Ctrl-C ends it")
         signals.tell_next(self._interrupted)
-        while not self._ending:
-            supervisor.pump()
-            self._crunches.move_on()
-            self._links.settled()
+        run.supervisor.wait_until(self._moved_to_its_end, math.inf)
         self._end()
 
+    def _moved_to_its_end(self) -> bool:
+        """Move on what was begun; returns whether somebody has asked for the end."""
+        self._crunches.move_on()
+        self._links.settled()
+        return self._ending
+
     def _interrupted(self, name: str) -> None:
-        """The first signal: it ends the cluster, or finds it ending, and there is a summary."""
+        """The first signal ends the cluster, if it is not ending; there is a summary."""
         self._ending = True
-        self._progress.note(f"{name}: ending; once more to end without a summary")
+        self._run.progress.note(f"{name}: ending; once more to end without a summary")
 
     def _begin(self, phase: str) -> None:
-        self._recorder.record("phase", name=phase)
-        self._progress.phase(phase, None)
+        self._run.recorder.record(PhaseBegan(name=phase))
+        self._run.progress.phase(phase, None)
 
     def _touch(self) -> None:
-        """Something is done to the cluster: from here on its figures are not those of peace."""
+        """Something is about to be done to the cluster: the control phase is over."""
         if not self._touched:
             self._touched = True
             self._begin("inject")
 
     def _end(self) -> None:
-        """Undo what is still on, and watch until its consequences had the time to show."""
+        """Undo what is still on, and watch until the consequences had the time to show."""
         self._ending = True
         if not self._touched:
             self._begin("inject")  # a phase of no length
         self._crunches.end()
         self._links.end()
-        supervisor = self._cluster.supervisor
+        supervisor = self._run.supervisor
         supervisor.wait_until(self._links.settled, _SETTLED_SECONDS)
         if self._touched:
-            supervisor.wait(_AFTERMATH_DEADLINES * self._scenario.removal_ns / 1e9)
+            supervisor.wait(_AFTERMATH_DEADLINES * self._run.scenario.removal_ns / 1e9)
 
-    def _handle(self, message: Message) -> Message:
-        """Answer a command; what the asker got wrong is ``refused``."""
-        operation = self._operations.get(str(message.get("op")))
+    def _handle(self, command: Command) -> Command:
+        """Answer a command; one that is wrong is ``refused``."""
+        operation = self._operations.get(str(command.get("op")))
         if operation is None:
-            return {"refused": f"unknown operation {message.get('op')!r}"}
+            return {"refused": f"unknown operation {command.get('op')!r}"}
         try:
-            return operation(message)
+            return operation(command)
         except BadInput as error:
             return {"refused": str(error)}
         except CrunchbedError as error:
             return {"error": str(error)}
         except (KeyError, TypeError, ValueError) as error:
-            return {"refused": f"{message['op']}: {error!r}"}
+            return {"refused": f"{command['op']}: {error!r}"}
 
-    def _status(self, _message: Message) -> Message:
-        """What nobody but the run knows; the agents tell the rest."""
+    def _status(self, _command: Command) -> Command:
+        """Answer with what only the run knows; the agents tell the rest."""
         nodes = {
             name: {
                 "up": node.up,
@@ -138,19 +121,14 @@ class Hold:
                 "link": self._links.state(name),
                 "crunch": self._crunches.of(name),
             }
-            for name, node in self._cluster.nodes.items()
+            for name, node in self._run.world.nodes.items()
         }
-        storage = self._cluster.storage
         return {
             "phase": self._phase,
-            "seconds": time.monotonic() - self._since,
-            "switch": self._cluster.switch,
+            "seconds": (self._run.loop.now_ns() - self._since_ns) / 1e9,
+            "switch": self._run.world.info["switch"],
             "nodes": nodes,
-            "storage": {
-                "link": self._links.state(storage.name),
-                "pid": storage.pid,
-                "cgroup": str(NodeCgroup(self._places.run_id, storage.name).path),
-            },
+            "storage": {"link": self._links.state(STORAGE), **self._terminals.storage_place()},
         }
 
     @property
@@ -159,46 +137,46 @@ class Hold:
             return "ending"
         return "inject" if self._touched else "control"
 
-    def _known(self, message: Message, names: Collection[str]) -> str:
+    def _known(self, command: Command, names: Collection[str]) -> str:
         if self._ending:
             raise BadInput("the run is ending")
-        target = str(message["target"])
+        target = str(command["target"])
         if target not in names:
             raise BadInput(f"no node {target!r}; known: {', '.join(names)}")
         return target
 
-    def _crunch(self, message: Message) -> Message:
-        target = self._known(message, self._cluster.nodes)
-        settings = dict(message["crunch"])
+    def _crunch(self, command: Command) -> Command:
+        target = self._known(command, self._run.world.nodes)
+        settings = dict(command["crunch"])
         requested = self._crunches.begin(target, settings)
-        self._progress.note(f"{settings['kind']} crunch of {target}")
+        self._run.progress.note(f"{settings['kind']} crunch of {target}")
         return {"requested": requested}
 
-    def _link(self, message: Message) -> Message:
-        target = self._known(message, self._links.hosts)
-        network = message.get("network")
-        if message["up"]:
+    def _link(self, command: Command) -> Command:
+        target = self._known(command, self._links.hosts)
+        network = command.get("network")
+        if command["up"]:
             self._links.bring_up(target, network)
         else:
             self._links.take_down(target, network)
         where = "" if network is None else f" to {network}"
-        word = "up" if message["up"] else "down"
-        self._progress.note(f"the link of {target}{where} is set {word}")
+        word = "up" if command["up"] else "down"
+        self._run.progress.note(f"the link of {target}{where} is set {word}")
         return {"ok": True}
 
-    def _policy(self, message: Message) -> Message:
-        target = self._known(message, self._cluster.nodes)
-        policy = message["policy"]
+    def _policy(self, command: Command) -> Command:
+        target = self._known(command, self._run.world.nodes)
+        policy = command["policy"]
         if policy not in POLICIES:
             raise BadInput(f"unknown policy {policy!r}; known: {', '.join(POLICIES)}")
         self._touch()
-        self._cluster.nodes[target].ask("policy", policy=policy)
-        self._progress.note(f"{target} follows {policy}")
+        self._run.world.nodes[target].set_policy(policy)
+        self._run.progress.note(f"{target} follows {policy}")
         return {"ok": True}
 
-    def _down(self, _message: Message) -> Message:
+    def _down(self, _command: Command) -> Command:
         if self._ending:
             raise BadInput("the run is ending")
-        self._progress.note("asked to end")
+        self._run.progress.note("asked to end")
         self._ending = True
-        return {"directory": str(self._places.out)}
+        return {"directory": str(self._run.out)}

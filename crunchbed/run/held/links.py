@@ -1,6 +1,6 @@
 """The links of a cluster that is held open, each taken down and brought up by hand.
 
-A link that is down is the fault ``link-down`` to the history, and so to every check.
+The history has a link that is down as the fault ``link-down``, and so has every check.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from collections.abc import Callable
 from typing import Final
 
 from crunchbed.checks import faults
-from crunchbed.history.recorder import Recorder
+from crunchbed.faults.link_down import LinkDown
 from crunchbed.live.runs import COMING_UP
-from crunchbed.run.faults.injector import FaultInjection, injection
-from crunchbed.run.faults.protocol import World
-from crunchbed.scenario.faults import LinkDown
+from crunchbed.run.fault_injection import FaultInjection, injection
+from crunchbed.run.start import Running
 from reserve_agent.errors import BadInput
 
 _LENGTH: Final = "3600s"  # it is undone when somebody says so
-
 
 _Link = tuple[str, str | None]
 """A host, and the network that its link leads to; None: all its links."""
@@ -27,14 +25,14 @@ class Links:
     """Takes links down and brings them up.
 
     Args:
-        world: what faults act on.
-        recorder: the run's part of the history.
-        touch: called before anything is done to the cluster.
+        run: What goes on.
+        touch: Called before anything is done to the cluster.
     """
 
-    def __init__(self, world: World, recorder: Recorder, touch: Callable[[], None]) -> None:
-        self._world = world
-        self._recorder = recorder
+    def __init__(self, run: Running, touch: Callable[[], None]) -> None:
+        self._network = run.world.network
+        self._recorder = run.recorder
+        self._context = run.fault_context
         self._touch = touch
         self._down: dict[_Link, FaultInjection] = {}
         self._settling: dict[_Link, FaultInjection] = {}
@@ -42,14 +40,14 @@ class Links:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Who has a link: the nodes and the storage host."""
-        return tuple(self._world.ports)
+        """The hosts that have a link: the nodes and the storage host."""
+        return self._network.hosts
 
     def take_down(self, target: str, network: str | None = None) -> None:
-        """Set the switch port of ``target`` down, that to one network or all.
+        """Take the link of ``target`` to one network down, or all its links.
 
         Raises:
-            BadInput: it is down already, has not settled since it was set up, or is not there.
+            BadInput: The link is down already, is still coming up, or is not there.
         """
         link = (target, network)
         for host, one in self._down:
@@ -68,21 +66,21 @@ class Links:
                 "for": _LENGTH,
             }
         )
-        cut = injection([fault], self._world, self._recorder, self._begun).__enter__()
+        cut = injection([fault], self._context, self._recorder, self._begun).__enter__()
         self._begun += 1
         cut.over()
         self._down[link] = cut
 
     def _has(self, target: str, network: str | None) -> None:
-        known = [link.network for link in self._world.ports[target].host.links]
+        known = self._network.networks(target)
         if network is not None and network not in known:
             raise BadInput(f"{target} has no link to {network!r}; its networks: {', '.join(known)}")
 
     def bring_up(self, target: str, network: str | None = None) -> None:
-        """Set up again what ``take_down`` set down; ``state`` says when packets pass.
+        """Bring a link up again that ``take_down`` took down; ``state`` says when packets pass.
 
         Raises:
-            BadInput: it is not down.
+            BadInput: The link is not down.
         """
         link = (target, network)
         if link not in self._down:
@@ -94,7 +92,7 @@ class Links:
         self._settling[link] = self._down.pop(link)
 
     def state(self, target: str) -> str:
-        """``up``, ``down``, which network it is down to, ``coming up``, or these two together."""
+        """Return ``up``, ``down``, ``down to`` some networks, ``coming up``, or the last two."""
         down = [network for host, network in self._down if host == target]
         if None in down:
             return "down"
@@ -104,19 +102,19 @@ class Links:
         return ", ".join(words) or "up"
 
     def settled(self) -> bool:
-        """Whether all that are up pass packets; to be asked again and again, for it records."""
+        """Whether all links that are up pass packets; to be asked often, since it records that."""
         for link, cut in list(self._settling.items()):
             if cut.settled():
                 del self._settling[link]
         return not self._settling
 
     def end(self) -> None:
-        """Bring all up."""
+        """Bring all links up."""
         for target, network in list(self._down):
             self.bring_up(target, network)
 
     def cut_off_since(self, target: str, by: str) -> int | None:
-        """When the links that are down now began to keep ``target`` from ``by``; None: no."""
+        """Return since when links that are down keep ``target`` from ``by``; None: none does."""
         on = [fault for cut in self._down.values() for fault in cut.on]
         return faults.cut_off_since(on, target, by)
 

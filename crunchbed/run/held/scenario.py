@@ -1,4 +1,4 @@
-"""What a scenario is to a cluster that is held open. Pure."""
+"""The scenario of a cluster that is held open, and of each crunch of it. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LONGEST: Final = "3600s"
 
 
 def without_plan(scenario: Scenario) -> Scenario:
-    """The scenario without a crunch, faults and expectations: those are up to whoever uses it."""
+    """Return the scenario without crunch, faults and expectations, which other terminals bring."""
     return scenario.with_overrides({"crunch": None, "faults": [], "expect": [], "steady": []})
 
 
 def with_flood_reader(scenario: Scenario) -> Scenario:
-    """The scenario that the daemons are started for: with a reader on every node to be flooded.
+    """Return the scenario that the daemons are started for: every node has a reader to flood.
 
-    It is the scenario's own where that floods, else one on a port that nobody has.
+    The reader is the scenario's own where its crunch is a flood, else one on a free port.
     """
     if isinstance(scenario.crunch, FloodCrunch):
         return scenario.with_overrides({"faults": [], "expect": [], "steady": []})
@@ -32,15 +32,15 @@ def with_flood_reader(scenario: Scenario) -> Scenario:
 
 
 def with_crunch(scenario: Scenario, target: str, settings: dict[str, Any]) -> Scenario:
-    """The scenario with the crunch that somebody asks for, which begins at once.
+    """Return the scenario with the crunch that somebody asks for, which begins at once.
 
     Args:
-        scenario: what ``with_flood_reader`` returned.
-        target: the node.
-        settings: keys of ``crunch``, with ``kind``.
+        scenario: What ``with_flood_reader`` returned.
+        target: The node.
+        settings: Keys of ``crunch``, with ``kind``.
 
     Raises:
-        BadInput: a key is unknown or a value is refused; says which.
+        BadInput: A key is unknown or a value is refused; says which.
     """
     crunch: dict[str, Any] = {"jitter": "0s", **settings, "target": target}
     own = scenario.crunch

@@ -19,19 +19,19 @@ Tell = Callable[[str, list[list[object]]], None]
 
 
 class LossyWire:
-    """All losses that are on, so that faults which overlap add up and are undone one by one."""
+    """All losses that are on, so that those which overlap add up and are undone one by one."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._on: dict[object, tuple[Loss, ...]] = {}
 
     def begin(self, owner: object, losses: Iterable[Loss]) -> None:
-        """Add the losses of one fault."""
+        """Add the losses of one owner; every node is told once."""
         self._on[owner] = tuple(losses)
         self._update(self._on[owner])
 
     def undo(self, owner: object) -> None:
-        """Take them away; harmless where there are none."""
+        """Take the losses of an owner away; harmless where there are none."""
         self._update(self._on.pop(owner, ()))
 
     def _update(self, changed: Iterable[Loss]) -> None:
@@ -39,7 +39,7 @@ class LossyWire:
             self._tell(node, [[source, share] for source, share in self._rows(node).items()])
 
     def _rows(self, node: str) -> Mapping[str | None, float]:
-        """Each source once: independent losses leave (1 - a)(1 - b) of the packets."""
+        """Name each source once: independent losses leave (1 - a)(1 - b) of the packets."""
         rows: dict[str | None, float] = {}
         for losses in self._on.values():
             for _, source, share in (loss for loss in losses if loss.node == node):

@@ -1,0 +1,83 @@
+"""The backend whose nodes are network namespaces with a page pool kept by eBPF."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces.requirements import needed_by
+from crunchbed.backends.namespaces.world import NamespacesWorld
+from crunchbed.host import leaks
+from crunchbed.host.requirements import Requirement
+from crunchbed.host.run_ids import RunClaim
+from crunchbed.run.backend import Setup
+from crunchbed.run.loop import SelectorLoop
+from crunchbed.run.progress import Progress
+from crunchbed.scenario.schema import Scenario
+from topologies.switches import choose_switch
+
+_BPFFS = Path("/sys/fs/bpf")
+
+
+class NamespacesSite:
+    """Implements ``crunchbed.run.backend.Site`` for a run that has claimed its id."""
+
+    def __init__(self, state: RunClaim, loop: SelectorLoop) -> None:
+        self._state = state
+        self.loop = loop
+        self.pins = _BPFFS / f"crunchbed-{state.run_id}"
+
+    @property
+    def run_id(self) -> str:
+        """Short id that every name of the run carries."""
+        return self._state.run_id
+
+    def record_directory(self, out: Path) -> None:
+        """Say where the run writes, for ``crunchbed status`` and others."""
+        self._state.record_directory(out)
+
+    def start(self, setup: Setup) -> AbstractContextManager[NamespacesWorld]:
+        """Build the cluster; everything that was started is undone at the end."""
+        places = Places(self.run_id, self._state.path, self.pins, setup.out)
+        return NamespacesWorld(setup, self._state, places, self.loop)
+
+
+class NamespacesBackend:
+    """Implements ``crunchbed.run.backend.Backend``."""
+
+    name: Final = "namespaces"
+
+    def refuses(self, scenario: Scenario, hold: bool) -> list[str]:  # noqa: ARG002 - a protocol
+        """Return nothing: every scenario was written for this backend."""
+        return []
+
+    def requirements(self, scenario: Scenario) -> Sequence[Requirement]:
+        """Return what this machine must have for a scenario."""
+        return needed_by(scenario)
+
+    @contextmanager
+    def claim(self, scenario: Scenario, progress: Progress) -> Iterator[NamespacesSite]:
+        """Take an id for a run; its end says what is left of it on this machine.
+
+        Raises:
+            MissingRequirement: The switch cannot be had, or there is no root.
+        """
+        choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
+        with ExitStack() as stack:
+            state = stack.enter_context(RunClaim.claim())
+            loop = SelectorLoop()
+            stack.callback(loop.close)
+            site = NamespacesSite(state, loop)
+            stack.callback(_tell_leaks, state.run_id, progress)
+            stack.callback(shutil.rmtree, site.pins, ignore_errors=True)
+            yield site
+
+
+def _tell_leaks(run_id: str, progress: Progress) -> None:
+    left = [leak.name for leak in leaks.find(run_id) if leak.kind != "state"]
+    if left:
+        progress.note(f"left behind: {', '.join(left)}; `crunchbed clean` removes that")

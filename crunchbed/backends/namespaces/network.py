@@ -1,0 +1,92 @@
+"""The network of a running cluster, as faults may touch it: ports, losses and delays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+from crunchbed.backends.namespaces.losses import Loss, LossyWire, Tell
+from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.run.world import Impairment, Undo
+from reserve_agent.errors import CrunchbedError
+from topologies.node import ClusterNode
+from topologies.wiring import delay_port, undelay_port
+
+
+class LiveNetwork:
+    """Implements ``crunchbed.run.world.Network``.
+
+    Args:
+        hosts: Every host of the network by name, the storage host among them.
+        tell: Tells a node's hooks what they lose.
+
+    Attributes:
+        ports: The switch ports of every host.
+    """
+
+    def __init__(self, hosts: Mapping[str, ClusterNode], tell: Tell) -> None:
+        self.ports = {name: SwitchPort(host) for name, host in hosts.items()}
+        self._wire = LossyWire(tell)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The nodes and the storage host."""
+        return tuple(self.ports)
+
+    def networks(self, host: str) -> tuple[str, ...]:
+        """Return the networks that a host has a link to."""
+        return tuple(link.network for link in self.ports[host].host.links)
+
+    def cut(self, host: str, network: str | None = None) -> None:
+        """Take the switch port of a host to one network down, or all its ports."""
+        self.ports[host].cut(network)
+
+    def mend(self, host: str, network: str | None = None) -> bool:
+        """Take one ``cut`` back; returns whether it was the last one of these ports."""
+        return self.ports[host].mend(network)
+
+    def settled(self, host: str) -> bool:
+        """Return whether packets pass all links of a host that are up."""
+        others = [port.host for name, port in self.ports.items() if name != host]
+        return self.ports[host].settled(others)
+
+    def impair(self, impairments: Iterable[Impairment]) -> Undo:
+        """Lose packets at the nodes' hooks, and hold packets back at the switch ports.
+
+        Every node is told once of all its losses. What was begun is undone where the rest fails.
+
+        Raises:
+            CrunchbedError: A delay of the packets of one source, which netem does not tell apart.
+        """
+        wanted = list(impairments)
+        losses = [loss for one in wanted for loss in self._losses(one)]
+        ports = [port for one in wanted if one.delay_ns for port in self._delayed(one)]
+        undos: list[Callable[[], object]] = []
+        owner = object()
+
+        def undo() -> None:
+            while undos:
+                undos.pop()()
+
+        try:
+            if losses:
+                undos.append(partial(self._wire.undo, owner))
+                self._wire.begin(owner, losses)
+            for port, delay_ns in ports:
+                delay_port(port, delay_ns)
+                undos.append(partial(undelay_port, port))
+        except BaseException:
+            undo()
+            raise
+        return undo
+
+    def _losses(self, one: Impairment) -> Sequence[Loss]:
+        if not one.loss:
+            return ()
+        sources = (None,) if one.source is None else self.ports[one.source].host.addresses
+        return [Loss(one.target, source, one.loss) for source in sources]
+
+    def _delayed(self, one: Impairment) -> Sequence[tuple[str, int]]:
+        if one.source is not None:
+            raise CrunchbedError(f"cannot delay the packets of {one.source} alone")
+        return [(port, one.delay_ns) for port in self.ports[one.target].names]

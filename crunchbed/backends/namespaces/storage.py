@@ -1,0 +1,162 @@
+"""The storage host of a running cluster: its block target, and what sends from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from crunchbed.backends.namespaces import configs, daemons, login
+from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces.live_node import LiveNode
+from crunchbed.run.loop import SelectorLoop
+from crunchbed.run.world import STORAGE, Flood
+from crunchbed.scenario.schema import Scenario
+from nodes.block import target
+from nodes.cgroup import NodeCgroup
+from nodes.process import Process, spawn
+from reserve_agent.netns import network_namespace_of
+from topologies.node import ClusterNode
+
+
+class StorageHost:
+    """Implements ``crunchbed.run.world.MovesDisk``, and sends traffic and floods.
+
+    Args:
+        scenario: What the cluster is started for.
+        places: Where the run keeps things.
+        hosts: Every host of the network by name.
+        nodes: The nodes by name; a pair of them may serve the block device.
+        loop: Goes on while something is waited for.
+        started: Is told of every process that is started.
+        watched: Processes that must live as long as the run.
+        undo: Takes what is to be undone at the end of the cluster.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        places: Places,
+        hosts: Mapping[str, ClusterNode],
+        nodes: Mapping[str, LiveNode],
+        loop: SelectorLoop,
+        started: Callable[[Process], None],
+        watched: list[Process],
+        undo: ExitStack,
+    ) -> None:
+        self.host = hosts[STORAGE]
+        self.cgroup = NodeCgroup(places.run_id, STORAGE)
+        self._scenario = scenario
+        self._places = places
+        self._hosts = hosts
+        self._nodes = nodes
+        self._loop = loop
+        self._started = started
+        self._watched = watched
+        self._undo = undo
+        self._target: Process | None = None
+        self._senders: list[Process] = []
+
+    def _pump(self) -> None:
+        """Let the run go on for a moment."""
+        self._loop.step(0.0)
+
+    def _inside(self) -> AbstractContextManager[None]:
+        return network_namespace_of(self.host.pid)
+
+    def _helper(self, name: str, argv: list[str]) -> Process:
+        """Start a process on the storage host that must live as long as the run."""
+        process = spawn(
+            argv,
+            name=f"{STORAGE} {name}",
+            log=self._places.log(STORAGE, name),
+            netns_pid=self.host.pid,
+            cgroup=self._made_cgroup(),
+        )
+        self._started(process)
+        # Asked to end, nbdkit would wait for the connection of a node that was cut off.
+        self._undo.callback(process.kill)
+        self._watched.append(process)
+        return process
+
+    def _made_cgroup(self) -> Path:
+        if not self.cgroup.path.exists():
+            self._undo.callback(self.cgroup.remove)
+            self.cgroup.create()
+        return self.cgroup.path
+
+    def make_disk(self) -> None:
+        """Make the file behind every target of the run."""
+        target.make_disk(self._places.state / configs.DISK, self._scenario.block_io.export)
+
+    def kill_target(self) -> None:
+        """SIGKILL the block target, wherever it is; its end is no failure of the testbed."""
+        for node in self._nodes.values():
+            node.kill_target()
+        running, self._target = self._target, None
+        if running is not None:
+            self._watched.remove(running)
+            running.kill()
+
+    def start_target(self, write_delay_ns: int = 0) -> None:
+        """Start the storage host's target, or start it again: what was written is still there.
+
+        A pair starts its own.
+
+        Args:
+            write_delay_ns: By how much every write takes longer.
+
+        Raises:
+            BadInput: Its port is taken, or it does not know the initiators' secret.
+            CrunchbedError: It did not come up.
+        """
+        if self._scenario.block_io.pair:
+            return
+        address = self.host.address("storage")
+        settings = configs.target(
+            self._scenario, self._places.state, address, STORAGE, write_delay_ns
+        )
+        self._target = target.start(
+            settings,
+            lambda argv: self._helper("target", argv),
+            inside=self._inside,
+            pump=self._pump,
+        )
+        login.check(self._scenario, settings, self._inside, self._pump)
+
+    def check_pair_login(self, server: str) -> None:
+        """Try the address that moves as an initiator of a pair would.
+
+        Raises:
+            BadInput: The target does not know the initiators' secret.
+            CrunchbedError: It takes no login.
+        """
+        address = configs.portal(self._scenario, self._hosts)
+        settings = configs.target(self._scenario, self._places.state, address, server)
+        login.check(self._scenario, settings, self._inside, self._pump)
+
+    def start_traffic(self) -> None:
+        """Start the sender of the background traffic, where the scenario has some."""
+        if self._scenario.traffic.rate:
+            self._start_sender("traffic", configs.traffic_source(self._scenario, self._hosts))
+
+    def flood(self, name: str, flood: Flood, start_ns: int) -> None:
+        """Start the sender of a flood to a node, which waits for its time."""
+        address = self._hosts[name].address("storage")
+        self._start_sender("flood", configs.flood_source(flood, address, start_ns))
+
+    def _start_sender(self, name: str, config: dict[str, Any]) -> None:
+        """Start a sender of packets, which sends until the cluster ends."""
+        path = self._places.state / f"{STORAGE}-{name}.json"
+        path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
+        self._senders.append(self._helper(name, daemons.argv("nodes.traffic", path)))
+
+    def end_senders(self) -> None:
+        """End all senders; the target goes on."""
+        while self._senders:
+            sender = self._senders.pop()
+            self._watched.remove(sender)
+            sender.kill()

@@ -1,0 +1,119 @@
+"""The one way to start a cluster: what it takes, where it happens, and what then runs.
+
+``ready_backend`` asks, and nothing was started yet; ``claimed`` takes an id and a directory for the
+run; ``started`` builds the world and boots it. Everything is undone in reverse order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from crunchbed.archive import rundir
+from crunchbed.backends import backend_of
+from crunchbed.faults.base import FaultContext
+from crunchbed.history.recorder import Recorder
+from crunchbed.host import requirements
+from crunchbed.run import signals
+from crunchbed.run.backend import Backend, Setup, Site
+from crunchbed.run.progress import Progress
+from crunchbed.run.supervisor import Supervisor
+from crunchbed.run.world import Loop, World
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import BadInput
+
+HEALTHY_SECONDS = 20.0
+"""How long a cluster that was booted may take to become healthy."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run whose cluster was booted.
+
+    Attributes:
+        scenario: What the cluster was started for.
+        run_id: Short id that every name of the run carries.
+        out: The run directory.
+        world: The cluster.
+        supervisor: Keeps the cluster going.
+        loop: Lets time pass.
+        recorder: The run's part of the history.
+        progress: Who watches.
+    """
+
+    scenario: Scenario
+    run_id: str
+    out: Path
+    world: World
+    supervisor: Supervisor
+    loop: Loop
+    recorder: Recorder
+    progress: Progress
+
+    @property
+    def fault_context(self) -> FaultContext:
+        """What faults act on."""
+        return FaultContext(self.world, self.supervisor, self.recorder, self.loop)
+
+
+def ready_backend(scenario: Scenario, *, hold: bool = False) -> Backend:
+    """Return the backend of a scenario, on a machine that has all that it takes.
+
+    Raises:
+        BadInput: The backend cannot do what the scenario asks for; says all of it.
+        MissingRequirement: This machine lacks something; says all of it.
+    """
+    backend = backend_of(scenario)
+    if refused := backend.refuses(scenario, hold):
+        raise BadInput(f"backend {backend.name}: {'; '.join(refused)}")
+    requirements.require(backend.requirements(scenario))
+    return backend
+
+
+@contextmanager
+def claimed(
+    backend: Backend, scenario: Scenario, seed: int, out: Path | None, progress: Progress
+) -> Iterator[tuple[Site, Path]]:
+    """Take an id for a run, and make its directory.
+
+    Args:
+        backend: What nodes are made of.
+        scenario: As resolved.
+        seed: Of the run.
+        out: Run directory to make; under ``runs/`` by default.
+        progress: Told what the run has left behind.
+
+    Raises:
+        BadInput: The directory cannot be made there.
+        MissingRequirement: This machine cannot do it; nothing was started.
+    """
+    signals.check()
+    with backend.claim(scenario, progress) as site:
+        directory = rundir.make(scenario, seed, site.run_id, out)
+        site.record_directory(directory)
+        yield site, directory
+
+
+@contextmanager
+def started(
+    site: Site, scenario: Scenario, out: Path, recorder: Recorder, progress: Progress
+) -> Iterator[Running]:
+    """Build the scenario's cluster and boot it; ``Supervisor.require_health`` waits for it.
+
+    Raises:
+        RunInvalid: The cluster did not come up, or a part of the testbed has died.
+    """
+    with site.start(Setup(scenario, out, recorder, progress)) as world:
+        supervisor = Supervisor(
+            world,
+            site.loop,
+            recorder,
+            progress,
+            reboot_delay_ns=scenario.fencing.reboot_delay,
+            panics=scenario.memory.on_exhaustion == "panic",
+            confirm=scenario.fencing.confirm,
+        )
+        world.boot(supervisor.fence)
+        yield Running(scenario, site.run_id, out, world, supervisor, site.loop, recorder, progress)
