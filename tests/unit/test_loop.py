@@ -6,6 +6,7 @@ import math
 import selectors
 import socket
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_a_call_may_ask_for_the_next_one_and_run_the_loop_itself(loop: Loop) -> 
 
     loop.at(loop.now_ns(), beat)
     assert loop.run_until(lambda: len(beats) >= 5, 1)
-    assert all(later - sooner >= 5 * MS for sooner, later in zip(beats, beats[1:], strict=False))
+    assert all(later - sooner >= 5 * MS for sooner, later in pairwise(beats))
 
 
 def test_sockets_that_are_ready_are_served_at_once() -> None:
