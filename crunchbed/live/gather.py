@@ -22,9 +22,9 @@ from reserve_agent.errors import CrunchbedError
 
 
 def audit_live_runs(root: Path = STATE_ROOT) -> list[AuditedRun]:
-    """Audit every live run of this machine; one that ends meanwhile is left out.
+    """Audit every live run of this machine; a run that ends meanwhile is left out.
 
-    One whose agents do not answer, such as a run of an older version, says so in ``problem``.
+    ``problem`` of a run says why its agents do not answer, as those of an older version.
     """
     audited = []
     for run in runs.live_runs(root):
@@ -37,7 +37,7 @@ def audit_live_runs(root: Path = STATE_ROOT) -> list[AuditedRun]:
 
 
 def audit_run(run: str, root: Path = STATE_ROOT) -> AuditedRun:
-    """Ask every agent of a run."""
+    """Audit one run, by asking every agent of it."""
     nodes = sorted(runs.nodes_of(run, root), key=lambda name: (len(name), name))
     record = RunRecord.read(root / run)
     processes = () if record is None else record.processes
@@ -53,7 +53,7 @@ def _audit(run: str, node: str, processes: Sequence[RecordedProcess], root: Path
 def _users(
     node: str, inodes: set[int], processes: Sequence[RecordedProcess], proc: Path = PROC
 ) -> dict[int, User]:
-    """Who has the sockets with these inodes: the node's own daemons first, then anybody."""
+    """Return who has the sockets with these inodes: the node's own daemons, or any process."""
     daemons = {
         process.pid: process.name.removeprefix(f"{node} ")
         for process in processes
@@ -72,7 +72,7 @@ def _users(
 
 
 def _sockets_of(pid: int, proc: Path) -> set[int]:
-    """Inodes of a process's sockets; none where it is gone."""
+    """Return the inodes of a process's sockets; none where the process is gone."""
     return set(_inodes(proc / str(pid) / "fd"))
 
 

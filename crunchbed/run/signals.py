@@ -1,8 +1,8 @@
 """Ctrl-C, SIGTERM and a terminal that is closed end a run in order.
 
-A signal interrupts nothing by itself: an exception out of the blue could leave half a thing
-behind, made and not yet registered to be undone, or half undone. The run looks for one whenever it
-waits (``check``); what is undone is undone to the end, however often somebody presses Ctrl-C.
+A signal interrupts nothing by itself. An exception at any place could leave a thing behind that was
+made and not yet registered to be undone, or that is half undone. The run looks for a signal
+whenever it waits (``check``); an undo always comes to its end, however often Ctrl-C is pressed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Inbox:
-    """The first signal that has arrived and was not told yet; handlers are global, so is this."""
+    """The first signal that arrived and was not raised yet; global, as signal handlers are."""
 
     def __init__(self) -> None:
         self.first: signal.Signals | None = None
@@ -26,7 +26,7 @@ class _Inbox:
         self.first = self.first or signal.Signals(number)
 
     def fetch(self) -> None:
-        """Take in what is blocked and has arrived."""
+        """Take in the blocked signals that have arrived."""
         while self.blocked and (found := signal.sigtimedwait(self.blocked, 0)) is not None:
             self.put(found.si_signo)
 
@@ -47,17 +47,17 @@ def check() -> None:
 
 
 def tell_next(listener: Callable[[str], None]) -> None:
-    """Have ``check`` tell the next signal, by its name, and raise none before the one after."""
+    """Have ``check`` pass the next signal's name to ``listener``; the signal after it is raised."""
     _inbox.listener = listener
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block signals wait for ``check``; its end checks as well.
+    """Within the block signals wait for ``check``; the end of the block checks as well.
 
-    What a terminal sends goes to whatever runs in it, so also to the ``ovs-vsctl`` that removes
-    our bridge. Those signals are blocked, which children inherit. SIGTERM is not: it is how
-    children are ended. One that is ignored, as SIGHUP under nohup, stays so.
+    A terminal sends its signals to every process that runs in it, so also to the ``ovs-vsctl`` that
+    removes our bridge. These signals are blocked, which child processes inherit. SIGTERM is not
+    blocked, since children are ended by it. An ignored signal stays ignored, as SIGHUP under nohup.
     """
     heard = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
     _inbox.listener = None

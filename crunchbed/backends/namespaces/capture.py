@@ -14,7 +14,7 @@ from topologies.node import ClusterNode
 
 FOLDER: Final = "captures"
 SNAP_BYTES: Final = 128
-"""Of each packet: all headers, and what a heartbeat says; not what is written to disk."""
+"""Bytes that are kept of a packet: headers and whole heartbeats, not the data of writes."""
 
 _READY_SECONDS: Final = 10.0
 _END_SECONDS: Final = 5.0
@@ -23,16 +23,16 @@ _END_SECONDS: Final = 5.0
 def capture(
     nodes: Iterable[ClusterNode], out: Path, cgroup: Path, started: Callable[[Process], None]
 ) -> ExitStack:
-    """Record what passes all switch ports until the stack that is returned is closed.
+    """Record the packets of all switch ports until the returned stack is closed.
 
     Args:
         nodes: Whose ports.
         out: The run directory; ``captures/<node>.pcap``, and ``<node>-2.pcap`` of a second link.
-        cgroup: That the recorders are in.
-        started: Told of each, so that it is on record.
+        cgroup: For the recorders.
+        started: Told of every recorder.
 
     Raises:
-        RunInvalid: one of them ended at once; says what it said.
+        RunInvalid: A recorder ended at once; with its last words.
     """
     folder = out / FOLDER
     folder.mkdir()

@@ -33,10 +33,10 @@ _SERVICE_RETRY_NS = 500_000_000
 
 
 def hook_settings(scenario: Scenario) -> HookSettings:
-    """Policy and port rules of every node's hooks.
+    """Return policy and port rules of every node's hooks.
 
-    The block initiator does not know SO_MEMALLOC: its sockets are marked by rule when they
-    connect, and so are corosync's. Our own heartbeat daemon asks for itself.
+    The block initiator does not know SO_MEMALLOC: a rule marks its sockets when they connect, and
+    so it is with corosync's. Our own heartbeat daemon sets the option itself.
     """
     block_flags = SOCK_WRITEBACK | (SOCK_MEMALLOC if "block-io" in scenario.memalloc else 0)
     by_rule = scenario.membership == "corosync" and "heartbeat" in scenario.memalloc
@@ -61,7 +61,7 @@ def agent(
     paths: dict[str, Path],
     controller: ControllerAddress | None = None,
 ) -> AgentConfig:
-    """One node's agent; ``paths`` has cgroup, pins, socket and history."""
+    """Return the configuration of one agent; ``paths``: cgroup, pins, socket and history."""
     return AgentConfig(
         node=node.name,
         run=run_id,
@@ -78,10 +78,10 @@ def agent(
 
 
 def rings(node: ClusterNode) -> tuple[str, ...]:
-    """The node's address on every ring of heartbeats.
+    """Return the node's address on every ring of heartbeats.
 
-    That is the network that is called "cluster"; where none is, every link is to a network of its
-    own, which fails apart from the others.
+    The ring is the network called "cluster"; without one, every link is a ring of its own, which
+    fails apart from the others.
     """
     named = [link.ip for link in node.links if link.network == "cluster"]
     return (named[0],) if named else tuple(link.ip for link in node.links)
@@ -95,7 +95,7 @@ def _addresses(node: ClusterNode) -> dict[str, Any]:
 def heartbeat(
     scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str, incarnation: int
 ) -> dict[str, Any]:
-    """One node's heartbeat daemon."""
+    """Return the configuration of one node's heartbeat daemon."""
     members = {peer: nodes[peer] for peer in scenario.node_names}
     indexes = {peer: index for index, peer in enumerate(scenario.node_names)}
     interval = scenario.heartbeat.interval
@@ -126,7 +126,7 @@ def heartbeat(
 def corosync(
     scenario: Scenario, run_id: str, nodes: Mapping[str, ClusterNode], name: str
 ) -> dict[str, Any]:
-    """One node's corosync, in place of its heartbeat daemon; the same at every boot."""
+    """Return what one node's corosync is told, which replaces the heartbeat daemon."""
     settings, consensus = scenario.corosync, scenario.corosync.consensus
     return {
         "node": name,
@@ -145,9 +145,9 @@ def corosync(
 
 
 def portal(scenario: Scenario, nodes: Mapping[str, ClusterNode]) -> str:
-    """The address that initiators connect to: the storage host's, or the one that moves.
+    """Return the address that initiators connect to: the storage host's, or the one that moves.
 
-    That is the first that no node has, of the subnet that the storage host is in.
+    The address that moves is the first one of the storage host's subnet that no node has.
     """
     storage = nodes["storage"].address("storage")
     if not scenario.block_io.pair:
@@ -158,7 +158,7 @@ def portal(scenario: Scenario, nodes: Mapping[str, ClusterNode]) -> str:
 def service(
     scenario: Scenario, state: Path, nodes: Mapping[str, ClusterNode], name: str, incarnation: int
 ) -> dict[str, Any]:
-    """The service daemon of one node of the pair; ``state`` is the run's state directory."""
+    """Return what the service daemon of a node is told; ``state``: the run's state directory."""
     settings = target(scenario, state, portal(scenario, nodes), name)
     return {
         "node": name,
@@ -176,7 +176,7 @@ def service(
 
 
 def initiator(scenario: Scenario, address: str, name: str, incarnation: int) -> dict[str, Any]:
-    """One node's writeback; every node has its own region of the device."""
+    """Return what one node's initiator is told; every node has its own region of the device."""
     block_io = scenario.block_io
     index = scenario.node_names.index(name)
     region = scenario.block_io.export // BLOCK_BYTES // len(scenario.node_names)
@@ -198,7 +198,7 @@ def initiator(scenario: Scenario, address: str, name: str, incarnation: int) -> 
 
 
 def iscsi_session(scenario: Scenario) -> dict[str, Any]:
-    """The time-outs of a session in nanoseconds, and the secret that initiators have."""
+    """Return the time-outs of a session in nanoseconds, and the secret of the initiators."""
     session = scenario.block_io.iscsi
     chap = session.chap
     own = None
@@ -210,7 +210,7 @@ def iscsi_session(scenario: Scenario) -> dict[str, Any]:
 def target(
     scenario: Scenario, state: Path, address: str, host: str, write_delay_ns: int = 0
 ) -> TargetSettings:
-    """The target that ``host`` serves at ``address``; ``state`` is the run's state directory."""
+    """Return the target that ``host`` serves; ``state``: the run's state directory."""
     block_io = scenario.block_io
     chap = block_io.iscsi.chap
     return TargetSettings(
@@ -225,7 +225,7 @@ def target(
 
 
 def traffic_sink(scenario: Scenario, node: ClusterNode) -> dict[str, Any]:
-    """The reader of the background traffic on one node."""
+    """Return what the reader of the background traffic on one node is told."""
     config: dict[str, Any] = {
         "role": "sink",
         "address": node.address("storage"),
@@ -238,7 +238,7 @@ def traffic_sink(scenario: Scenario, node: ClusterNode) -> dict[str, Any]:
 
 
 def flood_source(flood: Flood, address: str, start_ns: int) -> dict[str, Any]:
-    """The sender of a flood, on the storage host."""
+    """Return what the sender of a flood on the storage host is told."""
     return {
         "role": "source",
         "addresses": [address],
@@ -251,7 +251,7 @@ def flood_source(flood: Flood, address: str, start_ns: int) -> dict[str, Any]:
 
 
 def traffic_source(scenario: Scenario, nodes: Mapping[str, ClusterNode]) -> dict[str, Any]:
-    """The sender of the background traffic, on the storage host."""
+    """Return what the sender of the background traffic on the storage host is told."""
     return {
         "role": "source",
         "addresses": [nodes[name].address("storage") for name in scenario.node_names],

@@ -26,12 +26,12 @@ from reserve_agent.switch_exporter import CONTROLLER
 
 LOOPBACK = "127.0.0.1"
 READY_SECONDS = 15.0
-"""Open vSwitch tries every second to reach a controller; then it is a matter of its flows."""
+"""Open vSwitch tries every second to reach a controller, and then takes its flows."""
 _ANSWER_SECONDS = 30.0  # packets are counted until two counts in a row are the same
 
 
 def _free_port(kind: socket.SocketKind) -> int:
-    """A port of the loopback interface that nobody has now."""
+    """Return a port of the loopback interface that is free now."""
     with socket.socket(socket.AF_INET, kind) as one:
         one.bind((LOOPBACK, 0))
         port: int = one.getsockname()[1]
@@ -39,7 +39,7 @@ def _free_port(kind: socket.SocketKind) -> int:
 
 
 class LiveController:
-    """The controller of one run; may be killed and started again, on the same ports.
+    """Implements ``crunchbed.run.world.KillsController``: it starts again on the same ports.
 
     Args:
         scenario: As resolved.
@@ -74,14 +74,14 @@ class LiveController:
         started: Callable[[Process], None],
         targets: Targets | None = None,
     ) -> LiveController | None:
-        """The controller that the scenario asks for, not started yet; None for none."""
+        """Return the controller that the scenario asks for, not started yet, or None."""
         if scenario.cluster.controller == "none":
             return None
         return cls(scenario, places, started, targets)
 
     @property
     def told_of_pressure(self) -> ControllerAddress | None:
-        """Where agents report; None where nothing is shed, and nobody would act on it."""
+        """The address that agents report pressure to; None where no policy sheds packets."""
         if self._scenario.shed.mode == OFF:
             return None
         address, port = self._pressure
@@ -89,17 +89,17 @@ class LiveController:
 
     @property
     def process(self) -> Process | None:
-        """Its process; None while it is killed."""
+        """The controller's process; None while it is killed."""
         return self._process
 
     def watch(self, processes: list[Process]) -> None:
-        """Keep its process, while it has one, among those that must live as long as the run."""
+        """Keep the controller's process among those that must live as long as the run."""
         self._watched = processes
         if self._process is not None:
             processes.append(self._process)
 
     def start(self, network: Network, cgroup: Path) -> None:
-        """Start it for the first time; ``wait_until_ready`` says when the switches forward."""
+        """Start the controller; ``wait_until_ready`` returns when the switches forward."""
         config = ControllerConfig(
             run=self._places.run_id,
             listen=self.listen,
@@ -124,7 +124,7 @@ class LiveController:
         return self._places.state / "controller.json"
 
     def restart(self) -> None:
-        """Start one that takes over; harmless while there is one."""
+        """Start a controller that takes over; harmless while there is one."""
         if self._process is None:
             self._process = spawn(
                 daemons.argv("reserve_agent.controller", self._config),
@@ -138,9 +138,9 @@ class LiveController:
                 self._watched.append(self._process)
 
     def kill(self) -> bool:
-        """SIGKILL it; the switches go on with the flows that they have.
+        """SIGKILL the controller; the switches go on with the flows that they have.
 
-        Returns whether there was one.
+        Returns whether there was a controller.
         """
         process, self._process = self._process, None
         if process is None:
@@ -151,10 +151,10 @@ class LiveController:
         return True
 
     def ask(self, op: str) -> Message:
-        """Ask it.
+        """Ask the controller.
 
         Raises:
-            CrunchbedError: it does not answer, or refuses.
+            CrunchbedError: The controller does not answer, or refuses.
         """
         client = LineClient(self._socket, _ANSWER_SECONDS)
         try:
@@ -166,7 +166,7 @@ class LiveController:
         """Whether every switch holds every flow.
 
         Raises:
-            CrunchbedError: it has ended; with its last words.
+            CrunchbedError: The controller has ended; with its last words.
         """
         process = self._process
         if process is not None and (code := process.poll()) is not None:
@@ -176,10 +176,10 @@ class LiveController:
         return False
 
     def wait_until_ready(self) -> None:
-        """Return when every switch holds every flow; its metrics are then known to be served.
+        """Return when every switch holds every flow; then says where the metrics are.
 
         Raises:
-            CrunchbedError: it ended, or is not ready in time; with its last words.
+            CrunchbedError: The controller ended, or is not ready in time; with its last words.
         """
         log = self._places.out / "logs" / "controller.log"
         what = f"the controller has every flow in place; see {log}"
@@ -191,22 +191,22 @@ class LiveController:
             self._targets.serve(CONTROLLER, self.ask("status")["metrics_port"])
 
     def _words(self) -> str:
-        """What it said last, while it is there; of one that has ended that is told already."""
+        """Return the last words of a controller that runs; the error has those of a dead one."""
         process = self._process
         words = "" if process is None or process.poll() is not None else process.last_words()
         return f": {words}" if words else ""
 
     def count_packets(self) -> None:
-        """Have it write the packets that the switches counted into the history.
+        """Have the controller write the packets that the switches counted into the history.
 
-        One that has yet to take over would know of none.
+        A controller that has yet to take over is waited for, since it knows of no packets.
         """
         with contextlib.suppress(CrunchbedError):
             self.wait_until_ready()
             self.ask("packets")
 
     def stop(self) -> None:
-        """End it."""
+        """End the controller."""
         if self._process is not None:
             self._process.terminate(5.0)
             self._process = None

@@ -1,4 +1,4 @@
-"""Whether the target takes the initiators' login, asked once before there is a node."""
+"""Whether a target takes the initiators' login; asked before nodes have to know."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check(
     inside: Callable[[], AbstractContextManager[None]],
     pump: Callable[[], None],
 ) -> None:
-    """Log in to an iSCSI target as a node would, and hang up.
+    """Log in to an iSCSI target as a node would, and hang up; a target of NBD has no login.
 
     Args:
         scenario: Says what the initiators know.

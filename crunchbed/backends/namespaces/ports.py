@@ -9,9 +9,9 @@ from topologies.node import ClusterNode, NodeLink
 
 
 class SwitchPort:
-    """A host's ports, one for each of its links: up while it has power and no fault cuts the link.
+    """A host's ports, one for each link; a port is up while the host has power and no cut is on.
 
-    Without this a reboot in the middle of a link failure would mend the link.
+    Were cuts not counted here, a reboot in the middle of a link failure would mend the link.
     """
 
     def __init__(self, host: ClusterNode) -> None:
@@ -30,12 +30,12 @@ class SwitchPort:
         self._set()
 
     def cut(self, network: str | None = None) -> None:
-        """A fault takes the link to a network down, or all; as many ``mend`` bring it back."""
+        """Take the link to a network down, or all links; as many ``mend`` bring it back."""
         self._cuts.update(self._links(network))
         self._set()
 
     def mend(self, network: str | None = None) -> bool:
-        """One fault less; returns whether that was the last of these links."""
+        """Take one cut back; returns whether no cut of these links is left."""
         links = self._links(network)
         self._cuts.subtract(links)
         self._set()
@@ -45,10 +45,13 @@ class SwitchPort:
         return [link for link in self.host.links if network in (None, link.network)]
 
     def settled(self, others: Iterable[ClusterNode]) -> bool:
-        """Whether links do what their ports are set to: they come back later than these.
+        """Whether packets pass all links whose ports are up, which is later than the ports are.
 
-        The kernel takes its time to notice the carrier, and then a packet may wait for an address
-        that was asked for while the link was down.
+        The kernel takes its time to notice the carrier; then a packet may wait for an address that
+        was asked for while the link was down.
+
+        Args:
+            others: All other hosts.
         """
         up = [link for link in self.host.links if self._is_up(link)]
         if not up:

@@ -1,8 +1,8 @@
 """Where a run's metrics are served, as files that a Prometheus follows (``file_sd_configs``).
 
-One file for each agent, written when it answers and again whenever another takes its place; they
-go with the run. All runs of a machine share one directory, since a pattern of Prometheus has its
-star in the last part of the path.
+Every agent has a file, written when the agent answers, and again when another agent takes its
+place; the files are removed with the run. All runs of a machine share one directory, since
+Prometheus takes a pattern only in the last part of a path.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ OWNER: Final = "__owner__"
 
 
 def make_directory(directory: Path = DIRECTORY) -> Path:
-    """Make it, for a Prometheus of any user to read; one that has no directory to watch is slow."""
+    """Make the directory, readable for every user; Prometheus is slow to see a new one."""
     directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     return directory
 
 
 def labels_of(run_id: str, scenario: Scenario) -> dict[str, str]:
-    """What every series of a run is labelled with, live or replayed.
+    """Return the labels of every series of a run, live or replayed.
 
-    Runs that are held against each other differ in what is here, beside ``run``. The policy is the
-    one that the run begins with.
+    Runs that are compared differ in these labels, beside ``run``. The policy is the one that the
+    run begins with.
     """
     corosync = scenario.membership == "corosync"
     return {
@@ -47,12 +47,12 @@ def labels_of(run_id: str, scenario: Scenario) -> dict[str, str]:
 
 
 class Targets:
-    """What one run serves.
+    """The files of one run.
 
     Args:
-        run_id: Which run.
+        run_id: The run.
         scenario: What is run.
-        directory: Where the files go.
+        directory: For the files.
     """
 
     def __init__(self, run_id: str, scenario: Scenario, directory: Path = DIRECTORY) -> None:
@@ -72,11 +72,11 @@ class Targets:
         partial.replace(path)
 
     def remove(self) -> None:
-        """The run is over."""
+        """Remove the files of the run."""
         for path in files_of(self._run_id, self._directory):
             path.unlink(missing_ok=True)
 
 
 def files_of(run_id: str, directory: Path = DIRECTORY) -> list[Path]:
-    """A run's files."""
+    """Return the files of a run."""
     return sorted(directory.glob(f"{run_id}-*"))

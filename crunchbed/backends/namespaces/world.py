@@ -212,8 +212,8 @@ class NamespacesWorld:
     def quiesce(self) -> None:
         """End the daemons of every node and all senders: nothing is acknowledged or counted more.
 
-        All are told before one is waited for: nobody outlives its peers long enough to miss them.
-        The daemon that serves is told last, so that nobody's write fails of this.
+        All daemons are told before one is waited for, so that none misses a peer that ended first.
+        The daemon that serves is told last, so that no write fails at the end.
         """
         self.disk.end_senders()
         for node in self.nodes.values():
