@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-/* The least that a verdict in user space can be: every packet of one queue is accepted unread.
- * usage: nfqueue QUEUE; prints "ready" when it listens. Ends by a signal. */
+/* The smallest possible verdict in user space: accepts every packet of one queue without reading it.
+ * usage: nfqueue QUEUE; prints "ready" when it listens, and runs until a signal ends it. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter.h>

@@ -138,6 +138,12 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert (document.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_every_page_is_in_the_readmes_table(page: Path) -> None:
+    row = f"| [docs/{page.name}](docs/{page.name}) | "
+    assert row in (ROOT / "README.md").read_text()
+
+
 def shown_commands(document: Path) -> list[list[str]]:
     """Return the words of every command of ours in the document's code blocks."""
     blocks = re.findall(r"(?ms)^```\n(.*?)^```", document.read_text())

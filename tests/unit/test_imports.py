@@ -8,20 +8,15 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Mapping
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 
-from tests.unit.source_imports import (
-    LAYERS,
-    ROOT,
-    imported,
-    module_imports,
-    module_name,
-    sources,
-)
-
+ROOT = Path(__file__).resolve().parents[2]
+LAYERS = ("crunchbed", "topologies", "nodes", "reserve_agent")
+"""The packages of the product; each imports only those behind it."""
 HOMES = {
     "mininet": ("topologies/", "nodes/"),
     "prometheus_client": (
@@ -92,6 +87,45 @@ LOADED_ALONE = [
     pytest.param("crunchbed/checks", marks=pending),
     pytest.param("crunchbed/experiments/stats", marks=pending),
 ]
+
+
+def imported(source: str, package: str = "") -> Iterator[str]:
+    """Every module that a source names in an import, anywhere; ``package`` is the source's own."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            module = [*above, node.module] if node.level else [node.module]
+            yield ".".join(part for part in module if part)
+        elif isinstance(node, ast.Call):
+            yield from _called(node)
+
+
+def _called(node: ast.Call) -> Iterator[str]:
+    """``import_module("x")`` and ``__import__("x")``."""
+    function = node.func.attr if isinstance(node.func, ast.Attribute) else node.func
+    name = function.id if isinstance(function, ast.Name) else function
+    if name in ("import_module", "__import__") and node.args:
+        argument = node.args[0]
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            yield argument.value
+
+
+@cache
+def sources() -> dict[str, frozenset[str]]:
+    """Modules imported by each file of the product, by path below the root."""
+    return {
+        str(path.relative_to(ROOT)): frozenset(
+            imported(path.read_text(), ".".join(path.relative_to(ROOT).parent.parts))
+        )
+        for layer in LAYERS
+        for path in sorted((ROOT / layer).rglob("*.py"))
+    }
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def test_the_reader_sees_every_kind_of_import() -> None:
@@ -237,26 +271,6 @@ import crunchbed.checks.judge, crunchbed.run.engine, crunchbed.scenario.loader
 import reserve_agent.model.node, nodes.membership.protocol
 """)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def circle(imports: Mapping[str, set[str]]) -> list[str]:
-    """A circle of imports, or an empty list."""
-    try:
-        TopologicalSorter(imports).prepare()
-    except CycleError as error:
-        return list(error.args[1])
-    return []
-
-
-def test_a_circle_is_found() -> None:
-    assert set(circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == {"a", "b", "c"}
-    assert circle({"a": {"b", "c"}, "b": {"c"}}) == []
-
-
-@pytest.mark.xfail(reason="the circle in crunchbed/scenario", strict=True)
-def test_no_circle_of_imports() -> None:
-    """Also none that an import inside of a function, or for types only, would close."""
-    assert circle(module_imports()) == []
 
 
 def test_what_starts_often_and_must_be_quick_needs_nothing() -> None:
