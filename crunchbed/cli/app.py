@@ -142,7 +142,7 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _reader_gone() -> bool:
-    """Whether nobody reads stdout any more; if so, keep the interpreter from tripping over it."""
+    """Whether stdout has lost its reader; if so, keep the interpreter from writing to it."""
     output = sys.stdout.fileno()
     poll = select.poll()
     poll.register(output, 0)

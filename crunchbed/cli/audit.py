@@ -1,4 +1,4 @@
-"""``crunchbed audit``: who may draw on the reserve, and who speaks what beside block I/O."""
+"""``crunchbed audit``: who may draw on the reserve, and which protocols share its interfaces."""
 
 from __future__ import annotations
 
@@ -151,16 +151,16 @@ def _print_protocols(console: Console, run: AuditedRun) -> None:
 
 
 def _print_sockets(console: Console, run: AuditedRun) -> None:
-    """Those that matter to the reserve; JSON has all."""
+    """Print the sockets that matter to the reserve; JSON has all."""
     table = _table(console, "node", "socket", "class", "memalloc", "throttled")
     for node in run.nodes:
         for one in node.sockets:
             if one.seen.memalloc or one.seen.cls == "block-io":
-                table.add_row(node.node, *map(escape, _cells(one)), _throttled(one))
+                table.add_row(node.node, *map(escape, _columns(one)), _throttled(one))
     console.print(table)
 
 
-def _cells(one: AuditedSocket) -> tuple[str, str, str]:
+def _columns(one: AuditedSocket) -> tuple[str, str, str]:
     return one.label, one.seen.cls, "yes" if one.seen.memalloc else "no"
 
 

@@ -117,7 +117,7 @@ def _show(
 
 
 def _changed(result: Result, recorded: Result | None) -> dict[str, Any]:
-    """Figures that today's checks compute otherwise, with both values."""
+    """Return the figures that today's checks compute otherwise, each with both values."""
     if recorded is None:
         return {}
     known = recorded.totals.model_fields_set

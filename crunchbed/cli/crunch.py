@@ -23,12 +23,12 @@ _OPTIONS: Final = {
     "writeback": {"pages": "--pages", "rate": "--rate"},
     "flood": {"duration": "--for", "rate": "--rate", "size": "--size"},
 }
-"""By kind: which key of the scenario's ``crunch`` an option sets."""
+"""By kind of crunch: the option that sets each key of the scenario's ``crunch``."""
 
 _LONGEST_WAIT_SECONDS = 86_400.0
 _LONGEST_NS: Final = duration_ns(LONGEST)
 _LINK_SECONDS = 10.0
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 @click.command()
@@ -76,16 +76,16 @@ def crunch(
         return
     found = outcome(node, before, _after(run, node))
     figures = {"over": True, **found._asdict()}
-    say(f"{node} of run {run}: {found.words(node)}", {**done, **figures}, as_json=as_json)
+    say(f"{node} of run {run}: {found.text(node)}", {**done, **figures}, as_json=as_json)
 
 
 def _after(run: str, node: str) -> dict[str, NodeSummary]:
-    """The states of a run's nodes when the crunch of one is over."""
+    """Wait until the crunch of a node is over; return the states of the run's nodes then."""
     wait_until(
         lambda: runs.tell(run, "status")["nodes"][node]["crunch"] is None,
         _LONGEST_WAIT_SECONDS,
         f"the end of the crunch of {node}",
-        interval=_LOOK_SECONDS,
+        interval=_POLL_SECONDS,
     )
     nodes = read_summary(run).nodes
     if node not in nodes:
@@ -94,7 +94,7 @@ def _after(run: str, node: str) -> dict[str, NodeSummary]:
 
 
 def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Keys of ``crunch``.
+    """Return the scenario's ``crunch`` for these options.
 
     Raises:
         BadInput: the kind is unknown, or does not know an option.
@@ -119,7 +119,7 @@ def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _duration(options: dict[str, Any], name: str) -> int | None:
-    """The option's nanoseconds; None where it is not given."""
+    """Return the option's nanoseconds; None where the option is not given."""
     text, option = options[name], "--for" if name == "length" else f"--{name}"
     if text is None:
         return None
@@ -133,7 +133,7 @@ def _duration(options: dict[str, Any], name: str) -> int | None:
 
 
 def _must_end(kind: str, length: int | None, every: int | None, count: int | None) -> None:
-    """Refuse what the phase that it is part of could not hold."""
+    """Refuse a crunch that is longer than an inject phase can be."""
     if kind == "flood" and length == _LONGEST_NS:
         raise BadInput(f"--for: expected less than {LONGEST} with --kind flood, got {LONGEST}")
     needed = (count or 1) * (every or length or 0)
@@ -143,14 +143,14 @@ def _must_end(kind: str, length: int | None, every: int | None, count: int | Non
 
 
 def _in_options(text: str, kind: str) -> str:
-    """What the scenario format says of a key, said of the option that has set it."""
+    """Word what is wrong with a key of the scenario as wrong with the option that has set it."""
     match = re.match(r"override crunch(?:\.\w+)?\.(\w+): ", text)
     option = _OPTIONS[kind].get(match[1]) if match else None
     return text if match is None or option is None else f"{option}: {text[match.end() :]}"
 
 
 class Outcome(NamedTuple):
-    """What a crunch has done; of the pressure on a node that was cut off nothing is known."""
+    """What a crunch has done; the pressure on a node that was cut off is not known."""
 
     pressure_seconds: float | None
     pressure_episodes: int | None
@@ -158,8 +158,8 @@ class Outcome(NamedTuple):
     nodes_ejected: int
     ejected: tuple[str, ...]
 
-    def words(self, node: str) -> str:
-        """The same, of a crunch of ``node``."""
+    def text(self, node: str) -> str:
+        """Return the outcome of a crunch of ``node`` as a phrase."""
         if node in self.ejected:
             pressure = "it was cut off"
         elif self.pressure_episodes:
@@ -172,7 +172,7 @@ class Outcome(NamedTuple):
 
 
 def outcome(node: str, before: dict[str, NodeSummary], after: dict[str, NodeSummary]) -> Outcome:
-    """What a crunch of ``node`` has done, from the states around it."""
+    """Return what a crunch of ``node`` has done, from the states before and after it."""
     both = [name for name in after if name in before]
     misses = sum(after[name].misses - before[name].misses for name in both)
     ejected = tuple(name for name in both if after[name].boots > before[name].boots)
@@ -218,7 +218,7 @@ def link(node: str, state: str, network: str | None, as_json: bool, run_id: str 
         link = {**told["nodes"], "storage": told["storage"]}[node]["link"]
         return runs.COMING_UP not in link
 
-    wait_until(settled, _LINK_SECONDS, f"packets pass to {node}", interval=_LOOK_SECONDS)
+    wait_until(settled, _LINK_SECONDS, f"packets pass to {node}", interval=_POLL_SECONDS)
     where = "" if network is None else f" to {network}"
     say(
         f"the link of {node}{where} of run {run} is {state}",

@@ -1,4 +1,4 @@
-"""``crunchbed replay-metrics``: runs that are over, for Prometheus."""
+"""``crunchbed replay-metrics``: loads the metrics of runs that are over into a Prometheus."""
 
 from __future__ import annotations
 

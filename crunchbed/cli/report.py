@@ -51,10 +51,7 @@ def report(directory: Path, out: Path | None, png: Path | None) -> None:
 
 
 def written(parent: Path) -> Path | None:
-    """Write the report of the runs in ``parent``; where that fails, say so on stderr.
-
-    What the runs measured is printed and on file all the same.
-    """
+    """Write the report of the runs in ``parent``; where that fails, say so on stderr and go on."""
     from crunchbed.report.html import make
 
     try:

@@ -1,4 +1,4 @@
-"""``crunchbed status``: what a live run is like at the moment."""
+"""``crunchbed status``: the state of a live run's nodes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reserve_agent.errors import CrunchbedError
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="With --watch: time between two looks.",
+    help="With --watch: time from one to the next.",
 )
 @of_run
 def status(as_json: bool, watch: bool, every: float, run_id: str | None) -> None:
@@ -53,7 +53,7 @@ def status(as_json: bool, watch: bool, every: float, run_id: str | None) -> None
 
 
 def _state_of(run: str) -> RunSummary | None:
-    """None of a run that takes no questions any more: it ends, or has ended."""
+    """Return a run's state; None where it no longer answers because it ends, or has ended."""
     try:
         return read_summary(run)
     except CrunchbedError:

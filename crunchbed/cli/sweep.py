@@ -183,7 +183,7 @@ def _resumed(directory: Path) -> SweepFolder:
 
 
 def _refuse_beside_resume() -> None:
-    """Options that say what a sweep is of; passed over, one would believe that they count."""
+    """Refuse options that say what to run: a sweep that goes on keeps what it was asked for."""
     context = click.get_current_context()
     given = [
         option.opts[0]
@@ -243,10 +243,10 @@ def _pool(
 
 
 def _disturbed(made: Made) -> str | None:
-    """Why a control was disturbed, or None.
+    """Return why a run of the control was disturbed, or None.
 
     Raises:
-        CrunchbedError: It cannot be run at all.
+        CrunchbedError: the control cannot be run at all.
     """
     refuse(made, "controls side by side")
     result: Result | None = result_in(made)

@@ -16,8 +16,6 @@ from crunchbed.scenario.units import format_duration
 
 MEMBERSHIPS: Final = ("crunchbed", "corosync")
 MILLISECOND_NS: Final = 1_000_000
-PUBLISHED_TOKEN_NS: Final = 3_000_000_000
-PUBLISHED_COEFFICIENT_NS: Final = 650_000_000
 
 MOST_NODES: Final = 12
 """The largest ring that forms, on a machine with two processors, before a run gives up."""

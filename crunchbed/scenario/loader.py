@@ -43,15 +43,11 @@ def path_of(name_or_path: str) -> Path:
     return known[name_or_path]
 
 
-def load_file(path: Path, *, any_name: bool = False) -> Scenario:
-    """Return the scenario in ``path``.
-
-    Args:
-        path: a YAML file.
-        any_name: accept a file that is not called after the scenario, as in a run's directory.
+def load_file(path: Path) -> Scenario:
+    """Return the scenario in ``path``, a YAML file that is called after the scenario.
 
     Raises:
-        BadInput: it cannot be read or is wrong; see ``load``.
+        BadInput: the file cannot be read or is wrong; says file, line, key, expected and got.
     """
     source = _shown(path)
     document = yaml.Document(_read(path, source), source)
@@ -61,17 +57,12 @@ def load_file(path: Path, *, any_name: bool = False) -> Scenario:
         scenario = Scenario.model_validate(document.value)
     except ValidationError as error:
         raise BadInput(_first(error, document)) from None
-    if not any_name and scenario.name != path.stem:
+    if scenario.name != path.stem:
         line = document.line(("name",))
         raise BadInput(
             f"{source}:{line}: name: expected {path.stem!r} like the file, got {scenario.name!r}"
         )
     return scenario
-
-
-def save(scenario: Scenario, path: Path) -> None:
-    """Write the scenario with every key resolved; ``load_file(path, any_name=True)`` reads it."""
-    yaml.dump(scenario.resolved(), path)
 
 
 def shipped() -> dict[str, Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from ruamel.yaml import YAML
@@ -66,11 +65,6 @@ class Document:
 def load_text(text: str, source: str) -> object:
     """Return a piece of YAML, such as one value on a command line, as plain Python."""
     return Document(text, source).value
-
-
-def dump(value: Mapping[str, Any], path: Path) -> None:
-    """Write ``value`` as block-style YAML that reads back equal."""
-    path.write_text(text_of(value), encoding="utf-8")
 
 
 def text_of(value: Mapping[str, Any]) -> str:

@@ -46,6 +46,27 @@ def test_help_imports_none_of_the_machinery() -> None:
     assert ended.stderr.strip() == ""
 
 
+def test_commands_load_without_what_only_a_run_needs() -> None:
+    """An ordinary user's environment, to judge and to compare: no Mininet, libbpf, pyroute2."""
+    code = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"mininet", "pyroute2", "nbd"}:
+            raise ImportError(f"{name} is not here")
+sys.meta_path.insert(0, Refuse())
+import crunchbed.cli.bundle, crunchbed.cli.clean, crunchbed.cli.compare, crunchbed.cli.sweep
+import crunchbed.cli.status, crunchbed.cli.up, crunchbed.host.requirements, crunchbed.plugin.runs
+import crunchbed.checks.judge, crunchbed.scenario.loader
+maps = open("/proc/self/maps").read()
+assert "libbpf" not in maps
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert ended.stderr.strip() == ""
+
+
 def test_where_no_scenario_is_installed_list_says_so(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,10 +86,10 @@ def test_what_came_of_a_crunch_is_told_from_the_states_around_it() -> None:
         "n2": _state(misses=5),
     }
     said = "0.200000 s of pressure, 2 heartbeats missed, nobody ejected"
-    assert outcome("n1", before, after).words("n1") == said
-    assert outcome("n2", before, after).words("n2").startswith("no pressure")
+    assert outcome("n1", before, after).text("n1") == said
+    assert outcome("n2", before, after).text("n2").startswith("no pressure")
     fenced = outcome("n1", before, {**after, "n1": _state(boots=1)})
-    assert fenced.words("n1") == "it was cut off, 2 heartbeats missed, ejected: n1"
+    assert fenced.text("n1") == "it was cut off, 2 heartbeats missed, ejected: n1"
     assert (fenced.pressure_seconds, fenced.nodes_ejected, fenced.ejected) == (None, 1, ("n1",))
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from crunchbed.backends.namespaces import configs
 from crunchbed.run import sizing
-from crunchbed.scenario.loader import load, load_file, save
+from crunchbed.scenario import yaml
+from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
@@ -52,7 +53,7 @@ def test_times_out_are_nanoseconds_or_never(tmp_path: Path) -> None:
     assert own.block_io.iscsi.noop_out_interval == 0
     assert own.block_io.iscsi.login_timeout == 15 * SECOND
     assert (own.block_io.nbd.timeout, own.block_io.nbd.dead_conn_timeout) == (2 * SECOND, 0)
-    save(own, tmp_path / "x.yaml")
+    (tmp_path / "x.yaml").write_text(yaml.text_of(own.resolved()))
     assert load_file(tmp_path / "x.yaml") == own
 
 
