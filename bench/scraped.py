@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from reserve_agent.contract.packets import Hook, PacketClass, Policy, Reason
 from reserve_agent.exporter import Exporter, PacketCounts
-from reserve_agent.hooks.layout import Hook, PacketClass, Policy, Reason
 from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings, NodeHooks
 
 NODES = 32

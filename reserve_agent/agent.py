@@ -14,10 +14,11 @@ import time
 
 from reserve_agent import tables
 from reserve_agent.config import AgentConfig
+from reserve_agent.contract.packets import MAX_WINDOWS, Policy
 from reserve_agent.errors import HookError
 from reserve_agent.exporter import Exporter
 from reserve_agent.hooks import audit, pinned
-from reserve_agent.hooks.layout import MAX_WINDOWS, Policy, Window
+from reserve_agent.hooks.layout import Window
 from reserve_agent.hooks.loader import NodeHooks
 from reserve_agent.journal import JournalReader
 from reserve_agent.lines import LineServer, Message
@@ -147,7 +148,7 @@ class Agent:
         self._pool.tick()
         lost = self._journal.lost
         for event in self._journal.new():
-            self._record(event)
+            self._record(event.record())
         if self._journal.lost != lost:
             self._record({"kind": "hook.events_lost", "count": self._journal.lost - lost})
         if self._policy is Policy.CRITICAL:

@@ -9,9 +9,8 @@ from typing import Any
 
 import orjson
 
-from reserve_agent.hooks.layout import PacketClass, Policy
+from reserve_agent.contract.packets import PacketClass, Policy, PortRule
 from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings
-from reserve_agent.port_rule import PortRule
 from reserve_agent.pressure_report import ControllerAddress
 
 

@@ -12,9 +12,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from reserve_agent import exposition
-from reserve_agent.drop_causes import DROP_CAUSES
+from reserve_agent.contract.packets import DROP_CAUSES, Hook, PacketClass, Reason
 from reserve_agent.exposition import Families, Family, Rows, Sample
-from reserve_agent.hooks.layout import Hook, PacketClass, Reason
 from reserve_agent.metrics import NODE_METRICS
 
 PacketCounts = Mapping[tuple[Hook, PacketClass, Reason], tuple[int, int]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reserve_agent.hooks.layout import PAGE_BYTES
+from reserve_agent.contract.packets import PAGE_BYTES
 from reserve_agent.model.packet import buffer_pages
 
 CONTROL_PAGES = 8

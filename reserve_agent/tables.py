@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.hooks.audit import SocketSeen
-from reserve_agent.hooks.layout import Hook, PacketClass, Reason
 
 _SAMPLED = ("free", "dirty", "demand", "rx_running", "rx_stalled", "hoarded", "tx", "low_water")
 

@@ -27,8 +27,8 @@ from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import MODES as SHED_MODES
+from reserve_agent.contract.packets import MEMALLOC_CLASSES, POLICIES
 from reserve_agent.errors import BadInput
-from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
 DEFAULT_PARENT = Path("runs")
 

@@ -7,8 +7,8 @@ import click
 from crunchbed.cli.live import need_root, of_run, print_json, with_json
 from crunchbed.live import live
 from crunchbed.scenario.kinds import did_you_mean
+from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput
-from reserve_agent.policies import POLICIES
 
 
 @click.command()

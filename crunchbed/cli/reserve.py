@@ -9,7 +9,7 @@ from rich.table import Table
 from crunchbed.report.table import open_console
 from crunchbed.run import sizing
 from crunchbed.scenario.loader import load
-from reserve_agent.hooks.layout import PAGE_BYTES
+from reserve_agent.contract.packets import PAGE_BYTES
 
 
 @click.group()

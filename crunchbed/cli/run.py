@@ -33,8 +33,8 @@ from crunchbed.report.junit import cases_of_comparison, cases_of_run, write_juni
 from crunchbed.report.table import open_console, print_comparison, print_run
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import MODES as SHED_MODES
+from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput, CrunchbedError
-from reserve_agent.policies import POLICIES
 
 
 @click.command()

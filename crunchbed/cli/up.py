@@ -19,8 +19,8 @@ from crunchbed.report.progress import watched
 from crunchbed.report.table import open_console, print_run
 from crunchbed.scenario.schema import Scenario
 from nodes.waiting import wait_until
+from reserve_agent.contract.packets import MEMALLOC_CLASSES, POLICIES
 from reserve_agent.errors import BadInput
-from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
 _END_SECONDS = 600.0
 

@@ -17,9 +17,9 @@ from crunchbed.prometheus.config import JOB
 from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events import Event
+from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.errors import BadInput
 from reserve_agent.exporter import Exporter, PacketCounts
-from reserve_agent.hooks.layout import Hook, PacketClass, Reason
 from reserve_agent.switch_exporter import CONTROLLER, SwitchExporter
 
 _CLASSES = {cls.label: cls for cls in PacketClass}

@@ -16,6 +16,7 @@ from crunchbed.scenario.kinds import DurationText, Port, SizeText
 from crunchbed.scenario.pair import Pair
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration, format_size
+from reserve_agent.contract.packets import PAGE_BYTES
 
 if TYPE_CHECKING:
     from crunchbed.scenario.schema import Scenario
@@ -90,7 +91,7 @@ def contradictions(scenario: Scenario) -> Iterator[tuple[str, str, str]]:
     """Keys of the section that are each fine alone: key, what was expected, what was got."""
     block_io = scenario.block_io
     for key, value in (("request", block_io.request), ("export", block_io.export)):
-        if value % 4096:
+        if value % PAGE_BYTES:
             yield f"block_io.{key}", "a multiple of 4KiB", format_size(value)
     share = block_io.export // scenario.cluster.nodes
     if block_io.request <= block_io.export and block_io.request > share:

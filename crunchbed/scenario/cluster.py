@@ -12,6 +12,7 @@ from crunchbed.scenario import kinds
 from crunchbed.scenario.kinds import DurationText, RateText
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.shed import CONTROLLERS
+from reserve_agent.contract.topologies import NETWORKS, TOPOLOGIES
 
 if TYPE_CHECKING:
     from crunchbed.scenario.cross import Contradiction
@@ -19,16 +20,8 @@ if TYPE_CHECKING:
     from crunchbed.scenario.schema import Scenario
 
 SWITCHES: Final = ("auto", "ovs-kernel", "ovs-user", "linux-bridge")
-NETWORKS: Final = {
-    "star": ("cluster",),
-    "split": ("cluster", "storage"),
-    "redundant": ("a", "b"),
-    "leaf-spine": ("cluster",),
-}
-"""The networks of each topology, as links and faults name them."""
 RINGS: Final = (("cluster",), ("a", "b"))
 """Which of a topology's networks carry heartbeats; a host without a link to one is cut off."""
-TOPOLOGIES: Final = tuple(NETWORKS)
 LABELS: Final = ("cluster", "storage", "a", "b")
 
 

@@ -24,13 +24,16 @@ from crunchbed.scenario.kinds import DurationText, Pages, Port, SizeText, Target
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.shed import Shed, ShedSection
 from nodes.membership.detectors.settings import silence_ns
+from reserve_agent.contract.packets import (
+    MAX_WINDOWS,
+    MEMALLOC_CLASSES,
+    POLICIES,
+    SOFTNET_COST_NS,
+    SOFTNET_LIMIT,
+)
 from reserve_agent.errors import BadInput
-from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
 CRUNCH_KINDS: Final = ("writeback", "timed", "flood")
-PAGE_BYTES: Final = 4096
-MAX_WINDOWS: Final = 4096
-"""Windows of a timed crunch that the hooks' map holds."""
 
 
 class Memory(Section):
@@ -54,8 +57,8 @@ class Heartbeat(Section):
 class Softnet(Section):
     """The input queue of the policy ``softnet``: packets it holds, and what each costs it."""
 
-    limit: Annotated[int, kinds.whole("packets", 1, 1_000_000)] = 300
-    cost: Annotated[int, kinds.duration("1us", "10ms"), DurationText] = 50_000
+    limit: Annotated[int, kinds.whole("packets", 1, 1_000_000)] = SOFTNET_LIMIT
+    cost: Annotated[int, kinds.duration("1us", "10ms"), DurationText] = SOFTNET_COST_NS
 
 
 class Fencing(Section):

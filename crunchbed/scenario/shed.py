@@ -10,8 +10,8 @@ from pydantic import BeforeValidator
 from crunchbed.scenario import kinds
 from crunchbed.scenario.kinds import RateText, SizeText
 from crunchbed.scenario.section import Section
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules import settings
-from reserve_agent.hooks.layout import PacketClass
 
 if TYPE_CHECKING:
     from crunchbed.scenario.cross import Contradiction

@@ -8,11 +8,10 @@ from typing import Any
 
 import orjson
 
+from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import BadInput
-from reserve_agent.hooks.layout import PacketClass
-from reserve_agent.port_rule import PortRule
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from functools import partial
 from threading import RLock
 from typing import Any
 
+from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.answer import Answer
 from reserve_agent.controller.in_force import InForce
 from reserve_agent.controller.refusals import Refusals
@@ -25,8 +26,6 @@ from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.rules.state import Flow
 from reserve_agent.controller.session import Link, Session
 from reserve_agent.controller.wiring import Network, SwitchLink
-from reserve_agent.hooks.layout import PacketClass
-from reserve_agent.port_rule import PortRule
 
 Record = Callable[..., None]
 """Takes the kind of an event and its fields."""

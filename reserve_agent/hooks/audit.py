@@ -14,16 +14,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reserve_agent.hooks import libbpf
-from reserve_agent.hooks.layout import (
+from reserve_agent.contract.packets import (
     SOCK_MEMALLOC,
     SOCK_WRITEBACK,
     Hook,
     PacketClass,
+    PortRule,
 )
-from reserve_agent.hooks.layout_audit import Protocols, SocketRecord
+from reserve_agent.hooks import libbpf
+from reserve_agent.hooks.layout import Protocols, SocketRecord
 from reserve_agent.hooks.loader import NodeHooks
-from reserve_agent.port_rule import PortRule
 
 IPV4: Final = 0x0800
 ARP: Final = 0x0806

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from reserve_agent.errors import HookError, MissingRequirement
-from reserve_agent.hooks.layout import SkBuff
 from reserve_agent.hooks.libbpf_structs import (
     IterTarget,
     LinkOptions,
     MapInfo,
+    SkBuff,
     TcHook,
     TcOptions,
     TestRunOptions,

@@ -81,3 +81,44 @@ class MapInfo(c.Structure):
         ("key_size", c.c_uint32),
         ("value_size", c.c_uint32),
     )
+
+
+class SkBuff(c.Structure):
+    """``struct __sk_buff`` of linux/bpf.h, the context of BPF_PROG_TEST_RUN; without a size."""
+
+    _fields_ = (
+        ("len", c.c_uint32),
+        ("pkt_type", c.c_uint32),
+        ("mark", c.c_uint32),
+        ("queue_mapping", c.c_uint32),
+        ("protocol", c.c_uint32),
+        ("vlan_present", c.c_uint32),
+        ("vlan_tci", c.c_uint32),
+        ("vlan_proto", c.c_uint32),
+        ("priority", c.c_uint32),
+        ("ingress_ifindex", c.c_uint32),
+        ("ifindex", c.c_uint32),
+        ("tc_index", c.c_uint32),
+        ("cb", c.c_uint32 * 5),
+        ("hash", c.c_uint32),
+        ("tc_classid", c.c_uint32),
+        ("data", c.c_uint32),
+        ("data_end", c.c_uint32),
+        ("napi_id", c.c_uint32),
+        ("family", c.c_uint32),
+        ("remote_ip4", c.c_uint32),
+        ("local_ip4", c.c_uint32),
+        ("remote_ip6", c.c_uint32 * 4),
+        ("local_ip6", c.c_uint32 * 4),
+        ("remote_port", c.c_uint32),
+        ("local_port", c.c_uint32),
+        ("data_meta", c.c_uint32),
+        ("flow_keys", c.c_uint64),
+        ("tstamp", c.c_uint64),
+        ("wire_len", c.c_uint32),
+        ("gso_segs", c.c_uint32),
+        ("sk", c.c_uint64),
+        ("gso_size", c.c_uint32),
+        ("tstamp_type", c.c_uint8),
+        ("hwtstamp", c.c_uint64),
+    )

@@ -9,6 +9,18 @@ from dataclasses import dataclass, field
 from operator import add
 from pathlib import Path
 
+from reserve_agent.contract.packets import (
+    MAX_LOSSES,
+    MAX_RULES,
+    MEMPOOL_PAGES,
+    SOFTNET_COST_NS,
+    SOFTNET_LIMIT,
+    Hook,
+    PacketClass,
+    Policy,
+    PortRule,
+    Reason,
+)
 from reserve_agent.errors import HookError
 from reserve_agent.hooks import libbpf
 from reserve_agent.hooks.layout import (
@@ -17,17 +29,11 @@ from reserve_agent.hooks.layout import (
     COUNTER_HOOK_SHIFT,
     LOSS_ALWAYS,
     MAP_VALUES,
-    MAX_LOSSES,
-    MAX_RULES,
     Config,
     Counters,
-    Hook,
     Journal,
     Loss,
-    PacketClass,
-    Policy,
     Pool,
-    Reason,
     Rule,
     Windows,
 )
@@ -39,7 +45,6 @@ from reserve_agent.hooks.pinned import (
     write_pins,
 )
 from reserve_agent.netns import network_namespace_of
-from reserve_agent.port_rule import PortRule
 
 OBJECT_PATH = Path(__file__).resolve().parents[2] / "build" / "crunchbed.bpf.o"
 _CGROUP_PROGRAMS = (
@@ -72,7 +77,7 @@ class HookSettings:
         service_ns: How long a running reader keeps a buffer, in nanoseconds; rounded up to
             eight wheel ticks of a power of two each.
         rules: At most eight.
-        softnet_limit: Packets the softnet queue holds (2.6.12's netdev_max_backlog was 300).
+        softnet_limit: Packets the softnet queue holds.
         softnet_cost_ns: Nanoseconds the softnet queue needs for one packet.
         mempool_pages: Pages in each memalloc socket's own pool under ``mempool``.
         enforce: Refuse protocols that are not vm-aware always, not only from the reserve.
@@ -81,9 +86,9 @@ class HookSettings:
     policy: Policy
     service_ns: int = 200_000
     rules: Sequence[PortRule] = field(default_factory=tuple)
-    softnet_limit: int = 300
-    softnet_cost_ns: int = 50_000
-    mempool_pages: int = 64
+    softnet_limit: int = SOFTNET_LIMIT
+    softnet_cost_ns: int = SOFTNET_COST_NS
+    mempool_pages: int = MEMPOOL_PAGES
     enforce: bool = False
 
 

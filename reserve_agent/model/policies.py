@@ -9,7 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from reserve_agent.hooks.layout import Policy, Reason
+from reserve_agent.contract.packets import (
+    MEMPOOL_PAGES,
+    SOFTNET_COST_NS,
+    SOFTNET_LIMIT,
+    Policy,
+    Reason,
+)
 from reserve_agent.model.pool import Pool
 from reserve_agent.model.sockets import Socket
 
@@ -24,9 +30,9 @@ class Limits:
         mempool_pages: Pages in a memalloc socket's own pool.
     """
 
-    softnet_limit: int = 300
-    softnet_cost_ns: int = 50_000
-    mempool_pages: int = 64
+    softnet_limit: int = SOFTNET_LIMIT
+    softnet_cost_ns: int = SOFTNET_COST_NS
+    mempool_pages: int = MEMPOOL_PAGES
 
 
 class Rules(Protocol):

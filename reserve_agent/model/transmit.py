@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reserve_agent.hooks.layout import PAGE_BYTES, PacketClass
+from reserve_agent.contract.packets import PAGE_BYTES, PacketClass
 from reserve_agent.model.packet import Segment
 from reserve_agent.model.policies import Rules, reader_runs
 from reserve_agent.model.pool import Pool

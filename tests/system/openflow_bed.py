@@ -17,15 +17,14 @@ from pyroute2 import IPRoute
 from crunchbed.host.runid import draw_id
 from nodes.ports import delete_links, is_operational, set_link
 from nodes.waiting import wait_until
+from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.pressure import Kind, PressureMessage, encode
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.wiring import HostPort, Network, Switch, SwitchLink
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.hooks.layout import PacketClass
 from reserve_agent.lines import LineClient, Message
 from reserve_agent.netns import network_namespace_of
-from reserve_agent.port_rule import PortRule
 from tests.system.wire import namespace
 from topologies.ovs import OWNER_KEY, delete_bridge, vsctl
 from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer

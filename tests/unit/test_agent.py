@@ -14,18 +14,8 @@ import pytest
 from reserve_agent import agent as module
 from reserve_agent.agent import Agent
 from reserve_agent.config import AgentConfig
-from reserve_agent.hooks.layout import (
-    MAX_WINDOWS,
-    POOL_FIELDS,
-    Config,
-    Hook,
-    Journal,
-    PacketClass,
-    Policy,
-    Pool,
-    Reason,
-    Windows,
-)
+from reserve_agent.contract.packets import MAX_WINDOWS, Hook, PacketClass, Policy, Reason
+from reserve_agent.hooks.layout import POOL_FIELDS, Config, Journal, Pool, Windows
 from reserve_agent.hooks.loader import HookSettings
 from reserve_agent.lines import LineServer
 

@@ -11,8 +11,8 @@ import pytest
 from reserve_agent import agent as module
 from reserve_agent.agent import WATCH_SECONDS, Agent
 from reserve_agent.config import AgentConfig
+from reserve_agent.contract.packets import Policy
 from reserve_agent.controller.pressure import Kind, decode
-from reserve_agent.hooks.layout import Policy
 from reserve_agent.hooks.loader import HookSettings
 from reserve_agent.pressure_report import ControllerAddress
 from tests.unit.test_agent import Hooks, Operations

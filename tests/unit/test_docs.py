@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 
 from crunchbed.cli import app as cli
+from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.exporter import Exporter
-from reserve_agent.hooks.layout import POOL_FIELDS, Hook, PacketClass, Reason
+from reserve_agent.hooks.layout import POOL_FIELDS
 from reserve_agent.metrics import METRICS as DEFINED
 from reserve_agent.switch_exporter import SwitchExporter
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.exporter import Exporter, PacketCounts
-from reserve_agent.hooks.layout import Hook, PacketClass, Reason
 
 POOL = {"free": 100, "reserve": 256, "dirty": 7, "low_water": 90, "pressure": 1}
 

@@ -10,15 +10,21 @@ from typing import Any
 from crunchbed.run.plan import Flood
 from crunchbed.scenario import detector
 from crunchbed.scenario.corosync import MILLISECOND_NS, token_ns
-from crunchbed.scenario.schema import PAGE_BYTES, FloodCrunch, Scenario
+from crunchbed.scenario.schema import FloodCrunch, Scenario
 from nodes.block.pattern import BLOCK_BYTES
 from nodes.block.target import TargetSettings
 from nodes.heartbeat.config import DEFAULT_GRACE_NS
 from nodes.membership.detectors.settings import to_record
 from reserve_agent.config import AgentConfig
-from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
+from reserve_agent.contract.packets import (
+    PAGE_BYTES,
+    SOCK_MEMALLOC,
+    SOCK_WRITEBACK,
+    PacketClass,
+    Policy,
+    PortRule,
+)
 from reserve_agent.hooks.loader import HookSettings
-from reserve_agent.port_rule import PortRule
 from reserve_agent.pressure_report import ControllerAddress
 from topologies.node import ClusterNode
 

@@ -19,9 +19,9 @@ from crunchbed.run.held.links import Links
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
+from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.lines import LineServer, Message
-from reserve_agent.policies import POLICIES
 
 SOCKET: Final = "run"
 """In the run's state directory: where commands are taken; only root may connect."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.classify import ARP
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
@@ -25,7 +26,6 @@ from reserve_agent.controller.rules.state import (
     match_of,
 )
 from reserve_agent.controller.wiring import HostPort, SwitchLink
-from reserve_agent.hooks.layout import PacketClass
 
 MULTICAST = "01:00:00:00:00:00/01:00:00:00:00:00"
 BROADCAST = "ff:ff:ff:ff:ff:ff"

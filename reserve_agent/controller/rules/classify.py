@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.first_bytes import Connection
@@ -19,8 +20,6 @@ from reserve_agent.controller.rules.state import (
     Value,
     match_of,
 )
-from reserve_agent.hooks.layout import PacketClass
-from reserve_agent.port_rule import PortRule
 
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from reserve_agent.hooks.layout import PacketClass
+from reserve_agent.contract.packets import PacketClass
 
 MAGIC = 0xCB
 EPOCH_MASK = 0x0000_FFFF_0000_0000

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.wiring import Network
-from reserve_agent.hooks.layout import PacketClass
 
 Row = tuple[str, str, int, int]
 """Node, class, packets, bytes."""

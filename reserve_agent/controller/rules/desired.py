@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from reserve_agent.contract.packets import PortRule
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.broadcast import (
     address_flows,
@@ -25,7 +26,6 @@ from reserve_agent.controller.rules.state import (
     by_key,
 )
 from reserve_agent.controller.wiring import HostPort, Network, SwitchLink
-from reserve_agent.port_rule import PortRule
 
 
 def desired_state(

@@ -6,7 +6,7 @@ import ipaddress
 import struct
 from dataclasses import dataclass
 
-from reserve_agent.hooks.layout import PacketClass
+from reserve_agent.contract.packets import PacketClass
 
 _ETHERNET = 14
 _IPV4, _IPV6 = 0x0800, 0x86DD

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.paths import Hop, Paths
@@ -29,7 +30,6 @@ from reserve_agent.controller.rules.state import (
     match_of,
 )
 from reserve_agent.controller.wiring import HostPort
-from reserve_agent.hooks.layout import PacketClass
 
 FLOOD_GROUP = 1
 _FROM_ANYWHERE, _FROM_LINK, _DETOUR = 1 << 16, 2 << 16, 3 << 16

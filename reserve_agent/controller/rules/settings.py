@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.errors import BadInput
-from reserve_agent.hooks.layout import PacketClass
 
 ShedMode = Literal["off", "drop", "meter", "queue"]
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.classify import IPV4, IPV6
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.rules.state import Flow, FlowKey, Meter, SetField, Value, match_of
 from reserve_agent.controller.wiring import HostPort
-from reserve_agent.hooks.layout import PacketClass
 
 DEFERRED_DSCP = 1
 """Lower effort (RFC 8622): switch ports in mode ``queue`` hold what is marked so."""
