@@ -1,4 +1,4 @@
-"""What an agent is told when it starts: one JSON file."""
+"""The configuration of a node's agent: one JSON file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import orjson
 
 from reserve_agent.contract.packets import PacketClass, Policy, PortRule
 from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings
-from reserve_agent.pressure_report import ControllerAddress
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class AgentConfig:
         clean: Pages used by tasks from the start.
         reserve: Pages under the min watermark; None lets it follow what is attached.
         settings: Policy, service time and port rules of the hooks.
-        controller: Who is told of the node's memory pressure; None for nobody.
+        controller: Unix socket of the controller, which is told of the node's memory pressure; None
+            where there is none, or nothing is shed.
         hook_object: The compiled hooks.
     """
 
@@ -49,7 +49,7 @@ class AgentConfig:
     clean: int
     reserve: int | None
     settings: HookSettings
-    controller: ControllerAddress | None = None
+    controller: Path | None = None
     hook_object: Path = field(default=OBJECT_PATH)
 
     def to_json(self) -> bytes:
@@ -57,9 +57,7 @@ class AgentConfig:
         return orjson.dumps(self, default=str, option=orjson.OPT_INDENT_2)
 
     def write(self, path: Path) -> None:
-        """Write the file, readable for its owner alone: the controller's token is in it."""
-        path.touch(mode=0o600)
-        path.chmod(0o600)
+        """Write the file."""
         path.write_bytes(self.to_json())
 
     @classmethod
@@ -69,7 +67,7 @@ class AgentConfig:
         values["settings"] = _settings(values["settings"])
         values["interfaces"] = tuple(values["interfaces"])
         if values.get("controller") is not None:
-            values["controller"] = ControllerAddress(**values["controller"])
+            values["controller"] = Path(values["controller"])
         for name in ("cgroup", "pins", "socket", "history", "hook_object"):
             values[name] = Path(values[name])
         return cls(**values)

@@ -76,11 +76,11 @@ class Encoder:
 
     def _ask(self, request: Ask) -> Any:
         parser, to = self._parser, self._to
-        if request.what == "flows":
+        if request.table == "flows":
             return parser.OFPFlowStatsRequest(to)
-        if request.what == "groups":
+        if request.table == "groups":
             return parser.OFPGroupDescStatsRequest(to)
-        if request.what == "meters":
+        if request.table == "meters":
             return parser.OFPMeterConfigStatsRequest(to)
         return parser.OFPMeterStatsRequest(to)
 

@@ -1,9 +1,9 @@
-"""What a controller asks of a switch, as values; and what a switch says it holds."""
+"""What a controller asks of a switch, and what the switch answers, as values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from reserve_agent.controller.rules.state import Flow, FlowKey, Group, Meter
 
@@ -65,19 +65,20 @@ class RemoveMeter:
 
 @dataclass(frozen=True)
 class Barrier:
-    """Answer when all before it is in force."""
+    """Have the switch answer when all requests before this one are in force."""
 
     ticket: int
 
 
-What = Literal["flows", "groups", "meters", "dropped"]
+Table = Literal["flows", "groups", "meters", "dropped"]
+"""What a switch can be asked for; ``dropped`` is what its meters have dropped."""
 
 
 @dataclass(frozen=True)
 class Ask:
-    """Answer with all flows, groups or meters, or with what the meters have dropped."""
+    """Have the switch tell all of a table."""
 
-    what: What
+    table: Table
     ticket: int
 
 
@@ -110,8 +111,26 @@ class HeldFlow:
     bytes: int
 
 
+@dataclass
+class Reply:
+    """The answer to one ``Ask``; another thread brings it.
+
+    Attributes:
+        content: What the switch says; counts once ``arrived`` is True.
+        arrived: Whether the answer is there.
+    """
+
+    content: Any = None
+    arrived: bool = False
+
+    def arrive(self, content: Any) -> None:
+        """The answer is there."""
+        self.content = content
+        self.arrived = True
+
+
 @dataclass(frozen=True)
-class Stock:
+class Held:
     """All that a switch holds.
 
     Attributes:

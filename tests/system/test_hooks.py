@@ -13,6 +13,7 @@ import pytest
 
 from nodes.waiting import wait_until
 from reserve_agent.contract.packets import (
+    SO_MEMALLOC,
     SOCK_MEMALLOC,
     SOCK_WRITEBACK,
     Hook,
@@ -22,7 +23,7 @@ from reserve_agent.contract.packets import (
     Reason,
 )
 from reserve_agent.hooks.loader import HookSettings
-from reserve_agent.memalloc import SO_MEMALLOC, get_memalloc, set_memalloc
+from reserve_agent.memalloc import get_memalloc, set_memalloc
 from tests.system.wire import NODE, PEER, Wire, wire
 
 pytestmark = pytest.mark.root

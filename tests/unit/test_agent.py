@@ -74,7 +74,7 @@ class Node:
             settings=HookSettings(Policy.NONE),
         )
         self.agent = Agent(self.config)
-        self.agent._port = 9
+        self.agent._memory.metrics_port = 9
         server = LineServer(self.config.socket, self.agent._selector, self.agent._handle)
         self.agent._server = server
         self.run = self.connect()
@@ -133,7 +133,7 @@ VIEW = {"t": 2, "kind": "membership.view", "number": 1, "members": ["n1", "n2", 
 
 def test_status_is_what_the_daemons_have_said(node: Node) -> None:
     with node.connect() as daemon:
-        say(daemon, READY, VIEW, {"t": 3, "kind": "heartbeat.miss", "peer": "n2"})
+        say(daemon, READY, VIEW, {"t": 3, "kind": "heartbeat.miss", "peer": "n2", "deadline": 3})
         node.turn()
         status = node.ask("status")
     assert status["ready"] == {"heartbeat": 1}
@@ -240,6 +240,11 @@ def test_windows_that_are_over_make_room_for_others(node: Node) -> None:
         {"op": "windows", "windows": 3},
         {"op": "event", "event": 3},
         {"op": "_handle"},
+        {"op": "answer"},
+        {"op": "wake", "more": 1},
+        {"op": "event", "event": {"kind": "node.ejected"}},
+        {"op": "attach", "socket": {"name": "disk"}},
+        {"op": "policy", "policy": "nice"},
     ],
 )
 def test_a_question_it_does_not_know_is_an_error_and_no_end(
@@ -250,8 +255,10 @@ def test_a_question_it_does_not_know_is_an_error_and_no_end(
     assert "pool" in node.ask("status")
 
 
-def test_an_event_without_a_kind_is_ignored(node: Node) -> None:
+def test_an_event_that_nobody_can_read_is_counted_as_lost(node: Node) -> None:
     with node.connect() as daemon:
-        say(daemon, {"t": 1}, {"t": 1, "kind": 7}, READY)
+        say(daemon, {"t": 1}, {"t": 1, "kind": 7}, {"t": 1, "kind": "membership.view"}, READY)
         node.turn()
     assert node.ask("status")["ready"] == {"heartbeat": 1}
+    lost = [event["count"] for event in node.history() if event["kind"] == "events.lost"]
+    assert lost == [1, 1, 1]

@@ -25,7 +25,6 @@ from reserve_agent.contract.packets import (
     PortRule,
 )
 from reserve_agent.hooks.loader import HookSettings
-from reserve_agent.pressure_report import ControllerAddress
 from topologies.node import ClusterNode
 
 DISK = "disk"
@@ -64,7 +63,7 @@ def agent(
     run_id: str,
     node: ClusterNode,
     paths: dict[str, Path],
-    controller: ControllerAddress | None = None,
+    controller: Path | None = None,
 ) -> AgentConfig:
     """One node's agent; ``paths`` has cgroup, pins, socket and history."""
     return AgentConfig(

@@ -25,7 +25,6 @@ from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines import LineClient, Message
 from reserve_agent.netns import network_namespace_of
-from reserve_agent.pressure_report import ControllerAddress
 from topologies.node import ClusterNode
 
 _AGENT_TIMEOUT_SECONDS = 30.0
@@ -56,7 +55,7 @@ class LiveNode:
     name: str
     started: Callable[[Process], None]
     targets: Targets
-    controller: ControllerAddress | None = None
+    controller: Path | None = None
     incarnation: int = 0
     up: bool = False
     daemons: dict[str, Process] = field(default_factory=dict)
