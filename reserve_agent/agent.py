@@ -53,7 +53,7 @@ class Agent:
             self._hooks = NodeHooks.taken_over(config.pins)
         else:
             pinned.remove_pins(config.pins)  # of an agent that was killed while it pinned
-            self._hooks = NodeHooks(config.hook_object)
+            self._hooks = NodeHooks()
             self._hooks.configure(config.settings)
         self._pool = PoolHandle.of(self._hooks)
         self._exporter = Exporter(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from reserve_agent.contract.packets import PacketClass, Policy, PortRule
-from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings
+from reserve_agent.hooks.loader import HookSettings
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,6 @@ class AgentConfig:
         settings: Policy, service time and port rules of the hooks.
         controller: Unix socket of the controller, which is told of the node's memory pressure; None
             where there is none, or nothing is shed.
-        hook_object: The compiled hooks.
     """
 
     node: str
@@ -50,7 +49,6 @@ class AgentConfig:
     reserve: int | None
     settings: HookSettings
     controller: Path | None = None
-    hook_object: Path = field(default=OBJECT_PATH)
 
     def to_json(self) -> bytes:
         """The file that ``load`` reads."""
@@ -68,7 +66,7 @@ class AgentConfig:
         values["interfaces"] = tuple(values["interfaces"])
         if values.get("controller") is not None:
             values["controller"] = Path(values["controller"])
-        for name in ("cgroup", "pins", "socket", "history", "hook_object"):
+        for name in ("cgroup", "pins", "socket", "history"):
             values[name] = Path(values[name])
         return cls(**values)
 

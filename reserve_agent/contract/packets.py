@@ -20,6 +20,13 @@ MAX_LOSSES: Final = 64
 """Rules of what the wire loses that a node's hooks hold."""
 MAX_WINDOWS: Final = 4096
 """Windows of a timed crunch that a node's hooks hold."""
+WINDOWS_PER_STEP: Final = 8
+"""Windows of a timed crunch that one operation of the pool may pass over."""
+
+WHEEL_SLOTS: Final = 16
+"""Slots of the wheel that says when a running reader has read a buffer; a power of two."""
+WHEEL_LIFE: Final = 9
+"""Ticks of that wheel for which a buffer stays: its own, then eight whole ones."""
 
 SOFTNET_LIMIT: Final = 300
 """Packets that the queue of the policy ``softnet`` holds: netdev_max_backlog of Linux 2.6.12."""

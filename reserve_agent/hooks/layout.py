@@ -10,12 +10,9 @@ from __future__ import annotations
 import ctypes as c
 from enum import IntEnum
 
-from reserve_agent.contract.packets import MAX_LOSSES, MAX_RULES, MAX_WINDOWS
+from reserve_agent.contract.packets import MAX_LOSSES, MAX_RULES, MAX_WINDOWS, WHEEL_SLOTS
 
-WHEEL_SLOTS = 16  # slots of the service wheel; a power of two
-WHEEL_LIFE = 9  # ticks that a buffer stays: its own, then eight whole ones
 LOSS_ALWAYS = 0xFFFFFFFF
-WINDOWS_PER_STEP = 8  # windows that one operation may pass over
 JOURNAL_ENTRIES = 4096
 TEST_SOCKETS = 16
 AUDIT_ETHER_TYPES = 16  # EtherTypes that are told apart, other than IP

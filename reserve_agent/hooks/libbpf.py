@@ -81,11 +81,6 @@ def _lib() -> c.CDLL:
     return _library
 
 
-def last_messages() -> list[str]:
-    """What libbpf printed last, oldest first."""
-    return list(_messages)
-
-
 def _fail(what: str, code: int) -> HookError:
     detail = next((line for line in reversed(_messages) if line), "")
     reason = os.strerror(code) if code else "unknown error"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
-from reserve_agent.hooks.layout import WHEEL_LIFE, WHEEL_SLOTS, WINDOWS_PER_STEP
+from reserve_agent.contract.packets import WHEEL_LIFE, WHEEL_SLOTS, WINDOWS_PER_STEP
 
 
 class Window(NamedTuple):

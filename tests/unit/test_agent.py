@@ -23,7 +23,7 @@ from reserve_agent.lines import LineServer
 class Hooks:
     """What the agent sees of loaded hooks."""
 
-    def __init__(self, _path: Path) -> None:
+    def __init__(self) -> None:
         self.pool, self.journal = Pool(total=16384, reserve=256, free=8192), Journal()
         self.config, self.windows = Config(), Windows()
 
