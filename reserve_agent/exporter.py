@@ -1,7 +1,7 @@
 """One node's metrics, moved by the events of its history. ``metrics.py`` says which there are.
 
-Counters live in the agent, which outlasts its node: they survive a node's reboot. They survive the
-agent too: one that goes on for another observes first what is in the history.
+Counters live in the agent, which outlives its node: they survive a node's reboot. They survive the
+agent too: its successor first observes all that is in the history.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Exporter:
         self._begin()
 
     def _begin(self) -> None:
-        """What can be counted is 0 from the start, so that the first one is a rise."""
+        """Set counters to 0 from the start, so that the first event is a rise."""
         for name in _FROM_ZERO:
             self._of[name].add(by=0)
         for name in _SEEN_FROM_START:
@@ -122,7 +122,7 @@ class Exporter:
         return self.families.samples()
 
     def text(self) -> str:
-        """The same as Prometheus reads it."""
+        """Every series, as the text that Prometheus reads."""
         return self.families.text()
 
     def serve(self, port: int = 0) -> int:

@@ -1,4 +1,4 @@
-"""Reading the hooks' journal: pressure episodes with exact times, and drops worth a question."""
+"""Reading the hooks' journal: pressure episodes with exact times, and dropped packets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class JournalReader:
     Args:
         pool: Holds the ring's head.
         journal: The ring.
-        start: Number of the first entry to read; what comes next when left out.
+        start: Number of the first entry to read; None: the next entry that is written.
     """
 
     def __init__(self, pool: Pool, journal: Journal, start: int | None = None) -> None:
@@ -36,7 +36,7 @@ class JournalReader:
         while self.next < head:
             slot = self._journal.entries[self.next % JOURNAL_ENTRIES]
             entry = JournalEntry.from_buffer_copy(slot)
-            # The hooks go on meanwhile, and write an entry before they count it.
+            # The hooks write on meanwhile, and write an entry before they count it.
             overwritten = int(self._pool.journal_head) - self.next >= JOURNAL_ENTRIES
             self.next += 1
             if overwritten:

@@ -12,7 +12,7 @@ from reserve_agent.contract.packets import SO_MEMALLOC, SO_STALLED
 
 
 def set_stalled(sock: socket.socket) -> None:
-    """Declare ``sock``'s reader stalled; raises as ``set_memalloc`` does."""
+    """Declare ``sock``'s reader stalled; raises the errors of ``set_memalloc``."""
     sock.setsockopt(socket.SOL_SOCKET, SO_STALLED, 1)
 
 

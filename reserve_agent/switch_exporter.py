@@ -16,11 +16,11 @@ Row = Sequence[Any]
 
 
 class SwitchExporter:
-    """What the controller of a run's switches exports.
+    """The metrics that a run's controller exports.
 
     Args:
-        read: Returns what op ``packets`` answers: rows of ``table``, and of ``dropped``. Asked at
-            every scrape, from another thread: the last answer that the controller has will do.
+        read: Returns the counters of the switches: rows of ``table`` and of ``dropped``. Called at
+            every scrape, from another thread; may return counters that it has returned before.
     """
 
     def __init__(self, read: Callable[[], Mapping[str, Sequence[Row]]]) -> None:
@@ -28,7 +28,7 @@ class SwitchExporter:
         self._seen: Mapping[str, Sequence[Row]] = {}
         readers: dict[str, Callable[[], Rows]] = {
             "switch_packets": lambda: self._rows(self._counts(), "table"),
-            # The same answer: a scrape asks the switches once.
+            # From the same counters: a scrape asks the switches once.
             "switch_drops": lambda: self._rows(self._seen, "dropped"),
         }
         self._of = {one.name: Family(one, {}, readers.get(one.name)) for one in SWITCH_METRICS}

@@ -22,10 +22,10 @@ _Hear = Callable[["SwitchApp", Any], None]
 
 
 def _on(kind: type, states: Any) -> Callable[[_Hear], _Hear]:
-    """Have a method hear of such events, in these states of a connection.
+    """Have a method handle such events, in these states of a connection.
 
-    Its failure ends the connection that the event is of. OS-Ken's threads would take it for the
-    end of the application, and no switch would be heard any more.
+    Where the method fails, the connection of the event is closed. OS-Ken would otherwise take the
+    failure for the end of the application, and would handle no event of any switch any more.
     """
 
     def decorate(hear: _Hear) -> _Hear:
@@ -43,7 +43,7 @@ def _on(kind: type, states: Any) -> Callable[[_Hear], _Hear]:
 
 
 class _Connection:
-    """One connection: a ``Link`` that numbers what it asks, so that answers find their question."""
+    """One connection: a ``Link`` that numbers its questions, to find the question of an answer."""
 
     def __init__(self, datapath: Any) -> None:
         self.datapath = datapath
@@ -53,7 +53,7 @@ class _Connection:
         self._parts: dict[int, list[Any]] = {}
 
     def send(self, requests: Collection[Request]) -> None:
-        """All in one piece: a switch of 32 nodes has some 400 flows."""
+        """Send all requests in one piece: a switch of 32 nodes has some 400 flows."""
         pieces = []
         for request in requests:
             message = self._encoder.message(request)
@@ -65,11 +65,11 @@ class _Connection:
         self.datapath.send(b"".join(pieces))
 
     def ticket(self, xid: int) -> int | None:
-        """What was asked with this number; a second answer has none."""
+        """The ticket of the question with this number; None for a second answer to it."""
         return self._asked.pop(xid, None)
 
     def collected(self, message: Any) -> list[Any] | None:
-        """All rows of an answer in several messages, once the last is there."""
+        """All rows of an answer in several messages; None until the last message is there."""
         rows = self._parts.setdefault(message.xid, [])
         rows += message.body
         if message.flags & _of13.OFPMPF_REPLY_MORE:
@@ -78,7 +78,7 @@ class _Connection:
 
 
 class SwitchApp(framework.App):  # type: ignore[misc]
-    """Named and loaded by the framework; ``switches`` is what it serves."""
+    """The application that the framework loads; it hands all events to ``switches``."""
 
     OFP_VERSIONS = (_of13.OFP_VERSION,)
 
@@ -145,7 +145,7 @@ class SwitchApp(framework.App):  # type: ignore[misc]
             self._switches.refuse(message.datapath.id, session, reason)
 
     def cannot_take(self, event: Any, error: Exception) -> None:
-        """A message that can be read and makes no sense, such as an answer to another question."""
+        """Refuse a message that makes no sense, such as an answer to a question nobody asked."""
         message = getattr(event, "msg", None)
         datapath = event.datapath if message is None else message.datapath
         what = "a change of state" if message is None else f"type {message.msg_type}"

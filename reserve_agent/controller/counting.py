@@ -1,4 +1,4 @@
-"""Asks every switch for its counters, and again until they stand still."""
+"""Asks every switch for its counters, again and again until they stand still."""
 
 from __future__ import annotations
 

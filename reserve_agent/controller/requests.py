@@ -10,7 +10,7 @@ from reserve_agent.controller.rules.state import Flow, FlowKey, Group, Meter
 
 @dataclass(frozen=True)
 class PutFlow:
-    """Make a flow, or replace the one with its key; the counters of that go on."""
+    """Make a flow, or replace the flow with the same key, whose counters are kept."""
 
     flow: Flow
     epoch: int
@@ -100,8 +100,8 @@ class HeldFlow:
     """A flow that a switch holds.
 
     Attributes:
-        flow: As it would be made; None where it is none of ours.
-        cookie: As on the wire.
+        flow: The flow as we would make it; None where it is not ours.
+        cookie: The cookie as on the wire.
         packets, bytes: Its counters.
     """
 
@@ -135,7 +135,7 @@ class Held:
 
     Attributes:
         flows: Its flows with their counters.
-        groups, meters: By number; None for one that no controller of ours makes.
+        groups, meters: By number; None for a group or meter that is not ours.
     """
 
     flows: tuple[HeldFlow, ...] = ()

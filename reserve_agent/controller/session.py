@@ -43,7 +43,7 @@ _ALL: tuple[Table, ...] = ("meters", "groups", "flows")
 
 
 class Link(Protocol):
-    """Sends to one switch, in order."""
+    """A connection to one switch, which keeps the order of requests."""
 
     def send(self, requests: Collection[Request]) -> None:
         """Send these; never waits for an answer."""
@@ -98,7 +98,8 @@ class Session:
     def put(self, flows: Collection[Flow], done: Callable[[], None]) -> None:
         """Have the switch hold these flows from now on; ``done`` is called when they are in force.
 
-        Before the switch has said what it holds, nothing can be written: they come with the rest.
+        Before the switch has said what it holds, nothing can be written: these flows wait for all
+        others.
         """
         self._want = replace(self._want, flows={**self._want.flows, **by_key(flows)})
         if self._epoch is None:

@@ -54,7 +54,6 @@ class Switches:
         classes: Which class a port means.
         shed: What is done to traffic toward a node under pressure.
         record: See ``Record``.
-        pressure: Nodes that are under pressure from the start.
     """
 
     def __init__(
@@ -63,11 +62,10 @@ class Switches:
         classes: tuple[PortRule, ...],
         shed: Shed,
         record: Record,
-        pressure: frozenset[str] = frozenset(),
     ) -> None:
         self.network = network
         self.shed_settings = shed
-        self.pressed = set(pressure)
+        self.pressed: set[str] = set()
         self.malformed = 0
         self.lost = 0
         self.sessions: dict[int, Session] = {}
@@ -87,7 +85,7 @@ class Switches:
 
     @property
     def ready(self) -> bool:
-        """Whether every switch is known to hold what it should."""
+        """Whether every switch is known to hold all that it should."""
         with self._lock:
             found = [self.sessions.get(dpid) for dpid in self._names]
             return all(session is not None and session.ready for session in found)
@@ -168,7 +166,7 @@ class Switches:
             self._record(OpenFlowRefused(switch=self._names[dpid], reason=reason))
 
     def port(self, dpid: int, number: int, *, up: bool) -> None:
-        """A port went up or down. Groups act on that themselves; only floods need a new tree."""
+        """A port went up or down: floods may need a new tree; groups react without us."""
         with self._lock:
             port = (self._names[dpid], number)
             (self._down.discard if up else self._down.add)(port)
@@ -245,7 +243,7 @@ class Switches:
             if seen is None or cls is not PacketClass.OTHER:
                 self._note_class(connection, cls)
             else:
-                cls = seen[0]  # its flow has ended in a silence; these bytes are not its first
+                cls = seen[0]  # the flow ended in a silence; these are not the first bytes
             if len(self._looked) >= _LOOKED_AT:
                 self._looked.clear()
             self._looked[connection] = (cls, now + _ON_ITS_WAY_SECONDS)

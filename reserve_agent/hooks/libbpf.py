@@ -1,7 +1,7 @@
 """The few calls of libbpf that the agent needs, bound with ctypes.
 
-Every call that fails raises ``HookError`` with libbpf's own last words, so that a verifier's
-refusal reaches the log instead of a bare errno.
+Every call that fails raises ``HookError`` with libbpf's last message, so that a verifier's refusal
+reaches the log instead of a bare errno.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ class TestRun:
         self._options.repeat = repeat
         self._options.ctx_size_out = c.sizeof(SkBuff)
         self._options.data_size_out = 0
-        self.context.wire_len = 0  # as it came out of the last call it would be taken as asked for
+        self.context.wire_len = 0  # the last call has set it, and would be obeyed
         result = self._call(self._fd, self._reference)
         if result < 0:
             raise _fail("run a program", -result)

@@ -1,6 +1,6 @@
 """The option structures of libbpf and of the system call ``bpf`` that we fill in, for ctypes.
 
-Each begins with its own size, ``sz``: libbpf takes what it does not know of as zero.
+Each begins with its own size, ``sz``; libbpf takes fields beyond that size as zero.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class TcHook(c.Structure):
 
 
 class TcOptions(c.Structure):
-    """``struct bpf_tc_opts``: one filter there."""
+    """``struct bpf_tc_opts``: one filter of an interface."""
 
     _fields_ = (
         ("sz", c.c_size_t),
@@ -73,7 +73,7 @@ class LinkOptions(c.Structure):
 
 
 class MapInfo(c.Structure):
-    """The beginning of ``struct bpf_map_info``; the kernel fills in what there is room for."""
+    """The beginning of ``struct bpf_map_info``; the kernel fills in the fields that fit."""
 
     _fields_ = (
         ("type", c.c_uint32),

@@ -1,4 +1,4 @@
-"""One node by the rules: the four things that can happen to a packet, and to the pool."""
+"""One node by the rules: what becomes of received, delivered and sent packets, and of the pool."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class NodeModel:
         return Mark(packet.cls, from_reserve, 0 if packet.fragment else pages, slot)
 
     def _refuse_protocol(self, packet: Packet) -> Reason | None:
-        """Enforced, a protocol that does not know these rules is refused at all times."""
+        """With ``enforce``, refuse a protocol that does not know these rules, pressure or not."""
         refused = self.enforce and not packet.protocol_is_vm_aware
         return Reason.NOT_VM_AWARE if refused else None
 

@@ -22,7 +22,7 @@ from reserve_agent.model.sockets import Socket
 
 @dataclass(frozen=True)
 class Limits:
-    """Settings of the policies that have any.
+    """The settings of ``softnet`` and ``mempool``.
 
     Attributes:
         softnet_limit: Packets that the softnet queue holds before it throttles.
@@ -57,7 +57,7 @@ class Rules(Protocol):
 
 
 class NoPolicy:
-    """Plain GFP_ATOMIC: anyone eats what is left, down to half of the reserve."""
+    """Plain GFP_ATOMIC: every packet may take pages, down to half of the reserve."""
 
     honours_flags = False
 
@@ -66,17 +66,17 @@ class NoPolicy:
         return pool.reserve // 2
 
     def before_classification(self, pool: Pool) -> Reason | None:
-        """Nothing is asked."""
+        """No verdict: the packet goes on."""
         return None
 
     def without_socket(self, emergency: bool, from_reserve: bool, vm_aware: bool) -> Reason | None:
-        """Nothing is asked."""
+        """No verdict: the packet goes on."""
         return None
 
     def with_socket(
         self, pool: Pool, socket: Socket | None, emergency: bool, from_reserve: bool, pages: int
     ) -> Reason | None:
-        """Nothing is asked."""
+        """No verdict: the packet goes on."""
         return None
 
 

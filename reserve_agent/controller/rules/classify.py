@@ -57,7 +57,7 @@ def classify_flows(classes: Collection[PortRule]) -> Iterator[Flow]:
 
 
 def _rule_flows(rule: PortRule, priority: int) -> Iterator[Flow]:
-    """A port counts at either end; where both ends have a rule, they may differ: either is ours."""
+    """Flows of one rule; its port counts at either end of a packet."""
     name = _PORT_FIELDS[rule.protocol]
     for kind in (IPV4, IPV6):
         for end, above in (("src", 1), ("dst", 0)):
@@ -73,9 +73,9 @@ def _class_flow(priority: int, cls: PacketClass, **fields: Value) -> Flow:
 
 
 def known_flows(connection: Connection, cls: PacketClass) -> Iterator[Flow]:
-    """Flows for both directions of one connection that was looked at.
+    """Flows for both directions of one connection whose first bytes were seen.
 
-    They end by themselves after ``KNOWN_SECONDS`` of silence.
+    The flows remove themselves after ``KNOWN_SECONDS`` of silence.
     """
     for one in (connection, connection.reversed()):
         version = "ipv4" if one.eth_type == IPV4 else "ipv6"

@@ -87,7 +87,7 @@ def pressure_change(
 ) -> dict[int, list[Flow]]:
     """The flows of ``desired_state`` that differ by one node's pressure, by datapath id.
 
-    Only this is computed and sent when pressure comes: what counts then is time.
+    Only these flows are computed and sent when pressure comes, since time counts then.
     """
     if shed.mode == "off":
         return {}
