@@ -63,17 +63,20 @@ packages python services:
 .PHONY: hooks
 hooks: packages $(OBJECTS)
 
-build/%.bpf.o: reserve_agent/hooks/%.bpf.c $(wildcard reserve_agent/hooks/*.h) build/vmlinux.h Makefile
+build/%.bpf.o: reserve_agent/hooks/%.bpf.c $(wildcard reserve_agent/hooks/*.h) build/crunchbed.h build/vmlinux.h Makefile
 	@echo "setup: hooks: compiling $<"
 	@clang $(BPF_CFLAGS) -c $< -o $@
 
-build/%.bpf.o: bench/%.bpf.c reserve_agent/hooks/crunchbed.h build/vmlinux.h Makefile
+build/%.bpf.o: bench/%.bpf.c build/crunchbed.h build/vmlinux.h Makefile
 	@echo "bench: compiling $<"
 	@clang $(BPF_CFLAGS) -c $< -o $@
 
 build/nfqueue: bench/nfqueue.c Makefile | packages
 	@echo "bench: compiling $<"
 	@clang -O2 -Wall -Wextra -Werror $< -o $@ -lnetfilter_queue
+
+build/crunchbed.h: reserve_agent/hooks/header.py reserve_agent/hooks/layout.py reserve_agent/contract/packets.py Makefile
+	@mkdir -p build; /usr/bin/python3 -m reserve_agent.hooks.header > $@
 
 build/vmlinux.h: build/kernel
 	@scripts/setup.sh btf > $@

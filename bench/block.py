@@ -22,12 +22,17 @@ from bench.spread import Spread
 from nodes.block.target import is_listening, nbdkit_argv
 from nodes.process import Process, entering, spawn
 from nodes.waiting import wait_until
+from reserve_agent.contract.packets import (
+    SOCK_MEMALLOC,
+    SOCK_WRITEBACK,
+    PacketClass,
+    Policy,
+    PortRule,
+)
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.netns import network_namespace_of
 from reserve_agent.pool_handle import PoolHandle
-from reserve_agent.port_rule import PortRule
 from tests.system.wire import PEER, cable
 from topologies.wiring import shape_node
 

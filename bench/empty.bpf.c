@@ -7,6 +7,10 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
+struct cb_lock {
+	struct bpf_spin_lock lock;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -19,17 +19,11 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from bench.spread import Spread
+from reserve_agent.contract.packets import PacketClass, Policy, PortRule
 from reserve_agent.hooks import libbpf
-from reserve_agent.hooks.layout import (
-    MARK_CHARGED,
-    MARK_FROM_RESERVE,
-    MARK_PAGES_SHIFT,
-    PacketClass,
-    Policy,
-)
+from reserve_agent.hooks.layout import MARK_CHARGED, MARK_FROM_RESERVE, MARK_PAGES_SHIFT
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.pool_handle import PoolHandle
-from reserve_agent.port_rule import PortRule
 from tests.system import frames
 
 GOAL_NS = 30

@@ -10,14 +10,25 @@ import sys
 import time
 from pathlib import Path
 
+from reserve_agent.contract.events import (
+    HeartbeatMissed,
+    HeartbeatReceived,
+    HeartbeatSent,
+    PoolConfigured,
+    WriteAcknowledged,
+)
+from reserve_agent.contract.packets import Hook, PacketClass, Policy, Reason
 from reserve_agent.exporter import Exporter, PacketCounts
-from reserve_agent.hooks.layout import Hook, PacketClass, Policy, Reason
 from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings, NodeHooks
 
 NODES = 32
 _STEP_SECONDS = 0.1
 _WRITE = {"kind": "write.ack", "transport": "nbd", "submitted": 0}
 # Packet counters that a node has which was under pressure with all kinds of traffic.
+_CONFIGURED = PoolConfigured(
+    total=0, reserve=0, clean=0, computed=0, policy="memalloc", metrics_port=0
+)
+# What a node sees that takes part in everything, under pressure too.
 _SEEN = {
     (hook, cls, reason): (1000, 1000)
     for hook in Hook
@@ -32,10 +43,12 @@ def exporter_of(hooks: NodeHooks) -> Exporter:
     def packets() -> PacketCounts:
         return {**_SEEN, **hooks.counters()}
 
-    exporter = Exporter("n1", None, packets, lambda name: int(getattr(hooks.pool, name)))
-    exporter.describe_run("abcd", "control", "memalloc")
+    exporter = Exporter(
+        "n1", "abcd", "control", packets, lambda name: int(getattr(hooks.pool, name))
+    )
+    exporter.observe(_CONFIGURED)
     for number in range(2, NODES + 1):
-        exporter.observe({"t": 0, "kind": "heartbeat.miss", "peer": f"n{number}"})
+        exporter.observe(HeartbeatMissed(t=0, peer=f"n{number}", deadline=0))
     return exporter
 
 
@@ -51,9 +64,10 @@ def main() -> None:
     partial.rename(sys.argv[1])
     while True:
         time.sleep(_STEP_SECONDS)
-        exporter.observe({"t": 0, "kind": "heartbeat.sent", "peers": len(peers)})
-        exporter.observe({"t": 0, "kind": "heartbeat.received", "counts": dict.fromkeys(peers, 1)})
-        exporter.observe({**_WRITE, "t": 2_000_000})
+        exporter.observe(HeartbeatSent(t=0, peers=len(peers)))
+        counts = dict.fromkeys(peers, 1)
+        exporter.observe(HeartbeatReceived(t=0, counts=counts, malformed=0, late=0))
+        exporter.observe(WriteAcknowledged(t=2_000_000, submitted=0))
 
 
 if __name__ == "__main__":

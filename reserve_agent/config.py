@@ -1,18 +1,16 @@
-"""What an agent is told when it starts: one JSON file."""
+"""The configuration of a node's agent: one JSON file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from reserve_agent.hooks.layout import PacketClass, Policy
-from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings
-from reserve_agent.port_rule import PortRule
-from reserve_agent.pressure_report import ControllerAddress
+from reserve_agent.contract.packets import PacketClass, Policy, PortRule
+from reserve_agent.hooks.loader import HookSettings
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ class AgentConfig:
         clean: Pages used by tasks from the start.
         reserve: Pages under the min watermark; None lets it follow what is attached.
         settings: Policy, service time and port rules of the hooks.
-        controller: Who is told of the node's memory pressure; None for nobody.
-        hook_object: The compiled hooks.
+        controller: Unix socket of the controller, which is told of the node's memory pressure; None
+            where there is none, or nothing is shed.
     """
 
     node: str
@@ -50,17 +48,14 @@ class AgentConfig:
     clean: int
     reserve: int | None
     settings: HookSettings
-    controller: ControllerAddress | None = None
-    hook_object: Path = field(default=OBJECT_PATH)
+    controller: Path | None = None
 
     def to_json(self) -> bytes:
         """The file that ``load`` reads."""
         return orjson.dumps(self, default=str, option=orjson.OPT_INDENT_2)
 
     def write(self, path: Path) -> None:
-        """Write the file, readable for its owner alone: the controller's token is in it."""
-        path.touch(mode=0o600)
-        path.chmod(0o600)
+        """Write the file."""
         path.write_bytes(self.to_json())
 
     @classmethod
@@ -70,8 +65,8 @@ class AgentConfig:
         values["settings"] = _settings(values["settings"])
         values["interfaces"] = tuple(values["interfaces"])
         if values.get("controller") is not None:
-            values["controller"] = ControllerAddress(**values["controller"])
-        for name in ("cgroup", "pins", "socket", "history", "hook_object"):
+            values["controller"] = Path(values["controller"])
+        for name in ("cgroup", "pins", "socket", "history"):
             values[name] = Path(values[name])
         return cls(**values)
 

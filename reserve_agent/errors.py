@@ -1,4 +1,4 @@
-"""The one exception tree of the project.
+"""The exceptions of the project.
 
 CrunchbedError
 ├── BadInput            the user's input is wrong; exit code 2

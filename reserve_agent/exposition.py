@@ -1,9 +1,9 @@
 """Values of metrics, their text for Prometheus, and the server that hands it out.
 
-The text is what prometheus_client would write, from a registry that holds these families too: a
-test compares. It is written here because thirty-two agents are scraped every second on the
-machine that they measure, and the library takes 2.2 ms of a processor for one scrape of one of
-them (``make bench`` has the figures): a family that has not changed keeps its text.
+The text is what prometheus_client would write: a test compares. It is written here because
+thirty-two agents are scraped every second on the machine that they measure, and the library takes
+2.2 ms of a processor for one scrape of one of them (``make bench`` has the figures): a family that
+has not changed keeps its text.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from itertools import accumulate
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import NamedTuple
-
-from prometheus_client import Metric
-from prometheus_client.registry import Collector
 
 from reserve_agent.metrics import PREFIX, Definition
 
@@ -46,7 +43,7 @@ class Family:
     Args:
         definition: What it is.
         fixed: Labels that all its series have.
-        read: Gives all series whenever somebody looks, for a metric that is nobody's to count.
+        read: Returns all series at each scrape, for a metric that is counted elsewhere.
     """
 
     def __init__(
@@ -76,7 +73,7 @@ class Family:
         self._version += 1
 
     def only(self, *labels: str) -> None:
-        """Say that this series is 1 and that no other is there."""
+        """Set this series to 1 and remove all others."""
         self._values = {labels: 1}
         self._version += 1
 
@@ -93,11 +90,11 @@ class Family:
         self._version += 1
 
     def _buckets(self, labels: Labels) -> list[int]:
-        # There before the series is: who scrapes looks for the counts of every series.
+        # Made before the series itself: a scrape looks for the counts of every series.
         return self._counts.setdefault(labels, [0] * (len(self.definition.buckets) + 1))
 
     def samples(self) -> Iterator[Sample]:
-        """Every line of it, now."""
+        """Every line of the metric, now."""
         for labels, value in self._rows():
             named = dict(zip(self._names, labels, strict=True)) | self._fixed
             values = self._series_values(labels, value)
@@ -105,8 +102,8 @@ class Family:
                 yield Sample(f"{PREFIX}{self.definition.name}{suffix}", named | more, each)
 
     def text(self) -> str:
-        """The same for Prometheus, with a headline."""
-        # Read before the values: what changes meanwhile is written the next time.
+        """Every line of the metric as Prometheus reads it, with its help and type."""
+        # Read before the values: a value that changes meanwhile is written the next time.
         version = self._version
         if self._read is None and self._kept[0] == version:
             return self._kept[1]
@@ -163,11 +160,14 @@ def written(labels: Mapping[str, str]) -> str:
     return ",".join(f'{name}="{labels[name].translate(_ESCAPES)}"' for name in sorted(labels))
 
 
-class Families(Collector):
-    """The families of one exporter, also for a registry of prometheus_client."""
+class Families:
+    """The families of one exporter."""
 
     def __init__(self, families: Iterable[Family]) -> None:
         self._families = list(families)
+
+    def __iter__(self) -> Iterator[Family]:
+        return iter(self._families)
 
     def samples(self) -> Iterator[Sample]:
         """Every line of a scrape, now."""
@@ -178,23 +178,15 @@ class Families(Collector):
         """A scrape."""
         return "".join(family.text() for family in self._families)
 
-    def collect(self) -> Iterator[Metric]:
-        """What a registry asks for."""
-        for family in self._families:
-            definition = family.definition
-            made = Metric(PREFIX + definition.name, definition.text, definition.kind)
-            for sample in family.samples():
-                made.add_sample(sample.name, dict(sample.labels), sample.value)
-            yield made
-
 
 def serve(text: Callable[[], str], took: Callable[[float], None], port: int = 0) -> int:
     """Serve metrics on ``port`` of the loopback interface, or on a free one, from a thread.
 
     Args:
-        text: Gives a scrape.
-        took: Is told of every answer how many seconds it took to make.
-        port: A wish, so that who scrapes need not look again; 0 for none.
+        text: Returns a scrape.
+        took: Is told how many seconds each answer took to make.
+        port: The port to take if it is free; 0 for any. A successor keeps its port so that
+            scrapers find it.
 
     Returns:
         The port.
@@ -216,9 +208,9 @@ class _Server(ThreadingTCPServer):
 
 
 class _Handler(StreamRequestHandler):
-    """Answers GET /metrics, as often as it is asked on one connection.
+    """Answers GET /metrics, any number of times on one connection.
 
-    Not ``http.server``: its reading of six headers takes longer than a whole scrape does here.
+    ``http.server`` is not used: it takes longer to read six headers than a whole scrape takes here.
     """
 
     timeout = _IDLE_SECONDS
@@ -232,7 +224,7 @@ class _Handler(StreamRequestHandler):
                 pass
 
     def _answer(self, request: bytes) -> bool:
-        """Answer one request; whether the connection may bring another."""
+        """Answer one request; returns whether the connection may bring another."""
         began = time.perf_counter()
         method, _, rest = request.rstrip(b"\r\n").partition(b" ")
         path, _, version = rest.partition(b" ")
@@ -248,7 +240,7 @@ class _Handler(StreamRequestHandler):
         return goes_on
 
     def _skip_headers(self) -> bool:
-        """Read past the headers, of which none matters but one: whether to go on after this."""
+        """Read past the headers; returns whether the connection stays open after the answer."""
         goes_on = True
         for _ in range(_MOST_HEADERS):
             line = self.rfile.readline(_LONGEST_LINE)
@@ -263,5 +255,5 @@ class _Handler(StreamRequestHandler):
             f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {CONTENT_TYPE}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
-        # At once: two segments would wait for an acknowledgement between them.
+        # In one call: of two segments the second would wait for an acknowledgement.
         self.wfile.write(head.encode() + body)

@@ -1,20 +1,15 @@
-"""Reading the hooks' journal: pressure episodes with exact times, and drops worth a question."""
+"""Reading the hooks' journal: pressure episodes with exact times, and dropped packets."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from typing import Any
 
-from reserve_agent.hooks.layout import (
-    JOURNAL_ENTRIES,
-    Entry,
-    Hook,
-    Journal,
-    JournalEntry,
-    PacketClass,
-    Pool,
-    Reason,
-)
+from reserve_agent.contract.events import PacketDropped, PressureBegan, PressureEnded
+from reserve_agent.contract.packets import Hook, PacketClass, Reason
+from reserve_agent.hooks.layout import JOURNAL_ENTRIES, Entry, Journal, JournalEntry, Pool
+
+JournalEvent = PressureBegan | PressureEnded | PacketDropped
 
 
 class JournalReader:
@@ -23,7 +18,7 @@ class JournalReader:
     Args:
         pool: Holds the ring's head.
         journal: The ring.
-        start: Number of the first entry to read; what comes next when left out.
+        start: Number of the first entry to read; None: the next entry that is written.
     """
 
     def __init__(self, pool: Pool, journal: Journal, start: int | None = None) -> None:
@@ -32,8 +27,8 @@ class JournalReader:
         self.next = int(pool.journal_head) if start is None else start
         self.lost = 0
 
-    def new(self) -> Iterator[dict[str, Any]]:
-        """Events since the last call, oldest first; ``entry`` is its number in the journal."""
+    def new(self) -> Iterator[JournalEvent]:
+        """Events since the last call, oldest first."""
         head = int(self._pool.journal_head)
         if head - self.next > JOURNAL_ENTRIES:
             self.lost += head - self.next - JOURNAL_ENTRIES
@@ -41,29 +36,33 @@ class JournalReader:
         while self.next < head:
             slot = self._journal.entries[self.next % JOURNAL_ENTRIES]
             entry = JournalEntry.from_buffer_copy(slot)
-            # The hooks go on meanwhile, and write an entry before they count it.
+            # The hooks write on meanwhile, and write an entry before they count it.
             overwritten = int(self._pool.journal_head) - self.next >= JOURNAL_ENTRIES
             self.next += 1
             if overwritten:
                 self.lost += 1
             else:
-                yield {**_event(entry), "entry": self.next - 1}
+                yield _event(entry, self.next - 1)
 
 
-def _event(entry: JournalEntry) -> dict[str, Any]:
+def _event(entry: JournalEntry, number: int) -> JournalEvent:
     t, value = int(entry.t), int(entry.value)
     if entry.kind == Entry.PRESSURE_BEGIN:
-        return {"t": t, "kind": "pressure.begin", "free": value}
+        return PressureBegan(t=t, free=value, entry=number)
     if entry.kind == Entry.PRESSURE_END:
-        return {"t": t, "kind": "pressure.end", "since": value, "duration_ns": t - value}
-    return {
-        "t": t,
-        "kind": "drop",
-        "hook": Hook(entry.hook).name.lower(),
-        "reason": Reason(entry.reason).name.lower(),
-        "cls": PacketClass(entry.cls).label,
-        "src": ".".join(map(str, entry.source)),
-        "dst": ".".join(map(str, entry.destination)),
-        "tag": bytes(entry.tag).hex(),
-        "pages": value,
-    }
+        return PressureEnded(t=t, since=value, duration_ns=t - value, entry=number)
+    return PacketDropped(
+        t=t,
+        hook=Hook(entry.hook).name.lower(),
+        reason=Reason(entry.reason).name.lower(),
+        cls=PacketClass(entry.cls).label,
+        src=_address(entry.source),
+        dst=_address(entry.destination),
+        tag=int(entry.tag).to_bytes(8, sys.byteorder).hex(),
+        pages=value,
+        entry=number,
+    )
+
+
+def _address(network_order: int) -> str:
+    return ".".join(map(str, network_order.to_bytes(4, sys.byteorder)))

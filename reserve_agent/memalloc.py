@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import socket
 
-SO_MEMALLOC = 0x4D41
-"""Option number at level ``SOL_SOCKET``; no kernel uses it."""
-
-
-SO_STALLED = 0x4D42
-"""The reader of this socket does not read: the model keeps what it is handed."""
+from reserve_agent.contract.packets import SO_MEMALLOC, SO_STALLED
 
 
 def set_stalled(sock: socket.socket) -> None:
-    """Declare ``sock``'s reader stalled; raises as ``set_memalloc`` does."""
+    """Declare ``sock``'s reader stalled; raises the errors of ``set_memalloc``."""
     sock.setsockopt(socket.SOL_SOCKET, SO_STALLED, 1)
 
 

@@ -36,7 +36,7 @@ class Definition:
         name: Without the prefix, and without the suffix of its kind.
         kind: As Prometheus has them.
         text: One sentence for whoever reads the exporter's output.
-        labels: Beside ``node``.
+        labels: Labels beside ``node``.
         buckets: Upper bounds of a histogram, in its unit; the last one, infinity, left out.
     """
 
@@ -48,7 +48,7 @@ class Definition:
 
     @property
     def full_name(self) -> str:
-        """What a query calls it; of a histogram, without ``_bucket`` and its like."""
+        """The name in queries; of a histogram, without ``_bucket``, ``_sum`` and ``_count``."""
         return f"{PREFIX}{self.name}{_SUFFIX.get(self.kind, '')}"
 
 

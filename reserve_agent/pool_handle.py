@@ -75,7 +75,7 @@ class PoolHandle:
         self._operate(Op.EMERGENCY, int(raised))
 
     def pressed_since(self) -> int | None:
-        """When the pressure began that goes on, nanoseconds of CLOCK_MONOTONIC; None for none."""
+        """When the present pressure began, nanoseconds of CLOCK_MONOTONIC; None: there is none."""
         return int(self.state.pressure_since) if self.state.pressure else None
 
     def snapshot(self) -> dict[str, int]:

@@ -1,40 +1,44 @@
-"""Telling the controller when this agent's node comes under memory pressure, and out of it."""
+"""How an agent tells the controller that its node comes under memory pressure, and out of it.
+
+The message is a JSON line on the controller's Unix socket, for example
+``{"op":"pressure","node":"n1","on":true,"at":123}``. No answer comes. Instead the agent repeats the
+message: every ``REPEAT_NS`` while there is pressure, for a controller that was away at the
+beginning, and ``_FAREWELLS`` times in all at the end.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import socket
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from reserve_agent.controller.pressure import Kind, PressureMessage, encode
+import orjson
 
 REPEAT_NS = 100_000_000
-"""While there is pressure it is said again, for a controller that was away at its beginning."""
 _FAREWELLS = 3
-"""How often the end of the pressure is said: a datagram may be lost."""
 
 
 @dataclass(frozen=True)
-class ControllerAddress:
-    """Where the controller hears of pressure.
+class PressureMessage:
+    """One message.
 
     Attributes:
-        address: IPv4 address, the loopback's.
-        port: UDP port.
-        token: The run's secret, as hexadecimal digits.
+        node: Logical name, such as ``n1``.
+        on: Whether the node is under pressure from now on.
+        at: When the pressure began, or was seen to be over; nanoseconds of CLOCK_MONOTONIC.
     """
 
-    address: str
-    port: int
-    token: str
+    node: str
+    on: bool
+    at: int
 
-    def __repr__(self) -> str:
-        """Without the token: this may end up in a log."""
-        return f"ControllerAddress({self.address}:{self.port})"
+    def line(self) -> bytes:
+        """The message as the controller reads it, with its newline."""
+        return orjson.dumps({"op": "pressure", **asdict(self)}) + b"\n"
 
 
 class PressureReport:
-    """What is to be said when. Pure.
+    """Decides when which message is due. Pure.
 
     Args:
         node: Logical name.
@@ -43,18 +47,15 @@ class PressureReport:
     def __init__(self, node: str) -> None:
         self._node = node
         self._since: int | None = None
+        self._said_at = 0
         self._ended_at = 0
         self._farewells = 0
-        self._sequence = 0
-        self._said_at = 0
 
     def due(self, since: int | None, now: int) -> PressureMessage | None:
-        """The message to send at ``now``; None where there is nothing to say.
-
-        An episode that begins and ends between two calls is not told: it is over.
+        """The message to send now; None for none.
 
         Args:
-            since: When the pressure began that goes on; None: there is none.
+            since: When the pressure that goes on began, nanoseconds; None where there is none.
             now: CLOCK_MONOTONIC, nanoseconds.
         """
         if since != self._since:
@@ -63,41 +64,57 @@ class PressureReport:
             self._since = since
         elif now - self._said_at < REPEAT_NS:
             return None
-        if since is not None:
-            return self._say(Kind.ENTER, since, now)
-        if self._farewells == 0:
-            return None
-        self._farewells -= 1
-        return self._say(Kind.LEAVE, self._ended_at, now)
-
-    def _say(self, kind: Kind, at: int, now: int) -> PressureMessage:
-        # From the clock, so that it grows also from one agent of the node to the next.
-        self._sequence = max(self._sequence + 1, now)
+        if since is None:
+            if self._farewells == 0:
+                return None
+            self._farewells -= 1
         self._said_at = now
-        return PressureMessage(kind, self._node, self._sequence, at)
+        at = self._ended_at if since is None else since
+        return PressureMessage(self._node, since is not None, at)
 
 
 class PressureSender:
-    """Sends what ``PressureReport`` says; nobody waits for an answer, and none comes."""
+    """Sends what ``PressureReport`` says to be due, and never waits.
 
-    def __init__(self, node: str, controller: ControllerAddress) -> None:
+    Args:
+        node: Logical name.
+        controller: Unix socket of the controller.
+    """
+
+    def __init__(self, node: str, controller: Path) -> None:
         self._report = PressureReport(node)
-        self._token = bytes.fromhex(controller.token)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._socket.connect((controller.address, controller.port))
-
-    @classmethod
-    def to(cls, controller: ControllerAddress | None, node: str) -> PressureSender | None:
-        """A sender for this node; None where there is nobody to tell."""
-        return None if controller is None else cls(node, controller)
+        self._controller = controller
+        self._socket: socket.socket | None = None
 
     def tell(self, since: int | None, now: int) -> None:
-        """See ``PressureReport.due``; a controller that is away is told again later."""
+        """Send the message that is due, if any; a controller that is away hears the next one.
+
+        Args:
+            since: When the pressure that goes on began, nanoseconds; None where there is none.
+            now: CLOCK_MONOTONIC, nanoseconds.
+        """
         message = self._report.due(since, now)
-        if message is not None:
-            with contextlib.suppress(OSError):
-                self._socket.send(encode(message, self._token))
+        if message is not None and not self._send(message.line()):
+            self._send(message.line())  # over a new connection: the last one may have been stale
+
+    def _send(self, line: bytes) -> bool:
+        """Send a whole line; False where there is no connection, or none any more."""
+        try:
+            if self._socket is None:
+                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                self._socket.setblocking(False)
+                self._socket.connect(str(self._controller))
+            if self._socket.send(line) == len(line):
+                return True
+        except BlockingIOError:
+            return True  # the controller is busy: repeating at once would not help
+        except OSError:
+            pass
+        self.close()
+        return False
 
     def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()
+        """Close the connection, if there is one."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None

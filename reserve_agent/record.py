@@ -1,33 +1,51 @@
 """A node's history on file, and what an agent knows because it is in there.
 
-An agent may be killed at any moment, and another goes on in its place. So what an agent knows is a
-fold over its node's history, which a successor does again; and nothing is shown in a metric or
-acknowledged to a daemon before it is on file.
+An agent may be killed at any moment, and another one continues its work. So what an agent knows is
+computed from its node's history alone, and its successor computes it again; and nothing is shown in
+a metric or acknowledged to a daemon before it is on file.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
+from reserve_agent.contract.events import (
+    DaemonReady,
+    Event,
+    HeartbeatMissed,
+    JournalFollowed,
+    NodeReset,
+    PacketDropped,
+    PoolConfigured,
+    PressureBegan,
+    PressureEnded,
+    ServiceStarted,
+    ServiceStopped,
+    SocketAttached,
+    SocketDetached,
+    ViewInstalled,
+    WriteAcknowledged,
+    from_record,
+)
 from reserve_agent.lines import Message
 from reserve_agent.sizing import Throttled
 
 
-class NodeState:
+class NodeSummary:
     """What the events of a node add up to.
 
     Attributes:
         ready: How often each daemon has said that it is ready, since the node's last boot.
         view: Members in the node's latest view.
-        serving: Whether it serves the block device.
-        misses: Heartbeats that it has missed.
+        serving: Whether the node serves the block device.
+        misses: Heartbeats that the node has missed.
         written: Blocks of 4 KiB whose writes were acknowledged.
-        exhausted: Packets dropped because not one page was left, since its last boot.
+        exhausted: Packets dropped because not one page was left, since the node's last boot.
         sockets: Throttled memalloc sockets by name.
         metrics_port: Where the metrics were served last; 0 before.
         next_entry: Number of the first entry of the hooks' journal that is not in the history;
@@ -47,64 +65,77 @@ class NodeState:
         self.next_entry: int | None = None
         self.last_t = 0
 
-    def apply(self, event: Message) -> None:
-        """Take one event into account."""
-        self.last_t = max(self.last_t, event["t"])
-        if "entry" in event:
-            self.next_entry = event["entry"] + 1
-            self.exhausted += event.get("reason") == "reserve_exhausted"
-        elif (update := self._UPDATES.get(event["kind"])) is not None:
+    def apply(self, event: Event) -> None:
+        """Take one event into account.
+
+        Raises:
+            TypeError: a socket that was attached lacks a field, or has one too many.
+        """
+        self.last_t = max(self.last_t, event.t)
+        if (update := self._UPDATES.get(type(event))) is not None:
             update(self, event)
 
-    def _on_ready(self, event: Message) -> None:
-        self.ready[event["name"]] = self.ready.get(event["name"], 0) + 1
+    def _on_journal_entry(self, event: PressureBegan | PressureEnded | PacketDropped) -> None:
+        if event.entry is not None:
+            self.next_entry = event.entry + 1
 
-    def _on_view(self, event: Message) -> None:
-        self.view = event["members"]
+    def _on_drop(self, event: PacketDropped) -> None:
+        self._on_journal_entry(event)
+        self.exhausted += event.reason == "reserve_exhausted"
 
-    def _on_service(self, event: Message) -> None:
-        self.serving = event["kind"] == "service.start"
+    def _on_ready(self, event: DaemonReady) -> None:
+        self.ready[event.name] = self.ready.get(event.name, 0) + 1
 
-    def _on_miss(self, _event: Message) -> None:
+    def _on_view(self, event: ViewInstalled) -> None:
+        self.view = list(event.members)
+
+    def _on_service(self, event: ServiceStarted | ServiceStopped) -> None:
+        self.serving = isinstance(event, ServiceStarted)
+
+    def _on_miss(self, _event: HeartbeatMissed) -> None:
         self.misses += 1
 
-    def _on_ack(self, event: Message) -> None:
-        self.written += event.get("blocks", 0)
+    def _on_write(self, event: WriteAcknowledged) -> None:
+        self.written += event.blocks
 
-    def _on_config(self, event: Message) -> None:
-        self.metrics_port = event["metrics_port"]
+    def _on_config(self, event: PoolConfigured) -> None:
+        self.metrics_port = event.metrics_port
 
-    def _on_journal(self, event: Message) -> None:
-        self.next_entry = event["next"]
+    def _on_journal(self, event: JournalFollowed) -> None:
+        self.next_entry = event.next
 
-    def _on_attached(self, event: Message) -> None:
-        socket = Throttled(**event["socket"])
+    def _on_attached(self, event: SocketAttached) -> None:
+        fields: Mapping[str, Any] = event.socket
+        socket = Throttled(**fields)
         self.sockets[socket.name] = socket
 
-    def _on_detached(self, event: Message) -> None:
-        self.sockets.pop(event["name"], None)
+    def _on_detached(self, event: SocketDetached) -> None:
+        self.sockets.pop(event.name, None)
 
-    def _on_reset(self, _event: Message) -> None:
+    def _on_reset(self, _event: NodeReset) -> None:
         self.ready, self.view, self.sockets, self.exhausted = {}, [], {}, 0
         self.serving = False
 
-    _UPDATES = {  # noqa: RUF012 - a constant table
-        "daemon.ready": _on_ready,
-        "membership.view": _on_view,
-        "service.start": _on_service,
-        "service.stop": _on_service,
-        "heartbeat.miss": _on_miss,
-        "write.ack": _on_ack,
-        "pool.config": _on_config,
-        "journal.follow": _on_journal,
-        "socket.attached": _on_attached,
-        "socket.detached": _on_detached,
-        "node.reset": _on_reset,
+    _UPDATES: Final[Mapping[type[Event], Callable[[NodeSummary, Any], None]]] = {
+        DaemonReady: _on_ready,
+        ViewInstalled: _on_view,
+        ServiceStarted: _on_service,
+        ServiceStopped: _on_service,
+        HeartbeatMissed: _on_miss,
+        WriteAcknowledged: _on_write,
+        PoolConfigured: _on_config,
+        JournalFollowed: _on_journal,
+        PressureBegan: _on_journal_entry,
+        PressureEnded: _on_journal_entry,
+        PacketDropped: _on_drop,
+        SocketAttached: _on_attached,
+        SocketDetached: _on_detached,
+        NodeReset: _on_reset,
     }
 
 
 class NodeHistory:
-    """The file of JSON lines; what an earlier agent has written there is told again first.
+    """The file of JSON lines; the events that an earlier agent has written there come first.
 
     Args:
         path: The file; made where there is none.
@@ -112,36 +143,44 @@ class NodeHistory:
         observe: Is told of every event once it is on file.
     """
 
-    def __init__(self, path: Path, node: str, observe: Callable[[Message], None]) -> None:
-        self.state = NodeState()
+    def __init__(self, path: Path, node: str, observe: Callable[[Event], None]) -> None:
+        self.summary = NodeSummary()
         self._node = node
         self._observe = observe
-        self._waiting: list[tuple[Message, bytes]] = []
+        self._waiting: list[tuple[Event, bytes]] = []
         self._known: set[int] = set()
         self._file = path.open("ab", buffering=0)
-        for event, line in _whole_lines(path):
-            self.state.apply(event)
+        for line in _whole_lines(path):
+            event = from_record(orjson.loads(line))
+            self.summary.apply(event)
             self._known.add(hash(line))
             observe(event)
-        self._told_until = time.monotonic_ns()
+        self._begun_at = time.monotonic_ns()
 
-    def record(self, event: Message) -> None:
+    def record(self, event: Event) -> None:
         """Add an event, with the time now where it has none; on file after ``flush``."""
-        event.setdefault("t", time.monotonic_ns())
-        event["node"] = self._node
-        self.state.apply(event)  # an event that makes no sense is not written down
-        self._waiting.append((event, orjson.dumps(event) + b"\n"))
+        event = event.stamped(time.monotonic_ns(), self._node)
+        self._add(event, orjson.dumps(event.record()) + b"\n")
 
-    def report(self, event: Message) -> None:
-        """Add what a daemon says, unless an earlier agent has had it on file already.
+    def report(self, message: Message) -> None:
+        """Add an event that another process tells, unless it is on file already.
 
-        That agent may have been killed before it could say so, and the daemon repeats it then.
+        An agent may have been killed after it had written an event and before it could acknowledge
+        it; the daemon then repeats the event to the next agent.
+
+        Raises:
+            MalformedEvent: the message is no event of its kind.
         """
-        if event.get("t", 0) <= self._told_until and self._known:
-            event["node"] = self._node
-            if hash(orjson.dumps(event) + b"\n") in self._known:
-                return
-        self.record(event)
+        message.setdefault("t", time.monotonic_ns())
+        message["node"] = self._node
+        line = orjson.dumps(message) + b"\n"
+        event = from_record(message)
+        if event.t > self._begun_at or hash(line) not in self._known:
+            self._add(event, line)
+
+    def _add(self, event: Event, line: bytes) -> None:
+        self.summary.apply(event)  # an event that makes no sense is not written down
+        self._waiting.append((event, line))
 
     def flush(self) -> None:
         """Put on file what waits: from here on no kill can undo it."""
@@ -160,12 +199,11 @@ class NodeHistory:
         self._file.close()
 
 
-def _whole_lines(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """The events of a file with their lines; a last line that a kill has cut short is removed."""
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file; a last line that a kill has cut short is removed from it."""
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
         with path.open("r+b") as file:
             file.truncate(whole)
-    for line in content[:whole].splitlines(keepends=True):
-        yield orjson.loads(line), line
+    yield from content[:whole].splitlines(keepends=True)

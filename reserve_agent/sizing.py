@@ -1,7 +1,7 @@
 """How large a receive reserve must be: arithmetic, term by term.
 
-For every memalloc socket, what its user has in flight at most, times the pages that one request
-ties up; then what arrives without being asked for: ARP and ICMP, and the receive buffers of each
+The sum has, for every memalloc socket, the requests that its user has in flight at most, times the
+pages of one request; then pages for what arrives unasked: ARP and ICMP, and receive buffers of each
 interface (50, the cap for reserve packets of an interface in the 2005 proposal, LWN 146689).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reserve_agent.hooks.layout import PAGE_BYTES
+from reserve_agent.contract.packets import PAGE_BYTES
 from reserve_agent.model.packet import buffer_pages
 
 CONTROL_PAGES = 8
@@ -22,9 +22,9 @@ class Throttled:
     """A memalloc socket, or several alike, with the bound that its user keeps.
 
     Attributes:
-        name: What it is for.
-        in_flight: Requests without an answer at most: the queue depth, for a datagram protocol
-            the peers.
+        name: What the socket is for.
+        in_flight: Requests without an answer at most: the queue depth, or for a datagram protocol
+            the number of peers.
         request_bytes: Payload of one request; a write queue packs it into whole pages.
         reply_bytes: The frame that answers it.
         streamed: Whether the request waits in a TCP write queue until it is acknowledged.
@@ -38,31 +38,31 @@ class Throttled:
 
     @property
     def request_pages(self) -> int:
-        """Pages of one request on its way out; a stream's may begin and end inside a page."""
+        """Pages of one request on its way out; in a stream it may begin and end inside a page."""
         if not self.streamed:
             return buffer_pages(self.request_bytes)
         return -(-self.request_bytes // PAGE_BYTES) + 1
 
     @property
     def reply_pages(self) -> int:
-        """Pages of the buffer that its answer arrives in."""
+        """Pages of the buffer that the answer arrives in."""
         return buffer_pages(self.reply_bytes)
 
     @property
     def retransmit_pages(self) -> int:
-        """A repetition shares the data and has a buffer head of its own."""
+        """Pages of a retransmission: it shares the data and has a buffer head of its own."""
         return 1 if self.streamed else 0
 
     @property
     def pages(self) -> int:
-        """All of it."""
+        """Pages of all requests in flight."""
         each = self.request_pages + self.reply_pages + self.retransmit_pages
         return self.in_flight * each
 
 
 @dataclass(frozen=True)
 class Term:
-    """One line of the sum: how it comes about, and pages."""
+    """One line of the sum: its derivation, and its pages."""
 
     text: str
     pages: int

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
 from reserve_agent import exposition
+from reserve_agent.contract.events import Event, OpenFlowMalformed, PressureRefused, ShedApplied
 from reserve_agent.exposition import Families, Family, Rows, Sample
 from reserve_agent.metrics import SWITCH_METRICS
 
@@ -17,30 +16,23 @@ Row = Sequence[Any]
 
 
 class SwitchExporter:
-    """What the controller of a run's switches exports.
+    """The metrics that a run's controller exports.
 
     Args:
-        read: Returns what op ``packets`` answers: rows of ``table``, and of ``dropped``. Asked at
-            every scrape, from another thread: the last answer that the controller has will do.
-        registry: Where the metrics are registered too; None for nowhere.
+        read: Returns the counters of the switches: rows of ``table`` and of ``dropped``. Called at
+            every scrape, from another thread; may return counters that it has returned before.
     """
 
-    def __init__(
-        self,
-        read: Callable[[], Mapping[str, Sequence[Row]]],
-        registry: CollectorRegistry | None = None,
-    ) -> None:
+    def __init__(self, read: Callable[[], Mapping[str, Sequence[Row]]]) -> None:
         self._read = read
         self._seen: Mapping[str, Sequence[Row]] = {}
         readers: dict[str, Callable[[], Rows]] = {
             "switch_packets": lambda: self._rows(self._counts(), "table"),
-            # The same answer: a scrape asks the switches once.
+            # From the same counters: a scrape asks the switches once.
             "switch_drops": lambda: self._rows(self._seen, "dropped"),
         }
         self._of = {one.name: Family(one, {}, readers.get(one.name)) for one in SWITCH_METRICS}
-        self._families = Families(self._of.values())
-        if registry is not None:
-            registry.register(self._families)
+        self.families = Families(self._of.values())
         for name in ("pressure_messages_refused", "openflow_malformed"):
             self._of[name].add(CONTROLLER, by=0)
 
@@ -55,29 +47,26 @@ class SwitchExporter:
             totals[node, cls] = totals.get((node, cls), 0) + packets
         return totals.items()
 
-    def observe(self, event: Mapping[str, Any]) -> None:
+    def observe(self, event: Event) -> None:
         """Update the metrics from one event of the controller's history."""
-        if event["kind"] == "shed.applied":
-            self._on_shed(event)
-        elif event["kind"] == "pressure.refused":
-            self._of["pressure_messages_refused"].add(CONTROLLER, by=event.get("count", 1))
-        elif event["kind"] == "openflow.malformed":
-            self._of["openflow_malformed"].add(CONTROLLER, by=event.get("count", 1))
-
-    def _on_shed(self, event: Mapping[str, Any]) -> None:
-        node = str(event["target"])
-        self._of["switch_shedding"].set(int(event["on"]), node)
-        if event["on"]:
-            reaction = (event["in_force_at"] - event["pressure_at"]) / 1e9
-            self._of["switch_reaction_seconds"].observe(reaction, node)
+        match event:
+            case ShedApplied():
+                self._of["switch_shedding"].set(int(event.on), event.target)
+                if event.on:
+                    reaction = (event.in_force_at - event.pressure_at) / 1e9
+                    self._of["switch_reaction_seconds"].observe(reaction, event.target)
+            case PressureRefused():
+                self._of["pressure_messages_refused"].add(CONTROLLER, by=event.count)
+            case OpenFlowMalformed():
+                self._of["openflow_malformed"].add(CONTROLLER, by=event.count)
 
     def samples(self) -> Iterator[Sample]:
         """Every series, now."""
-        return self._families.samples()
+        return self.families.samples()
 
     def text(self) -> str:
         """A scrape."""
-        return self._families.text()
+        return self.families.text()
 
     def serve(self, port: int = 0) -> int:
         """Serve the metrics on the loopback interface; returns the port."""

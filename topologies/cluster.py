@@ -12,12 +12,13 @@ from typing import Any
 
 from nodes.ports import delete_links
 from nodes.waiting import wait_until
+from reserve_agent.contract.topologies import Topology
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 from topologies import links, ovs
 from topologies.build import make_net, start_net
 from topologies.deferral import shape_with_deferral
-from topologies.describe import STORAGE, Topology, describe, logical_name, plan
+from topologies.describe import STORAGE, describe, logical_name, plan
 from topologies.node import ClusterNode, NodeLink
 from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer
 from topologies.paths import join_paths

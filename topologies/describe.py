@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import Final
 
+from reserve_agent.contract.topologies import TOPOLOGIES, Topology
 from reserve_agent.controller.wiring import HostPort, Network, Switch, SwitchLink
 from reserve_agent.errors import BadInput
 from topologies import layout
 from topologies.layout import Layout
 
-Topology = Literal["star", "split", "redundant", "leaf-spine"]
-TOPOLOGIES: Final[tuple[Topology, ...]] = get_args(Topology)
 STORAGE: Final = "storage"
 
 

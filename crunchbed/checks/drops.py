@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from crunchbed.checks.faults import FaultSpan
 from crunchbed.history.history import History
 from reserve_agent.contract.events import Event
-from reserve_agent.drop_causes import DROP_CAUSES
+from reserve_agent.contract.packets import DROP_CAUSES
 
 
 class Drops:

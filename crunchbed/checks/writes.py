@@ -10,8 +10,7 @@ from itertools import accumulate
 from crunchbed.checks.lives import lives, overlap
 from crunchbed.history.history import History, Interval, remembered
 from reserve_agent.contract.events import Event
-
-PAGE_BYTES = 4096
+from reserve_agent.contract.packets import PAGE_BYTES
 
 
 @remembered

@@ -5,8 +5,8 @@ from __future__ import annotations
 from crunchbed.expect import parse
 from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput
-from reserve_agent.policies import POLICIES
 
 
 def names_of(text: str, known: tuple[str, ...], what: str) -> list[str]:

@@ -18,8 +18,8 @@ from crunchbed.cli.output import json_option
 from crunchbed.scenario.cluster import BACKENDS
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.contract.packets import MEMALLOC_CLASSES, POLICIES
 from reserve_agent.errors import BadInput
-from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
 
 DEFAULT_PARENT: Final = Path("runs")
 

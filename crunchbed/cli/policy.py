@@ -8,8 +8,8 @@ from crunchbed.cli.live_run import chosen_run, of_run
 from crunchbed.cli.output import json_option, print_json
 from crunchbed.live import runs
 from crunchbed.scenario.kinds import did_you_mean
+from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput
-from reserve_agent.policies import POLICIES
 
 
 @click.command()

@@ -9,7 +9,7 @@ from crunchbed.cli.options import Options, takes
 from crunchbed.cli.output import print_json
 from crunchbed.report.table import open_console
 from crunchbed.run import sizing
-from reserve_agent.hooks.layout import PAGE_BYTES
+from reserve_agent.contract.packets import PAGE_BYTES
 
 
 @click.group()

@@ -20,8 +20,8 @@ from crunchbed.checks.figures import NAMES, PHASE_NAMES, PHASES
 from crunchbed.expect.quantities import mismatch, quantity
 from crunchbed.expect.tree import Expectation, Name, Node, Number, Operation
 from crunchbed.scenario.kinds import did_you_mean
+from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput
-from reserve_agent.policies import POLICIES
 
 MAX_LENGTH: Final = 200
 """Characters; bounds the depth of a tree, and so of the recursion over it."""

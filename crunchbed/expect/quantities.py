@@ -10,8 +10,8 @@ from typing import Final
 
 from crunchbed.expect.tree import Expectation, Name, Node, Number
 from crunchbed.scenario.units import DURATIONS, SIZES, duration_ns, size_bytes
+from reserve_agent.contract.packets import PAGE_BYTES
 
-_PAGE_BYTES: Final = 4096
 _HINT: Final = "a duration such as 200ms, pages such as 64pages, or a size such as 1MiB"
 
 Unit = tuple[tuple[str, int], ...]
@@ -33,9 +33,9 @@ def quantity(text: str) -> Number:
         return Number(float(text.removesuffix(unit)), "pages")
     if unit in SIZES:
         size = size_bytes(text)
-        if size % _PAGE_BYTES:
+        if size % PAGE_BYTES:
             raise ValueError(f"{text} is not a multiple of a page, 4KiB")
-        return Number(size // _PAGE_BYTES, "pages")
+        return Number(size // PAGE_BYTES, "pages")
     raise ValueError(f"{text} is not a number or {_HINT}")
 
 

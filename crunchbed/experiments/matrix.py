@@ -11,7 +11,7 @@ from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import Spread, spread_of
 from crunchbed.scenario.detector import MODELS
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.policies import MEMALLOC_CLASSES
+from reserve_agent.contract.packets import MEMALLOC_CLASSES
 
 SETTINGS: dict[str, tuple[str, ...]] = {
     "none": (),

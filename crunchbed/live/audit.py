@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from reserve_agent.contract.packets import Policy
 from reserve_agent.hooks.audit import ProtocolSeen, SocketSeen
-from reserve_agent.hooks.layout import Policy
 from reserve_agent.model.policies import Limits, all_policies
 from reserve_agent.sizing import Throttled
 

@@ -8,6 +8,7 @@ end of pressure. One is known worse: the hooks' packet counters are in the histo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from crunchbed.backends.namespaces.targets import labels_of
@@ -16,10 +17,10 @@ from crunchbed.history.history import History
 from crunchbed.prometheus.config import JOB
 from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import Event, HeartbeatMissed
+from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.errors import BadInput
 from reserve_agent.exporter import Exporter, PacketCounts
-from reserve_agent.hooks.layout import Hook, PacketClass, Reason
 from reserve_agent.switch_exporter import CONTROLLER, SwitchExporter
 
 _CLASSES = {cls.label: cls for cls in PacketClass}
@@ -54,14 +55,14 @@ class _Node:
     """One node's exporter, and the counters that it reads."""
 
     def __init__(self, name: str, run: str, scenario: str) -> None:
-        self._run, self._scenario = run, scenario
         self._pool = {"free": 0, "reserve": 0, "dirty": 0, "low_water": 0, "pressure": 0}
         self._packets: PacketCounts = {}
         self.known = False
-        self.exporter = Exporter(name, None, lambda: self._packets, self._pool.__getitem__)
+        packets, pool = (lambda: self._packets), self._pool.__getitem__
+        self.exporter = Exporter(name, run, scenario, packets, pool)
 
-    def apply(self, data: Mapping[str, Any]) -> None:
-        kind = data["kind"]
+    def apply(self, event: Event) -> None:
+        data, kind = event.data, event.kind
         if kind == "pool.config":
             self._configure(data)
         elif kind == "pool.sample":
@@ -72,7 +73,7 @@ class _Node:
             self._pool["pressure"] = 0
         elif kind == "packets":
             self._packets = {_key(row): (row["packets"], row["pages"]) for row in data["table"]}
-        self.exporter.observe(data)
+        self.exporter.observe(event)
 
     def _configure(self, data: Mapping[str, Any]) -> None:
         self._pool["reserve"] = data["reserve"]
@@ -80,7 +81,6 @@ class _Node:
             free = data["total"] - data["clean"]
             self._pool.update(free=free, low_water=free)
         self.known = True
-        self.exporter.describe_run(self._run, self._scenario, data["policy"])
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Hook, PacketClass, Reason]:
@@ -95,11 +95,11 @@ class _Controller:
         self.known = False
         self.exporter = SwitchExporter(lambda: self._counts)
 
-    def apply(self, data: Mapping[str, Any]) -> None:
+    def apply(self, event: Event) -> None:
         self.known = True
-        if data["kind"] == "switch.packets":
-            self._counts = data
-        self.exporter.observe(data)
+        if event.kind == "switch.packets":
+            self._counts = event.data
+        self.exporter.observe(event)
 
 
 def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> Timeline:
@@ -136,9 +136,11 @@ def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> 
     return timeline
 
 
-def _with_cause(event: Event, causes: Mapping[int, str]) -> Mapping[str, Any]:
+def _with_cause(event: Event, causes: Mapping[int, str]) -> Event:
     cause = causes.get(id(event.data))
-    return event.data if cause is None else {**event.data, "cause": cause}
+    if cause is None or not isinstance(event, HeartbeatMissed):
+        return event
+    return replace(event, cause=cause)
 
 
 def _scrape(nodes: Mapping[str, _Node | _Controller], unix_ns: int, timeline: Timeline) -> None:

@@ -15,6 +15,7 @@ from crunchbed.checks.pressure import episodes
 from crunchbed.checks.reserve import reserve_pages
 from crunchbed.history.history import History, Interval
 from crunchbed.report.subject import since_what, subject_of
+from reserve_agent.contract.packets import PAGE_BYTES
 
 LEAD_SECONDS = 1.0
 """Shown of the time before the crunch."""
@@ -22,7 +23,6 @@ LEAD_SECONDS = 1.0
 BIN_SECONDS = 0.1
 """Width of one value of the write rate."""
 
-_PAGE_BYTES = 4096
 _MEBIBYTE = 1 << 20
 
 Span = tuple[float, float]
@@ -112,5 +112,5 @@ def _rate(history: History, node: str, zero: int, end: float) -> list[float]:
     for ack in history.of("write.ack", node):
         index = int(((ack.t - zero) / 1e9 + LEAD_SECONDS) // BIN_SECONDS)
         if 0 <= index < len(bins):
-            bins[index] += ack.data["blocks"] * _PAGE_BYTES / _MEBIBYTE / BIN_SECONDS
+            bins[index] += ack.data["blocks"] * PAGE_BYTES / _MEBIBYTE / BIN_SECONDS
     return bins

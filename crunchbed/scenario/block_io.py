@@ -17,6 +17,7 @@ from crunchbed.scenario.facts import Contradiction
 from crunchbed.scenario.kinds import DurationText, Port, SizeText
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration, format_size
+from reserve_agent.contract.packets import PAGE_BYTES
 
 PORTS: Final = {"nbd": 10809, "iscsi": 3260}
 """The transports, and the registered TCP port of each."""
@@ -102,7 +103,7 @@ def contradictions(block_io: BlockIo, nodes: int) -> Iterator[Contradiction]:
     """Find sizes that do not go together, or not with so many cluster nodes."""
     request, export = block_io.request, block_io.export
     for key, value in (("request", request), ("export", export)):
-        if value % 4096:
+        if value % PAGE_BYTES:
             yield f"block_io.{key}", "a multiple of 4KiB", format_size(value)
     if request > export:
         yield (

@@ -14,21 +14,14 @@ from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import Contradiction
 from crunchbed.scenario.kinds import DurationText, RateText
 from crunchbed.scenario.section import Section
+from reserve_agent.contract.topologies import NETWORKS, TOPOLOGIES
 
 BACKENDS: Final = ("namespaces",)
 """What the nodes can be made of; the first is the default."""
 CONTROLLERS: Final = ("none", "openflow")
 SWITCHES: Final = ("auto", "ovs-kernel", "ovs-user", "linux-bridge")
-NETWORKS: Final = {
-    "star": ("cluster",),
-    "split": ("cluster", "storage"),
-    "redundant": ("a", "b"),
-    "leaf-spine": ("cluster",),
-}
-"""The networks of each topology, as links and faults name them."""
 RINGS: Final = (("cluster",), ("a", "b"))
 """Groups of networks that carry heartbeats: a host without a link to any of a group is cut off."""
-TOPOLOGIES: Final = tuple(NETWORKS)
 LABELS: Final = ("cluster", "storage", "a", "b")
 
 

@@ -6,7 +6,7 @@ Durations are nanoseconds, sizes bytes, memory pages 4 KiB.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,8 +15,8 @@ from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText, Pages, Port, SizeText, Target
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
+from reserve_agent.contract.packets import MAX_WINDOWS
 
-MAX_WINDOWS: Final = 4096
 """Windows of a timed crunch that the hooks' map holds."""
 
 

@@ -7,7 +7,7 @@ Inside, durations are nanoseconds, sizes bytes, data rates bits per second and m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ValidationError, model_validator
 
@@ -35,10 +35,8 @@ from crunchbed.scenario.problems import problems
 from crunchbed.scenario.section import Fencing, Heartbeat, Memory, Phases, Section, Softnet, Traffic
 from crunchbed.scenario.shed import Shed, ShedSection
 from nodes.membership.detectors.settings import silence_ns
+from reserve_agent.contract.packets import MEMALLOC_CLASSES, POLICIES
 from reserve_agent.errors import BadInput
-from reserve_agent.policies import MEMALLOC_CLASSES, POLICIES
-
-PAGE_BYTES: Final = 4096
 
 
 def _expectations(value: object) -> tuple[str, ...]:

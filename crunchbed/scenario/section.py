@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from crunchbed.scenario import kinds
 from crunchbed.scenario.kinds import DurationText, Pages, Port, SizeText
+from reserve_agent.contract.packets import SOFTNET_COST_NS, SOFTNET_LIMIT
 
 
 class Section(BaseModel):
@@ -48,8 +49,8 @@ class Heartbeat(Section):
 class Softnet(Section):
     """The input queue of the policy ``softnet``: its length, and the time that a packet costs."""
 
-    limit: Annotated[int, kinds.whole("packets", 1, 1_000_000)] = 300
-    cost: Annotated[int, kinds.duration("1us", "10ms"), DurationText] = 50_000
+    limit: Annotated[int, kinds.whole("packets", 1, 1_000_000)] = SOFTNET_LIMIT
+    cost: Annotated[int, kinds.duration("1us", "10ms"), DurationText] = SOFTNET_COST_NS
 
 
 class Fencing(Section):

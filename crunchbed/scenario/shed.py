@@ -11,8 +11,8 @@ from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import Contradiction
 from crunchbed.scenario.kinds import RateText, SizeText
 from crunchbed.scenario.section import Section
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules import settings
-from reserve_agent.hooks.layout import PacketClass
 
 MODES: Final[tuple[str, ...]] = get_args(settings.ShedMode)
 OFF: Final = "off"

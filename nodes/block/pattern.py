@@ -11,7 +11,9 @@ import struct
 import zlib
 from typing import NamedTuple
 
-BLOCK_BYTES = 4096
+from reserve_agent.contract.packets import PAGE_BYTES
+
+BLOCK_BYTES = PAGE_BYTES
 _HEADER = struct.Struct("<8sHHIQQI")
 _MAGIC = b"crunchbd"
 _FILLERS = tuple(bytes([value]) * (BLOCK_BYTES - _HEADER.size) for value in range(256))

@@ -12,7 +12,6 @@ import traceback
 from pathlib import Path
 
 from reserve_agent.controller.config import ControllerConfig
-from reserve_agent.controller.desk import open_desk
 from reserve_agent.controller.process import Controller
 from reserve_agent.errors import CrunchbedError
 
@@ -23,14 +22,9 @@ def main() -> int:
     try:
         config = ControllerConfig.load(Path(sys.argv[1]))
         controller = Controller(config)
-        framework.report_malformed(controller.board.was_malformed)
-        framework.start(
-            "reserve_agent.controller.app", *config.listen, switchboard=controller.board
-        )
-        desk = open_desk(config, controller.selector, controller.board.shed, controller.note)
-        controller.ticks.append(desk.tick)
-        controller.reports.append(desk.status)
-        controller.ends.append(desk.close)
+        framework.report_malformed(controller.switches.was_malformed)
+        app = "reserve_agent.controller.app"
+        framework.start(app, *config.listen, switches=controller.switches)
         controller.run()
     except CrunchbedError as error:
         sys.stderr.write(f"controller: {error}\n")
@@ -39,7 +33,7 @@ def main() -> int:
 
 
 def _to_the_end() -> int:
-    """The exit code; what nobody has foreseen is told, and ends the process as well."""
+    """Return the exit code, also after an error that nobody has foreseen."""
     try:
         return main()
     except Exception:

@@ -1,4 +1,4 @@
-"""The application: a shim between the framework's events and the switchboard."""
+"""The application: a shim between the framework's events and ``Switches``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reserve_agent.controller import framework
 from reserve_agent.controller.codec import Decoder, Encoder
 from reserve_agent.controller.requests import Ask, Barrier, Request
 from reserve_agent.controller.session import Session
-from reserve_agent.controller.switchboard import Switchboard
+from reserve_agent.controller.switches import Switches
 
 _ofp_event = framework.part("controller.ofp_event")
 _handler = framework.part("controller.handler")
@@ -22,10 +22,10 @@ _Hear = Callable[["SwitchApp", Any], None]
 
 
 def _on(kind: type, states: Any) -> Callable[[_Hear], _Hear]:
-    """Have a method hear of such events, in these states of a connection.
+    """Have a method handle such events, in these states of a connection.
 
-    Its failure ends the connection that the event is of. OS-Ken's threads would take it for the
-    end of the application, and no switch would be heard any more.
+    Where the method fails, the connection of the event is closed. OS-Ken would otherwise take the
+    failure for the end of the application, and would handle no event of any switch any more.
     """
 
     def decorate(hear: _Hear) -> _Hear:
@@ -42,8 +42,8 @@ def _on(kind: type, states: Any) -> Callable[[_Hear], _Hear]:
     return decorate
 
 
-class _Switch:
-    """One connection: a ``Link`` that numbers what it asks, so that answers find their question."""
+class _Connection:
+    """One connection: a ``Link`` that numbers its questions, to find the question of an answer."""
 
     def __init__(self, datapath: Any) -> None:
         self.datapath = datapath
@@ -53,7 +53,7 @@ class _Switch:
         self._parts: dict[int, list[Any]] = {}
 
     def send(self, requests: Collection[Request]) -> None:
-        """All in one piece: a switch of 32 nodes has some 400 flows."""
+        """Send all requests in one piece: a switch of 32 nodes has some 400 flows."""
         pieces = []
         for request in requests:
             message = self._encoder.message(request)
@@ -65,11 +65,11 @@ class _Switch:
         self.datapath.send(b"".join(pieces))
 
     def ticket(self, xid: int) -> int | None:
-        """What was asked with this number; a second answer has none."""
+        """The ticket of the question with this number; None for a second answer to it."""
         return self._asked.pop(xid, None)
 
     def collected(self, message: Any) -> list[Any] | None:
-        """All rows of an answer in several messages, once the last is there."""
+        """All rows of an answer in several messages; None until the last message is there."""
         rows = self._parts.setdefault(message.xid, [])
         rows += message.body
         if message.flags & _of13.OFPMPF_REPLY_MORE:
@@ -78,27 +78,27 @@ class _Switch:
 
 
 class SwitchApp(framework.App):  # type: ignore[misc]
-    """Named and loaded by the framework; ``switchboard`` is what it serves."""
+    """The application that the framework loads; it hands all events to ``switches``."""
 
     OFP_VERSIONS = (_of13.OFP_VERSION,)
 
-    def __init__(self, *args: Any, switchboard: Switchboard, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, switches: Switches, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._board = switchboard
-        self._switches: dict[Any, _Switch] = {}
+        self._switches = switches
+        self._connections: dict[Any, _Connection] = {}
         self._decoder = Decoder(_of13)
 
     @_on(_ofp_event.EventOFPStateChange, [_MAIN, _DEAD])
     def _state_changed(self, event: Any) -> None:
         datapath = event.datapath
         if event.state == _MAIN:
-            switch = self._switches[datapath] = _Switch(datapath)
+            switch = self._connections[datapath] = _Connection(datapath)
             down = {port.port_no for port in datapath.ports.values() if _is_down(port)}
-            switch.session = self._board.connected(datapath.id, switch, down)
+            switch.session = self._switches.connected(datapath.id, switch, down)
             return
-        gone = self._switches.pop(datapath, None)
+        gone = self._connections.pop(datapath, None)
         if gone is not None and gone.session is not None:
-            self._board.disconnected(datapath.id, gone.session)
+            self._switches.disconnected(datapath.id, gone.session)
 
     @_on(_ofp_event.EventOFPPortStatus, _MAIN)
     def _port_changed(self, event: Any) -> None:
@@ -106,7 +106,7 @@ class SwitchApp(framework.App):  # type: ignore[misc]
         if self._session(message) is not None:
             gone = message.reason == _of13.OFPPR_DELETE
             up = not gone and not _is_down(message.desc)
-            self._board.port(message.datapath.id, message.desc.port_no, up=up)
+            self._switches.port(message.datapath.id, message.desc.port_no, up=up)
 
     @_on(_ofp_event.EventOFPBarrierReply, _MAIN)
     def _barrier_passed(self, event: Any) -> None:
@@ -135,38 +135,38 @@ class SwitchApp(framework.App):  # type: ignore[misc]
     @_on(_ofp_event.EventOFPPacketIn, _MAIN)
     def _copied(self, event: Any) -> None:
         if self._session(event.msg) is not None:
-            self._board.copied(event.msg.data)
+            self._switches.copied(event.msg.data)
 
     @_on(_ofp_event.EventOFPErrorMsg, _MAIN)
     def _refused(self, event: Any) -> None:
         message = event.msg
         if (session := self._session(message)) is not None:
             reason = f"type {message.type} code {message.code}: {bytes(message.data[:64]).hex()}"
-            self._board.refuse(message.datapath.id, session, reason)
+            self._switches.refuse(message.datapath.id, session, reason)
 
     def cannot_take(self, event: Any, error: Exception) -> None:
-        """A message that can be read and makes no sense, such as an answer to another question."""
+        """Refuse a message that makes no sense, such as an answer to a question nobody asked."""
         message = getattr(event, "msg", None)
         datapath = event.datapath if message is None else message.datapath
         what = "a change of state" if message is None else f"type {message.msg_type}"
-        if self._board.was_malformed(f"{datapath.address[0]}: {what}: {error!r}"):
+        if self._switches.was_malformed(f"{datapath.address[0]}: {what}: {error!r}"):
             _log.warning("%s: %s cannot be taken", datapath.address, what, exc_info=error)
         datapath.close()
 
     def _rows(self, message: Any) -> list[Any] | None:
-        switch = self._switches.get(message.datapath)
+        switch = self._connections.get(message.datapath)
         return None if switch is None else switch.collected(message)
 
     def _session(self, message: Any) -> Session | None:
-        switch = self._switches.get(message.datapath)
+        switch = self._connections.get(message.datapath)
         return None if switch is None else switch.session
 
     def _answer(self, message: Any, content: Any) -> None:
-        switch = self._switches.get(message.datapath)
+        switch = self._connections.get(message.datapath)
         if switch is None or switch.session is None:
             return
         if (ticket := switch.ticket(message.xid)) is not None:
-            self._board.answer(switch.session, ticket, content)
+            self._switches.answer(switch.session, ticket, content)
 
 
 def _is_down(port: Any) -> bool:

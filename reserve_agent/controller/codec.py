@@ -1,4 +1,4 @@
-"""Between the values of ``rules`` and OpenFlow 1.3 messages; Ryu and OS-Ken have the same ones."""
+"""Translates between the values of ``rules`` and OpenFlow 1.3, as Ryu and OS-Ken both have it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Encoder:
             case PutGroup():
                 return self._group(request.number, request.group, new=request.new)
             case RemoveGroup():
-                # The kind of a group that is removed says nothing; a bucket it must not have.
+                # The switch ignores the kind of a group to remove; buckets must not be given.
                 command, kind = self._of.OFPGC_DELETE, self._of.OFPGT_ALL
                 return self._parser.OFPGroupMod(self._to, command, kind, request.number, [])
             case PutMeter():
@@ -76,11 +76,11 @@ class Encoder:
 
     def _ask(self, request: Ask) -> Any:
         parser, to = self._parser, self._to
-        if request.what == "flows":
+        if request.table == "flows":
             return parser.OFPFlowStatsRequest(to)
-        if request.what == "groups":
+        if request.table == "groups":
             return parser.OFPGroupDescStatsRequest(to)
-        if request.what == "meters":
+        if request.table == "meters":
             return parser.OFPMeterConfigStatsRequest(to)
         return parser.OFPMeterStatsRequest(to)
 
@@ -190,7 +190,7 @@ class Decoder:
         self._of = of
 
     def flows(self, rows: Iterable[Any]) -> list[HeldFlow]:
-        """All flows, with those that no controller of ours can have made."""
+        """All flows; ``flow`` is None for those that no controller of ours can have made."""
         return [
             HeldFlow(self._flow(row), row.cookie, row.packet_count, row.byte_count) for row in rows
         ]
@@ -222,7 +222,7 @@ class Decoder:
         return True
 
     def _actions(self, rows: Iterable[Any]) -> tuple[Action, ...] | None:
-        """None equals no actions that we make."""
+        """The actions of a flow; None where we would never make them."""
         found: list[Action] = []
         for row in rows:
             if row.type == self._of.OFPAT_OUTPUT:

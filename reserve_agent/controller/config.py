@@ -1,4 +1,4 @@
-"""What a controller is told when it starts: one JSON file, which only root reads (the token)."""
+"""The configuration of a run's controller: one JSON file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 import orjson
 
+from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import BadInput
-from reserve_agent.hooks.layout import PacketClass
-from reserve_agent.port_rule import PortRule
 
 
 @dataclass(frozen=True)
@@ -22,9 +21,7 @@ class ControllerConfig:
     Attributes:
         run: Run id.
         listen: IPv4 address and TCP port for the switches.
-        control: Unix socket for the run's questions.
-        pressure: IPv4 address and UDP port for the agents' pressure messages.
-        token: Secret of the run, hexadecimal; authenticates pressure messages.
+        control: Unix socket for the run's questions and the agents' pressure messages.
         network: Switches, hosts, links.
         classes: Which class a port means; the hooks' own rules.
         shed: What is done to traffic toward a node under pressure.
@@ -34,8 +31,6 @@ class ControllerConfig:
     run: str
     listen: tuple[str, int]
     control: Path
-    pressure: tuple[str, int]
-    token: str
     network: Network
     classes: tuple[PortRule, ...]
     shed: Shed
@@ -46,9 +41,7 @@ class ControllerConfig:
         return orjson.dumps(self, default=str, option=orjson.OPT_INDENT_2)
 
     def write(self, path: Path) -> None:
-        """Write the file, readable for its owner alone."""
-        path.touch(mode=0o600)
-        path.chmod(0o600)
+        """Write the file."""
         path.write_bytes(self.to_json())
 
     @classmethod
@@ -66,9 +59,8 @@ class ControllerConfig:
                 for rule in values["classes"]
             )
             values["shed"] = Shed.from_json(values["shed"])
-            for name in ("listen", "pressure"):
-                address, port = values[name]
-                values[name] = (str(address), int(port))
+            address, port = values["listen"]
+            values["listen"] = (str(address), int(port))
             for name in ("control", "history"):
                 values[name] = Path(values[name])
             return cls(**values)

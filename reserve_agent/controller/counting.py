@@ -1,4 +1,4 @@
-"""Asks every switch for its counters, and again until they have come to rest."""
+"""Asks every switch for its counters, again and again until they stand still."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable
 from reserve_agent.controller.requests import HeldFlow
 from reserve_agent.controller.rules import cookie
 from reserve_agent.controller.rules.counts import Counted, PacketTable
-from reserve_agent.controller.switchboard import Switchboard
+from reserve_agent.controller.switches import Switches
 
 ANSWER_SECONDS = 5.0
-GLANCE_SECONDS = 0.3
+SCRAPE_SECONDS = 0.3
 _LAG_SECONDS = 0.6
 """Open vSwitch adds the packets of its fast path to a flow's counters every half second."""
 _MOST_READINGS = 5
@@ -22,13 +22,13 @@ Wait = Callable[[float], object]
 """Lets so many seconds pass, or fewer where something happens."""
 
 
-def count_packets(board: Switchboard, clock: Clock, wait: Wait) -> PacketTable | None:
+def count_packets(switches: Switches, clock: Clock, wait: Wait) -> PacketTable | None:
     """Packets by node and class at all switches, once two readings in a row are the same.
 
-    Where traffic goes on that never happens, and the last reading counts.
+    Where traffic goes on, no two readings are the same, and the last reading counts.
 
     Args:
-        board: The switches.
+        switches: The switches.
         clock: See ``Clock``.
         wait: See ``Wait``.
 
@@ -38,7 +38,7 @@ def count_packets(board: Switchboard, clock: Clock, wait: Wait) -> PacketTable |
     table = None
     for _ in range(_MOST_READINGS):
         before = table
-        table = _read(board, ANSWER_SECONDS, clock, wait)
+        table = _read(switches, ANSWER_SECONDS, clock, wait)
         if table is None or (before is not None and table.arrived() == before.arrived()):
             return table
         _pass(clock() + _LAG_SECONDS, lambda: False, clock, wait)
@@ -51,25 +51,25 @@ def _pass(deadline: float, there: Callable[[], bool], clock: Clock, wait: Wait) 
     return there()
 
 
-def glance(board: Switchboard, clock: Clock) -> PacketTable | None:
-    """The same in one reading, for who looks again and again; from any thread.
+def read_packets(switches: Switches, clock: Clock) -> PacketTable | None:
+    """Packets by node and class at all switches, read once; from any thread.
 
     Returns:
-        The table; None where a switch has not answered in ``GLANCE_SECONDS``.
+        The table; None where a switch has not answered in ``SCRAPE_SECONDS``.
     """
-    return _read(board, GLANCE_SECONDS, clock, threading.Event().wait)
+    return _read(switches, SCRAPE_SECONDS, clock, threading.Event().wait)
 
 
-def _read(board: Switchboard, seconds: float, clock: Clock, wait: Wait) -> PacketTable | None:
-    answers = board.ask_all(("flows", "dropped"))
-    table = PacketTable(board.network, board.shed_settings)
+def _read(switches: Switches, seconds: float, clock: Clock, wait: Wait) -> PacketTable | None:
+    replies = switches.ask_all(("flows", "dropped"))
+    table = PacketTable(switches.network, switches.shed_settings)
 
     def all_there() -> bool:
-        return all(one.there for both in answers.values() for one in both)
+        return all(one.arrived for both in replies.values() for one in both)
 
     if not _pass(clock() + seconds, all_there, clock, lambda _: wait(_POLL_SECONDS)):
         return None
-    for name, (flows, dropped) in answers.items():
+    for name, (flows, dropped) in replies.items():
         table.add_switch(name, _counted(flows.content), dropped.content)
     return table
 

@@ -1,4 +1,4 @@
-"""The one module that knows whether OS-Ken or its ancestor Ryu is there. To be imported first.
+"""The one module that knows whether OS-Ken or its ancestor Ryu is installed. Import it first.
 
 OS-Ken runs on native threads. Ryu runs on eventlet, which has to replace the standard library's
 blocking calls before anybody has imported them.
@@ -54,12 +54,12 @@ App: Any = _manager.OSKenApp if NAME == "os_ken" else _manager.RyuApp
 
 
 def report_malformed(report: Callable[[str], bool]) -> None:
-    """Have what is no OpenFlow reported, and its sender's connection closed.
+    """Report every message that is no OpenFlow, and close the connection of its sender.
 
-    The framework's own answer is a traceback in a log, for some messages no answer at all.
+    The framework alone writes a traceback into a log, and for some messages nothing at all.
 
     Args:
-        report: Takes what is wrong; says whether that is worth a line in the log.
+        report: Takes the reason; returns whether the reason is worth a line in the log.
     """
     parse = _parser.msg
     logging.getLogger(_parser.__name__).setLevel(logging.CRITICAL)
@@ -90,8 +90,8 @@ def report_malformed(report: Callable[[str], bool]) -> None:
 def _end_with_the_peer() -> None:
     """Let a connection end when its peer has closed it.
 
-    OS-Ken waits then for the thread that sends, which waits for something to send: the handlers
-    would never hear that a switch is gone, and every reconnection would leave a thread behind.
+    OS-Ken then waits for the thread that sends, and that thread waits for something to send: the
+    handlers would never learn that a switch is gone, and each new connection would leave a thread.
     """
     receive = _controller.Datapath._recv_loop
 
@@ -117,13 +117,13 @@ def _can_listen(address: str, port: int) -> None:
 
 
 def start(app: str, address: str, port: int, **arguments: object) -> None:
-    """Start the OpenFlow server with one application, in threads of the framework's.
+    """Start the OpenFlow server with one application, in threads of the framework.
 
     Args:
         app: The application's module; its one subclass of ``App`` gets ``arguments``.
         address: IPv4 address to listen on.
         port: TCP port to listen on.
-        arguments: See there.
+        arguments: Keyword arguments for the application.
 
     Raises:
         CrunchbedError: its port is taken.

@@ -1,120 +1,136 @@
-"""What an agent tells the controller: its node has come under memory pressure, or out of it.
+"""Which nodes are under memory pressure, as their agents say, and what the switches do about it.
 
-One datagram of fixed size and typed fields, authenticated by HMAC-SHA256 with a token that only
-this run has. Who sends one must hold the token; who has heard one can neither change it nor, since
-numbers only grow, say it again. All fields are big-endian:
-
-======  =====  =========================================================
-offset  bytes  field
-======  =====  =========================================================
-0       4      ``CBPM``
-4       1      version, 1
-5       1      kind: 1 enter, 2 leave
-6       2      zero
-8       16     node, ASCII, filled with zeros
-24      8      sequence: larger than that of any message of the node before
-32      8      when the pressure began (enter) or was seen to be over (leave),
-               nanoseconds of CLOCK_MONOTONIC
-40      32     HMAC-SHA256 of all that
-======  =====  =========================================================
+``reserve_agent/pressure_report.py`` has the message. No clock and no socket is read here.
 """
 
 from __future__ import annotations
 
-import hmac
-import struct
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Final
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol
 
-_BODY: Final = struct.Struct("!4sBBH16sQQ")
-_MAGIC: Final = b"CBPM"
-_VERSION: Final = 1
-_DIGEST_BYTES: Final = 32
-_NODE_BYTES: Final = 16
-MESSAGE_BYTES: Final = _BODY.size + _DIGEST_BYTES
-TOKEN_BYTES: Final = 32
+from reserve_agent.contract.events import NOW, Event, PressureRefused, ShedApplied
+from reserve_agent.controller.refusals import Refusals
+from reserve_agent.lines import Message
 
-
-class Kind(IntEnum):
-    """What a node does."""
-
-    ENTER = 1
-    LEAVE = 2
+LEASE_NS = 1_000_000_000
+"""Agents under pressure repeat themselves ten times as often. An agent that is silent for so long
+is gone, and with it the reason to keep packets from its node."""
 
 
-@dataclass(frozen=True)
-class PressureMessage:
-    """One message.
+class Apply(Protocol):
+    """Has the switches shed what goes to a node, or no longer."""
+
+    def __call__(self, node: str, *, on: bool, done: Callable[[int], None]) -> bool:
+        """Return whether there is anything to do; then ``done`` gets the time when it is in force.
+
+        The time is CLOCK_MONOTONIC in nanoseconds, and may come from another thread.
+        """
+
+
+@dataclass
+class _Node:
+    """A node as its agent has described it; times are nanoseconds of CLOCK_MONOTONIC."""
+
+    on: bool = False
+    episode: int = 0
+    since: int = 0
+    heard_at: int = 0
+
+
+class PressureListener:
+    """Takes pressure messages, has the switches follow, and records when they do.
+
+    All methods belong to one thread.
+
+    Args:
+        nodes: Names of the nodes that there are.
+        apply: See ``Apply``.
+        record: Adds an event to the history; may be called from any thread.
+        clock: CLOCK_MONOTONIC, nanoseconds.
 
     Attributes:
-        kind: Whether the node is under pressure from now on.
-        node: Logical name, such as ``n1``.
-        sequence: Larger than in any earlier message of this node.
-        pressure_at: When the pressure began, or was seen to be over; CLOCK_MONOTONIC, nanoseconds.
+        refused: Messages about a node that there is not.
+        malformed: Lines that are no message.
     """
 
-    kind: Kind
-    node: str
-    sequence: int
-    pressure_at: int
+    def __init__(
+        self,
+        nodes: Iterable[str],
+        apply: Apply,
+        record: Callable[[Event], None],
+        clock: Callable[[], int],
+    ) -> None:
+        self._nodes = {name: _Node() for name in nodes}
+        self._changes: dict[str, ShedApplied] = {}  # that the switches have yet to make
+        self._apply = apply
+        self._record = record
+        self._clock = clock
+        self._refusals = Refusals(PressureRefused, record)
+        self.refused = 0
+        self.malformed = 0
 
+    @property
+    def pressed(self) -> list[str]:
+        """The nodes under pressure, sorted."""
+        return sorted(name for name, node in self._nodes.items() if node.on)
 
-class Refused(Exception):
-    """A datagram that is not acted upon; ``reason`` is one of few words, good for a count.
+    def hear(self, message: Message) -> None:
+        """Take a message; ``tick`` acts on it. Of several changes of a node the last one counts."""
+        match message:
+            case {"node": str(name), "on": bool(on), "at": int(at)} if type(at) is int:
+                if name in self._nodes:
+                    self._take(name, self._clock(), on=on, at=at)
+                else:
+                    self.refused += 1
+                    self._refusals.count("unknown node")
+            case _:
+                self.refuse_lines(1, "no pressure message")
 
-    ``malformed`` ones are no message at all; the others are messages that nobody may send.
-    """
+    def refuse_lines(self, count: int, reason: str) -> None:
+        """Count lines that are no message."""
+        if count:
+            self.malformed += count
+            self._refusals.count(reason, count)
 
-    def __init__(self, reason: str, *, malformed: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.malformed = malformed
+    def _take(self, name: str, now: int, *, on: bool, at: int) -> None:
+        node = self._nodes[name]
+        node.heard_at = now
+        if on and not (node.on and node.since == at):
+            node.on, node.since = True, at
+            node.episode += 1
+        elif not on and node.on:
+            node.on = False
+        else:
+            return  # a repetition
+        self._changes[name] = ShedApplied(
+            target=name,
+            on=on,
+            episode=node.episode,
+            pressure_at=at,
+            received_at=now,
+            in_force_at=NOW,
+        )
 
+    def tick(self) -> None:
+        """Have the switches follow; to be called after messages, and several times a second."""
+        now = self._clock()
+        for name, node in self._nodes.items():
+            if node.on and now - node.heard_at > LEASE_NS:
+                self._take(name, now, on=False, at=now)
+        changes, self._changes = self._changes, {}
+        for change in changes.values():
+            self._apply(change.target, on=change.on, done=partial(self._in_force, change))
+        self._refusals.report(now)
 
-def encode(message: PressureMessage, token: bytes) -> bytes:
-    """The datagram.
+    def _in_force(self, change: ShedApplied, at: int) -> None:
+        self._record(replace(change, in_force_at=at))
 
-    Raises:
-        ValueError: the node's name is too long, or not ASCII.
-    """
-    node = message.node.encode("ascii")
-    if not 0 < len(node) <= _NODE_BYTES:
-        raise ValueError(f"node name of {len(node)} bytes")
-    body = _BODY.pack(
-        _MAGIC, _VERSION, message.kind, 0, node, message.sequence, message.pressure_at
-    )
-    return body + hmac.digest(token, body, "sha256")
+    def status(self) -> dict[str, Any]:
+        """Messages refused, lines that are no message, and the nodes under pressure."""
+        return {"refused": self.refused, "malformed": self.malformed, "nodes": self.pressed}
 
-
-def decode(datagram: bytes, token: bytes) -> PressureMessage:
-    """The message in a datagram.
-
-    Raises:
-        Refused: it is malformed, or does not prove that its sender holds the token.
-    """
-    if not datagram.startswith(_MAGIC):
-        raise Refused("no pressure message", malformed=True)
-    if len(datagram) == _BODY.size:
-        raise Refused("no token")
-    if len(datagram) != MESSAGE_BYTES:
-        raise Refused("wrong length", malformed=True)
-    body, digest = datagram[: _BODY.size], datagram[_BODY.size :]
-    if not any(digest):
-        raise Refused("no token")
-    # Before any field is believed, the version among them.
-    if not hmac.compare_digest(hmac.digest(token, body, "sha256"), digest):
-        raise Refused("wrong token")
-    return _fields(body)
-
-
-def _fields(body: bytes) -> PressureMessage:
-    _, version, kind, zero, name, sequence, pressure_at = _BODY.unpack(body)
-    if version != _VERSION or zero:
-        raise Refused("unknown version", malformed=True)
-    if kind not in (Kind.ENTER, Kind.LEAVE):
-        raise Refused("unknown kind", malformed=True)
-    node = name.rstrip(b"\0")
-    if not node.isalnum():  # of bytes: ASCII letters and digits
-        raise Refused("no node name", malformed=True)
-    return PressureMessage(Kind(kind), node.decode("ascii"), sequence, pressure_at)
+    def close(self) -> None:
+        """Record what was refused since the last report."""
+        self._refusals.close()

@@ -1,4 +1,4 @@
-"""What strangers send is counted, and written down now and then: a flood of it fills no disk."""
+"""Counts of what strangers send, recorded now and then: a flood of it fills no disk."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from reserve_agent.contract.events import Event, OpenFlowMalformed, PressureRefused
+
 REPORT_NS: Final = 500_000_000
-"""It is written down at most this often, the first at once."""
+"""Counts are recorded at most this often, the first at once."""
 
 MOST_REASONS: Final = 16
 """So many reasons have an event of their own each time; strangers may bring about any number."""
@@ -19,23 +21,27 @@ class Refusals:
     """Counts of one kind, by reason. Its owner sees to it that one thread at a time calls it.
 
     Args:
-        kind: Of the events that say it; each has a ``reason`` and its ``count``.
-        record: Writes an event, its kind and its fields, into the history.
+        kind: Of the events that tell a reason and its count.
+        record: Adds an event to the history.
     """
 
-    def __init__(self, kind: str, record: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        kind: type[OpenFlowMalformed] | type[PressureRefused],
+        record: Callable[[Event], None],
+    ) -> None:
         self._kind = kind
         self._record = record
         self._unreported: Counter[str] = Counter()
         self._reported_at = -REPORT_NS
 
-    def count(self, reason: str) -> None:
-        """Note one; ``report`` writes it down."""
+    def count(self, reason: str, times: int = 1) -> None:
+        """Count a reason; ``report`` records it."""
         known = reason in self._unreported or len(self._unreported) < MOST_REASONS
-        self._unreported[reason if known else OTHERS] += 1
+        self._unreported[reason if known else OTHERS] += times
 
     def report(self, now: int) -> bool:
-        """Write down what there is, if it is time; returns whether anything was.
+        """Record the counts, if it is time; returns whether anything was recorded.
 
         Args:
             now: CLOCK_MONOTONIC, nanoseconds.
@@ -47,7 +53,7 @@ class Refusals:
         return True
 
     def close(self) -> None:
-        """Write down what there is."""
+        """Record the counts."""
         for reason, count in self._unreported.items():
-            self._record(self._kind, reason=reason, count=count)
+            self._record(self._kind(reason=reason, count=count))
         self._unreported.clear()

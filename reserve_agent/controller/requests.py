@@ -1,16 +1,16 @@
-"""What a controller asks of a switch, as values; and what a switch says it holds."""
+"""What a controller asks of a switch, and what the switch answers, as values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from reserve_agent.controller.rules.state import Flow, FlowKey, Group, Meter
 
 
 @dataclass(frozen=True)
 class PutFlow:
-    """Make a flow, or replace the one with its key; the counters of that go on."""
+    """Make a flow, or replace the flow with the same key, whose counters are kept."""
 
     flow: Flow
     epoch: int
@@ -65,19 +65,20 @@ class RemoveMeter:
 
 @dataclass(frozen=True)
 class Barrier:
-    """Answer when all before it is in force."""
+    """Have the switch answer when all requests before this one are in force."""
 
     ticket: int
 
 
-What = Literal["flows", "groups", "meters", "dropped"]
+Table = Literal["flows", "groups", "meters", "dropped"]
+"""What a switch can be asked for; ``dropped`` is what its meters have dropped."""
 
 
 @dataclass(frozen=True)
 class Ask:
-    """Answer with all flows, groups or meters, or with what the meters have dropped."""
+    """Have the switch tell all of a table."""
 
-    what: What
+    table: Table
     ticket: int
 
 
@@ -99,8 +100,8 @@ class HeldFlow:
     """A flow that a switch holds.
 
     Attributes:
-        flow: As it would be made; None where it is none of ours.
-        cookie: As on the wire.
+        flow: The flow as we would make it; None where it is not ours.
+        cookie: The cookie as on the wire.
         packets, bytes: Its counters.
     """
 
@@ -110,13 +111,31 @@ class HeldFlow:
     bytes: int
 
 
+@dataclass
+class Reply:
+    """The answer to one ``Ask``; another thread brings it.
+
+    Attributes:
+        content: What the switch says; counts once ``arrived`` is True.
+        arrived: Whether the answer is there.
+    """
+
+    content: Any = None
+    arrived: bool = False
+
+    def arrive(self, content: Any) -> None:
+        """The answer is there."""
+        self.content = content
+        self.arrived = True
+
+
 @dataclass(frozen=True)
-class Stock:
+class Held:
     """All that a switch holds.
 
     Attributes:
         flows: Its flows with their counters.
-        groups, meters: By number; None for one that no controller of ours makes.
+        groups, meters: By number; None for a group or meter that is not ours.
     """
 
     flows: tuple[HeldFlow, ...] = ()

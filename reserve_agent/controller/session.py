@@ -1,11 +1,12 @@
 """One switch, from its connection until it is known to hold what it should, and from then on.
 
-The switch may hold the flows of a controller that was killed, and it forwards by them. So they are
-never removed first: the same flows are written again with a cookie of a new epoch, which changes
-nothing about a packet and keeps the counters; when they are in force, what is left of older epochs
-goes. At last the switch is asked what it holds, and that is compared with what was meant.
+The switch may hold the flows of a controller that was killed, and it forwards by those flows. So
+they are never removed first: the same flows are written again with a cookie of a new epoch, which
+changes nothing for a packet and keeps the counters. When the new flows are in force, the flows of
+older epochs are removed. At last the switch is asked what it holds, and the answer is compared with
+what was meant.
 
-This is logic over values, without OpenFlow's library; ``Link`` is what sends them.
+This is logic over values, without OpenFlow's library; ``Link`` sends the values.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 from reserve_agent.controller.requests import (
     Ask,
     Barrier,
+    Held,
     HeldFlow,
     PutFlow,
     PutGroup,
@@ -27,8 +29,7 @@ from reserve_agent.controller.requests import (
     RemoveGroup,
     RemoveMeter,
     Request,
-    Stock,
-    What,
+    Table,
 )
 from reserve_agent.controller.rules import cookie
 from reserve_agent.controller.rules.cookie import Purpose
@@ -38,11 +39,11 @@ from reserve_agent.controller.rules.state import Flow, SwitchState, by_key
 _MAX_TRIES = 3
 _ALL_BITS = 0xFFFF_FFFF_FFFF_FFFF
 _EPOCHS = 1 << 16
-_STOCK: tuple[What, ...] = ("meters", "groups", "flows")
+_ALL: tuple[Table, ...] = ("meters", "groups", "flows")
 
 
 class Link(Protocol):
-    """Sends to one switch, in order."""
+    """A connection to one switch, which keeps the order of requests."""
 
     def send(self, requests: Collection[Request]) -> None:
         """Send these; never waits for an answer."""
@@ -79,7 +80,7 @@ class Session:
 
     def start(self) -> None:
         """Ask what is there, then write."""
-        self._take_stock(self._write)
+        self._ask_for_all(self._write)
 
     def answer(self, ticket: int, content: Any = None) -> None:
         """The switch has answered a barrier or a question."""
@@ -90,14 +91,15 @@ class Session:
         """The switch has answered a request with an error."""
         self.refused.append(reason)
 
-    def ask(self, what: What, then: Callable[[Any], None]) -> None:
-        """Ask a question of one's own."""
-        self._link.send([Ask(what, self._wait(then))])
+    def ask(self, table: Table, then: Callable[[Any], None]) -> None:
+        """Ask for a table; ``then`` gets the answer."""
+        self._link.send([Ask(table, self._wait(then))])
 
     def put(self, flows: Collection[Flow], done: Callable[[], None]) -> None:
         """Have the switch hold these flows from now on; ``done`` is called when they are in force.
 
-        Before the switch has said what it holds, nothing can be written: they come with the rest.
+        Before the switch has said what it holds, nothing can be written: these flows wait for all
+        others.
         """
         self._want = replace(self._want, flows={**self._want.flows, **by_key(flows)})
         if self._epoch is None:
@@ -108,7 +110,7 @@ class Session:
         self._link.send([*(PutFlow(flow, epoch) for flow in flows), Barrier(ticket)])
 
     def put_once(self, flows: Collection[Flow]) -> None:
-        """Make flows that end by themselves, and that nobody misses."""
+        """Make flows that end by themselves, and that need not be there."""
         if self._epoch is not None:
             epoch = self._epoch
             self._link.send([PutFlow(flow, epoch) for flow in flows])
@@ -125,22 +127,22 @@ class Session:
         self._waiting[self._ticket] = then
         return self._ticket
 
-    def _take_stock(self, then: Callable[[Stock], None]) -> None:
+    def _ask_for_all(self, then: Callable[[Held], None]) -> None:
         found: dict[str, Any] = {}
 
-        def take(what: What, content: Any) -> None:
-            found[what] = content
-            if len(found) == len(_STOCK):
-                then(Stock(tuple(found["flows"]), found["groups"], found["meters"]))
+        def take(table: Table, content: Any) -> None:
+            found[table] = content
+            if len(found) == len(_ALL):
+                then(Held(tuple(found["flows"]), found["groups"], found["meters"]))
 
-        self._link.send([Ask(what, self._wait(partial(take, what))) for what in _STOCK])
+        self._link.send([Ask(table, self._wait(partial(take, table))) for table in _ALL])
 
-    def _write(self, stock: Stock) -> None:
-        """Everything anew; flows of connections that were looked at are adopted."""
-        epochs = {epoch for held in stock.flows if (epoch := _epoch_of(held)) is not None}
+    def _write(self, found: Held) -> None:
+        """Write everything anew, and adopt the flows of connections that were classified."""
+        epochs = {epoch for held in found.flows if (epoch := _epoch_of(held)) is not None}
         self._epoch = (max(epochs) + 1) % _EPOCHS if epochs else 1
-        held = _state_of(stock, held_flows=())
-        known = by_key(flow for held in stock.flows if (flow := _known(held)) is not None)
+        held = _state_of(found, held_flows=())
+        known = by_key(flow for held in found.flows if (flow := _known(held)) is not None)
         want = replace(self._want, flows={**known, **self._want.flows})
         changes = difference(held, want)
         late, self._late = self._late, []
@@ -148,38 +150,38 @@ class Session:
         def written(_: object) -> None:
             for done in late:
                 done()
-            self._clear(stock)
+            self._clear(found)
 
         self._link.send([*self._made(changes), Barrier(self._wait(written))])
 
-    def _clear(self, stock: Stock) -> None:
-        """Remove what is none of ours, or an older controller's; nothing wanted is left in that."""
+    def _clear(self, found: Held) -> None:
+        """Remove what is not ours, and what an older controller left; all that is wanted is new."""
         requests: list[Request] = []
         cookies = {
             (cookie.MAGIC << 56 | epoch << 32, cookie.MAGIC_MASK | cookie.EPOCH_MASK)
             if (epoch := _epoch_of(held)) is not None
             else (held.cookie, _ALL_BITS)
-            for held in stock.flows
+            for held in found.flows
         }
         requests += [RemoveCookie(value, mask) for value, mask in sorted(cookies)]
-        requests += [RemoveGroup(one) for one in stock.groups if one not in self._want.groups]
-        requests += [RemoveMeter(one) for one in stock.meters if one not in self._want.meters]
+        requests += [RemoveGroup(one) for one in found.groups if one not in self._want.groups]
+        requests += [RemoveMeter(one) for one in found.meters if one not in self._want.meters]
         requests.append(Barrier(self._wait(lambda _: self._look_again())))
         self._link.send(requests)
 
     def _look_again(self) -> None:
-        self._take_stock(partial(self._verify, self._want))
+        self._ask_for_all(partial(self._verify, self._want))
 
-    def _verify(self, wanted: SwitchState, stock: Stock) -> None:
-        """Compare; what is missing is written again, and compared again.
+    def _verify(self, wanted: SwitchState, found: Held) -> None:
+        """Compare what the switch holds; write what is missing again, and compare again.
 
-        ``wanted`` is what was wanted when the switch was asked: where that has changed since, for
-        pressure that has come or gone, a difference is no failure of the switch's.
+        ``wanted`` is what was wanted when the switch was asked. Where pressure has come or gone
+        since then, a difference is no failure of the switch.
         """
-        stale = [held for held in stock.flows if _epoch_of(held) != self._epoch]
-        current = [held for held in stock.flows if _epoch_of(held) == self._epoch]
+        stale = [held for held in found.flows if _epoch_of(held) != self._epoch]
+        current = [held for held in found.flows if _epoch_of(held) == self._epoch]
         flows = [flow for held in current if (flow := held.flow) and not _known(held)]
-        changes = difference(_state_of(stock, flows), self._want)
+        changes = difference(_state_of(found, flows), self._want)
         if not changes and not stale:
             self.ready = True
             self._on_ready()
@@ -189,7 +191,7 @@ class Session:
             self._on_failed(self._described(changes, stale))
             return
         requests = [*self._made(changes), *_removed(changes)]
-        self._link.send([*requests, Barrier(self._wait(lambda _: self._clear(stock_of(stale))))])
+        self._link.send([*requests, Barrier(self._wait(lambda _: self._clear(_held_of(stale))))])
 
     def _described(self, changes: Difference, stale: Collection[HeldFlow]) -> str:
         parts = [f"{len(value)} {name}" for name, value in vars(changes).items() if value]
@@ -208,9 +210,9 @@ class Session:
             yield PutFlow(flow, epoch)
 
 
-def stock_of(flows: Iterable[HeldFlow]) -> Stock:
-    """A stock of flows alone."""
-    return Stock(flows=tuple(flows))
+def _held_of(flows: Iterable[HeldFlow]) -> Held:
+    """These flows alone."""
+    return Held(flows=tuple(flows))
 
 
 def _removed(changes: Difference) -> Iterable[Request]:
@@ -229,10 +231,10 @@ def _known(held: HeldFlow) -> Flow | None:
     return flow if flow is not None and flow.cookie.purpose is Purpose.KNOWN else None
 
 
-def _state_of(stock: Stock, held_flows: Iterable[Flow]) -> SwitchState:
-    """What is held, for a comparison; what is none of ours equals nothing."""
+def _state_of(found: Held, held_flows: Iterable[Flow]) -> SwitchState:
+    """What a switch holds, for a comparison; what is not ours equals nothing."""
     return SwitchState(
         flows=by_key(held_flows),
-        groups=stock.groups,  # type: ignore[arg-type]
-        meters=stock.meters,  # type: ignore[arg-type]
+        groups=found.groups,  # type: ignore[arg-type]
+        meters=found.meters,  # type: ignore[arg-type]
     )

@@ -34,7 +34,7 @@ class HostPort:
         name: Name of the interface in the root namespace.
         node: Logical name of the node, such as ``n1``.
         mac: Hardware address of the node's end, in lower case.
-        addresses: IPv4 addresses that are reached through this port, for good.
+        addresses: IPv4 addresses that are always reached through this port.
         network: Label of the network that the port belongs to, such as ``cluster``.
     """
 
@@ -74,7 +74,7 @@ class Network:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Network:
-        """The network of ``to_json``, after a way through JSON.
+        """Read what ``to_json`` returns, after a round trip through JSON.
 
         Raises:
             BadInput: it is not one.

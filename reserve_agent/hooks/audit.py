@@ -1,7 +1,7 @@
-"""What the hooks have seen that an audit asks for: protocols, and sockets with their flags.
+"""Facts for an audit that the hooks have collected: protocols, and sockets with their flags.
 
-``audit.bpf.h`` collects it; here it is read and given names. The facts only: what they mean is
-judged by ``crunchbed.live.audit``.
+``audit.bpf.h`` collects the facts; this module reads and names them. What they mean is judged by
+``crunchbed.live.audit``.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reserve_agent.hooks import libbpf
-from reserve_agent.hooks.layout import (
+from reserve_agent.contract.packets import (
     SOCK_MEMALLOC,
     SOCK_WRITEBACK,
     Hook,
     PacketClass,
+    PortRule,
 )
-from reserve_agent.hooks.layout_audit import Protocols, SocketRecord
+from reserve_agent.hooks import libbpf
+from reserve_agent.hooks.layout import Protocols, SocketRecord
 from reserve_agent.hooks.loader import NodeHooks
-from reserve_agent.port_rule import PortRule
 
 IPV4: Final = 0x0800
 ARP: Final = 0x0806
@@ -74,10 +74,10 @@ class ProtocolSeen:
 
     Attributes:
         name: For people: ``TCP``, ``IPv6 OSPF (protocol 89)``, ``EtherType 0x88b5``.
-        ether_type: Behind VLAN tags; None for what found no slot of its own.
+        ether_type: Behind VLAN tags; None for EtherTypes that found no slot of their own.
         protocol: IP protocol number; None where there is no IP.
-        vm_aware: Whether its receive path knows the rules.
-        packets: On the wire, whether they passed or were dropped.
+        vm_aware: Whether the protocol's receive path knows the rules.
+        packets: Packets on the wire, passed or dropped.
     """
 
     name: str
@@ -100,7 +100,7 @@ class SocketSeen:
         remote_port: The port there; 0 where it is not connected.
         memalloc: May draw on the reserve.
         writeback: The writeback task writes to it.
-        inode: What /proc/PID/fd calls it; 0 where no process has it any more.
+        inode: Its number in /proc/PID/fd; 0 where no process has the socket any more.
         write_queue_bytes: Sent and not acknowledged (TCP only).
         pool_pages: Pages held of its own mempool.
         reserve_pages: Pages that it was ever handed from the reserve.

@@ -1,7 +1,8 @@
-"""The structures of ``crunchbed.h`` for ctypes, and the names of its enumerations.
+"""The structures and constants that the hooks and the agent share, for ctypes.
 
-Field meanings stand in the header; times are CLOCK_MONOTONIC nanoseconds, sizes are pages of
-4 KiB. ``tests/unit/test_layout.py`` compares this file with the header.
+``make hooks`` writes the C header ``build/crunchbed.h`` from this file and from
+``contract/packets.py`` (see ``header.py``), so that the two sides cannot differ. Times are
+nanoseconds of CLOCK_MONOTONIC, sizes are pages of 4 KiB.
 """
 
 from __future__ import annotations
@@ -9,85 +10,24 @@ from __future__ import annotations
 import ctypes as c
 from enum import IntEnum
 
-from reserve_agent.hooks.layout_audit import Protocols
+from reserve_agent.contract.packets import MAX_LOSSES, MAX_RULES, MAX_WINDOWS, WHEEL_SLOTS
 
-PAGE_BYTES = 4096
-WHEEL_SLOTS = 16
-WHEEL_LIFE = 9
-MAX_RULES = 8
-MAX_LOSSES = 64
 LOSS_ALWAYS = 0xFFFFFFFF
-MAX_WINDOWS = 4096
-WINDOWS_PER_STEP = 8
 JOURNAL_ENTRIES = 4096
 TEST_SOCKETS = 16
+AUDIT_ETHER_TYPES = 16  # EtherTypes that are told apart, other than IP
+
+# Counters.by[hook << 6 | class << 4 | reason]: powers of two, so that a mask is a bound.
 COUNTER_ENTRIES = 256
 COUNTER_HOOK_SHIFT = 6
 COUNTER_CLASS_SHIFT = 4
 
-SOCK_MEMALLOC = 1
-SOCK_WRITEBACK = 2
-SOCK_STALLED = 4
-
+# skb->mark between tc ingress and cgroup_skb: who paid for this buffer.
 MARK_FROM_RESERVE = 0x80000000
 MARK_CHARGED = 0x40000000
 MARK_SLOT_SHIFT = 24
 MARK_PAGES_SHIFT = 8
 MARK_CLASS_MASK = 0x0F
-
-
-class Policy(IntEnum):
-    """Policies, section 3 of the design (docs/policies.md)."""
-
-    NONE = 0
-    SOFTNET = 1
-    MEMALLOC = 2
-    MEMPOOL = 3
-    CRITICAL = 4
-
-
-class PacketClass(IntEnum):
-    """What a packet is."""
-
-    OTHER = 0
-    BLOCK_IO = 1
-    HEARTBEAT = 2
-    CONTROL = 3
-
-    @property
-    def label(self) -> str:
-        """Name in results and metrics: ``block-io``."""
-        return self.name.lower().replace("_", "-")
-
-
-class Hook(IntEnum):
-    """Where a verdict was given."""
-
-    RECEIVE = 0
-    DELIVER = 1
-    TRANSMIT = 2
-
-
-class Reason(IntEnum):
-    """Why a packet passed (the first two) or was dropped (all others)."""
-
-    GRANTED = 0
-    FROM_RESERVE = 1
-    ALLOC_FAILED = 2
-    RESERVE_EXHAUSTED = 3
-    SOFTNET_THROTTLED = 4
-    NOT_MEMALLOC = 5
-    NO_POOL = 6
-    POOL_EMPTY = 7
-    NOT_CRITICAL = 8
-    NOT_VM_AWARE = 9
-    TX_STALLED = 10
-    LOST = 11
-
-    @property
-    def passed(self) -> bool:
-        """Whether the packet went on."""
-        return self <= Reason.FROM_RESERVE
 
 
 class Op(IntEnum):
@@ -112,53 +52,60 @@ class Entry(IntEnum):
 
 
 class Rule(c.Structure):
-    """``struct cb_rule``."""
+    """A port rule."""
 
     _fields_ = (
-        ("port", c.c_uint16),
+        ("port", c.c_uint16),  # host byte order; either end of the packet; 0 = rule not used
         ("protocol", c.c_uint8),
         ("cls", c.c_uint8),
-        ("flags", c.c_uint32),
+        ("flags", c.c_uint32),  # SOCK_* given to a socket that connects or sends to this port
     )
 
 
 class Loss(c.Structure):
-    """``struct cb_loss``."""
+    """Packets that the wire loses, by a fault."""
 
-    _fields_ = (("source", c.c_uint32), ("threshold", c.c_uint32))
+    _fields_ = (
+        ("source", c.c_uint32),  # IPv4 address in network byte order; 0 = whoever sent it
+        ("threshold", c.c_uint32),  # share of 2^32 that is lost; LOSS_ALWAYS: all; 0 ends the list
+    )
 
 
 class Config(c.Structure):
-    """``struct cb_config``; written by the agent only."""
+    """Settings of the hooks; written by the agent only."""
 
     _fields_ = (
         ("policy", c.c_uint32),
-        ("service_shift", c.c_uint32),
-        ("windows", c.c_uint32),
-        ("softnet_limit", c.c_uint32),
-        ("softnet_cost_ns", c.c_uint32),
-        ("mempool_pages", c.c_uint32),
-        ("enforce", c.c_uint32),
-        ("losing", c.c_uint32),
+        ("service_shift", c.c_uint32),  # a wheel tick is 1 << service_shift nanoseconds
+        ("windows", c.c_uint32),  # how many entries of the windows map are valid
+        ("softnet_limit", c.c_uint32),  # packets the softnet queue may hold before it throttles
+        ("softnet_cost_ns", c.c_uint32),  # nanoseconds the queue needs for one packet
+        ("mempool_pages", c.c_uint32),  # of a memalloc socket's own pool under ``mempool``
+        ("enforce", c.c_uint32),  # refuse protocols that are not vm-aware, pressure or not
+        ("losing", c.c_uint32),  # whether there is any entry in losses
         ("rules", Rule * MAX_RULES),
         ("losses", Loss * MAX_LOSSES),
     )
 
 
 class Window(c.Structure):
-    """``struct cb_window``."""
+    """A stretch of time without a free page for a normal task."""
 
-    _fields_ = (("start", c.c_uint64), ("end", c.c_uint64), ("level", c.c_uint64))
+    _fields_ = (
+        ("start", c.c_uint64),
+        ("end", c.c_uint64),
+        ("level", c.c_uint64),  # pages that stay free when it begins; at most the reserve
+    )
 
 
 class Windows(c.Structure):
-    """``struct cb_windows``."""
+    """All windows, in order; written by the agent only."""
 
     _fields_ = (("entries", Window * MAX_WINDOWS),)
 
 
 class Wheel(c.Structure):
-    """``struct cb_wheel``."""
+    """Buffers whose reader runs: pages by the tick in which they were taken."""
 
     _fields_ = (
         ("tick", c.c_uint64),
@@ -173,15 +120,15 @@ POOL_FIELDS = (
     "free",
     "clean",
     "dirty",
-    "demand",
+    "demand",  # pages that normal tasks wait for; not part of the sum
     "squeezed",
     "rx_stalled",
     "tx",
     "low_water",
     "now",
     "generation",
-    "hoarded",
-    "wakes",
+    "hoarded",  # pages that stalled readers keep
+    "wakes",  # how often they have read
     "pressure",
     "pressure_since",
     "pressure_ns",
@@ -198,20 +145,23 @@ POOL_FIELDS = (
 
 
 class Pool(c.Structure):
-    """``struct cb_pool``; written by the hooks only."""
+    """The page pool; written by the hooks only, under one spin lock.
+
+    total = free + clean + dirty + squeezed + running.pages + rx_stalled + hoarded + tx, always.
+    """
 
     _fields_ = (*((name, c.c_uint64) for name in POOL_FIELDS), ("running", Wheel))
 
 
 class JournalEntry(c.Structure):
-    """``struct cb_entry_record``."""
+    """An entry of the ring in which the hooks say what happened."""
 
     _fields_ = (
         ("t", c.c_uint64),
-        ("value", c.c_uint64),
-        ("tag", c.c_uint8 * 8),
-        ("source", c.c_uint8 * 4),
-        ("destination", c.c_uint8 * 4),
+        ("value", c.c_uint64),  # pages free, or start of the pressure that ended, or pages dropped
+        ("tag", c.c_uint64),  # first eight payload bytes of a dropped packet, as sent
+        ("source", c.c_uint32),  # IPv4 address in network byte order
+        ("destination", c.c_uint32),
         ("kind", c.c_uint16),
         ("hook", c.c_uint8),
         ("reason", c.c_uint8),
@@ -221,79 +171,79 @@ class JournalEntry(c.Structure):
 
 
 class Journal(c.Structure):
-    """``struct cb_journal``."""
+    """The ring."""
 
     _fields_ = (("entries", JournalEntry * JOURNAL_ENTRIES),)
 
 
 class Counter(c.Structure):
-    """``struct cb_counter``."""
+    """Packets that got one verdict, and pages of their buffers."""
 
     _fields_ = (("packets", c.c_uint64), ("pages", c.c_uint64))
 
 
 class Counters(c.Structure):
-    """``struct cb_counters``, one per processor."""
+    """All counters of one processor."""
 
     _fields_ = (("by", Counter * COUNTER_ENTRIES),)
 
 
 class Socket(c.Structure):
-    """``struct cb_socket``: what a socket's storage holds."""
+    """What a socket's storage holds."""
 
     _fields_ = (
         ("flags", c.c_uint32),
         ("closed", c.c_uint32),
         ("generation", c.c_uint64),
         ("tx_started", c.c_uint32),
-        ("tx_base", c.c_uint32),
-        ("tx_end", c.c_uint64),
-        ("tx_una", c.c_uint64),
-        ("wakes", c.c_uint64),
-        ("hoarded", c.c_uint64),
-        ("from_reserve", c.c_uint64),
-        ("pool", Wheel),
+        ("tx_base", c.c_uint32),  # TCP sequence number of the first byte charged
+        ("tx_end", c.c_uint64),  # bytes charged since tx_base
+        ("tx_una", c.c_uint64),  # bytes acknowledged since tx_base
+        ("wakes", c.c_uint64),  # of the pool, when ``hoarded`` was counted
+        ("hoarded", c.c_uint64),  # pages of its own mempool that a stalled reader keeps
+        ("from_reserve", c.c_uint64),  # pages it was ever handed from the reserve
+        ("pool", Wheel),  # pages this socket holds of its own mempool
     )
 
 
-class SkBuff(c.Structure):
-    """``struct __sk_buff`` of linux/bpf.h: context of BPF_PROG_TEST_RUN."""
+class EtherType(c.Structure):
+    """Packets received of one EtherType that is not IP, for the audit."""
 
     _fields_ = (
-        ("len", c.c_uint32),
-        ("pkt_type", c.c_uint32),
-        ("mark", c.c_uint32),
-        ("queue_mapping", c.c_uint32),
-        ("protocol", c.c_uint32),
-        ("vlan_present", c.c_uint32),
-        ("vlan_tci", c.c_uint32),
-        ("vlan_proto", c.c_uint32),
-        ("priority", c.c_uint32),
-        ("ingress_ifindex", c.c_uint32),
-        ("ifindex", c.c_uint32),
-        ("tc_index", c.c_uint32),
-        ("cb", c.c_uint32 * 5),
-        ("hash", c.c_uint32),
-        ("tc_classid", c.c_uint32),
-        ("data", c.c_uint32),
-        ("data_end", c.c_uint32),
-        ("napi_id", c.c_uint32),
-        ("family", c.c_uint32),
-        ("remote_ip4", c.c_uint32),
-        ("local_ip4", c.c_uint32),
-        ("remote_ip6", c.c_uint32 * 4),
-        ("local_ip6", c.c_uint32 * 4),
-        ("remote_port", c.c_uint32),
-        ("local_port", c.c_uint32),
-        ("data_meta", c.c_uint32),
-        ("flow_keys", c.c_uint64),
-        ("tstamp", c.c_uint64),
-        ("wire_len", c.c_uint32),
-        ("gso_segs", c.c_uint32),
-        ("sk", c.c_uint64),
-        ("gso_size", c.c_uint32),
-        ("tstamp_type", c.c_uint8),
-        ("hwtstamp", c.c_uint64),
+        ("type", c.c_uint64),
+        ("packets", c.c_uint64),  # 0 = slot not used
+    )
+
+
+class Protocols(c.Structure):
+    """Packets received by protocol, on one processor, for the audit."""
+
+    _fields_ = (
+        ("ipv4", c.c_uint64 * 256),  # by IP protocol; 0 also where the header cannot be read
+        ("ipv6", c.c_uint64 * 256),
+        ("unnamed", c.c_uint64),  # of EtherTypes that found no slot
+        ("others", EtherType * AUDIT_ETHER_TYPES),
+    )
+
+
+class SocketRecord(c.Structure):
+    """A socket as ``cb_list_sockets`` writes it; ports are in host byte order."""
+
+    _fields_ = (
+        ("inode", c.c_uint64),  # 0 = no process has it any more
+        ("write_queue_bytes", c.c_uint64),  # sent and not acknowledged (TCP)
+        ("pool_pages", c.c_uint64),
+        ("reserve_pages", c.c_uint64),  # ever handed to it from the reserve
+        ("flags", c.c_uint32),
+        ("closed", c.c_uint32),
+        ("family", c.c_uint16),
+        ("protocol", c.c_uint16),
+        ("local_port", c.c_uint16),
+        ("remote_port", c.c_uint16),
+        ("local", c.c_uint8 * 16),
+        ("remote", c.c_uint8 * 16),
+        ("state", c.c_uint8),  # TCP_* of the kernel
+        ("pad", c.c_uint8 * 7),
     )
 
 
@@ -307,3 +257,4 @@ MAP_VALUES: dict[str, type[c.Structure]] = {
     "cb_test_sockets": Socket,
     "cb_protocols": Protocols,
 }
+"""What the values of the hooks' maps are."""

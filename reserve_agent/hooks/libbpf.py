@@ -1,7 +1,7 @@
 """The few calls of libbpf that the agent needs, bound with ctypes.
 
-Every call that fails raises ``HookError`` with libbpf's own last words, so that a verifier's
-refusal reaches the log instead of a bare errno.
+Every call that fails raises ``HookError`` with libbpf's last message, so that a verifier's refusal
+reaches the log instead of a bare errno.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from reserve_agent.errors import HookError, MissingRequirement
-from reserve_agent.hooks.layout import SkBuff
 from reserve_agent.hooks.libbpf_structs import (
     IterTarget,
     LinkOptions,
     MapInfo,
+    SkBuff,
     TcHook,
     TcOptions,
     TestRunOptions,
@@ -79,11 +79,6 @@ def _lib() -> c.CDLL:
     if _library is None:
         _library = _load_library()
     return _library
-
-
-def last_messages() -> list[str]:
-    """What libbpf printed last, oldest first."""
-    return list(_messages)
 
 
 def _fail(what: str, code: int) -> HookError:
@@ -258,7 +253,7 @@ class TestRun:
         self._options.repeat = repeat
         self._options.ctx_size_out = c.sizeof(SkBuff)
         self._options.data_size_out = 0
-        self.context.wire_len = 0  # as it came out of the last call it would be taken as asked for
+        self.context.wire_len = 0  # the last call has set it, and would be obeyed
         result = self._call(self._fd, self._reference)
         if result < 0:
             raise _fail("run a program", -result)

@@ -1,4 +1,4 @@
-"""Load one node's hooks, configure them, attach them, pin what the node's daemons use."""
+"""Load one node's hooks, configure, attach and pin them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ from dataclasses import dataclass, field
 from operator import add
 from pathlib import Path
 
+from reserve_agent.contract.packets import (
+    MAX_LOSSES,
+    MAX_RULES,
+    MEMPOOL_PAGES,
+    SOFTNET_COST_NS,
+    SOFTNET_LIMIT,
+    Hook,
+    PacketClass,
+    Policy,
+    PortRule,
+    Reason,
+)
 from reserve_agent.errors import HookError
 from reserve_agent.hooks import libbpf
 from reserve_agent.hooks.layout import (
@@ -17,17 +29,11 @@ from reserve_agent.hooks.layout import (
     COUNTER_HOOK_SHIFT,
     LOSS_ALWAYS,
     MAP_VALUES,
-    MAX_LOSSES,
-    MAX_RULES,
     Config,
     Counters,
-    Hook,
     Journal,
     Loss,
-    PacketClass,
-    Policy,
     Pool,
-    Reason,
     Rule,
     Windows,
 )
@@ -39,7 +45,6 @@ from reserve_agent.hooks.pinned import (
     write_pins,
 )
 from reserve_agent.netns import network_namespace_of
-from reserve_agent.port_rule import PortRule
 
 OBJECT_PATH = Path(__file__).resolve().parents[2] / "build" / "crunchbed.bpf.o"
 _CGROUP_PROGRAMS = (
@@ -68,11 +73,11 @@ class HookSettings:
     """What the agent tells the hooks.
 
     Attributes:
-        policy: What the node does under pressure.
+        policy: The rule set that the node follows under pressure.
         service_ns: How long a running reader keeps a buffer, in nanoseconds; rounded up to
             eight wheel ticks of a power of two each.
         rules: At most eight.
-        softnet_limit: Packets the softnet queue holds (2.6.12's netdev_max_backlog was 300).
+        softnet_limit: Packets the softnet queue holds.
         softnet_cost_ns: Nanoseconds the softnet queue needs for one packet.
         mempool_pages: Pages in each memalloc socket's own pool under ``mempool``.
         enforce: Refuse protocols that are not vm-aware always, not only from the reserve.
@@ -81,14 +86,14 @@ class HookSettings:
     policy: Policy
     service_ns: int = 200_000
     rules: Sequence[PortRule] = field(default_factory=tuple)
-    softnet_limit: int = 300
-    softnet_cost_ns: int = 50_000
-    mempool_pages: int = 64
+    softnet_limit: int = SOFTNET_LIMIT
+    softnet_cost_ns: int = SOFTNET_COST_NS
+    mempool_pages: int = MEMPOOL_PAGES
     enforce: bool = False
 
 
 def service_shift(service_ns: int) -> int:
-    """Shift whose ticks, eight of them, last at least ``service_ns``."""
+    """The smallest shift so that eight ticks of 2 ** shift ns last at least ``service_ns``."""
     return max(0, (max(1, service_ns) - 1) // _SERVICE_TICKS).bit_length()
 
 
@@ -100,9 +105,9 @@ def _loss(source: str | None, share: float) -> Loss:
 
 
 class NodeHooks:
-    """The hooks of one node. Detached from the cgroup when closed.
+    """The hooks of one node; ``close`` detaches them from the cgroup.
 
-    Those that are not pinned are detached when the process dies, too.
+    Hooks that are not pinned are detached when the process dies, too.
     """
 
     def __init__(self, path: Path = OBJECT_PATH, *, testing: bool = False) -> None:
@@ -116,7 +121,7 @@ class NodeHooks:
 
     @classmethod
     def taken_over(cls, directory: Path) -> NodeHooks:
-        """The hooks that a process which is gone has pinned: attached, and in use meanwhile."""
+        """The hooks that an earlier process has pinned; they are attached and in use."""
         hooks = cls.__new__(cls)
         hooks._loaded, hooks._links = None, {}
         hooks._pins = directory
@@ -161,10 +166,10 @@ class NodeHooks:
     def lose(self, losses: Sequence[tuple[str | None, float]]) -> None:
         """Have the wire lose packets: (sender's IPv4 address or None for all, share 0 to 1).
 
-        Replaces what it lost before; an empty list ends it.
+        Replaces the losses before; an empty list ends all losses.
 
         Raises:
-            HookError: More than fit, or a share that is none.
+            HookError: more losses than fit, or a share out of range.
         """
         if len(losses) > MAX_LOSSES:
             raise HookError(f"{len(losses)} losses, at most {MAX_LOSSES}")
@@ -187,10 +192,10 @@ class NodeHooks:
                 self._loaded.attach_tc("cb_transmit", ifindex, libbpf.TC_EGRESS)
 
     def pin(self, directory: Path) -> None:
-        """Pin what must outlive this process, and what the node's daemons use of it.
+        """Pin what must outlive this process, and what the node's daemons use.
 
-        From here on packets are judged whether this process lives or not, until ``close``; a
-        successor finds all that it needs (see ``taken_over``).
+        From here on packets are judged whether this process lives or not, until ``close``. A
+        successor finds all that it needs; see ``taken_over``.
         """
         self._pins = directory
         programs = {name: self.program_fd(name) for name in PINNED_PROGRAMS}
@@ -206,7 +211,7 @@ class NodeHooks:
         return self._source.map_fd(name)
 
     def iterate(self, program: str, over: str) -> bytes:
-        """What an iterator program writes about a map."""
+        """The bytes that an iterator program writes about a map."""
         return libbpf.iterate(self.program_fd(program), self.map_fd(over))
 
     def counters(self) -> dict[tuple[Hook, PacketClass, Reason], tuple[int, int]]:
@@ -225,7 +230,7 @@ class NodeHooks:
         }
 
     def close(self) -> None:
-        """Detach from the cgroup; what is at the interfaces goes with them."""
+        """Detach from the cgroup; the filters at interfaces go with the interfaces."""
         if self._pins is not None:
             remove_pins(self._pins)
         self._source.close()

@@ -27,10 +27,6 @@ struct {
 	__type(value, struct cb_journal);
 } cb_journal SEC(".maps");
 
-struct cb_windows {
-	struct cb_window entries[MAX_WINDOWS];
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -38,6 +34,10 @@ struct {
 	__type(key, __u32);
 	__type(value, struct cb_windows);
 } cb_windows SEC(".maps");
+
+struct cb_lock {
+	struct bpf_spin_lock lock;
+};
 
 /* A map with a lock cannot be mapped into memory, so the lock lives apart from what it guards. */
 struct {

@@ -86,7 +86,7 @@ INLINE void count(struct cb_node *s, struct __sk_buff *skb, __u8 hook, __u8 cls,
 INLINE void report_drop(struct cb_node *s, struct __sk_buff *skb, const struct packet *packet,
 			__u8 hook, __u8 reason, __u32 pages)
 {
-	struct cb_entry_record *entry;
+	struct cb_journal_entry *entry;
 	__u64 tag;
 
 	count(s, skb, hook, packet->cls, reason, pages);

@@ -24,8 +24,8 @@ _COMPLETE: Final = "complete"
 def write_pins(directory: Path, objects: Mapping[str, int], links: Mapping[str, int]) -> None:
     """Pin maps and programs by their names, and the attachments of programs, by descriptor.
 
-    The last pin says that all the others are there: a process killed while it pins leaves what
-    nobody can go on with.
+    The last pin says that all the others are there: the pins of a process that was killed while it
+    pinned are of no use to a successor.
 
     Raises:
         HookError: a pin could not be made.
@@ -44,14 +44,14 @@ def are_complete(directory: Path) -> bool:
 
 
 def remove_pins(directory: Path) -> None:
-    """Remove the pins, of whole hooks or of a part; what nothing else refers to is then gone."""
+    """Remove the pins, complete or not; programs and maps without other references are gone."""
     names = (_COMPLETE, *PINNED_MAPS, *PINNED_PROGRAMS)
     for path in (*(directory / name for name in names), *directory.glob(f"{_LINK}*")):
         path.unlink(missing_ok=True)
 
 
 class PinnedObject:
-    """Maps and programs that another process has pinned, as ``libbpf.BpfObject`` has its own."""
+    """Maps and programs that another process has pinned, with the methods of ``BpfObject``."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

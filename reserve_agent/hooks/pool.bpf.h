@@ -8,7 +8,7 @@
 
 INLINE void journal(struct cb_pool *pool, struct cb_journal *log, __u64 t, __u16 kind, __u64 value)
 {
-	struct cb_entry_record *entry = &log->entries[pool->journal_head & (JOURNAL_ENTRIES - 1)];
+	struct cb_journal_entry *entry = &log->entries[pool->journal_head & (JOURNAL_ENTRIES - 1)];
 
 	entry->t = t;
 	entry->value = value;

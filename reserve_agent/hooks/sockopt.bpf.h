@@ -5,17 +5,18 @@
 
 #define EPERM 1
 #define EINVAL 22
+#define SOL_SOCKET 1
 #define HANDLED (-1) /* optlen: the kernel's own handler is not asked */
 
 INLINE bool is_ours(const struct bpf_sockopt *ctx)
 {
-	return ctx->level == CB_SOL_SOCKET &&
-	       (ctx->optname == CB_SO_MEMALLOC || ctx->optname == CB_SO_STALLED);
+	return ctx->level == SOL_SOCKET &&
+	       (ctx->optname == SO_MEMALLOC || ctx->optname == SO_STALLED);
 }
 
 INLINE __u32 flag_of(const struct bpf_sockopt *ctx)
 {
-	return ctx->optname == CB_SO_MEMALLOC ? SOCK_MEMALLOC : SOCK_STALLED;
+	return ctx->optname == SO_MEMALLOC ? SOCK_MEMALLOC : SOCK_STALLED;
 }
 
 /* In mainline only kernel code sets the flag; here CAP_NET_ADMIN stands for that, as it does for

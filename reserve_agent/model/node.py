@@ -1,4 +1,4 @@
-"""One node by the rules: the four things that can happen to a packet, and to the pool."""
+"""One node by the rules: what becomes of received, delivered and sent packets, and of the pool."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from reserve_agent.hooks.layout import Hook, PacketClass, Policy, Reason
+from reserve_agent.contract.packets import Hook, PacketClass, Policy, PortRule, Reason
 from reserve_agent.model import transmit
 from reserve_agent.model.packet import (
     Packet,
@@ -18,7 +18,6 @@ from reserve_agent.model.packet import (
 from reserve_agent.model.policies import Limits, Rules, Softnet, all_policies, reader_runs
 from reserve_agent.model.pool import Fate, Pool
 from reserve_agent.model.sockets import Socket
-from reserve_agent.port_rule import PortRule
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class NodeModel:
         return Mark(packet.cls, from_reserve, 0 if packet.fragment else pages, slot)
 
     def _refuse_protocol(self, packet: Packet) -> Reason | None:
-        """Enforced, a protocol that does not know these rules is refused at all times."""
+        """With ``enforce``, refuse a protocol that does not know these rules, pressure or not."""
         refused = self.enforce and not packet.protocol_is_vm_aware
         return Reason.NOT_VM_AWARE if refused else None
 

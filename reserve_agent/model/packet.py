@@ -6,8 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reserve_agent.hooks.layout import PAGE_BYTES, PacketClass
-from reserve_agent.port_rule import PortRule
+from reserve_agent.contract.packets import PAGE_BYTES, PacketClass, PortRule
 
 _ETHERNET = 14
 _IP, _ARP, _IPV6 = 0x0800, 0x0806, 0x86DD

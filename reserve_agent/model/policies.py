@@ -9,14 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from reserve_agent.hooks.layout import Policy, Reason
+from reserve_agent.contract.packets import (
+    MEMPOOL_PAGES,
+    SOFTNET_COST_NS,
+    SOFTNET_LIMIT,
+    Policy,
+    Reason,
+)
 from reserve_agent.model.pool import Pool
 from reserve_agent.model.sockets import Socket
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Settings of the policies that have any.
+    """The settings of ``softnet`` and ``mempool``.
 
     Attributes:
         softnet_limit: Packets that the softnet queue holds before it throttles.
@@ -24,9 +30,9 @@ class Limits:
         mempool_pages: Pages in a memalloc socket's own pool.
     """
 
-    softnet_limit: int = 300
-    softnet_cost_ns: int = 50_000
-    mempool_pages: int = 64
+    softnet_limit: int = SOFTNET_LIMIT
+    softnet_cost_ns: int = SOFTNET_COST_NS
+    mempool_pages: int = MEMPOOL_PAGES
 
 
 class Rules(Protocol):
@@ -51,7 +57,7 @@ class Rules(Protocol):
 
 
 class NoPolicy:
-    """Plain GFP_ATOMIC: anyone eats what is left, down to half of the reserve."""
+    """Plain GFP_ATOMIC: every packet may take pages, down to half of the reserve."""
 
     honours_flags = False
 
@@ -60,17 +66,17 @@ class NoPolicy:
         return pool.reserve // 2
 
     def before_classification(self, pool: Pool) -> Reason | None:
-        """Nothing is asked."""
+        """No verdict: the packet goes on."""
         return None
 
     def without_socket(self, emergency: bool, from_reserve: bool, vm_aware: bool) -> Reason | None:
-        """Nothing is asked."""
+        """No verdict: the packet goes on."""
         return None
 
     def with_socket(
         self, pool: Pool, socket: Socket | None, emergency: bool, from_reserve: bool, pages: int
     ) -> Reason | None:
-        """Nothing is asked."""
+        """No verdict: the packet goes on."""
         return None
 
 

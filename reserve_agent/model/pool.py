@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
-from reserve_agent.hooks.layout import WHEEL_LIFE, WHEEL_SLOTS, WINDOWS_PER_STEP
+from reserve_agent.contract.packets import WHEEL_LIFE, WHEEL_SLOTS, WINDOWS_PER_STEP
 
 
 class Window(NamedTuple):
@@ -135,15 +135,15 @@ class Pool:
 
     @property
     def calm(self) -> bool:
-        """No pressure that could end and no window that could begin.
+        """Whether there is no pressure that could end and no window that could begin.
 
-        Whatever the time does to a calm pool, the next operation that has a use for it finds the
-        same; a packet that takes no pages need not look at the clock.
+        In a calm pool it makes no difference when time is accounted for: a packet that takes no
+        pages need not look at the clock.
         """
         return not self.pressure and self.window >= len(self.windows)
 
     def roomy(self, pages: int) -> bool:
-        """Calm, and still so with ``pages`` fewer: not even a new low."""
+        """Whether the pool is calm, and would be with ``pages`` fewer, without a new low."""
         return self.calm and self.free - pages > max(self.reserve, self.low_water - 1)
 
     def advance(self, now: int) -> None:
@@ -175,7 +175,7 @@ class Pool:
             self.account(window.end)
 
     def _feed(self) -> None:
-        """Tasks that stall take what is above the mark before anybody else sees it."""
+        """Give stalled tasks the pages above the mark, before any packet can take them."""
         room = self.free - self.reserve
         if room <= 0:
             return

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reserve_agent.hooks.layout import PAGE_BYTES, PacketClass
+from reserve_agent.contract.packets import PAGE_BYTES, PacketClass
 from reserve_agent.model.packet import Segment
 from reserve_agent.model.policies import Rules, reader_runs
 from reserve_agent.model.pool import Pool
@@ -66,9 +66,9 @@ def growth(pool: Pool, socket: Socket, segment: Segment) -> Growth:
 
 
 def margin(pool: Pool, socket: Socket | None, segment: Segment) -> int | None:
-    """Pages beside its own that a packet must leave where the clock is not to be asked.
+    """Pages that a packet must leave free, beside its own, so that the clock need not be read.
 
-    None: it is asked in any case. ``socket`` is the one that holds the write queue.
+    None: the clock is read in any case. ``socket`` is the socket that holds the write queue.
     """
     if not segment.bytes:
         return 0

@@ -16,11 +16,10 @@ import orjson
 
 from nodes.waiting import wait_until
 from reserve_agent.config import AgentConfig
+from reserve_agent.contract.packets import PacketClass, Policy, PortRule
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.hooks.layout import PacketClass, Policy
 from reserve_agent.hooks.loader import HookSettings
 from reserve_agent.lines import LineClient, Message
-from reserve_agent.port_rule import PortRule
 from tests.system.wire import cable
 
 PORT = 7000

@@ -17,15 +17,14 @@ from pyroute2 import IPRoute
 from crunchbed.host.run_ids import draw_id
 from nodes.ports import delete_links, is_operational, set_link
 from nodes.waiting import wait_until
+from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.config import ControllerConfig
-from reserve_agent.controller.pressure import Kind, PressureMessage, encode
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.wiring import HostPort, Network, Switch, SwitchLink
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.hooks.layout import PacketClass
 from reserve_agent.lines import LineClient, Message
 from reserve_agent.netns import network_namespace_of
-from reserve_agent.port_rule import PortRule
+from reserve_agent.pressure_report import PressureSender
 from tests.system.wire import namespace
 from topologies.ovs import OWNER_KEY, delete_bridge, vsctl
 from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer
@@ -33,7 +32,6 @@ from topologies.reach import unreachable_from
 from topologies.wiring import bring_up
 
 ROOT = Path(__file__).resolve().parents[2]
-TOKEN = bytes(range(32))
 _BUFFER_BYTES = 4 << 20
 HEARTBEAT, NBD, UDP, TCP = 7700, 10809, 17, 6
 RULES = (
@@ -44,9 +42,9 @@ RULES = (
 )
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
+def free_port() -> int:
     """A port of the loopback interface that nobody has."""
-    with socket.socket(socket.AF_INET, kind) as one:
+    with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
 
@@ -62,7 +60,6 @@ class Bed:
         self.run_id = run_id
         raise_send_buffer(_BUFFER_BYTES)
         self.port = free_port()
-        self.pressure = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
         self.pids: dict[str, int] = {}
         self.switches: list[Switch] = []
         self.hosts: list[HostPort] = []
@@ -199,8 +196,6 @@ class Bed:
             run=self.run_id,
             listen=("127.0.0.1", self.port),
             control=self._directory / "controller",
-            pressure=self.pressure,
-            token=TOKEN.hex(),
             network=self.network,
             classes=RULES,
             shed=shed or Shed(),
@@ -299,18 +294,14 @@ class Bed:
     @contextmanager
     def under_pressure(self, node: str) -> Iterator[None]:
         """Tell the controller, as an agent does, ten times a second; it acts by the first time."""
-        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender = PressureSender(node, self._directory / "controller")
         over, since, before = threading.Event(), time.monotonic_ns(), len(self._applied())
-
-        def say(kind: Kind) -> None:
-            message = PressureMessage(kind, node, time.monotonic_ns(), since)
-            sender.sendto(encode(message, TOKEN), self.pressure)
 
         def repeat() -> None:
             while not over.wait(0.1):
-                say(Kind.ENTER)
+                sender.tell(since, time.monotonic_ns())
 
-        say(Kind.ENTER)
+        sender.tell(since, time.monotonic_ns())
         repeating = threading.Thread(target=repeat)
         repeating.start()
         try:
@@ -319,7 +310,7 @@ class Bed:
         finally:
             over.set()
             repeating.join()
-            say(Kind.LEAVE)
+            sender.tell(None, time.monotonic_ns())
             sender.close()
         eventually(lambda: len(self._applied()) == before + 2, "the end of shedding")
 

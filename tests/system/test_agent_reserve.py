@@ -12,7 +12,7 @@ import pytest
 
 from reserve_agent.agent import Agent
 from reserve_agent.config import AgentConfig
-from reserve_agent.hooks.layout import Policy
+from reserve_agent.contract.packets import Policy
 from reserve_agent.hooks.loader import HookSettings
 from reserve_agent.sizing import CONTROL_PAGES, INTERFACE_PAGES, Throttled
 

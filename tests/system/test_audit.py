@@ -18,8 +18,8 @@ from crunchbed.host.run_ids import STATE_ROOT, RunRecord
 from crunchbed.live.audit import Facts, audit_node
 from nodes.process import spawn
 from nodes.waiting import wait_until
+from reserve_agent.contract.packets import Hook, PacketClass, Policy, Reason
 from reserve_agent.hooks import audit
-from reserve_agent.hooks.layout import Hook, PacketClass, Policy, Reason
 from reserve_agent.memalloc import set_memalloc
 from reserve_agent.netns import network_namespace_of
 from tests.system import frames

@@ -15,7 +15,7 @@ from crunchbed.experiments import attempts
 from crunchbed.history.history import History
 from crunchbed.run.supervisor import Supervisor
 from crunchbed.scenario import loader, overrides
-from reserve_agent.controller.pressure import Kind, PressureMessage, encode
+from reserve_agent.pressure_report import PressureMessage
 from tests.system.command import traces
 
 pytestmark = pytest.mark.root
@@ -147,7 +147,7 @@ def test_the_shipped_crash_is_noticed_by_nobody(tmp_path: Path) -> None:
 
 
 def test_strangers_are_refused_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wrong and missing tokens, rubbish, rubbish by OpenFlow; the run does not notice."""
+    """An unknown node, rubbish, rubbish by OpenFlow; the run does not notice."""
     status = {}
 
     def knock(world: NamespacesWorld, supervisor: Supervisor) -> None:
@@ -155,10 +155,10 @@ def test_strangers_are_refused_and_counted(tmp_path: Path, monkeypatch: pytest.M
         assert controller is not None
         told = controller.told_of_pressure
         assert told is not None
-        message = PressureMessage(Kind.ENTER, "n1", 2**63, 1)
-        with socket.socket(type=socket.SOCK_DGRAM) as stranger:
-            for datagram in (encode(message, bytes(32)), encode(message, b"")[:40], b"\0" * 72):
-                stranger.sendto(datagram, (told.address, told.port))
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(str(told))
+            stranger.sendall(PressureMessage("n99", on=True, at=1).line())
+            stranger.sendall(b'{"op":"pressure","node":"n1"}\n' + b"\0" * 72 + b"\n")
         for content in (b"GET / HTTP/1.0\r\n\r\n", b"\x04\x00\x00\x04\0\0\0\0" * 9):
             with socket.create_connection(controller.listen, 2) as peer:
                 peer.sendall(content)
@@ -167,12 +167,12 @@ def test_strangers_are_refused_and_counted(tmp_path: Path, monkeypatch: pytest.M
 
     meanwhile(monkeypatch, knock)
     result, history = run(tmp_path, "control", shed="drop", **SLOW)
-    assert status["pressure"] == {"refused": 2, "malformed": 1, "nodes": []}
+    assert status["pressure"] == {"refused": 1, "malformed": 2, "nodes": []}
     assert status["ready"]
     refused = Counter[str]()
     for event in history.of("pressure.refused"):
         refused[event.data["reason"]] += event.data["count"]
-    assert refused == {"wrong token": 1, "no token": 1, "no pressure message": 1}
+    assert refused == {"unknown node": 1, "no JSON object": 1, "no pressure message": 1}
     assert history.of("shed.applied") == ()
     assert len(history.of("openflow.malformed")) >= 1
     assert result.totals.heartbeats_missed == 0

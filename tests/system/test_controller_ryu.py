@@ -88,7 +88,7 @@ def test_first_bytes_and_garbage(tmp_path: Path, python: str) -> None:
 
 
 def test_the_modules_that_know_a_framework_know_this_one(python: str) -> None:
-    check = "from reserve_agent.controller import framework, app, wire; print(framework.NAME)"
+    check = "from reserve_agent.controller import framework, app, codec; print(framework.NAME)"
     done = subprocess.run(
         [python, "-W", "ignore", "-c", check],
         cwd=ryu_venv.ROOT,

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from reserve_agent.contract.packets import Policy
 from reserve_agent.hooks import layout
-from reserve_agent.hooks.layout import Op, Policy
+from reserve_agent.hooks.layout import Op
 from reserve_agent.model.policies import Softnet
 from reserve_agent.model.pool import Window
 from reserve_agent.model.sockets import Socket

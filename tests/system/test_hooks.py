@@ -12,17 +12,18 @@ from collections.abc import Iterator
 import pytest
 
 from nodes.waiting import wait_until
-from reserve_agent.hooks.layout import (
+from reserve_agent.contract.packets import (
+    SO_MEMALLOC,
     SOCK_MEMALLOC,
     SOCK_WRITEBACK,
     Hook,
     PacketClass,
     Policy,
+    PortRule,
     Reason,
 )
 from reserve_agent.hooks.loader import HookSettings
-from reserve_agent.memalloc import SO_MEMALLOC, get_memalloc, set_memalloc
-from reserve_agent.port_rule import PortRule
+from reserve_agent.memalloc import get_memalloc, set_memalloc
 from tests.system.wire import NODE, PEER, Wire, wire
 
 pytestmark = pytest.mark.root

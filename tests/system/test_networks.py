@@ -17,11 +17,11 @@ from crunchbed.host import leaks
 from crunchbed.host.requirements import missing, requirement
 from nodes.ports import set_link
 from nodes.waiting import wait_until
+from reserve_agent.contract.topologies import TOPOLOGIES, Topology
 from reserve_agent.errors import BadInput, MissingRequirement
 from reserve_agent.netns import network_namespace_of
 from topologies import ovs
 from topologies.cluster import Cluster
-from topologies.describe import TOPOLOGIES, Topology
 from topologies.reach import unreachable_from
 from topologies.switches import SwitchChoice
 

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from nodes.cgroup import NodeCgroup
-from reserve_agent.hooks.layout import Hook, PacketClass, Policy, Reason
+from reserve_agent.contract.packets import Hook, PacketClass, Policy, PortRule, Reason
+from reserve_agent.contract.topologies import Topology
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.netns import network_namespace_of
-from reserve_agent.port_rule import PortRule
 from tests.system.wire import Wire
 from topologies.cluster import Cluster
-from topologies.describe import Topology
 from topologies.node import ClusterNode
 
 pytestmark = pytest.mark.root

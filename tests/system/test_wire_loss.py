@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from nodes.waiting import wait_until
+from reserve_agent.contract.packets import Hook, PacketClass, Policy, PortRule, Reason
 from reserve_agent.errors import HookError
-from reserve_agent.hooks.layout import Hook, PacketClass, Policy, Reason
 from reserve_agent.hooks.loader import HookSettings
-from reserve_agent.port_rule import PortRule
 from tests.system.wire import NODE, PEER, Wire, wire
 
 pytestmark = pytest.mark.root

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 
+from reserve_agent.contract.packets import Hook, PacketClass, Policy, PortRule, Reason
 from reserve_agent.hooks import layout, libbpf
-from reserve_agent.hooks.layout import Hook, Op, PacketClass, Policy, Reason
-from reserve_agent.hooks.layout_audit import Protocols
+from reserve_agent.hooks.layout import Op, Protocols
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.model.node import Mark, NodeModel
 from reserve_agent.model.packet import parse
 from reserve_agent.model.policies import Limits
-from reserve_agent.port_rule import PortRule
 from tests.system import frames
 
 SHORTEST = 60  # of a frame on a wire; the kernel runs no headless ones

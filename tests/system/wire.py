@@ -13,7 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nodes.cgroup import cgroup2_root
-from reserve_agent.hooks.layout import Policy, Window
+from reserve_agent.contract.packets import Policy
+from reserve_agent.hooks.layout import Window
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.netns import network_namespace_of
 from reserve_agent.pool_handle import PoolHandle

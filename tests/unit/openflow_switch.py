@@ -7,6 +7,7 @@ from collections.abc import Collection
 from reserve_agent.controller.requests import (
     Ask,
     Barrier,
+    Held,
     HeldFlow,
     PutFlow,
     PutGroup,
@@ -16,7 +17,6 @@ from reserve_agent.controller.requests import (
     RemoveGroup,
     RemoveMeter,
     Request,
-    Stock,
 )
 from reserve_agent.controller.rules.state import FlowKey, Group, Meter
 from reserve_agent.controller.session import Session
@@ -77,8 +77,8 @@ class FakeSwitch:
                 self._answers.append((request.ticket, self._told(request)))
 
     def _told(self, request: Ask) -> object:
-        stock = Stock(tuple(self.flows.values()), dict(self.groups), dict(self.meters))
-        return getattr(stock, request.what)
+        held = Held(tuple(self.flows.values()), dict(self.groups), dict(self.meters))
+        return getattr(held, request.table)
 
     def run(self, session: Session, steps: int = 100) -> None:
         """Give up to so many answers."""

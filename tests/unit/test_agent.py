@@ -14,18 +14,8 @@ import pytest
 from reserve_agent import agent as module
 from reserve_agent.agent import Agent
 from reserve_agent.config import AgentConfig
-from reserve_agent.hooks.layout import (
-    MAX_WINDOWS,
-    POOL_FIELDS,
-    Config,
-    Hook,
-    Journal,
-    PacketClass,
-    Policy,
-    Pool,
-    Reason,
-    Windows,
-)
+from reserve_agent.contract.packets import MAX_WINDOWS, Hook, PacketClass, Policy, Reason
+from reserve_agent.hooks.layout import POOL_FIELDS, Config, Journal, Pool, Windows
 from reserve_agent.hooks.loader import HookSettings
 from reserve_agent.lines import LineServer
 
@@ -33,7 +23,7 @@ from reserve_agent.lines import LineServer
 class Hooks:
     """What the agent sees of loaded hooks."""
 
-    def __init__(self, _path: Path) -> None:
+    def __init__(self) -> None:
         self.pool, self.journal = Pool(total=16384, reserve=256, free=8192), Journal()
         self.config, self.windows = Config(), Windows()
 
@@ -84,7 +74,7 @@ class Node:
             settings=HookSettings(Policy.NONE),
         )
         self.agent = Agent(self.config)
-        self.agent._port = 9
+        self.agent._memory.metrics_port = 9
         server = LineServer(self.config.socket, self.agent._selector, self.agent._handle)
         self.agent._server = server
         self.run = self.connect()
@@ -143,7 +133,7 @@ VIEW = {"t": 2, "kind": "membership.view", "number": 1, "members": ["n1", "n2", 
 
 def test_status_is_what_the_daemons_have_said(node: Node) -> None:
     with node.connect() as daemon:
-        say(daemon, READY, VIEW, {"t": 3, "kind": "heartbeat.miss", "peer": "n2"})
+        say(daemon, READY, VIEW, {"t": 3, "kind": "heartbeat.miss", "peer": "n2", "deadline": 3})
         node.turn()
         status = node.ask("status")
     assert status["ready"] == {"heartbeat": 1}
@@ -250,6 +240,11 @@ def test_windows_that_are_over_make_room_for_others(node: Node) -> None:
         {"op": "windows", "windows": 3},
         {"op": "event", "event": 3},
         {"op": "_handle"},
+        {"op": "answer"},
+        {"op": "wake", "more": 1},
+        {"op": "event", "event": {"kind": "node.ejected"}},
+        {"op": "attach", "socket": {"name": "disk"}},
+        {"op": "policy", "policy": "nice"},
     ],
 )
 def test_a_question_it_does_not_know_is_an_error_and_no_end(
@@ -260,8 +255,10 @@ def test_a_question_it_does_not_know_is_an_error_and_no_end(
     assert "pool" in node.ask("status")
 
 
-def test_an_event_without_a_kind_is_ignored(node: Node) -> None:
+def test_an_event_that_nobody_can_read_is_counted_as_lost(node: Node) -> None:
     with node.connect() as daemon:
-        say(daemon, {"t": 1}, {"t": 1, "kind": 7}, READY)
+        say(daemon, {"t": 1}, {"t": 1, "kind": 7}, {"t": 1, "kind": "membership.view"}, READY)
         node.turn()
     assert node.ask("status")["ready"] == {"heartbeat": 1}
+    lost = [event["count"] for event in node.history() if event["kind"] == "events.lost"]
+    assert lost == [1, 1, 1]

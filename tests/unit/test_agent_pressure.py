@@ -6,18 +6,15 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from reserve_agent import agent as module
 from reserve_agent.agent import WATCH_SECONDS, Agent
 from reserve_agent.config import AgentConfig
-from reserve_agent.controller.pressure import Kind, decode
-from reserve_agent.hooks.layout import Policy
+from reserve_agent.contract.packets import Policy
 from reserve_agent.hooks.loader import HookSettings
-from reserve_agent.pressure_report import ControllerAddress
 from tests.unit.test_agent import Hooks, Operations
-
-TOKEN = bytes(range(32))
 
 
 class Pressed(Operations):
@@ -48,34 +45,33 @@ def config(tmp_path: Path) -> AgentConfig:
     )
 
 
-def test_the_settings_keep_the_secret(config: AgentConfig, tmp_path: Path) -> None:
-    told = replace(config, controller=ControllerAddress("127.0.0.1", 7, TOKEN.hex()))
+def test_the_settings_name_the_controller_or_none(config: AgentConfig, tmp_path: Path) -> None:
+    told = replace(config, controller=tmp_path / "controller")
     told.write(tmp_path / "agent.json")
-    assert (tmp_path / "agent.json").stat().st_mode & 0o777 == 0o600
     assert AgentConfig.load(tmp_path / "agent.json") == told
     config.write(tmp_path / "agent.json")
     assert AgentConfig.load(tmp_path / "agent.json").controller is None
-    assert TOKEN.hex() not in repr(told)
 
 
 def test_pressure_is_told_when_it_is_seen(
-    config: AgentConfig, monkeypatch: pytest.MonkeyPatch
+    config: AgentConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(module, "NodeHooks", Hooks)
     monkeypatch.setattr(module.PoolHandle, "of", Pressed)
-    with socket.socket(type=socket.SOCK_DGRAM) as controller:
-        controller.bind(("127.0.0.1", 0))
-        controller.settimeout(2)
-        address = ControllerAddress(*controller.getsockname(), TOKEN.hex())
-        agent = Agent(replace(config, controller=address))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as controller:
+        controller.bind(str(tmp_path / "controller"))
+        controller.listen()
+        agent = Agent(replace(config, controller=tmp_path / "controller"))
         agent._tell_of_pressure()
         monkeypatch.setattr(Pressed, "since", 77)
         agent._tell_of_pressure()
         monkeypatch.setattr(Pressed, "since", None)
         agent._tell_of_pressure()
-        first, second = (decode(controller.recv(100), TOKEN) for _ in range(2))
-        assert (first.kind, first.node, first.pressure_at) == (Kind.ENTER, "n1", 77)
-        assert second.kind is Kind.LEAVE
+        connection, _ = controller.accept()
+        with connection:
+            first, second = map(orjson.loads, connection.recv(1000).splitlines())
+        assert first == {"op": "pressure", "node": "n1", "on": True, "at": 77}
+        assert second["on"] is False
         assert agent._patience(1e9) == WATCH_SECONDS
         assert agent._sender is not None
         agent._sender.close()

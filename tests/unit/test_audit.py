@@ -12,15 +12,10 @@ import pytest
 from crunchbed.cli import app
 from crunchbed.live.audit import AuditedNode, Facts, User, audit_node
 from crunchbed.live.gather import audit_live_runs
+from reserve_agent.contract.packets import SOCK_MEMALLOC, PacketClass, Policy, PortRule
 from reserve_agent.hooks import audit
 from reserve_agent.hooks.audit import SocketSeen
-from reserve_agent.hooks.layout import (
-    SOCK_MEMALLOC,
-    PacketClass,
-    Policy,
-)
-from reserve_agent.hooks.layout_audit import Protocols, SocketRecord
-from reserve_agent.port_rule import PortRule
+from reserve_agent.hooks.layout import Protocols, SocketRecord
 from reserve_agent.sizing import Throttled
 
 BLOCK, BEAT = 10809, 7405

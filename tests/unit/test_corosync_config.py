@@ -19,8 +19,8 @@ from crunchbed.scenario.schema import Scenario
 from nodes.corosync import quorum
 from nodes.corosync.conf import corosync_conf
 from nodes.corosync.config import CorosyncConfig, load_config
+from reserve_agent.contract.packets import SOCK_MEMALLOC
 from reserve_agent.errors import BadInput, MissingRequirement
-from reserve_agent.hooks.layout import SOCK_MEMALLOC
 from topologies.node import ClusterNode, NodeLink
 
 NODES = {

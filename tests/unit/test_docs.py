@@ -7,17 +7,33 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 
 from crunchbed.cli import app
+from reserve_agent.contract.events import (
+    Event,
+    HeartbeatLate,
+    HeartbeatMissed,
+    HeartbeatReceived,
+    HeartbeatSent,
+    HookEventsLost,
+    NodeEjected,
+    PoolConfigured,
+    PressureEnded,
+    ShedApplied,
+    ViewInstalled,
+    WriteAcknowledged,
+    WriteFailed,
+)
+from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.exporter import Exporter
-from reserve_agent.hooks.layout import POOL_FIELDS, Hook, PacketClass, Reason
+from reserve_agent.hooks.layout import POOL_FIELDS
 from reserve_agent.metrics import METRICS as DEFINED
 from reserve_agent.switch_exporter import SwitchExporter
+from tests.unit.prometheus_registry import registry_of
 
 ROOT = Path(__file__).parents[2]
 METRICS = (ROOT / "docs" / "metrics.md").read_text()
@@ -33,43 +49,38 @@ SOURCE = re.compile(r"`([\w-]+(?:\.bpf)?\.(?:py|sh|c|h))`")
 MODULE = re.compile(rf"(?<![\w./<>-])((?:{_TOP})(?:\.[a-z_]\w*)+)\b(?!/)")
 
 # One event of every kind that changes a metric, so that each has a series with its labels.
-EVENTS: list[dict[str, Any]] = [
-    {"kind": "heartbeat.sent", "peers": ["n2"]},
-    {"kind": "heartbeat.received", "counts": {"n2": 1}},
-    {"kind": "heartbeat.miss", "peer": "n2"},
-    {"kind": "heartbeat.late"},
-    {"kind": "node.ejected", "reason": "heartbeats_missed", "false": True},
-    {"kind": "membership.view", "members": ["n1"]},
-    {"kind": "pressure.end", "duration_ns": 1},
-    {"kind": "write.ack", "t": 5, "submitted": 1, "transport": "nbd"},
-    {"kind": "write.error", "transport": "nbd"},
+EVENTS: list[Event] = [
+    PoolConfigured(total=0, reserve=0, clean=0, computed=0, policy="none", metrics_port=0),
+    HeartbeatSent(t=1, peers=["n2"]),
+    HeartbeatReceived(t=1, counts={"n2": 1}, malformed=0, late=0),
+    HeartbeatMissed(t=1, peer="n2", deadline=1),
+    HeartbeatLate(t=1, late_ns=1),
+    NodeEjected(t=1, reason="heartbeats_missed", false=True),
+    ViewInstalled(t=1, number=1, members=["n1"]),
+    PressureEnded(t=1, since=0, duration_ns=1),
+    WriteAcknowledged(t=5, submitted=1, transport="nbd"),
+    WriteFailed(t=1, transport="nbd"),
+    HookEventsLost(t=1, count=1),
 ]
-SHED = {
-    "kind": "shed.applied",
-    "target": "n1",
-    "on": True,
-    "pressure_at": 0,
-    "in_force_at": 2_000_000,
-}
+SHED = ShedApplied(target="n1", on=True, pressure_at=0, in_force_at=2_000_000)
 SUFFIX = {"counter": "_total", "info": "_info"}
 
 
 def registry() -> CollectorRegistry:
     """Return a fresh registry with all metrics of a node to which everything has happened."""
-    fresh = CollectorRegistry()
     packets = {(Hook.RECEIVE, PacketClass.OTHER, Reason.GRANTED): (3, 3)}
 
     def read_pool(name: str) -> int:
         assert name in POOL_FIELDS
         return 1
 
-    exporter = Exporter("n1", fresh, lambda: packets, read_pool)
-    exporter.describe_run("abcd", "control", "none")
-    for event in (*EVENTS, {"kind": "hook.events_lost", "count": 1}):
-        exporter.observe({"t": 1, **event})
+    exporter = Exporter("n1", "abcd", "control", lambda: packets, read_pool)
+    for event in EVENTS:
+        exporter.observe(event)
     counts = {"table": [["n1", "other", 7, 700]], "dropped": [["n1", "other", 2, 200]]}
-    SwitchExporter(lambda: counts, fresh).observe(SHED)
-    return fresh
+    switches = SwitchExporter(lambda: counts)
+    switches.observe(SHED)
+    return registry_of(exporter.families, switches.families)
 
 
 def labels(family: Metric) -> set[str]:

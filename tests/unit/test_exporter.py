@@ -5,13 +5,36 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 
+from reserve_agent.contract.events import (
+    DaemonReady,
+    Event,
+    HeartbeatLate,
+    HeartbeatMissed,
+    HeartbeatReceived,
+    HeartbeatSent,
+    HookEventsLost,
+    NodeEjected,
+    NodeReset,
+    PacketDropped,
+    PoolConfigured,
+    PoolSampled,
+    PressureEnded,
+    ServiceStarted,
+    ServiceStopped,
+    ViewInstalled,
+    WriteAcknowledged,
+    WriteFailed,
+    WritesVerified,
+)
+from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.exporter import Exporter, PacketCounts
-from reserve_agent.hooks.layout import Hook, PacketClass, Reason
+from tests.unit.prometheus_registry import registry_of
 
 POOL = {"free": 100, "reserve": 256, "dirty": 7, "low_water": 90, "pressure": 1}
 
@@ -20,12 +43,12 @@ class Node:
     """An exporter with its readings."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
         self.packets: PacketCounts = {}
         self.pool = dict(POOL)
         self.exporter = Exporter(
-            "n1", self.registry, lambda: self.packets, lambda name: self.pool[name]
+            "n1", "abcd", "control", lambda: self.packets, lambda name: self.pool[name]
         )
+        self.registry = registry_of(self.exporter.families)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"crunchbed_{name}", {"node": "n1", **labels})
@@ -39,57 +62,66 @@ def node() -> Node:
     return Node()
 
 
-PRESSURE = {"kind": "pressure.end", "duration_ns": 70_000}
-WRITE = {"kind": "write.ack", "t": 3_000_000, "submitted": 1_000_000, "transport": "nbd"}
-EJECTED = {"kind": "node.ejected", "reason": "heartbeats_missed", "false": True}
-SERVES = {"kind": "service.start", "target": "n1", "transport": "nbd", "taken_from": "n4"}
+PRESSURE = PressureEnded(t=0, since=0, duration_ns=70_000)
+WRITE = WriteAcknowledged(t=3_000_000, submitted=1_000_000, transport="nbd")
+EJECTED = NodeEjected(t=0, reason="heartbeats_missed", false=True)
+SERVES = ServiceStarted(t=0, target="n1", transport="nbd", taken_from="n4")
+CONFIGURED = PoolConfigured(total=0, reserve=0, clean=0, computed=0, policy="none", metrics_port=0)
+
+
+def missed(peer: str | None, tag: str | None = None) -> HeartbeatMissed:
+    return HeartbeatMissed(t=1, peer=peer, deadline=0, tag=tag)
+
+
+def view(t: int, *members: str, removed: Sequence[str] = ()) -> ViewInstalled:
+    return ViewInstalled(t=t, number=1, members=members, removed=removed)
 
 
 @pytest.mark.parametrize(
     ("event", "line"),
     [
-        ({"kind": "heartbeat.sent", "peers": ["n2", "n3"]}, 'heartbeats_sent_total{node="n1"} 2'),
-        ({"kind": "heartbeat.sent", "peers": 40}, 'heartbeats_sent_total{node="n1"} 40'),
+        (HeartbeatSent(peers=["n2", "n3"]), 'heartbeats_sent_total{node="n1"} 2'),
+        (HeartbeatSent(peers=40), 'heartbeats_sent_total{node="n1"} 40'),
         (
-            {"kind": "heartbeat.received", "counts": {"n2": 9, "n3": 0}},
+            HeartbeatReceived(counts={"n2": 9, "n3": 0}, malformed=0, late=0),
             'heartbeats_received_total{node="n1",peer="n2"} 9',
         ),
         (
-            {"kind": "heartbeat.miss", "peer": "n2"},
+            missed("n2"),
             'heartbeats_missed_total{cause="unknown",node="n1",peer="n2"} 1',
         ),
         (
-            {"kind": "heartbeat.miss", "peer": None},
+            missed(None),
             'heartbeats_missed_total{cause="unknown",node="n1",peer="unknown"} 1',
         ),
         (EJECTED, 'nodes_ejected_total{false="true",node="n1",reason="heartbeats_missed"} 1'),
-        ({"kind": "membership.view", "members": ["n1", "n3"]}, 'membership_size{node="n1"} 2'),
+        (view(0, "n1", "n3"), 'membership_size{node="n1"} 2'),
         (PRESSURE, 'pressure_duration_seconds_count{node="n1"} 1'),
         (PRESSURE, 'pressure_duration_seconds_bucket{le="0.0001",node="n1"} 1'),
         (PRESSURE, 'pressure_duration_seconds_bucket{le="5e-05",node="n1"} 0'),
         (WRITE, 'block_io_seconds_sum{node="n1",op="write",transport="nbd"} 0.002'),
         (
-            {"kind": "write.error", "transport": "nbd"},
+            WriteFailed(transport="nbd"),
             'block_io_errors_total{node="n1",op="write",transport="nbd"} 1',
         ),
-        ({"kind": "heartbeat.late", "late_ns": 1}, 'timers_late_total{node="n1"} 1'),
-        ({"kind": "late", "what": "tick"}, 'timers_late_total{node="n1"} 1'),
+        (HeartbeatLate(late_ns=1), 'timers_late_total{node="n1"} 1'),
         (SERVES, 'serving{node="n1"} 1'),
         (SERVES, 'failovers_total{node="n1"} 1'),
-        ({**SERVES, "taken_from": None}, 'failovers_total{node="n1"} 0'),
-        ({"kind": "service.stop", "target": "n1"}, 'serving{node="n1"} 0'),
+        (replace(SERVES, taken_from=None), 'failovers_total{node="n1"} 0'),
+        (ServiceStopped(target="n1"), 'serving{node="n1"} 0'),
     ],
 )
-def test_an_event_moves_its_metric(event: dict[str, Any], line: str, node: Node) -> None:
-    node.exporter.observe({"t": 0, **event})
+def test_an_event_moves_its_metric(event: Event, line: str, node: Node) -> None:
+    node.exporter.observe(event)
     text = generate_latest(node.registry).decode().replace(".0\n", "\n")
     assert f"\ncrunchbed_{line}\n" in text
 
 
 def test_other_events_move_nothing(node: Node) -> None:
     before = generate_latest(node.registry)
-    node.exporter.observe({"t": 1, "kind": "pool.sample", "free": 3})
-    node.exporter.observe({"t": 1, "kind": "daemon.ready", "name": "heartbeat"})
+    counters = ("dirty", "demand", "rx_running", "rx_stalled", "hoarded", "tx", "low_water")
+    node.exporter.observe(PoolSampled(free=3, **dict.fromkeys(counters, 0)))
+    node.exporter.observe(DaemonReady(name="heartbeat"))
     assert generate_latest(node.registry) == before
 
 
@@ -121,9 +153,9 @@ def test_what_can_be_counted_is_zero_before_it_happens(node: Node) -> None:
     assert node.value("pressure_duration_seconds_count") == 0
 
 
-def dropped(tag: str, **more: str) -> dict[str, Any]:
-    ends = {"t": 0, "kind": "drop", "hook": "receive", "cls": "heartbeat"}
-    return {**ends, "reason": "not_memalloc", "tag": tag, **more}
+def dropped(tag: str, **more: str) -> PacketDropped:
+    seen = {"hook": "receive", "cls": "heartbeat", "reason": "not_memalloc", **more}
+    return PacketDropped(t=0, tag=tag, hook=seen["hook"], cls=seen["cls"], reason=seen["reason"])
 
 
 def test_a_miss_has_the_cause_that_its_own_node_has_seen(node: Node) -> None:
@@ -132,7 +164,7 @@ def test_a_miss_has_the_cause_that_its_own_node_has_seen(node: Node) -> None:
     node.exporter.observe(dropped("cc", hook="transmit"))
     node.exporter.observe(dropped("dd", cls="other"))
     for tag in ("aa", "bb", "cc", "dd", "ee", None):
-        node.exporter.observe({"t": 1, "kind": "heartbeat.miss", "peer": "n2", "tag": tag})
+        node.exporter.observe(missed("n2", tag))
     causes = {"reserve_drop": 1, "allocation_failure": 1, "unknown": 4}
     for cause, count in causes.items():
         assert node.value("heartbeats_missed_total", peer="n2", cause=cause) == count
@@ -142,47 +174,46 @@ def test_drops_are_not_remembered_for_ever(node: Node) -> None:
     for number in range(3000):
         node.exporter.observe(dropped(str(number)))
     for tag in ("0", "2999"):
-        node.exporter.observe({"t": 1, "kind": "heartbeat.miss", "peer": "n2", "tag": tag})
+        node.exporter.observe(missed("n2", tag))
     for cause in ("unknown", "reserve_drop"):
         assert node.value("heartbeats_missed_total", peer="n2", cause=cause) == 1
 
 
 def test_a_failover_is_timed_from_the_view_without_the_last_server(node: Node) -> None:
-    node.exporter.observe({"t": 5_000_000_000, **SERVES})
+    node.exporter.observe(replace(SERVES, t=5_000_000_000))
     assert node.value("failover_seconds_count") == 0, "nobody knows when n4 went"
-    view = {"kind": "membership.view", "members": ["n1", "n2"], "removed": ["n4"]}
-    node.exporter.observe({"t": 6_000_000_000, **view})
-    node.exporter.observe({"t": 6_300_000_000, **SERVES})
+    node.exporter.observe(view(6_000_000_000, "n1", "n2", removed=["n4"]))
+    node.exporter.observe(replace(SERVES, t=6_300_000_000))
     assert node.value("failover_seconds_sum") == pytest.approx(0.3)
     assert node.value("failovers_total") == 2
 
 
 def test_blocks_that_were_lost(node: Node) -> None:
     assert node.value("writes_lost_total") == 0
-    node.exporter.observe({"t": 0, "kind": "writes.verified", "lost": 3})
+    node.exporter.observe(WritesVerified(lost=3))
     assert node.value("writes_lost_total") == 3
 
 
 def test_lost_hook_events(node: Node) -> None:
     for count in (40, 2):
-        node.exporter.observe({"t": 0, "kind": "hook.events_lost", "count": count})
+        node.exporter.observe(HookEventsLost(count=count))
     assert node.value("hook_events_lost_total") == 42
 
 
 def test_a_node_without_power_serves_nothing(node: Node) -> None:
-    node.exporter.observe({"t": 1, **SERVES})
-    node.exporter.observe({"t": 2, "kind": "node.reset"})
+    node.exporter.observe(SERVES)
+    node.exporter.observe(NodeReset())
     assert node.value("serving") == 0
 
 
 def test_a_node_without_power_is_a_member_of_nothing(node: Node) -> None:
-    node.exporter.observe({"t": 0, "kind": "membership.view", "members": ["n1", "n2", "n3"]})
-    node.exporter.observe({"t": 1, "kind": "node.reset"})
+    node.exporter.observe(view(0, "n1", "n2", "n3"))
+    node.exporter.observe(NodeReset())
     assert node.value("membership_size") == 0
 
 
 def test_every_series_has_the_prefix_and_the_node(node: Node) -> None:
-    node.exporter.describe_run("abcd", "control", "none")
+    node.exporter.observe(CONFIGURED)
     node.packets = {(Hook.RECEIVE, PacketClass.OTHER, Reason.GRANTED): (1, 1)}
     for family in node.registry.collect():
         for sample in family.samples:
@@ -244,23 +275,22 @@ def test_a_port_that_is_wished_for_is_kept_where_it_is_free(node: Node) -> None:
 
 def test_two_exporters_share_nothing() -> None:
     one, other = Node(), Node()
-    one.exporter.observe({"t": 0, "kind": "heartbeat.sent", "peers": ["n2"]})
+    one.exporter.observe(HeartbeatSent(peers=["n2"]))
     assert other.value("heartbeats_sent_total") == 0
 
 
 def test_an_ejection_and_its_end_are_timed(node: Node) -> None:
     second = 1_000_000_000
-    view = {"kind": "membership.view", "members": ["n1", "n2"]}
-    node.exporter.observe({**view, "t": second})
+    node.exporter.observe(view(second, "n1", "n2"))
     assert node.value("flaps_total") == 0, "the first view is no return"
-    node.exporter.observe({**EJECTED, "t": 2 * second})
+    node.exporter.observe(replace(EJECTED, t=2 * second))
     assert node.value("detection_delay_seconds_count") == 0, "a false one detected nothing"
-    right = {"false": False, "delay_ns": second // 2}
-    node.exporter.observe({**EJECTED, **right, "t": 2 * second})
+    right = replace(EJECTED, t=2 * second, false=False, delay_ns=second // 2)
+    node.exporter.observe(right)
     assert node.value("detection_delay_seconds_sum") == 0.5
-    node.exporter.observe({**view, "members": ["n2"], "t": 3 * second})
+    node.exporter.observe(view(3 * second, "n2"))
     assert node.value("flaps_total") == 0
-    node.exporter.observe({**view, "t": 5 * second})
-    node.exporter.observe({**view, "t": 6 * second})
+    node.exporter.observe(view(5 * second, "n1", "n2"))
+    node.exporter.observe(view(6 * second, "n1", "n2"))
     assert node.value("flaps_total") == 1
     assert node.value("recovery_seconds_sum") == 3

@@ -13,15 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reserve_agent.exposition import Families, Family
 from reserve_agent.metrics import METRICS, SWITCH_METRICS, Definition
+from tests.unit.prometheus_registry import registry_of
 
 WRITES = METRICS["crunchbed_block_io_seconds"]
 MISSED = METRICS["crunchbed_heartbeats_missed_total"]
 
 
 def library(families: Families) -> str:
-    registry = CollectorRegistry()
-    registry.register(families)
-    return generate_latest(registry).decode()
+    return generate_latest(registry_of(families)).decode()
 
 
 @given(st.lists(st.floats(0, 1000), max_size=20), st.text(max_size=5))

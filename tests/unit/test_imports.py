@@ -19,11 +19,7 @@ LAYERS = ("crunchbed", "topologies", "nodes", "reserve_agent")
 """The packages of the product; each imports only those behind it."""
 HOMES = {
     "mininet": ("topologies/", "nodes/"),
-    "prometheus_client": (
-        "reserve_agent/exporter.py",
-        "reserve_agent/exposition.py",
-        "reserve_agent/switch_exporter.py",
-    ),
+    "prometheus_client": (),
     "os_ken": ("reserve_agent/controller/",),
     "ryu": ("reserve_agent/controller/",),
 }

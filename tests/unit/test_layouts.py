@@ -6,11 +6,12 @@ from itertools import combinations
 
 import pytest
 
+from reserve_agent.contract.topologies import TOPOLOGIES, Topology
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import BadInput
 from topologies import layout
 from topologies.cluster import Cluster
-from topologies.describe import TOPOLOGIES, Topology, describe, plan
+from topologies.describe import describe, plan
 from topologies.layout import Layout
 from topologies.node import ClusterNode, NodeLink
 

@@ -23,7 +23,6 @@ from nodes.process import Process
 from nodes.waiting import wait_until
 from reserve_agent.contract.events import FaultBegan
 from reserve_agent.controller.config import ControllerConfig
-from reserve_agent.controller.pressure import TOKEN_BYTES
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import CrunchbedError
 
@@ -99,17 +98,12 @@ def start(run: Run) -> None:
     run.controller.start(NOBODY, cast(Path, None))
 
 
-def test_its_secret_is_for_its_owner_and_the_agents_alone(run: Run) -> None:
+def test_its_configuration_says_where_it_is_reached(run: Run) -> None:
     start(run)
-    path = run.places.state / "controller.json"
-    assert path.stat().st_mode & 0o777 == 0o600
-    config = ControllerConfig.load(path)
-    told = run.controller.told_of_pressure
-    assert told is not None
-    assert len(bytes.fromhex(config.token)) == TOKEN_BYTES
-    assert (told.address, told.port, told.token) == (*config.pressure, config.token)
+    config = ControllerConfig.load(run.places.state / "controller.json")
+    assert run.controller.told_of_pressure == config.control
     assert config.listen == run.controller.listen
-    assert config.listen[0] == config.pressure[0] == "127.0.0.1"
+    assert config.listen[0] == "127.0.0.1"
     assert config.shed.mode == "drop"
     assert [rule.port for rule in config.classes] == [10809, 7405]
 
@@ -134,20 +128,15 @@ def test_one_that_is_never_ready_is_quoted_too(run: Run, monkeypatch: pytest.Mon
         run.controller.wait_until_ready()
 
 
-@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_a_port_that_somebody_has_taken_meanwhile_is_named(
-    kind: socket.SocketKind, run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()  # the real one
-    address, name = run.controller.listen, "TCP"
-    if kind is socket.SOCK_DGRAM:
-        told = run.controller.told_of_pressure
-        assert told is not None
-        address, name = (told.address, told.port), "UDP"
-    with socket.socket(type=kind) as thief:
+    address = run.controller.listen
+    with socket.socket() as thief:
         thief.bind(address)
         start(run)
-        words = rf"the controller ended \(\d\): .*cannot listen on {name} 127.0.0.1:{address[1]}: "
+        words = rf"the controller ended \(\d\): .*cannot listen on TCP 127.0.0.1:{address[1]}: "
         with pytest.raises(CrunchbedError, match=words):
             run.controller.wait_until_ready()
 

@@ -11,10 +11,11 @@ from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.checks.faults import cut_off_since, fault_spans, ports_down
 from crunchbed.history.history import History
 from crunchbed.host.requirements import requirement
-from crunchbed.scenario.cluster import NETWORKS, Cluster
+from crunchbed.scenario.cluster import Cluster
 from crunchbed.scenario.loader import load_file
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events import Event, from_record
+from reserve_agent.contract.topologies import NETWORKS
 from reserve_agent.errors import BadInput
 from topologies.describe import plan
 from topologies.node import ClusterNode, NodeLink

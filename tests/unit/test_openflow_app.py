@@ -1,4 +1,4 @@
-"""The shim between the framework and the switchboard, and the process that both are in."""
+"""The shim between the framework and the switches, and the process that both are in."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import pytest
-
 from reserve_agent.controller import framework  # before anything that blocks
 
 # isort: split
 from reserve_agent.controller.app import SwitchApp
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.rules.settings import Shed
-from reserve_agent.controller.switchboard import Switchboard
+from reserve_agent.controller.switches import Switches
 from reserve_agent.controller.wiring import Network
 
 _handler = framework.part("controller.handler")
@@ -39,8 +37,8 @@ class Datapath:
         self.closed = True
 
 
-class Board:
-    """Stands for the switchboard; an answer makes no sense to it."""
+class Confused:
+    """Stands for the switches; an answer makes no sense to it."""
 
     def __init__(self) -> None:
         self.malformed: list[str] = []
@@ -57,38 +55,34 @@ class Board:
 
 
 def test_a_message_that_makes_no_sense_costs_its_sender_the_connection_and_nobody_else() -> None:
-    board, datapath = Board(), Datapath()
-    app = SwitchApp(switchboard=cast(Switchboard, board))
+    switches, datapath = Confused(), Datapath()
+    app = SwitchApp(switches=cast(Switches, switches))
     app._state_changed(SimpleNamespace(datapath=datapath, state=_MAIN))
-    app._switches[datapath]._asked[7] = 1
+    app._connections[datapath]._asked[7] = 1
     message = SimpleNamespace(datapath=datapath, xid=7, msg_type=21)
     app._barrier_passed(SimpleNamespace(msg=message))
-    assert board.malformed == ["127.0.0.1: type 21: TypeError('flows: None')"]
+    assert switches.malformed == ["127.0.0.1: type 21: TypeError('flows: None')"]
     assert datapath.closed
 
 
 def test_what_is_heard_by_the_framework_is_what_was_meant() -> None:
     events = framework.part("controller.ofp_event")
-    app = SwitchApp(switchboard=cast(Switchboard, Board()))
+    app = SwitchApp(switches=cast(Switches, Confused()))
     _handler.register_instance(app)
     heard = app.get_handlers(events.EventOFPBarrierReply(SimpleNamespace()), _MAIN)
     assert list(heard) == [app._barrier_passed]
 
 
-@pytest.mark.parametrize("part", ["control", "pressure"])
-def test_a_process_that_cannot_go_on_ends(part: str, tmp_path: Path) -> None:
+def test_a_process_that_cannot_go_on_ends(tmp_path: Path) -> None:
     """The framework's threads would go on, and the run would take it for a controller."""
-    with socket.socket() as free, socket.socket(type=socket.SOCK_DGRAM) as taken:
+    with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        taken.bind(("127.0.0.1", 0))
-        listen, pressure = free.getsockname(), taken.getsockname()
+        listen = free.getsockname()
         free.close()
         config = ControllerConfig(
             run="k3xq",
             listen=listen,
-            control=tmp_path / ("nowhere/controller" if part == "control" else "controller"),
-            pressure=("127.0.0.1", 0) if part == "control" else pressure,
-            token="00" * 32,
+            control=tmp_path / "nowhere/controller",
             network=Network((), ()),
             classes=(),
             shed=Shed(),
@@ -104,4 +98,4 @@ def test_a_process_that_cannot_go_on_ends(part: str, tmp_path: Path) -> None:
         )
     assert done.returncode == 3
     last = done.stderr.splitlines()[-1]
-    assert ("No such file" if part == "control" else "cannot listen on UDP") in last
+    assert "No such file" in last

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.classify import (
     ARP,
@@ -25,9 +26,7 @@ from reserve_agent.controller.rules.desired import desired_state
 from reserve_agent.controller.rules.first_bytes import Connection
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.rules.state import SwitchState, by_key
-from reserve_agent.hooks.layout import PacketClass
 from reserve_agent.model.packet import parse
-from reserve_agent.port_rule import PortRule
 from tests.system import frames
 from tests.unit.openflow_fabric import Fabric, star
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.counts import Counted, PacketTable
 from reserve_agent.controller.rules.first_bytes import Connection, class_of, tcp_payload
 from reserve_agent.controller.rules.settings import Shed
-from reserve_agent.hooks.layout import PacketClass
 from tests.system import frames
 from tests.unit.openflow_fabric import star
 

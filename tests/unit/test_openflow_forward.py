@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.rules.classify import ARP, IPV4, UDP
 from reserve_agent.controller.rules.desired import desired_state, pressure_change
 from reserve_agent.controller.rules.difference import difference
@@ -15,8 +16,6 @@ from reserve_agent.controller.rules.settings import Shed, ShedMode
 from reserve_agent.controller.rules.shed import DEFERRED_DSCP
 from reserve_agent.controller.rules.state import SwitchState
 from reserve_agent.controller.wiring import HostPort, Network, SwitchLink
-from reserve_agent.hooks.layout import PacketClass
-from reserve_agent.port_rule import PortRule
 from tests.unit.openflow_fabric import Arrival, Fabric, leaf_spine, redundant, star
 
 HEARTBEAT = PortRule(7700, UDP, PacketClass.HEARTBEAT)

@@ -9,17 +9,39 @@ from typing import Any
 import orjson
 import pytest
 
-from reserve_agent.record import NodeHistory, NodeState
+from reserve_agent.contract.events import (
+    AgentLate,
+    DaemonReady,
+    Event,
+    HeartbeatMissed,
+    HeartbeatSent,
+    JournalFollowed,
+    MalformedEvent,
+    NodeReset,
+    PacketDropped,
+    PoolConfigured,
+    PressureBegan,
+    ServiceStarted,
+    ServiceStopped,
+    SocketAttached,
+    ViewInstalled,
+)
+from reserve_agent.record import NodeHistory, NodeSummary
 
-SOCKET = {"name": "disk", "in_flight": 16, "request_bytes": 16412, "reply_bytes": 82}
-LIFE: list[dict[str, Any]] = [
-    {"t": 1, "kind": "journal.follow", "next": 7},
-    {"t": 2, "kind": "pool.config", "metrics_port": 4711},
-    {"t": 3, "kind": "socket.attached", "socket": SOCKET},
-    {"t": 4, "kind": "daemon.ready", "name": "heartbeat"},
-    {"t": 5, "kind": "membership.view", "members": ["n1", "n2"]},
-    {"t": 6, "kind": "heartbeat.miss", "peer": "n2"},
-    {"t": 7, "kind": "drop", "reason": "reserve_exhausted", "entry": 7},
+SOCKET: dict[str, str | int | bool] = {
+    "name": "disk",
+    "in_flight": 16,
+    "request_bytes": 16412,
+    "reply_bytes": 82,
+}
+LIFE: list[Event] = [
+    JournalFollowed(t=1, next=7),
+    PoolConfigured(t=2, total=0, reserve=0, clean=0, computed=0, policy="none", metrics_port=4711),
+    SocketAttached(t=3, socket=SOCKET),
+    DaemonReady(t=4, name="heartbeat"),
+    ViewInstalled(t=5, number=1, members=["n1", "n2"], removed=[], added=[]),
+    HeartbeatMissed(t=6, peer="n2", deadline=6),
+    PacketDropped(t=7, hook="receive", cls="other", reason="reserve_exhausted", entry=7),
 ]
 
 
@@ -30,7 +52,7 @@ class Agent:
     """The part of an agent that writes."""
 
     def __init__(self, path: Path) -> None:
-        self.observed: list[dict[str, Any]] = []
+        self.observed: list[Event] = []
         self.history = NodeHistory(path, "n1", self.observed.append)
         OPEN.append(self)
 
@@ -38,8 +60,11 @@ class Agent:
         """What waits is gone."""
         self.history._file.close()
 
+    def records(self) -> list[dict[str, Any]]:
+        return [event.record() for event in self.observed]
+
     def kinds(self) -> list[str]:
-        return [event["kind"] for event in self.observed]
+        return [event.kind for event in self.observed]
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -56,7 +81,7 @@ def path(tmp_path: Path) -> Iterator[Path]:
 def lived(path: Path) -> Agent:
     agent = Agent(path)
     for event in LIFE:
-        agent.history.record(dict(event))
+        agent.history.record(event)
     agent.history.flush()
     return agent
 
@@ -64,46 +89,47 @@ def lived(path: Path) -> Agent:
 def test_a_successor_knows_what_the_other_knew(path: Path) -> None:
     first = lived(path)
     second = Agent(path)
-    assert vars(second.history.state) == vars(first.history.state)
-    state = second.history.state
+    assert vars(second.history.summary) == vars(first.history.summary)
+    state = second.history.summary
     assert (state.ready, state.view, state.misses) == ({"heartbeat": 1}, ["n1", "n2"], 1)
     assert (state.exhausted, state.metrics_port, state.next_entry) == (1, 4711, 8)
     assert state.sockets["disk"].in_flight == 16
     assert state.last_t == 7
-    assert second.observed == first.observed, "its counters begin where the other's stood"
+    assert second.records() == first.records(), "its counters begin where the other's stood"
 
 
 def test_a_node_that_lost_power_is_a_blank(path: Path) -> None:
     agent = lived(path)
-    agent.history.record({"kind": "node.reset"})
-    state = agent.history.state
+    agent.history.record(NodeReset())
+    state = agent.history.summary
     assert (state.ready, state.view, state.exhausted, state.sockets) == ({}, [], 0, {})
     assert (state.misses, state.next_entry) == (1, 8)
 
 
 def test_who_serves_is_known_until_the_node_stops_or_loses_power(path: Path) -> None:
     agent = Agent(path)
-    for kind, serving in (
-        ("service.start", True),
-        ("service.stop", False),
-        ("service.start", True),
-        ("node.reset", False),
-    ):
-        agent.history.record({"kind": kind, "target": "n1"})
-        assert agent.history.state.serving is serving
+    events: list[tuple[Event, bool]] = [
+        (ServiceStarted(target="n1"), True),
+        (ServiceStopped(target="n1"), False),
+        (ServiceStarted(target="n1"), True),
+        (NodeReset(), False),
+    ]
+    for event, serving in events:
+        agent.history.record(event)
+        assert agent.history.summary.serving is serving
 
 
 def test_nothing_is_shown_that_a_kill_could_undo(path: Path) -> None:
     agent = Agent(path)
-    agent.history.record({"kind": "heartbeat.sent", "peers": ["n2"]})
+    agent.history.record(HeartbeatSent(peers=["n2"]))
     assert (agent.observed, path.read_bytes()) == ([], b"")
     agent.history.flush()
     assert agent.kinds() == ["heartbeat.sent"]
-    assert lines(path) == agent.observed
+    assert lines(path) == agent.records()
 
 
 def test_what_a_daemon_says_again_is_not_written_again(path: Path) -> None:
-    said = [{"t": t, "kind": "write.ack", "seq": t} for t in range(100, 110)]
+    said = [{"t": t, "kind": "write.ack", "seq": t, "submitted": 1} for t in range(100, 110)]
     first = Agent(path)
     for event in said[:6]:
         first.history.report(dict(event))
@@ -119,9 +145,9 @@ def test_what_a_daemon_says_again_is_not_written_again(path: Path) -> None:
 def test_the_same_word_twice_is_two_words_where_nobody_was_killed(path: Path) -> None:
     agent = Agent(path)
     for _ in range(2):
-        agent.history.report({"t": 1, "kind": "late"})
+        agent.history.report({"t": 1, "kind": "agent.late", "late_ns": 1})
     agent.history.flush()
-    assert agent.kinds() == ["late", "late"]
+    assert agent.kinds() == ["agent.late", "agent.late"]
 
 
 def test_a_line_that_a_kill_has_cut_short_is_removed(path: Path) -> None:
@@ -129,7 +155,7 @@ def test_a_line_that_a_kill_has_cut_short_is_removed(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b'{"t": 8, "kind": "da')
     agent = Agent(path)
-    agent.history.record({"t": 9, "kind": "late"})
+    agent.history.record(AgentLate(t=9, late_ns=1))
     agent.history.close()
     assert [event["t"] for event in lines(path)] == [1, 2, 3, 4, 5, 6, 7, 9]
 
@@ -137,13 +163,25 @@ def test_a_line_that_a_kill_has_cut_short_is_removed(path: Path) -> None:
 def test_an_event_that_makes_no_sense_is_not_written(path: Path) -> None:
     agent = Agent(path)
     with pytest.raises(TypeError):
-        agent.history.record({"kind": "socket.attached", "socket": {"name": "disk"}})
+        agent.history.record(SocketAttached(socket={"name": "disk"}))
+    for message in ({"kind": "socket.detached"}, {"name": "disk"}, {"kind": "late", "t": "now"}):
+        with pytest.raises(MalformedEvent):
+            agent.history.report(dict(message))
     agent.history.flush()
     assert path.read_bytes() == b""
 
 
+def test_what_a_daemon_says_is_on_file_as_it_was_said(path: Path) -> None:
+    """Also an event of a newer version, whose fields nobody here knows."""
+    agent = Agent(path)
+    said = {"t": 5, "kind": "from.the.future", "what": [1, 2]}
+    agent.history.report(dict(said))
+    agent.history.flush()
+    assert lines(path) == [{**said, "node": "n1"}]
+
+
 def test_entries_of_the_journal_are_followed_by_number() -> None:
-    state = NodeState()
+    state = NodeSummary()
     assert state.next_entry is None
-    state.apply({"t": 1, "kind": "pressure.begin", "free": 256, "entry": 41})
+    state.apply(PressureBegan(t=1, free=256, entry=41))
     assert state.next_entry == 42

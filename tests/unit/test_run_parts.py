@@ -16,15 +16,15 @@ from crunchbed.scenario.loader import load, shipped
 from crunchbed.scenario.schema import Scenario
 from nodes.heartbeat.config import load_config
 from reserve_agent.config import AgentConfig
-from reserve_agent.hooks.layout import (
+from reserve_agent.contract.packets import (
     MAX_RULES,
     MAX_WINDOWS,
+    POLICIES,
     SOCK_MEMALLOC,
     SOCK_WRITEBACK,
     PacketClass,
     Policy,
 )
-from reserve_agent.policies import POLICIES
 from topologies.node import ClusterNode, NodeLink
 
 SECOND = 1_000_000_000

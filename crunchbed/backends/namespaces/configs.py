@@ -11,16 +11,21 @@ from crunchbed.run.world import Flood
 from crunchbed.scenario import detector
 from crunchbed.scenario.corosync import MILLISECOND_NS
 from crunchbed.scenario.crunch import FloodCrunch
-from crunchbed.scenario.schema import PAGE_BYTES, Scenario
+from crunchbed.scenario.schema import Scenario
 from nodes.block.pattern import BLOCK_BYTES
 from nodes.block.target import TargetSettings
 from nodes.heartbeat.config import DEFAULT_GRACE_NS
 from nodes.membership.detectors.settings import to_record
 from reserve_agent.config import AgentConfig
-from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
+from reserve_agent.contract.packets import (
+    PAGE_BYTES,
+    SOCK_MEMALLOC,
+    SOCK_WRITEBACK,
+    PacketClass,
+    Policy,
+    PortRule,
+)
 from reserve_agent.hooks.loader import HookSettings
-from reserve_agent.port_rule import PortRule
-from reserve_agent.pressure_report import ControllerAddress
 from topologies.node import ClusterNode
 
 DISK = "disk"
@@ -59,7 +64,7 @@ def agent(
     run_id: str,
     node: ClusterNode,
     paths: dict[str, Path],
-    controller: ControllerAddress | None = None,
+    controller: Path | None = None,
 ) -> AgentConfig:
     """Return the configuration of one agent; ``paths``: cgroup, pins, socket and history."""
     return AgentConfig(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +16,9 @@ from crunchbed.scenario.shed import OFF, rules
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
 from reserve_agent.controller.config import ControllerConfig
-from reserve_agent.controller.pressure import TOKEN_BYTES
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.lines import LineClient, Message
-from reserve_agent.pressure_report import ControllerAddress
 from reserve_agent.switch_exporter import CONTROLLER
 
 LOOPBACK = "127.0.0.1"
@@ -30,9 +27,9 @@ READY_SECONDS = 15.0
 _ANSWER_SECONDS = 30.0  # packets are counted until two counts in a row are the same
 
 
-def _free_port(kind: socket.SocketKind) -> int:
-    """Return a port of the loopback interface that is free now."""
-    with socket.socket(socket.AF_INET, kind) as one:
+def _free_port() -> int:
+    """A port of the loopback interface that nobody has now."""
+    with socket.socket() as one:
         one.bind((LOOPBACK, 0))
         port: int = one.getsockname()[1]
         return port
@@ -58,13 +55,11 @@ class LiveController:
         self._scenario = scenario
         self._places = places
         self._started = started
-        self._token = secrets.token_hex(TOKEN_BYTES)
-        self._pressure = (LOOPBACK, _free_port(socket.SOCK_DGRAM))
         self._targets = targets
         self._process: Process | None = None
         self._cgroup: Path | None = None
         self._watched: list[Process] | None = None
-        self.listen = (LOOPBACK, _free_port(socket.SOCK_STREAM))
+        self.listen = (LOOPBACK, _free_port())
 
     @classmethod
     def of(
@@ -80,12 +75,9 @@ class LiveController:
         return cls(scenario, places, started, targets)
 
     @property
-    def told_of_pressure(self) -> ControllerAddress | None:
-        """The address that agents report pressure to; None where no policy sheds packets."""
-        if self._scenario.shed.mode == OFF:
-            return None
-        address, port = self._pressure
-        return ControllerAddress(address, port, self._token)
+    def told_of_pressure(self) -> Path | None:
+        """Where agents report; None where nothing is shed, and nobody would act on it."""
+        return None if self._scenario.shed.mode == OFF else self._socket
 
     @property
     def process(self) -> Process | None:
@@ -104,8 +96,6 @@ class LiveController:
             run=self._places.run_id,
             listen=self.listen,
             control=self._socket,
-            pressure=self._pressure,
-            token=self._token,
             network=network,
             classes=tuple(configs.hook_settings(self._scenario).rules),
             shed=rules(self._scenario.shed),

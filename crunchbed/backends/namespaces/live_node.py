@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -27,7 +26,6 @@ from reserve_agent.contract.events import Event, EventsLost
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines import LineClient
 from reserve_agent.netns import network_namespace_of
-from reserve_agent.pressure_report import ControllerAddress
 from topologies.node import ClusterNode
 
 AgentAway = NodeSilent
@@ -46,8 +44,6 @@ class LiveNode:
         agent: The node's agent, not started yet.
         started: Is told of every daemon that is started.
     """
-
-    ask: Any  # only for run/faults, by way of fault_bridge
 
     def __init__(
         self,
@@ -85,7 +81,7 @@ class LiveNode:
         """The daemons of a node that is up, in the order of their start."""
         return daemons.names(self._scenario, self.name)
 
-    def start_agent(self, cgroup: Path, controller: ControllerAddress | None) -> None:
+    def start_agent(self, cgroup: Path, controller: Path | None) -> None:
         """Start the agent; ``wait_for_agent`` says when its hooks are in place.
 
         Args:

@@ -12,13 +12,13 @@ from crunchbed.checks.lives import downtimes
 from crunchbed.checks.reserve import reserve_pages
 from crunchbed.history.history import History, Interval
 from crunchbed.report.html.thin import Clock, Grid, Span
+from reserve_agent.contract.packets import PAGE_BYTES
 
 RATE_SECONDS: Final = 0.1
 """Width of a value of the write rate, unless the run is long."""
 
 _RATE_BINS: Final = 600
 _LATENCY_POINTS: Final = 160
-_PAGE_BYTES: Final = 4096
 _MEBIBYTE: Final = 1 << 20
 
 Curves = dict[str, Any]
@@ -64,7 +64,7 @@ def _rate(blocks: int, begin: float, width: float, measured: Span) -> float | No
     covered = min(begin + width, measured[1]) - max(begin, measured[0])
     if covered < width / 2:
         return None
-    return round(blocks * _PAGE_BYTES / _MEBIBYTE / covered, 3)
+    return round(blocks * PAGE_BYTES / _MEBIBYTE / covered, 3)
 
 
 def slower_than(latencies_ns: Mapping[str, Sequence[int]]) -> Curves:

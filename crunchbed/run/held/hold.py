@@ -15,8 +15,8 @@ from crunchbed.run.held.links import Links
 from crunchbed.run.start import Running
 from crunchbed.run.world import STORAGE, Command, TakesCommands
 from reserve_agent.contract.events import PhaseBegan
+from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput, CrunchbedError
-from reserve_agent.policies import POLICIES
 
 _SETTLED_SECONDS = 5.0
 _AFTERMATH_DEADLINES = 2.0

@@ -1,13 +1,14 @@
-"""The third table, for what goes to many: floods along a tree, and requests for a known address.
+"""The third table, for packets to many: floods along a tree, and requests for a known address.
 
-With several switches an ARP request for an address whose place is known goes there and nowhere
-else, by the same ways as other packets: a tree has no second way when one of its links is lost.
+With several switches an ARP request for an address whose port is known goes to that port alone, by
+the same ways as other packets: a tree has no second way when one of its links is lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.classify import ARP
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
@@ -25,7 +26,6 @@ from reserve_agent.controller.rules.state import (
     match_of,
 )
 from reserve_agent.controller.wiring import HostPort, SwitchLink
-from reserve_agent.hooks.layout import PacketClass
 
 MULTICAST = "01:00:00:00:00:00/01:00:00:00:00:00"
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -33,7 +33,7 @@ _REQUEST = 1
 
 
 def flood_group(paths: Paths, switch: str, tree: Collection[SwitchLink]) -> Group:
-    """Every node's port and the tree's links; a switch never sends back where it came from."""
+    """Every node's port and the tree's links; OpenFlow never sends a packet back to its port."""
     ports = [port.number for port in paths.network.hosts if port.switch == switch]
     for link in sorted(tree, key=lambda link: (link.port_a, link.port_b)):
         ports += [link.port_a] if link.a == switch else []
@@ -42,7 +42,7 @@ def flood_group(paths: Paths, switch: str, tree: Collection[SwitchLink]) -> Grou
 
 
 def flood_flows(paths: Paths, switch: str) -> Iterator[Flow]:
-    """One for each class and port it may come by: so the counters tell who got it."""
+    """A flow for each class and incoming port: so the counters tell which nodes got a copy."""
     ports = [port.number for port in paths.network.hosts if port.switch == switch]
     ports += [hop.port for hop in paths.hops(switch)]
     for port in ports:
@@ -54,7 +54,7 @@ def flood_flows(paths: Paths, switch: str) -> Iterator[Flow]:
 
 
 def nearest_ports(paths: Paths, switch: str) -> dict[str, HostPort]:
-    """By address: the port that is nearest to a switch of those by which it is reached."""
+    """For each address, the port nearest to a switch among the ports that reach the address."""
     nearest: dict[str, HostPort] = {}
     for port in paths.network.hosts:
         if not paths.reaches(switch, port.switch):
@@ -78,7 +78,7 @@ def address_flows(
     Args:
         switch: The switch that the flows are for.
         address: IPv4 address.
-        port: Where it is, as seen from the switch.
+        port: The port of the address that is nearest to the switch.
         actions: What brings a packet there, see ``SwitchForwarding``.
     """
     request: dict[str, Value] = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.first_bytes import Connection
@@ -19,8 +20,6 @@ from reserve_agent.controller.rules.state import (
     Value,
     match_of,
 )
-from reserve_agent.hooks.layout import PacketClass
-from reserve_agent.port_rule import PortRule
 
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
@@ -58,7 +57,7 @@ def classify_flows(classes: Collection[PortRule]) -> Iterator[Flow]:
 
 
 def _rule_flows(rule: PortRule, priority: int) -> Iterator[Flow]:
-    """A port counts at either end; where both ends have a rule, they may differ: either is ours."""
+    """Flows of one rule; its port counts at either end of a packet."""
     name = _PORT_FIELDS[rule.protocol]
     for kind in (IPV4, IPV6):
         for end, above in (("src", 1), ("dst", 0)):
@@ -74,9 +73,9 @@ def _class_flow(priority: int, cls: PacketClass, **fields: Value) -> Flow:
 
 
 def known_flows(connection: Connection, cls: PacketClass) -> Iterator[Flow]:
-    """Flows for both directions of one connection that was looked at.
+    """Flows for both directions of one connection whose first bytes were seen.
 
-    They end by themselves after ``KNOWN_SECONDS`` of silence.
+    The flows remove themselves after ``KNOWN_SECONDS`` of silence.
     """
     for one in (connection, connection.reversed()):
         version = "ipv4" if one.eth_type == IPV4 else "ipv6"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from reserve_agent.hooks.layout import PacketClass
+from reserve_agent.contract.packets import PacketClass
 
 MAGIC = 0xCB
 EPOCH_MASK = 0x0000_FFFF_0000_0000
@@ -16,14 +16,14 @@ class Purpose(IntEnum):
     """What a flow is for."""
 
     CLASSIFY = 0
-    LOOK = 1  # a first look at a connection, on its way to the controller
-    KNOWN = 2  # a connection that was looked at
+    LOOK = 1  # copies the first bytes of a connection to the controller
+    KNOWN = 2  # a connection whose first bytes were seen
     PRESSURE = 3
     DELIVER = 4  # to the node behind a port of this switch, by its hardware address
     TRANSIT = 5  # to another switch
     FLOOD = 6
     MISS = 7
-    ASKED = 8  # to such a node too: a request for its address, which went to everybody
+    ASKED = 8  # also to the node behind a port: a request for its address
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Cookie:
     Attributes:
         purpose: What the flow is for.
         cls: Class of its packets; None for any.
-        port: OpenFlow port that it counts for: the node's it delivers to, or the one a flood
-            came in by; 0 for none.
+        port: OpenFlow port that the flow counts for: the port of the node that it delivers to, or
+            the port that a flood came in by; 0 for none.
     """
 
     purpose: Purpose

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.wiring import Network
-from reserve_agent.hooks.layout import PacketClass
 
 Row = tuple[str, str, int, int]
 """Node, class, packets, bytes."""
@@ -25,7 +25,7 @@ class Counted:
 
 
 class PacketTable:
-    """Packets and bytes of all switches, by node they went to and class."""
+    """Packets and bytes of all switches, by receiving node and class."""
 
     def __init__(self, network: Network, shed: Shed) -> None:
         self._network = network
@@ -88,15 +88,15 @@ class PacketTable:
         into[node, cls, "bytes"] += size
 
     def arrived(self) -> list[Row]:
-        """What came for each node, with what was shed; a packet to everybody counts for each."""
+        """What arrived for each node, shed or not; a packet to all nodes counts for each."""
         return self._rows(self._delivered + _minus(self._arrived, self._by_address))
 
     def delivered(self) -> list[Row]:
-        """What of that went out to it."""
+        """What the switches sent on to each node."""
         return self._rows(_minus(self._delivered, self._metered))
 
     def dropped(self) -> list[Row]:
-        """What of that was shed. What waits in a queue was not."""
+        """What the switches shed for each node; packets that wait in a queue were not shed."""
         return self._rows(_minus(self._arrived, self._by_address) + self._metered)
 
     def _rows(self, table: Counter[tuple[str, PacketClass, str]]) -> list[Row]:
@@ -112,5 +112,5 @@ class PacketTable:
 def _minus(
     a: Counter[tuple[str, PacketClass, str]], b: Counter[tuple[str, PacketClass, str]]
 ) -> Counter[tuple[str, PacketClass, str]]:
-    """Never below zero: counters that are read one after another may differ by what just came."""
+    """The difference, never below zero: counters are read one after another, not at once."""
     return Counter({key: count - b[key] for key, count in a.items() if count > b[key]})

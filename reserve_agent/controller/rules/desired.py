@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from reserve_agent.contract.packets import PortRule
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.broadcast import (
     address_flows,
@@ -25,7 +26,6 @@ from reserve_agent.controller.rules.state import (
     by_key,
 )
 from reserve_agent.controller.wiring import HostPort, Network, SwitchLink
-from reserve_agent.port_rule import PortRule
 
 
 def desired_state(
@@ -87,7 +87,7 @@ def pressure_change(
 ) -> dict[int, list[Flow]]:
     """The flows of ``desired_state`` that differ by one node's pressure, by datapath id.
 
-    Only this is computed and sent when pressure comes: what counts then is time.
+    Only these flows are computed and sent when pressure comes, since time counts then.
     """
     if shed.mode == "off":
         return {}

@@ -14,14 +14,14 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Difference:
-    """Changes in the order in which they are safe: what flows refer to comes before them.
+    """Changes in a safe order: groups and meters come before the flows that refer to them.
 
     Attributes:
         new_meters, changed_meters: Meters to make and to change.
         new_groups, changed_groups: The same for groups.
-        put: Flows to make; one with the same key is replaced, and its counters stay.
+        put: Flows to make; a flow with the same key is replaced, and its counters stay.
         gone: Flows to remove.
-        gone_groups, gone_meters: What nothing refers to any more.
+        gone_groups, gone_meters: Groups and meters that no flow refers to any more.
     """
 
     new_meters: Mapping[int, Meter] = field(default_factory=dict)

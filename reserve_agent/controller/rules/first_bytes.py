@@ -1,4 +1,4 @@
-"""A second look where ports say nothing: what a TCP connection carries, by its first bytes."""
+"""The class of a TCP connection by its first bytes, where its ports say nothing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import ipaddress
 import struct
 from dataclasses import dataclass
 
-from reserve_agent.hooks.layout import PacketClass
+from reserve_agent.contract.packets import PacketClass
 
 _ETHERNET = 14
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _VLAN = (0x8100, 0x88A8)
 _TCP = 6
 _NBD_HELLO = b"NBDMAGIC"
-# Of a connection that is seen in the middle: requests and replies of the transmission phase.
+# Requests and replies of the transmission phase, for connections that began before.
 _NBD_LATER = (b"\x25\x60\x95\x13", b"\x67\x44\x66\x98", b"\x66\x8e\x33\xef")
 _ISCSI_LOGIN = 0x43  # RFC 7143, 11.12: login request, with the immediate bit that it always has
 _ISCSI_HEADER = 48
@@ -45,7 +45,7 @@ class Connection:
 
 
 def tcp_payload(frame: bytes) -> tuple[Connection, bytes] | None:
-    """Connection and payload of a frame; None where it is not whole TCP (fragments are not)."""
+    """Connection and payload of a frame; None where the frame is not TCP, or is a fragment."""
     try:
         return _parse(frame)
     except (struct.error, ValueError):
@@ -79,9 +79,9 @@ def _parse(frame: bytes) -> tuple[Connection, bytes] | None:
 
 
 def class_of(payload: bytes) -> PacketClass:
-    """The class of a connection by the first payload that was seen of it; it is not empty.
+    """The class of a connection by its first payload that was seen, which is not empty.
 
-    NBD: the server speaks first, ``NBDMAGIC``. iSCSI: the initiator does, a login request.
+    With NBD the server speaks first (``NBDMAGIC``), with iSCSI the initiator (a login request).
     """
     if payload.startswith((_NBD_HELLO, *_NBD_LATER)) or _is_iscsi_login(payload):
         return PacketClass.BLOCK_IO
@@ -89,7 +89,7 @@ def class_of(payload: bytes) -> PacketClass:
 
 
 def _is_iscsi_login(payload: bytes) -> bool:
-    """The header's fixed parts, and that the first key of a session comes right behind it."""
+    """Whether the fixed parts of the header are right, and the first key follows the header."""
     if len(payload) < _ISCSI_HEADER or payload[0] != _ISCSI_LOGIN:
         return False
     versions, additional = payload[2:4], payload[4]

@@ -1,17 +1,18 @@
 """The third table: where a packet goes.
 
-By its hardware address along shortest ways. Where there is a second way a fast-failover group
-takes it as soon as a port goes down, without the controller. A switch that is cut off from a
-packet's next stop sends it on a *detour*: to a neighbour that has another way, or to another port
-of the same node. A packet on a detour carries an address that says so; it goes nearer with every
-link and never on a second detour, and so never in a circle, whatever else is down. The last switch
-gives it back the address that its node knows.
+A packet goes by its hardware address along shortest ways. Where there is a second way, a
+fast-failover group takes it as soon as a port goes down, without the controller. A switch that is
+cut off from a packet's next stop sends the packet on a *detour*: to a neighbour that has another
+way, or to another port of the same node. A packet on a detour carries an address that says so. It
+comes nearer with every link and never takes a second detour, so it never goes in a circle, whatever
+else is down. The last switch restores the address that the node knows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.paths import Hop, Paths
@@ -29,7 +30,6 @@ from reserve_agent.controller.rules.state import (
     match_of,
 )
 from reserve_agent.controller.wiring import HostPort
-from reserve_agent.hooks.layout import PacketClass
 
 FLOOD_GROUP = 1
 _FROM_ANYWHERE, _FROM_LINK, _DETOUR = 1 << 16, 2 << 16, 3 << 16
@@ -42,12 +42,12 @@ def detour_address(mac: str) -> str:
 
 
 class SwitchForwarding:
-    """Flows and groups of one switch for what goes to one node's port each.
+    """Flows and groups of one switch, for the packets to each node's port.
 
     Attributes:
         groups: By number, of all flows that were asked for.
-        actions: What brings a packet to a port, by the port it came by where that makes a
-            difference, and None for any other.
+        actions: What brings a packet to a port, by incoming port where that makes a difference;
+            None stands for any other incoming port.
     """
 
     def __init__(self, paths: Paths, switch: str) -> None:
@@ -58,16 +58,16 @@ class SwitchForwarding:
         self.actions: dict[HostPort, dict[int | None, tuple[Action, ...]]] = {}
 
     def local_addresses(self, port: HostPort) -> tuple[str, ...]:
-        """Addresses of packets that this, the port's own switch, may see for it."""
+        """Hardware addresses that packets for a port of this switch may carry."""
         if self._paths.network.links:
             return port.mac, detour_address(port.mac)
         return (port.mac,)
 
     def flows(self, port: HostPort) -> Iterator[Flow]:
-        """The flows for one port, wherever it is.
+        """The flows for one port, on this switch or another.
 
-        What another switch has sent has its own where that makes a difference: a packet never goes
-        out of the port that it came by, unless it is told so.
+        Packets from another switch have flows of their own where that makes a difference: OpenFlow
+        never sends a packet out of its incoming port, unless an action says so.
         """
         if not self._paths.reaches(self._switch, port.switch):
             return
@@ -104,7 +104,7 @@ class SwitchForwarding:
         return (ToGroup(group),)
 
     def _ways(self, port: HostPort, came: Hop | None) -> list[Bucket]:
-        """All ways, the best first, for packets that came by a link, or from anywhere."""
+        """All ways, the best first, for packets from one link, or from anywhere."""
         if port.switch == self._switch:
             ways = [_out(port.number)]
         else:
@@ -116,12 +116,12 @@ class SwitchForwarding:
         return ways
 
     def _spread(self, hops: list[Hop], port: HostPort) -> list[Hop]:
-        """Ports differ in which of the equal ways is their first."""
+        """Rotate equal ways, so that not all ports have the same first way."""
         start = self._order[port] % len(hops) if hops else 0
         return hops[start:] + hops[:start]
 
     def _detours(self, port: HostPort, came: Hop | None) -> list[Bucket]:
-        """To neighbours that are not nearer, and have a way that does not lead through here."""
+        """Ways by neighbours that are not nearer but have a way around this switch."""
         paths, here, there = self._paths, self._switch, port.switch
         helpful = [
             hop
@@ -140,7 +140,7 @@ class SwitchForwarding:
         return [_out_or_back(hop, came, address) for hop in hops]
 
     def _detoured(self, port: HostPort, number: int) -> Iterator[Flow]:
-        """For packets that are on a detour already."""
+        """Ways for packets that are on a detour already."""
         if not self._paths.network.links:
             return
         address = detour_address(port.mac)

@@ -14,7 +14,7 @@ Port = tuple[str, int]
 
 @dataclass(frozen=True)
 class Hop:
-    """A link seen from one of its ends: the port here, and who is there with which port."""
+    """A link seen from one of its ends: the port here, and the switch and port over there."""
 
     port: int
     switch: str
@@ -63,7 +63,7 @@ class Paths:
         return [hop for hop in self._hops[switch] if self.distance(hop.switch, target) == wanted]
 
     def nearer_without(self, switch: str, target: str, avoided: str) -> list[Hop]:
-        """The same without the links to one neighbour."""
+        """The links that lead nearer to ``target``, without the links to one neighbour."""
         return [hop for hop in self.nearer(switch, target) if hop.switch != avoided]
 
     def stand_ins(self, port: HostPort) -> list[HostPort]:
@@ -88,8 +88,8 @@ def flood_tree(
     Args:
         network: Switches and links.
         down: Ports that are down: their links are not used.
-        kept: Links of the tree until now. They stay where they can, so that old and new flows
-            together, while switches change over one after another, make no loop either.
+        kept: Links of the tree until now. They stay where possible, so that old and new flows
+            make no loop together while the switches change over one after another.
     """
     root = {switch.name: switch.name for switch in network.switches}
 

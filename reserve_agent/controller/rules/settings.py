@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.errors import BadInput
-from reserve_agent.hooks.layout import PacketClass
 
 ShedMode = Literal["off", "drop", "meter", "queue"]
 
@@ -17,10 +17,10 @@ class Shed:
     """Which packets toward a node under pressure are shed, and how.
 
     Attributes:
-        mode: ``off`` nothing; ``drop`` all of them; ``meter`` what is above ``rate_kbit``;
-            ``queue`` none, but they wait so that no more than ``rate_kbit`` get through.
-        rate_kbit: 1000 bits a second, for ``meter`` and ``queue``.
-        burst_kbit: What may come at once before ``meter`` drops, 1000 bits.
+        mode: ``off`` sheds nothing; ``drop`` sheds all; ``meter`` sheds what is above
+            ``rate_kbit``; ``queue`` sheds nothing, but delays packets to ``rate_kbit``.
+        rate_kbit: Rate in 1000 bits a second, for ``meter`` and ``queue``.
+        burst_kbit: Burst that ``meter`` lets pass, in 1000 bits.
         classes: The classes that are shed.
     """
 
@@ -43,7 +43,7 @@ class Shed:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Shed:
-        """The settings of ``to_json``, after a way through JSON.
+        """Read what ``to_json`` returns, after a round trip through JSON.
 
         Raises:
             BadInput: an unknown key or a wrong value.

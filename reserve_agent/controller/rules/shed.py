@@ -1,21 +1,21 @@
-"""The second table: what goes to a node under pressure is shed at the switch, by its class.
+"""The second table: packets to a node under pressure are shed at the switch, by their class.
 
-The flows are there from the start, one for each class and node behind a port of the switch, and go
-on to the next table. Pressure changes what they do; their counters go on. So shedding is one small
-message, and what arrived here and was not delivered there has been dropped.
+The flows are there from the start, one for each class and node behind a port of the switch, and
+pass packets on to the next table. Pressure changes what a flow does, and its counters are kept. So
+shedding is one small message, and packets that this table counts and the third does not were shed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.classify import IPV4, IPV6
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.rules.state import Flow, FlowKey, Meter, SetField, Value, match_of
 from reserve_agent.controller.wiring import HostPort
-from reserve_agent.hooks.layout import PacketClass
 
 DEFERRED_DSCP = 1
 """Lower effort (RFC 8622): switch ports in mode ``queue`` hold what is marked so."""
@@ -24,13 +24,13 @@ DEFERRED_DSCP = 1
 def pressure_flows(
     port: HostPort, addresses: Collection[str], shed: Shed, *, under_pressure: bool
 ) -> Iterator[Flow]:
-    """The flows for what goes to the node behind one port.
+    """The flows for packets to the node behind one port.
 
     Args:
         port: The port; the flows belong on its switch.
-        addresses: Hardware addresses that mean it.
-        shed: What is done, and to which classes.
-        under_pressure: Whether to do it.
+        addresses: Hardware addresses that packets for the port may carry.
+        shed: What is done under pressure, and to which classes.
+        under_pressure: Whether the node is under pressure.
     """
     for cls in PacketClass:
         shed_now = under_pressure and cls in shed.classes
@@ -50,7 +50,7 @@ def _flows(
     meter = port.number if shed_now and shed.mode == "meter" else 0
     yield Flow(key, cookie, meter=meter, goto=tables.FORWARD)
     if shed.mode == "queue" and cls in shed.classes:
-        # Only IP can be marked, and a match on it is what allows to: a flow for each version.
+        # Only IP can be marked, and a flow may mark only what it matches: one for each version.
         mark = (SetField("ip_dscp", DEFERRED_DSCP),) if shed_now else ()
         for kind in (IPV4, IPV6):
             match = match_of(eth_type=kind, **fields)
@@ -59,7 +59,7 @@ def _flows(
 
 
 def shed_meters(ports: Collection[HostPort], shed: Shed) -> dict[int, Meter]:
-    """A meter for each node behind a switch, by its port; there before there is pressure."""
+    """A meter for each node behind a switch, by port; it exists also while nothing is shed."""
     if shed.mode != "meter":
         return {}
     return {port.number: Meter(shed.rate_kbit, shed.burst_kbit) for port in ports}

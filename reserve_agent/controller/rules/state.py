@@ -41,7 +41,7 @@ class SetField:
 
 @dataclass(frozen=True)
 class ToGroup:
-    """Have a group decide."""
+    """Hand the packet to a group."""
 
     group: int
 
@@ -51,7 +51,7 @@ Action = Output | SetField | ToGroup
 
 @dataclass(frozen=True)
 class FlowKey:
-    """What makes a flow the one it is: table, priority and match.
+    """What identifies a flow: table, priority and match.
 
     ``match`` is in the order of its names, fields named as in OpenFlow 1.3; see ``match_of``.
     """
@@ -63,16 +63,16 @@ class FlowKey:
 
 @dataclass(frozen=True)
 class Flow:
-    """A flow entry; what it does goes in the order of the attributes.
+    """A flow entry; a switch carries it out in the order of the attributes.
 
     Attributes:
         key: Table, priority, match.
         cookie: What it is for; without the epoch.
-        meter: Goes through this meter first; 0 for none.
-        actions: Applied at once.
+        meter: The meter that the packet passes first; 0 for none.
+        actions: Actions that are applied at once.
         cls: Class to write into the metadata.
-        goto: Table where the packet goes on; None ends here.
-        idle_timeout: Seconds without a packet until it removes itself; 0 for never.
+        goto: The next table of the packet; None: there is none.
+        idle_timeout: Seconds without a packet until the flow removes itself; 0 for never.
     """
 
     key: FlowKey
@@ -101,7 +101,7 @@ class Meter:
 
 @dataclass(frozen=True)
 class Bucket:
-    """One way of a group; of a fast-failover group it is taken while the port ``watch`` is up."""
+    """One way of a group; a fast-failover group takes it only while the port ``watch`` is up."""
 
     actions: tuple[Action, ...]
     watch: int = ANY_PORT
@@ -130,7 +130,7 @@ def match_of(**fields: Value) -> tuple[tuple[str, Value], ...]:
 
 
 def by_key(flows: Iterable[Flow]) -> dict[FlowKey, Flow]:
-    """Flows by what makes them the ones they are.
+    """Flows by their keys.
 
     Raises:
         ValueError: two of them have the same table, priority and match.

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from reserve_agent.controller import switchboard
+from reserve_agent.contract.events import Event, OpenFlowMalformed
+from reserve_agent.controller import switches as module
 from reserve_agent.controller.refusals import MOST_REASONS, OTHERS, REPORT_NS
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.session import Session
-from reserve_agent.controller.switchboard import Switchboard
+from reserve_agent.controller.switches import Switches
 from reserve_agent.controller.wiring import Network
 from tests.unit.openflow_fabric import redundant, star
 from tests.unit.openflow_switch import FakeSwitch
 
 
 class Fabric:
-    """A switchboard, its switches, and when it has said that a change is in force."""
+    """The switches of a run, and when they have said that a change is in force."""
 
     def __init__(self, network: Network) -> None:
-        self.events: list[dict[str, Any]] = []
-        self.board = Switchboard(network, (), Shed("drop"), self._record)
+        self.events: list[Event] = []
+        self.all = Switches(network, (), Shed("drop"), self.events.append)
         self.switches = {one.dpid: FakeSwitch() for one in network.switches}
         self.sessions: dict[int, Session] = {}
         self.done: list[str] = []
 
-    def _record(self, kind: str, **fields: Any) -> None:
-        self.events.append({"kind": kind, **fields})
+    def counts(self) -> list[int]:
+        return [one.count for one in self.events if isinstance(one, OpenFlowMalformed)]
 
     def come(self, *dpids: int) -> None:
         for dpid in dpids:
-            session = self.board.connected(dpid, self.switches[dpid], set())
+            session = self.all.connected(dpid, self.switches[dpid], set())
             assert session is not None
             self.sessions[dpid] = session
 
@@ -41,11 +40,11 @@ class Fabric:
 
     def go(self, dpid: int) -> None:
         self.switches[dpid].forget()
-        self.board.disconnected(dpid, self.sessions.pop(dpid))
+        self.all.disconnected(dpid, self.sessions.pop(dpid))
 
     def shed(self, node: str, *, on: bool) -> bool:
         word = "on" if on else "off"
-        return self.board.shed(node, on=on, done=lambda _: self.done.append(word))
+        return self.all.shed(node, on=on, done=lambda _: self.done.append(word))
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def two() -> Fabric:
     fabric = Fabric(redundant())
     fabric.come(1, 2)
     fabric.answer(1, 2)
-    assert fabric.board.ready
+    assert fabric.all.ready
     return fabric
 
 
@@ -87,7 +86,7 @@ def test_nor_is_one_that_loses_it_meanwhile(two: Fabric, answered_before: bool) 
     two.come(2)
     two.answer(2)
     assert two.done == ["on"]
-    assert two.board.ready
+    assert two.all.ready
 
 
 def test_pressure_before_the_switches_have_come_is_in_force_when_they_have() -> None:
@@ -127,31 +126,27 @@ def test_a_flood_of_what_is_no_openflow_is_a_few_lines_in_the_history(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fabric, clock = Fabric(star()), [0]
-    monkeypatch.setattr(switchboard.time, "monotonic_ns", lambda: clock[0])
+    monkeypatch.setattr(module.time, "monotonic_ns", lambda: clock[0])
     told = []
     for clock[0] in range(0, 4 * REPORT_NS, REPORT_NS // 100):
-        told.append(fabric.board.was_malformed("127.0.0.1: no OpenFlow"))
+        told.append(fabric.all.was_malformed("127.0.0.1: no OpenFlow"))
     assert told.count(True) == len(fabric.events) == 4
     assert told[0], "the first at once"
     clock[0] = 4 * REPORT_NS
-    fabric.board.tick()
-    fabric.board.tick()
-    assert [event["count"] for event in fabric.events] == [1, 100, 100, 100, 99]
-    fabric.board.was_malformed("127.0.0.1: no OpenFlow")
+    fabric.all.tick()
+    fabric.all.tick()
+    assert fabric.counts() == [1, 100, 100, 100, 99]
+    fabric.all.was_malformed("127.0.0.1: no OpenFlow")
     assert len(fabric.events) == 5
-    fabric.board.close()
-    assert sum(event["count"] for event in fabric.events) == fabric.board.status()["malformed"]
+    fabric.all.close()
+    assert sum(fabric.counts()) == fabric.all.status()["malformed"]
 
 
 def test_nor_do_ever_new_reasons_make_it_many(monkeypatch: pytest.MonkeyPatch) -> None:
     fabric = Fabric(star())
-    monkeypatch.setattr(switchboard.time, "monotonic_ns", lambda: 0)
+    monkeypatch.setattr(module.time, "monotonic_ns", lambda: 0)
     for number in range(1000):
-        fabric.board.was_malformed(f"127.0.0.1: {number} bytes")
-    fabric.board.close()
+        fabric.all.was_malformed(f"127.0.0.1: {number} bytes")
+    fabric.all.close()
     assert len(fabric.events) == 1 + MOST_REASONS + 1
-    assert fabric.events[-1] == {
-        "kind": "openflow.malformed",
-        "reason": OTHERS,
-        "count": 999 - MOST_REASONS,
-    }
+    assert fabric.events[-1] == OpenFlowMalformed(reason=OTHERS, count=999 - MOST_REASONS)

@@ -1,19 +1,19 @@
-"""When a change is in force on every switch that has a say."""
+"""When a change is in force on every switch that it concerns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
 
-class InForce:
-    """Waits for the switches of one change.
+class PendingChange:
+    """Waits until the switches of one change have answered.
 
-    One that is lost carries no packet that matters, and is not waited for where another has a say;
-    the only one is, for there the change holds once it is back.
+    A switch that is lost carries no packet that matters. So it is not waited for, unless it is the
+    only switch of the change: the change then holds once that switch is back.
 
     Args:
         switches: Datapath ids; at least one.
-        done: Called once, when it is in force.
+        done: Called once, when the change is in force.
     """
 
     def __init__(self, switches: Collection[int], done: Callable[[], None]) -> None:
@@ -22,22 +22,22 @@ class InForce:
         self._done = done
 
     def waits_for(self, dpid: int) -> bool:
-        """Whether this switch is among those that have to answer."""
+        """Whether this switch has yet to answer."""
         return dpid in self._left
 
     def arrived(self, dpid: int) -> None:
-        """It is in force on a switch."""
+        """The change is in force on a switch."""
         if dpid in self._left:
             self._left.discard(dpid)
             self._arrived = True
-            self._look()
+            self._check()
 
     def lost(self, dpid: int) -> None:
-        """A switch is gone."""
+        """The connection of a switch is gone."""
         if dpid in self._left and (self._arrived or len(self._left) > 1):
             self._left.discard(dpid)
-            self._look()
+            self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if not self._left:
             self._done()

@@ -1,6 +1,7 @@
-"""All switches of a run: what each should hold, which are ready, what is shed. Knows no framework.
+"""All switches of a run: what each should hold, which are ready, what is shed.
 
-Called from several threads: the framework's, with what switches say, and the process's own.
+Nothing here knows the framework. Two kinds of threads call: the framework's, with what switches
+say, and the process's own.
 """
 
 from __future__ import annotations
@@ -13,10 +14,22 @@ from functools import partial
 from threading import RLock
 from typing import Any
 
-from reserve_agent.controller.answer import Answer
-from reserve_agent.controller.in_force import InForce
+from reserve_agent.contract.events import (
+    ConnectionClassified,
+    ControllerBack,
+    ControllerDiffers,
+    ControllerLost,
+    ControllerReady,
+    ControllerStranger,
+    Event,
+    OpenFlowMalformed,
+    OpenFlowRefused,
+    TreeChanged,
+)
+from reserve_agent.contract.packets import PacketClass, PortRule
+from reserve_agent.controller.pending_change import PendingChange
 from reserve_agent.controller.refusals import Refusals
-from reserve_agent.controller.requests import What
+from reserve_agent.controller.requests import Reply, Table
 from reserve_agent.controller.rules.classify import known_flows
 from reserve_agent.controller.rules.desired import desired_state, pressure_change
 from reserve_agent.controller.rules.first_bytes import Connection, class_of, tcp_payload
@@ -25,25 +38,22 @@ from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.rules.state import Flow
 from reserve_agent.controller.session import Link, Session
 from reserve_agent.controller.wiring import Network, SwitchLink
-from reserve_agent.hooks.layout import PacketClass
-from reserve_agent.port_rule import PortRule
 
-Record = Callable[..., None]
-"""Takes the kind of an event and its fields."""
+Record = Callable[[Event], None]
+"""Adds an event to the history; may be called from any thread."""
 _log = logging.getLogger(__name__)
 _LOOKED_AT = 10_000
 _ON_ITS_WAY_SECONDS = 2.0
 
 
-class Switchboard:
-    """See the module.
+class Switches:
+    """The switches of one run.
 
     Args:
         network: The run's network.
         classes: Which class a port means.
         shed: What is done to traffic toward a node under pressure.
-        record: Writes an event into the history.
-        pressure: Nodes that are under pressure from the start.
+        record: See ``Record``.
     """
 
     def __init__(
@@ -52,18 +62,17 @@ class Switchboard:
         classes: tuple[PortRule, ...],
         shed: Shed,
         record: Record,
-        pressure: frozenset[str] = frozenset(),
     ) -> None:
         self.network = network
         self.shed_settings = shed
-        self.pressed = set(pressure)
+        self.pressed: set[str] = set()
         self.malformed = 0
         self.lost = 0
         self.sessions: dict[int, Session] = {}
         self._gone: set[int] = set()
-        self._changes: dict[str, InForce] = {}
+        self._changes: dict[str, PendingChange] = {}
         self._record = record
-        self._refusals = Refusals("openflow.malformed", record)
+        self._refusals = Refusals(OpenFlowMalformed, record)
         self._names = {switch.dpid: switch.name for switch in network.switches}
         self._down: set[Port] = set()
         self._tree: frozenset[SwitchLink] = flood_tree(network)
@@ -76,13 +85,13 @@ class Switchboard:
 
     @property
     def ready(self) -> bool:
-        """Whether every switch is known to hold what it should."""
+        """Whether every switch is known to hold all that it should."""
         with self._lock:
             found = [self.sessions.get(dpid) for dpid in self._names]
             return all(session is not None and session.ready for session in found)
 
     def connected(self, dpid: int, link: Link, down: set[int]) -> Session | None:
-        """A switch has said who it is.
+        """A switch has connected and said who it is.
 
         Args:
             dpid: Its datapath id.
@@ -90,11 +99,11 @@ class Switchboard:
             down: Its ports that are down.
 
         Returns:
-            Its session; None for a switch that is none of this run's.
+            Its session; None for a switch that is not of this run.
         """
         with self._lock:
             if dpid not in self._names:
-                self._record("controller.stranger", dpid=dpid)
+                self._record(ControllerStranger(dpid=dpid))
                 return None
             name = self._names[dpid]
             self._down = {port for port in self._down if port[0] != name}
@@ -109,7 +118,7 @@ class Switchboard:
             self.sessions[dpid] = session
             self._gone.discard(dpid)
             for change in self._changes.values():
-                if change.waits_for(dpid):  # what it says comes with the rest
+                if change.waits_for(dpid):  # the changed flows come with all others
                     session.put([], partial(change.arrived, dpid))
             session.start()
             return session
@@ -117,23 +126,23 @@ class Switchboard:
     def _differs(self, name: str, reason: str) -> None:
         """A switch does not hold what it should, after several attempts."""
         _log.error("switch %s differs from what was meant: %s", name, reason)
-        self._record("controller.differs", switch=name, reason=reason)
+        self._record(ControllerDiffers(switch=name, reason=reason))
 
     def _switch_is_ready(self) -> None:
         if self._was_ready or not self.ready:
             return
         self._was_ready = True
-        kind = "controller.back" if self._ready_before else "controller.ready"
+        kind = ControllerBack if self._ready_before else ControllerReady
         self._ready_before = True
         flows = sum(len(state.flows) for state in self._want.values())
-        self._record(kind, switches=len(self._names), flows=flows)
+        self._record(kind(switches=len(self._names), flows=flows))
 
     def continues(self) -> None:
-        """A controller before this one was ready already."""
+        """Note that an earlier controller of this run was ready already."""
         self._ready_before = True
 
     def disconnected(self, dpid: int, session: Session) -> None:
-        """A switch's connection is gone; it forwards all the same."""
+        """The connection of a switch is gone; the switch forwards all the same."""
         with self._lock:
             if self.sessions.get(dpid) is not session:
                 return  # it is back by another connection already
@@ -143,7 +152,7 @@ class Switchboard:
             self._gone.add(dpid)
             for change in self._changes.values():
                 change.lost(dpid)
-            self._record("controller.lost", switch=self._names[dpid])
+            self._record(ControllerLost(switch=self._names[dpid]))
 
     def answer(self, session: Session, ticket: int, content: Any = None) -> None:
         """A switch has answered."""
@@ -154,10 +163,10 @@ class Switchboard:
         """A switch has refused a request."""
         with self._lock:
             session.refuse(reason)
-            self._record("openflow.error", switch=self._names[dpid], reason=reason)
+            self._record(OpenFlowRefused(switch=self._names[dpid], reason=reason))
 
     def port(self, dpid: int, number: int, *, up: bool) -> None:
-        """A port went up or down. Groups act on that themselves; only floods need a new tree."""
+        """A port went up or down: floods may need a new tree; groups react without us."""
         with self._lock:
             port = (self._names[dpid], number)
             (self._down.discard if up else self._down.add)(port)
@@ -168,7 +177,7 @@ class Switchboard:
         if tree == self._tree:
             return
         self._tree = tree
-        self._record("controller.tree", links=[[link.a, link.b] for link in sorted(tree, key=str)])
+        self._record(TreeChanged(links=[[link.a, link.b] for link in sorted(tree, key=str)]))
         want = desired_state(self.network, self._classes, self.shed_settings, self.pressed, tree)
         for dpid, state in want.items():
             if dpid in self.sessions:
@@ -181,11 +190,11 @@ class Switchboard:
         Args:
             node: Its name.
             on: Whether it is under pressure.
-            done: Called with the time (nanoseconds of CLOCK_MONOTONIC) when it is in force on
-                every switch that has the node and is there, from a thread of the framework's.
+            done: Called with the time (nanoseconds of CLOCK_MONOTONIC) when the change is in force
+                on every connected switch that has the node; from a thread of the framework.
 
         Returns:
-            Whether there is anything to do; ``done`` is not called otherwise.
+            Whether anything changes; ``done`` is not called otherwise.
         """
         with self._lock:
             if on == (node in self.pressed):
@@ -194,7 +203,7 @@ class Switchboard:
             changed = pressure_change(self.network, self.shed_settings, node, under_pressure=on)
             if changed:
                 there = changed.keys() - self._gone
-                change = InForce(there or changed, lambda: done(time.monotonic_ns()))
+                change = PendingChange(there or changed, lambda: done(time.monotonic_ns()))
                 self._changes[node] = change
                 for dpid, flows in changed.items():
                     self._put(dpid, flows, partial(change.arrived, dpid))
@@ -208,19 +217,19 @@ class Switchboard:
         if dpid in self.sessions:
             self.sessions[dpid].put(flows, done)
 
-    def ask_all(self, whats: Sequence[What]) -> dict[str, tuple[Answer, ...]]:
-        """Ask all switches the same questions; the answers come later."""
+    def ask_all(self, tables: Sequence[Table]) -> dict[str, tuple[Reply, ...]]:
+        """Ask all switches for the same tables; the replies, by switch, arrive later."""
         with self._lock:
             asked = {}
             for dpid, session in self.sessions.items():
-                answers = tuple(Answer(what) for what in whats)
-                asked[self._names[dpid]] = answers
-                for answer in answers:
-                    session.ask(answer.what, answer.arrive)
+                replies = tuple(Reply() for _ in tables)
+                asked[self._names[dpid]] = replies
+                for table, reply in zip(tables, replies, strict=True):
+                    session.ask(table, reply.arrive)
             return asked
 
     def copied(self, frame: bytes) -> None:
-        """A packet of a connection that ports say nothing of: look what it carries, once."""
+        """Classify a connection by the payload of a packet, where no port rule does; once."""
         found = tcp_payload(frame)
         if found is None or not found[1]:
             return
@@ -229,12 +238,12 @@ class Switchboard:
             seen = self._looked.get(connection)
             now = time.monotonic()
             if seen is not None and now < seen[1]:
-                return  # copied before the flow was there
+                return  # a packet that was copied before the flow was in force
             cls = class_of(payload)
             if seen is None or cls is not PacketClass.OTHER:
                 self._note_class(connection, cls)
             else:
-                cls = seen[0]  # its flow has ended in a silence; these bytes are not its first
+                cls = seen[0]  # the flow ended in a silence; these are not the first bytes
             if len(self._looked) >= _LOOKED_AT:
                 self._looked.clear()
             self._looked[connection] = (cls, now + _ON_ITS_WAY_SECONDS)
@@ -243,26 +252,27 @@ class Switchboard:
 
     def _note_class(self, connection: Connection, cls: PacketClass) -> None:
         self._record(
-            "connection.classified",
-            source=f"{connection.source}:{connection.source_port}",
-            destination=f"{connection.destination}:{connection.destination_port}",
-            cls=cls.label,
+            ConnectionClassified(
+                source=f"{connection.source}:{connection.source_port}",
+                destination=f"{connection.destination}:{connection.destination_port}",
+                cls=cls.label,
+            )
         )
 
     def was_malformed(self, reason: str) -> bool:
-        """Somebody has sent what is no OpenFlow; returns whether it is worth a line in a log."""
+        """Count a message that is no OpenFlow; returns whether it is worth a line in a log."""
         with self._lock:
             self.malformed += 1
             self._refusals.count(reason)
             return self._refusals.report(time.monotonic_ns())
 
     def tick(self) -> None:
-        """To be called several times a second: what was malformed and is not told yet."""
+        """Record counts of malformed messages that are due; to be called several times a second."""
         with self._lock:
             self._refusals.report(time.monotonic_ns())
 
     def close(self) -> None:
-        """Write down what was malformed since the last report."""
+        """Record what was malformed since the last report."""
         with self._lock:
             self._refusals.close()
 
