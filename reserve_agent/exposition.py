@@ -18,6 +18,9 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import NamedTuple
 
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
+
 from reserve_agent.metrics import PREFIX, Definition
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -160,14 +163,11 @@ def written(labels: Mapping[str, str]) -> str:
     return ",".join(f'{name}="{labels[name].translate(_ESCAPES)}"' for name in sorted(labels))
 
 
-class Families:
-    """The families of one exporter."""
+class Families(Collector):
+    """The families of one exporter, which a registry of prometheus_client takes as well."""
 
     def __init__(self, families: Iterable[Family]) -> None:
         self._families = list(families)
-
-    def __iter__(self) -> Iterator[Family]:
-        return iter(self._families)
 
     def samples(self) -> Iterator[Sample]:
         """Every line of a scrape, now."""
@@ -177,6 +177,15 @@ class Families:
     def text(self) -> str:
         """A scrape."""
         return "".join(family.text() for family in self._families)
+
+    def collect(self) -> Iterator[Metric]:
+        """Return every family as a registry of prometheus_client asks for it."""
+        for family in self._families:
+            definition = family.definition
+            made = Metric(PREFIX + definition.name, definition.text, definition.kind)
+            for sample in family.samples():
+                made.add_sample(sample.name, dict(sample.labels), sample.value)
+            yield made
 
 
 def serve(text: Callable[[], str], took: Callable[[float], None], port: int = 0) -> int:

@@ -19,7 +19,7 @@ LAYERS = ("crunchbed", "topologies", "nodes", "reserve_agent")
 """The packages of the product; each imports only those behind it."""
 HOMES = {
     "mininet": ("topologies/", "nodes/"),
-    "prometheus_client": (),
+    "prometheus_client": ("reserve_agent/exposition.py",),
     "os_ken": ("reserve_agent/controller/",),
     "ryu": ("reserve_agent/controller/",),
 }
