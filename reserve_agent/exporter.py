@@ -133,7 +133,7 @@ class Exporter:
             del self._drops[next(iter(self._drops))]
 
     def _on_miss(self, event: Mapping[str, Any]) -> None:
-        peer = event["peer"] or "unknown"  # corosync's token is passed on by all
+        peer = event.get("peer") or "unknown"  # corosync's token is passed on by all
         own = self._drops.get(event.get("tag") or "", "unknown")
         self._of["heartbeats_missed"].add(peer, event.get("cause", own))
 

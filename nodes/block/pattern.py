@@ -52,8 +52,8 @@ def decode(block: bytes) -> Stamp | None:
     return Stamp(node, incarnation, sequence, number)
 
 
-def request(stamp: Stamp, blocks: int) -> bytearray:
-    """The bytes of one write request that starts at block ``stamp.block``."""
+def request_bytes(stamp: Stamp, blocks: int) -> bytearray:
+    """Return the bytes of one write request that starts at block ``stamp.block``."""
     return bytearray(
         b"".join(encode(stamp._replace(block=stamp.block + offset)) for offset in range(blocks))
     )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reserve_agent.errors import BadInput, CrunchbedError
+from reserve_agent.socket_options import SO_SNDBUFFORCE
 
-_SO_SNDBUFFORCE = 32  # from asm-generic/socket.h
 Clock = Callable[[], int]
 
 
@@ -102,11 +102,11 @@ def wait_ready(selector: selectors.BaseSelector, fd: int, events: int, timeout: 
 
 
 def force_send_buffer(fd: int, size: int | None) -> None:
-    """The kernel doubles it, for its own overhead; beyond wmem_max takes CAP_NET_ADMIN."""
+    """Set a socket's send buffer in bytes; the kernel doubles it, for its own overhead."""
     if size is None:
         return
     with socket.socket(fileno=os.dup(fd)) as handle, contextlib.suppress(PermissionError):
-        handle.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, size)
+        handle.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, size)
 
 
 def lost(name: str, reason: str) -> CrunchbedError:

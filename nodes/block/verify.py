@@ -12,13 +12,14 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 import orjson
 
 from nodes.block.pattern import BLOCK_BYTES, Stamp, decode
-from nodes.daemon import Config, run_daemon
+from nodes.daemon import Stop, main
 
 _MAX_READ_BLOCKS = 256
 Read = Callable[[int, int], bytes]
@@ -89,13 +90,33 @@ def check_file(
         os.close(descriptor)
 
 
-def _body(config: Config) -> None:
-    expected = newest(tuple(row) for row in config["acknowledged"])
+def _rows(record: list[list[int]]) -> tuple[Acknowledged, ...]:
+    return tuple((node, life, seq, block, blocks) for node, life, seq, block, blocks in record)
+
+
+@dataclass(frozen=True)
+class VerifyConfig:
+    """What is read back.
+
+    Attributes:
+        disk: The file behind the targets.
+        answer: File that gets the counts, as JSON.
+        acknowledged: Every acknowledged write.
+    """
+
+    disk: Path
+    answer: Path
+    acknowledged: tuple[Acknowledged, ...] = field(metadata={"read": _rows})
+
+
+def body(config: VerifyConfig, _stop: Stop) -> None:
+    """Read every acknowledged block back and write the answer."""
+    expected = newest(config.acknowledged)
     bad: Counter[int] = Counter()
-    counts = check_file(Path(config["disk"]), expected, bad)
+    counts = check_file(config.disk, expected, bad)
     answer = {"checked": len(expected), **counts, "bad_of_node": sorted(bad.items())}
-    Path(config["answer"]).write_bytes(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
+    config.answer.write_bytes(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
 
 
 if __name__ == "__main__":
-    sys.exit(run_daemon("verify", _body))
+    sys.exit(main("verify", VerifyConfig, body))

@@ -69,10 +69,6 @@ class ClusterWatch:
         self._left: set[str] = set()
         self._gone: dict[str, _Gone] = {}
 
-    def name_of(self, number: int) -> str | None:
-        """The node with this id; None for a stranger."""
-        return self._names.get(number)
-
     def ring(self, number: int, left: Iterable[int]) -> list[Effect]:
         """A new ring was formed; its quorum follows in ``quorum``."""
         names = self._in_order(left)

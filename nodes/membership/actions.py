@@ -17,7 +17,7 @@ class Standing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class ViewInstalled:
+class NewView:
     """This node holds ``view`` now; a node replaced by its next boot is in both lists."""
 
     view: View
@@ -33,4 +33,4 @@ class FenceRequest:
     view: int
 
 
-Action = ViewInstalled | FenceRequest
+Action = NewView | FenceRequest

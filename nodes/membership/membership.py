@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodes.membership.actions import Action, FenceRequest, Standing, ViewInstalled
+from nodes.membership.actions import Action, FenceRequest, NewView, Standing
 from nodes.membership.views import NO_VIEW, Gossip, Member, View
 
 
@@ -203,7 +203,7 @@ class Membership:
             for name, wish in self._joiners.items()
             if wish[0].incarnation > view.incarnations.get(name, -1)
         }
-        return [ViewInstalled(view, removed, added)]
+        return [NewView(view, removed, added)]
 
     def _by_index(self, members: set[Member]) -> tuple[str, ...]:
         names = {member.name for member in members}

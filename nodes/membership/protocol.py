@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from nodes.membership.actions import Action, Standing, ViewInstalled
+from nodes.membership.actions import Action, NewView, Standing
 from nodes.membership.datagram import Kind, MalformedHeartbeat, decode, encode
 from nodes.membership.detector import Clear, Detector, Finding, Suspect
 from nodes.membership.membership import Membership
@@ -137,7 +137,7 @@ class HeartbeatProtocol:
         effects: list[Effect] = []
         for action in actions:
             effects.append(action)
-            if isinstance(action, ViewInstalled):
+            if isinstance(action, NewView):
                 member = self.membership.standing is Standing.MEMBER
                 for peer in action.removed if member else self._roster.order:
                     self._detector.forget(peer)

@@ -13,8 +13,8 @@ from crunchbed.scenario.corosync import MILLISECOND_NS, token_ns
 from crunchbed.scenario.schema import PAGE_BYTES, FloodCrunch, Scenario
 from nodes.block.pattern import BLOCK_BYTES
 from nodes.block.target import TargetSettings
-from nodes.heartbeat.config import DEFAULT_GRACE_NS
 from nodes.membership.detectors.settings import to_record
+from nodes.membership.settings import DEFAULT_GRACE_NS
 from reserve_agent.config import AgentConfig
 from reserve_agent.hooks.layout import SOCK_MEMALLOC, SOCK_WRITEBACK, PacketClass, Policy
 from reserve_agent.hooks.loader import HookSettings
