@@ -68,7 +68,8 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         return build(value, hint)
     if origin is tuple and isinstance(value, list):
         kinds = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
-        return tuple(_convert(one, kind, name) for one, kind in zip(value, kinds, strict=True))
+        if len(kinds) == len(value):
+            return tuple(_convert(one, kind, name) for one, kind in zip(value, kinds, strict=True))
     if origin is Mapping and isinstance(value, dict):
         return {key: _convert(one, arguments[1], name) for key, one in value.items()}
     if hint is Path and isinstance(value, str):

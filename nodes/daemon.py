@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,10 +22,9 @@ class Stop:
     def __init__(self) -> None:
         self._stopping = False
         # A signal handler alone does not end a select: Python goes on waiting.
-        self._ready, self._written = socket.socketpair()
-        for end in (self._ready, self._written):
-            end.setblocking(False)
-        signal.set_wakeup_fd(self._written.fileno())
+        self._ready, written = os.pipe()
+        os.set_blocking(written, False)
+        signal.set_wakeup_fd(written)
         signal.signal(signal.SIGTERM, self._set)
 
     def _set(self, *_: object) -> None:
@@ -36,7 +35,7 @@ class Stop:
 
     def fileno(self) -> int:
         """Return the descriptor to wait on."""
-        return self._ready.fileno()
+        return self._ready
 
 
 def connect_events(socket_path: Path | None) -> Events:

@@ -110,9 +110,8 @@ class RingSockets:
         reached: set[str] = set()
         for each in self.sockets:
             reached.update(each.send(payload, to))
-        return [name for name in to if name in reached], [
-            name for name in to if name not in reached
-        ]
+        failed = [name for name in to if name not in reached]
+        return [name for name in to if name in reached], failed
 
     def drain(self) -> Iterator[Arrival]:
         """Return every datagram that waits, ring after ring."""
