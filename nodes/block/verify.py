@@ -1,9 +1,9 @@
 """``python -m nodes.block.verify CONFIG.json``: read every acknowledged block back.
 
-Reads the file behind the targets when the run is over; no target has to be alive for it. A block
-passes when it is whole, was written by its node, and is not older than the last write of it that
-was acknowledged (a later write may have arrived without its acknowledgement). The answer is one
-JSON object in the file ``answer``.
+This reads the file behind the targets when the run is over; no target needs to be alive. A block
+passes when it is whole, was written by its node, and is not older than its last acknowledged write
+(the acknowledgement of a later write may have been lost). The answer is one JSON object in the file
+``answer``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from nodes.daemon import Stop, main
 
 _MAX_READ_BLOCKS = 256
 Read = Callable[[int, int], bytes]
-"""``pread``: bytes and offset in, at most so many bytes out."""
+"""``pread(count, offset)`` returns at most ``count`` bytes of the disk."""
 Acknowledged = tuple[int, int, int, int, int]  # node, incarnation, sequence, block, blocks
 
 
 def newest(acknowledged: Iterable[Acknowledged]) -> dict[int, Stamp]:
-    """By block, the newest acknowledged stamp."""
+    """Return the newest acknowledged stamp of each block."""
     stamps: dict[int, Stamp] = {}
     for node, incarnation, sequence, first, blocks in acknowledged:
         for block in range(first, first + blocks):
@@ -39,7 +39,7 @@ def newest(acknowledged: Iterable[Acknowledged]) -> dict[int, Stamp]:
 
 
 def runs(blocks: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Consecutive blocks as (first, count), at most 256 at a time."""
+    """Return runs of consecutive blocks as (first, count), of at most 256 blocks."""
     for _, group in groupby(enumerate(sorted(blocks)), key=lambda pair: pair[1] - pair[0]):
         members = [block for _, block in group]
         for start in range(0, len(members), _MAX_READ_BLOCKS):
@@ -47,7 +47,7 @@ def runs(blocks: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def verdict(expected: Stamp, data: bytes) -> str:
-    """``ok``, ``corrupt`` (torn, or another block's content) or ``lost`` (older, or never)."""
+    """Return ``ok``, ``corrupt`` (torn, another block's) or ``lost`` (older, never written)."""
     found = decode(data)
     if found is None:
         return "lost" if not any(data) else "corrupt"
@@ -59,12 +59,12 @@ def verdict(expected: Stamp, data: bytes) -> str:
 def check(
     pread: Read, expected: dict[int, Stamp], bad: Counter[int] | None = None
 ) -> dict[str, int]:
-    """Read and judge every expected block. What is not there is as what was never written.
+    """Read and judge every expected block; one beyond the disk's end counts as never written.
 
     Args:
-        pread: reads the disk.
-        expected: the newest acknowledged stamp of each block.
-        bad: gets the number of blocks that are lost or corrupt added, by the index of their node.
+        pread: Reads the disk.
+        expected: The newest acknowledged stamp of each block.
+        bad: The number of lost and corrupt blocks is added here, by the index of their node.
     """
     counts = {"ok": 0, "lost": 0, "corrupt": 0}
     for first, count in runs(expected):
