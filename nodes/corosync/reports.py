@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from nodes.corosync.notices import LinkDown, LinkUp, Notice, NotScheduled, TokenOverdue
-from nodes.corosync.stats import Packets
 from nodes.corosync.watch import Effect, FenceWanted, Suspected, ViewSeen
 from reserve_agent.contract.events import (
     Event,
@@ -19,6 +19,13 @@ from reserve_agent.contract.events import (
     RingUp,
     ViewInstalled,
 )
+
+
+class Packets(NamedTuple):
+    """Packets to and from one peer."""
+
+    sent: int
+    received: int
 
 
 def event_of(effect: Effect, now_ns: int) -> Event:

@@ -7,19 +7,13 @@ from __future__ import annotations
 
 import ctypes as c
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from nodes.corosync.reports import Packets
 
 LIBRARY = "libcmap.so.4"
 _OK = 1
 _MAP_STATS = 1
 _SENT, _RECEIVED = "tx_total_packets", "rx_total_packets"
-
-
-class Packets(NamedTuple):
-    """Packets to and from one peer."""
-
-    sent: int
-    received: int
 
 
 class KnetStats:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nodes.corosync.notices import LinkDown, LinkUp, NotScheduled, TokenOverdue, read_notice
-from nodes.corosync.reports import NoticeReports, event_of, packets_counted
-from nodes.corosync.stats import Packets
+from nodes.corosync.reports import NoticeReports, Packets, event_of, packets_counted
 from nodes.corosync.watch import ClusterWatch, Effect, FenceWanted, Suspected, ViewSeen
 from reserve_agent.contract.events import (
     Event,
