@@ -15,13 +15,13 @@ PREFIX = "crunchbed-"
 
 
 def cgroup2_root(mounts: Path = MOUNTS) -> Path:
-    """Where the cgroup v2 hierarchy is mounted.
+    """Return where the cgroup v2 hierarchy is mounted.
 
-    That is /sys/fs/cgroup on a machine with v2 alone and, for one, /sys/fs/cgroup/unified
-    where v1 holds the controllers; BPF programs attach to v2 either way.
+    On a machine with v2 alone that is /sys/fs/cgroup; where v1 holds the controllers it may be
+    /sys/fs/cgroup/unified. BPF programs attach to v2 either way.
 
     Raises:
-        MissingRequirement: there is none.
+        MissingRequirement: No such hierarchy is mounted.
     """
     for line in mounts.read_text().splitlines():
         _source, target, kind, *_ = line.split()
@@ -33,22 +33,22 @@ def cgroup2_root(mounts: Path = MOUNTS) -> Path:
 
 
 def pids_in(directory: Path) -> list[int]:
-    """The processes of one cgroup directory; none if it does not exist."""
+    """Return the processes of one cgroup directory; none if it does not exist."""
     try:
         text = (directory / "cgroup.procs").read_text()
     except OSError:
         return []
-    # 0 stands for a process of another pid namespace: nobody we could name, or signal.
+    # 0 stands for a process of another pid namespace: it can be neither named nor signalled here.
     return [pid for pid in map(int, text.split()) if pid]
 
 
 def remove_cgroup(directory: Path, timeout: float = 5.0) -> None:
-    """SIGKILL every process in a cgroup and those below it, then remove them all.
+    """SIGKILL every process in a cgroup and in the cgroups below it, then remove all of them.
 
-    Only for a cgroup of ours: what runs in there was put there by a run.
+    Only for a cgroup that a run has made: a run has put every process there.
 
     Raises:
-        CrunchbedError: it still has processes after ``timeout`` seconds.
+        CrunchbedError: The cgroup still has processes after ``timeout`` seconds.
     """
     if not directory.is_dir():
         return
@@ -57,7 +57,7 @@ def remove_cgroup(directory: Path, timeout: float = 5.0) -> None:
             remove_cgroup(child, timeout)
 
     def removed() -> bool:
-        # Again and again, since a process may fork between the look and the signal.
+        # This is repeated, since a process may fork after the list was read and before its signal.
         for pid in pids_in(directory):
             if pid != os.getpid():
                 kill_if(pid, lambda pid: pid in pids_in(directory))
@@ -76,12 +76,12 @@ class NodeCgroup:
     """The cgroup v2 directory ``crunchbed-<run id>/<node>``, with no controller enabled."""
 
     def __init__(self, run_id: str, node: str, root: Path | None = None) -> None:
-        """Name the cgroup; nothing is made yet.
+        """Name the cgroup; ``create`` makes it.
 
         Args:
-            run_id: id of the run that owns it.
-            node: logical name of the node, e.g. "n1" or "storage".
-            root: the cgroup v2 hierarchy; found in /proc/mounts when left out.
+            run_id: Id of the run that owns it.
+            node: Logical name of the node, e.g. "n1" or "storage".
+            root: The cgroup v2 hierarchy; found in /proc/mounts when left out.
         """
         self.node = node
         self.path = (cgroup2_root() if root is None else root) / f"{PREFIX}{run_id}" / node
@@ -90,7 +90,7 @@ class NodeCgroup:
         """Make the directory.
 
         Raises:
-            CrunchbedError: it exists already, or the kernel refused.
+            CrunchbedError: The directory exists already, or the kernel refused.
         """
         try:
             self.path.mkdir(parents=True)
@@ -98,14 +98,14 @@ class NodeCgroup:
             raise CrunchbedError(f"cannot make cgroup {self.path}: {error.strerror}") from error
 
     def pids(self) -> list[int]:
-        """The processes in it now."""
+        """Return the processes that are in the cgroup now."""
         return [pid for pid in pids_in(self.path) if start_ticks(pid) is not None]
 
     def kill(self, timeout: float = 5.0) -> None:
-        """SIGKILL every process in it, and return when none is left.
+        """SIGKILL every process in the cgroup, and return when none is left.
 
         Raises:
-            CrunchbedError: some are there after ``timeout`` seconds.
+            CrunchbedError: Processes are left after ``timeout`` seconds.
         """
 
         def empty() -> bool:
@@ -116,7 +116,7 @@ class NodeCgroup:
         wait_until(empty, timeout, f"cgroup {self.path} is empty", interval=0.001)
 
     def remove(self, timeout: float = 5.0) -> None:
-        """Kill what is in it, remove it, and its parent after the run's last node."""
+        """Kill the cgroup's processes and remove it; with the run's last node, its parent too."""
         remove_cgroup(self.path, timeout)
         with contextlib.suppress(OSError):
             self.path.parent.rmdir()

@@ -1,27 +1,30 @@
-"""What every daemon of a node has in common: its configuration, its events, its end by SIGTERM."""
+"""What every daemon of a node has in common: its start, its configuration, its events, its end."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import orjson
+from nodes.config import read_config
+from reserve_agent.errors import BadInput, CrunchbedError
+from reserve_agent.events import Events, EventSink, NoEvents
 
-from reserve_agent.contract.events import Event
-from reserve_agent.errors import CrunchbedError
-from reserve_agent.events import Events, EventSink
-
-Config = Mapping[str, Any]
+Config = TypeVar("Config")
 
 
 class Stop:
-    """Becomes true when SIGTERM arrives."""
+    """Becomes true when SIGTERM arrives; its descriptor is then ready to be read."""
 
     def __init__(self) -> None:
         self._stopping = False
+        # A signal handler alone does not end a select: Python goes on waiting.
+        self._ready, written = os.pipe()
+        os.set_blocking(written, False)
+        signal.set_wakeup_fd(written)
         signal.signal(signal.SIGTERM, self._set)
 
     def _set(self, *_: object) -> None:
@@ -30,24 +33,31 @@ class Stop:
     def __bool__(self) -> bool:
         return self._stopping
 
-
-class NoEvents:
-    """For a daemon on a host without an agent."""
-
-    def emit(self, event: Event | str, *, t: int | None = None, **fields: Any) -> None:
-        """Drop the event."""
+    def fileno(self) -> int:
+        """Return the descriptor to wait on."""
+        return self._ready
 
 
-def connect_events(config: Config) -> Events:
-    """The agent's socket, where the configuration names one."""
-    return EventSink(Path(config["events"])) if config.get("events") else NoEvents()
+def connect_events(socket_path: Path | None) -> Events:
+    """Return a sink that reports to the agent's socket; one that drops everything for None."""
+    return NoEvents() if socket_path is None else EventSink(socket_path)
 
 
-def run_daemon(name: str, body: Callable[[Config], None]) -> int:
-    """Read the configuration file that is the only argument, run ``body``, give an exit code."""
+def main(name: str, model: type[Config], body: Callable[[Config, Stop], None]) -> int:
+    """Read the configuration file that is the only argument, run ``body``, return the exit code.
+
+    An error is one line on stderr. The exit code is the error's own, or 1 for an ``OSError``.
+
+    Args:
+        name: What the daemon calls itself in that line.
+        model: The dataclass of its configuration.
+        body: Runs until it is told to stop.
+    """
     try:
-        body(orjson.loads(Path(sys.argv[1]).read_bytes()))
+        if len(sys.argv) != 2:
+            raise BadInput("expected one argument, a configuration file")
+        body(read_config(Path(sys.argv[1]), model), Stop())
     except (CrunchbedError, OSError) as error:
         sys.stderr.write(f"{name}: {error}\n")
-        return 1
+        return error.exit_code if isinstance(error, CrunchbedError) else 1
     return 0

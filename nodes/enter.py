@@ -5,9 +5,9 @@ start pays for this file, so it needs nothing but ctypes (10 ms in all).
 
     enter.py PARENT CGROUP NETNS POLICY PROGRAM [ARGUMENT...]
 
-PARENT is the pid of the spawning process; CGROUP a cgroup v2 directory or ``-``; NETNS a path
-such as ``/proc/123/ns/net`` or ``-``; POLICY is ``rr`` or ``-``. A step that fails prints one
-line to stderr and exits with 125.
+PARENT is the pid of the spawning process. CGROUP is a cgroup v2 directory or ``-``. NETNS is a path
+such as ``/proc/123/ns/net`` or ``-``. POLICY is ``rr`` or ``-``. A step that fails prints one line
+to stderr and exits with 125.
 """
 
 from __future__ import annotations
@@ -62,19 +62,19 @@ def die_with_parent(parent: int) -> None:
 
 
 def run_realtime() -> None:
-    """Run before every normal task, at the lowest real-time priority.
+    """Run this process before every normal task, at the lowest real-time priority.
 
-    A daemon that spins would stop the machine: one that does not wait for anything for two
-    seconds of processor time is killed, and so are children of its.
+    A real-time daemon that spins would stop the machine. So the kernel kills a daemon that uses two
+    seconds of processor time without waiting for anything; its children have the same limit.
     """
-    import resource  # not worth its time for the others
+    import resource  # loaded here: daemons without real-time priority need not wait for it
 
     resource.setrlimit(resource.RLIMIT_RTTIME, (_SPIN_MICROSECONDS, _SPIN_MICROSECONDS))
     os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
 def become(argv: list[str]) -> None:
-    """Replace this process by ``argv``; looks the program up in PATH."""
+    """Replace this process by the program ``argv``, which is looked up in PATH."""
     # Python ignores these two, and an ignored signal stays ignored across exec.
     for number in (_SIGPIPE, _SIGXFSZ):
         _libc.signal(number, None)

@@ -1,71 +1,57 @@
-"""Views for others on the node: a membership daemon tells them what it tells its agent."""
+"""How a membership daemon tells other daemons of its node every view that it tells its agent."""
 
 from __future__ import annotations
 
-import socket
 import time
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
 
 import orjson
 
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import Event, ViewInstalled
 from reserve_agent.events import Events
+from reserve_agent.lines import LineSender
 
-FORWARDED: Final = "membership.view"
 _RETRY_NS = 20_000_000
 _MOST_WAITING = 1000
 
 
 class _Listener:
-    """One socket, which may come later than its first line; lines wait for it in order."""
+    """One socket that may appear later than its first line; lines wait for it in order."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._socket: socket.socket | None = None
+        self._sender = LineSender(path, retry_ns=_RETRY_NS)
         self._waiting: deque[bytes] = deque(maxlen=_MOST_WAITING)
-        self._retry_ns = 0
 
     def tell(self, line: bytes) -> None:
-        """Add a line to what is to be sent."""
+        """Add a line; the oldest line is dropped when too many wait."""
         self._waiting.append(line)
 
     def push(self, now_ns: int) -> None:
-        """Send what the listener takes now; never waits."""
-        if not self._waiting or now_ns < self._retry_ns:
+        """Send what the listener takes now; never wait."""
+        if not self._waiting or not self._sender.connect(now_ns):
             return
-        try:
-            if self._socket is None:
-                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                self._socket.setblocking(False)
-                self._socket.connect(str(self._path))
-            while self._waiting:
-                # A line is far smaller than the buffer, so it is sent whole or not at all.
-                self._socket.send(self._waiting[0])
-                self._waiting.popleft()
-        except BlockingIOError:
-            self._retry_ns = now_ns + _RETRY_NS
-        except OSError:
-            self.close()
-            self._retry_ns = now_ns + _RETRY_NS
+        # A line is far smaller than the buffer, so it is sent whole or not at all.
+        while self._waiting and (taken := self._sender.send(self._waiting[0])) != 0:
+            if taken is None:
+                self._sender.close()
+                return
+            self._waiting.popleft()
 
     def close(self) -> None:
         """Hang up."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._sender.close()
 
 
 class ViewForwarder:
     """A sink of events that passes every view on to listeners of the same node as well.
 
-    A listener that is not there yet gets the views once it is; the next event of any kind, such
-    as a heartbeat that was sent, is the occasion.
+    A listener that is not there yet gets its views as soon as it is there and another event, such
+    as a heartbeat that was sent, gives the occasion.
 
     Args:
-        events: where every event goes.
+        events: Where every event goes.
         listeners: Unix sockets that take JSON lines.
     """
 
@@ -73,20 +59,15 @@ class ViewForwarder:
         self._events = events
         self._listeners = [_Listener(path) for path in listeners]
 
-    def emit(self, event: Event | str, *, t: int | None = None, **fields: Any) -> None:
+    def emit(self, event: Event) -> None:
         """See ``Events.emit``."""
         now_ns = time.monotonic_ns()
-        if isinstance(event, Event):
-            fields = {"t": now_ns, **event.record()}
-            kind, t = fields.pop("kind"), fields.pop("t")
-        else:
-            kind = event
-        moment = now_ns if t is None else t
-        self._events.emit(kind, t=moment, **fields)
-        if kind == FORWARDED and self._listeners:
-            line = orjson.dumps({"t": moment, "kind": kind, **fields}) + b"\n"
+        if isinstance(event, ViewInstalled):
+            event = event.stamped(now_ns, event.node)  # the same time for all who are told
+            line = orjson.dumps(event.record()) + b"\n"
             for listener in self._listeners:
                 listener.tell(line)
+        self._events.emit(event)
         self.push(now_ns)
 
     def push(self, now_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""Links of the root namespace: up, down, gone."""
+"""Network links and neighbours, by netlink: set up or down, asked about, forgotten, deleted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def set_link(name: str, *, up: bool) -> None:
     """Set a link up or down; a node behind it gets or loses its carrier at once.
 
     Raises:
-        CrunchbedError: there is no such link.
+        CrunchbedError: There is no such link.
     """
     with IPRoute() as netlink:
         try:
@@ -29,10 +29,10 @@ def set_link(name: str, *, up: bool) -> None:
 
 
 def is_operational(name: str) -> bool:
-    """Whether a link of this thread's namespace passes packets, and not only is set up.
+    """Return whether a link of this thread's namespace passes packets, beyond being set up.
 
-    The kernel takes note of a carrier that has come back up to a second later, and only then
-    starts the link's queues.
+    The kernel may notice a carrier that has come back only a second later, and starts the link's
+    queues only then.
     """
     with IPRoute() as netlink:
         links = netlink.get_links(ifname=name)
@@ -40,9 +40,9 @@ def is_operational(name: str) -> bool:
 
 
 def addresses_asked_for() -> set[str]:
-    """IPv4 addresses that this thread's namespace waits to resolve.
+    """Return the IPv4 addresses that this thread's namespace waits to resolve.
 
-    What is sent to them waits too: a request that was lost is repeated after a second.
+    Packets to these addresses wait too. An ARP request that was lost is repeated after a second.
     """
     with IPRoute() as netlink:
         entries = netlink.get_neighbours(family=socket.AF_INET)
@@ -61,7 +61,7 @@ def forget_neighbours() -> int:
 
 
 def delete_links(names: list[str]) -> None:
-    """Delete links; one that is gone already is no error."""
+    """Delete links; a link that is gone already is no error."""
     with IPRoute() as netlink:
         for name in names:
             try:

@@ -16,9 +16,9 @@ PROC = Path("/proc")
 
 
 def start_ticks(pid: int, proc: Path = PROC) -> int | None:
-    """When process ``pid`` started, in clock ticks since boot; None if it is gone or a zombie.
+    """Return when process ``pid`` started, in clock ticks since boot; None if gone or a zombie.
 
-    With the pid this names a process for good: a recycled pid has another start.
+    Pid and start together name a process for good: a recycled pid has another start.
     """
     try:
         text = (proc / str(pid) / "stat").read_text()
@@ -30,7 +30,7 @@ def start_ticks(pid: int, proc: Path = PROC) -> int | None:
 
 
 def descendants(pid: int, proc: Path = PROC) -> list[int]:
-    """Pids of the children of process ``pid``, of theirs, and so on."""
+    """Return the pids of the children of process ``pid``, of their children, and so on."""
     children: dict[int, list[int]] = {}
     for path in proc.glob("[0-9]*"):
         try:
@@ -51,8 +51,8 @@ def descendants(pid: int, proc: Path = PROC) -> list[int]:
 def kill_if(pid: int, ours: Callable[[int], bool]) -> None:
     """SIGKILL process ``pid`` if ``ours(pid)``; nothing happens if it is gone.
 
-    A pid that was recycled between a look and a signal would hit a stranger. The descriptor
-    pins the process first, and only then the question is asked.
+    A signal to a pid that was recycled meanwhile would hit another process. So a descriptor pins
+    the process first, and only then ``ours`` is asked.
     """
     try:
         descriptor = os.pidfd_open(pid)
@@ -74,7 +74,7 @@ def entering(
     cgroup: Path | None = None,
     realtime: bool = False,
 ) -> list[str]:
-    """The command that runs ``argv`` inside a node and bound to the life of this process."""
+    """Return the command that runs ``argv`` inside a node, tied to the life of this process."""
     return [
         sys.executable,
         *("-I", "-S", enter.__file__),
@@ -87,7 +87,7 @@ def entering(
 
 
 class Process:
-    """A child process, known by a name, that writes to its own log."""
+    """A child process with a name and a log of its own."""
 
     def __init__(self, name: str, log: Path, popen: subprocess.Popen[bytes]) -> None:
         self.name = name
@@ -97,16 +97,16 @@ class Process:
         self._popen = popen
 
     def poll(self) -> int | None:
-        """Exit code (negative: killed by that signal), or None while it runs."""
+        """Return its exit code (negative: killed by that signal), or None while it runs."""
         return self._popen.poll()
 
     def kill(self) -> int:
-        """SIGKILL, wait for the end, return the exit code. Harmless on an ended process."""
+        """SIGKILL it, wait for its end and return the exit code; harmless on an ended process."""
         self._popen.kill()
         return self._popen.wait()
 
     def terminate(self, timeout: float) -> int:
-        """SIGTERM, wait up to ``timeout`` seconds, then SIGKILL; returns the exit code."""
+        """SIGTERM it, SIGKILL it after ``timeout`` seconds, and return the exit code."""
         self._popen.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._popen.wait(timeout)
@@ -117,7 +117,7 @@ class Process:
         self._popen.send_signal(number)
 
     def last_words(self) -> str:
-        """The last line of its log, for an error message; empty if there is none."""
+        """Return the last line of its log, for an error message; empty if there is none."""
         try:
             lines = self.log.read_text(errors="replace").split("\n")
         except FileNotFoundError:
@@ -137,22 +137,22 @@ def spawn(
     """Start ``argv`` inside a node.
 
     The child joins ``cgroup``, enters the network namespace of process ``netns_pid`` (and no
-    other of its namespaces), and is SIGKILLed when the calling thread ends: call from the main
-    thread, or from one that outlives the child. A step that fails makes it exit with
-    ``enter.FAILED`` and one line in its log.
+    other namespace of that process), and is SIGKILLed when the calling thread ends: call this from
+    the main thread, or from a thread that outlives the child. A step that fails makes the child
+    exit with ``enter.FAILED`` and one line in its log.
 
     Args:
-        argv: program and arguments; the program is looked up in PATH.
-        name: what to call it in messages, e.g. "n1 heartbeat".
-        log: file that gets its stdout and stderr, appended.
-        netns_pid: a process in the namespace to enter; None stays in the caller's.
-        cgroup: cgroup v2 directory; None stays in the caller's.
-        realtime: SCHED_RR priority 1, inherited by its children.
+        argv: Program and arguments; the program is looked up in PATH.
+        name: What to call the child in messages, e.g. "n1 heartbeat".
+        log: File to which its stdout and stderr are appended.
+        netns_pid: A process in the namespace to enter; None stays in the caller's.
+        cgroup: Cgroup v2 directory; None stays in the caller's.
+        realtime: Whether it gets SCHED_RR priority 1, which its children inherit.
     """
     command = entering(argv, netns_pid=netns_pid, cgroup=cgroup, realtime=realtime)
     with log.open("ab") as output:
-        # An own session: a Ctrl-C at the terminal must reach the runner alone, which then
-        # stops its daemons in order.
+        # The child has a session of its own: a Ctrl-C at the terminal must reach the runner alone,
+        # which then stops its daemons in order.
         popen = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -10,8 +10,11 @@ import selectors
 import socket
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
-from nodes.daemon import Config, Stop, connect_events, run_daemon
+from nodes.daemon import Stop, connect_events, main
+from reserve_agent.contract.events import DaemonReady
 from reserve_agent.memalloc import set_memalloc, set_stalled
 
 _TICK_SECONDS = 0.01
@@ -19,32 +22,86 @@ _STOP_SECONDS = 0.1  # within which SIGTERM is noticed
 _CATCH_UP_SHARE = 10  # of a second
 
 
-def _source(config: Config, stop: Stop) -> None:
-    """Send ``rate`` packets a second to each node, evenly in steps of 10 ms.
+@dataclass(frozen=True)
+class StalledConfig:
+    """The socket whose reader does not read: its UDP port, and whether it asks for the reserve."""
 
-    From ``start_ns`` to ``end_ns`` where they are given, else from now until told to stop.
+    port: int
+    memalloc: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrafficConfig:
+    """Settings of a source or a sink.
+
+    Attributes:
+        role: ``source`` or ``sink``.
+        port: UDP port.
+        events: The agent's Unix socket; None: there is no agent.
+        address: Sink: its own IPv4 address.
+        stalled: Sink: None where every reader reads.
+        addresses: Source: IPv4 addresses of the nodes.
+        rate: Source: packets a second to each of them.
+        size: Source: bytes of payload.
+        start_ns: Source: when it begins, nanoseconds of CLOCK_MONOTONIC; None: now.
+        end_ns: Source: until when it sends; None: until it is told to stop.
     """
-    payload = bytes(config["size"])
-    targets = [(address, config["port"]) for address in config["addresses"]]
-    start = config.get("start_ns", time.monotonic_ns())
-    end = config.get("end_ns")
-    sent = 0
+
+    role: str
+    port: int
+    events: Path | None = None
+    address: str = ""
+    stalled: StalledConfig | None = None
+    addresses: tuple[str, ...] = ()
+    rate: int = 0
+    size: int = 0
+    start_ns: int | None = None
+    end_ns: int | None = None
+
+
+class Pace:
+    """How many packets are due, ``rate`` a second.
+
+    Args:
+        rate: Packets a second.
+        start_ns: When the first second begins.
+        end_ns: When the last one ends; None: never.
+    """
+
+    def __init__(self, rate: int, start_ns: int, end_ns: int | None) -> None:
+        self._rate = rate
+        self._start_ns = start_ns
+        self._end_ns = end_ns
+        self._sent = 0
+
+    def due(self, now_ns: int) -> int:
+        """Return how many packets are due since the last call; they count as sent."""
+        until_ns = now_ns if self._end_ns is None else min(now_ns, self._end_ns)
+        due = (until_ns - self._start_ns) * self._rate // 1_000_000_000
+        if self._end_ns is None:
+            # Packets that a pause has held back are not all made up for: that would be a flood.
+            self._sent = max(self._sent, due - self._rate // _CATCH_UP_SHARE)
+        count = max(0, due - self._sent)
+        self._sent += count
+        return count
+
+
+def _send(config: TrafficConfig, stop: Stop) -> None:
+    """Send to each node, evenly in steps of 10 ms."""
+    payload = bytes(config.size)
+    targets = [(address, config.port) for address in config.addresses]
+    start_ns = time.monotonic_ns() if config.start_ns is None else config.start_ns
+    pace = Pace(config.rate, start_ns, config.end_ns)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
-        connect_events(config).emit("daemon.ready", name="traffic-source")
+        connect_events(config.events).emit(DaemonReady(name="traffic-source"))
         while not stop:
-            now = time.monotonic_ns() if end is None else min(time.monotonic_ns(), end)
-            due = (now - start) * config["rate"] // 1_000_000_000
-            if end is None:
-                # What a pause has held back is not made up for: that would be a flood.
-                sent = max(sent, due - config["rate"] // _CATCH_UP_SHARE)
-            for _ in range(due - sent):
+            for _ in range(pace.due(time.monotonic_ns())):
                 for target in targets:
                     try:
                         sender.sendto(payload, target)
                     except OSError:
-                        continue  # a node that is down, a queue that is full: traffic is lost
-            sent = max(sent, due)
+                        continue  # a node that is down, a queue that is full: the packet is lost
             time.sleep(_TICK_SECONDS)
 
 
@@ -55,11 +112,11 @@ def _open(address: str, port: int) -> socket.socket:
     return receiver
 
 
-def _open_stalled(config: Config) -> socket.socket:
+def _open_stalled(address: str, stalled: StalledConfig) -> socket.socket:
     """The model keeps what this socket is handed; the kernel's own queue need not overflow."""
-    receiver = _open(config["address"], config["stalled"]["port"])
+    receiver = _open(address, stalled.port)
     set_stalled(receiver)
-    if config["stalled"]["memalloc"]:
+    if stalled.memalloc:
         set_memalloc(receiver)
     return receiver
 
@@ -72,15 +129,15 @@ def _drain(receiver: socket.socket) -> None:
         return
 
 
-def _sink(config: Config, stop: Stop) -> None:
+def _receive(config: TrafficConfig, stop: Stop) -> None:
     """Read and forget."""
     selector = selectors.DefaultSelector()
-    receivers = [_open(config["address"], config["port"])]
-    if config.get("stalled"):
-        receivers.append(_open_stalled(config))
+    receivers = [_open(config.address, config.port)]
+    if config.stalled is not None:
+        receivers.append(_open_stalled(config.address, config.stalled))
     for receiver in receivers:
         selector.register(receiver, selectors.EVENT_READ)
-    connect_events(config).emit("daemon.ready", name="traffic")
+    connect_events(config.events).emit(DaemonReady(name="traffic"))
     while not stop:
         for key, _ in selector.select(_STOP_SECONDS):
             if isinstance(key.fileobj, socket.socket):
@@ -89,9 +146,10 @@ def _sink(config: Config, stop: Stop) -> None:
         receiver.close()
 
 
-def _body(config: Config) -> None:
-    (_source if config["role"] == "source" else _sink)(config, Stop())
+def body(config: TrafficConfig, stop: Stop) -> None:
+    """Send or receive until SIGTERM."""
+    (_send if config.role == "source" else _receive)(config, stop)
 
 
 if __name__ == "__main__":
-    sys.exit(run_daemon("traffic", _body))
+    sys.exit(main("traffic", TrafficConfig, body))

@@ -18,14 +18,14 @@ def wait_until(
     """Return as soon as ``condition()`` is true.
 
     Args:
-        condition: looked at once before any waiting and once more when time is up.
-        timeout: seconds, on the monotonic clock.
-        what: what is awaited, for the error: "n2's agent answers".
-        interval: seconds between two looks.
-        pump: called before every look, to move along whatever the condition depends on.
+        condition: Evaluated once before any waiting, and once more when time is up.
+        timeout: Seconds, on the monotonic clock.
+        what: What is waited for, for the error: "n2's agent answers".
+        interval: Seconds between two evaluations.
+        pump: Called before every evaluation, to move along whatever the condition depends on.
 
     Raises:
-        CrunchbedError: the time is up and the condition still false; names ``what``.
+        CrunchbedError: The time is up and the condition still false; names ``what``.
     """
     deadline = time.monotonic() + timeout
     while True:

@@ -1,4 +1,4 @@
-"""How late a process wakes that has asked to be woken: what a busy machine adds to every time."""
+"""How late a process wakes up: a busy machine adds that to every time that is measured."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from typing import Final
 
 LATE_SECONDS: Final = 0.005
-"""What is no lateness: timers of ``epoll`` have milliseconds, and another process its turn."""
+"""Least lateness that counts: ``epoll`` has timers of milliseconds, and other processes run too."""
 
 
 class Wakeups:
-    """Waits for file descriptors, and tells when a wait took longer than it was asked to.
+    """Waits for file descriptors, and reports a wait that took longer than it should.
 
     Args:
         selector: Has the descriptors.
-        late: Told by how much, in nanoseconds, if more than ``LATE_SECONDS``.
-        clock: Seconds; another in tests.
+        late: Is told by how much, in nanoseconds, if that is more than ``LATE_SECONDS``.
+        clock: Seconds; tests pass another.
     """
 
     def __init__(

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from reserve_agent.socket_options import SO_RCVBUFFORCE, SO_SNDBUFFORCE
+
 _PIDFD_GETFD = 438
 """Number of the system call, the same on every architecture (Linux 5.6)."""
 
-_SO_SNDBUFFORCE = 32
-_SO_RCVBUFFORCE = 33
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -102,7 +102,7 @@ def raise_send_buffer(size: int) -> bool:
     Returns:
         Whether the send buffer is at least that large now.
     """
-    return _raise_all(sender_inodes, size, socket.SO_SNDBUF, _SO_SNDBUFFORCE)
+    return _raise_all(sender_inodes, size, socket.SO_SNDBUF, SO_SNDBUFFORCE)
 
 
 def raise_receive_buffers(ports: Iterable[str], size: int) -> bool:
@@ -113,5 +113,5 @@ def raise_receive_buffers(ports: Iterable[str], size: int) -> bool:
     """
     indexes = {socket.if_nametoindex(port) for port in ports}
     return _raise_all(
-        lambda text: receiver_inodes(text, indexes), size, socket.SO_RCVBUF, _SO_RCVBUFFORCE
+        lambda text: receiver_inodes(text, indexes), size, socket.SO_RCVBUF, SO_RCVBUFFORCE
     )

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import selectors
-from typing import Any
 
+from nodes.block.config import InitiatorConfig, IscsiConfig
 from nodes.block.iscsi_transport import IscsiSettings, IscsiTransport
 from nodes.block.nbd_transport import NbdTransport
 from nodes.block.pattern import BLOCK_BYTES
 from nodes.block.transport import Endpoint, Reports, Transport
-from nodes.daemon import Config
 
 
-def iscsi_settings(name: str, index: int, settings: dict[str, Any]) -> IscsiSettings:
-    """The session of node ``name``; ``settings`` are those of the scenario, in nanoseconds."""
-    chap = settings["chap"]
+def iscsi_settings(name: str, index: int, config: IscsiConfig) -> IscsiSettings:
+    """Return the session of the node called ``name``."""
     return IscsiSettings(
         initiator=name,
         index=index,
-        login_timeout_ns=settings["login_timeout"],
-        noop_out_interval_ns=settings["noop_out_interval"],
-        noop_out_timeout_ns=settings["noop_out_timeout"],
-        chap=None if chap is None else (chap["user"], chap["secret"]),
+        login_timeout_ns=config.login_timeout,
+        noop_out_interval_ns=config.noop_out_interval,
+        noop_out_timeout_ns=config.noop_out_timeout,
+        chap=None if config.chap is None else (config.chap.user, config.chap.secret),
     )
 
 
-def connect(config: Config, selector: selectors.BaseSelector, reports: Reports) -> Transport:
+def connect(
+    config: InitiatorConfig, selector: selectors.BaseSelector, reports: Reports
+) -> Transport:
     """Begin to connect to the target that the configuration names.
 
     Raises:
@@ -33,21 +33,16 @@ def connect(config: Config, selector: selectors.BaseSelector, reports: Reports) 
         MissingRequirement: The transport's library is not installed.
     """
     endpoint = Endpoint(
-        config["address"],
-        config["port"],
-        config["queue_depth"] * config["request_blocks"] * BLOCK_BYTES,
+        config.address, config.port, config.queue_depth * config.request_blocks * BLOCK_BYTES
     )
-    if config["transport"] == "iscsi":
-        session = iscsi_settings(config["node"], config["index"], config["iscsi"])
+    if config.transport == "iscsi":
+        session = iscsi_settings(config.node, config.index, config.iscsi)
         return IscsiTransport(endpoint, session, selector, reports)
-    return NbdTransport(endpoint, config["nbd"]["timeout"], selector, reports)
+    return NbdTransport(endpoint, config.nbd.timeout, selector, reports)
 
 
-def limit_ns(config: Config) -> int | None:
-    """How long writes wait for a new connection before they fail; None for ever."""
-    limit: int | None
-    if config["transport"] == "iscsi":
-        limit = config["iscsi"]["replacement_timeout"]
-    else:
-        limit = config["nbd"]["dead_conn_timeout"]
-    return limit
+def limit_ns(config: InitiatorConfig) -> int | None:
+    """Return how long writes wait for a new connection before they fail; None for ever."""
+    if config.transport == "iscsi":
+        return config.iscsi.replacement_timeout
+    return config.nbd.dead_conn_timeout

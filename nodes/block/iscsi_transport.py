@@ -26,13 +26,13 @@ from reserve_agent.errors import CrunchbedError
 
 TARGET_NAME: Final = "iqn.2026-11.invalid.crunchbed:disk"
 LUN: Final = 1
-"""tgt keeps 0 for a controller of its own."""
+"""Logical unit of the disk; tgt keeps 0 for a controller of its own."""
 _REFUSED = ("authentication failure", "authorization failure", "authentication method")
 
 
 @dataclass(frozen=True)
 class IscsiSettings:
-    """A session, by open-iscsi's names; times in nanoseconds.
+    """An iSCSI session, by open-iscsi's names; times in nanoseconds.
 
     Attributes:
         initiator: Last part of the initiator's name.
@@ -123,14 +123,14 @@ class IscsiTransport:
             self._keep_alive(self._keepalive)
 
     def _service(self, came: int) -> str | None:
-        """Read and write what can be; why the connection is lost, or None."""
+        """Read and write what is possible; return why the connection is lost, or None."""
         if self._keepalive is not None and came & selectors.EVENT_READ:
             self._keepalive.heard(self._clock())
         events = libiscsi.POLLIN if came & selectors.EVENT_READ else 0
         events |= libiscsi.POLLOUT if came & selectors.EVENT_WRITE else 0
         if self._session.service(events):
             return None
-        # Told not to connect again, libiscsi says after a loss that it may not.
+        # libiscsi's own text after a loss is only that it may not connect again.
         return "it was closed" if self.ready else self._session.error
 
     def _log_in(self, reason: str | None) -> None:
@@ -166,11 +166,11 @@ class IscsiTransport:
         for sequence, status in completed:
             if status == libiscsi.GOOD:
                 self._reports.acknowledged(sequence)
-            elif status != libiscsi.CANCELLED:  # which is what a loss makes of them
+            elif status != libiscsi.CANCELLED:  # a loss cancels the writes in flight
                 self._reports.failed(sequence, self._session.error or f"SCSI status {status:#x}")
 
     def close(self) -> None:
-        """Drop the connection without ceremony."""
+        """Drop the connection without a logout."""
         self._selector.unregister(self._watched)
         self._watched.close()
         self._session.close()

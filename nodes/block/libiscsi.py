@@ -1,7 +1,7 @@
 """The few calls of libiscsi that an initiator needs, typed.
 
-libiscsi is an initiator in user space, so its connections are sockets of the calling process:
-in its network namespace and cgroup, which the kernel's initiator does not keep to.
+libiscsi is an initiator in user space, so its connections are sockets of the calling process, in
+that process's network namespace and cgroup. The kernel's initiator ignores both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DIGEST_NONE: Final = 0
 
 _Callback = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_void_p, c_void_p)
 Completed = Callable[[int, int], None]
-"""Gets the status of a command and the number that was given with it."""
+"""Is given the status of a command and the command's number."""
 
 _PROTOTYPES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "iscsi_create_context": (c_void_p, [c_char_p]),
@@ -50,7 +50,7 @@ _PROTOTYPES: Final[dict[str, tuple[Any, list[Any]]]] = {
 
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL:
-    """The loaded library.
+    """Return the loaded library.
 
     Raises:
         MissingRequirement: It is not installed.
@@ -66,13 +66,13 @@ def library() -> ctypes.CDLL:
 
 
 class Session:
-    """One libiscsi context: one connection to one logical unit, never made again by itself.
+    """One libiscsi context: one connection to one logical unit; libiscsi never reconnects it.
 
     Args:
         initiator: The initiator's iSCSI name.
         target: The target's iSCSI name.
-        isid: Names the session: a login with the same one ends what is left of the last, as RFC
-            7143 (6.3.5, session reinstatement) has it.
+        isid: Names the session: a login with the same isid ends what is left of the session before
+            (RFC 7143, 6.3.5, session reinstatement).
         chap: User and secret, or None.
         completed: Told of every write.
         connected: Told the status of the login, and again when the connection fails later.
@@ -95,7 +95,7 @@ class Session:
         self._completed = completed
         self._connected = connected
         self._buffers: dict[int, Any] = {}
-        # ctypes callbacks must live as long as somebody may call them.
+        # The library keeps pointers to these callbacks: they must live as long as the session.
         self._on_connect = _Callback(self._connect_done)
         self._on_write = _Callback(self._write_done)
         self._library.iscsi_set_targetname(context, target.encode())
@@ -122,7 +122,7 @@ class Session:
 
     @property
     def error(self) -> str:
-        """What went wrong last, on one line."""
+        """The last error, on one line."""
         text = self._library.iscsi_get_error(self._context) or b""
         return " ".join(text.decode(errors="replace").split())
 
@@ -132,7 +132,7 @@ class Session:
         return int(self._library.iscsi_which_events(self._context))
 
     def service(self, events: int) -> bool:
-        """Move the connection along; whether it is still alive."""
+        """Read and write what is possible; return whether the connection is still alive."""
         return bool(self._library.iscsi_service(self._context, events) == 0)
 
     def write(self, number: int, lun: int, block: int, data: bytearray, block_bytes: int) -> None:
@@ -157,7 +157,7 @@ class Session:
         self._library.iscsi_nop_out_async(self._context, None, None, 0, None)
 
     def close(self) -> None:
-        """Hang up; nobody is told of what was in flight."""
+        """Hang up; ``completed`` is not called for writes in flight."""
         context, self._context = self._context, None
         self._library.iscsi_destroy_context(context)
         self._buffers.clear()

@@ -21,8 +21,8 @@ from nodes.block.transport import (
 from reserve_agent.errors import CrunchbedError
 
 _CONNECT_NS = 1_000_000_000
-"""An attempt to connect lasts at most this. NBD has no name for it: nbd-client leaves it to TCP,
-whose second repetition of a lost SYN comes after 3 s and its third after 7 s."""
+"""An attempt to connect lasts at most this. NBD has no name for this time: nbd-client leaves it to
+TCP, which repeats a lost SYN for the second time after 3 s and for the third time after 7 s."""
 
 
 class NbdTransport:
@@ -30,11 +30,11 @@ class NbdTransport:
 
     Args:
         endpoint: Where the target is.
-        timeout_ns: A request that is not answered for so long ends the connection, as in the
-            kernel's driver (nbd.c, ``nbd_xmit_timeout``); 0 waits for ever.
-        selector: Waits for the connection and for whatever else its owner registered there;
-            other keys' ``data`` is called when they are ready.
-        reports: Who is told of writes.
+        timeout_ns: A request without an answer for so long ends the connection, as in the kernel's
+            driver (nbd.c, ``nbd_xmit_timeout``); 0 waits for ever.
+        selector: Waits for the connection and for whatever else its owner registered there; the
+            ``data`` of other keys is called when they are ready.
+        reports: Is told of writes.
         clock: Nanoseconds.
     """
 
@@ -74,7 +74,7 @@ class NbdTransport:
         """Submit one write."""
 
         def completed(error: object) -> int:
-            # Only a note: libnbd holds the handle's lock here, and a call would wait for ever.
+            # libnbd holds the handle's lock here: a call of the handle would wait for ever.
             self._completed.append((sequence, getattr(error, "value", 0)))
             return 1
 
@@ -106,7 +106,7 @@ class NbdTransport:
             raise lost("NBD", "a request was not answered in time")
 
     def _notify(self, came: int) -> str | None:
-        """Read or write what can be; why it failed, or None."""
+        """Read or write what is possible; return why that failed, or None."""
         direction = self._handle.aio_get_direction()
         try:
             if came & selectors.EVENT_READ and direction & nbd.AIO_DIRECTION_READ:
@@ -134,7 +134,7 @@ class NbdTransport:
                 self._reports.failed(sequence, f"errno {code}")
 
     def close(self) -> None:
-        """Drop the connection without ceremony."""
+        """Drop the connection without a word to the target."""
         self._selector.unregister(self._watched)
         self._watched.close()
-        del self._handle  # libnbd closes a handle that nobody holds
+        del self._handle  # libnbd closes a handle without references

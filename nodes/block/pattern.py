@@ -1,4 +1,4 @@
-"""What a written block says of itself, so that reading it back proves who wrote it and when.
+"""The content of written blocks, by which reading them back proves which node wrote them and when.
 
 A block of 4096 bytes starts with a header (little endian): magic, node index, incarnation,
 request sequence number, block number on the device, CRC-32 of the whole block with this field
@@ -20,7 +20,14 @@ _FILLERS = tuple(bytes([value]) * (BLOCK_BYTES - _HEADER.size) for value in rang
 
 
 class Stamp(NamedTuple):
-    """Who wrote a block. Order of ``age`` is order of writing on one node."""
+    """Who wrote a block.
+
+    Attributes:
+        node: Index of the node.
+        incarnation: How often the node had booted.
+        sequence: Number of the write in that life of the node.
+        block: Number of the block on the device.
+    """
 
     node: int
     incarnation: int
@@ -29,12 +36,12 @@ class Stamp(NamedTuple):
 
     @property
     def age(self) -> tuple[int, int]:
-        """Newer blocks compare greater."""
+        """Compares greater for a later write of the same node."""
         return (self.incarnation, self.sequence)
 
 
 def encode(stamp: Stamp) -> bytes:
-    """The 4096 bytes of one block."""
+    """Return the 4096 bytes of one block."""
     fields = (_MAGIC, stamp.node, stamp.incarnation, 0, stamp.sequence, stamp.block)
     filler = _FILLERS[stamp.sequence & 0xFF]
     checksum = zlib.crc32(filler, zlib.crc32(_HEADER.pack(*fields, 0)))
@@ -42,7 +49,7 @@ def encode(stamp: Stamp) -> bytes:
 
 
 def decode(block: bytes) -> Stamp | None:
-    """The stamp of a block that is whole; None for a torn, foreign or never written one."""
+    """Return the stamp of a whole block; None for a torn, foreign or never written one."""
     if len(block) != BLOCK_BYTES:
         return None
     magic, node, incarnation, unused, sequence, number, checksum = _HEADER.unpack_from(block)
@@ -54,8 +61,8 @@ def decode(block: bytes) -> Stamp | None:
     return Stamp(node, incarnation, sequence, number)
 
 
-def request(stamp: Stamp, blocks: int) -> bytearray:
-    """The bytes of one write request that starts at block ``stamp.block``."""
+def request_bytes(stamp: Stamp, blocks: int) -> bytearray:
+    """Return the bytes of one write request that starts at block ``stamp.block``."""
     return bytearray(
         b"".join(encode(stamp._replace(block=stamp.block + offset)) for offset in range(blocks))
     )

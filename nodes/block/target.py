@@ -1,7 +1,7 @@
 """Targets: nbdkit and tgtd, each serving one file at one address.
 
-``start`` does it all. What it is made of is here by itself for whoever has another way to start
-processes: ``argv``, then ``set_up``, then ``is_listening``.
+``start`` starts one and waits until it takes logins. A caller with another way to start processes
+takes the steps itself: ``argv``, then ``set_up`` once ``answers``, then ``is_listening``.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class TargetSettings:
 
     Attributes:
         transport: ``nbd`` or ``iscsi``.
-        address: IPv4 address to serve at; it must be there already.
+        address: IPv4 address to serve at; the host must have it already.
         port: TCP port.
-        disk: The file that is served, and that outlives whatever serves it.
+        disk: The file that is served; it outlives the target's process.
         control: tgtd's control socket; its path plus two characters must fit into 107 bytes.
         chap: User and secret that initiators must know.
         write_delay_ns: By how much every write takes longer (nbdkit's delay filter; nbd only).
@@ -52,17 +52,17 @@ class TargetSettings:
 
 
 def make_disk(path: Path, size_bytes: int) -> None:
-    """Make a file without content, which takes only the room of what is written to it."""
+    """Make an empty sparse file: it takes only the room of what is written to it."""
     with path.open("xb") as disk:
         disk.truncate(size_bytes)
 
 
 def nbdkit_argv(address: str, port: int, *plugin: str) -> list[str]:
-    """Nbdkit in the foreground, on one address of the caller's network namespace.
+    """Return the command of nbdkit in the foreground, on one address of its network namespace.
 
-    A connection has one thread, unless ``plugin`` asks for more: with its usual sixteen, nbdkit
-    before 1.34 ends on an assertion, with all its connections, when an initiator hangs up while
-    replies are under way (nbdkit's commit 9d82aa4f, "Don't assert on send").
+    A connection has one thread, unless ``plugin`` asks for more. With its usual sixteen threads,
+    nbdkit before 1.34 ends on an assertion, with all its connections, when an initiator hangs up
+    while replies are under way (nbdkit's commit 9d82aa4f, "Don't assert on send").
     """
     return [
         *("nbdkit", "--foreground", "--exit-with-parent", "--threads", "1"),
@@ -71,16 +71,16 @@ def nbdkit_argv(address: str, port: int, *plugin: str) -> list[str]:
 
 
 def argv(settings: TargetSettings) -> list[str]:
-    """The target's process.
+    """Return the command of the target's process.
 
-    Neither writes through: an acknowledged block is in the page cache, which outlives the
-    process. That is what an initiator that wants no FUA gets from a disk with a write cache.
+    Neither target writes through: an acknowledged block is in the page cache, which outlives the
+    process. An initiator that asks for no FUA gets the same from a disk with a write cache.
     """
     if settings.transport == "nbd":
         plugin = ["file", str(settings.disk)]
         if settings.write_delay_ns:
             delay = f"wdelay={settings.write_delay_ns // 1_000_000}ms"
-            # The delays of a queue overlap, as a disk's do, only where each has its thread.
+            # The delays of queued writes overlap, as a disk's do, only with a thread for each.
             plugin = ["--threads", _DELAYING_THREADS, "--filter", "delay", *plugin, delay]
         return nbdkit_argv(settings.address, settings.port, *plugin)
     portal = f"portal={settings.address}:{settings.port}"
@@ -92,7 +92,7 @@ def _tgt(settings: TargetSettings, program: str) -> list[str]:
 
 
 def _find(program: str) -> str | None:
-    """A root shell made by plain ``su`` has no sbin in its path."""
+    """Look in the sbin directories too: a root shell of plain ``su`` has none in its path."""
     return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
 
@@ -104,7 +104,7 @@ def _admin(settings: TargetSettings, op: str, mode: str, *arguments: str) -> lis
 
 
 def set_up_steps(settings: TargetSettings) -> list[list[str]]:
-    """The commands that tell a running target what to serve; nobody may log in before the last."""
+    """Return the commands that set a running target up; it takes logins after the last one."""
     if settings.transport == "nbd":
         return []
     tid = ("--tid", _TID)
@@ -132,11 +132,11 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def answers(settings: TargetSettings) -> bool:
-    """Whether a started target can be set up; one that needs no setting up always can."""
+    """Return whether a started target can be set up, or needs no setting up."""
     if settings.transport == "nbd":
         return True
     shown = _run(_admin(settings, "show", "portal"))
-    # tgtd goes on without a portal that it could not have.
+    # tgtd goes on without its portal when the address or the port could not be had.
     return shown.returncode == 0 and f"{settings.address}:{settings.port}" in shown.stdout
 
 
@@ -144,7 +144,7 @@ def set_up(settings: TargetSettings) -> None:
     """Tell a target that answers what to serve.
 
     Raises:
-        CrunchbedError: It refuses.
+        CrunchbedError: The target refuses.
     """
     for step in set_up_steps(settings):
         done = _run(step)
@@ -154,13 +154,13 @@ def set_up(settings: TargetSettings) -> None:
 
 
 def require_free(address: str, port: int) -> None:
-    """Refuse a port that somebody listens on; to be asked inside the namespace.
+    """Refuse a port that another program listens on; to be called inside the namespace.
 
-    tgtd would go on without it, and a probe would find whoever has it.
+    tgtd would go on without the port, and ``is_listening`` would find the other program.
 
     Raises:
         BadInput: The port is taken.
-        CrunchbedError: The address is not there.
+        CrunchbedError: The host does not have the address.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -175,7 +175,7 @@ def require_free(address: str, port: int) -> None:
 
 
 def is_listening(address: str, port: int) -> bool:
-    """Whether something accepts connections there; to be asked inside the namespace."""
+    """Return whether a program accepts connections; to be called inside the namespace."""
     with socket.socket() as probe:
         probe.settimeout(0.2)
         return probe.connect_ex((address, port)) == 0
@@ -185,7 +185,7 @@ def require_program(settings: TargetSettings) -> None:
     """Refuse a machine without the target's program.
 
     Raises:
-        MissingRequirement: Says what brings it.
+        MissingRequirement: It is not installed; says what installs it.
     """
     program = {"nbd": "nbdkit", "iscsi": "tgtd"}[settings.transport]
     if _find(program) is None:
@@ -204,13 +204,13 @@ def start(
     Args:
         settings: What to serve where.
         launch: Starts a command in the target's network namespace.
-        inside: Visits that namespace, where the caller is not in it.
+        inside: Visits that namespace, where the caller is in another.
         pump: Called while waiting.
 
     Raises:
         BadInput: The port is taken.
         MissingRequirement: The program is not installed.
-        CrunchbedError: It did not come up; names its log.
+        CrunchbedError: The target did not come up; names its log.
     """
     require_program(settings)
     with inside():

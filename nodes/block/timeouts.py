@@ -1,17 +1,17 @@
-"""When a connection is probed, when it is given up, when waiting for a new one is. Pure."""
+"""When a connection is probed, when it is given up, and how long I/O waits for a new one. Pure."""
 
 from __future__ import annotations
 
 
 class Keepalive:
-    """open-iscsi's NOP-Outs: a connection that is silent is asked, and given up without answer.
+    """open-iscsi's NOP-Outs: a silent connection is probed, and given up without an answer.
 
-    As in the kernel's initiator (libiscsi.c, ``iscsi_check_transport_timeouts``), whatever
-    arrives counts as an answer: a NOP-Out goes out only when nothing came for the interval.
+    As in the kernel's initiator (libiscsi.c, ``iscsi_check_transport_timeouts``), anything that
+    arrives counts as an answer: a NOP-Out is sent only when nothing has arrived for the interval.
 
     Args:
-        interval_ns: ``noop_out_interval``; 0 asks never.
-        timeout_ns: ``noop_out_timeout``; 0 waits for ever.
+        interval_ns: ``noop_out_interval``; 0: never probe.
+        timeout_ns: ``noop_out_timeout``; 0: wait for ever.
         now_ns: When the connection came up.
     """
 
@@ -27,14 +27,14 @@ class Keepalive:
         self._asked = False
 
     def ask_now(self, now_ns: int) -> bool:
-        """Whether a NOP-Out is due; true once for each silence."""
+        """Return whether a NOP-Out is due; true once in each silence."""
         if self._asked or not self._interval_ns or now_ns - self._heard_ns < self._interval_ns:
             return False
         self._asked = True
         return True
 
     def dead(self, now_ns: int) -> bool:
-        """Whether the answer to a NOP-Out is overdue."""
+        """Return whether the answer to a NOP-Out is overdue."""
         if not self._asked or not self._timeout_ns:
             return False
         return now_ns - self._heard_ns >= self._interval_ns + self._timeout_ns
@@ -56,11 +56,11 @@ class Requests:
         self._sent_ns[sequence] = now_ns
 
     def answered(self, sequence: int) -> None:
-        """Its answer came."""
+        """The request's answer came."""
         self._sent_ns.pop(sequence, None)
 
     def overdue(self, now_ns: int) -> bool:
-        """Whether the oldest has waited too long."""
+        """Return whether the oldest request has waited too long."""
         if not self._timeout_ns or not self._sent_ns:
             return False
         return now_ns - next(iter(self._sent_ns.values())) >= self._timeout_ns
@@ -69,7 +69,7 @@ class Requests:
 class Outage:
     """How long I/O waits for a new connection until it fails.
 
-    iSCSI calls it ``replacement_timeout``, NBD ``dead_conn_timeout``; 0 fails at once in both.
+    iSCSI calls this time ``replacement_timeout``, NBD ``dead_conn_timeout``; 0 fails at once.
 
     Args:
         limit_ns: None waits for ever.
@@ -84,11 +84,11 @@ class Outage:
         self._since_ns = now_ns
 
     def end(self) -> None:
-        """There is a new one."""
+        """There is a new connection."""
         self._since_ns = None
 
     def expired(self, now_ns: int) -> bool:
-        """Whether it has lasted too long; true once for each outage."""
+        """Return whether the outage has lasted too long; true once for each outage."""
         if self._since_ns is None or self._limit_ns is None:
             return False
         if now_ns - self._since_ns < self._limit_ns:

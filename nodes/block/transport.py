@@ -1,4 +1,4 @@
-"""What the transports have in common: a connection that is made, used and lost without blocking."""
+"""The common part of the transports: a connection that is made, used and lost without blocking."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reserve_agent.errors import BadInput, CrunchbedError
+from reserve_agent.socket_options import SO_SNDBUFFORCE
 
-_SO_SNDBUFFORCE = 32  # from asm-generic/socket.h
 Clock = Callable[[], int]
 
 
 class LoginRefused(BadInput):
-    """The target knows the initiator's name or secret as another one."""
+    """The target does not accept the initiator's name or secret."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Endpoint:
     Attributes:
         address: IPv4 address.
         port: TCP port.
-        send_buffer: Bytes of requests that the socket must take at once. Initiators ask for as
-            much (open-iscsi: node.conn[0].tcp.window_size, 524288): the queue depth is what
-            bounds them. None leaves it to TCP.
+        send_buffer: Bytes of requests that the socket must take at once; None leaves it to TCP.
+            Initiators ask for such a buffer too (open-iscsi: node.conn[0].tcp.window_size, 524288),
+            so that the queue depth alone bounds what is in flight.
     """
 
     address: str
@@ -42,11 +42,11 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Reports:
-    """Who is told of writes; called from ``Transport.serve`` alone.
+    """Functions that are told of writes; only ``Transport.serve`` calls them.
 
     Attributes:
-        acknowledged: Gets the sequence number of each acknowledged write.
-        failed: Gets the sequence number and the reason of each failed write.
+        acknowledged: Is given the sequence number of each acknowledged write.
+        failed: Is given the sequence number of each failed write, and the reason.
     """
 
     acknowledged: Callable[[int], None]
@@ -56,9 +56,9 @@ class Reports:
 class Transport(Protocol):
     """One connection by which a node's writes reach its target.
 
-    The constructor begins to connect and does not wait; ``serve`` goes on with that, until
-    ``ready``. A connection that is lost stays lost: its owner makes another one. What was in
-    flight has failed with it, and that is all that is said of it.
+    The constructor begins to connect and does not wait; ``serve`` goes on with that until
+    ``ready``. A connection that is lost stays lost: its owner makes another transport. Writes that
+    were in flight are lost with it, and are not reported.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Transport(Protocol):
         """Whether writes can be submitted."""
 
     def write(self, sequence: int, data: bytearray, offset: int) -> None:
-        """Submit; one of the two reports follows, from ``serve``.
+        """Submit a write; ``serve`` reports it as acknowledged or failed.
 
         Raises:
             CrunchbedError: The connection is lost.
@@ -83,13 +83,13 @@ class Transport(Protocol):
         """
 
     def close(self) -> None:
-        """Drop the connection without ceremony."""
+        """Drop the connection without a word to the target."""
 
 
 def wait_ready(selector: selectors.BaseSelector, fd: int, events: int, timeout: float) -> int:
-    """Wait for ``events`` of ``fd``; returns those that came.
+    """Wait for ``events`` of ``fd``; return those that came.
 
-    Whatever else is registered there has its key's ``data`` called when it is ready.
+    The ``data`` of every other key that is ready is called.
     """
     selector.modify(fd, events)
     came = 0
@@ -102,13 +102,13 @@ def wait_ready(selector: selectors.BaseSelector, fd: int, events: int, timeout: 
 
 
 def force_send_buffer(fd: int, size: int | None) -> None:
-    """The kernel doubles it, for its own overhead; beyond wmem_max takes CAP_NET_ADMIN."""
+    """Set a socket's send buffer in bytes; the kernel doubles it, for its own overhead."""
     if size is None:
         return
     with socket.socket(fileno=os.dup(fd)) as handle, contextlib.suppress(PermissionError):
-        handle.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, size)
+        handle.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, size)
 
 
 def lost(name: str, reason: str) -> CrunchbedError:
-    """The error that says that a connection is over."""
+    """Return the error that says that a connection is lost, and why."""
     return CrunchbedError(f"{name} connection lost{f': {reason}' if reason else ''}")

@@ -1,9 +1,9 @@
 """``python -m nodes.block.verify CONFIG.json``: read every acknowledged block back.
 
-Reads the file behind the targets when the run is over; no target has to be alive for it. A block
-passes when it is whole, was written by its node, and is not older than the last write of it that
-was acknowledged (a later write may have arrived without its acknowledgement). The answer is one
-JSON object in the file ``answer``.
+This reads the file behind the targets when the run is over; no target needs to be alive. A block
+passes when it is whole, was written by its node, and is not older than its last acknowledged write
+(the acknowledgement of a later write may have been lost). The answer is one JSON object in the file
+``answer``.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 import orjson
 
 from nodes.block.pattern import BLOCK_BYTES, Stamp, decode
-from nodes.daemon import Config, run_daemon
+from nodes.daemon import Stop, main
 
 _MAX_READ_BLOCKS = 256
 Read = Callable[[int, int], bytes]
-"""``pread``: bytes and offset in, at most so many bytes out."""
+"""``pread(count, offset)`` returns at most ``count`` bytes of the disk."""
 Acknowledged = tuple[int, int, int, int, int]  # node, incarnation, sequence, block, blocks
 
 
 def newest(acknowledged: Iterable[Acknowledged]) -> dict[int, Stamp]:
-    """By block, the newest acknowledged stamp."""
+    """Return the newest acknowledged stamp of each block."""
     stamps: dict[int, Stamp] = {}
     for node, incarnation, sequence, first, blocks in acknowledged:
         for block in range(first, first + blocks):
@@ -38,7 +39,7 @@ def newest(acknowledged: Iterable[Acknowledged]) -> dict[int, Stamp]:
 
 
 def runs(blocks: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Consecutive blocks as (first, count), at most 256 at a time."""
+    """Return runs of consecutive blocks as (first, count), of at most 256 blocks."""
     for _, group in groupby(enumerate(sorted(blocks)), key=lambda pair: pair[1] - pair[0]):
         members = [block for _, block in group]
         for start in range(0, len(members), _MAX_READ_BLOCKS):
@@ -46,7 +47,7 @@ def runs(blocks: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def verdict(expected: Stamp, data: bytes) -> str:
-    """``ok``, ``corrupt`` (torn, or another block's content) or ``lost`` (older, or never)."""
+    """Return ``ok``, ``corrupt`` (torn, another block's) or ``lost`` (older, never written)."""
     found = decode(data)
     if found is None:
         return "lost" if not any(data) else "corrupt"
@@ -58,12 +59,12 @@ def verdict(expected: Stamp, data: bytes) -> str:
 def check(
     pread: Read, expected: dict[int, Stamp], bad: Counter[int] | None = None
 ) -> dict[str, int]:
-    """Read and judge every expected block. What is not there is as what was never written.
+    """Read and judge every expected block; one beyond the disk's end counts as never written.
 
     Args:
-        pread: reads the disk.
-        expected: the newest acknowledged stamp of each block.
-        bad: gets the number of blocks that are lost or corrupt added, by the index of their node.
+        pread: Reads the disk.
+        expected: The newest acknowledged stamp of each block.
+        bad: The number of lost and corrupt blocks is added here, by the index of their node.
     """
     counts = {"ok": 0, "lost": 0, "corrupt": 0}
     for first, count in runs(expected):
@@ -89,13 +90,33 @@ def check_file(
         os.close(descriptor)
 
 
-def _body(config: Config) -> None:
-    expected = newest(tuple(row) for row in config["acknowledged"])
+def _rows(record: list[list[int]]) -> tuple[Acknowledged, ...]:
+    return tuple((node, life, seq, block, blocks) for node, life, seq, block, blocks in record)
+
+
+@dataclass(frozen=True)
+class VerifyConfig:
+    """What is read back.
+
+    Attributes:
+        disk: The file behind the targets.
+        answer: File that gets the counts, as JSON.
+        acknowledged: Every acknowledged write.
+    """
+
+    disk: Path
+    answer: Path
+    acknowledged: tuple[Acknowledged, ...] = field(metadata={"read": _rows})
+
+
+def body(config: VerifyConfig, _stop: Stop) -> None:
+    """Read every acknowledged block back and write the answer."""
+    expected = newest(config.acknowledged)
     bad: Counter[int] = Counter()
-    counts = check_file(Path(config["disk"]), expected, bad)
+    counts = check_file(config.disk, expected, bad)
     answer = {"checked": len(expected), **counts, "bad_of_node": sorted(bad.items())}
-    Path(config["answer"]).write_bytes(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
+    config.answer.write_bytes(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
 
 
 if __name__ == "__main__":
-    sys.exit(run_daemon("verify", _body))
+    sys.exit(main("verify", VerifyConfig, body))

@@ -1,4 +1,4 @@
-"""Which dirty pages are written when. Pure: pages in, requests out; no clock, no socket."""
+"""Which dirty pages are written when, and when tasks dirty them. Pure."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Request:
 
 
 class Writeback:
-    """Writes a node's region of the device from its start, round and round.
+    """Writes a node's region of the device from start to end, again and again.
 
     Args:
-        first_block: Where the region starts.
-        region_blocks: Its length.
-        queue_depth: Requests in flight at most: the throttle that makes the socket a
-            candidate for SO_MEMALLOC.
+        first_block: First block of the region.
+        region_blocks: Length of the region in blocks.
+        queue_depth: Requests in flight at most. This throttle makes the socket a candidate for
+            SO_MEMALLOC.
         request_blocks: Blocks of one request.
 
     Raises:
@@ -52,10 +52,10 @@ class Writeback:
         self.in_flight: dict[int, Request] = {}
 
     def next(self, dirty: int, now_ns: int) -> Request | None:
-        """The next request, or None while the queue is full or too few pages are dirty.
+        """Return the next request, or None while the queue is full or too few pages are dirty.
 
-        None too while an older write of the same blocks is in flight: which of the two a target
-        carries out last, nobody could say.
+        Also None while an older write of the same blocks is in flight: the target might carry the
+        older one out last.
         """
         unsent = dirty - len(self.in_flight) * self.request_blocks
         if len(self.in_flight) >= self._queue_depth or unsent < self.request_blocks:
@@ -71,7 +71,7 @@ class Writeback:
         return request
 
     def acknowledged(self, sequence: int) -> Request:
-        """The target has it."""
+        """Take a request that the target has acknowledged out of the queue, and return it."""
         done = self.in_flight.pop(sequence)
         self._busy.remove(done.block)
         return done
@@ -103,11 +103,11 @@ class Dirtier:
         self._burst_from_ns = start_ns
 
     def calm(self) -> None:
-        """Give up what is left of the burst."""
+        """Drop what is left of the burst."""
         self._burst_left = 0
 
     def due(self, now_ns: int) -> int:
-        """Whole pages that became dirty since the last call."""
+        """Return how many whole pages the tasks want to dirty since the last call."""
         seconds = (now_ns - self._last_ns) / 1e9
         self._owed += self._rate * seconds
         if self._burst_left and now_ns > self._burst_from_ns:

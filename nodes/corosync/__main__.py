@@ -1,8 +1,10 @@
-"""``python -m nodes.corosync CONFIG.json``: corosync on one node, and who watches it."""
+"""``python -m nodes.corosync CONFIG.json``: corosync on one node, and its watcher."""
 
 import sys
 
-from nodes.corosync.daemon import main
+from nodes.corosync.config import CorosyncConfig
+from nodes.corosync.daemon import body
+from nodes.daemon import main
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main("corosync", CorosyncConfig, body))

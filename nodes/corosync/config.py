@@ -1,7 +1,4 @@
-"""The configuration file of a node's corosync daemon.
-
-Written by the runner, so checked only as far as a mistake would otherwise be hard to find.
-"""
+"""The configuration file of a node's corosync daemon."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.settings import read_settings
 from reserve_agent.errors import BadInput
 
 
@@ -32,17 +28,17 @@ class CorosyncConfig:
     """Settings of one node.
 
     Attributes:
-        node: logical name.
-        cluster: name of the cluster, the same on all of its nodes.
+        node: Logical name.
+        cluster: Name of the cluster, the same on all of its nodes.
         addresses: IPv4 addresses of every configured node by name, in the order of their ids; one
             for each of the rings, which knet calls links.
         port: UDP port of all nodes.
-        totem: time-outs.
-        events: the agent's Unix socket.
-        fence: the fence service's Unix socket.
-        listeners: Unix sockets of others on the node that are told of every view.
-        keep: directories that stay visible where corosync gets its own: those with sockets.
-        fence_timeout_ns: when an unanswered fence request is made again.
+        totem: Time-outs.
+        events: The agent's Unix socket.
+        fence: The fence service's Unix socket.
+        listeners: Unix sockets of other daemons on the node that are told of every view.
+        keep: Directories that stay visible where corosync gets its own: those with sockets.
+        fence_timeout_ns: When an unanswered fence request is made again.
     """
 
     node: str
@@ -50,11 +46,22 @@ class CorosyncConfig:
     addresses: Mapping[str, tuple[str, ...]]
     port: int
     totem: Totem
-    events: str
-    fence: str
-    listeners: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
+    events: Path
+    fence: Path
+    listeners: tuple[Path, ...] = ()
+    keep: tuple[Path, ...] = ()
     fence_timeout_ns: int = 2_000_000_000
+
+    def __post_init__(self) -> None:
+        """Refuse what is impossible.
+
+        Raises:
+            BadInput: An impossible setting.
+        """
+        if self.node not in self.addresses:
+            raise BadInput(f"no address of {self.node}")
+        if not self.rings or any(len(each) != self.rings for each in self.addresses.values()):
+            raise BadInput("every node needs an address on each ring")
 
     @property
     def rings(self) -> int:
@@ -65,29 +72,3 @@ class CorosyncConfig:
     def ids(self) -> dict[str, int]:
         """Corosync's id of every node by name; the lowest is 1."""
         return {name: number for number, name in enumerate(self.addresses, 1)}
-
-
-def load_config(path: Path) -> CorosyncConfig:
-    """Read a configuration file.
-
-    Raises:
-        BadInput: it cannot be read, or has an unknown, missing or impossible setting.
-    """
-    try:
-        record = read_settings(path, CorosyncConfig)
-        totem = Totem(**record.pop("totem"))
-        listeners, keep = (tuple(record.pop(name, ())) for name in ("listeners", "keep"))
-        told = record.pop("addresses")
-        if any(isinstance(each, str) for each in told.values()):
-            raise BadInput(f"{path}: addresses: expected a list for each node, one on each ring")
-        addresses = {name: tuple(each) for name, each in told.items()}
-        config = CorosyncConfig(
-            totem=totem, listeners=listeners, keep=keep, addresses=addresses, **record
-        )
-        if config.node not in addresses:
-            raise BadInput(f"{path}: no address of {config.node}")
-        if not config.rings or any(len(each) != config.rings for each in addresses.values()):
-            raise BadInput(f"{path}: every node needs an address on each ring")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BadInput(f"{path}: {error}") from error
-    return config

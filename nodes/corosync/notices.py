@@ -1,7 +1,7 @@
 """What corosync's log says of heartbeats. Pure.
 
-Corosync tells membership and quorum by its libraries, but that a token is overdue, that a link
-went silent, or that it was not scheduled itself it says in its log alone.
+Corosync's libraries tell membership and quorum. Only its log says that a token is overdue, that a
+link went silent, or that corosync itself was not scheduled.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _LATE = re.compile(r"Corosync main process was not scheduled .*?for (\d+(?:\.\d+
 
 @dataclass(frozen=True, slots=True)
 class TokenOverdue:
-    """Three quarters of the token time-out (totem.token_warning) went by without the token."""
+    """Three quarters of the token time-out (totem.token_warning) have passed without the token."""
 
     after_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class LinkDown:
-    """No answer to knet's pings came from this node within knet_ping_timeout, by this link."""
+    """This node did not answer knet's pings on this link within knet_ping_timeout."""
 
     node_id: int
     link: int
@@ -31,7 +31,7 @@ class LinkDown:
 
 @dataclass(frozen=True, slots=True)
 class LinkUp:
-    """They come again."""
+    """This node answers knet's pings on this link again."""
 
     node_id: int
     link: int
@@ -39,7 +39,7 @@ class LinkUp:
 
 @dataclass(frozen=True, slots=True)
 class NotScheduled:
-    """Corosync itself was held up, for more than 80 % of its token time-out."""
+    """Corosync itself did not run for more than 80 % of its token time-out."""
 
     late_ns: int
 
@@ -48,7 +48,7 @@ Notice = TokenOverdue | LinkDown | LinkUp | NotScheduled
 
 
 def read_notice(line: str) -> Notice | None:
-    """What a line of the log says; None for the many others."""
+    """Return the notice in a line of the log; None for a line without one."""
     if found := _TOKEN.search(line):
         return TokenOverdue(int(found[1]))
     if found := _LINK.search(line):

@@ -1,4 +1,4 @@
-"""Directories of its own for a program that expects to be alone on its machine."""
+"""Private directories for a program that expects to be alone on its machine."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def make_private(directories: Sequence[Path], keep: Sequence[Path] = ()) -> None:
     """Give this process, and its children to come, empty directories in place of these.
 
-    They are file systems in memory in a mount namespace of its own, so they end with the last of
-    its processes, however that ends, and nobody else ever sees them. ``keep`` are directories
-    below them that stay what they are.
+    The new directories are file systems in memory, in a mount namespace of their own. So no other
+    process ever sees them, and they end with the last process in the namespace, however it ends.
+    ``keep`` are directories below ``directories`` that stay what they are.
 
     Raises:
-        OSError: the kernel refused; the process must end then.
+        OSError: The kernel refused; the process must end then.
     """
     _check(_libc.unshare(_CLONE_NEWNS), "unshare")
     _mount("none", Path("/"), None, _MS_REC | _MS_PRIVATE)
     kept = [each for each in keep if any(each.is_relative_to(one) for one in directories)]
-    # A descriptor still leads to what the new mount hides.
+    # A descriptor still leads to a directory that a new mount hides.
     held = [(each, os.open(each, os.O_PATH | os.O_DIRECTORY)) for each in kept]
     for directory in directories:
         _mount("tmpfs", directory, "tmpfs", 0)

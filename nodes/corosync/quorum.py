@@ -1,7 +1,7 @@
-"""libquorum: who is in the ring and whether they are quorate, as it changes.
+"""libquorum: the members of the ring, and whether they have quorum, whenever that changes.
 
-The types are those of <corosync/quorum.h>. Version 1 of its model is used, which
-says who left: a node may leave and be back within one change.
+The types are those of <corosync/quorum.h>. Version 1 of its model is used, which says which nodes
+left: a node may leave and be back within one change.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class _Model(c.Structure):
 
 
 def load_library() -> c.CDLL:
-    """The library with the types of what is used of it.
+    """Return the library, with the types of the functions that are used.
 
     Raises:
-        MissingRequirement: it is not installed.
+        MissingRequirement: It is not installed.
     """
     try:
         library = c.CDLL(LIBRARY)
@@ -68,8 +68,9 @@ class QuorumConnection:
     """A connection to the corosync of this network and mount namespace.
 
     Args:
-        on_ring: ``on_ring(number, left)``: a ring was formed, and these ids left for it.
-        on_quorum: ``on_quorum(number, members, quorate)``: its ids, and whether they decide.
+        on_ring: ``on_ring(number, left)``: a new ring was formed, without these ids of the last.
+        on_quorum: ``on_quorum(number, members, quorate)``: the ring's ids, and whether they have
+            quorum.
 
     Both are called from within ``dispatch``.
 
@@ -91,7 +92,7 @@ class QuorumConnection:
         self._connected = False
 
     def try_connect(self) -> bool:
-        """Connect and ask to be told; False while corosync is not up yet."""
+        """Connect and subscribe to changes; return False while corosync is not up yet."""
         if self._connected:
             return True
         handle, kind = c.c_uint64(0), c.c_uint32(0)
@@ -107,17 +108,17 @@ class QuorumConnection:
         return True
 
     def fileno(self) -> int:
-        """To wait on before ``dispatch``; -1 while not connected."""
+        """Return the descriptor to wait on before ``dispatch``; -1 while not connected."""
         descriptor = c.c_int(-1)
         if self._connected:
             self._check(self._library.quorum_fd_get(self._handle, c.byref(descriptor)), "fd_get")
         return descriptor.value
 
     def dispatch(self) -> None:
-        """Hear all that has been said.
+        """Call ``on_ring`` and ``on_quorum`` for every change since the last call.
 
         Raises:
-            CrunchbedError: corosync is gone.
+            CrunchbedError: Corosync is gone.
         """
         if self._connected:
             answer = self._library.quorum_dispatch(self._handle, _DISPATCH_ALL)

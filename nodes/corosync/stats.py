@@ -1,13 +1,14 @@
-"""libcmap: how many packets knet has sent to each peer and got from it.
+"""libcmap: how many packets knet has sent to each peer and received from it.
 
-Corosync has no count of heartbeats: these are all of its packets, with knet's pings and pongs.
+Corosync does not count heartbeats: these are all of its packets, knet's pings and pongs included.
 """
 
 from __future__ import annotations
 
 import ctypes as c
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from nodes.corosync.reports import Packets
 
 LIBRARY = "libcmap.so.4"
 _OK = 1
@@ -15,21 +16,12 @@ _MAP_STATS = 1
 _SENT, _RECEIVED = "tx_total_packets", "rx_total_packets"
 
 
-class Packets(NamedTuple):
-    """Packets to and from one peer."""
-
-    sent: int
-    received: int
-
-
 class KnetStats:
-    """Counts since the last look.
-
-    They are worth having and no more: where corosync does not tell, they are 0.
+    """Packets since the last call; 0 where corosync does not tell, which is no error.
 
     Args:
-        peers: corosync's id of every other node by name.
-        rings: how many rings, knet's links, lead to each; their packets are added up.
+        peers: Corosync's id of every other node by name.
+        rings: How many rings, knet's links, lead to each peer; their packets are added up.
     """
 
     def __init__(self, peers: Mapping[str, int], rings: int = 1) -> None:
@@ -42,7 +34,7 @@ class KnetStats:
         self._known: dict[str, Packets] = {}
 
     def news(self) -> dict[str, Packets]:
-        """What was added for each peer."""
+        """Return the packets of each peer since the last call."""
         if self._handle is None:
             handle = c.c_uint64(0)
             if self._library.cmap_initialize_map(c.byref(handle), _MAP_STATS) != _OK:

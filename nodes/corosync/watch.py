@@ -1,12 +1,12 @@
 """From what corosync reports to views, suspicions and fence requests. Pure, the time passed in.
 
 - A view's number is the sequence number of corosync's ring, which only rises.
-- ``removed`` and ``added`` of a quorate view are changes since the last quorate view of this
-  node; a view without quorum decides nothing, and changes nothing.
-- Whoever left is fenced once this node is quorate and the lowest member, as Pacemaker's elected
-  controller would have it done. The request names the ring in which the node left: whoever asks
-  again later, because the asker left in turn, does not hit the node's next boot.
-- A node that is a member again is no longer asked for.
+- ``removed`` and ``added`` of a quorate view are changes since the last quorate view of this node.
+  A view without quorum decides nothing, and has no changes.
+- A node that left is fenced as soon as this node has quorum and is the lowest member, as
+  Pacemaker's elected controller would do it. The request names the ring in which the node left: if
+  the asker leaves too, the next member asks for the same ring, and that does not hit a later boot.
+- No request is made for a node that is a member again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Suspected:
 
 @dataclass(frozen=True, slots=True)
 class ViewSeen:
-    """This node's ring as it is now; names in the order of ids."""
+    """This node's ring from now on; names in the order of ids."""
 
     number: int
     members: tuple[str, ...]
@@ -52,12 +52,12 @@ class _Gone:
 
 
 class ClusterWatch:
-    """One node's idea of the cluster.
+    """What one node knows of the cluster.
 
     Args:
-        me: this node's name.
-        ids: corosync's id of every node by name.
-        fence_timeout_ns: when an unanswered request is made again.
+        me: This node's name.
+        ids: Corosync's id of every node by name.
+        fence_timeout_ns: When an unanswered request is made again.
     """
 
     def __init__(self, me: str, ids: Mapping[str, int], fence_timeout_ns: int) -> None:
@@ -69,12 +69,8 @@ class ClusterWatch:
         self._left: set[str] = set()
         self._gone: dict[str, _Gone] = {}
 
-    def name_of(self, number: int) -> str | None:
-        """The node with this id; None for a stranger."""
-        return self._names.get(number)
-
     def ring(self, number: int, left: Iterable[int]) -> list[Effect]:
-        """A new ring was formed; its quorum follows in ``quorum``."""
+        """Take in a new ring, whose quorum follows in ``quorum``; ``left`` are ids of the last."""
         names = self._in_order(left)
         self._left = set(names)
         for name in names:
@@ -84,7 +80,7 @@ class ClusterWatch:
     def quorum(
         self, number: int, members: Iterable[int], quorate: bool, now_ns: int
     ) -> list[Effect]:
-        """The ring's members, and whether they are more than half of all votes."""
+        """Take in the ring's members, and whether they have more than half of all votes."""
         names = self._in_order(members)
         last = self._last
         if last is not None and (last.number, last.members, last.quorate) == (
@@ -102,13 +98,13 @@ class ClusterWatch:
         return [self._last, *self.tick(now_ns)]
 
     def fence_answer(self, target: str, number: int, ok: bool) -> None:
-        """The fence service answered; one that refused is asked again after the time-out."""
+        """Take in an answer of the fence service; a refusal is asked again after the time-out."""
         gone = self._gone.get(target)
         if gone is not None and gone.number == number and ok:
             gone.fenced = True
 
     def tick(self, now_ns: int) -> list[Effect]:
-        """Ask for who is to be fenced and was not asked for lately."""
+        """Return requests for the nodes that are to be fenced, unless asked for lately."""
         if self._last is None or not self._last.quorate or self._last.members[0] != self._me:
             return []
         wanted: list[Effect] = []
@@ -120,7 +116,7 @@ class ClusterWatch:
         return wanted
 
     def _changes(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """A member that left for the very ring that it is in is in both: its next boot."""
+        """Return removed and added names; a node whose next boot is back at once is in both."""
         before, now = set(self._quorate_members), set(names)
         replaced = self._left & before & now
         order = self._names.values()

@@ -2,7 +2,9 @@
 
 import sys
 
-from nodes.heartbeat.daemon import main
+from nodes.daemon import main
+from nodes.heartbeat.config import HeartbeatConfig
+from nodes.heartbeat.daemon import body
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main("heartbeat", HeartbeatConfig, body))

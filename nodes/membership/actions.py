@@ -1,4 +1,4 @@
-"""What a membership is to its node, and what it asks its node to do."""
+"""What a node is to its cluster, and what its membership asks the node to do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nodes.membership.views import View
 
 
 class Standing(Enum):
-    """What a node is to the cluster, in its own eyes."""
+    """What a node takes itself for."""
 
     MEMBER = "member"
     JOINING = "joining"
@@ -17,8 +17,15 @@ class Standing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class ViewInstalled:
-    """This node holds ``view`` now; a node replaced by its next boot is in both lists."""
+class NewView:
+    """This node holds ``view`` from now on.
+
+    Attributes:
+        view: The new view.
+        removed: Members of the view before that are not in this one.
+        added: Members of this view that were not in the one before. A node whose next boot has
+            taken its place is in both lists.
+    """
 
     view: View
     removed: tuple[str, ...]
@@ -33,4 +40,4 @@ class FenceRequest:
     view: int
 
 
-Action = ViewInstalled | FenceRequest
+Action = NewView | FenceRequest

@@ -1,7 +1,7 @@
 """The datagrams of heartbeat daemons.
 
-Big endian. The first eight bytes name the datagram; they come first because the host hooks record
-the first eight payload bytes of what they drop (the tag).
+Big endian. The first eight bytes, the tag, name the datagram. They come first because the host
+hooks record the first eight payload bytes of each packet that they drop.
 
 ====== ===== ==========================================================================
 offset bytes field
@@ -9,8 +9,8 @@ offset bytes field
 0      1     kind and version, see ``Kind``
 1      1     sender's index, 0..63
 2      2     sender's incarnation
-4      4     sequence number; that of a heartbeat or probe counts the sender's intervals, so that
-             a skipped one shows; an answer has the number of what it answers
+4      4     sequence number; of a heartbeat or probe: the number of the sender's interval, so that
+             a skipped interval shows; of an answer: the number of what it answers
 8      4     number of the sender's view; 0 while it has none
 12     8     members of that view, bit i is node i
 20     8     nodes that the sender suspects
@@ -22,14 +22,14 @@ offset bytes field
 40     2 * n incarnations of the view's members, by index
 ====== ===== ==========================================================================
 
-That is all of a heartbeat. The other kinds, by which SWIM probes, go on:
+A heartbeat ends here. The other kinds, by which SWIM probes, go on:
 
 ====== ===== ==========================================================================
 0      1     index of the node that a ping-req or an answer is about, 255 for none
 1      2     how often the sender has refuted a suspicion of itself
 3      1     number of rumours, at most 16
-4      7 * r each: index, state, index of who suspects it (255 for none), incarnation (2),
-             how often that had refuted (2)
+4      7 * r each: index, state, index of the node that suspects it (255 for none), incarnation
+             (2), how often that incarnation had refuted (2)
 ====== ===== ==========================================================================
 """
 
@@ -69,11 +69,11 @@ class Kind(IntEnum):
 
 
 class MalformedHeartbeat(CrunchbedError):
-    """A datagram that is no heartbeat of this version; to be dropped and counted."""
+    """A datagram that is no datagram of this version; to be dropped and counted."""
 
 
 class Tag(NamedTuple):
-    """What the first eight payload bytes of a heartbeat say."""
+    """What the first eight payload bytes of a heartbeat say: sender's index, boot and number."""
 
     sender: int
     incarnation: int
@@ -81,7 +81,15 @@ class Tag(NamedTuple):
 
 
 class Rumour(NamedTuple):
-    """What is said of one node: ``state`` is 0 alive, 1 suspect, 2 dead; nodes are indexes."""
+    """What a datagram says of one node.
+
+    Attributes:
+        member: Index of the node.
+        state: 0 alive, 1 suspect, 2 dead.
+        by: Index of the node that said so first; None: not known.
+        incarnation: The boot of ``member`` that is meant.
+        refuted: How often that boot had refuted a suspicion by then.
+    """
 
     member: int
     state: int
@@ -111,10 +119,10 @@ class Heartbeat(NamedTuple):
 
 
 def encode(heartbeat: Heartbeat) -> bytes:
-    """The datagram for ``heartbeat``.
+    """Return the bytes of ``heartbeat``.
 
     Raises:
-        struct.error: a field is out of its range.
+        struct.error: A field is out of its range.
     """
     fixed = _FIXED.pack(
         heartbeat.kind,
@@ -139,7 +147,7 @@ def decode(payload: bytes) -> Heartbeat:
     """Read one datagram.
 
     Raises:
-        MalformedHeartbeat: it is not one that ``encode`` can have made.
+        MalformedHeartbeat: ``encode`` cannot have made it.
     """
     try:
         values = _FIXED.unpack_from(payload)
@@ -220,16 +228,16 @@ def _incarnations(packed: bytes) -> tuple[int, ...]:
 
 
 def tag_of(sender: int, incarnation: int, seq: int, kind: Kind = Kind.HEARTBEAT) -> str:
-    """The tag, in hex, under which the hooks record a drop of this datagram."""
+    """Return the tag, in hex, under which the hooks record a drop of this datagram."""
     return _TAG.pack(kind, sender, incarnation, seq).hex()
 
 
 def parse_tag(tag: str) -> Tag:
-    """Which heartbeat a recorded tag names.
+    """Return which heartbeat a recorded tag names.
 
     Raises:
-        MalformedHeartbeat: it is not the tag of a heartbeat. That of a probe or an answer is none:
-            its number is not one of its sender's intervals.
+        MalformedHeartbeat: It is not the tag of a heartbeat, but of a probe or an answer, whose
+            number need not be that of an interval of its sender, or of something else.
     """
     try:
         magic, sender, incarnation, seq = _TAG.unpack(bytes.fromhex(tag))

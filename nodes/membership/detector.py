@@ -1,8 +1,9 @@
 """Failure detection: what a node needs of a failure detector, whatever its method.
 
-A detector decides who is sent what and when a peer's silence is a miss or a suspicion. What it
-holds for dead is a ``Suspect``: the membership then makes of it a fence and a view, by majority.
-Pure code: every method is given the time, in nanoseconds of any one monotonic clock.
+A detector decides which messages go to which peers, and when a peer's silence is a miss or a
+suspicion. A peer that the detector takes for dead is reported as ``Suspect``; the membership then
+decides by majority whether the peer is fenced and ejected. Every method is given the time, in
+nanoseconds of any one monotonic clock.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from nodes.membership.datagram import Kind
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A heartbeat that was expected from ``peer`` and was not there by ``deadline_ns``.
+    """A heartbeat of ``peer`` was expected and had not arrived by ``deadline_ns``.
 
-    ``expected_seq`` is 0 where the peer has not been heard at all, so that none can be named.
-    Where ``probed``, it is the number of this node's own probe and of the answer to it.
+    Attributes:
+        peer: Whose heartbeat.
+        expected_seq: Its number; 0 where the peer has not been heard yet, so that none is known.
+            Where ``probed``: the number of this node's own probe, and of the answer to it.
+        deadline_ns: When it was due.
+        probed: Whether an answer to a probe was expected, rather than a heartbeat.
     """
 
     peer: str
@@ -30,7 +35,7 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """``peer`` has not been heard for ``silent_ns``: late, and not yet suspected."""
+    """``peer`` has not been heard for ``silent_ns``: it is late, but not suspected yet."""
 
     peer: str
     silent_ns: int
@@ -39,7 +44,7 @@ class Warn:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """``peer`` is held for dead from ``at_ns`` on, after ``misses`` misses in a row."""
+    """``peer`` is taken for dead from ``at_ns`` on, after ``misses`` misses in a row."""
 
     peer: str
     misses: int
@@ -58,7 +63,7 @@ Finding = Miss | Warn | Suspect | Clear
 
 
 class State(IntEnum):
-    """What is said of a node; the values are the wire's."""
+    """What a node is said to be; the values are those of datagrams."""
 
     ALIVE = 0
     SUSPECT = 1
@@ -66,7 +71,14 @@ class State(IntEnum):
 
 
 class Update(NamedTuple):
-    """A rumour: ``peer`` is in ``state``, said of its ``refuted``-th refutation, first ``by``."""
+    """A rumour about a peer.
+
+    Attributes:
+        peer: Whom it is about.
+        state: What the peer is said to be.
+        refuted: How often the peer had refuted a suspicion by then.
+        by: Who said so first; None: not known.
+    """
 
     peer: str
     state: State
@@ -78,11 +90,11 @@ class Message(NamedTuple):
     """What one detector says to another.
 
     Attributes:
-        kind: what it is.
-        seq: its number, or that of what it answers.
-        about: whom a ping-req or an answer is about.
-        refuted: how often its sender has refuted a suspicion of itself.
-        updates: rumours.
+        kind: Heartbeat, ping, answer and so on.
+        seq: Its number; of an answer: the number of the message that it answers.
+        about: Whom a ping-req or an answer is about.
+        refuted: How often its sender has refuted a suspicion of itself.
+        updates: Rumours.
     """
 
     kind: Kind
@@ -93,7 +105,7 @@ class Message(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """A message and to whom; None is every configured node."""
+    """A message, and the peers it goes to; None: every configured node."""
 
     to: tuple[str, ...] | None
     message: Message
@@ -109,22 +121,22 @@ class Detector(Protocol):
         """Expect ``peer`` to be alive from now on, forgetting what was known of it."""
 
     def forget(self, peer: str) -> None:
-        """Expect nothing more of ``peer``; unknown peers are ignored."""
+        """Stop expecting ``peer``; a peer that is not watched is ignored."""
 
     def received(self, peer: str, message: Message, at_ns: int) -> list[Finding]:
-        """Take in what a watched peer said, which arrived at ``at_ns``."""
+        """Take in a message of a watched peer that arrived at ``at_ns``."""
 
     def answer(self, sender: str, message: Message) -> None:
-        """Answer the ping of a node that is not watched; nothing is believed of it."""
+        """Answer the ping of a node that is not watched; nothing in the ping is believed."""
 
     def advance(self, now_ns: int) -> list[Finding]:
         """Judge every watched peer by the clock."""
 
     def beat(self, seq: int, now_ns: int, *, news: bool) -> None:
-        """Interval number ``seq`` begins. With ``news`` every node must hear of this one now."""
+        """Begin interval number ``seq``; with ``news``, every node must hear from this one now."""
 
     def outgoing(self) -> list[Outgoing]:
-        """What is to be sent, once; to be asked after every other call."""
+        """Return what is to be sent, each message once; to be called after every other call."""
 
     def next_deadline_ns(self) -> int | None:
-        """When ``advance`` is next worth calling; None while nobody is watched."""
+        """Return when ``advance`` is next worth calling; None while nobody is watched."""

@@ -1,32 +1,32 @@
 """Membership of one node: views, suspicion by majority, ejection after a confirmed fence.
 
-Pure code with the time passed in. The rules:
+The rules:
 
 - All nodes start in view 1 with every configured node. A view is a number and its members, each
   with the incarnation (count of its boots) that was admitted.
-- Each node says in its heartbeats which view it holds, whom it suspects and which coordinator it
-  follows: the lowest member that it does not suspect. One that says of itself that it suspects
-  half or more is passed over by those who do not.
+- Each node says in its heartbeats which view it holds, whom it suspects, and which coordinator it
+  follows: the lowest member that it does not suspect. A member that suspects half of the view or
+  more is skipped as coordinator by all members that do not.
 - A coordinator acts only with a majority of its view (n // 2 + 1 members, itself among them) that
   holds the same view and follows it. So of two coordinators at most one can act, and a node
   without a majority neither ejects nor fences. Two members of a view of two never eject each
-  other: the majority of two is two. The same holds for two of a view of four.
-- A member that a majority suspects is fenced. Only when the fence is confirmed, and a majority
-  has been heard once more since, does the coordinator announce the next view, one higher and
-  without that member. What the fenced one may still have announced is known by then.
-- A view makes one change: one ejected, or one admitted. The next change waits until a majority
-  holds the view. A coordinator that suspects lower members ejects those first, and only the
-  lowest member admits: so that the same change is not made twice in different ways.
-- A node takes a view that supersedes its own (see ``View``) from any member of that view. Only one
-  that the next view first admits is not believed, where that view's author is suspected and a
-  majority still holds the present one: that majority may be about to eject the author, and the
-  newcomer may be all who ever heard of the view.
-- A member that hears of such a view without itself is out, and stays out until it boots again. A
-  node that boots again joins: it sends joining heartbeats until a view holds its incarnation, and
-  goes back to that if the view is superseded before a majority held it. If its old incarnation is
-  still a member, one view replaces the old one without a fence.
-- A view survives as long as its majority can be made up of members that did not boot at once;
-  after that nobody admits anybody, and the cluster has to be started anew.
+  other: the majority of two is two. The same holds for two members of a view of four.
+- A member that a majority suspects is fenced. When the fence is confirmed, and a majority has been
+  heard once more since, the coordinator announces the next view: its number is one higher, and the
+  fenced member is not in it. By then any view that the fenced member still announced is known.
+- A view makes one change: one member ejected, or one admitted. The next change waits until a
+  majority holds the view. A coordinator that suspects lower members ejects those first, and only
+  the lowest member admits: so the same change is not made twice in different ways.
+- A node takes a view that supersedes its own (see ``View``) from any member of that view. There is
+  one exception: the newcomer that the next view admits is not believed while this node suspects
+  that view's author and a majority still holds the present view. That majority may be about to
+  eject the author, and the newcomer may be the only node that ever heard of the view.
+- A member that hears of a superseding view without itself is ejected, and stays so until it boots
+  again. A node that boots again joins: it sends joining heartbeats until a view has its
+  incarnation, and starts to join again if that view is superseded before a majority held it. If its
+  old incarnation is still a member, one view puts the new one in its place without a fence.
+- A view is lost when so many members boot at once that the others are no majority of it. After that
+  no node admits another, and the cluster has to be started anew.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodes.membership.actions import Action, FenceRequest, Standing, ViewInstalled
+from nodes.membership.actions import Action, FenceRequest, NewView, Standing
 from nodes.membership.views import NO_VIEW, Gossip, Member, View
 
 
@@ -53,14 +53,14 @@ class Membership:
     """The state machine of one node.
 
     Args:
-        me: this node and the count of its boots.
-        order: all configured nodes, by index; the lowest index coordinates.
+        me: This node and the count of its boots.
+        order: All configured nodes, by index; the lowest index coordinates.
         joining: False at the first start of the cluster, where every node has the same
             incarnation; True after a reboot.
-        fence_timeout_ns: when an unanswered or refused fence request is made again.
-        joiner_ttl_ns: how long a joining heartbeat counts as the wish to join.
-        vote_ttl_ns: how long what a member said of its suspicions counts; None where a member
-            that says nothing more is suspected before long.
+        fence_timeout_ns: When an unanswered or refused fence request is made again.
+        joiner_ttl_ns: How long a joining heartbeat counts as a request to join.
+        vote_ttl_ns: How long the suspicions that a member has told count; None with detectors that
+            soon suspect a member that tells nothing more.
     """
 
     def __init__(
@@ -89,12 +89,12 @@ class Membership:
         self._fences: dict[Member, _Fence] = {}
 
     def gossip(self) -> Gossip:
-        """What this node's next heartbeat has to say."""
+        """Return what this node's next heartbeat has to say."""
         joining = self.standing is Standing.JOINING
         return Gossip(self.me.incarnation, self.view, self.suspects, self.coordinator(), joining)
 
     def suspect(self, peer: str) -> None:
-        """The detector suspects ``peer``; ``tick`` follows once it has judged every peer."""
+        """The detector suspects ``peer``; ``tick`` follows once every peer was judged."""
         if peer in self.view.incarnations:
             self.suspects |= {peer}
             self._gossip.pop(peer, None)  # it must not count again when the peer is next heard
@@ -104,7 +104,7 @@ class Membership:
         self.suspects -= {peer}
 
     def heard(self, sender: str, gossip: Gossip, now_ns: int) -> list[Action]:
-        """Take in what ``sender`` says; cheap when it says the same as before."""
+        """Take in what ``sender`` says; cheap when that is the same as before."""
         if gossip.joining:
             return self._heard_joiner(Member(sender, gossip.incarnation), now_ns)
         known = self._gossip.get(sender)
@@ -133,11 +133,11 @@ class Membership:
 
     @property
     def held_by_majority(self) -> bool:
-        """Whether a majority is known to hold this node's view."""
+        """Whether this node knows of a majority that holds its view."""
         return len(self._holders()) >= self.view.majority
 
     def tick(self, now_ns: int) -> list[Action]:
-        """Do what has become due: to be called about once per interval."""
+        """Do what has become due; to be called about once per interval."""
         return self._decide(now_ns)
 
     def coordinator(self) -> str | None:
@@ -177,7 +177,7 @@ class Membership:
         return view.supersedes(self.view)
 
     def _orphaned(self, view: View, announcer: Member) -> bool:
-        """Whether a next view, heard from whom it first admits, may be one nobody else holds."""
+        """Return whether a next view, heard from the newcomer in it, may have no other holder."""
         return (
             self.standing is Standing.MEMBER
             and view.number <= self.view.number + 1
@@ -203,7 +203,7 @@ class Membership:
             for name, wish in self._joiners.items()
             if wish[0].incarnation > view.incarnations.get(name, -1)
         }
-        return [ViewInstalled(view, removed, added)]
+        return [NewView(view, removed, added)]
 
     def _by_index(self, members: set[Member]) -> tuple[str, ...]:
         names = {member.name for member in members}
@@ -216,7 +216,7 @@ class Membership:
         return self._next_view(followers, now_ns) or self._fence_requests(followers, now_ns)
 
     def _holders(self) -> list[str]:
-        """Members, this one included, that hold this view and are not suspected."""
+        """Return the members, this one included, that hold this view and are not suspected."""
         return [
             name
             for name, incarnation in self.view.members
@@ -229,7 +229,7 @@ class Membership:
         ]
 
     def _followers(self) -> set[str]:
-        """Holders of this view that follow this node, itself included."""
+        """Return the holders of this view that follow this node, itself included."""
         me = self.me.name
         return {name for name in self._holders() if name == me or self._gossip[name].follows == me}
 
@@ -240,7 +240,7 @@ class Membership:
         if self._lower():
             return []
         for joiner, heard_ns in self._joiners.values():
-            # A node that boots again before it was ejected still has its one vote.
+            # A node that boots again before it was ejected still has its vote.
             backing = followers | (members.keys() & {joiner.name})
             fresh = now_ns - heard_ns <= self._joiner_ttl_ns
             if fresh and len(backing) >= self.view.majority:
@@ -248,7 +248,7 @@ class Membership:
         return []
 
     def _confirmed(self, followers: set[str]) -> list[str]:
-        """Targets that can leave now: fenced, and a majority was heard since."""
+        """Return the targets that can leave now: fenced, and a majority was heard since."""
         ready = set()
         for target, fence in self._fences.items():
             backing = {self.me.name} | {
@@ -262,7 +262,7 @@ class Membership:
         return [name for name in self._by_index(ready) if not lower or name in lower]
 
     def _lower(self) -> set[str]:
-        """Members that may still act as coordinator: lower, and not known to have booted since."""
+        """Return the lower members that may still coordinate: not known to have booted since."""
         lower = set(self._order[: self._order.index(self.me.name)])
         return (lower & self.view.incarnations.keys()) - self._joiners.keys()
 
@@ -271,7 +271,7 @@ class Membership:
         return self._adopt(View(self.view.number + 1, tuple(members), self.me.name))
 
     def _counts(self, name: str, now_ns: int) -> bool:
-        """Whether the last word of ``name`` is young enough to be a vote."""
+        """Return whether the last gossip of ``name`` is young enough to be a vote."""
         return self._vote_ttl_ns is None or now_ns - self._heard_ns[name] <= self._vote_ttl_ns
 
     def _fence_requests(self, followers: set[str], now_ns: int) -> list[Action]:

@@ -1,14 +1,11 @@
-"""Detector and membership of one node put together: datagrams and time in, effects out.
-
-Pure code; the daemon and the tests' simulated network drive the same object.
-"""
+"""Detector and membership of one node put together: datagrams and time in, effects out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from nodes.membership.actions import Action, Standing, ViewInstalled
+from nodes.membership.actions import Action, NewView, Standing
 from nodes.membership.datagram import Kind, MalformedHeartbeat, decode, encode
 from nodes.membership.detector import Clear, Detector, Finding, Suspect
 from nodes.membership.membership import Membership
@@ -18,11 +15,18 @@ from nodes.membership.views import Gossip
 Effect = Finding | Action
 
 _TOLD_AGAIN = 3
-"""Intervals in which a change is told to everybody: a datagram or two may be lost."""
+"""Intervals in which a change is told to every node: a datagram or two may be lost."""
 
 
 class Datagram(NamedTuple):
-    """What to send; ``to`` are names, and ``seq`` its number."""
+    """A datagram to be sent.
+
+    Attributes:
+        to: Names of the peers it goes to.
+        kind: What it is.
+        seq: Its number.
+        payload: Its bytes.
+    """
 
     to: tuple[str, ...]
     kind: Kind
@@ -34,10 +38,10 @@ class HeartbeatProtocol:
     """One node's part in the heartbeat protocol.
 
     Args:
-        roster: the configured nodes.
-        membership: this node's membership, fresh.
-        detector: watches nobody yet.
-        now_ns: the time; watching the first view's members starts here.
+        roster: The configured nodes.
+        membership: This node's membership, fresh.
+        detector: This node's detector, which watches nobody yet.
+        now_ns: The time, from which on the first view's members are watched.
     """
 
     def __init__(
@@ -49,16 +53,16 @@ class HeartbeatProtocol:
         self._me = membership.me.name
         self._others = tuple(name for name in roster.order if name != self._me)
         self._said: Gossip | None = None
-        self._tell = 0  # intervals in which everybody is still to be told
+        self._tell = 0  # intervals in which every node is still to be told
         self._watch(membership.view.names, now_ns)
 
     def beat(self, seq: int, now_ns: int) -> None:
-        """Interval number ``seq`` begins; ``outgoing`` follows."""
+        """Begin interval number ``seq``; to be followed by ``outgoing``."""
         if self.membership.standing is not Standing.EJECTED:
             self._detector.beat(seq, now_ns, news=self._has_news())
 
     def outgoing(self, now_ns: int) -> list[Datagram]:
-        """What is to be sent now, once; nothing from a node that was ejected."""
+        """Return what is to be sent now, each datagram once; nothing where ejected."""
         messages = self._detector.outgoing()
         if not messages or self.membership.standing is Standing.EJECTED:
             return []
@@ -78,8 +82,8 @@ class HeartbeatProtocol:
         """Take in a datagram that arrived at ``at_ns`` from ``sender``'s address.
 
         Raises:
-            MalformedHeartbeat: it is no heartbeat, is another node's, or speaks of unknown nodes;
-                nothing was changed.
+            MalformedHeartbeat: It is no datagram of this protocol, is another node's, or speaks of
+                unknown nodes; nothing was changed.
         """
         heartbeat = decode(payload)
         if sender == self._me or self._roster.name_of(heartbeat.sender) != sender:
@@ -88,8 +92,8 @@ class HeartbeatProtocol:
         boots = self.membership.view.incarnations
         message = self._roster.message(heartbeat, boots)
         findings: list[Finding] = []
-        # Only the boot that is a member is waited for; its successor must join first. To probes
-        # everybody gets an answer: it carries the view that a former member has missed.
+        # Only the boot that is a member is watched; its next boot must join first. Every node gets
+        # an answer to its probe: the answer carries the view that a former member has missed.
         if boots.get(sender) == heartbeat.incarnation:
             findings = self._detector.received(sender, message, at_ns)
             self._note(findings)
@@ -108,14 +112,14 @@ class HeartbeatProtocol:
         return self._follow(self.membership.fence_answer(target, view, ok, now_ns), now_ns)
 
     def next_deadline_ns(self) -> int | None:
-        """When ``advance`` must be called at the latest (call it once per interval besides)."""
+        """Return when ``advance`` must be called at the latest; call it in every interval too."""
         return self._detector.next_deadline_ns()
 
     def _has_news(self) -> bool:
-        """Whether everybody must hear what this node says of the membership.
+        """Return whether every node must hear what this node says of the membership.
 
-        A suspicion counts only while it is repeated, a view must come to be held by a majority, and
-        what has changed must not live on in others as it was.
+        A suspicion counts only while it is repeated; a view needs a majority that holds it; and
+        after a change other nodes must not go on believing what was said before.
         """
         membership = self.membership
         gossip = membership.gossip()
@@ -137,7 +141,7 @@ class HeartbeatProtocol:
         effects: list[Effect] = []
         for action in actions:
             effects.append(action)
-            if isinstance(action, ViewInstalled):
+            if isinstance(action, NewView):
                 member = self.membership.standing is Standing.MEMBER
                 for peer in action.removed if member else self._roster.order:
                     self._detector.forget(peer)

@@ -1,49 +1,46 @@
-"""The rings of heartbeats: every datagram goes out on each, and the first copy counts.
+"""The rings of heartbeats: every datagram goes out on each ring, and its first copy counts.
 
-A node with links to several networks that fail apart has a ring on each. A miss is one that no
-ring brought. What a single ring does not bring is told as ``RingDown``: with all others up that is
-no miss, but the next failure would be.
+A node with links to several networks that fail apart has a ring on each network. A heartbeat is
+missed when no ring has brought it. A ring that alone fails to bring the datagrams of a peer is
+reported as ``RingDown``: nothing is missed then, but the next failure would cost heartbeats.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from nodes.heartbeat.link import Arrival, HeartbeatLink
+from reserve_agent.contract.events import RingDown, RingUp
 
 _REMEMBERED = 128
-"""Datagrams of a peer whose copies are known as such; at most a few are under way at once."""
+"""Datagrams of a peer whose copies are recognised; at most a few are under way at once."""
 
 
-class RingDown(NamedTuple):
-    """Another ring has brought heartbeats of ``peer`` that this one did not bring.
+class Arrival(NamedTuple):
+    """One datagram that arrived.
 
-    ``since_ns`` is when it brought the last; None where it never did.
+    Attributes:
+        payload: Its bytes.
+        name: The peer that has the address it came from; empty for a stranger.
+        at_ns: When this host received it, nanoseconds of CLOCK_MONOTONIC.
+        ring: Number of the ring that brought it.
     """
 
-    ring: int
-    peer: str
-    since_ns: int | None
-
-
-class RingUp(NamedTuple):
-    """It brings them again, since ``at_ns``."""
-
-    ring: int
-    peer: str
+    payload: bytes
+    name: str
     at_ns: int
+    ring: int = 0
 
 
 class Copies:
-    """Knows the datagrams that have come already. Pure."""
+    """Recognises datagrams that another ring has brought already."""
 
     def __init__(self) -> None:
         self._seen: dict[str, OrderedDict[bytes, None]] = {}
 
     def is_copy(self, sender: str, payload: bytes) -> bool:
-        """Whether ``sender`` has been heard to say exactly this; from here on it has."""
+        """Return whether ``sender`` has sent exactly this before, and remember that it has now."""
         seen = self._seen.setdefault(sender, OrderedDict())
         if payload in seen:
             return True
@@ -54,11 +51,12 @@ class Copies:
 
 
 class RingWatch:
-    """What each ring brings of each peer. Pure.
+    """Which ring brings the datagrams of which peer.
 
     Args:
-        rings: how many there are.
-        lacking: datagrams in a row that the others must have brought alone.
+        rings: How many rings there are.
+        lacking: A ring is down for a peer when the other rings alone have brought so many of the
+            peer's datagrams in a row.
     """
 
     def __init__(self, rings: int, lacking: int) -> None:
@@ -69,66 +67,57 @@ class RingWatch:
         self._down: set[tuple[int, str]] = set()
 
     def heard(self, ring: int, peer: str, at_ns: int, *, first: bool) -> None:
-        """A datagram of ``peer`` came by ``ring``; ``first`` unless it is a copy."""
+        """Note that ``ring`` brought a datagram of ``peer``; ``first`` unless it is a copy."""
         self._heard_ns[ring, peer] = at_ns
         if first:
             for other in range(self._rings):
                 self._behind[other, peer] = self._behind.get((other, peer), 0) + 1
         self._behind[ring, peer] = 0
 
-    def changes(self) -> list[RingDown | RingUp]:
-        """What has changed; to be asked when all that has arrived by now was ``heard``.
+    def changes(self, now_ns: int) -> list[RingDown | RingUp]:
+        """Return what has changed; to be called when all that has arrived by now was ``heard``.
 
-        Sooner, one ring would seem to be behind only because it is read after the other.
+        Called sooner, it would find a ring behind only because that ring is read after the other.
         """
         found: list[RingDown | RingUp] = []
         for (ring, peer), behind in self._behind.items():
             key = (ring, peer)
+            heard_ns = self._heard_ns.get(key)
             if behind >= self._lacking and key not in self._down:
                 self._down.add(key)
-                found.append(RingDown(ring, peer, self._heard_ns.get(key)))
+                found.append(RingDown(t=now_ns, ring=ring, peer=peer, since=heard_ns))
             elif behind == 0 and key in self._down:
                 self._down.remove(key)
-                found.append(RingUp(ring, peer, self._heard_ns[key]))
+                found.append(RingUp(t=self._heard_ns[key], ring=ring, peer=peer))
         return found
 
 
-class Rings:
-    """A node's sockets, one on each ring.
+class RingMerger:
+    """Makes one stream of datagrams of what all rings of a node bring.
 
     Args:
-        links: they, in the order of the rings.
-        lacking: see ``RingWatch``.
+        rings: How many rings there are.
+        lacking: See ``RingWatch``.
     """
 
-    def __init__(self, links: Sequence[HeartbeatLink], lacking: int) -> None:
-        self.links = tuple(links)
+    def __init__(self, rings: int, lacking: int) -> None:
+        self._single = rings == 1
         self._copies = Copies()
-        self._watch = RingWatch(len(links), lacking)
+        self._watch = RingWatch(rings, lacking)
 
-    def send(self, payload: bytes, to: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Send on every ring; the names of those sent to on any, and of those on none."""
-        sent: set[str] = set()
-        for link in self.links:
-            sent.update(link.send(payload, to)[0])
-        return [name for name in to if name in sent], [name for name in to if name not in sent]
+    def merge(self, arrivals: Iterable[Arrival]) -> Iterable[Arrival]:
+        """Return every datagram once, in the order of arrival."""
+        if self._single:
+            return arrivals
+        ordered = sorted(arrivals, key=lambda arrival: arrival.at_ns)
+        return [arrival for arrival in ordered if self._is_first(arrival)]
 
-    def drain(self) -> Iterable[Arrival]:
-        """Every datagram that waits, in the order of arrival, each once."""
-        if len(self.links) == 1:
-            return self.links[0].drain()
-        waiting = [
-            (ring, arrival) for ring, link in enumerate(self.links) for arrival in link.drain()
-        ]
-        waiting.sort(key=lambda one: one[1].at_ns)
-        return [arrival for ring, arrival in waiting if self._take(ring, arrival)]
-
-    def _take(self, ring: int, arrival: Arrival) -> bool:
+    def _is_first(self, arrival: Arrival) -> bool:
         first = not self._copies.is_copy(arrival.name, arrival.payload)
         if arrival.name:
-            self._watch.heard(ring, arrival.name, arrival.at_ns, first=first)
+            self._watch.heard(arrival.ring, arrival.name, arrival.at_ns, first=first)
         return first
 
-    def changes(self) -> list[RingDown | RingUp]:
-        """Rings that went down or came up since the last look; call it after ``drain``."""
-        return self._watch.changes() if len(self.links) > 1 else []
+    def changes(self, now_ns: int) -> list[RingDown | RingUp]:
+        """Return which rings went down or came up since the last call; call it after ``merge``."""
+        return [] if self._single else self._watch.changes(now_ns)

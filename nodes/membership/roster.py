@@ -1,4 +1,4 @@
-"""Names and indexes of the configured nodes, and the wire's form of what they say."""
+"""Names and indexes of the configured nodes, and what they say in the form of datagrams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Roster:
     """All nodes that may ever be members; translates between their names and indexes.
 
     Args:
-        indexes: index (0..63) of each node by name.
+        indexes: Index (0..63) of each node by name.
     """
 
     def __init__(self, indexes: Mapping[str, int]) -> None:
@@ -24,7 +24,7 @@ class Roster:
         if len(self._name_of) != len(indexes) or not all(0 <= i < MAX_NODES for i in self._name_of):
             raise ValueError(f"indexes must differ and be under {MAX_NODES}: {dict(indexes)}")
         self._index_of = dict(indexes)
-        # Cached, so that equal views are one object and the next heartbeat is compared at a glance.
+        # Cached, so that equal views are one object and heartbeats are compared quickly.
         self._names = lru_cache(_CACHED)(self._read_names)
         self._view = lru_cache(_CACHED)(self._read_view)
 
@@ -34,14 +34,14 @@ class Roster:
         return tuple(name for _, name in sorted(self._name_of.items()))
 
     def index_of(self, name: str) -> int:
-        """Index of a configured node."""
+        """Return the index of a configured node."""
         return self._index_of[name]
 
     def name_of(self, index: int) -> str:
-        """Name of the node with this index.
+        """Return the name of the node with this index.
 
         Raises:
-            MalformedHeartbeat: no configured node has it.
+            MalformedHeartbeat: No configured node has it.
         """
         try:
             return self._name_of[index]
@@ -49,10 +49,10 @@ class Roster:
             raise MalformedHeartbeat(f"no node has index {index}") from None
 
     def gossip(self, heartbeat: Heartbeat) -> Gossip:
-        """What ``heartbeat`` says of the membership.
+        """Return what ``heartbeat`` says of the membership.
 
         Raises:
-            MalformedHeartbeat: it speaks of nodes that are not configured.
+            MalformedHeartbeat: It speaks of nodes that are not configured.
         """
         follows = heartbeat.follows
         return Gossip(
@@ -64,10 +64,13 @@ class Roster:
         )
 
     def message(self, heartbeat: Heartbeat, boots: Mapping[str, int]) -> Message:
-        """What ``heartbeat`` says to the detector; of its rumours those of the members' ``boots``.
+        """Return what ``heartbeat`` says to the detector.
+
+        Of its rumours only those are kept that are about the present incarnations of the members,
+        which ``boots`` has by name.
 
         Raises:
-            MalformedHeartbeat: it speaks of nodes that are not configured.
+            MalformedHeartbeat: It speaks of nodes that are not configured.
         """
         updates = []
         for member, state, by, incarnation, refuted in heartbeat.rumours:
@@ -82,7 +85,10 @@ class Roster:
     def datagram(
         self, sender: str, sent_ns: int, gossip: Gossip, message: Message, boots: Mapping[str, int]
     ) -> Heartbeat:
-        """The datagram by which ``sender`` says both; ``boots`` are the members' incarnations."""
+        """Return the datagram by which ``sender`` says ``gossip`` and ``message``.
+
+        ``boots`` has the members' incarnations by name.
+        """
         heartbeat = self.heartbeat(sender, message.seq, sent_ns, gossip)
         if message.kind is Kind.HEARTBEAT:
             return heartbeat
@@ -101,7 +107,7 @@ class Roster:
         return Rumour(member, update.state, by, incarnation, update.refuted)
 
     def heartbeat(self, sender: str, seq: int, sent_ns: int, gossip: Gossip) -> Heartbeat:
-        """The heartbeat by which ``sender`` says ``gossip``."""
+        """Return the heartbeat by which ``sender`` says ``gossip``."""
         return Heartbeat(
             self._index_of[sender],
             gossip.incarnation,

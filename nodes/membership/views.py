@@ -1,4 +1,4 @@
-"""Views: what the members of a cluster agree on, and what they say of it in their heartbeats."""
+"""Views, on which the members of a cluster agree, and what heartbeats say of them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class View:
     """A numbered membership.
 
     Attributes:
-        number: 1 for the first, one more for every change; 0 is no view.
-        members: in the order of their indexes.
-        author: the coordinator that made it; None made the first. Two that made the same view
-            made one view.
+        number: 1 for the first view, one more for every change; 0 is no view.
+        members: In the order of their indexes.
+        author: The coordinator that made it; None for the first view. Views that differ in nothing
+            but their authors are equal.
     """
 
     number: int
@@ -45,14 +45,15 @@ class View:
         return len(self.members) // 2 + 1
 
     def holds(self, member: Member) -> bool:
-        """Whether this very incarnation is a member."""
+        """Return whether this incarnation of the node is a member."""
         return self.incarnations.get(member.name) == member.incarnation
 
     def supersedes(self, other: View) -> bool:
-        """Whether a holder of ``other`` changes to this view when it hears of it.
+        """Return whether a node that holds ``other`` changes to this view when it hears of it.
 
-        A higher number wins. Two views of one number come from two coordinators in turn: then
-        the one that removed the other's author wins, because that author was fenced first.
+        A higher number wins. Two views of the same number come from two coordinators, one after the
+        other: then the view that removed the other view's author wins, because that author was
+        fenced first.
         """
         if self.number != other.number or self == other:
             return self.number > other.number

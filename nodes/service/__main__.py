@@ -2,8 +2,9 @@
 
 import sys
 
-from nodes.daemon import run_daemon
+from nodes.daemon import main
+from nodes.service.config import ServiceConfig
 from nodes.service.daemon import body
 
 if __name__ == "__main__":
-    sys.exit(run_daemon("service", body))
+    sys.exit(main("service", ServiceConfig, body))

@@ -14,14 +14,14 @@ from reserve_agent.errors import CrunchbedError
 _ETH_P_ARP = 0x0806
 _BROADCAST = b"\xff" * 6
 _ETHERNET, _IPV4, _REQUEST = 1, 0x0800, 1
-_PREFIX = 32  # the subnet's route, and the source of what the node says, stay with its own address
+_PREFIX = 32  # so the node's own address stays the source of its packets, and keeps the route
 
 
 def announcement(hardware: bytes, address: str) -> bytes:
-    """An ARP announcement (RFC 5227, 2.3): a request of everybody for the sender's own address.
+    """Return an ARP announcement (RFC 5227, 2.3): a broadcast request for the sender's own address.
 
     Args:
-        hardware: six bytes, the sender's.
+        hardware: The sender's hardware address, six bytes.
         address: IPv4.
     """
     own = socket.inet_aton(address)
@@ -31,31 +31,31 @@ def announcement(hardware: bytes, address: str) -> bytes:
 
 
 def announce(interface: str, address: str) -> None:
-    """Send one announcement; hosts and switch learn where ``address`` is now.
+    """Send one announcement; hosts and switches learn where ``address`` is now.
 
     Raises:
-        OSError: the interface is gone or down.
+        OSError: The interface is gone or down.
     """
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
         raw.bind((interface, _ETH_P_ARP))
-        # Not from /sys: that is mounted once and shows another network namespace.
+        # /sys would not do: it is mounted once and shows another network namespace.
         raw.send(announcement(raw.getsockname()[4], address))
 
 
 def add_address(interface: str, address: str) -> None:
-    """Give ``interface`` the address; one that it has already is no error.
+    """Give ``interface`` the address; an address that it has already is no error.
 
     Raises:
-        CrunchbedError: there is no such interface, or the kernel refused.
+        CrunchbedError: There is no such interface, or the kernel refused.
     """
     _change("add", interface, address, errno.EEXIST)
 
 
 def remove_address(interface: str, address: str) -> None:
-    """Take the address away; one that is not there is no error.
+    """Take the address away; an address that is not there is no error.
 
     Raises:
-        CrunchbedError: there is no such interface, or the kernel refused.
+        CrunchbedError: There is no such interface, or the kernel refused.
     """
     _change("del", interface, address, errno.EADDRNOTAVAIL)
 

@@ -1,15 +1,15 @@
-"""Which of the pair serves: views and fence confirmations in, orders to the daemon out.
+"""Which node of the pair serves: views and fence confirmations in, orders to the daemon out. Pure.
 
-Pure code with the time passed in. The rules:
+The rules:
 
-- At the start of a cluster both wait for a view with both; then the first of the pair serves.
-- Who serves goes on until it leaves the membership. A node that boots again joins as the standby:
-  the other has served, or is about to, since before it came.
-- When the other leaves a view, this node takes over, and not before the fence service has
-  confirmed that the other is cut off. That it comes back meanwhile changes nothing: it asked for
-  nothing by leaving, and may still write.
-- A node without quorum, or outside of the view, stops serving. Who served before goes on when the
-  quorum is back: both know that from the views.
+- At the start of a cluster both nodes wait for a view with both in it; then the first serves.
+- The node that serves goes on until it leaves the membership. A node that boots again joins as the
+  standby: the other node serves, or is about to, since before this one came.
+- When the other node leaves a view, this node takes over once the fence service has confirmed that
+  the other is cut off. If the other node comes back meanwhile, that changes nothing: until it is
+  fenced it may still write.
+- A node without quorum, or outside of the view, stops serving. The node that served before goes on
+  when the quorum is back: both nodes know from the views which that was.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Serve; ``taken_from`` names the node that served before, if another did."""
+    """Serve; ``taken_from`` is the node that served before, if another did."""
 
     taken_from: str | None = None
 
@@ -47,12 +47,12 @@ class ServiceManager:
     """One node's half of the pair.
 
     Args:
-        me: this node.
-        pair: both nodes; the first serves first.
-        joining: whether this node boots again, into a cluster that goes on.
-        confirm: False takes a fence for granted, so that two may serve at once: to show what the
-            confirmation is for.
-        retry_ns: when an unanswered or refused question to the fence service is asked again.
+        me: This node.
+        pair: Both nodes; the first serves first.
+        joining: Whether this node boots again, into a cluster that goes on.
+        confirm: False takes every fence for granted, so that two nodes may serve at once; it shows
+            what the confirmation is for.
+        retry_ns: When an unanswered or refused question to the fence service is asked again.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ServiceManager:
         self._joining = joining
         self._confirm = confirm
         self._retry_ns = retry_ns
-        self._mine: bool | None = None  # whose service it is; None before the first view that tells
+        self._mine: bool | None = None  # whether this node is to serve; None: no view has told yet
         self._taking = False
         self._member = False
         self._joined_view = 0
@@ -96,7 +96,7 @@ class ServiceManager:
         return self._act(now_ns)
 
     def _settle(self, gone: bool) -> None:
-        """Say whose service it is now."""
+        """Decide which node is to serve now."""
         if self._mine is None:
             if not gone:
                 self._mine = not self._joining and self._first == self.me
@@ -114,7 +114,7 @@ class ServiceManager:
         return self._serve(self.other) if self._member and not self.serving else []
 
     def tick(self, now_ns: int) -> list[Order]:
-        """Ask again what was not answered: to be called a few times a second."""
+        """Ask again what was not answered; to be called a few times a second."""
         return self._act(now_ns) if self._member else []
 
     def _act(self, now_ns: int) -> list[Order]:
@@ -127,8 +127,7 @@ class ServiceManager:
             return self._serve(self.other)
         if self._asked is not None and now_ns - self._asked_ns < self._retry_ns:
             return []
-        # The boot that served was a member from the one view on, and this node from the other: no
-        # fence before the later of them is meant.
+        # Both nodes were members from the later of these views on: no earlier fence is meant.
         self._asked = Confirm(self.other, max(self._joined_view, self._others_view))
         self._asked_ns = now_ns
         return [self._asked]

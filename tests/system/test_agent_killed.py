@@ -15,6 +15,7 @@ import pytest
 from crunchbed.host import leaks
 from crunchbed.run.world import NodeSilent
 from nodes.waiting import wait_until
+from reserve_agent.contract.events import DaemonReady, HeartbeatSent
 from reserve_agent.events import EventSink
 from reserve_agent.hooks import pinned
 from reserve_agent.memalloc import get_memalloc, set_memalloc
@@ -151,18 +152,18 @@ def test_what_daemons_say_is_on_file_once_whatever_happens(agent: Instrument) ->
     for round_ in range(4):
         until = time.monotonic() + 0.3
         while time.monotonic() < until:
-            sink.emit("heartbeat.sent", peers=["n2"], number=said)
+            sink.emit(HeartbeatSent(seq=said, peers=["n2"]))
             said += 1
             time.sleep(0.0005)
         if round_ % 2 == 0:
             agent.kill()
         elif agent.process.poll() is not None:
             agent.start()
-    sink.emit("daemon.ready", name="heartbeat")
+    sink.emit(DaemonReady(name="heartbeat"))
     sink.close()
     wait_until(lambda: agent.ask("status")["ready"] == {"heartbeat": 1}, 5, "the last word")
     agent.ask("packets")
-    assert [event["number"] for event in agent.events("heartbeat.sent")] == list(range(said))
+    assert [event["seq"] for event in agent.events("heartbeat.sent")] == list(range(said))
     assert agent.events("events.lost") == []
     assert agent.metrics()['crunchbed_heartbeats_sent_total{node="n1"}'] == said
 

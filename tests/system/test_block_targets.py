@@ -46,7 +46,7 @@ def running(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def full_queue(running: Running) -> None:
-    in_flight = running.initiator._writeback.in_flight
+    in_flight = running.initiator.task.in_flight
     wait_until(lambda: len(in_flight) == 4, 5, "a full queue")
 
 

@@ -7,8 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nodes.fencing import FenceLedger
-from nodes.membership.actions import FenceRequest, Standing, ViewInstalled
+from nodes.membership.actions import FenceRequest, NewView, Standing
 from nodes.membership.detector import Clear, Miss, Suspect, Warn
 from nodes.membership.detectors.make import make_detector
 from nodes.membership.detectors.settings import (
@@ -17,6 +16,7 @@ from nodes.membership.detectors.settings import (
     Settings,
     SwimSettings,
 )
+from nodes.membership.fences import FenceLedger
 from nodes.membership.membership import Membership
 from nodes.membership.protocol import Effect, HeartbeatProtocol
 from nodes.membership.roster import Roster
@@ -212,7 +212,7 @@ class Simulation:
             match effect:
                 case Suspect(peer) | Clear(peer):
                     node.suspected[peer] = self.now
-                case ViewInstalled(view):
+                case NewView(view):
                     self._installed(node, view)
                 case FenceRequest(target, number):
                     self._check_majority(node, target)

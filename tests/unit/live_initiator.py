@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from nodes.block import initiator, verify
+from nodes.block.config import InitiatorConfig
 from nodes.block.initiator import Initiator
+from nodes.config import build
 from nodes.waiting import wait_until
+from reserve_agent.contract.events import Event
 from reserve_agent.errors import CrunchbedError
 from tests.unit.block_target import ADDRESS, Target
 
@@ -48,8 +51,8 @@ class Events:
     def __init__(self) -> None:
         self.seen: list[dict[str, Any]] = []
 
-    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
-        self.seen.append({"kind": kind, "t": t, **fields})
+    def emit(self, event: Event) -> None:
+        self.seen.append(event.record())
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [event for event in self.seen if event["kind"] == kind]
@@ -93,7 +96,7 @@ class Running:
         config = {**CONFIG, "port": target.port, "control": str(self.control)}
         config["transport"] = transport
         config[transport] = {**config[transport], **settings}
-        self.initiator = Initiator(config)
+        self.initiator = Initiator(build(config, InitiatorConfig))
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.error: CrunchbedError | None = None
 

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nodes.block import verify, writeback
-from nodes.block.pattern import BLOCK_BYTES, Stamp, decode, encode, request
+from nodes.block.pattern import BLOCK_BYTES, Stamp, decode, encode, request_bytes
 from nodes.block.writeback import Dirtier, Writeback
 from reserve_agent.errors import BadInput
 
@@ -63,7 +63,7 @@ def test_the_header_is_what_its_description_says() -> None:
 
 
 def test_a_request_is_its_blocks_in_order() -> None:
-    data = request(Stamp(0, 0, 7, 40), 3)
+    data = request_bytes(Stamp(0, 0, 7, 40), 3)
     blocks = [bytes(data[at : at + BLOCK_BYTES]) for at in range(0, len(data), BLOCK_BYTES)]
     assert [decode(block) for block in blocks] == [Stamp(0, 0, 7, 40 + i) for i in range(3)]
 

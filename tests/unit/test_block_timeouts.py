@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.block.link import RETRY_NS, Link
+from nodes.block.reconnect import RETRY_NS, Reconnecting
 from nodes.block.timeouts import Keepalive, Outage, Requests
 from nodes.block.transport import LoginRefused
 from reserve_agent.errors import CrunchbedError
@@ -119,14 +119,14 @@ class Wire:
 
 
 class Bench:
-    """A link over wires, its clock, and what its watcher heard."""
+    """A connection over wires, its clock, and what its listener heard."""
 
     def __init__(self, limit_ns: int | None = None) -> None:
         self.now = 0
         self.wires: list[Wire] = []
         self.heard: list[object] = []
         self.fails_to_connect = False
-        self.link = Link(
+        self.link = Reconnecting(
             self._connect, limit_ns, selectors.DefaultSelector(), self, lambda: self.now
         )
 
@@ -136,13 +136,13 @@ class Bench:
         self.wires.append(Wire())
         return self.wires[-1]
 
-    def link_up(self, first: bool) -> None:
+    def connected(self, *, first: bool) -> None:
         self.heard.append(("up", first))
 
-    def link_down(self, reason: str) -> None:
+    def disconnected(self, reason: str) -> None:
         self.heard.append(("down", reason))
 
-    def link_given_up(self) -> None:
+    def given_up(self) -> None:
         self.heard.append("given up")
 
     def serve(self, seconds: float = 0.0, until: Callable[[], object] | None = None) -> None:

@@ -16,9 +16,10 @@ from crunchbed.report.scale import time_scale
 from crunchbed.run import sizing
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
+from nodes.config import read_config
 from nodes.corosync import quorum
 from nodes.corosync.conf import corosync_conf
-from nodes.corosync.config import CorosyncConfig, load_config
+from nodes.corosync.config import CorosyncConfig
 from reserve_agent.contract.packets import SOCK_MEMALLOC
 from reserve_agent.errors import BadInput, MissingRequirement
 from topologies.node import ClusterNode, NodeLink
@@ -41,7 +42,7 @@ def config(tmp_path: Path, overrides: dict[str, object] | None = None) -> Corosy
     settings |= {"events": "agent", "fence": "fence", "keep": ["/run/x"]}
     file = tmp_path / "n2.json"
     file.write_bytes(orjson.dumps(settings))
-    return load_config(file)
+    return read_config(file, CorosyncConfig)
 
 
 def test_the_token_is_the_deadline_unless_it_is_given(tmp_path: Path) -> None:
@@ -168,4 +169,4 @@ def test_a_wrong_configuration_of_the_daemon_is_refused(
     file = tmp_path / "n2.json"
     file.write_bytes(orjson.dumps(orjson.loads(file.read_bytes()) | change))
     with pytest.raises(BadInput, match=r"n2\.json: "):
-        load_config(file)
+        read_config(file, CorosyncConfig)

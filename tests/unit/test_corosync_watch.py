@@ -5,7 +5,20 @@ from __future__ import annotations
 import pytest
 
 from nodes.corosync.notices import LinkDown, LinkUp, NotScheduled, TokenOverdue, read_notice
+from nodes.corosync.reports import NoticeReports, Packets, event_of, packets_counted
 from nodes.corosync.watch import ClusterWatch, Effect, FenceWanted, Suspected, ViewSeen
+from reserve_agent.contract.events import (
+    Event,
+    FenceRequested,
+    HeartbeatLate,
+    HeartbeatMissed,
+    HeartbeatReceived,
+    HeartbeatSent,
+    MembershipSuspected,
+    RingDown,
+    RingUp,
+    ViewInstalled,
+)
 
 IDS = {"n1": 1, "n2": 2, "n3": 3}
 TIMEOUT = 2_000
@@ -125,3 +138,46 @@ def test_the_same_again_is_not_reported() -> None:
 )
 def test_notices_are_read_from_the_log(line: str, notice: object) -> None:
     assert read_notice(line) == notice
+
+
+def missed(peer: str | None, silent_ns: int) -> HeartbeatMissed:
+    return HeartbeatMissed(t=7, peer=peer, seq=0, deadline=7, silent_ns=silent_ns)
+
+
+@pytest.mark.parametrize(
+    ("rings", "notice", "events"),
+    [
+        (1, TokenOverdue(375), [missed(None, 375_000_000)]),
+        (1, NotScheduled(12), [HeartbeatLate(t=7, late_ns=12)]),
+        (1, LinkDown(2, 0), [missed("n2", 500_000_000)]),
+        (1, LinkDown(9, 0), [missed(None, 500_000_000)]),
+        (1, LinkUp(2, 0), []),
+        (2, LinkDown(2, 1), [RingDown(t=7, ring=1, peer="n2")]),
+        (2, LinkUp(2, 1), [RingUp(t=7, ring=1, peer="n2")]),
+        (2, LinkDown(9, 1), []),
+    ],
+)
+def test_notices_become_events(rings: int, notice: object, events: list[Event]) -> None:
+    names = {number: name for name, number in IDS.items()}
+    reports = NoticeReports(names, rings, token_ms=500)
+    assert reports.events(notice, 7) == events  # type: ignore[arg-type]
+
+
+def test_a_peer_is_missed_when_its_last_ring_is_down() -> None:
+    reports = NoticeReports({2: "n2"}, 2, token_ms=500)
+    assert len(reports.events(LinkDown(2, 0), 6)) == 1
+    expected = [RingDown(t=7, ring=1, peer="n2"), missed("n2", 500_000_000)]
+    assert reports.events(LinkDown(2, 1), 7) == expected
+
+
+def test_effects_and_packets_become_events() -> None:
+    assert event_of(Suspected("n3"), 7) == MembershipSuspected(t=7, peer="n3", misses=0)
+    assert event_of(FenceWanted("n3", 13), 7) == FenceRequested(t=7, target="n3", view=13)
+    view = ViewSeen(13, ("n1",), ("n3",), (), False)
+    assert event_of(view, 7) == ViewInstalled(
+        t=7, number=13, members=("n1",), removed=("n3",), added=(), quorate=False
+    )
+    assert packets_counted({"n2": Packets(3, 4), "n3": Packets(5, 0)}, 7) == [
+        HeartbeatSent(t=7, peers=8),
+        HeartbeatReceived(t=7, counts={"n2": 4, "n3": 0}, malformed=0, late=0),
+    ]

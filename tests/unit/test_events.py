@@ -10,17 +10,34 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
 
 from reserve_agent import events
+from reserve_agent.contract.events import Event, HeartbeatSent
 from reserve_agent.events import EventSink
 
 LIMIT = 64 << 10
 MORE_THAN_THE_SOCKET_TAKES = 4 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filler(Event):
+    """An event of a kilobyte."""
+
+    kind: ClassVar[str] = "filler"
+    number: int | None = None
+    ballast: str = "x" * 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbered(Event):
+    kind: ClassVar[str] = "numbered"
+    number: int
 
 
 class Listener:
@@ -94,18 +111,18 @@ def fill(sink: EventSink) -> int:
     """Emit until one is lost; returns how many were kept."""
     number = 0
     while not sink.lost:
-        sink.emit("filler", number=number, ballast="x" * 1000)
+        sink.emit(Filler(number=number))
         number += 1
     return number - 1
 
 
 def test_an_event_is_sent_at_once(listener: Listener, sink: EventSink) -> None:
     before = time.monotonic_ns()
-    sink.emit("write.ack", seq=1)
-    sink.emit("heartbeat.sent", t=17, peers=2)
+    sink.emit(Numbered(number=1))
+    sink.emit(HeartbeatSent(t=17, peers=2))
     first, second = listener.read()
     assert before <= first.pop("t") <= time.monotonic_ns()
-    assert first == {"kind": "write.ack", "seq": 1}
+    assert first == {"kind": "numbered", "number": 1}
     assert second == {"t": 17, "kind": "heartbeat.sent", "peers": 2}
 
 
@@ -113,22 +130,22 @@ def test_an_agent_that_does_not_read_delays_nobody(listener: Listener, sink: Eve
     fill(sink)
     before = time.monotonic()
     for _ in range(100):
-        sink.emit("filler", ballast="x" * 1000)
+        sink.emit(Filler())
     assert time.monotonic() - before < 0.1
     assert sink.lost == 101
 
 
 def test_what_was_lost_is_reported_once_there_is_room(listener: Listener, sink: EventSink) -> None:
     kept = fill(sink)
-    sink.emit("filler", ballast="x" * 1000)
+    sink.emit(Filler())
     first = listener.read()
-    sink.emit("after", number=1)
-    sink.emit("after", number=2)
+    sink.emit(Numbered(number=1))
+    sink.emit(Numbered(number=2))
     heard = first + listener.read()
     assert [event["number"] for event in heard if event["kind"] == "filler"] == list(range(kept))
     lost = [event for event in heard if event["kind"] == "events.lost"]
     assert [event["count"] for event in lost] == [2]
-    assert [event["number"] for event in heard if event["kind"] == "after"] == [1, 2]
+    assert [event["number"] for event in heard if event["kind"] == "numbered"] == [1, 2]
     assert sink.lost == 2
 
 
@@ -138,7 +155,7 @@ def numbers(events: list[dict[str, Any]]) -> list[int]:
 
 def emit(sink: EventSink, *numbers: int) -> None:
     for number in numbers:
-        sink.emit("write.ack", number=number)
+        sink.emit(Numbered(number=number))
 
 
 def test_what_is_said_while_the_agent_is_away_waits_for_the_next(
@@ -184,11 +201,11 @@ def test_an_agent_that_stays_away_costs_what_does_not_fit(
     lost = sink.lost
     successor = Listener(listener.path)
     time.sleep(0.05)
-    sink.emit("filler", ballast="x" * 1000)
+    sink.emit(Filler())
     heard = numbers(successor.read())
     assert heard == list(range(kept))
     time.sleep(0.05)
-    sink.emit("last", number=-1)
+    sink.emit(Numbered(number=-1))
     later = successor.read()
     assert [event["count"] for event in later if event["kind"] == "events.lost"] == [lost + 1]
     successor.close()
@@ -212,7 +229,7 @@ def test_closing_does_not_wait_for_ever(listener: Listener) -> None:
     before, lost = time.monotonic(), sink.lost
     sink.close()
     assert 0.4 < time.monotonic() - before < 2
-    sink.emit("late")
+    sink.emit(Filler())
     assert sink.lost > lost + 1
 
 
@@ -232,8 +249,9 @@ def test_a_daemon_that_ends_in_order_has_said_all(listener: Listener) -> None:
     """Its sink is nobody's to close: the heartbeat daemon just returns."""
     code = (
         "import sys; from pathlib import Path; from reserve_agent.events import EventSink\n"
+        "from tests.unit.test_events import Filler\n"
         "sink = EventSink(Path(sys.argv[1]))\n"
-        "for number in range(3000): sink.emit('filler', number=number, ballast='x' * 1000)\n"
+        "for number in range(3000): sink.emit(Filler(number=number))\n"
     )
     daemon = subprocess.Popen([sys.executable, "-c", code, str(listener.path)])
     try:

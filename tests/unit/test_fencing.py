@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nodes.fencing import FenceAnswer, FenceClient, FenceLedger, FenceServer
+from nodes.fencing import FenceClient, FenceServer
+from nodes.membership.fences import FenceAnswer, FenceLedger
 from nodes.waiting import wait_until
 
 

@@ -50,7 +50,7 @@ def test_a_lost_connection_is_made_again_and_no_write_forgotten(
 ) -> None:
     running.wait_for_writes(10)
     target.freeze()
-    in_flight = running.initiator._writeback.in_flight
+    in_flight = running.initiator.task.in_flight
     wait_until(lambda: len(in_flight) == 4, 5, "a full queue")
     target.kill()
     wait_until(lambda: running.events.of("io.disconnect"), 5, "it notices")
@@ -85,7 +85,7 @@ def test_a_write_that_waits_too_long_for_a_connection_fails_and_is_written_later
     running.begin()
     running.wait_for_writes(10)
     target.freeze()
-    in_flight = running.initiator._writeback.in_flight
+    in_flight = running.initiator.task.in_flight
     wait_until(lambda: len(in_flight) == 4, 5, "a full queue")
     target.kill()
     wait_until(lambda: len(running.events.of("write.error")) == 4, 5, "all of it fails")
@@ -119,8 +119,8 @@ def test_what_is_submitted_without_a_connection_waits_for_one(
     running.wait_for_writes(10)
     target.kill()
     wait_until(lambda: running.events.of("io.disconnect"), 5, "it notices")
-    wait_until(lambda: len(running.initiator._writeback.in_flight) == 4, 5, "a full queue")
-    waiting = set(running.initiator._writeback.in_flight)
+    wait_until(lambda: len(running.initiator.task.in_flight) == 4, 5, "a full queue")
+    waiting = set(running.initiator.task.in_flight)
     full = time.monotonic_ns()
     wait_until(lambda: time.monotonic_ns() > full + 500_000_000, 5, "time passes")
     target.start()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineClient, LineServer, Message
+from reserve_agent.lines import LineClient, LineSender, LineServer, MalformedMessage, Message
 
 
 class Owner:
@@ -210,3 +210,75 @@ def test_the_server_goes_away_instead_of_answering(owner: Owner) -> None:
     with pytest.raises(CrunchbedError, match="no answer to status"):
         client.ask(op="status")
     client.close()
+
+
+def _refuses(message: Message) -> Message:
+    if "op" not in message:
+        raise MalformedMessage("no op")
+    return {"echo": message["op"]}
+
+
+@pytest.mark.parametrize("line", [b"nonsense", b"[1]", b'{"a": 1}'])
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_strict_server_hangs_up_on_whoever_sends_what_it_cannot_read(
+    line: bytes, strict: bool, tmp_path: Path
+) -> None:
+    with selectors.DefaultSelector() as selector:
+        server = LineServer(tmp_path / "s", selector, _refuses, strict=strict)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(1)
+            client.connect(str(tmp_path / "s"))
+            client.sendall(b'{"op": 1}\n' + line + b'\n{"op": 2}\n')
+            for _ in range(2):
+                for key, _events in selector.select(1):
+                    key.data()
+            heard = client.recv(100)
+            assert heard == b'{"echo":1}\n' if strict else b'{"echo":1}\n{"echo":2}\n'
+            if strict:
+                assert client.recv(100) == b""
+        assert server.malformed == 1
+        server.close()
+
+
+class TestSender:
+    def test_it_connects_when_somebody_listens_and_not_too_often(self, tmp_path: Path) -> None:
+        sender = LineSender(tmp_path / "socket", retry_ns=100)
+        assert not sender.connect(0)
+        assert sender.fileno() == -1
+        owner = Owner(tmp_path / "socket")
+        assert not sender.connect(99)
+        assert sender.connect(100)
+        assert sender.send(b'{"a":1}\n') == 8
+        for _ in range(2):
+            owner.turn()
+        assert owner.seen == [{"a": 1}]
+        sender.close()
+        assert not sender.connected
+        owner.server.close()
+
+    def test_opening_fails_where_nobody_listens(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            LineSender(tmp_path / "nobody").open()
+
+    def test_it_never_blocks_and_says_when_the_peer_is_gone(self, owner: Owner) -> None:
+        sender = LineSender(owner.path)
+        sender.open()
+        assert sender.receive() == []
+        while sender.send(b"x" * 1000) != 0:
+            pass
+        owner.turn()
+        for connection in list(owner.server._clients):
+            owner.server._drop(connection)
+        assert sender.send(b"x") is None
+        assert sender.connected, "what the peer has sent can still be read"
+        assert sender.receive() == []
+        assert not sender.connected
+
+    def test_replies_are_read_line_by_line(self, owner: Owner) -> None:
+        sender = LineSender(owner.path)
+        sender.open()
+        sender.send(b'{"op":"a"}\n{"op":"b"}\n')
+        for _ in range(2):
+            owner.turn()
+        assert sender.receive() == [b'{"echo":{"op":"a"}}', b'{"echo":{"op":"b"}}']
+        sender.close()

@@ -8,19 +8,25 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from nodes.listeners import ViewForwarder
+from reserve_agent.contract.events import Event, HeartbeatSent, ViewInstalled
+
+BEAT = HeartbeatSent(seq=1, peers=["n2"])
 
 
 class Sink:
     def __init__(self) -> None:
-        self.emitted: list[tuple[str, int | None, dict[str, Any]]] = []
+        self.emitted: list[Event] = []
 
-    def emit(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
-        self.emitted.append((kind, t, fields))
+    def emit(self, event: Event) -> None:
+        self.emitted.append(event)
+
+
+def view(number: int) -> ViewInstalled:
+    return ViewInstalled(number=number, members=["n1"] * 32)
 
 
 def listen(path: Path) -> socket.socket:
@@ -51,43 +57,44 @@ def test_every_event_goes_on_and_views_to_the_listener_too(tmp_path: Path) -> No
     sink = Sink()
     forwarder = ViewForwarder(sink, [tmp_path / "s"])
     with listen(tmp_path / "s") as listener, closing(forwarder) as events:
-        events.emit("heartbeat.sent", seq=1)
-        events.emit("membership.view", t=7, number=1, members=["n1"])
+        events.emit(BEAT)
+        installed = ViewInstalled(t=7, number=1, members=["n1"])
+        events.emit(installed)
         connection, _ = listener.accept()
         with connection:
             record = json.loads(connection.recv(65536))
-        assert record == {"t": 7, "kind": "membership.view", "number": 1, "members": ["n1"]}
-        kinds = [kind for kind, _, _ in sink.emitted]
-        assert kinds == ["heartbeat.sent", "membership.view"]
-        assert sink.emitted[1][1:] == (7, {"number": 1, "members": ["n1"]})
+        changes = {"removed": [], "added": [], "quorate": True}
+        told = {"t": 7, "kind": "membership.view", "number": 1, "members": ["n1"], **changes}
+        assert record == told
+        assert sink.emitted == [BEAT, installed]
 
 
 def test_a_listener_that_comes_late_gets_all_views_in_order(
     events: ViewForwarder, tmp_path: Path
 ) -> None:
-    events.emit("membership.view", number=1)
-    events.emit("membership.view", number=2)
+    events.emit(view(1))
+    events.emit(view(2))
     with listen(tmp_path / "s") as listener:
         pause()
-        events.emit("heartbeat.sent", seq=1)
+        events.emit(BEAT)
         connection, _ = listener.accept()
         with connection:
             assert views(connection) == [1, 2]
-            events.emit("membership.view", number=3)
+            events.emit(view(3))
             assert views(connection) == [3]
 
 
 def test_one_that_went_away_gets_what_came_since(events: ViewForwarder, tmp_path: Path) -> None:
     with listen(tmp_path / "s") as listener:
-        events.emit("membership.view", number=1)
+        events.emit(view(1))
         connection, _ = listener.accept()
         assert views(connection) == [1]
         connection.close()
-    events.emit("membership.view", number=2)
+    events.emit(view(2))
     with listen(tmp_path / "s") as listener:
         for _ in range(2):
             pause()
-            events.emit("heartbeat.sent", seq=1)
+            events.emit(BEAT)
         connection, _ = listener.accept()
         with connection:
             assert views(connection) == [2]
@@ -97,11 +104,20 @@ def test_one_that_does_not_read_holds_nobody_up(events: ViewForwarder, tmp_path:
     with listen(tmp_path / "s"):
         began = time.monotonic()
         for number in range(5000):
-            events.emit("membership.view", number=number, members=["n1"] * 32)
+            events.emit(view(number))
         assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("listeners", [[], ["a", "b"]])
 def test_without_anybody_there_nothing_fails(listeners: list[str], tmp_path: Path) -> None:
     events = ViewForwarder(Sink(), [tmp_path / name for name in listeners])
-    events.emit("membership.view", number=1)
+    events.emit(view(1))
+
+
+def test_a_view_has_the_same_time_for_all(tmp_path: Path) -> None:
+    sink = Sink()
+    with listen(tmp_path / "s") as listener, closing(ViewForwarder(sink, [tmp_path / "s"])) as both:
+        both.emit(view(1))
+        connection, _ = listener.accept()
+        with connection:
+            assert json.loads(connection.recv(65536))["t"] == sink.emitted[0].t > 0

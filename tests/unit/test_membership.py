@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.membership.actions import FenceRequest, Standing, ViewInstalled
+from nodes.membership.actions import FenceRequest, NewView, Standing
 from nodes.membership.membership import Membership
 from nodes.membership.views import Gossip, Member, View
 
@@ -85,7 +85,7 @@ class TestFenceAndEjection:
         assert n1.fence_answer("n5", 1, True, 5) == []
         assert n1.heard("n2", says("n5"), 6) == []
         (installed,) = n1.heard("n3", says("n5"), 7)
-        assert installed == ViewInstalled(without(VIEW, "n5"), removed=("n5",), added=())
+        assert installed == NewView(without(VIEW, "n5"), removed=("n5",), added=())
 
     def test_a_confirmed_fence_ejects_even_a_target_heard_again(self) -> None:
         n1 = self.fencing()
@@ -94,7 +94,7 @@ class TestFenceAndEjection:
         n1.heard("n2", says("n5"), 5)
         n1.heard("n5", says(), 6)
         assert n1.view == VIEW  # the target's own voice is none for the majority
-        assert [type(a) for a in n1.heard("n3", says("n5"), 7)] == [ViewInstalled]
+        assert [type(a) for a in n1.heard("n3", says("n5"), 7)] == [NewView]
 
     def test_one_request_per_target_until_it_times_out(self) -> None:
         n1 = self.fencing()
@@ -150,7 +150,7 @@ class TestFenceAndEjection:
         view = n1.view
         assert view.incarnations == dict(VIEW.members) | {"n4": 1}
         assert n1.heard("n2", says(view=view), 5) == []
-        assert [type(a) for a in n1.heard("n3", says(view=view), 6)] == [ViewInstalled]
+        assert [type(a) for a in n1.heard("n3", says(view=view), 6)] == [NewView]
         assert n1.view == without(view, "n5")
 
     def fencing(self) -> Membership:
@@ -199,7 +199,7 @@ class TestViews:
     def test_a_higher_view_of_a_member_of_it_is_taken(self) -> None:
         n2 = member("n2")
         (installed,) = n2.heard("n3", says(view=without(VIEW, "n5")), 0)
-        assert installed == ViewInstalled(without(VIEW, "n5"), removed=("n5",), added=())
+        assert installed == NewView(without(VIEW, "n5"), removed=("n5",), added=())
 
     def test_a_view_announced_by_a_node_outside_it_is_not(self) -> None:
         n2 = member("n2")
@@ -216,14 +216,14 @@ class TestViews:
         n3 = member("n3")
         first, other = without(VIEW, "n5"), without(VIEW, "n1", author="n2")
         n3.heard("n1", says(view=first), 0)
-        assert [type(a) for a in n3.heard("n2", says(view=other), 1)] == [ViewInstalled]
+        assert [type(a) for a in n3.heard("n2", says(view=other), 1)] == [NewView]
         assert n3.heard("n4", says(view=first), 2) == []
         assert n3.view == other
 
     def test_a_node_that_learns_of_its_ejection_stays_out_until_it_boots(self) -> None:
         n5 = member("n5")
         (installed,) = n5.heard("n1", says(view=without(VIEW, "n5")), 0)
-        assert installed == ViewInstalled(without(VIEW, "n5"), removed=("n5",), added=())
+        assert installed == NewView(without(VIEW, "n5"), removed=("n5",), added=())
         assert n5.standing is Standing.EJECTED
         again = View(3, VIEW.members)
         assert n5.heard("n1", says(view=again), 1) == []
@@ -241,7 +241,7 @@ class TestJoining:
         assert n5.heard("n1", says(), 0) == []
         admitted = View(3, (*VIEW.members[:4], Member("n5", 1)))
         (installed,) = n5.heard("n1", says(view=admitted), 1)
-        assert installed == ViewInstalled(admitted, removed=(), added=NAMES)
+        assert installed == NewView(admitted, removed=(), added=NAMES)
         assert n5.standing is Standing.MEMBER
 
     def test_the_coordinator_admits_with_a_majority(self) -> None:
@@ -251,7 +251,7 @@ class TestJoining:
         assert n1.heard("n5", joins(1), 1) == []
         (installed,) = n1.heard("n3", says(view=view), 2)
         admitted = View(3, (*VIEW.members[:4], Member("n5", 1)), "n1")
-        assert installed == ViewInstalled(admitted, removed=(), added=("n5",))
+        assert installed == NewView(admitted, removed=(), added=("n5",))
 
     def test_it_joins_again_if_its_view_is_superseded_before_a_majority_held_it(self) -> None:
         n5 = self.joiner()
@@ -277,7 +277,7 @@ class TestJoining:
     def test_a_member_that_boots_again_replaces_its_old_self(self) -> None:
         n1 = member(names=("n1", "n2"))
         (installed,) = n1.heard("n2", joins(1), 0)
-        assert isinstance(installed, ViewInstalled)
+        assert isinstance(installed, NewView)
         assert (installed.removed, installed.added) == (("n2",), ("n2",))
         assert n1.heard("n2", joins(1), 1) == []
 

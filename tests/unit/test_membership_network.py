@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nodes.membership.actions import FenceRequest, Standing, ViewInstalled
+from nodes.membership.actions import FenceRequest, NewView, Standing
 from nodes.membership.detector import Clear, Miss, Suspect
 from tests.unit.heartbeat_simulation import GRACE, INTERVAL, MISSES, TICK, Simulation
 
@@ -53,7 +53,7 @@ def test_a_fenced_node_boots_and_joins(count: int, seed: int, data: st.DataObjec
         assert (view.number, view.names) == (3, tuple(simulation.names))
         assert view.incarnations[victim] == 1
     assert len(simulation.of_kind(FenceRequest)) == 1
-    first_after = max(t for t, _, _ in simulation.of_kind(ViewInstalled))
+    first_after = max(t for t, _, _ in simulation.of_kind(NewView))
     assert not [t for t, _, _ in simulation.of_kind(Miss) if t > first_after]
 
 
@@ -82,7 +82,7 @@ def test_a_short_stall_costs_misses_to_others_and_none_to_the_stalled() -> None:
     simulation.run(20 * INTERVAL)
     assert simulation.of_kind(Miss)
     assert not simulation.of_kind(Miss, "n2")
-    assert not simulation.of_kind(ViewInstalled)
+    assert not simulation.of_kind(NewView)
 
 
 @pytest.mark.parametrize("count", [2, 4])
@@ -105,7 +105,7 @@ def test_a_fence_service_that_does_not_answer_is_asked_again_and_nobody_leaves()
     simulation.kill("n3")
     simulation.run(25 * INTERVAL)
     assert len(simulation.of_kind(FenceRequest)) >= 3
-    assert not simulation.of_kind(ViewInstalled)
+    assert not simulation.of_kind(NewView)
     simulation.fence_silent = False
     simulation.run(35 * INTERVAL)
     assert simulation.nodes["n1"].protocol.membership.view.names == ("n1", "n2")

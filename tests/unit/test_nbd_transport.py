@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nodes.block.nbd_transport import NbdTransport
-from nodes.block.pattern import Stamp, request
+from nodes.block.pattern import Stamp, request_bytes
 from nodes.block.transport import Endpoint, Reports
 from reserve_agent.errors import CrunchbedError
 from tests.unit.block_target import ADDRESS, Target, needs_nbdkit
@@ -52,7 +52,7 @@ class Wire:
             self.write(sequence)  # what deadlocks in libnbd's own callback
 
     def write(self, sequence: int) -> None:
-        self.transport.write(sequence, request(Stamp(0, 0, sequence, 0), 1), 0)
+        self.transport.write(sequence, request_bytes(Stamp(0, 0, sequence, 0), 1), 0)
 
     def serve_until(self, condition: Callable[[], object]) -> None:
         until = time.monotonic() + 5

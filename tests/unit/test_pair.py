@@ -11,7 +11,8 @@ from crunchbed.backends.namespaces import configs
 from crunchbed.run.plan import draw
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
-from nodes.service.target import target_settings
+from nodes.block.target import TargetSettings
+from nodes.config import build
 from reserve_agent.errors import BadInput
 from topologies.node import ClusterNode, NodeLink
 
@@ -86,5 +87,5 @@ def test_the_address_is_the_first_that_no_node_has(tmp_path: Path) -> None:
     assert configs.portal(load("control"), nodes) == "10.77.0.254"
     config = configs.service(scenario, tmp_path, nodes, "n5", 2)
     assert (config["joining"], config["confirm"]) == (True, True)
-    settings = target_settings(orjson.loads(orjson.dumps(config))["target"])
+    settings = build(orjson.loads(orjson.dumps(config))["target"], TargetSettings)
     assert settings == configs.target(scenario, tmp_path, "10.77.0.6", "n5")

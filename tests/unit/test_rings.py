@@ -13,13 +13,15 @@ import orjson
 import pytest
 
 from crunchbed.backends.namespaces.configs import rings as rings_of
+from nodes.config import read_config
 from nodes.corosync.conf import corosync_conf
 from nodes.corosync.config import CorosyncConfig, Totem
-from nodes.corosync.links import KnetLinks
 from nodes.corosync.notices import LinkDown, LinkUp, read_notice
-from nodes.heartbeat.config import load_config
-from nodes.heartbeat.link import Arrival, HeartbeatLink
-from nodes.membership.rings import Copies, RingDown, Rings, RingUp, RingWatch
+from nodes.corosync.reports import KnetLinks
+from nodes.heartbeat.config import HeartbeatConfig
+from nodes.heartbeat.sockets import RingSocket, RingSockets
+from nodes.membership.rings import Arrival, Copies, RingMerger, RingWatch
+from reserve_agent.contract.events import RingDown, RingUp
 from reserve_agent.errors import BadInput
 from topologies.node import ClusterNode, NodeLink
 
@@ -51,29 +53,29 @@ def test_a_ring_is_down_when_the_other_alone_has_brought_so_many() -> None:
     brought(watch, 1, 0, 1)
     for seq in (2, 3):
         brought(watch, seq, 1)
-        assert watch.changes() == []
+        assert watch.changes(39) == []
     brought(watch, 4, 1)
-    assert watch.changes() == [RingDown(0, "n2", since_ns=10)]
+    assert watch.changes(45) == [RingDown(t=45, ring=0, peer="n2", since=10)]
     brought(watch, 5, 1)
-    assert watch.changes() == [], "told once"
+    assert watch.changes(59) == [], "told once"
     brought(watch, 6, 1, 0)
-    assert watch.changes() == [RingUp(0, "n2", at_ns=61)]
+    assert watch.changes(69) == [RingUp(t=61, ring=0, peer="n2")]
 
 
 def test_a_silent_node_has_no_ring_down() -> None:
     watch = RingWatch(2, lacking=3)
     brought(watch, 1, 0, 1)
-    assert watch.changes() == []
+    assert watch.changes(20) == []
     for seq in (90, 91, 95):
         brought(watch, seq, 0, 1)
-    assert watch.changes() == []
+    assert watch.changes(1000) == []
 
 
 def test_a_ring_that_never_brought_anything_is_down() -> None:
     watch = RingWatch(2, lacking=2)
     brought(watch, 1, 0)
     brought(watch, 2, 0)
-    assert watch.changes() == [RingDown(1, "n2", since_ns=None)]
+    assert watch.changes(30) == [RingDown(t=30, ring=1, peer="n2", since=None)]
 
 
 class Ends:
@@ -83,28 +85,30 @@ class Ends:
         port = _free_port()
         names = {"n1": 1, "n2": 2}
         self.nodes = {}
+        self.mergers = {name: RingMerger(2, lacking=2) for name in names}
         for name, number in names.items():
-            links = [
-                HeartbeatLink(
+            sockets = [
+                RingSocket(
                     f"127.77.{ring}.{number}",
                     port,
                     {o: f"127.77.{ring}.{n}" for o, n in names.items() if o != name},
                     memalloc=False,
+                    ring=ring - 1,
                 )
                 for ring in (1, 2)
             ]
-            self.nodes[name] = Rings(links, lacking=2)
+            self.nodes[name] = RingSockets(sockets)
 
     def heard(self, name: str) -> list[Arrival]:
         rings = self.nodes[name]
-        select.select(rings.links, [], [], 5)
-        return list(rings.drain())
+        select.select(rings.sockets, [], [], 5)
+        return list(self.mergers[name].merge(rings.drain()))
 
     def close(self) -> None:
         for rings in self.nodes.values():
-            for link in rings.links:
+            for each in rings.sockets:
                 with contextlib.suppress(OSError):
-                    link.close()
+                    each.close()
 
 
 def _free_port() -> int:
@@ -123,19 +127,19 @@ def ends() -> Iterator[Ends]:
 
 def test_a_datagram_goes_out_on_every_ring_and_is_heard_once(ends: Ends) -> None:
     assert ends.nodes["n1"].send(b"hello", ["n2"]) == (["n2"], [])
-    waiting = [select.select([link], [], [], 5)[0] for link in ends.nodes["n2"].links]
+    waiting = [select.select([each], [], [], 5)[0] for each in ends.nodes["n2"].sockets]
     assert all(waiting), "on both"
     assert [(one.payload, one.name) for one in ends.heard("n2")] == [(b"hello", "n1")]
-    assert ends.nodes["n2"].changes() == []
+    assert ends.mergers["n2"].changes(7) == []
 
 
 def test_one_ring_is_enough_and_the_other_is_told_to_be_down(ends: Ends) -> None:
-    ends.nodes["n1"].links[0].close()
+    ends.nodes["n1"].sockets[0].close()
     for payload in (b"1", b"2"):
         assert ends.nodes["n1"].send(payload, ["n2"]) == (["n2"], [])
         assert [one.payload for one in ends.heard("n2")] == [payload]
-    assert ends.nodes["n2"].changes() == [RingDown(0, "n1", None)]
-    ends.nodes["n1"].links[1].close()
+    assert ends.mergers["n2"].changes(7) == [RingDown(t=7, ring=0, peer="n1", since=None)]
+    ends.nodes["n1"].sockets[1].close()
     assert ends.nodes["n1"].send(b"3", ["n2"]) == ([], ["n2"])
 
 
@@ -163,12 +167,12 @@ def _record(**more: Any) -> dict[str, Any]:
 def test_every_node_has_an_address_on_every_ring(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_bytes(orjson.dumps(_record()))
-    config = load_config(path)
+    config = read_config(path, HeartbeatConfig)
     assert config.addresses == ("10.0.1.1", "10.0.2.1")
     assert config.peers["n2"].addresses == ("10.0.1.2", "10.0.2.2")
     path.write_bytes(orjson.dumps(_record(other_addresses=[])))
     with pytest.raises(BadInput, match="an address on each ring"):
-        load_config(path)
+        read_config(path, HeartbeatConfig)
 
 
 def test_corosync_gets_a_link_for_each_ring_all_on_one_port() -> None:
@@ -181,8 +185,8 @@ def test_corosync_gets_a_link_for_each_ring_all_on_one_port() -> None:
             addresses=addresses,
             port=7405,
             totem=totem,
-            events="e",
-            fence="f",
+            events=Path("e"),
+            fence=Path("f"),
         )
     )
     for line in ("ring0_addr: 10.77.1.2", "ring1_addr: 10.77.2.2", "linknumber: 1"):

@@ -14,7 +14,8 @@ from crunchbed.run.plan import Burst, draw
 from crunchbed.run.world import Flood
 from crunchbed.scenario.loader import load, shipped
 from crunchbed.scenario.schema import Scenario
-from nodes.heartbeat.config import load_config
+from nodes.config import read_config
+from nodes.heartbeat.config import HeartbeatConfig
 from reserve_agent.config import AgentConfig
 from reserve_agent.contract.packets import (
     MAX_RULES,
@@ -188,7 +189,7 @@ def test_heartbeats_know_their_peers_and_are_spread(tmp_path: Path) -> None:
         config |= {"events": str(tmp_path / "agent"), "fence": str(tmp_path / "fence")}
         file = tmp_path / f"{name}.json"
         file.write_text(json.dumps(config))
-        loaded = load_config(file)
+        loaded = read_config(file, HeartbeatConfig)
         assert loaded.node == name
         assert config["index"] == index
         assert set(config["peers"]) == set(wire.node_names) - {name}

@@ -13,7 +13,8 @@ from crunchbed.report.scale import time_scale
 from crunchbed.scenario import detector, yaml
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
-from nodes.heartbeat.config import HeartbeatConfig, load_config
+from nodes.config import read_config
+from nodes.heartbeat.config import HeartbeatConfig
 from nodes.membership.detectors.make import make_detector
 from nodes.membership.detectors.settings import (
     KINDS,
@@ -160,7 +161,7 @@ def test_the_daemon_gets_the_very_settings(kind: str, tmp_path: Path) -> None:
     record = configs.heartbeat(one, nodes, "n1", 0) | {"events": "e", "fence": "f"}
     path = tmp_path / "heartbeat.json"
     path.write_bytes(orjson.dumps(record))
-    config = load_config(path)
+    config = read_config(path, HeartbeatConfig)
     assert config.detector == settings(one)
     assert from_record(to_record(config.detector)) == config.detector
     make_detector(
@@ -183,7 +184,7 @@ def test_a_daemon_refuses_a_detector_that_it_does_not_know(
     record = {"peers": {}, "interval_ns": 1000, "misses": 1, "detector": detector}
     path.write_bytes(orjson.dumps(record))
     with pytest.raises(BadInput, match=r"heartbeat\.json"):
-        load_config(path)
+        read_config(path, HeartbeatConfig)
 
 
 def test_an_answer_to_a_probe_is_late_sooner_than_a_heartbeat() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.fencing import FenceLedger
+from nodes.membership.fences import FenceLedger
 from nodes.service.manager import Confirm, Order, ServiceManager, Start, Stop
 
 PAIR = ("n4", "n5")

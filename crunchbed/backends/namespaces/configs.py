@@ -14,8 +14,8 @@ from crunchbed.scenario.crunch import FloodCrunch
 from crunchbed.scenario.schema import Scenario
 from nodes.block.pattern import BLOCK_BYTES
 from nodes.block.target import TargetSettings
-from nodes.heartbeat.config import DEFAULT_GRACE_NS
 from nodes.membership.detectors.settings import to_record
+from nodes.membership.settings import DEFAULT_GRACE_NS
 from reserve_agent.config import AgentConfig
 from reserve_agent.contract.packets import (
     PAGE_BYTES,

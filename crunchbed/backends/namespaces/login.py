@@ -8,10 +8,12 @@ from contextlib import AbstractContextManager, closing
 
 from crunchbed.backends.namespaces import configs
 from crunchbed.scenario.schema import Scenario
+from nodes.block.config import IscsiConfig
 from nodes.block.connect import iscsi_settings
 from nodes.block.iscsi_transport import IscsiTransport
 from nodes.block.target import TargetSettings
 from nodes.block.transport import Endpoint, LoginRefused, Reports
+from nodes.config import build
 from reserve_agent.errors import BadInput
 
 _STEP_SECONDS = 0.02
@@ -37,18 +39,19 @@ def check(
     """
     if target.transport != "iscsi":
         return
-    settings = iscsi_settings("run", len(scenario.node_names), configs.iscsi_session(scenario))
+    session = build(configs.iscsi_session(scenario), IscsiConfig)
+    settings = iscsi_settings("run", len(scenario.node_names), session)
     selector = selectors.DefaultSelector()
     reports = Reports(lambda _: None, lambda _, __: None)
     with closing(selector):
         with inside():
-            session = IscsiTransport(
+            transport = IscsiTransport(
                 Endpoint(target.address, target.port), settings, selector, reports
             )
-        with closing(session):
+        with closing(transport):
             try:
-                while not session.ready:
-                    session.serve(_STEP_SECONDS)
+                while not transport.ready:
+                    transport.serve(_STEP_SECONDS)
                     pump()
             except LoginRefused as error:
                 raise BadInput(

@@ -1,4 +1,4 @@
-"""What a probing detector believes of its peers: states, suspicions, and the rumours of them."""
+"""What a probing detector believes of its peers: states, suspicions, and rumours about them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from nodes.membership.detectors.settings import SwimSettings
 
 
 class Beliefs:
-    """SWIM's rules of what overrides what (section 4.2).
+    """SWIM's rules of which rumour overrides which belief (section 4.2).
 
-    Alive overrides what is of a lower number; suspect overrides alive of the same number too; dead
-    overrides both. Only a node itself raises its number: that is how it refutes. In these, the
-    number counts refutations, for the boot is named on the wire besides.
+    Every rumour has a number, SWIM's incarnation. Alive overrides a belief with a lower number;
+    suspect also overrides alive with the same number; dead overrides both. Only a node itself
+    raises its number: that is how it refutes. Here the number counts refutations, since datagrams
+    name the boot of a node as well.
 
     Args:
-        me: this node.
-        settings: how long a suspicion lasts, and how often a rumour is told.
+        me: This node.
+        settings: How long a suspicion lasts, and how often a rumour is told.
     """
 
     def __init__(self, me: str, settings: SwimSettings) -> None:
@@ -43,7 +44,7 @@ class Beliefs:
         self._rumours.forget(peer)
 
     def _expired(self, now_ns: int) -> list[Finding]:
-        """Suspicions that have grown old make deaths."""
+        """Take the peers whose suspicions have expired for dead."""
         findings: list[Finding] = []
         due = [name for name, one in self._suspected.items() if one.expires_ns < now_ns]
         for name in sorted(due, key=lambda name: self._suspected[name].expires_ns):
@@ -60,9 +61,9 @@ class Beliefs:
         return tuple(picked.values())[-MAX_RUMOURS:]
 
     def _to_be_told(self, to: str | None) -> Iterator[str]:
-        """Whom a message to ``to`` (None: to all) speaks of, rumour or not: whoever is dead.
+        """Return the peers that a message to ``to`` (None: to all) must speak of: the dead.
 
-        For the dead are not probed any more, and one that lives must hear of it to refute it.
+        Dead peers are not probed any more; one that lives must hear of its death to refute it.
         """
         for name, known in self._peers.items():
             if known.state is State.DEAD and to in (None, name):
@@ -77,7 +78,7 @@ class Beliefs:
         return len(self._peers) + 1
 
     def _apply(self, update: Update, at_ns: int) -> list[Finding]:
-        """Believe ``update`` if it is newer than what is known, and pass it on."""
+        """Believe ``update`` if it overrides what is known, and pass it on."""
         if update.peer == self._me:
             if update.state is not State.ALIVE and update.refuted >= self._refuted:
                 self._refute(update.refuted)
@@ -122,7 +123,7 @@ class Beliefs:
         return self._settings.suspicion_ns(self._size)
 
     def _confirm(self, update: Update) -> None:
-        """One more node suspects; that hastens nothing in SWIM."""
+        """Note that one more node suspects; in SWIM that shortens no suspicion."""
 
     def _refute(self, said: int) -> None:
         self._refuted = said + 1

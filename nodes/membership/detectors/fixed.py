@@ -1,4 +1,4 @@
-"""The classic detector: silence for a fixed time is death."""
+"""The classic detector: a peer that is silent for a fixed time is taken for dead."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from nodes.membership.detectors.stream import StreamDetector, Watched
 
 
 class FixedDeadline(StreamDetector):
-    """Linux-HA's rule: dead after ``deadtime`` of silence, late after ``warntime``.
+    """Linux-HA's rule: a peer is dead after ``deadtime`` of silence, and late after ``warntime``.
 
-    Without ``deadtime_ns`` it is N misses in a row: (misses + 1/2) intervals, the half for what
-    is on its way.
+    Without ``deadtime_ns``, a number of misses in a row decides: (misses + 1/2) intervals of
+    silence, half an interval for heartbeats on their way.
 
     Args:
         interval_ns: Linux-HA's ``keepalive``.
-        misses: how many in a row make a suspicion; at least 1.
-        grace_ns: how long a newly watched peer may take until it is first heard.
-        deadtime_ns: silence that is a suspicion, instead of ``misses``.
-        warntime_ns: silence that is worth a warning; None for no warnings.
-        initdead_ns: until when a peer must first have been heard, instead of ``grace_ns`` and
-            what ``deadtime`` is longer than the first miss.
+        misses: Misses in a row that make a suspicion; at least 1.
+        grace_ns: How long a newly watched peer may take until it is first heard.
+        deadtime_ns: Silence that makes a suspicion, instead of ``misses``.
+        warntime_ns: Silence that makes a warning; None for no warnings.
+        initdead_ns: By when a newly watched peer must have been heard, or it is suspected. None: it
+            is missed after ``grace_ns``, and suspected as much later as after any first miss.
     """
 
     def __init__(

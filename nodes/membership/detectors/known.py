@@ -11,9 +11,13 @@ from nodes.membership.detector import State
 
 @dataclass(slots=True)
 class Suspicion:
-    """A peer under suspicion since ``since_ns``.
+    """A peer under suspicion.
 
-    ``patience`` says how long one that so many others have confirmed lasts, in nanoseconds.
+    Attributes:
+        since_ns: Since when.
+        patience: ``patience(n)`` is how long a suspicion lasts that ``n`` other nodes have
+            confirmed, nanoseconds.
+        by: The nodes that suspect it.
     """
 
     since_ns: int
@@ -22,31 +26,50 @@ class Suspicion:
 
     @property
     def expires_ns(self) -> int:
-        """When the peer is held for dead; the first to suspect it confirms nothing."""
+        """When the peer is taken for dead; the first node to suspect it confirms nothing."""
         return self.since_ns + self.patience(len(self.by) - 1)
 
 
 @dataclass(slots=True)
 class Known:
-    """One watched peer; ``refuted`` is how often it has refuted a suspicion, as far as known."""
+    """One watched peer.
+
+    Attributes:
+        watched_ns: Since when it is watched.
+        state: What this node believes of it.
+        refuted: How often it has refuted a suspicion, as far as known.
+        heard: Whether it has been heard.
+        failed: This node's own probes of it that failed in a row.
+    """
 
     watched_ns: int
     state: State = State.ALIVE
     refuted: int = 0
     heard: bool = False
-    failed: int = 0  # own probes in a row
-    suspicion: Suspicion | None = None
+    failed: int = 0
 
 
 @dataclass(slots=True)
 class Probe:
-    """This node's probe of ``target`` in this period."""
+    """This node's probe of a peer in the present period.
+
+    Attributes:
+        target: Whom it probes.
+        seq: Its number.
+        deadline_ns: By when the target itself must answer.
+        ends_ns: By when any answer must come.
+        in_grace: Whether the target may not be up yet, so that silence says nothing.
+        missed: Whether the target did not answer in time.
+        answered: Whether an answer came.
+        helpers: How many other nodes were asked to probe the target.
+        nacks: Which of them said that they got no answer either.
+    """
 
     target: str
     seq: int
-    deadline_ns: int  # of the direct answer
-    ends_ns: int  # of any
-    in_grace: bool  # sent to a peer that may not be up yet: no answer says nothing
+    deadline_ns: int
+    ends_ns: int
+    in_grace: bool
     missed: bool = False
     answered: bool = False
     helpers: int = 0
@@ -55,7 +78,15 @@ class Probe:
 
 @dataclass(slots=True)
 class Relay:
-    """A probe on behalf of ``requester``, who calls it ``seq``."""
+    """A probe on behalf of another node.
+
+    Attributes:
+        requester: The node that asked for it.
+        seq: The requester's number for it.
+        target: Whom it probes.
+        nack_ns: When the requester is told that there is no answer yet; None: it is not told.
+        expires_ns: When the probe is forgotten.
+    """
 
     requester: str
     seq: int
@@ -65,15 +96,15 @@ class Relay:
 
     @property
     def next_ns(self) -> int:
-        """When something is to be done about it."""
+        """When it is to be looked at again."""
         return self.expires_ns if self.nack_ns is None else self.nack_ns
 
 
 class Rounds:
     """Round-robin probing in an order drawn anew for each round.
 
-    So every peer is probed once in a round, and at most two rounds lie between two probes of it
-    (Das, Gupta, Motivala 2002, section 4.3).
+    Every peer is probed once in a round, so at most two rounds lie between two probes of the same
+    peer (Das, Gupta, Motivala 2002, section 4.3).
     """
 
     def __init__(self, chance: random.Random) -> None:
@@ -94,5 +125,5 @@ class Rounds:
             self._random.shuffle(self._left)
 
     def insert(self, peer: str) -> None:
-        """A newcomer takes a random place in the present round."""
+        """Give a newcomer a random place in the present round."""
         self._left.insert(self._random.randint(0, len(self._left)), peer)

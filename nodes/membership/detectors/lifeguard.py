@@ -3,11 +3,11 @@
 Dadgar, Phillips, Currey: "Lifeguard: Local Health Awareness for More Accurate Failure Detection",
 DSN workshops 2018.
 
-A node that is slow itself takes its peers for dead. So it watches its own health: each probe that
-fails, each helper that did not even say that it got no answer (a nack), and each suspicion that it
-has to refute counts against it, and it probes and waits that much more slowly. A suspicion lasts
-long while few share it and less the more do. And whoever is suspected is told so at once, with the
-next ping to it.
+A node that is slow itself takes its peers for dead. So every node watches its own health: a probe
+that fails, a helper that did not even report that it got no answer (a nack), and a suspicion that
+the node has to refute each count against it, and the node probes and waits more slowly accordingly.
+A suspicion lasts long while few nodes share it, and shorter the more do. A suspected peer is told
+so at once, with the next ping to it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nodes.membership.detectors.known import Probe
 from nodes.membership.detectors.settings import LifeguardSettings
 from nodes.membership.detectors.swim import Swim
 
-_NACK_SHARE = 0.8  # of the probe's timeout, after which a helper owns up (section IV-A)
+_NACK_SHARE = 0.8  # of the probe's timeout, after which a helper sends a nack (section IV-A)
 
 
 class Lifeguard(Swim):
@@ -34,10 +34,10 @@ class Lifeguard(Swim):
         self._more = settings
         self._next_gossip_ns: int | None = None
         self.health = 0
-        """The local health multiplier less one: 0 is healthy."""
+        """The local health multiplier minus one: 0 is healthy."""
 
     def advance(self, now_ns: int) -> list[Finding]:
-        """See ``Detector.advance``; gossips besides."""
+        """See ``Detector.advance``; sends gossip as well."""
         findings = super().advance(now_ns)
         if not len(self._rumours):
             self._next_gossip_ns = None
@@ -71,7 +71,7 @@ class Lifeguard(Swim):
     def _to_be_told(self, to: str | None) -> Iterator[str]:
         yield from super()._to_be_told(to)
         if to in self._peers and self._peers[to].state is State.SUSPECT:
-            yield to  # the buddy system
+            yield to  # the paper's buddy system: tell a suspected peer so
 
     def _nack_ns(self, at_ns: int) -> int | None:
         return at_ns + int(self._settings.ping_timeout_ns * _NACK_SHARE)

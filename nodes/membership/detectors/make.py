@@ -1,8 +1,9 @@
-"""From settings to the detector that has them."""
+"""From a detector's settings to the detector."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 
 from nodes.membership.detector import Detector
 from nodes.membership.detectors.fixed import FixedDeadline
@@ -27,36 +28,21 @@ def make_detector(
     grace_ns: int,
     chance: random.Random,
 ) -> Detector:
-    """The detector of node ``me``, which watches nobody yet.
+    """Return the detector of node ``me``, which watches nobody yet.
 
     Args:
-        settings: of one of the kinds.
-        me: this node.
-        interval_ns: between two heartbeats or probes of a node.
-        misses: what decides where ``settings`` leave it to that.
-        grace_ns: how long a newly watched peer may take until it is first heard.
-        chance: draws whatever is left to chance.
+        settings: Its kind and its parameters, which have the names of the detector's own.
+        me: This node.
+        interval_ns: Time between two heartbeats or probes of a node.
+        misses: Misses in a row that make a suspicion, where ``settings`` do not say otherwise.
+        grace_ns: How long a newly watched peer may take until it is first heard.
+        chance: Draws whatever is left to chance.
     """
     match settings:
         case FixedSettings():
-            return FixedDeadline(
-                interval_ns,
-                misses,
-                grace_ns,
-                deadtime_ns=settings.deadtime_ns,
-                warntime_ns=settings.warntime_ns,
-                initdead_ns=settings.initdead_ns,
-            )
+            return FixedDeadline(interval_ns, misses, grace_ns, **asdict(settings))
         case PhiSettings():
-            return PhiAccrual(
-                interval_ns,
-                grace_ns,
-                threshold=settings.threshold,
-                max_sample_size=settings.max_sample_size,
-                min_std_deviation_ns=settings.min_std_deviation_ns,
-                acceptable_heartbeat_pause_ns=settings.acceptable_heartbeat_pause_ns,
-                first_heartbeat_estimate_ns=settings.first_heartbeat_estimate_ns,
-            )
+            return PhiAccrual(interval_ns, grace_ns, **asdict(settings))
         case LifeguardSettings():
             return Lifeguard(me, settings, grace_ns, chance)
         case SwimSettings():

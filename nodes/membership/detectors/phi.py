@@ -18,10 +18,10 @@ from nodes.membership.detectors.stream import StreamDetector, Watched
 
 
 def deviations_at(threshold: float) -> float:
-    """How many standard deviations after the mean phi reaches ``threshold`` (> 0).
+    """Return how many standard deviations after the mean phi reaches ``threshold`` (> 0).
 
-    The inverse of the approximation: its exponent is odd and grows with y, so that a bisection
-    finds the one y at which e = 1 / (10 ** threshold - 1).
+    This is the inverse of the approximation. The exponent is odd and grows with y, so that a
+    bisection finds the only y at which e = 1 / (10 ** threshold - 1).
     """
     log_ten = threshold * math.log(10)
     # 10 ** threshold - 1 overflows for large thresholds, where the 1 does not count.
@@ -46,12 +46,12 @@ class Intervals:
     def __init__(self, size: int, first: tuple[int, ...]) -> None:
         self._kept: deque[int] = deque(maxlen=size)
         self._sum = 0
-        self._squares = 0  # whole numbers: nothing is lost however long it runs
+        self._squares = 0  # a whole number, so that no rounding errors add up
         for interval in first:
             self.add(interval)
 
     def add(self, interval_ns: int) -> None:
-        """Take in one interval, in nanoseconds; the oldest goes when there are too many."""
+        """Take in one interval, in nanoseconds; the oldest is dropped when there are too many."""
         if len(self._kept) == self._kept.maxlen:
             oldest = self._kept[0]
             self._sum -= oldest
@@ -62,12 +62,12 @@ class Intervals:
 
     @property
     def mean_ns(self) -> float:
-        """Their mean."""
+        """Mean of the intervals."""
         return self._sum / len(self._kept)
 
     @property
     def deviation_ns(self) -> float:
-        """Their standard deviation."""
+        """Standard deviation of the intervals."""
         count = len(self._kept)
         return math.sqrt(count * self._squares - self._sum * self._sum) / count
 
@@ -76,13 +76,13 @@ class PhiAccrual(StreamDetector):
     """Suspects a peer when phi reaches ``threshold``; parameters by Akka's names.
 
     Args:
-        interval_ns: ``heartbeat_interval``; decides what counts as a miss, not what is suspected.
-        grace_ns: how long a newly watched peer may take until it is first heard.
-        threshold: phi at which a peer is suspected; above 0.
-        max_sample_size: how many intervals are remembered of each peer; at least 1.
-        min_std_deviation_ns: the deviation is taken for at least this.
-        acceptable_heartbeat_pause_ns: silence on top of the mean that means nothing.
-        first_heartbeat_estimate_ns: the mean to begin with; its deviation is a quarter of it.
+        interval_ns: ``heartbeat_interval``; decides what is a miss, not which peer is suspected.
+        grace_ns: How long a newly watched peer may take until it is first heard.
+        threshold: Phi at which a peer is suspected; above 0.
+        max_sample_size: How many intervals are remembered of each peer; at least 1.
+        min_std_deviation_ns: Least standard deviation that is reckoned with.
+        acceptable_heartbeat_pause_ns: Silence that is accepted on top of the mean.
+        first_heartbeat_estimate_ns: The mean to begin with; the deviation is a quarter of it.
     """
 
     def __init__(
@@ -113,14 +113,14 @@ class PhiAccrual(StreamDetector):
         super().forget(peer)
 
     def silence_ns(self, peer: str) -> int:
-        """Silence after which ``peer``, which is watched, is suspected."""
+        """Return the silence after which ``peer``, which is watched, is suspected."""
         known = self._intervals[peer]
         deviation = max(known.deviation_ns, self._least_ns)
         silence = known.mean_ns + self._pause_ns + self._deviations * deviation
         return max(1, math.ceil(silence))
 
     def _arrived(self, watched: Watched, at_ns: int) -> None:
-        # As Akka does: silence that was a suspicion is no sample of what is usual.
+        # As in Akka: a silence that made a suspicion is no sample of the usual intervals.
         if watched.last_seq and not watched.suspected:
             self._intervals[watched.peer].add(at_ns - watched.last_ns)
         watched.suspect_ns = at_ns + self.silence_ns(watched.peer)

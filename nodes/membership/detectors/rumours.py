@@ -1,4 +1,4 @@
-"""Infection-style dissemination: what is told to others on the back of other messages."""
+"""Rumours: what is told to other nodes as a part of other messages (SWIM, section 4.1)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from nodes.membership.detector import Update
 
 
 class Rumours:
-    """The latest that is to be told of each node, the least told first."""
+    """The latest rumour about each node; those that were told least often are told first."""
 
     def __init__(self) -> None:
         self._told: dict[str, tuple[Update, int]] = {}
@@ -15,11 +15,11 @@ class Rumours:
         return len(self._told)
 
     def add(self, update: Update) -> None:
-        """Tell this from now on instead of what was told of the same node."""
+        """Tell this rumour from now on in place of any other about the same node."""
         self._told[update.peer] = (update, 0)
 
     def forget(self, peer: str) -> None:
-        """Tell nothing more of ``peer``."""
+        """Tell nothing more about ``peer``."""
         self._told.pop(peer, None)
 
     def pick(self, most: int, bound: int) -> tuple[Update, ...]:

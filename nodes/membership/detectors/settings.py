@@ -1,8 +1,8 @@
 """Settings of the failure detectors: published names, published defaults and their sources.
 
-All times are nanoseconds. What is left out is the published default, scaled: a scenario's heartbeat
-interval takes the place of the published one, and every other time shrinks or grows with it.
-Counts, factors and thresholds do not scale.
+All times are nanoseconds. A setting that is left out has its published default, scaled: the
+scenario's heartbeat interval takes the place of the published interval, and every other time is
+scaled with it. Counts, factors and thresholds are not scaled.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ SECOND: Final = 1_000_000_000
 class FixedSettings:
     """Linux-HA's heartbeat 3 (ha.cf as shipped: keepalive 2, warntime 10, deadtime 30).
 
-    Without ``deadtime`` it is the scenario's ``misses`` that decide, so nothing scales but
-    ``warntime``: a third of ``deadtime``, as shipped. ``initdead`` left out is the daemon's grace.
+    Without ``deadtime`` the scenario's ``misses`` decide, so only ``warntime`` is scaled: it is a
+    third of ``deadtime``, as shipped. Without ``initdead`` the daemon's grace time holds.
     """
 
     kind: ClassVar = "fixed"
@@ -34,7 +34,7 @@ class FixedSettings:
 
     @classmethod
     def preset(cls, _interval_ns: int, **given: Any) -> Self:
-        """The settings for an interval, with those that were given."""
+        """Return the settings for an interval; those that are given take precedence."""
         deadtime = given.get("deadtime_ns")
         if deadtime is not None:
             given.setdefault("warntime_ns", deadtime // 3)
@@ -61,7 +61,7 @@ class PhiSettings:
 
     @classmethod
     def preset(cls, interval_ns: int, **given: Any) -> Self:
-        """The settings for an interval, with those that were given."""
+        """Return the settings for an interval; those that are given take precedence."""
         defaults = {
             "min_std_deviation_ns": interval_ns // 10,
             "acceptable_heartbeat_pause_ns": 3 * interval_ns,
@@ -90,34 +90,35 @@ class SwimSettings:
 
     @classmethod
     def preset(cls, interval_ns: int, **given: Any) -> Self:
-        """The settings for an interval, with those that were given."""
+        """Return the settings for an interval; those that are given take precedence."""
         defaults = {"protocol_period_ns": interval_ns, "ping_timeout_ns": interval_ns // 4}
         return cls(**{**defaults, **given})
 
     @property
     def answer_ns(self) -> int:
-        """Within what a ping has to be answered."""
+        """Time within which a ping has to be answered."""
         return self.ping_timeout_ns
 
     def transmissions(self, nodes: int) -> int:
-        """How often a rumour is told in a group of ``nodes``."""
+        """Return how often a rumour is told in a group of ``nodes``."""
         return self.retransmit_mult * math.ceil(math.log(nodes + 1))
 
     def suspicion_ns(self, nodes: int) -> int:
-        """How long a suspicion lasts in a group of ``nodes``."""
+        """Return how long a suspicion lasts in a group of ``nodes``."""
         return self.suspicion_mult * math.ceil(math.log(nodes + 1)) * self.protocol_period_ns
 
     def bound_ns(self, nodes: int) -> int:
-        """Within what a silent peer is held for dead by one observer alone.
+        """Return the longest time after which one observer alone takes a silent peer for dead.
 
-        Two rounds of probing less one, the period of the probe that fails, the suspicion.
+        It is made of two rounds of probing less one probe, the period of the probe that fails, and
+        the suspicion.
         """
         return (2 * (nodes - 1) + 1) * self.protocol_period_ns + self.suspicion_ns(nodes)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LifeguardSettings:
-    """HashiCorp's memberlist (DefaultLANConfig in its config.go), which is where Lifeguard lives.
+    """HashiCorp's memberlist (DefaultLANConfig in its config.go), which has Lifeguard.
 
     ProbeInterval 1 s, ProbeTimeout 500 ms, IndirectChecks 3, SuspicionMult 4,
     SuspicionMaxTimeoutMult 6, AwarenessMaxMultiplier 8, RetransmitMult 4, GossipInterval 200 ms,
@@ -140,7 +141,7 @@ class LifeguardSettings:
 
     @classmethod
     def preset(cls, interval_ns: int, **given: Any) -> Self:
-        """The settings for an interval, with those that were given."""
+        """Return the settings for an interval; those that are given take precedence."""
         defaults = {
             "probe_interval_ns": interval_ns,
             "probe_timeout_ns": interval_ns // 2,
@@ -150,11 +151,11 @@ class LifeguardSettings:
 
     @property
     def answer_ns(self) -> int:
-        """Within what a ping has to be answered."""
+        """Time within which a ping has to be answered."""
         return self.probe_timeout_ns
 
     def as_swim(self) -> SwimSettings:
-        """What of it plain SWIM has too."""
+        """Return the settings that plain SWIM has too."""
         return _MemberlistSwim(
             protocol_period_ns=self.probe_interval_ns,
             ping_timeout_ns=self.probe_timeout_ns,
@@ -164,15 +165,16 @@ class LifeguardSettings:
         )
 
     def confirmations(self, nodes: int) -> int:
-        """How many others make a suspicion as short as it gets (state.go, suspectNode)."""
+        """Return how many confirmations make a suspicion shortest (state.go, suspectNode)."""
         wanted = max(0, self.suspicion_mult - 2)
         return wanted if nodes - 2 >= wanted else 0
 
     def suspicion_ns(self, nodes: int, confirmed: int) -> int:
-        """How long a suspicion lasts that ``confirmed`` others share (suspicion.go).
+        """Return how long a suspicion lasts that ``confirmed`` other nodes share (suspicion.go).
 
-        From suspicion_mult x max(1, log10 nodes) intervals, times suspicion_max_timeout_mult while
-        nobody does, down with the logarithm of how many do.
+        The least is suspicion_mult x max(1, log10 nodes) intervals. Without a confirmation the
+        suspicion lasts suspicion_max_timeout_mult times as long; it shrinks to the least with the
+        logarithm of the number of confirmations.
         """
         least = self.least_suspicion_ns(nodes)
         enough = self.confirmations(nodes)
@@ -183,12 +185,12 @@ class LifeguardSettings:
         return max(least, int(most - share * (most - least)))
 
     def least_suspicion_ns(self, nodes: int) -> int:
-        """How long a suspicion lasts that enough others share."""
+        """Return how long a suspicion lasts that enough other nodes share."""
         scale = max(1.0, math.log10(max(1, nodes)))
         return int(self.suspicion_mult * scale * self.probe_interval_ns)
 
     def bound_ns(self, nodes: int) -> int:
-        """Within what one observer alone holds a silent peer for dead, its own health at worst."""
+        """Return the longest time until one observer, in its worst health, finds a peer dead."""
         slow = self.awareness_max_multiplier * self.probe_interval_ns
         return (2 * (nodes - 1) + 1) * slow + self.suspicion_ns(nodes, 0)
 
@@ -210,25 +212,25 @@ KINDS: Final[Mapping[str, type[Settings]]] = {
 
 
 def to_record(settings: Settings) -> dict[str, Any]:
-    """The settings as a daemon's configuration has them."""
+    """Return the settings as a daemon's configuration has them."""
     return {"kind": settings.kind, **asdict(settings)}
 
 
 def from_record(record: Mapping[str, Any]) -> Settings:
-    """What ``to_record`` made.
+    """Return the settings that ``to_record`` made a record of.
 
     Raises:
-        KeyError, TypeError: it is something else.
+        KeyError, TypeError: It is no such record.
     """
     values = dict(record)
     return KINDS[values.pop("kind")](**values)
 
 
 def silence_ns(settings: Settings, nodes: int, interval_ns: int, misses: int) -> int:
-    """Silence after which a peer is held for dead in a group of ``nodes``, in the usual case.
+    """Return the silence after which a peer is usually taken for dead in a group of ``nodes``.
 
-    From a heartbeat on for those that wait for heartbeats (phi: of a peer that was always on time),
-    from the beginning of a probe that fails on for those that probe.
+    Detectors that wait for heartbeats count from the last heartbeat (phi: of a peer that was always
+    on time); detectors that probe count from the beginning of the probe that fails.
     """
     match settings:
         case FixedSettings():

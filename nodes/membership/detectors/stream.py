@@ -1,4 +1,4 @@
-"""What detectors have in common that wait for a stream of heartbeats from every peer."""
+"""The common part of detectors that wait for a stream of heartbeats from every peer."""
 
 from __future__ import annotations
 
@@ -11,20 +11,31 @@ from nodes.membership.detector import Clear, Finding, Message, Miss, Outgoing, S
 
 @dataclass(slots=True)
 class Watched:
-    """What is known of one peer's stream; times in nanoseconds."""
+    """What is known of one peer's stream; times in nanoseconds.
+
+    Attributes:
+        peer: Whose stream.
+        deadline_ns: When the next heartbeat is missed.
+        suspect_ns: When the peer is suspected.
+        warn_ns: When there is a warning; None: never, or there has been one.
+        last_ns: Last arrival; before the first one, when watching began.
+        last_seq: Number of the last heartbeat; 0 before the first.
+        misses: Misses in a row.
+        suspected: Whether the peer is suspected.
+    """
 
     peer: str
-    deadline_ns: int = 0  # of the next miss
+    deadline_ns: int = 0
     suspect_ns: int = 0
     warn_ns: int | None = None
-    last_ns: int = 0  # last arrival; before the first, when watching began
+    last_ns: int = 0
     last_seq: int = 0
-    misses: int = 0  # in a row
+    misses: int = 0
     suspected: bool = False
 
     @property
     def next_ns(self) -> int:
-        """The earliest moment at which something becomes a finding."""
+        """The earliest time at which there is a finding if nothing arrives."""
         due = self.deadline_ns
         if not self.suspected:
             due = min(due, self.suspect_ns)
@@ -32,15 +43,15 @@ class Watched:
 
 
 class StreamDetector(ABC):
-    """Counts misses in each peer's stream; when silence is a suspicion is its subclass's matter.
+    """Counts misses in each peer's stream; its subclass says when silence is a suspicion.
 
-    After an arrival the next heartbeat is due one interval later and late half an interval after
+    After an arrival the next heartbeat is due one interval later, and missed half an interval after
     that; every further interval of silence is another miss. A heartbeat that comes after its
-    deadline shows that the peer lives, but stays a miss.
+    deadline shows that the peer lives, but it remains missed.
 
     Args:
-        interval_ns: the time between two heartbeats of one peer.
-        grace_ns: how long a newly watched peer may take until it is first heard.
+        interval_ns: The time between two heartbeats of one peer.
+        grace_ns: How long a newly watched peer may take until it is first heard.
     """
 
     def __init__(self, interval_ns: int, grace_ns: int) -> None:
@@ -49,8 +60,8 @@ class StreamDetector(ABC):
         self._grace_ns = grace_ns
         self._peers: dict[str, Watched] = {}
         self._out: list[Outgoing] = []
-        # Never later than the true next deadline. An arrival mostly moves a deadline further
-        # away, so this is brought up to date when it passes, not with every heartbeat.
+        # Never later than the next deadline. Most arrivals postpone a deadline, so this is updated
+        # when it has passed, and not with every heartbeat.
         self._earliest_ns: int | None = None
 
     @abstractmethod
@@ -79,7 +90,7 @@ class StreamDetector(ABC):
         return self.heartbeat(peer, message.seq, at_ns) if message.kind is Kind.HEARTBEAT else []
 
     def answer(self, sender: str, message: Message) -> None:  # noqa: B027 - nothing to do
-        """See ``Detector.answer``: who waits for heartbeats answers none."""
+        """See ``Detector.answer``: a detector that waits for heartbeats answers nothing."""
 
     def heartbeat(self, peer: str, seq: int, at_ns: int) -> list[Finding]:
         """Take in heartbeat ``seq`` of ``peer``; one not newer than the last is ignored."""
@@ -111,7 +122,7 @@ class StreamDetector(ABC):
         return findings
 
     def beat(self, seq: int, now_ns: int, *, news: bool) -> None:  # noqa: ARG002
-        """See ``Detector.beat``: a heartbeat to everybody, news or not."""
+        """See ``Detector.beat``: a heartbeat to every node, with news or without."""
         self._out.append(Outgoing(None, Message(Kind.HEARTBEAT, seq)))
 
     def outgoing(self) -> list[Outgoing]:

@@ -3,14 +3,15 @@
 Das, Gupta, Motivala: "SWIM: Scalable Weakly-consistent Infection-style Process Group Membership
 Protocol", DSN 2002.
 
-One peer is probed in each period: a ping; where its ack is not there in time, k other nodes are
-asked to ping it; where no ack has come by the end of the period either, it is suspected. Suspicion
-spreads as a rumour on the back of other messages. The suspect refutes it by a higher number of its
-own; if it has not when the suspicion has grown old, it is held for dead, and that spreads too.
+One peer is probed in each period. It is sent a ping. If its ack does not come in time, k other
+nodes are asked to ping it. If no ack has come by the end of the period either, the peer is
+suspected. The suspicion spreads as a rumour, as a part of other messages. The suspected peer
+refutes it by raising its own number. If it has not by the time the suspicion expires, it is taken
+for dead, and that spreads too.
 
-Two things differ from the paper because the membership here ejects by majority and fence. A node
-that is held for dead stays a member until it is fenced, and may still refute that, as memberlist
-lets it. And while a node has news for the membership it sends its gossip to everybody.
+Two things differ from the paper because the membership here ejects by majority and fence. A peer
+that is taken for dead stays a member until it is fenced, and may still refute its death, as in
+memberlist. And a node with news for the membership sends its gossip to every node.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from nodes.membership.detectors.beliefs import Beliefs
 from nodes.membership.detectors.known import Probe, Relay, Rounds
 from nodes.membership.detectors.settings import SwimSettings
 
-_RELAYED = 1 << 31  # numbers of pings on behalf of others; intervals never count that far
+_RELAYED = 1 << 31  # least number of a ping on behalf of another node; intervals stay below it
 
 
 class Swim(Beliefs):
     """One node's part in SWIM; see ``Detector``.
 
     Args:
-        me: this node.
-        settings: its times, and how many are asked and told.
-        grace_ns: how long a newly watched peer may take until it is first heard.
-        chance: draws the order of probing and the helpers.
+        me: This node.
+        settings: Times, how many helpers are asked, how often rumours are told.
+        grace_ns: How long a newly watched peer may take until it is first heard.
+        chance: Draws the order of probing and the helpers.
     """
 
     def __init__(
@@ -67,19 +68,19 @@ class Swim(Beliefs):
         return out
 
     def beat(self, seq: int, now_ns: int, *, news: bool) -> None:
-        """See ``Detector.beat``: the last period ends and the next one begins."""
+        """See ``Detector.beat``: one period ends and the next one begins."""
         if news:
             self._say(Kind.GOSSIP, None, seq)
         probe = self._probe
         if probe is not None and now_ns < probe.ends_ns:
             healthy = self._slowness == 1
-            if not (healthy and probe.answered):  # one that began late has its time all the same
+            if not (healthy and probe.answered):  # a probe that began late has its full time too
                 return
         self._close(now_ns)
         alive = [name for name, known in self._peers.items() if known.state is not State.DEAD]
         target = self._rounds.next(alive)
         if target is not None:
-            # Half an interval less: the next one may begin a little early by this clock.
+            # Half a period less: the next period may begin a little early by this clock.
             period_ns = self._settings.protocol_period_ns
             ends_ns = now_ns + self._slowness * period_ns - period_ns // 2
             timeout_ns = self._slowness * self._settings.ping_timeout_ns
@@ -105,7 +106,7 @@ class Swim(Beliefs):
         known = self._peers.get(peer)
         if known is None:
             return []
-        findings = self.advance(at_ns)  # what was due before it came is judged without it
+        findings = self.advance(at_ns)  # what was due before it arrived is judged without it
         known.heard = True
         alive = Update(peer, State.ALIVE, message.refuted)
         for update in (alive, *message.updates):
@@ -187,7 +188,7 @@ class Swim(Beliefs):
             self._say(Kind.PING_REQ, helper, probe.seq, probe.target)
 
     def _close(self, now_ns: int) -> None:
-        """The period ends: a probe that nobody answered makes a suspicion."""
+        """End the period: a probe that no node answered makes a suspicion."""
         probe, self._probe = self._probe, None
         if probe is None:
             return
@@ -201,7 +202,7 @@ class Swim(Beliefs):
         self._apply(Update(probe.target, State.SUSPECT, known.refuted, self._me), now_ns)
 
     def _judge(self, probe: Probe) -> None:
-        """What the end of a probe says of this node itself; nothing, in SWIM."""
+        """Learn from the end of a probe about this node's own health; SWIM does not."""
 
     def _late_relay(self, number: int, now_ns: int) -> None:
         if self._relays[number].expires_ns < now_ns:

@@ -1,4 +1,4 @@
-"""A node's link to its disk: one connection after another, and how long I/O waits in between."""
+"""A node's connection to its disk: made, lost and made again, and how long I/O waits meanwhile."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ from reserve_agent.errors import CrunchbedError
 RETRY_NS = 200_000_000
 
 
-class Watcher(Protocol):
-    """Who is told how the link does."""
+class ConnectionListener(Protocol):
+    """Is told how the connection does."""
 
-    def link_up(self, first: bool) -> None:
-        """There is a connection; what was in flight on an earlier one has to be written again."""
+    def connected(self, *, first: bool) -> None:
+        """There is a connection, the ``first`` or a later one.
 
-    def link_down(self, reason: str) -> None:
+        What was in flight on an earlier connection has to be written again.
+        """
+
+    def disconnected(self, reason: str) -> None:
         """The connection is lost."""
 
-    def link_given_up(self) -> None:
-        """No new connection came in time: what is in flight fails. Trying goes on."""
+    def given_up(self) -> None:
+        """No new connection came in time: what is in flight fails. Attempts go on."""
 
 
-class Link:
-    """Connects, and connects again.
+class Reconnecting:
+    """Connects, and connects again whenever the connection is lost.
 
     Args:
         connect: Makes a transport, which begins to connect.
         limit_ns: How long I/O waits for a new connection; None for ever.
         selector: Served while there is no connection.
-        watcher: Who is told.
+        listener: Is told of every change.
         clock: Nanoseconds.
 
     Attributes:
         up: Whether there is a connection.
-        was_up: Whether there ever was one.
-        given_up: Whether I/O has waited too long, and fails until there is one.
     """
 
     def __init__(
@@ -48,22 +49,21 @@ class Link:
         connect: Callable[[], Transport],
         limit_ns: int | None,
         selector: selectors.BaseSelector,
-        watcher: Watcher,
+        listener: ConnectionListener,
         clock: Clock = time.monotonic_ns,
     ) -> None:
         self._connect = connect
         self._outage = Outage(limit_ns)
         self._selector = selector
-        self._watcher = watcher
+        self._listener = listener
         self._clock = clock
         self._transport: Transport | None = None
         self._next_ns = clock()
+        self._was_up = False
         self.up = False
-        self.was_up = False
-        self.given_up = False
 
     def write(self, sequence: int, data: bytearray, offset: int) -> bool:
-        """Submit one write; False when the link is not, or no longer, up."""
+        """Submit one write; return False where there is no connection, or no longer."""
         if self._transport is None or not self.up:
             return False
         try:
@@ -73,14 +73,13 @@ class Link:
         return self.up
 
     def serve(self, timeout: float) -> None:
-        """Move the link along for at most ``timeout`` seconds.
+        """Move the connection along for at most ``timeout`` seconds.
 
         Raises:
-            LoginRefused: The target refuses the first login: nothing will mend that.
+            LoginRefused: The target refuses the first login: no later one would succeed.
         """
         if self._outage.expired(self._clock()):
-            self.given_up = True
-            self._watcher.link_given_up()
+            self._listener.given_up()
         if self._transport is None:
             self._attempt(timeout)
             return
@@ -88,7 +87,7 @@ class Link:
             self._transport.serve(timeout)
         except LoginRefused as error:
             self._drop(error)
-            if not self.was_up:
+            if not self._was_up:
                 raise
         except CrunchbedError as error:
             self._drop(error)
@@ -109,10 +108,9 @@ class Link:
             return
 
     def _come_up(self) -> None:
-        self.up, self.given_up = True, False
+        first, self.up, self._was_up = not self._was_up, True, True
         self._outage.end()
-        first, self.was_up = not self.was_up, True
-        self._watcher.link_up(first)
+        self._listener.connected(first=first)
 
     def _drop(self, error: CrunchbedError) -> None:
         if self._transport is not None:
@@ -123,7 +121,7 @@ class Link:
         if self.up:
             self.up = False
             self._outage.begin(now)
-            self._watcher.link_down(str(error))
+            self._listener.disconnected(str(error))
 
     def close(self) -> None:
         """Hang up."""

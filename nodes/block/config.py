@@ -1,0 +1,75 @@
+"""The initiator's configuration file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodes.block.task import WritebackSettings
+
+
+@dataclass(frozen=True)
+class Chap:
+    """User and secret that the target wants."""
+
+    user: str
+    secret: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IscsiConfig:
+    """An iSCSI session, by open-iscsi's names; times in nanoseconds.
+
+    Attributes:
+        login_timeout: From the first SYN to the login's end, at most.
+        noop_out_interval: Silence until a NOP-Out asks; 0 never.
+        noop_out_timeout: Silence after that until the connection is given up; 0 never.
+        replacement_timeout: How long writes wait for a new connection; None for ever.
+        chap: None where the target wants no secret.
+    """
+
+    login_timeout: int
+    noop_out_interval: int
+    noop_out_timeout: int
+    replacement_timeout: int | None
+    chap: Chap | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NbdConfig:
+    """An NBD connection, by the names of the kernel's driver; times in nanoseconds.
+
+    Attributes:
+        timeout: How long a request may go without its answer; 0 for ever.
+        dead_conn_timeout: How long writes wait for a new connection; None for ever.
+    """
+
+    timeout: int
+    dead_conn_timeout: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitiatorConfig(WritebackSettings):
+    """Settings of one initiator.
+
+    Attributes:
+        node: Logical name.
+        index: The node's index, by which its blocks are known.
+        address: IPv4 address of the target.
+        port: Its TCP port.
+        iscsi: The session, where that is the transport.
+        nbd: The connection, where that is the transport.
+        pins: Directory of the node's pinned pool.
+        control: Unix socket to make, over which the run commands bursts.
+        events: The agent's Unix socket; None: there is no agent.
+    """
+
+    node: str
+    index: int
+    address: str
+    port: int
+    iscsi: IscsiConfig
+    nbd: NbdConfig
+    pins: Path
+    control: Path
+    events: Path | None = None

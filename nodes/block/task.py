@@ -1,0 +1,219 @@
+"""The writeback task of a node: dirty pages become writes, acknowledged writes free pages.
+
+It submits, repeats and gives up writes. No clock and no connection: whoever drives it passes the
+time, hands each request to the connection, and tells it how the connection does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from nodes.block.writeback import Dirtier, Request, Writeback
+from reserve_agent.contract.events import (
+    DaemonReady,
+    DirtyProgress,
+    Event,
+    IoDisconnected,
+    IoReconnected,
+    WriteAcknowledged,
+    WriteFailed,
+)
+
+RETRY_NS: Final = 200_000_000
+"""A write that the target has refused is repeated after this."""
+PROGRESS_NS: Final = 100_000_000
+"""Least time between two reports of a burst's progress."""
+GIVEN_UP: Final = "no connection within the time-out"
+
+
+class PagePool(Protocol):
+    """A node's pages, as far as writeback needs them."""
+
+    @property
+    def dirty_pages(self) -> int:
+        """Pages that are dirty now."""
+
+    @property
+    def demand(self) -> int:
+        """Pages that tasks have asked for and still wait for."""
+
+    def dirty(self, pages: int) -> None:
+        """Have normal tasks ask for pages to dirty; those that the pool refuses wait."""
+
+    def clean(self, pages: int) -> int:
+        """Free dirty pages that were written; return how many were dirty."""
+
+    def calm(self) -> None:
+        """Have the tasks that wait give up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritebackSettings:
+    """What a node writes.
+
+    Attributes:
+        incarnation: How often the node has booted.
+        transport: ``nbd`` or ``iscsi``.
+        first_block: First block of the node's region of the device.
+        region_blocks: Length of the region in blocks of 4 KiB.
+        queue_depth: Requests in flight at most.
+        request_blocks: Blocks of one request.
+        dirty_rate: Pages a second that normal tasks dirty all the time.
+    """
+
+    incarnation: int
+    transport: str
+    first_block: int
+    region_blocks: int
+    queue_depth: int
+    request_blocks: int
+    dirty_rate: float
+
+
+class WritebackTask:
+    """One node's writeback.
+
+    Args:
+        settings: What is written.
+        pages: The node's.
+        emit: Is told of every event.
+        now_ns: The time, nanoseconds of the clock that every later call uses too.
+
+    Raises:
+        BadInput: Not one request fits into the region.
+    """
+
+    def __init__(
+        self,
+        settings: WritebackSettings,
+        pages: PagePool,
+        emit: Callable[[Event], None],
+        now_ns: int,
+    ) -> None:
+        self._settings = settings
+        self._pages = pages
+        self._emit = emit
+        self._writeback = Writeback(
+            settings.first_block,
+            settings.region_blocks,
+            settings.queue_depth,
+            settings.request_blocks,
+        )
+        self._dirtier = Dirtier(settings.dirty_rate, now_ns)
+        self._retries: list[tuple[int, int]] = []  # when, and the request's sequence number
+        self._up = False
+        self._was_up = False
+        self._given_up = False
+        self._progress_due_ns = now_ns
+        self._reported = 0
+
+    @property
+    def in_flight(self) -> dict[int, Request]:
+        """Requests that are not acknowledged, by sequence number."""
+        return self._writeback.in_flight
+
+    # --- pages
+
+    def dirty(self, now_ns: int) -> None:
+        """Have the tasks ask for the pages that they want by now."""
+        due = self._dirtier.due(now_ns)
+        if due:
+            self._pages.dirty(due)
+
+    def burst(self, pages: int, rate: float, start_ns: int) -> None:
+        """Have the tasks ask for ``pages`` more, ``rate`` a second, from ``start_ns`` on."""
+        self._dirtier.burst(pages, rate, start_ns)
+
+    def calm(self) -> None:
+        """Give up what is left of the burst, and what tasks wait for."""
+        self._dirtier.calm()
+        self._pages.calm()
+
+    def report_progress(self, now_ns: int) -> None:
+        """Report how far a burst has come, where that has changed; to be called often."""
+        dirtier = self._dirtier
+        if now_ns < self._progress_due_ns or dirtier.burst_pages == 0:
+            return
+        self._progress_due_ns = now_ns + PROGRESS_NS
+        dirtied = max(0, dirtier.burst_dirtied - self._pages.demand)
+        if dirtied != self._reported:
+            self._reported = dirtied
+            self._emit(
+                DirtyProgress(
+                    t=now_ns,
+                    requested=dirtier.burst_pages,
+                    asked=dirtier.burst_dirtied,
+                    dirtied=dirtied,
+                )
+            )
+
+    # --- writes
+
+    def next(self, now_ns: int) -> Request | None:
+        """Return the next request to hand to the connection: a repeated one, a new one, or None.
+
+        New requests are made without a connection too, once there was one: they wait for the next
+        connection, as in a block queue.
+        """
+        if self._up and self._retries and self._retries[0][0] <= now_ns:
+            return self.in_flight[self._retries.pop(0)[1]]
+        if not self._was_up:
+            return None
+        request = self._writeback.next(self._pages.dirty_pages, now_ns)
+        if request is not None and self._given_up:
+            self._report_failure(request.sequence, GIVEN_UP, now_ns)
+        return request
+
+    def acknowledged(self, sequence: int, now_ns: int) -> None:
+        """The target has written a request: its pages are free."""
+        done = self._writeback.acknowledged(sequence)
+        self._pages.clean(done.blocks)
+        self._emit(
+            WriteAcknowledged(
+                t=now_ns,
+                seq=sequence,
+                incarnation=self._settings.incarnation,
+                block=done.block,
+                blocks=done.blocks,
+                submitted=done.submitted_ns,
+                transport=self._settings.transport,
+            )
+        )
+
+    def failed(self, sequence: int, error: str, now_ns: int) -> None:
+        """The target has refused a request: its pages stay dirty, and it is repeated."""
+        self._report_failure(sequence, error, now_ns)
+        self._retries.append((now_ns + RETRY_NS, sequence))
+
+    def _report_failure(self, sequence: int, error: str, now_ns: int) -> None:
+        transport = self._settings.transport
+        self._emit(WriteFailed(t=now_ns, seq=sequence, error=error, transport=transport))
+
+    # --- the connection
+
+    def connected(self, now_ns: int, *, first: bool) -> list[Request]:
+        """There is a connection; return the requests to write again on it, all those in flight."""
+        if first:
+            self._emit(DaemonReady(t=now_ns, name="initiator"))
+        else:
+            self._emit(IoReconnected(t=now_ns, transport=self._settings.transport))
+        self._up = self._was_up = True
+        self._given_up = False
+        self._retries.clear()
+        return list(self.in_flight.values())
+
+    def disconnected(self, reason: str, now_ns: int) -> None:
+        """The connection is lost: requests in flight wait for the next."""
+        self._up = False
+        self._emit(IoDisconnected(t=now_ns, error=reason, transport=self._settings.transport))
+
+    def given_up(self, now_ns: int) -> None:
+        """No connection came in time: every request fails until there is one.
+
+        The pages of those in flight stay dirty, and they are written on the next connection.
+        """
+        self._given_up = True
+        for sequence in self.in_flight:
+            self._report_failure(sequence, GIVEN_UP, now_ns)
