@@ -12,7 +12,6 @@ from typing import cast
 import pytest
 
 from crunchbed.run import signals
-from crunchbed.run.held import links as held_links
 from crunchbed.run.held.hold import Hold
 from crunchbed.run.held.scenario import with_flood_reader
 from crunchbed.run.progress import NoProgress
@@ -54,7 +53,6 @@ class Bench:
 
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.handle: Handle | None = None
-        monkeypatch.setattr(held_links, "fault_context", lambda _run: None)
         self.supervisor, self.progress = FakeSupervisor(), Notes()
         world = SimpleNamespace(
             nodes={},
@@ -68,6 +66,7 @@ class Bench:
             world=world,
             supervisor=self.supervisor,
             loop=SimpleNamespace(now_ns=lambda: 0),
+            fault_context=None,
             recorder=SimpleNamespace(record=lambda _event: 0),
             progress=self.progress,
         )

@@ -34,6 +34,7 @@ PURE = (
     "crunchbed/expect",
     "crunchbed/checks",
     "crunchbed/experiments/stats",
+    "crunchbed/faults",
 )
 """Folders that read no clock, open no file or socket, and start nothing."""
 HARMLESS = {
@@ -45,6 +46,9 @@ HARMLESS = {
 }
 """Packages that a pure folder may import: ``random`` because the caller gives the seed."""
 SHARED = {
+    "crunchbed.run.abilities",  # the protocols that faults act on
+    "crunchbed.run.values",
+    "crunchbed.run.world",
     "crunchbed.history",  # the history's types; the files are read by their callers
     "reserve_agent.controller.wiring",  # the description of a network, all dataclasses
     "reserve_agent.errors",
@@ -53,36 +57,14 @@ SHARED = {
 READERS: dict[str, set[str]] = {
     # Scenario files are found and read, and positions in them are kept for messages.
     "crunchbed/scenario/loader.py": {"os", "pathlib", "sysconfig"},
-    "crunchbed/scenario/yaml.py": {"io", "pathlib", "ruamel"},
+    "crunchbed/scenario/yaml.py": {"io", "ruamel"},
     # The one place that knows result.json: the model, and its file.
     "crunchbed/checks/result.py": {"orjson", "pathlib"},
-    # The grammar of expectations; the text is given as a string.
-    "crunchbed/expect/grammar.py": {"lark"},
     # Imported in the functions that need them: bootstrap intervals and rank statistics.
     "crunchbed/experiments/stats/interval.py": {"numpy", "scipy"},
     "crunchbed/experiments/stats/paired.py": {"scipy"},
 }
 """Exceptions by file, each with its reason."""
-PENDING = {
-    "nodes.heartbeat.link",
-    "reserve_agent.drop_causes",
-    "reserve_agent.hooks.layout",
-    "reserve_agent.policies",
-    "reserve_agent.port_rule",
-}
-"""Modules that pure folders import still, and shall not: to be emptied."""
-pending = pytest.mark.xfail(reason="imports a module that is PENDING", strict=True)
-# Each of PURE; when nothing is pending the test takes PURE itself.
-LOADED_ALONE = [
-    "reserve_agent/contract",
-    "nodes/membership",
-    "crunchbed/expect",
-    pytest.param("reserve_agent/model", marks=pending),
-    pytest.param("reserve_agent/controller/rules", marks=pending),
-    pytest.param("crunchbed/scenario", marks=pending),
-    pytest.param("crunchbed/checks", marks=pending),
-    pytest.param("crunchbed/experiments/stats", marks=pending),
-]
 
 
 def imported(source: str, package: str = "") -> Iterator[str]:
@@ -189,7 +171,7 @@ def impure_imports() -> dict[str, set[str]]:
         if any(in_folder(path, folder) for folder in PURE):
             wrong = {module for module in modules if not may_be_imported(module)}
             found[path] = {module if ours(module) else module.split(".")[0] for module in wrong}
-    return {path: left for path, wrong in found.items() if (left := wrong - PENDING)}
+    return {path: wrong for path, wrong in found.items() if wrong}
 
 
 def ours(module: str) -> bool:
@@ -198,17 +180,6 @@ def ours(module: str) -> bool:
 
 def test_pure_folders_import_nothing_that_does_input_or_output() -> None:
     assert impure_imports() == READERS
-
-
-def test_what_is_pending_is_imported_still() -> None:
-    """Whoever mends an import takes it off the list."""
-    modules = {
-        module
-        for path, modules in sources().items()
-        if any(in_folder(path, folder) for folder in PURE)
-        for module in modules
-    }
-    assert modules >= PENDING
 
 
 def opened(source: str) -> bool:
@@ -238,7 +209,7 @@ BINDINGS = ("ctypes", "mininet", "nbd", "os_ken", "prometheus_client", "pyroute2
 """Packages that bind to libraries, the kernel or a framework."""
 
 
-@pytest.mark.parametrize("folder", LOADED_ALONE)
+@pytest.mark.parametrize("folder", PURE)
 def test_a_pure_folder_loads_no_binding(folder: str) -> None:
     """Neither itself nor by the modules that it imports, in an interpreter of its own."""
     modules = ", ".join(module_name(path) for path in sorted((ROOT / folder).rglob("*.py")))
@@ -251,7 +222,6 @@ print(*wrong, *(name for name in sys.modules if name.startswith("reserve_agent.h
     assert (done.stdout.split(), done.stderr) == ([], "")
 
 
-@pending
 def test_the_core_loads_where_mininet_libbpf_and_pyroute2_are_missing() -> None:
     """The engine, the checks and the rules know no backend."""
     done = run_python("""
