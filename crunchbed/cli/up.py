@@ -62,7 +62,7 @@ def up(options: Options, scenario: str) -> int:
 
 
 def _hold(scenario: Scenario, directory: Path, scraper: Scraper | None, *, quiet: bool) -> Result:
-    from crunchbed.run import engine  # brings Mininet and the hooks' loader
+    from crunchbed.run import engine  # brings the checks and the report
 
     with watched(scenario, scenario.name, quiet=quiet) as progress:
         return engine.run(scenario, out=directory, progress=progress, hold=True, scraper=scraper)

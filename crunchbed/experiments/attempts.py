@@ -29,7 +29,7 @@ def execute(
     quiet: bool = False,
 ) -> Result:
     """One run; its progress is a view on a terminal, else lines on stderr, nothing if ``quiet``."""
-    from crunchbed.run import engine  # brings Mininet and the hooks' loader
+    from crunchbed.run import engine  # brings the checks and the report
 
     label = f"{scenario.name} {scenario.policy} seed {seed}"
     with watched(scenario, label, quiet=quiet) as progress:

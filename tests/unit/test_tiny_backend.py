@@ -16,6 +16,7 @@ from crunchbed.run import engine
 from crunchbed.scenario.loader import load
 from reserve_agent.contract.events import NodeEjected, PortDown, PortUp, ViewInstalled
 from reserve_agent.errors import BadInput
+from tests.unit.test_imports import sources
 from tests.unit.tiny_backend import TinyBackend
 
 LIMIT_SECONDS = 1.0
@@ -101,3 +102,15 @@ def test_a_run_needs_nothing_of_a_backend_that_it_does_not_use() -> None:
     bare = [sys.executable, "-c", BARE]
     ended = subprocess.run(bare, capture_output=True, text=True, check=False)
     assert ended.stderr == ""
+
+
+def test_a_run_imports_no_backend() -> None:
+    wrong = [
+        f"{path} imports {module}"
+        for path, modules in sources().items()
+        for module in modules
+        if path.startswith(("crunchbed/run/", "crunchbed/checks/", "crunchbed/report/"))
+        and not path.startswith("crunchbed/run/faults/")
+        and module.startswith("crunchbed.backends.")
+    ]
+    assert wrong == []

@@ -31,7 +31,7 @@ def main(path: Path) -> int:
     """Make the run; returns 0 where there is a result, whatever its verdict."""
     spec = orjson.loads(path.read_bytes())
     _end_with(spec["parent"])
-    from crunchbed.run import engine  # brings Mininet and the hooks' loader
+    from crunchbed.run import engine  # brings the checks and the report
 
     scenario = Scenario.model_validate(spec["scenario"])
     out = Path(spec["out"])
