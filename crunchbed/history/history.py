@@ -10,6 +10,7 @@ import contextlib
 import functools
 import gc
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter, itemgetter
 from pathlib import Path
@@ -27,6 +28,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _E = TypeVar("_E", bound=Event)
 _NOTHING: Final[tuple[Any, ...]] = ()
+_TIME: Final = attrgetter("t")
 
 
 class Interval(NamedTuple):
@@ -71,7 +73,7 @@ class History:
     @overload
     def of(self, kind: type[_E], node: str | None = None) -> Sequence[_E]: ...
     @overload
-    def of(self, kind: str, node: str | None = None) -> Sequence[Event]: ...
+    def of(self, kind: str, node: str | None = None) -> Sequence[Any]: ...
     def of(self, kind: type[Event] | str, node: str | None = None) -> Sequence[Any]:
         """Return the events of one kind, of one node where it is given, by time."""
         if not isinstance(kind, str):
@@ -84,6 +86,12 @@ class History:
                 by_node.setdefault(event.node, []).append(event)
             self._by_node[kind] = by_node
         return self._by_node[kind].get(node, _NOTHING)
+
+    def during(self, kind: type[_E], span: Interval, node: str | None = None) -> Sequence[_E]:
+        """Return those of ``of(kind, node)`` that happened in ``span``."""
+        events = self.of(kind, node)
+        first = bisect_left(events, span.start, key=_TIME)
+        return events[first : bisect_left(events, span.end, key=_TIME)]
 
     @property
     def span(self) -> Interval:
@@ -141,7 +149,7 @@ def read(path: Path) -> list[Event]:
     """
     with no_collector():
         events = list(_events(path))
-        events.sort(key=attrgetter("t"))
+        events.sort(key=_TIME)
     return events
 
 

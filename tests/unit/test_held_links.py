@@ -13,6 +13,7 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.run.faults.protocol import World
 from crunchbed.run.held import links as held_links
 from crunchbed.run.held.links import Links
+from reserve_agent.contract.events import FaultBegan
 from reserve_agent.errors import BadInput
 
 
@@ -46,9 +47,9 @@ class Cuts:
 
             @property
             def on(self) -> list[FaultSpan]:
-                named = {} if fault.network is None else {"network": fault.network}
+                began = FaultBegan(fault="link-down", network=fault.network)
                 since = Interval(bench.now, 99)
-                return [FaultSpan("link-down", fault.targets, since, named)]
+                return [FaultSpan("link-down", fault.targets, since, began)]
 
         return One()
 

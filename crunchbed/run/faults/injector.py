@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from crunchbed.checks import faults
 from crunchbed.checks.faults import FaultSpan
@@ -16,6 +16,7 @@ from crunchbed.run.faults.kinds import make
 from crunchbed.run.faults.plan import Step, order, steps
 from crunchbed.run.faults.protocol import Fault, Lingering, NotPossible, Settling, World
 from crunchbed.scenario.faults import FaultSection
+from reserve_agent.contract.events import FaultBegan, from_record
 
 Clock = Callable[[], int]
 _NO_END = 2**63 - 1
@@ -93,7 +94,9 @@ class FaultInjection:
         found = []
         for number, details in self._details.items():
             fault, span = self._planned[number], Interval(self._on[number], _NO_END)
-            found.append(FaultSpan(fault.kind, fault.targets, span, details))
+            record = {"kind": FaultBegan.kind, "t": span.start, "fault": fault.kind, **details}
+            began = cast(FaultBegan, from_record(record))
+            found.append(FaultSpan(fault.kind, fault.targets, span, began))
         return found
 
     def _begin(self, number: int) -> None:

@@ -43,7 +43,7 @@ class PoolConfigured(Event):
     total: int
     reserve: int
     clean: int
-    computed: int
+    computed: int = 0
     policy: str
     metrics_port: int
 
@@ -69,7 +69,7 @@ class PoolSampled(Event):
     demand: int
     rx_running: int
     rx_stalled: int
-    hoarded: int
+    hoarded: int = 0
     tx: int
     low_water: int
 

@@ -16,7 +16,7 @@ class RunInfo(Event):
     Attributes:
         run: The run's id.
         scenario: Name of the scenario.
-        seed: The seed.
+        seed: The seed; None: not known.
         backend: Kind of switch in use.
         processors: Processors of the machine.
         versions: Versions of everything that may matter, by name.
@@ -26,7 +26,7 @@ class RunInfo(Event):
     kind: ClassVar[str] = "run.info"
     run: str = ""
     scenario: str = ""
-    seed: int = 0
+    seed: int | None = None
     backend: str | None = None
     processors: int | None = None
     versions: Mapping[str, str] | None = None
