@@ -16,7 +16,7 @@ import platform
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,8 +24,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crunchbed.archive.rejudge import rejudge
-from crunchbed.archive.rundir import write_json
 from reserve_agent.errors import BadInput, CrunchbedError
+from reserve_agent.files import whole, write_json
 
 SUFFIX: Final = ".crunchbed.tar.gz"
 LARGEST: Final = 8 << 30
@@ -91,22 +91,22 @@ def pack(directory: Path, out: Path, *, captures: bool = True) -> Manifest:
         files={name: _member(content) for name, content in members.items()},
     )
     first = orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        with (
-            partial.open("wb") as file,
-            gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
-            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
-        ):
-            for name, content in {_MANIFEST: first, **members}.items():
-                entry = tarfile.TarInfo(name)
-                entry.size, entry.mode = len(content), 0o644
-                archive.addfile(entry, io.BytesIO(content))
-        partial.replace(out)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise CrunchbedError(f"{out}: cannot be written: {error.strerror}") from error
+    with _telling(out), whole(out) as partial:
+        _write(partial, {_MANIFEST: first, **members})
     return manifest
+
+
+def _write(path: Path, members: Mapping[str, bytes]) -> None:
+    """Write the archive of these members, in their order, without a time in it."""
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
 
 
 def unpack(path: Path, out: Path) -> Manifest:

@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
+from reserve_agent.files import write_json as write_json  # for who makes more files there
 
 DEFAULT_PARENT = Path("runs")
 _PARTS = ("history", "logs")
@@ -60,8 +59,7 @@ def _take_back(path: Path, existed: bool) -> None:
     with contextlib.suppress(OSError):
         for part in _PARTS:
             shutil.rmtree(path / part, ignore_errors=True)
-        for file in (path / _SCENARIO, _partial(path / _SCENARIO)):
-            file.unlink(missing_ok=True)
+        (path / _SCENARIO).unlink(missing_ok=True)
         if not existed:
             path.rmdir()
 
@@ -78,17 +76,6 @@ def unwritable(directory: Path, error: Exception) -> str | None:
         if disk.f_bfree == 0 or (disk.f_files > 0 and disk.f_ffree == 0):
             return os.strerror(errno.ENOSPC)
     return None
-
-
-def _partial(path: Path) -> Path:
-    return path.with_suffix(path.suffix + ".part")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a file in one step, so that a kill leaves the old one or the new one."""
-    partial = _partial(path)
-    partial.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
-    partial.rename(path)
 
 
 def _first_line(argv: tuple[str, ...]) -> str:

@@ -34,7 +34,7 @@ from crunchbed.checks.split_brain import split_brains
 from crunchbed.checks.steady import phase_figures
 from crunchbed.expect import Outcome, evaluate, steady_outcomes
 from crunchbed.expect.evaluate import applies_to
-from crunchbed.history.history import History
+from crunchbed.history.history import History, no_collector
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import OFF
 from crunchbed.scenario.units import seconds
@@ -43,6 +43,7 @@ from reserve_agent.contract.events import RunInfo, WriteFailed
 _T = TypeVar("_T")
 
 
+@no_collector()
 def judge(history: History, scenario: Scenario) -> Result:
     """Compute every figure and the verdict of a run.
 

@@ -13,6 +13,7 @@ import orjson
 
 from crunchbed.store.rows import TABLES, rows, run_directories
 from reserve_agent.errors import BadInput
+from reserve_agent.files import partial_of, whole
 
 
 class Answer(NamedTuple):
@@ -35,11 +36,11 @@ def opened(root: Path, parquet: Path | None = None) -> Iterator[Database]:
     connection = duckdb.connect(":memory:")
     try:
         damaged = _fill(connection, directories)
-        partial = None if parquet is None else parquet.absolute().with_name(f".{parquet.name}.part")
-        if partial is not None:
-            connection.execute("SET allowed_paths = ?", [[str(partial)]])
+        if parquet is not None:
+            allowed = [str(partial_of(parquet.absolute()))]
+            connection.execute("SET allowed_paths = ?", [allowed])
         connection.execute("SET enable_external_access = false")
-        yield Database(connection, damaged, partial)
+        yield Database(connection, damaged)
     finally:
         connection.close()
 
@@ -82,11 +83,8 @@ class Database:
         damaged: Why some are left out.
     """
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, damaged: list[str], parquet: Path | None
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, damaged: list[str]) -> None:
         self._connection = connection
-        self._parquet = parquet
         self.damaged = damaged
 
     def ask(self, sql: str, parameters: Sequence[object] = ()) -> Answer:
@@ -107,20 +105,18 @@ class Database:
     def write_parquet(self, sql: str, path: Path) -> None:
         """Write what a query finds into a Parquet file; it appears whole or not at all.
 
+        ``path`` must be the one that the database was opened with.
+
         Raises:
             BadInput: DuckDB refuses the query, or the file cannot be written.
         """
-        if self._parquet is None:
-            raise AssertionError("opened without a place to write to")
         try:
             relation = self._connection.sql(sql)
             if relation is None:
                 raise BadInput("query: expected a SELECT for --parquet")
-            relation.write_parquet(str(self._parquet))
-            self._parquet.replace(path)
+            with whole(path.absolute()) as partial:
+                relation.write_parquet(str(partial))
         except duckdb.Error as error:
             raise BadInput(f"query: {' '.join(str(error).split())}") from None
         except OSError as error:
             raise BadInput(f"--parquet {path}: cannot be written: {error.strerror}") from None
-        finally:
-            self._parquet.unlink(missing_ok=True)
