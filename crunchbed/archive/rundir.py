@@ -1,4 +1,4 @@
-"""The run directory: what was asked for, on what, and everything that came of it."""
+"""The run directory: the scenario, the machine, and everything that the run recorded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
-from reserve_agent.files import write_json as write_json  # for who makes more files there
+from reserve_agent.files import write_json as write_json  # also for other files of a run
 
 DEFAULT_PARENT = Path("runs")
 _PARTS = ("history", "logs")
@@ -33,10 +33,10 @@ _PROGRAMS = {
 
 
 def make(scenario: Scenario, seed: int, run_id: str, out: Path | None) -> Path:
-    """Make the directory; ``out`` must not exist yet, or be empty.
+    """Make the directory of a run and return its path; ``out`` must be new or empty.
 
     Raises:
-        BadInput: It cannot be made there.
+        BadInput: the directory cannot be made there.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     path = out or DEFAULT_PARENT / f"{stamp}-{scenario.name}-{scenario.policy}-{seed}-{run_id}"
@@ -55,7 +55,7 @@ def make(scenario: Scenario, seed: int, run_id: str, out: Path | None) -> Path:
 
 
 def _take_back(path: Path, existed: bool) -> None:
-    """Remove what ``make`` made before it failed, on a disk that may be full or worse."""
+    """Remove what ``make`` had made before it failed; the disk may be full or broken."""
     with contextlib.suppress(OSError):
         for part in _PARTS:
             shutil.rmtree(path / part, ignore_errors=True)
@@ -65,9 +65,9 @@ def _take_back(path: Path, existed: bool) -> None:
 
 
 def unwritable(directory: Path, error: Exception) -> str | None:
-    """Whether ``error`` came of the run directory's disk: why nothing can be written, or None.
+    """Return why nothing can be written to the run directory, if that may explain ``error``.
 
-    A daemon that died of it could not say so in its log, so the disk is looked at as well.
+    A daemon that a full disk has ended cannot log the reason, so the disk is asked as well.
     """
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return error.strerror
@@ -88,14 +88,14 @@ def _first_line(argv: tuple[str, ...]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Everything whose version may matter to a figure."""
+    """Return the versions of everything that can change a figure, by name."""
     found = {name: _first_line(argv) for name, argv in _PROGRAMS.items()}
     found |= {name: importlib.metadata.version(name) for name in _PACKAGES}
     return found | {"kernel": platform.release(), "python": platform.python_version()}
 
 
 def metadata(scenario: Scenario, seed: int, run_id: str, switch: str) -> dict[str, Any]:
-    """What ``run.json`` says. ``clock`` ties the history's clock to the calendar."""
+    """Return the content of ``run.json``; ``clock`` ties the history's clock to UTC."""
     return {
         "run": run_id,
         "scenario": scenario.name,

@@ -1,4 +1,4 @@
-"""The faults of a run as its history has them, and whom they cut off from whom."""
+"""The faults of a run, and which nodes they keep from hearing which."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class FaultSpan(NamedTuple):
 
 
 def fault_spans(history: History) -> list[FaultSpan]:
-    """Return every fault that was begun, by time."""
+    """Return every fault that began, by time."""
     ends = list(history.of(FaultEnded))
     found = []
     for begin in history.of(FaultBegan):

@@ -1,4 +1,4 @@
-"""Ejections: who was removed and fenced, and who of them was alive."""
+"""Ejections: which nodes were removed and fenced, and whether they were alive."""
 
 from __future__ import annotations
 

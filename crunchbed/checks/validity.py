@@ -1,4 +1,4 @@
-"""Whether a run says anything about its claim, or only about the testbed."""
+"""Whether a run is complete, and was not disturbed by the testbed itself."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Interval(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Nanoseconds."""
+        """How long the interval is, nanoseconds."""
         return self.end - self.start
 
     def __contains__(self, t: object) -> bool:
@@ -101,19 +101,19 @@ class History:
 
     @property
     def span(self) -> Interval:
-        """From the first event to the last."""
+        """The time from the first event to the last."""
         if not self.events:
             return Interval(0, 0)
         return Interval(self.events[0].t, self.events[-1].t)
 
     @property
     def measured(self) -> Interval:
-        """From the first event to the start of collecting; to the last event without one."""
+        """The time from the first event to the phase ``collect``, or else to the last event."""
         collect = self.phase("collect")
         return Interval(self.span.start, collect.start) if collect else self.span
 
     def phase(self, name: str) -> Interval | None:
-        """Return when the phase was, up to the next one or to the last event; None if never."""
+        """Return the time of a phase, up to the next one or the last event; None without it."""
         marks = self.of(PhaseBegan)
         for index, mark in enumerate(marks):
             if mark.name == name:

@@ -1,4 +1,4 @@
-"""What the run itself writes into the history."""
+"""Writes the run's own events into the history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reserve_agent.contract.events import NOW, RUN, Event, from_record
 
 
 class Recorder:
-    """Appends the run's own events, one JSON line each, at once."""
+    """Appends events to a file, one JSON line each, without a buffer."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab", buffering=0)
@@ -20,7 +20,7 @@ class Recorder:
     def record(
         self, event: Event | str, /, *, node: str = RUN, t: int | None = None, **fields: Any
     ) -> int:
-        """Write one event, with the time now where it has none; returns its time."""
+        """Write one event, with the present time where it has none, and return its time."""
         if isinstance(event, str):
             event = from_record(
                 {"t": NOW if t is None else t, "node": node, "kind": event, **fields}

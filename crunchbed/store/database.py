@@ -17,7 +17,7 @@ from reserve_agent.files import partial_of, whole
 
 
 class Answer(NamedTuple):
-    """What a query found: names of columns, and rows."""
+    """The answer to a query: names of columns, and rows."""
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
@@ -25,12 +25,12 @@ class Answer(NamedTuple):
 
 @contextlib.contextmanager
 def opened(root: Path, parquet: Path | None = None) -> Iterator[Database]:
-    """The database of all runs below ``root``; damaged ones are left out, and named.
+    """Open a database of all runs below ``root``, without damaged ones, which it names.
 
-    Statements reach no file but the one behind ``parquet``, where that is given.
+    Statements can reach no file but the one that becomes ``parquet``.
 
     Raises:
-        BadInput: There is no such directory.
+        BadInput: there is no such directory.
     """
     directories = run_directories(root)
     connection = duckdb.connect(":memory:")
@@ -46,7 +46,11 @@ def opened(root: Path, parquet: Path | None = None) -> Iterator[Database]:
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, directories: Sequence[Path]) -> list[str]:
-    """By way of files of JSON lines, which is how DuckDB takes many rows at once."""
+    """Fill the tables, by files of JSON lines, since DuckDB takes many rows at once that way.
+
+    Returns:
+        Why a directory was left out, for each that was.
+    """
     damaged: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="crunchbed-query-") as place,
@@ -77,10 +81,10 @@ def _fill(connection: duckdb.DuckDBPyConnection, directories: Sequence[Path]) ->
 
 
 class Database:
-    """All runs, to be asked.
+    """All runs below a directory, open for queries.
 
     Attributes:
-        damaged: Why some are left out.
+        damaged: For each damaged run why it is left out.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, damaged: list[str]) -> None:
@@ -91,7 +95,7 @@ class Database:
         """Run one statement.
 
         Raises:
-            BadInput: DuckDB refuses it; says why.
+            BadInput: DuckDB refuses the statement; says why.
         """
         try:
             cursor = self._connection.execute(sql, list(parameters))
