@@ -1,8 +1,8 @@
 """A run as one archive that can be judged again anywhere.
 
-A gzipped tar. Its first member, ``manifest.json``, has every other member's size and SHA-256, so
-that what is damaged is found before it is judged. The same run makes the same archive, byte for
-byte.
+A bundle is a gzipped tar. Its first member, ``manifest.json``, has size and SHA-256 of every other
+member, so that damage is found before the run is judged. The same run makes the same archive, byte
+for byte.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import platform
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,17 +24,17 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crunchbed.archive.rejudge import rejudge
-from crunchbed.archive.rundir import write_json
 from reserve_agent.errors import BadInput, CrunchbedError
+from reserve_agent.files import whole, write_json
 
 SUFFIX: Final = ".crunchbed.tar.gz"
 LARGEST: Final = 8 << 30
-"""Bytes that a bundle may unpack to: a run of an hour has some hundred megabytes."""
+"""Bytes that a bundle may unpack to; a run of an hour has some hundred megabytes."""
 
 _MANIFEST: Final = "manifest.json"
 _MANIFEST_LARGEST: Final = 1 << 20
 _AROUND: Final = 1 << 16
-"""Bytes that headers and padding of a member may take."""
+"""Bytes that the headers and the padding of a member may take."""
 
 _CHUNK: Final = 1 << 20
 _FILES: Final = ("scenario.json", "run.json", "history.jsonl", "result.json", "verify.json")
@@ -47,7 +47,7 @@ _BROKEN: Final = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, Valu
 
 
 class Member(BaseModel):
-    """What the manifest says of a member."""
+    """Size in bytes and checksum of a member, as in the manifest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class Member(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What is in a bundle, and what it came to when it was made."""
+    """The members of a bundle, and the verdict when the bundle was made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,16 +69,16 @@ class Manifest(BaseModel):
 def pack(directory: Path, out: Path, *, captures: bool = True) -> Manifest:
     """Write the bundle of a run; it appears whole or not at all.
 
-    Secrets of the scenario (CHAP) are replaced. The kernel's configuration goes in where it is to
-    be had and the kernel is still that of the run.
+    Secrets of the scenario (CHAP) are replaced. The kernel's configuration is added where the
+    kernel publishes it and the run had the same kernel.
 
     Args:
-        directory: Of a run that has its history.
-        out: The archive.
-        captures: Whether packet captures (``captures/``) go in.
+        directory: directory of a run with its history.
+        out: path of the archive.
+        captures: whether packet captures (``captures/``) are added.
 
     Raises:
-        BadInput: it is no directory of a whole run.
+        BadInput: ``directory`` is not that of a whole run.
         CrunchbedError: the archive cannot be written.
     """
     _, result = rejudge(directory)
@@ -91,29 +91,31 @@ def pack(directory: Path, out: Path, *, captures: bool = True) -> Manifest:
         files={name: _member(content) for name, content in members.items()},
     )
     first = orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        with (
-            partial.open("wb") as file,
-            gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
-            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
-        ):
-            for name, content in {_MANIFEST: first, **members}.items():
-                entry = tarfile.TarInfo(name)
-                entry.size, entry.mode = len(content), 0o644
-                archive.addfile(entry, io.BytesIO(content))
-        partial.replace(out)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise CrunchbedError(f"{out}: cannot be written: {error.strerror}") from error
+    with _writing(out), whole(out) as partial:
+        _write(partial, {_MANIFEST: first, **members})
     return manifest
 
 
+def _write(path: Path, members: Mapping[str, bytes]) -> None:
+    """Write the archive of these members, in their order, without a time in it."""
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+
+
 def unpack(path: Path, out: Path) -> Manifest:
-    """Unpack a bundle into ``out``, checking every member; what is damaged leaves some of it.
+    """Unpack a bundle into ``out`` and check every member.
+
+    Of a damaged bundle the members before the damage are left in ``out``.
 
     Raises:
-        BadInput: it cannot be read, is no bundle, or is damaged; says where.
+        BadInput: the bundle cannot be read, is none, or is damaged; says where.
         CrunchbedError: ``out`` cannot be written.
     """
     try:
@@ -124,7 +126,7 @@ def unpack(path: Path, out: Path) -> Manifest:
         ):
             entries = iter(archive)
             manifest = _read_manifest(archive, next(entries, None))
-            _refuse_lies(manifest)
+            _check_manifest(manifest)
             packed.left += sum(member.size + _AROUND for member in manifest.files.values())
             left = dict(manifest.files)
             for entry in entries:
@@ -132,7 +134,7 @@ def unpack(path: Path, out: Path) -> Manifest:
             if left:
                 raise ValueError(f"{next(iter(left))} is missing")
             while packed.read(1 << 20):
-                pass  # up to the checksum at its end
+                pass  # gzip checks the checksum at the end
     except OSError as error:
         if not isinstance(error, gzip.BadGzipFile):
             raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from None
@@ -140,20 +142,24 @@ def unpack(path: Path, out: Path) -> Manifest:
     except _BROKEN as error:
         words = str(error) or type(error).__name__
         raise BadInput(f"{path}: expected a whole bundle: {words}") from None
-    with _telling(out / _MANIFEST):
+    with _writing(out / _MANIFEST):
         write_json(out / _MANIFEST, manifest.model_dump(mode="json"))
     return manifest
 
 
 class _Bounded(io.BufferedIOBase):
-    """A stream that may not be longer than is known of it: a few bytes unpack to any number."""
+    """A stream with a limit, since a few packed bytes can unpack to any number of bytes."""
 
     def __init__(self, file: gzip.GzipFile, left: int) -> None:
         self._file = file
         self.left = left
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read as the stream would; ValueError at its bound."""
+        """Read from the stream.
+
+        Raises:
+            ValueError: more than the limit has been read.
+        """
         content = self._file.read(size)
         self.left -= len(content)
         if self.left < 0:
@@ -174,7 +180,7 @@ def _read_manifest(archive: tarfile.TarFile, entry: tarfile.TarInfo | None) -> M
         raise ValueError(f"{_MANIFEST}: {where}: {found['msg']}") from None
 
 
-def _refuse_lies(manifest: Manifest) -> None:
+def _check_manifest(manifest: Manifest) -> None:
     for name in manifest.files:
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} is no name of a member")
@@ -196,7 +202,7 @@ def _take(
         raise ValueError(f"{entry.name} has {entry.size} bytes, not {expected.size}")
     digest, length = hashlib.sha256(), 0
     target = out / entry.name
-    with _telling(target):
+    with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
             for chunk in _chunks(archive, entry):
@@ -210,8 +216,8 @@ def _take(
 
 
 @contextlib.contextmanager
-def _telling(target: Path) -> Iterator[None]:
-    """What goes wrong here is the place's fault, and not the archive's."""
+def _writing(target: Path) -> Iterator[None]:
+    """Say that ``target`` cannot be written, since the archive is not to blame."""
     try:
         yield
     except gzip.BadGzipFile:

@@ -1,4 +1,4 @@
-"""A run directory judged again by today's checks, without root and without a testbed."""
+"""Judges a run directory again with the present checks, without root and without a testbed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def scenario_of(directory: Path) -> Scenario:
     """Return the scenario that a run directory was made for, as it was resolved.
 
     Raises:
-        BadInput: it cannot be read, or says what this version does not know.
+        BadInput: it cannot be read, or has a key that this version does not know.
     """
     path = directory / "scenario.json"
     try:
@@ -31,10 +31,10 @@ def scenario_of(directory: Path) -> Scenario:
 def rejudge(directory: Path) -> tuple[Scenario, Result]:
     """Compute the result of a run from its history; nothing is written.
 
-    A run that ended before it had a whole history keeps the result that it was given then.
+    A run that ended before it had a whole history keeps its recorded result.
 
     Raises:
-        BadInput: it is no run directory, or a part of it makes no sense.
+        BadInput: ``directory`` is no run directory, or a file in it is malformed.
     """
     scenario = scenario_of(directory)
     recorded = directory / "history.jsonl"
@@ -44,13 +44,13 @@ def rejudge(directory: Path) -> tuple[Scenario, Result]:
 
 
 def rejudge_all(parent: Path) -> tuple[Scenario, list[Result]]:
-    """Judge all runs of one comparison again; disturbed runs, which were made again, stay out.
+    """Judge all runs of one comparison again, without disturbed runs, which were repeated.
 
     Returns:
         The scenario of the first run, and the results in the order of seed and policy.
 
     Raises:
-        BadInput: there is no run, or they are not all of one scenario.
+        BadInput: there is no run, or the runs are of different scenarios.
     """
     places = sorted(
         path.parent

@@ -1,4 +1,4 @@
-"""The run directory: what was asked for, on what, and everything that came of it."""
+"""The run directory: the scenario, the machine, and everything that the run recorded."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
+from reserve_agent.files import write_json as write_json  # also for other files of a run
 
 DEFAULT_PARENT = Path("runs")
 _PARTS = ("history", "logs")
@@ -27,10 +26,10 @@ _PACKAGES = ("crunchbed", "prometheus-client", "pydantic")
 
 
 def make(scenario: Scenario, seed: int, run_id: str, out: Path | None) -> Path:
-    """Make the directory; ``out`` must not exist yet, or be empty.
+    """Make the directory of a run and return its path; ``out`` must be new or empty.
 
     Raises:
-        BadInput: It cannot be made there.
+        BadInput: the directory cannot be made there.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     path = out or DEFAULT_PARENT / f"{stamp}-{scenario.name}-{scenario.policy}-{seed}-{run_id}"
@@ -49,20 +48,19 @@ def make(scenario: Scenario, seed: int, run_id: str, out: Path | None) -> Path:
 
 
 def _take_back(path: Path, existed: bool) -> None:
-    """Remove what ``make`` made before it failed, on a disk that may be full or worse."""
+    """Remove what ``make`` had made before it failed; the disk may be full or broken."""
     with contextlib.suppress(OSError):
         for part in _PARTS:
             shutil.rmtree(path / part, ignore_errors=True)
-        for file in (path / _SCENARIO, _partial(path / _SCENARIO)):
-            file.unlink(missing_ok=True)
+        (path / _SCENARIO).unlink(missing_ok=True)
         if not existed:
             path.rmdir()
 
 
 def unwritable(directory: Path, error: Exception) -> str | None:
-    """Whether ``error`` came of the run directory's disk: why nothing can be written, or None.
+    """Return why nothing can be written to the run directory, if that may explain ``error``.
 
-    A daemon that died of it could not say so in its log, so the disk is looked at as well.
+    A daemon that a full disk has ended cannot log the reason, so the disk is asked as well.
     """
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return error.strerror
@@ -71,17 +69,6 @@ def unwritable(directory: Path, error: Exception) -> str | None:
         if disk.f_bfree == 0 or (disk.f_files > 0 and disk.f_ffree == 0):
             return os.strerror(errno.ENOSPC)
     return None
-
-
-def _partial(path: Path) -> Path:
-    return path.with_suffix(path.suffix + ".part")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a file in one step, so that a kill leaves the old one or the new one."""
-    partial = _partial(path)
-    partial.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
-    partial.rename(path)
 
 
 def _versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""From when a node was down until the observers' views held it again."""
+"""When a node was absent: from its power-off until the observers' views held it again."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from bisect import bisect_left
 
 from crunchbed.checks.lives import downtimes
 from crunchbed.history.history import History
+from reserve_agent.contract.events import ViewInstalled
 
 
 class Absences:
-    """When a peer could not be expected to be heard: it was down, or not yet a member again."""
+    """When no heartbeat of a peer could be expected: it was down, or not yet a member again."""
 
     def __init__(self, history: History) -> None:
         self._history = history
@@ -29,8 +30,8 @@ class Absences:
     def _first_added(self, observer: str | None, peer: str, since: int) -> int | None:
         key = (observer, peer)
         if key not in self._added:
-            views = self._history.of("membership.view", observer)
-            self._added[key] = [v.t for v in views if peer in v.data.get("added", ())]
+            views = self._history.of(ViewInstalled, observer)
+            self._added[key] = [view.t for view in views if peer in view.added]
         times = self._added[key]
         index = bisect_left(times, since)
         return times[index] if index < len(times) else None

@@ -1,8 +1,8 @@
 """Why a heartbeat was missed: each miss joined with what the hooks and the daemons recorded.
 
-The hooks record the first eight payload bytes of a heartbeat that they drop. Those, the tag, name
-its sender, the sender's boot and the number, so a miss finds the very packet that it lacks.
-Where no packet was dropped, the faults and the clocks of that moment are asked.
+The hooks record the first eight payload bytes, the tag, of each heartbeat that they drop. The tag
+names the sender, its boot and the heartbeat's number, so that a miss finds its very packet. Where
+no packet was dropped, the faults and the clocks of that moment tell.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from crunchbed.checks.faults import FaultSpan, fault_spans, ports_down
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.standstill import standstills
 from crunchbed.history.history import History, Interval, remembered
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import HeartbeatLate, HeartbeatMissed
 
 
 @remembered
-def cause_of_each(history: History, interval_ns: int) -> list[tuple[Event, str]]:
-    """Return every ``heartbeat.miss`` with its cause, one of ``figures.CAUSES``.
+def cause_of_each(history: History, interval_ns: int) -> list[tuple[HeartbeatMissed, str]]:
+    """Return every missed heartbeat with its cause, one of ``figures.CAUSES``.
 
     Args:
         history: the run.
@@ -43,7 +43,7 @@ def causes_by_observer(history: History, interval_ns: int) -> dict[str, Counter[
 
 
 class _Evidence:
-    """Everything that can explain a miss, the most certain first."""
+    """Everything that can explain a miss; the most certain explanation counts."""
 
     def __init__(self, history: History, interval_ns: int) -> None:
         self._interval_ns = interval_ns
@@ -58,7 +58,7 @@ class _Evidence:
         self._late = _late(history, self._stalls)
         self._still = standstills(history)
 
-    def cause(self, miss: Event) -> str:
+    def cause(self, miss: HeartbeatMissed) -> str:
         """Return the cause of one miss."""
         dropped = self._drops.cause(miss, self._interval_ns)
         if dropped is not None:
@@ -70,52 +70,51 @@ class _Evidence:
             return "partition"
         if self._sender_was_stopped(miss, due):
             return "stalled_sender"
-        peer, deadline = miss.data.get("peer"), miss.data.get("deadline", miss.t)
-        if peer is not None and self._absent.covers(miss.node, str(peer), deadline):
+        if miss.peer is not None and self._absent.covers(miss.node, miss.peer, miss.deadline):
             return "fenced_peer"
-        return "testbed" if self._testbed_was_late(miss, deadline) else "unknown"
+        return "testbed" if self._testbed_was_late(miss) else "unknown"
 
-    def _link_was_down(self, miss: Event, due: Due) -> bool:
-        """What has no known peer went around: any link or switch may have stopped it."""
-        peer = miss.data.get("peer")
-        if peer is None and any(gone.clip(due.when) for gone in self._switches):
+    def _link_was_down(self, miss: HeartbeatMissed, due: Due) -> bool:
+        """A token has no known peer, since it goes around: any link or switch can stop it."""
+        if miss.peer is None and any(gone.clip(due.when) for gone in self._switches):
             return True
-        hosts = self._ports if peer is None else (miss.node, str(peer))
+        hosts = self._ports if miss.peer is None else (miss.node, miss.peer)
         return any(down.clip(due.when) for host in hosts for down in self._ports.get(host, ()))
 
-    def _was_parted(self, miss: Event, due: Due) -> bool:
-        """Nothing was dropped where nothing was sent any more: its fence belongs to the fault."""
-        ends = (miss.node, str(miss.data.get("peer")))
-        return any(one.span.clip(due.when) and one.separates(*ends) for one in self._partitions)
+    def _was_parted(self, miss: HeartbeatMissed, due: Due) -> bool:
+        """Also where no packet was dropped, since the peer was fenced for the partition."""
+        return any(
+            one.span.clip(due.when) and one.separates(miss.node, miss.peer)
+            for one in self._partitions
+        )
 
-    def _sender_was_stopped(self, miss: Event, due: Due) -> bool:
-        deadline = miss.data.get("deadline", miss.t)
-        peer = miss.data.get("peer")
+    def _sender_was_stopped(self, miss: HeartbeatMissed, due: Due) -> bool:
         if (
             due.sent is not None
-            and due.sent <= deadline
+            and due.sent <= miss.deadline
             and not any(due.sent in fault.span for fault in self._stalls)
         ):
             return False
         return any(
             fault.span.clip(due.when)
             for fault in self._stalls
-            if peer is None or fault.stalls(str(peer))
+            if miss.peer is None or fault.stalls(miss.peer)
         )
 
-    def _testbed_was_late(self, miss: Event, deadline: int) -> bool:
-        # It was due before its deadline, and lateness of either side then, or since, explains it.
-        window = Interval(deadline - 2 * self._interval_ns, miss.t + 1)
-        ends = (miss.node, str(miss.data.get("peer")))
+    def _testbed_was_late(self, miss: HeartbeatMissed) -> bool:
+        # The heartbeat was due before its deadline: a late sender or observer, then or since,
+        # explains the miss.
+        window = Interval(miss.deadline - 2 * self._interval_ns, miss.t + 1)
+        ends = [node for node in (miss.node, miss.peer) if node is not None]
         lateness = (one for node in ends for one in self._late.get(node, ()))
         return any(one.clip(window) for one in (*lateness, *self._still))
 
 
 def _late(history: History, stalls: list[FaultSpan]) -> dict[str, list[Interval]]:
-    """Return when daemons were late by their own clocks, but for those that a fault stopped."""
+    """Return when daemons were late by their own clocks, those that a fault stopped left out."""
     found: defaultdict[str, list[Interval]] = defaultdict(list)
-    for event in history.of("heartbeat.late"):
-        lateness = Interval(event.t - event.data["late_ns"], event.t + 1)
+    for event in history.of(HeartbeatLate):
+        lateness = Interval(event.t - event.late_ns, event.t + 1)
         if not any(one.stalls(event.node) and one.span.clip(lateness) for one in stalls):
             found[event.node].append(lateness)
     return found

@@ -13,12 +13,13 @@ from crunchbed.history.history import History, Interval
 from crunchbed.scenario.crunch import FloodCrunch, WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
+from reserve_agent.contract.events import CrunchBegan, DirtyProgress
 
 OFF_TARGET = "crunch off target"
-"""How the reason begins why a run is invalid whose crunch was not as asked for."""
+"""The first words of the reason of a run that is invalid for its crunch."""
 
 REACHED = 0.99
-"""Share of the requested time without a free page that a timed crunch must bring about."""
+"""A timed crunch must bring about this share of the requested time under pressure."""
 
 STEP_NS = 10_000_000
 """Normal tasks ask for pages in steps of some milliseconds, however high their rate."""
@@ -26,7 +27,13 @@ STEP_NS = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class CrunchCheck:
-    """What was requested and achieved, and why that is off target (empty: it is not)."""
+    """A crunch as requested and as achieved.
+
+    Attributes:
+        requested: What was asked for; None without a crunch.
+        achieved: What came of it, by the same names.
+        off_target: Why the crunch is not the one that was asked for; empty where it is.
+    """
 
     requested: Mapping[str, Any] | None = None
     achieved: Mapping[str, Any] | None = None
@@ -36,23 +43,22 @@ class CrunchCheck:
 def check(history: History, scenario: Scenario) -> CrunchCheck:
     """Compare the scenario's crunch with the pressure on its target.
 
-    The history's ``crunch.begin`` is at the moment from which pages are wanted; of a timed crunch
-    it holds ``windows``, each with start and end in nanoseconds.
+    The time of the ``crunch.begin`` is the moment from which tasks want pages.
     """
     crunch = scenario.crunch
     if crunch is None:
         return CrunchCheck()
-    begins = history.of("crunch.begin")
+    begins = history.of(CrunchBegan)
     if not begins:
         return CrunchCheck(off_target=["the crunch was never begun"])
     begin = begins[0]
     target = target_of(begin)
-    requested = {"kind": crunch.kind, "target": target, **begin.data.get("requested", {})}
+    requested = {"kind": crunch.kind, "target": target, **begin.requested}
     if crunch.kind == "writeback":
         return _writeback(history, crunch, target, begin.t, requested)
     if crunch.kind == "flood":
         return _flood(history, crunch, target, begin.t, requested)
-    windows = [Interval(start, end) for start, end in begin.data.get("windows", ())]
+    windows = [Interval(start, end) for start, end in begin.windows]
     if len(windows) != crunch.count:
         reason = f"the history has {len(windows)} of the crunch's {crunch.count} windows"
         return CrunchCheck(requested, off_target=[reason])
@@ -69,7 +75,7 @@ def _writeback(
     found = [episode for episode in episodes(history, target) if episode.end > start]
     onset = max(found[0].start - start, 0) if found else None
     limit = 2 * crunch.pages * 1_000_000_000 // crunch.rate + STEP_NS
-    dirtied = [e.data.get("dirtied", 0) for e in history.of("dirty.progress", target)]
+    dirtied = [event.dirtied for event in history.of(DirtyProgress, target)]
     achieved = {
         "pages": max(dirtied, default=0),
         "pressure_after_seconds": None if onset is None else seconds(onset),
@@ -108,7 +114,7 @@ def _timed(
     start: int,
     requested: Mapping[str, Any],
 ) -> CrunchCheck:
-    # The crunch ends where its node goes down: a reboot brings it memory.
+    # A crunch ends when its node goes down: the node has free memory after the reboot.
     life = next((one for one in lives(history, target) if start in one), None)
     due = overlap(windows, [life]) if life is not None else []
     pressed = overlap(due, episodes(history, target))

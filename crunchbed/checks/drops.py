@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from crunchbed.checks.faults import FaultSpan
 from crunchbed.history.history import History
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import HeartbeatMissed, PacketDropped
 from reserve_agent.contract.packets import DROP_CAUSES
 
 
@@ -17,44 +17,41 @@ class Drops:
 
     def __init__(self, history: History, faults: Sequence[FaultSpan]) -> None:
         self._partitions = [fault for fault in faults if fault.effect.parted]
-        self._events = [e for e in history.of("drop") if e.data.get("cls") == "heartbeat"]
+        self._events = [e for e in history.of(PacketDropped) if e.cls == "heartbeat"]
         self._times = [event.t for event in self._events]
-        self._by_tag: dict[tuple[str, str], Event] = {}
+        self._by_tag: dict[tuple[str | None, str], PacketDropped] = {}
         for event in self._events:
             receiver = _ends(event)[1]
-            self._by_tag.setdefault((receiver, event.data.get("tag") or ""), event)
+            self._by_tag.setdefault((receiver, event.tag), event)
 
-    def cause(self, miss: Event, interval_ns: int) -> str | None:
-        """Return the cause of a miss, if a packet that it lacks was dropped.
+    def cause(self, miss: HeartbeatMissed, interval_ns: int) -> str | None:
+        """Return the cause of a miss whose packet was dropped; None where none was.
 
-        That is the heartbeat with the miss's tag, on its way to the observer, or the observer's
-        own probe on its way to the peer. A miss without a tag lacks whatever the two, or where
-        it knows no peer all, lost in the interval before its deadline, or in the longer silence
-        that it tells of.
+        The packet is the heartbeat with the miss's tag on its way to the observer, or the
+        observer's probe on its way to the peer. For a miss without a tag it is any heartbeat
+        between observer and peer (any at all where the miss knows no peer) that was dropped in
+        the interval before the deadline, or in the longer silence that the miss tells of.
         """
-        tag, probe, peer = (miss.data.get(key) for key in ("tag", "probe", "peer"))
-        found = self._by_tag.get((miss.node, tag)) if tag else None
-        if found is None and probe:
-            found = self._by_tag.get((str(peer), probe))
+        found = self._by_tag.get((miss.node, miss.tag)) if miss.tag else None
+        if found is None and miss.probe:
+            found = self._by_tag.get((miss.peer, miss.probe))
         if found is not None:
             return self._cause(found)
-        return None if tag or probe else self._around(miss, interval_ns)
+        return None if miss.tag or miss.probe else self._around(miss, interval_ns)
 
-    def _around(self, miss: Event, interval_ns: int) -> str | None:
-        deadline = miss.data.get("deadline", miss.t)
-        first = bisect_left(self._times, deadline - silence_ns(miss, interval_ns))
-        near = self._events[first : bisect_right(self._times, deadline)]
-        peer = miss.data.get("peer")
-        pair = {miss.node, peer}
+    def _around(self, miss: HeartbeatMissed, interval_ns: int) -> str | None:
+        first = bisect_left(self._times, miss.deadline - silence_ns(miss, interval_ns))
+        near = self._events[first : bisect_right(self._times, miss.deadline)]
+        pair = {miss.node, miss.peer}
         causes = Counter(
-            self._cause(event) for event in near if peer is None or set(_ends(event)) == pair
+            self._cause(event) for event in near if miss.peer is None or set(_ends(event)) == pair
         )
         return causes.most_common(1)[0][0] if causes else None
 
-    def _cause(self, drop: Event) -> str:
-        if drop.data["hook"] == "transmit":
+    def _cause(self, drop: PacketDropped) -> str:
+        if drop.hook == "transmit":
             return "stalled_sender"
-        cause = DROP_CAUSES.get(drop.data["reason"], "unknown")
+        cause = DROP_CAUSES.get(drop.reason, "unknown")
         if cause == "loss" and any(
             drop.t in fault.span and fault.separates(*_ends(drop)) for fault in self._partitions
         ):
@@ -62,18 +59,18 @@ class Drops:
         return cause
 
 
-def silence_ns(miss: Event, interval_ns: int) -> int:
-    """Return how long before its deadline what a miss lacks may have been due: an interval."""
-    return max(interval_ns, int(miss.data.get("silent_ns") or 0))
+def silence_ns(miss: HeartbeatMissed, interval_ns: int) -> int:
+    """Return how long before its deadline a missed heartbeat may have been due, at most."""
+    return max(interval_ns, miss.silent_ns or 0)
 
 
-def _ends(drop: Event) -> tuple[str, str]:
-    """Return sender and receiver; one of them has recorded it."""
-    if drop.data["hook"] == "transmit":
-        return drop.node, _node_at(drop.data.get("dst"))
-    return _node_at(drop.data.get("src")), drop.node
+def _ends(drop: PacketDropped) -> tuple[str, str]:
+    """Return sender and receiver of a packet; one of the two has recorded the drop."""
+    if drop.hook == "transmit":
+        return drop.node, _node_at(drop.dst)
+    return _node_at(drop.src), drop.node
 
 
-def _node_at(address: str | None) -> str:
-    """Return the cluster node with this address: that of n7 ends in 7."""
-    return "" if address is None else f"n{address.rsplit('.', 1)[-1]}"
+def _node_at(address: str) -> str:
+    """Return the cluster node with this address: the address of n7 ends in 7."""
+    return f"n{address.rsplit('.', 1)[-1]}" if address else ""

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from crunchbed.history.history import History, Interval
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import HeartbeatMissed, HeartbeatSent
 
 
 def sent(history: History, node: str, within: Interval | None = None) -> int:
     """Return how many heartbeats ``node`` sent, one to each peer counted as one."""
-    return sum(
-        _count(event.data.get("peers", 1))
-        for event in history.of("heartbeat.sent", node)
-        if within is None or event.t in within
-    )
+    if within is None:
+        events = history.of(HeartbeatSent, node)
+    else:
+        events = history.during(HeartbeatSent, within, node)
+    every = (event.peers for event in events)
+    return sum(peers if isinstance(peers, int) else len(peers) for peers in every)
 
 
-def misses(history: History, node: str | None = None) -> list[Event]:
+def misses(history: History, node: str | None = None) -> Sequence[HeartbeatMissed]:
     """Return the misses of one observer, or of all, from the control phase to the daemons' end.
 
-    Before ``control`` daemons are still starting; ``collect`` begins with their end, one node
-    after the other.
+    Before ``control`` daemons are still starting; in ``collect`` they end, one node after the
+    other.
     """
     control, collect = history.phase("control"), history.phase("collect")
     start = 0 if control is None else control.start
-    found = [miss for miss in history.of("heartbeat.miss", node) if miss.t >= start]
-    return [miss for miss in found if collect is None or miss.t < collect.start]
+    end = history.span.end + 1 if collect is None else collect.start
+    return history.during(HeartbeatMissed, Interval(start, end), node)
 
 
 def missed(history: History, node: str) -> int:
     """Return how many heartbeats ``node``, as an observer, did not get by their deadline."""
     return len(misses(history, node))
-
-
-def _count(peers: object) -> int:
-    if isinstance(peers, int):
-        return peers
-    return len(peers) if isinstance(peers, list | dict) else 1

@@ -1,4 +1,4 @@
-"""From a history to a verdict; pure, so that any run can be judged again, anywhere."""
+"""From a history to a verdict; pure, so that any run can be judged again on any machine."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ from crunchbed.checks.split_brain import split_brains
 from crunchbed.checks.steady import phase_figures
 from crunchbed.expect import Outcome, evaluate, steady_outcomes
 from crunchbed.expect.evaluate import applies_to
-from crunchbed.history.history import History
+from crunchbed.history.history import History, no_collector
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import OFF
 from crunchbed.scenario.units import seconds
+from reserve_agent.contract.events import RunInfo, WriteFailed
 
 _T = TypeVar("_T")
 
 
+@no_collector()
 def judge(history: History, scenario: Scenario) -> Result:
     """Compute every figure and the verdict of a run.
 
@@ -52,15 +54,39 @@ def judge(history: History, scenario: Scenario) -> Result:
     nodes = _figures(history, scenario)
     totals = _totals(history, scenario, nodes, phase_figures(history, scenario))
     crunched = crunch.check(history, scenario)
+    outcomes, verdict, reasons = _decide(history, scenario, totals, crunched.off_target)
+    info = next(iter(history.of(RunInfo)), RunInfo())
+    return Result(
+        scenario=scenario.name,
+        policy=scenario.policy,
+        flags=scenario.memalloc,
+        seed=info.seed,
+        backend=info.backend or "unknown",
+        verdict=verdict,
+        reasons=tuple(reasons),
+        totals=totals,
+        nodes=nodes,
+        expectations=tuple(outcomes),
+        duration_seconds=seconds(history.span.length),
+        reserve_users={node: reserve.users(history, node) for node in scenario.node_names},
+        crunch_requested=None if crunched.requested is None else dict(crunched.requested),
+        crunch_achieved=None if crunched.achieved is None else dict(crunched.achieved),
+        versions=dict(info.versions or {}),
+    )
+
+
+def _decide(
+    history: History, scenario: Scenario, totals: Figures, off_target: list[str]
+) -> tuple[list[Outcome], Verdict, list[str]]:
+    """Return the outcome of every expectation, the verdict, and its reasons."""
     texts = [text for text in scenario.expect if applies_to(text, scenario.policy)]
-    outcomes = evaluate(texts, {scenario.policy: totals})
     before, after = steady_outcomes(scenario.steady, scenario.policy, totals)
-    outcomes += before + after
+    outcomes = [*evaluate(texts, {scenario.policy: totals}), *before, *after]
     verdict, reasons = _verdict(
         incomplete=validity.incomplete(history),
         invalid=[
             *validity.disturbed(history, scenario),
-            *crunched.off_target,
+            *off_target,
             *(f"not steady before the fault: {reason}" for reason in _failed(before)),
         ],
         failed=[
@@ -71,24 +97,7 @@ def judge(history: History, scenario: Scenario) -> Result:
         ],
         unknown=[*_unverified(totals), *_undecided(outcomes)],
     )
-    info = next((event.data for event in history.of("run.info")), {})
-    return Result(
-        scenario=scenario.name,
-        policy=scenario.policy,
-        flags=scenario.memalloc,
-        seed=info.get("seed"),
-        backend=info.get("backend", "unknown"),
-        verdict=verdict,
-        reasons=tuple(reasons),
-        totals=totals,
-        nodes=nodes,
-        expectations=tuple(outcomes),
-        duration_seconds=seconds(history.span.length),
-        reserve_users={node: reserve.users(history, node) for node in scenario.node_names},
-        crunch_requested=None if crunched.requested is None else dict(crunched.requested),
-        crunch_achieved=None if crunched.achieved is None else dict(crunched.achieved),
-        versions=info.get("versions", {}),
-    )
+    return outcomes, verdict, reasons
 
 
 def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
@@ -108,7 +117,7 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
             **_moves([one for one in moved if one.node == node]),
             writes_acknowledged=len(latencies),
             writes_lost=writes.lost(history, node),
-            io_errors=len(history.of("write.error", node)),
+            io_errors=len(history.of(WriteFailed, node)),
             io_p50_seconds=writes.percentile_seconds(latencies, 0.50),
             io_p99_seconds=writes.percentile_seconds(latencies, 0.99),
             io_longest_stall_seconds=writes.longest_stall_seconds(
@@ -133,7 +142,7 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
 def _ejected(
     history: History, scenario: Scenario, node: str, ejected: list[Ejection]
 ) -> dict[str, Any]:
-    """The figures of one node's leaving and coming back."""
+    """Return the figures of one node's ejections and of its return."""
     away = recovery.absences(history, node, scenario.node_names)
     return {
         "nodes_ejected": len(ejected),
@@ -146,7 +155,7 @@ def _ejected(
 
 
 def _moves(found: list[service.Failover]) -> dict[str, Any]:
-    """The figures of the block device going over to another node."""
+    """Return the figures of the block device's moves to another node."""
     return {
         "failovers": len(found),
         "failover_seconds": service.median_seconds(found),
@@ -155,7 +164,7 @@ def _moves(found: list[service.Failover]) -> dict[str, Any]:
 
 
 def _at_the_switch(history: History, scenario: Scenario, nodes: list[str]) -> dict[str, Any]:
-    """The figures of switches with a controller; none where there was none."""
+    """Return the figures of switches with a controller; none without a controller."""
     if not switch.has_controller(history):
         return {}
     found: dict[str, Any] = {
@@ -187,7 +196,7 @@ def _totals(
     nodes: dict[str, Figures],
     phases: dict[str, PhaseFigures],
 ) -> Figures:
-    """Sums; but the longest of what is longest, the lowest of what is lowest."""
+    """Return sums of counts, the longest of times, and the lowest of the low-water marks."""
     each = list(nodes.values())
     latencies = sorted(ns for node in nodes for ns in writes.latencies_ns(history, node))
     sums = {name: sum(getattr(one, name) for one in each) for name in _SUMS}
@@ -227,7 +236,7 @@ def _known(values: Iterable[_T | None]) -> list[_T]:
 def _verdict(
     *, incomplete: list[str], invalid: list[str], failed: list[str], unknown: list[str]
 ) -> tuple[Verdict, list[str]]:
-    """What is wrong with a run outweighs what it measured; every reason is told all the same."""
+    """Return the verdict and all reasons; a run that went wrong outweighs what it measured."""
     ranked: tuple[tuple[Verdict, list[str]], ...] = (
         ("unknown", incomplete),
         ("invalid", invalid),

@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from crunchbed.history.history import History, Interval
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import FenceStarted, NodeDown, NodeUp
 
 
-def target_of(event: Event) -> str:
+class Targeted(Protocol):
+    """An event about a node that another one may have recorded."""
+
+    @property
+    def node(self) -> str:
+        """Who has recorded the event."""
+
+    @property
+    def target(self) -> str:
+        """Whom the event is about; empty: ``node``."""
+
+
+def target_of(event: Targeted) -> str:
     """Return the node that an event is about, whoever recorded it."""
-    return str(event.data.get("target", event.node))
+    return event.target or event.node
 
 
 def downtimes(history: History, node: str) -> list[Interval]:
-    """Return when ``node`` was down: from its fence, or its death, until it was up again.
+    """Return when ``node`` was down: from its fence, or its power-off, until it was up again.
 
     The start of a fence counts only where the node did go down after it.
     """
-    kinds = ("fence.start", "node.down", "node.up")
-    events = [e for kind in kinds for e in history.of(kind) if target_of(e) == node]
+    events: list[FenceStarted | NodeDown | NodeUp] = [
+        *history.of(FenceStarted),
+        *history.of(NodeDown),
+        *history.of(NodeUp),
+    ]
+    events = [event for event in events if target_of(event) == node]
     found: list[Interval] = []
     fence: int | None = None
     down: int | None = None
-    for event in sorted(events, key=lambda e: e.t):
-        if event.kind == "fence.start":
-            fence = event.t if fence is None else fence
-        elif event.kind == "node.down" and down is None:
-            down = event.t if fence is None else fence
-        elif event.kind == "node.up":
-            if down is not None:
-                found.append(Interval(down, event.t))
-            fence = down = None
+    for event in sorted(events, key=lambda event: event.t):
+        match event:
+            case FenceStarted():
+                fence = event.t if fence is None else fence
+            case NodeDown() if down is None:
+                down = event.t if fence is None else fence
+            case NodeUp():
+                if down is not None:
+                    found.append(Interval(down, event.t))
+                fence = down = None
     if down is not None:
         found.append(Interval(down, history.span.end + 1))
     return found

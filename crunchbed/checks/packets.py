@@ -1,16 +1,18 @@
 """Packets by class, verdict and reason, as the hooks counted them.
 
-A hook says ``pass`` or ``drop``; here a packet that passed is ``received``, ``delivered`` or
-``sent`` by the hook it passed, so that within one verdict no packet is counted twice.
+A hook says ``pass`` or ``drop``. Here a packet that passed is ``received``, ``delivered`` or
+``sent``, by its hook, so that within one verdict no packet is counted twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from crunchbed.checks.figures import Packets
 from crunchbed.history.history import History
+from reserve_agent.contract.events import PacketsCounted
+from reserve_agent.contract.events.pressure import PacketCount
 
 _PASSED: Final[Mapping[str, str]] = {
     "receive": "received",
@@ -21,14 +23,15 @@ _PASSED: Final[Mapping[str, str]] = {
 
 def packets(history: History, node: str) -> Packets:
     """Return the node's counts from its last ``packets`` event, which is cumulative."""
-    events = history.of("packets", node)
-    return _nest(events[-1].data["table"]) if events else {}
+    events = history.of(PacketsCounted, node)
+    rows = events[-1].table if events else ()
+    return _nest((row["class"], _verdict(row), row["reason"], row["packets"]) for row in rows)
 
 
 def added(tables: Iterable[Packets]) -> Packets:
     """Return the sum of several nodes' counts."""
     return _nest(
-        {"class": cls, "verdict": verdict, "reason": reason, "packets": count}
+        (cls, verdict, reason, count)
         for table in tables
         for cls, verdicts in table.items()
         for verdict, reasons in verdicts.items()
@@ -36,14 +39,14 @@ def added(tables: Iterable[Packets]) -> Packets:
     )
 
 
-def _nest(rows: Iterable[Mapping[str, Any]]) -> Packets:
+def _verdict(row: PacketCount) -> str:
+    return _PASSED[row["hook"]] if row["verdict"] == "pass" else "dropped"
+
+
+def _nest(rows: Iterable[tuple[str, str, str, int]]) -> Packets:
+    """Return rows of class, verdict, reason and packets as figures have them."""
     found: Packets = {}
-    for row in rows:
-        verdict = row["verdict"]
-        if verdict == "pass":
-            verdict = _PASSED[row["hook"]]
-        elif verdict == "drop":
-            verdict = "dropped"
-        reasons = found.setdefault(row["class"], {}).setdefault(verdict, {})
-        reasons[row["reason"]] = reasons.get(row["reason"], 0) + row["packets"]
+    for cls, verdict, reason, count in rows:
+        reasons = found.setdefault(cls, {}).setdefault(verdict, {})
+        reasons[reason] = reasons.get(reason, 0) + count
     return found

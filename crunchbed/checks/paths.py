@@ -1,17 +1,18 @@
-"""How long a path took to be there again after a switch or a link had failed."""
+"""How long a path took to come back after a switch or a link had failed."""
 
 from __future__ import annotations
 
 from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.writes import stalls
 from crunchbed.history.history import History, Interval
+from reserve_agent.contract.events import RingDown, RingUp
 
 
 def path_restore_seconds(history: History, node: str, request_bytes: int) -> float | None:
     """Return the longest stall of the node's writes that a failed path can have caused.
 
-    That is, of those that were not over when a switch or a link failed, or began before it was
-    back. None without such a fault, or where the node wrote nothing.
+    Such a stall overlaps with the fault of a switch or a link. None without such a fault, or
+    where the node wrote nothing.
     """
     faults = [one.span for one in _faults(history)]
     found = stalls(history, node, request_bytes, 0) if faults else []
@@ -22,9 +23,9 @@ def path_restore_seconds(history: History, node: str, request_bytes: int) -> flo
 
 
 def rings_restore_seconds(history: History, node: str) -> float | None:
-    """Return the time from the end of a fault until every ring brings the node heartbeats again.
+    """Return the time from the end of a fault until the node gets heartbeats on every ring again.
 
-    To the end of the measurement where one never did. None where no ring was lost.
+    Up to the end of the measurement where a ring stayed silent. None where no ring was lost.
     """
     faults = [one.span for one in _faults(history)]
     lost = _lost_rings(history, node)
@@ -34,7 +35,7 @@ def rings_restore_seconds(history: History, node: str) -> float | None:
 
 
 def _late(lost: Interval, faults: list[Interval]) -> int:
-    """Return how much longer it lasted than the faults in whose time it began."""
+    """Return how much longer a ring was lost than the faults lasted that it was lost in."""
     ends = [fault.end for fault in faults if lost.start in fault]
     return max(0, lost.end - max(ends, default=lost.start))
 
@@ -44,16 +45,18 @@ def _faults(history: History) -> list[FaultSpan]:
 
 
 def _lost_rings(history: History, node: str) -> list[Interval]:
-    """From a ring that was lost to its return, or to the end of the measurement."""
+    """Return the time of every loss of a ring, up to the end of the measurement."""
     measured = history.measured
     since: dict[tuple[int, str], int] = {}
     found = []
-    both = (*history.of("ring.down", node), *history.of("ring.up", node))
+    # After the measurement the daemons end, one after the other.
+    both: list[RingDown | RingUp] = [
+        *history.during(RingDown, measured, node),
+        *history.during(RingUp, measured, node),
+    ]
     for event in sorted(both, key=lambda event: event.t):
-        key = (event.data["ring"], event.data["peer"])
-        if event.t >= measured.end:
-            continue  # the daemons end, one after the other
-        if event.kind == "ring.down":
+        key = (event.ring, event.peer)
+        if isinstance(event, RingDown):
             since.setdefault(key, event.t)
         elif key in since:
             found.append(Interval(since.pop(key), event.t))

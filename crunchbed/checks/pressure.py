@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from crunchbed.checks.lives import lives, overlap
 from crunchbed.history.history import History, Interval, remembered
+from reserve_agent.contract.events import PressureBegan, PressureEnded
 
 
 @remembered
 def episodes(history: History, node: str) -> list[Interval]:
     """Return the pressure episodes of ``node`` while it was up and measured, by time.
 
-    One that was still open ended with the node or with the run.
+    An episode that was still open ended with the node or with the run.
     """
     return overlap(_recorded(history, node), lives(history, node))
 
 
 def _recorded(history: History, node: str) -> list[Interval]:
-    events = [*history.of("pressure.begin", node), *history.of("pressure.end", node)]
+    events: list[PressureBegan | PressureEnded] = [
+        *history.of(PressureBegan, node),
+        *history.of(PressureEnded, node),
+    ]
     found: list[Interval] = []
     begun: int | None = None
-    for event in sorted(events, key=lambda e: e.t):
-        if event.kind == "pressure.begin":
+    for event in sorted(events, key=lambda event: event.t):
+        if isinstance(event, PressureBegan):
             begun = event.t if begun is None else begun
         else:
-            found.append(Interval(event.data.get("since", begun or event.t), event.t))
+            found.append(Interval(event.since, event.t))
             begun = None
     if begun is not None:
         found.append(Interval(begun, history.span.end + 1))

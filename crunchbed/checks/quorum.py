@@ -1,8 +1,8 @@
-"""How long the cluster had no majority of nodes that anybody heard of.
+"""How long the cluster had no majority of nodes that are heard.
 
-A node works at a moment if it is up and at least one other node that is up hears it. Where
-fewer than a majority do, nobody can be ejected either: the cluster stands still until something
-gives way by itself. Detectors that listen to every peer tell; with others nobody knows.
+A node is heard at a moment if it is up and at least one other live node gets its heartbeats.
+Without a majority of such nodes no view can eject anybody either: the cluster stands still until
+a node recovers by itself. Only detectors that listen to every peer can tell.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _HEARD_BY_ALL = ("fixed", "phi")
 _WINDOW = 1.5
 """Intervals within which one heartbeat of each peer is due, jitter included."""
 
-Missed = Mapping[tuple[str, str], Sequence[int]]
+Missed = Mapping[tuple[str, str | None], Sequence[int]]
+"""Deadlines of the misses of each pair of observer and peer, sorted."""
 
 
 def lost_seconds(history: History, scenario: Scenario) -> float | None:
@@ -49,14 +50,14 @@ def lost_seconds(history: History, scenario: Scenario) -> float | None:
 
 def _misses_by_pair(history: History) -> Missed:
     """When each observer missed each peer, by time."""
-    found: dict[tuple[str, str], list[int]] = {}
+    found: dict[tuple[str, str | None], list[int]] = {}
     for miss in misses(history):
-        found.setdefault((miss.node, str(miss.data["peer"])), []).append(miss.data["deadline"])
+        found.setdefault((miss.node, miss.peer), []).append(miss.deadline)
     return {pair: sorted(times) for pair, times in found.items()}
 
 
 def _heard(up: Sequence[str], missed: Missed, within: Interval) -> list[str]:
-    """Those that another who is up has not missed."""
+    """Nodes heard by at least one other live node."""
     return [
         name
         for name in up

@@ -1,4 +1,4 @@
-"""Members that left and came back: how often, and how long it took from what had hit them."""
+"""Members that left and came back: how often, and how long it took from the fault on."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import NamedTuple
 from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.lives import target_of
 from crunchbed.checks.membership import ejections
-from crunchbed.history.history import History
-from reserve_agent.contract.events import Event
+from crunchbed.history.history import History, Interval
+from reserve_agent.contract.events import NodeDown, ViewInstalled
 
 
 class Absence(NamedTuple):
     """A node out of the views of a majority; nanoseconds.
 
     Attributes:
-        since: when it was hit by a fault, went down or was ejected, whichever was first.
-        back: when a majority held it again; None: never.
+        since: when the node was hit by a fault, went down or was ejected, whichever was first.
+        back: when a majority held the node again; None: never.
     """
 
     since: int
@@ -27,8 +27,8 @@ class Absence(NamedTuple):
 def absences(history: History, node: str, cluster: Sequence[str]) -> list[Absence]:
     """Return every absence of ``node``, by time, from the control phase to the collecting.
 
-    A majority is one of all of ``cluster``. A node that went down is held by nobody until a view
-    adds its next boot; one that was cut off is held until a view lacks it.
+    A majority is more than half of ``cluster``. Nobody holds a node that went down until a view
+    adds its next boot; a node that was cut off is held until a view lacks it.
     """
     majority = len(cluster) // 2 + 1
     holders = set(cluster)
@@ -52,38 +52,41 @@ def flaps(found: Sequence[Absence]) -> int:
 
 
 def time_to_recover_seconds(history: History, found: Sequence[Absence]) -> float | None:
-    """Return the longest absence, up to the end of the recovery where it did not end before.
+    """Return the longest absence; None without one.
 
-    None where there was none.
+    An absence without an end lasts up to the end of the measurement.
     """
     end = history.measured.end
     return max((((one.back or end) - one.since) / 1e9 for one in found), default=None)
 
 
-def _events(history: History, node: str) -> list[Event]:
+def _events(history: History, node: str) -> list[NodeDown | ViewInstalled]:
     control, measured = history.phase("control"), history.measured
     start = measured.start if control is None else control.start
-    downs = [e for e in history.of("node.down") if target_of(e) == node]
-    both = sorted((*history.of("membership.view"), *downs), key=lambda event: event.t)
-    return [event for event in both if start <= event.t < measured.end]
+    span = Interval(start, measured.end)
+    downs = [down for down in history.during(NodeDown, span) if target_of(down) == node]
+    both: list[NodeDown | ViewInstalled] = [*history.during(ViewInstalled, span), *downs]
+    return sorted(both, key=lambda event: event.t)
 
 
-def _hold(holders: set[str], event: Event, node: str, cluster: Sequence[str]) -> None:
-    """Bring up to date whose view holds the node."""
-    if event.kind == "node.down":
+def _hold(
+    holders: set[str], event: NodeDown | ViewInstalled, node: str, cluster: Sequence[str]
+) -> None:
+    """Bring the set of members whose view holds the node up to date."""
+    if isinstance(event, NodeDown):
         holders.clear()
-    elif event.data.get("quorate") is False or event.node not in cluster:
+    elif not event.quorate or event.node not in cluster:
         return
-    elif node in event.data.get("added", ()):
+    elif node in event.added:
         holders.add(event.node)
-    elif node in event.data.get("removed", ()):
+    elif node in event.removed:
         holders.discard(event.node)
 
 
 def _since(history: History, node: str, out: int, after: int) -> int:
-    """Return what first hit the node after ``after``, of what led to its absence at ``out``."""
+    """Return when the node was first hit, between ``after`` and its absence at ``out``."""
     hits = [one.since or one.t for one in ejections(history) if one.node == node]
-    hits += [e.t for e in history.of("node.down") if target_of(e) == node]
+    hits += [e.t for e in history.of(NodeDown) if target_of(e) == node]
     hits += [one.span.start for one in fault_spans(history) if _hit(one, node) and out in one.span]
     return min((t for t in hits if after <= t <= out), default=out)
 

@@ -1,4 +1,4 @@
-"""Who served the block device when: two at once, and how long it took to go over to another."""
+"""Which node served the block device when: two at once, and how long a fail-over took."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from typing import NamedTuple
 from crunchbed.checks.lives import target_of
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.units import seconds
+from reserve_agent.contract.events import (
+    NodeDown,
+    ServiceStarted,
+    ServiceStopped,
+    WriteAcknowledged,
+)
 
 
 class Serving(NamedTuple):
@@ -20,13 +26,13 @@ class Serving(NamedTuple):
 
 
 class Failover(NamedTuple):
-    """The service gone over to another node.
+    """A move of the service to another node.
 
     Attributes:
-        node: who took over.
-        t: when it served, nanoseconds.
-        length_ns: from the last acknowledged write before to the first after; to the end of the
-            measurement where none came.
+        node: Which node took over.
+        t: When the node began to serve, nanoseconds.
+        length_ns: From the last acknowledged write before to the first after; to the end of the
+            measurement where no write was acknowledged after.
     """
 
     node: str
@@ -37,18 +43,22 @@ class Failover(NamedTuple):
 def servings(history: History) -> list[Serving]:
     """Return when which node served, by the beginning.
 
-    A node that is said to be fenced serves until it really went down.
+    A node serves until it really went down, whatever a fence has said before.
     """
     found = []
-    for start in history.of("service.start"):
+    for start in history.of(ServiceStarted):
         node = target_of(start)
         found.append(Serving(node, Interval(start.t, _end(history, node, start.t))))
     return sorted(found, key=lambda one: one.when.start)
 
 
 def _end(history: History, node: str, since: int) -> int:
-    kinds = ("service.stop", "node.down", "service.start")
-    ends = (e.t for kind in kinds for e in history.of(kind) if target_of(e) == node and e.t > since)
+    events: list[ServiceStopped | NodeDown | ServiceStarted] = [
+        *history.of(ServiceStopped),
+        *history.of(NodeDown),
+        *history.of(ServiceStarted),
+    ]
+    ends = (event.t for event in events if target_of(event) == node and event.t > since)
     return min(ends, default=history.span.end + 1)
 
 
@@ -67,9 +77,9 @@ def double_writers(history: History) -> list[str]:
 
 
 def failovers(history: History) -> list[Failover]:
-    """Return every start that follows another node's, in the order of time."""
-    acks = [event.t for event in history.of("write.ack")]
-    starts = sorted(history.of("service.start"), key=lambda event: event.t)
+    """Return every start that follows another node's start, in the order of time."""
+    starts = history.of(ServiceStarted)
+    acks = [event.t for event in history.of(WriteAcknowledged)] if len(starts) > 1 else []
     return [
         Failover(target_of(start), start.t, _length(acks, start.t, history.measured.end))
         for before, start in pairwise(starts)

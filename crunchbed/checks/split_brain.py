@@ -1,28 +1,23 @@
-"""Split brain: two groups of members that both decided, at one time, without a common member."""
+"""Split brain: two groups of members that could both decide at one time, with nobody in both."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from itertools import combinations
 
-from crunchbed.checks.lives import overlap
+from crunchbed.checks.lives import overlap, target_of
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.units import seconds
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import NodeDown, ViewInstalled
 
 _Members = tuple[str, ...]
-
-
-def is_quorate(view: Event) -> bool:
-    """Return whether a ``membership.view`` may decide anything; one that does not say so may."""
-    return bool(view.data.get("quorate", True))
 
 
 def split_brains(history: History) -> list[str]:
     """Return one line for each two groups that were quorate at once without a common member.
 
-    A member holds a view until its next one or until it is down. A view without its holder says
-    that the holder is out, and makes it no member of anything.
+    A node holds a view until its next view or until the node is down. A view that lacks its
+    holder says that the holder is no member, and makes no group.
     """
     held = _held(history)
     found = []
@@ -41,25 +36,25 @@ def split_brains(history: History) -> list[str]:
 
 
 def _held(history: History) -> dict[_Members, list[Interval]]:
-    """When each group of members was somebody's quorate view."""
+    """Return when each group of members was the quorate view of one of its members."""
     found: defaultdict[_Members, list[Interval]] = defaultdict(list)
     downs: defaultdict[str, list[int]] = defaultdict(list)
-    for event in history.of("node.down"):
-        downs[str(event.data.get("target", event.node))].append(event.t)
+    for event in history.of(NodeDown):
+        downs[target_of(event)].append(event.t)
     end = history.measured.end
-    for node in {view.node for view in history.of("membership.view")}:
-        views = history.of("membership.view", node)
+    for node in {view.node for view in history.of(ViewInstalled)}:
+        views = history.of(ViewInstalled, node)
         for index, view in enumerate(views):
             following = views[index + 1].t if index + 1 < len(views) else end
             until = min([following, *(down for down in downs[node] if down >= view.t)])
-            members = tuple(view.data.get("members", ()))
-            if is_quorate(view) and node in members and until > view.t:
+            members = tuple(view.members)
+            if view.quorate and node in members and until > view.t:
                 found[members].append(Interval(view.t, until))
     return found
 
 
 def _merged(intervals: list[Interval]) -> list[Interval]:
-    """The same times as sorted, disjoint intervals."""
+    """Return the same times as sorted, disjoint intervals."""
     merged: list[Interval] = []
     for each in sorted(intervals):
         if merged and each.start <= merged[-1].end:

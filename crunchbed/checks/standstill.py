@@ -1,8 +1,8 @@
 """When the testbed itself stood still: nothing moved on any node at once.
 
-A crunch stops one node's block I/O; the others go on. Where no node at all has a write
-acknowledged for many times the usual gap, it was the switch or the machine that stopped; unless
-a fault has taken away what all of them write to.
+A crunch stops the block I/O of one node; the others go on. Where no node at all has a write
+acknowledged for many times the usual gap, the switch or the machine stood still; unless a fault
+has stopped the target that all nodes write to.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ from crunchbed.checks.lives import lives, target_of
 from crunchbed.checks.pressure import episodes
 from crunchbed.faults.base import STORAGE
 from crunchbed.history.history import History, Interval
+from reserve_agent.contract.events import (
+    NodeDown,
+    ServiceStarted,
+    ServiceStopped,
+    WriteAcknowledged,
+)
 
 SHORTEST_NS: Final = 30_000_000
 """Shorter standstills do not make a heartbeat late enough to matter."""
@@ -26,11 +32,11 @@ _FEWEST_WRITES: Final = 50
 
 def standstills(history: History) -> list[Interval]:
     """Return the intervals in which no node's writes were acknowledged, though there were many."""
-    phases = (history.phase("control"), history.phase("collect"))
-    if None in phases:
+    control, collect = history.phase("control"), history.phase("collect")
+    if control is None or collect is None:
         return []
-    start, end = (phase.start for phase in phases if phase is not None)
-    times = [event.t for event in history.of("write.ack") if start <= event.t < end]
+    span = Interval(control.start, collect.start)
+    times = [event.t for event in history.during(WriteAcknowledged, span)]
     if len(times) < _FEWEST_WRITES:
         return []
     lengths = list(map(sub, times[1:], times))
@@ -43,8 +49,8 @@ def standstills(history: History) -> list[Interval]:
 
 
 def _all_short_of_memory(history: History, gap: Interval) -> bool:
-    """Whether every node that writes was down or under pressure in it: no wonder, then."""
-    writers = {event.node for event in history.of("write.ack")}
+    """Whether every node that writes was down or under pressure in the gap, and so explains it."""
+    writers = {event.node for event in history.of(WriteAcknowledged)}
     return all(
         any(gap.clip(episode) for episode in episodes(history, node))
         or not any(gap.clip(life) for life in lives(history, node))
@@ -53,19 +59,19 @@ def _all_short_of_memory(history: History, gap: Interval) -> bool:
 
 
 def _without_target(history: History) -> list[Interval]:
-    """Return when a fault may have kept every node from its target; what follows a gap's begin.
+    """Return when a fault may have kept every node from its target.
 
-    A gap goes on after the fault, until the initiators have noticed that it is over: it is
-    explained as a whole. Where nodes serve the target themselves, losing one is such a fault.
+    Such a fault explains the whole of a gap, which goes on after the fault until the initiators
+    have noticed its end. Where nodes serve the target themselves, losing one is such a fault.
     """
-    servers = {STORAGE, *(event.node for event in history.of("service.start"))}
-    servers |= {target_of(event) for event in history.of("service.start")}
+    starts = history.of(ServiceStarted)
+    servers = {STORAGE, *(start.node for start in starts), *map(target_of, starts)}
     found = [
         one.span
         for one in fault_spans(history)
         if one.effect.target_failed or servers.intersection(one.targets)
     ]
-    changes = [*history.of("service.start"), *history.of("service.stop")]
+    changes = [*starts, *history.of(ServiceStopped)]
     found += [Interval(event.t, event.t + 1) for event in changes]
-    downs = (e for e in history.of("node.down") if target_of(e) in servers)
+    downs = (e for e in history.of(NodeDown) if target_of(e) in servers)
     return [*found, *(Interval(event.t, event.t + 1) for event in downs)]

@@ -1,4 +1,4 @@
-"""Figures of one phase of a run: what it was like before the fault, during it, and after."""
+"""Figures of one phase of a run: before the fault, during it, and after."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from crunchbed.checks.membership import ejections
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
+from reserve_agent.contract.events import WriteAcknowledged, WriteFailed
 
 PHASE_OF: Final[Mapping[str, str]] = {"before": "control", "during": "inject", "after": "after"}
-"""What expectations call a phase, and what the history does."""
+"""The phase of the history behind each phase that an expectation can name."""
 
 
 def phase_figures(history: History, scenario: Scenario) -> dict[str, PhaseFigures]:
@@ -26,8 +27,8 @@ def phase_figures(history: History, scenario: Scenario) -> dict[str, PhaseFigure
 
 
 def _within(history: History, scenario: Scenario, span: Interval) -> PhaseFigures:
-    acks = [event for event in history.of("write.ack") if event.t in span]
-    latencies = sorted(event.t - event.data["submitted"] for event in acks)
+    acks = history.during(WriteAcknowledged, span)
+    latencies = sorted(ack.t - ack.submitted for ack in acks)
     stalls = [
         stall
         for node in scenario.node_names
@@ -48,7 +49,7 @@ def _within(history: History, scenario: Scenario, span: Interval) -> PhaseFigure
         false_ejections=sum(one.false for one in ejected),
         writes_acknowledged=len(acks),
         writes_per_second=len(acks) / seconds(span.length) if span.length else None,
-        io_errors=sum(event.t in span for event in history.of("write.error")),
+        io_errors=len(history.during(WriteFailed, span)),
         io_p50_seconds=writes.percentile_seconds(latencies, 0.50),
         io_p99_seconds=writes.percentile_seconds(latencies, 0.99),
         io_longest_stall_seconds=max(stalls, default=None),

@@ -1,27 +1,27 @@
-"""What the switches and their controller did: packets by class, what they shed, and how soon.
+"""The switches and their controller: packets by class, packets that were shed, and how soon.
 
-Without a controller there is nothing to tell, and every figure is None.
+Without a controller every figure is None.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from crunchbed.checks.pressure import episodes
 from crunchbed.checks.writes import percentile_seconds
 from crunchbed.history.history import History, Interval
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import ControllerReady, ShedApplied, SwitchPacketsCounted
 
 
 class Shedding(NamedTuple):
-    """One node's part.
+    """What was shed for one node.
 
     Attributes:
-        reactions: From each beginning of pressure to the rules in force, nanoseconds.
-        in_time: Pressure episodes in which they were in force at some time, and
-        too_late: those that had ended before.
+        reactions: From each begin of pressure until the shedding rules were in force, nanoseconds.
+        in_time: Number of pressure episodes in which the rules were in force at some time.
+        too_late: Number of pressure episodes that had ended before.
     """
 
     reactions: tuple[int, ...]
@@ -30,12 +30,12 @@ class Shedding(NamedTuple):
 
 
 def has_controller(history: History) -> bool:
-    """Whether an OpenFlow controller was there."""
-    return bool(history.of("controller.ready"))
+    """Whether the run had an OpenFlow controller."""
+    return bool(history.of(ControllerReady))
 
 
 def shedding(history: History, node: str) -> Shedding:
-    """What was shed for one node."""
+    """Return what was shed for one node."""
     applied = _applied(history, node)
     on = _in_force(applied, history.span.end + 1)
     pressed = episodes(history, node)
@@ -48,7 +48,7 @@ def shedding(history: History, node: str) -> Shedding:
 
 
 def figures(of_nodes: Sequence[Shedding]) -> dict[str, Any]:
-    """The figures of these nodes together, by name."""
+    """Return the figures of several nodes together, by name."""
     reactions = sorted(ns for one in of_nodes for ns in one.reactions)
     return {
         "shed_episodes": sum(one.in_time for one in of_nodes),
@@ -59,12 +59,12 @@ def figures(of_nodes: Sequence[Shedding]) -> dict[str, Any]:
 
 
 def drops(history: History, node: str) -> int:
-    """Packets to ``node`` that the switches dropped to shed them."""
+    """Return the number of packets to ``node`` that the switches shed."""
     return sum(_rows(history, node, "dropped").values())
 
 
 def packets(history: History, node: str) -> dict[str, int]:
-    """Packets to ``node`` by class that reached the switch in front of it, shed ones included."""
+    """Return the packets to ``node`` at its switch by class, shed packets included."""
     return dict(sorted(_rows(history, node, "table").items()))
 
 
@@ -76,37 +76,36 @@ def added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def _applied(history: History, node: str) -> list[Event]:
-    """In the order in which they came into force."""
-    about = [e for e in history.of("shed.applied") if e.data.get("target") == node]
-    return sorted(about, key=lambda event: int(event.data["in_force_at"]))
+def _applied(history: History, node: str) -> list[ShedApplied]:
+    """Return the changes of one node's rules in the order in which they came into force."""
+    about = [event for event in history.of(ShedApplied) if event.target == node]
+    return sorted(about, key=lambda event: event.in_force_at)
 
 
-def _in_force(applied: Iterable[Event], end: int) -> list[Interval]:
+def _in_force(applied: Iterable[ShedApplied], end: int) -> list[Interval]:
     found: list[Interval] = []
     since: int | None = None
     for event in applied:
-        at = int(event.data["in_force_at"])
-        if event.data["on"]:
-            since = at if since is None else since
+        if event.on:
+            since = event.in_force_at if since is None else since
         elif since is not None:
-            found.append(Interval(since, at))
+            found.append(Interval(since, event.in_force_at))
             since = None
     return found if since is None else [*found, Interval(since, end)]
 
 
-def _reactions(applied: Iterable[Event]) -> Iterable[int]:
-    """An episode that began while the rules of the one before were in force needed no reaction."""
+def _reactions(applied: Iterable[ShedApplied]) -> Iterable[int]:
+    """Yield the reactions; an episode that begins while the rules are in force needs none."""
     on = False
     for event in applied:
-        if event.data["on"] and not on:
-            yield int(event.data["in_force_at"]) - int(event.data["pressure_at"])
-        on = bool(event.data["on"])
+        if event.on and not on:
+            yield event.in_force_at - event.pressure_at
+        on = event.on
 
 
-def _rows(history: History, node: str, table: str) -> Counter[str]:
-    """Packets by class: the last count without what was counted before the control phase."""
-    counts = history.of("switch.packets")
+def _rows(history: History, node: str, table: Literal["table", "dropped"]) -> Counter[str]:
+    """Return packets by class: the last count less the last count before the control phase."""
+    counts = history.of(SwitchPacketsCounted)
     if not counts:
         return Counter()
     control = history.phase("control")
@@ -119,9 +118,11 @@ def _rows(history: History, node: str, table: str) -> Counter[str]:
     return found
 
 
-def _by_class(event: Event, node: str, table: str) -> Counter[str]:
+def _by_class(
+    event: SwitchPacketsCounted, node: str, table: Literal["table", "dropped"]
+) -> Counter[str]:
     found: Counter[str] = Counter()
-    for name, cls, count, *_bytes in event.data[table]:
+    for name, cls, count, *_bytes in event.table if table == "table" else event.dropped:
         if name == node:
-            found[cls] += count
+            found[str(cls)] += int(count)
     return found

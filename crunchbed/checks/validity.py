@@ -1,8 +1,9 @@
-"""Whether a run says anything about its claim, or only about the testbed."""
+"""Whether a run is complete, and was not disturbed by the testbed itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.heartbeats import misses
@@ -10,6 +11,7 @@ from crunchbed.checks.membership import ejections
 from crunchbed.history.history import PHASES, History
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
+from reserve_agent.contract.events import EventsLost, FaultBegan, HeartbeatLate, HookEventsLost
 
 
 def incomplete(history: History) -> list[str]:
@@ -43,17 +45,13 @@ def _control_phase(history: History, scenario: Scenario) -> Iterator[str]:
     for ejection in ejections(history):
         if ejection.t in control:
             yield f"control phase: {ejection.node} ejected without a fault"
-    # Half an interval late is what the daemon reports; a whole one is a heartbeat not sent.
-    late = [
-        e
-        for e in history.of("heartbeat.late")
-        if e.t in control and e.data["late_ns"] > scenario.heartbeat.interval
-    ]
-    if late:
-        worst = max(late, key=lambda e: int(e.data["late_ns"]))
+    # The daemon reports half an interval; a whole interval late means a heartbeat not sent.
+    late = history.during(HeartbeatLate, control)
+    worst = max(late, key=lambda event: event.late_ns, default=None)
+    if worst is not None and worst.late_ns > scenario.heartbeat.interval:
         yield (
             f"control phase: the heartbeat daemon of {worst.node} was "
-            f"{seconds(worst.data['late_ns']):.3f} s late by its own clock"
+            f"{seconds(worst.late_ns):.3f} s late by its own clock"
         )
 
 
@@ -65,22 +63,24 @@ def _testbed_misses(history: History, scenario: Scenario) -> Iterator[str]:
 
 
 def _missed_faults(history: History, scenario: Scenario) -> Iterator[str]:
-    """A fault that met nothing, or whose time never came, is not the one that was asked for."""
-    begun = history.of("fault.begin")
+    """Yield the faults that had nothing to hit, and the number of those that never began."""
+    begun = history.of(FaultBegan)
     for event in begun:
-        if "impossible" in event.data:
-            fault = f"{event.data['fault']} of {event.data['target']}"
-            yield f"fault off target: {fault}: {event.data['impossible']}"
+        if event.impossible is not None:
+            yield f"fault off target: {event.fault} of {event.target}: {event.impossible}"
     if len(begun) < len(scenario.faults):
         yield f"{len(begun)} of {len(scenario.faults)} faults were begun"
 
 
 def _lost_events(history: History) -> Iterator[str]:
-    kinds = {
-        "hook.events_lost": "of the hooks of {} were lost: pressure and causes are unknown",
-        "events.lost": "of the daemons of {} were lost: misses and writes are unknown",
-    }
-    for kind, words in kinds.items():
-        for node in sorted({event.node for event in history.of(kind)}):
-            count = sum(e.data.get("count", 0) for e in history.of(kind, node))
-            yield f"{count} events {words.format(node)}"
+    for node, count in _by_node(history.of(HookEventsLost)):
+        yield f"{count} events of the hooks of {node} were lost: pressure and causes are unknown"
+    for node, count in _by_node(history.of(EventsLost)):
+        yield f"{count} events of the daemons of {node} were lost: misses and writes are unknown"
+
+
+def _by_node(lost: Iterable[HookEventsLost | EventsLost]) -> list[tuple[str, int]]:
+    counts: Counter[str] = Counter()
+    for event in lost:
+        counts[event.node] += event.count
+    return sorted(counts.items())

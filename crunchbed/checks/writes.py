@@ -1,4 +1,4 @@
-"""Block writes: acknowledged, how slow, how long none was, and whether all were found again."""
+"""Block writes: how many, how slow, how long none was acknowledged, and how many were lost."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from itertools import accumulate
 
 from crunchbed.checks.lives import lives, overlap
 from crunchbed.history.history import History, Interval, remembered
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import PoolSampled, VerifyResult, WriteAcknowledged
 from reserve_agent.contract.packets import PAGE_BYTES
 
 
 @remembered
 def latencies_ns(history: History, node: str) -> list[int]:
     """Return the time from submission to acknowledgement of every write, sorted."""
-    return sorted(e.t - e.data["submitted"] for e in history.of("write.ack", node))
+    return sorted(ack.t - ack.submitted for ack in history.of(WriteAcknowledged, node))
 
 
 def percentile_seconds(sorted_ns: Sequence[int], share: float) -> float | None:
@@ -41,15 +41,15 @@ def longest_stall_seconds(
 def stalls(history: History, node: str, request_bytes: int, shortest_ns: int) -> list[Interval]:
     """Return every time in which writes were outstanding and none was acknowledged, by time.
 
-    A write is outstanding from its submission to its acknowledgement. Writes that never got one
-    have no event of their own; at the end of a life of the node they are seen by dirty pages, at
-    least a request of them, that wait to be written.
+    A write is outstanding from its submission to its acknowledgement. A write that is never
+    acknowledged has no event. At the end of a node's life such writes show in the samples: at
+    least a request of dirty pages waits to be written.
 
     Args:
         history: the run.
-        node: who wrote.
+        node: the node that wrote.
         request_bytes: size of a write.
-        shortest_ns: what is shorter is left out.
+        shortest_ns: shorter stalls are left out.
     """
     found = _gaps(history, node, request_bytes, history.measured)
     return sorted(Interval(*one) for one in found if one[1] - one[0] >= shortest_ns)
@@ -59,19 +59,17 @@ def stalls(history: History, node: str, request_bytes: int, shortest_ns: int) ->
 def _gaps(
     history: History, node: str, request_bytes: int, within: Interval
 ) -> list[tuple[int, int]]:
-    """Return the begin and the end of each; plain numbers, for there may be a million."""
-    acks = history.of("write.ack", node)
+    """Return begin and end of every gap; plain numbers, since there may be a million."""
+    acks = history.of(WriteAcknowledged, node)
     times = [ack.t for ack in acks]
-    samples = history.of("pool.sample", node)
-    sampled = [sample.t for sample in samples]
     request_pages = max(1, request_bytes // PAGE_BYTES)
     found: list[tuple[int, int]] = []
     for life in overlap(lives(history, node), [within]):
         first, last = bisect_left(times, life.start), bisect_left(times, life.end)
         found += _closed_gaps(acks[first:last], times[first:last], life)
         waits = [
-            (sample.t, sample.data.get("dirty", 0) >= request_pages)
-            for sample in samples[bisect_left(sampled, life.start) : bisect_left(sampled, life.end)]
+            (sample.t, sample.dirty >= request_pages)
+            for sample in history.during(PoolSampled, life, node)
         ]
         since = _open_since(times[last - 1] if last > first else life.start, waits)
         if since is not None:
@@ -80,35 +78,33 @@ def _gaps(
 
 
 def lost(history: History, node: str | None = None) -> int | None:
-    """Return how many acknowledged blocks were not found again, or were damaged.
+    """Return how many acknowledged blocks the read-back did not find, or found damaged.
 
     Args:
         history: the run.
-        node: only what the verifier said of this node's blocks; all by default.
+        node: only the blocks of this node; all by default.
 
     Returns:
         None when nothing was verified.
     """
-    results = history.of("verify.result", node)
-    if not results:
-        return None
-    return sum(int(e.data["lost"]) + int(e.data["corrupt"]) for e in results)
+    results = history.of(VerifyResult, node)
+    return sum(result.lost + result.corrupt for result in results) if results else None
 
 
 def _closed_gaps(
-    acks: Sequence[Event], times: Sequence[int], life: Interval
+    acks: Sequence[WriteAcknowledged], times: Sequence[int], life: Interval
 ) -> Iterator[tuple[int, int]]:
     """Return the gaps that ended in an acknowledgement."""
-    outstanding = list(accumulate((ack.data["submitted"] for ack in reversed(acks)), min))
+    outstanding = list(accumulate((ack.submitted for ack in reversed(acks)), min))
     return zip(map(max, [life.start, *times], reversed(outstanding)), times, strict=False)
 
 
 def _open_since(last: int, waits: Sequence[tuple[int, bool]]) -> int | None:
-    """Return when the gap began that was still open when a life ended.
+    """Return when the gap began that was still open at the end of a life; None without one.
 
     Args:
-        last: of the life's acknowledgements, or its start.
-        waits: of its samples, when and whether writes waited.
+        last: time of the life's last acknowledgement, or of its start.
+        waits: for each sample of the life its time, and whether writes waited.
     """
     since: int | None = None
     waited = False

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import gc
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter, itemgetter
 from pathlib import Path
@@ -17,8 +18,15 @@ from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Self, TypeVar
 
 import orjson
 
-from reserve_agent.contract.events import Event, MalformedEvent, PhaseBegan, from_record
+from reserve_agent.contract.events import (
+    NO_EVENT,
+    Event,
+    MalformedEvent,
+    PhaseBegan,
+    from_record,
+)
 from reserve_agent.errors import BadInput
+from reserve_agent.files import whole
 
 PHASES: Final = ("control", "inject", "recovery", "collect")
 """The phases of a complete run, in order; ``start`` comes before them."""
@@ -27,6 +35,9 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _E = TypeVar("_E", bound=Event)
 _NOTHING: Final[tuple[Any, ...]] = ()
+_TIME: Final = attrgetter("t")
+_KIND: Final = attrgetter("kind")
+_NODE: Final = attrgetter("node")
 
 
 class Interval(NamedTuple):
@@ -37,7 +48,7 @@ class Interval(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Nanoseconds."""
+        """How long the interval is, nanoseconds."""
         return self.end - self.start
 
     def __contains__(self, t: object) -> bool:
@@ -54,24 +65,24 @@ class History:
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
-        self._by_kind: dict[str, list[Event]] = {}
-        for event in events:
-            found = self._by_kind.get(event.kind)
-            if found is None:
-                self._by_kind[event.kind] = found = []
-            found.append(event)
+        self._by_kind = _grouped(events, _KIND)
         self._by_node: dict[str, dict[str, list[Event]]] = {}
         self.memo: dict[tuple[object, ...], Any] = {}
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file; see ``read``."""
-        return cls(read(path))
+        """Return the history in a file of JSON lines.
+
+        Raises:
+            BadInput: the file cannot be read, or a line is no event; says which.
+        """
+        with no_collector():
+            return cls(read(path))
 
     @overload
     def of(self, kind: type[_E], node: str | None = None) -> Sequence[_E]: ...
     @overload
-    def of(self, kind: str, node: str | None = None) -> Sequence[Event]: ...
+    def of(self, kind: str, node: str | None = None) -> Sequence[Any]: ...
     def of(self, kind: type[Event] | str, node: str | None = None) -> Sequence[Any]:
         """Return the events of one kind, of one node where it is given, by time."""
         if not isinstance(kind, str):
@@ -79,27 +90,30 @@ class History:
         if node is None:
             return self._by_kind.get(kind, _NOTHING)
         if kind not in self._by_node:
-            by_node: dict[str, list[Event]] = {}
-            for event in self._by_kind.get(kind, _NOTHING):
-                by_node.setdefault(event.node, []).append(event)
-            self._by_node[kind] = by_node
+            self._by_node[kind] = _grouped(self._by_kind.get(kind, _NOTHING), _NODE)
         return self._by_node[kind].get(node, _NOTHING)
+
+    def during(self, kind: type[_E], span: Interval, node: str | None = None) -> Sequence[_E]:
+        """Return those of ``of(kind, node)`` that happened in ``span``."""
+        events = self.of(kind, node)
+        first = bisect_left(events, span.start, key=_TIME)
+        return events[first : bisect_left(events, span.end, key=_TIME)]
 
     @property
     def span(self) -> Interval:
-        """From the first event to the last."""
+        """The time from the first event to the last."""
         if not self.events:
             return Interval(0, 0)
         return Interval(self.events[0].t, self.events[-1].t)
 
     @property
     def measured(self) -> Interval:
-        """From the first event to the start of collecting; to the last event without one."""
+        """The time from the first event to the phase ``collect``, or else to the last event."""
         collect = self.phase("collect")
         return Interval(self.span.start, collect.start) if collect else self.span
 
     def phase(self, name: str) -> Interval | None:
-        """Return when the phase was, up to the next one or to the last event; None if never."""
+        """Return the time of a phase, up to the next one or the last event; None without it."""
         marks = self.of(PhaseBegan)
         for index, mark in enumerate(marks):
             if mark.name == name:
@@ -112,12 +126,22 @@ class History:
         return [name for name in PHASES if self.phase(name) is None]
 
 
+def _grouped(events: Sequence[Event], key: Callable[[Event], str]) -> dict[str, list[Event]]:
+    groups: dict[str, list[Event]] = {}
+    for event, name in zip(events, map(key, events), strict=True):
+        group = groups.get(name)
+        if group is None:
+            groups[name] = group = []
+        group.append(event)
+    return groups
+
+
 def remembered(
     function: Callable[Concatenate[History, _P], _R],
 ) -> Callable[Concatenate[History, _P], _R]:
-    """Compute something of a history once for the same arguments, however many ask.
+    """Decorate a function of a history so that it computes the same thing only once.
 
-    What it returns is everybody's: nobody may change it.
+    All callers get the same object, which none of them may change.
     """
 
     @functools.wraps(function)
@@ -134,14 +158,14 @@ def remembered(
 def read(path: Path) -> list[Event]:
     """Return the events of a file of JSON lines, sorted by time.
 
-    A last line without its newline is a writer killed in the middle of it, and is left out.
+    A last line that is cut, since its writer was killed, is left out.
 
     Raises:
         BadInput: the file cannot be read, or another line is no event; says which.
     """
     with no_collector():
-        events = list(_events(path))
-        events.sort(key=attrgetter("t"))
+        events = _events(path, _lines(path))
+        events.sort(key=_TIME)
     return events
 
 
@@ -149,57 +173,57 @@ def merge(paths: Iterable[Path], out: Path) -> None:
     """Write the events of several files into one, sorted by time; ``out`` appears whole or not.
 
     Raises:
-        BadInput: see ``read``.
+        BadInput: a file cannot be read, or a line is no event; says which.
     """
+    timed: list[tuple[int, bytes]] = []
     with no_collector():
-        records = [record for path in paths for record in _records(path)]
-        records.sort(key=itemgetter("t"))
-    partial = out.with_name(f"{out.name}.partial")
-    with partial.open("wb", buffering=1 << 20) as file:
-        for record in records:
-            file.write(orjson.dumps(record))
+        for path in paths:
+            lines = _lines(path)
+            timed += zip(map(_TIME, _events(path, lines)), lines, strict=True)
+        timed.sort(key=itemgetter(0))
+    with whole(out) as partial, partial.open("wb", buffering=1 << 20) as file:
+        for _, line in timed:
+            file.write(line)
             file.write(b"\n")
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(out)
 
 
-def _events(path: Path) -> Iterator[Event]:
-    for number, record in enumerate(_records(path), 1):
-        try:
-            yield from_record(record)
-        except MalformedEvent as error:
-            raise BadInput(f"{path}:{number}: {error}") from None
-
-
-def _records(path: Path) -> Iterator[dict[str, Any]]:
+def _lines(path: Path) -> list[bytes]:
+    """Return the lines of a file, without a last one that was cut."""
     try:
-        content = path.read_bytes()
+        lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    lines = content.split(b"\n")
-    cut = lines.pop()
-    for number, line in enumerate([*lines, cut] if _is_event(cut) else lines, 1):
-        try:
-            record = orjson.loads(line)
-            if type(record["t"]) is int and type(record["kind"]) is str:
-                yield record
-                continue
-        except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
-            pass
-        raise BadInput(f"{path}:{number}: expected an event with t and kind, got {line[:60]!r}")
+    if not _is_object(lines[-1]):
+        lines.pop()
+    return lines
 
 
-def _is_event(line: bytes) -> bool:
+def _is_object(line: bytes) -> bool:
     try:
         return isinstance(orjson.loads(line), dict)
     except orjson.JSONDecodeError:
         return False
 
 
+def _events(path: Path, lines: Sequence[bytes]) -> list[Event]:
+    """Return the event of each line."""
+    events: list[Event] = []
+    add, loads = events.append, orjson.loads
+    for line in lines:
+        try:
+            add(from_record(loads(line)))
+        except (orjson.JSONDecodeError, MalformedEvent) as error:
+            why = error if isinstance(error, MalformedEvent) else NO_EVENT
+            number = len(events) + 1
+            raise BadInput(f"{path}:{number}: {why}, got {line[:60]!r}") from None
+    return events
+
+
 @contextlib.contextmanager
 def no_collector() -> Iterator[None]:
-    """Keep the cycle collector off a million new objects that hold no cycles."""
+    """Keep the cycle collector from walking again and again over a million events."""
     enabled = gc.isenabled()
     gc.disable()
     try:

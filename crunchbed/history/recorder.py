@@ -1,4 +1,4 @@
-"""What the run itself writes into the history."""
+"""Writes the run's own events into the history."""
 
 from __future__ import annotations
 

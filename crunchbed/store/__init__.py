@@ -1,1 +1,1 @@
-"""All runs below a directory as tables: nothing is installed, kept or served for it."""
+"""All runs below a directory as tables in memory; nothing is kept between two queries."""

@@ -13,10 +13,11 @@ import orjson
 
 from crunchbed.store.rows import TABLES, rows, run_directories
 from reserve_agent.errors import BadInput
+from reserve_agent.files import partial_of, whole
 
 
 class Answer(NamedTuple):
-    """What a query found: names of columns, and rows."""
+    """The answer to a query: names of columns, and rows."""
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
@@ -24,28 +25,32 @@ class Answer(NamedTuple):
 
 @contextlib.contextmanager
 def opened(root: Path, parquet: Path | None = None) -> Iterator[Database]:
-    """The database of all runs below ``root``; damaged ones are left out, and named.
+    """Open a database of all runs below ``root``, without damaged ones, which it names.
 
-    Statements reach no file but the one behind ``parquet``, where that is given.
+    Statements can reach no file but the one that becomes ``parquet``.
 
     Raises:
-        BadInput: There is no such directory.
+        BadInput: there is no such directory.
     """
     directories = run_directories(root)
     connection = duckdb.connect(":memory:")
     try:
         damaged = _fill(connection, directories)
-        partial = None if parquet is None else parquet.absolute().with_name(f".{parquet.name}.part")
-        if partial is not None:
-            connection.execute("SET allowed_paths = ?", [[str(partial)]])
+        if parquet is not None:
+            allowed = [str(partial_of(parquet.absolute()))]
+            connection.execute("SET allowed_paths = ?", [allowed])
         connection.execute("SET enable_external_access = false")
-        yield Database(connection, damaged, partial)
+        yield Database(connection, damaged)
     finally:
         connection.close()
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, directories: Sequence[Path]) -> list[str]:
-    """By way of files of JSON lines, which is how DuckDB takes many rows at once."""
+    """Fill the tables, by files of JSON lines, since DuckDB takes many rows at once that way.
+
+    Returns:
+        Why a directory was left out, for each that was.
+    """
     damaged: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="crunchbed-query-") as place,
@@ -76,24 +81,21 @@ def _fill(connection: duckdb.DuckDBPyConnection, directories: Sequence[Path]) ->
 
 
 class Database:
-    """All runs, to be asked.
+    """All runs below a directory, open for queries.
 
     Attributes:
-        damaged: Why some are left out.
+        damaged: For each damaged run why it is left out.
     """
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, damaged: list[str], parquet: Path | None
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, damaged: list[str]) -> None:
         self._connection = connection
-        self._parquet = parquet
         self.damaged = damaged
 
     def ask(self, sql: str, parameters: Sequence[object] = ()) -> Answer:
         """Run one statement.
 
         Raises:
-            BadInput: DuckDB refuses it; says why.
+            BadInput: DuckDB refuses the statement; says why.
         """
         try:
             cursor = self._connection.execute(sql, list(parameters))
@@ -107,20 +109,18 @@ class Database:
     def write_parquet(self, sql: str, path: Path) -> None:
         """Write what a query finds into a Parquet file; it appears whole or not at all.
 
+        ``path`` must be the one that the database was opened with.
+
         Raises:
             BadInput: DuckDB refuses the query, or the file cannot be written.
         """
-        if self._parquet is None:
-            raise AssertionError("opened without a place to write to")
         try:
             relation = self._connection.sql(sql)
             if relation is None:
                 raise BadInput("query: expected a SELECT for --parquet")
-            relation.write_parquet(str(self._parquet))
-            self._parquet.replace(path)
+            with whole(path.absolute()) as partial:
+                relation.write_parquet(str(partial))
         except duckdb.Error as error:
             raise BadInput(f"query: {' '.join(str(error).split())}") from None
         except OSError as error:
             raise BadInput(f"--parquet {path}: cannot be written: {error.strerror}") from None
-        finally:
-            self._parquet.unlink(missing_ok=True)

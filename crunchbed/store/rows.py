@@ -1,4 +1,4 @@
-"""From run directories to rows. A directory is a run's if it has a ``result.json``."""
+"""From run directories to rows of tables; a run directory is one with a ``result.json``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHOLE: Final = frozenset(
 
 
 def column_of(figure: str) -> str:
-    """A figure's name as a column: SQL would take the point for a table's."""
+    """Return a figure's name as a column: SQL would read the part before a point as a table."""
     return figure.replace("misses_by_cause.", "misses_")
 
 
@@ -58,10 +58,10 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def run_directories(root: Path) -> list[Path]:
-    """Every run directory below ``root``, however deep; parts of runs to come are left out.
+    """Return every run directory below ``root``; hidden ones, of unfinished runs, are left out.
 
     Raises:
-        BadInput: There is no such directory.
+        BadInput: there is no such directory.
     """
     if not root.is_dir():
         raise BadInput(f"{root}: expected a directory of runs; `crunchbed run` makes one")
@@ -74,10 +74,10 @@ def run_directories(root: Path) -> list[Path]:
 
 
 def rows(directory: Path) -> Iterator[tuple[str, Row]]:
-    """All rows of a run, each with its table.
+    """Yield all rows of a run, each with the name of its table.
 
     Raises:
-        BadInput: Its result makes no sense.
+        BadInput: the result of the run is malformed.
     """
     result, path = Result.read(directory / "result.json"), str(directory)
     yield "runs", _run(result, directory) | {"path": path} | _figures(result.totals)
@@ -120,7 +120,7 @@ def _figures(figures: Figures) -> Row:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """A file that a run which came to nothing may lack."""
+    """Return the object in a file; empty without the file, which an aborted run may lack."""
     try:
         found = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError):

@@ -6,6 +6,7 @@ import pytest
 
 from crunchbed.checks import heartbeats
 from crunchbed.checks.causes import cause_of_each
+from nodes.membership.datagram import tag_of
 from tests.unit.recording import MS, Recording
 
 OTHERS = ("n2", "n3")
@@ -69,9 +70,14 @@ def test_a_miss_that_can_name_no_heartbeat_is_unknown() -> None:
 
 def test_other_traffics_drops_are_not_taken_for_heartbeats() -> None:
     recording = Recording().miss(1050, "n2", "n1", 7)
-    tag = recording.events[0].data["tag"]
     recording.add(
-        1000, "drop", "n2", hook="receive", reason="alloc_failed", cls="block-io", tag=tag
+        1000,
+        "drop",
+        "n2",
+        hook="receive",
+        reason="alloc_failed",
+        cls="block-io",
+        tag=tag_of(0, 0, 7),
     )
     assert causes(recording) == ["unknown"]
 

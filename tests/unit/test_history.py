@@ -10,7 +10,14 @@ import orjson
 import pytest
 
 from crunchbed.history.history import History, Interval, merge, read
-from reserve_agent.contract.events import NodeReset, PhaseBegan, from_record
+from reserve_agent.contract.events import (
+    ControllerRestarted,
+    NodeReset,
+    NodeUp,
+    PhaseBegan,
+    RingUp,
+    WriteAcknowledged,
+)
 from reserve_agent.errors import BadInput
 
 
@@ -22,7 +29,7 @@ def write(path: Path, *events: dict[str, object], tail: bytes = b"") -> Path:
 def test_events_are_sorted_by_time_and_keep_their_fields(tmp_path: Path) -> None:
     path = write(
         tmp_path / "h.jsonl",
-        {"t": 30, "node": "n1", "kind": "b", "x": 1},
+        {"t": 30, "node": "n1", "kind": "write.ack", "submitted": 1},
         {"t": 10, "node": "n2", "kind": "a"},
         {"t": 20, "kind": "phase", "name": "control"},
     )
@@ -30,14 +37,16 @@ def test_events_are_sorted_by_time_and_keep_their_fields(tmp_path: Path) -> None
     assert [(e.t, e.node, e.kind) for e in events] == [
         (10, "n2", "a"),
         (20, "run", "phase"),
-        (30, "n1", "b"),
+        (30, "n1", "write.ack"),
     ]
-    assert events[2].data["x"] == 1
+    assert isinstance(events[2], WriteAcknowledged)
+    assert events[2].submitted == 1
 
 
 def test_events_of_the_same_time_keep_their_order(tmp_path: Path) -> None:
-    path = write(tmp_path / "h.jsonl", *({"t": 5, "kind": "k", "i": i} for i in range(9)))
-    assert [event.data["i"] for event in read(path)] == list(range(9))
+    lines = ({"t": 5, "kind": "ring.up", "ring": i, "peer": "n1"} for i in range(9))
+    history = History.read(write(tmp_path / "h.jsonl", *lines))
+    assert [event.ring for event in history.of(RingUp)] == list(range(9))
 
 
 @pytest.mark.parametrize("cut", [1, 5, 12, 27])
@@ -91,12 +100,21 @@ def test_an_unreadable_part_leaves_no_merged_file(tmp_path: Path) -> None:
 
 
 def test_events_are_found_by_kind_and_node() -> None:
-    events = [from_record({"t": t, "node": f"n{t % 3}", "kind": "ab"[t % 2]}) for t in range(12)]
-    history = History(events)
-    assert [e.t for e in history.of("a")] == [0, 2, 4, 6, 8, 10]
-    assert [e.t for e in history.of("a", "n1")] == [4, 10]
-    assert not history.of("c")
-    assert not history.of("a", "n9")
+    kinds = (NodeReset, ControllerRestarted)
+    history = History([kinds[t % 2](t=t, node=f"n{t % 3}") for t in range(12)])
+    assert [e.t for e in history.of(NodeReset)] == [0, 2, 4, 6, 8, 10]
+    assert [e.t for e in history.of(NodeReset, "n1")] == [4, 10]
+    assert not history.of(NodeUp)
+    assert not history.of(NodeReset, "n9")
+
+
+def test_events_are_found_by_time() -> None:
+    history = History([NodeReset(t=t, node=f"n{t % 2}") for t in (1, 2, 2, 3, 5, 5, 8)])
+    assert [e.t for e in history.during(NodeReset, Interval(2, 5))] == [2, 2, 3]
+    assert [e.t for e in history.during(NodeReset, Interval(0, 6), "n1")] == [1, 3, 5, 5]
+    assert not history.during(NodeReset, Interval(6, 8))
+    assert not history.during(NodeReset, Interval(5, 2))
+    assert not history.during(NodeUp, Interval(0, 9))
 
 
 def test_a_phase_lasts_until_the_next() -> None:
@@ -129,5 +147,5 @@ def test_a_large_history_is_read_in_seconds(tmp_path: Path) -> None:
     path.write_bytes(b"\n".join(line % (i * 7 % 200_000, i, i % 3) for i in range(200_000)) + b"\n")
     began = time.monotonic()
     history = History.read(path)
-    assert len(history.of("write.ack", "n1")) == 66_667
+    assert len(history.of(WriteAcknowledged, "n1")) == 66_667
     assert time.monotonic() - began < 4

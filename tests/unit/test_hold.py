@@ -51,7 +51,7 @@ class FakeSupervisor:
 class Bench:
     """A hold, and the commands that it takes."""
 
-    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, tmp_path: Path) -> None:
         self.handle: Handle | None = None
         self.supervisor, self.progress = FakeSupervisor(), Notes()
         world = SimpleNamespace(
@@ -81,9 +81,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(tmp_path: Path) -> Iterator[Bench]:
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    yield Bench(tmp_path, monkeypatch)
+    yield Bench(tmp_path)
     signal.signal(signal.SIGINT, before)
 
 

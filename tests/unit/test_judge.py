@@ -10,6 +10,7 @@ import pytest
 
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
+from reserve_agent.contract.events import PhaseBegan
 from reserve_agent.errors import BadInput
 from tests.unit.judged_runs import ejecting_run, good_run, result_of, scenario
 from tests.unit.recording import MS, Recording
@@ -113,7 +114,11 @@ def test_small_lateness_and_what_happens_under_the_fault_leave_a_run_valid(chang
 
 def test_an_incomplete_run_is_unknown_whatever_else_is_wrong() -> None:
     recording = good_run().miss(500, "n2", "n3", 4)
-    recording.events = [e for e in recording.events if e.data.get("name") != "collect"]
+    recording.events = [
+        event
+        for event in recording.events
+        if not isinstance(event, PhaseBegan) or event.name != "collect"
+    ]
     result = result_of(recording)
     assert (result.verdict, result.exit_code) == ("unknown", 3)
     assert result.reasons[0] == "the run is not complete: no phase collect"

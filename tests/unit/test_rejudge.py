@@ -18,10 +18,7 @@ def write_run(directory: Path, recording: Recording, policy: str = "memalloc") -
     """A run directory as the engine leaves it."""
     directory.mkdir(parents=True)
     (directory / "scenario.json").write_bytes(orjson.dumps(scenario(policy).resolved()))
-    lines = [
-        orjson.dumps({"t": event.t, "node": event.node, "kind": event.kind} | event.data)
-        for event in recording.history().events
-    ]
+    lines = [orjson.dumps(event.record()) for event in recording.history().events]
     (directory / "history.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     (directory / "run.json").write_bytes(orjson.dumps({"run": "ab12", "seed": 1}))
     result_of(recording, policy).write(directory / "result.json")

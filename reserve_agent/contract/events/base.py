@@ -44,13 +44,12 @@ class Event:
 
     def record(self) -> dict[str, Any]:
         """Return the JSON object of this event; time and node only where they are known."""
-        shape = _shape(type(self))
         record: dict[str, Any] = {"kind": self.kind}
         if self.t != NOW:
             record["t"] = self.t
         if self.node != HERE:
             record["node"] = self.node
-        for name, key in shape.keys:
+        for name, key in shape_of(type(self)).keys:
             value = getattr(self, name)
             if value is not None:
                 record[key] = value
@@ -60,7 +59,7 @@ class Event:
         """Return this event with the time and the node where its writer left them open."""
         if self.t != NOW and self.node != HERE:
             return self
-        values = {name: getattr(self, name) for name, _ in _shape(type(self)).keys}
+        values = {name: getattr(self, name) for name, _ in shape_of(type(self)).keys}
         return type(self)(
             t=t if self.t == NOW else self.t,
             node=node if self.node == HERE else self.node,
@@ -75,55 +74,37 @@ class UnknownEvent(Event):
     kind: ClassVar[str] = "unknown"
 
 
-class _Shape(NamedTuple):
-    """The fields of a kind: (name, key on disk), the keys that must be there, and other names."""
+class Shape(NamedTuple):
+    """How the fields of a kind stand on disk.
+
+    Attributes:
+        keys: Name and key of every field.
+        required: Keys that a JSON object must have.
+        renamed: Name and key of the fields whose key is another than the name.
+    """
 
     keys: tuple[tuple[str, str], ...]
     required: frozenset[str]
     renamed: tuple[tuple[str, str], ...]
 
 
-_SHAPES: dict[type[Event], _Shape] = {}
+_SHAPES: dict[type[Event], Shape] = {}
 
 
-def _shape(cls: type[Event]) -> _Shape:
-    shape = _SHAPES.get(cls)
-    if shape is None:
-        shape = _SHAPES[cls] = _shape_of(cls)
-    return shape
+def shape_of(cls: type[Event]) -> Shape:
+    """Return how the fields of a kind stand on disk."""
+    if cls not in _SHAPES:
+        _SHAPES[cls] = _shape_of(cls)
+    return _SHAPES[cls]
 
 
-def _shape_of(cls: type[Event]) -> _Shape:
+def _shape_of(cls: type[Event]) -> Shape:
     own = [field for field in fields(cls) if field.name not in ("t", "node")]
     keys = tuple((field.name, key_of(field.name)) for field in own)
     required = frozenset(key_of(field.name) for field in own if field.default is MISSING)
-    return _Shape(keys, required, tuple(pair for pair in keys if pair[0] != pair[1]))
+    return Shape(keys, required, tuple(pair for pair in keys if pair[0] != pair[1]))
 
 
 def key_of(name: str) -> str:
     """Return the key on disk of a field."""
     return name.rstrip("_")
-
-
-def build(cls: type[Event], record: dict[str, Any]) -> Event:
-    """Return the event of a kind that a JSON object says; the object becomes the event's own.
-
-    The object is the new event's ``__dict__``: a million events are read without copying one.
-
-    Raises:
-        MalformedEvent: a field is missing, or ``t`` is no integer.
-    """
-    shape = _shape(cls)
-    if type(record.get("t")) is not int:
-        raise MalformedEvent(f"{record.get('kind')}: expected an integer t")
-    if not shape.required <= record.keys():
-        missing = ", ".join(sorted(shape.required - record.keys()))
-        raise MalformedEvent(f"{record.get('kind')}: {missing} missing")
-    if "node" not in record:
-        record["node"] = RUN
-    for name, key in shape.renamed:
-        if key in record:
-            record[name] = record.pop(key)
-    event = object.__new__(cls)
-    object.__setattr__(event, "__dict__", record)
-    return event

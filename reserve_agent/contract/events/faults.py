@@ -14,8 +14,8 @@ class CrunchBegan(Event):
     """The crunch of a run begins.
 
     Attributes:
-        crunch: Its kind: ``writeback``, ``timed`` or ``flood``.
-        target: The node that it is on.
+        crunch: Kind of the crunch: ``writeback``, ``timed`` or ``flood``.
+        target: The node that comes under pressure.
         requested: What was asked for, as in ``crunch_requested`` of the result.
         windows: Begin and end of every window of a timed crunch, nanoseconds of CLOCK_MONOTONIC.
     """
@@ -32,8 +32,8 @@ class CrunchEnded(Event):
     """The crunch of a run has ended.
 
     Attributes:
-        crunch: Its kind.
-        target: The node that it was on.
+        crunch: Kind of the crunch.
+        target: The node that came under pressure.
     """
 
     kind: ClassVar[str] = "crunch.end"
@@ -46,8 +46,8 @@ class BurstBegan(Event):
     """The tasks of another node want pages too (fault ``burst``).
 
     Attributes:
-        target: Which node.
-        pages: How many pages of 4 KiB.
+        target: Name of that node.
+        pages: Pages of 4 KiB that its tasks want.
     """
 
     kind: ClassVar[str] = "burst.begin"
@@ -57,18 +57,19 @@ class BurstBegan(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class FaultBegan(Event):
-    """A fault begins. Fields that do not belong to its kind are None.
+    """A fault begins. Fields that belong to faults of another kind are None.
 
     Attributes:
-        fault: Its kind, such as ``link-down``.
-        target: Whom it hits; several with commas between them.
+        fault: Kind of the fault, such as ``link-down``.
+        target: Node or host that the fault hits; several with commas between them.
         targets: The same as a list.
-        number: Which of the run's faults, from 0.
-        impossible: Why there was nothing to hit.
+        number: Number of the fault in the run, from 0.
+        impossible: Why the fault had nothing to hit; None: it had.
         network: ``link-down``: the network whose link is down; None: all.
-        daemons: ``stall``: daemons that stand still.
+        daemons: ``stall``: daemons that stand still; None: the heartbeat daemon.
         share: ``loss``: share of the packets that is lost, 0 to 1.
-        from_: ``loss``: whose packets are lost, None: all; ``burst``: whose work is taken over.
+        from_: ``loss``: node whose packets are lost, None: all nodes; ``burst``: node whose work
+            the target takes over.
         pages: ``burst``: pages wanted; ``resize-reserve``: pages of the reserve from now on.
         was: ``resize-reserve``: pages of the reserve before.
         delay_ns: ``delay``: by how much packets are held back.
@@ -102,10 +103,10 @@ class FaultEnded(Event):
     """A fault was undone.
 
     Attributes:
-        fault: Its kind.
-        target: Whom it hit; several with commas between them.
+        fault: Kind of the fault.
+        target: Node or host that the fault hit; several with commas between them.
         targets: The same as a list.
-        number: Which of the run's faults, from 0.
+        number: Number of the fault in the run, from 0.
     """
 
     kind: ClassVar[str] = "fault.end"
@@ -121,8 +122,8 @@ class PortDown(Event):
 
     Attributes:
         target: The host.
-        network: Only the port to this network; None: all of them.
-        switch: The switch that lost its power, where one did.
+        network: Network of the one port; None: all ports of the host.
+        switch: The switch that lost its power; None: the ports alone went down.
     """
 
     kind: ClassVar[str] = "port.down"
@@ -137,8 +138,8 @@ class PortUp(Event):
 
     Attributes:
         target: The host.
-        network: Only the port to this network; None: all of them.
-        switch: The switch that had lost its power, where one had.
+        network: Network of the one port; None: all ports of the host.
+        switch: The switch that has power again; None: the ports alone were down.
     """
 
     kind: ClassVar[str] = "port.up"
@@ -152,8 +153,8 @@ class NodeUp(Event):
     """A node was powered on.
 
     Attributes:
-        target: Which.
-        incarnation: Number of its life, from 0.
+        target: Name of the node.
+        incarnation: Number of the node's life, from 0.
     """
 
     kind: ClassVar[str] = "node.up"
@@ -166,8 +167,8 @@ class NodeDown(Event):
     """A node has no power any more.
 
     Attributes:
-        target: Which.
-        reason: ``fence``, ``crash``, ``watchdog`` or ``reserve_exhausted``.
+        target: Name of the node.
+        reason: Why: ``fence``, ``crash``, ``watchdog`` or ``reserve_exhausted``.
     """
 
     kind: ClassVar[str] = "node.down"
@@ -177,6 +178,6 @@ class NodeDown(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class NodeReset(Event):
-    """A node's memory is gone with its power, and its daemons with it."""
+    """A node without power has lost its memory, and its daemons have ended."""
 
     kind: ClassVar[str] = "node.reset"

@@ -1,4 +1,4 @@
-"""Heartbeats: sent, received, missed, late; and the rings that they go by."""
+"""Heartbeats: sent, received, missed, late; and the rings that carry them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class HeartbeatSent(Event):
     """A daemon has sent one datagram to one or more peers.
 
     Attributes:
-        seq: Its number, which counts the sender's intervals; None for corosync's packets.
-        peers: Whom it was sent to; corosync tells how many packets it sent in all.
+        seq: Number of the datagram, which counts the sender's intervals; None: corosync's packets.
+        peers: Nodes that it was sent to; of corosync the number of packets that it sent.
         tag: First eight bytes of the datagram, in hexadecimal.
         failed: Peers that the kernel refused to send to.
         what: Kind of a datagram that is no heartbeat: ``ping``, ``ack``, ``ping_req`` and so on.
@@ -35,8 +35,8 @@ class HeartbeatReceived(Event):
 
     Attributes:
         counts: Datagrams by sender.
-        malformed: Datagrams that nobody could read.
-        late: Times at which the daemon's own timers were late.
+        malformed: Number of datagrams that could not be read.
+        late: How often the daemon's own timers were late.
     """
 
     kind: ClassVar[str] = "heartbeat.received"
@@ -50,13 +50,13 @@ class HeartbeatMissed(Event):
     """An observer did not get a heartbeat by its deadline.
 
     Attributes:
-        peer: Whose; None where nobody knows, since corosync's token is passed on by all.
+        peer: Node whose heartbeat is missed; None: not known, since all pass on corosync's token.
         seq: Number of the datagram that was expected; 0 where it has none.
-        deadline: By when, nanoseconds of CLOCK_MONOTONIC.
+        deadline: When the heartbeat had to be there, nanoseconds of CLOCK_MONOTONIC.
         tag: First eight bytes of the datagram that was expected, in hexadecimal; None: not known.
-        probe: Tag of the probe that was not answered, where a probe was.
-        silent_ns: How long nothing was heard, where the miss stands for a silence.
-        cause: Why, where the history was judged before it is shown again (``replay-metrics``).
+        probe: Tag of the probe that was not answered; None: not a probe.
+        silent_ns: How long the peer was silent, nanoseconds, where the miss stands for a silence.
+        cause: Why; only in a history that was judged before it is replayed (``replay-metrics``).
     """
 
     kind: ClassVar[str] = "heartbeat.miss"
@@ -71,10 +71,10 @@ class HeartbeatMissed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class HeartbeatLate(Event):
-    """A heartbeat daemon did not get to what was due on time.
+    """A heartbeat daemon woke late, and did late what was due.
 
     Attributes:
-        late_ns: By how much, nanoseconds.
+        late_ns: How late, nanoseconds.
     """
 
     kind: ClassVar[str] = "heartbeat.late"
@@ -86,8 +86,8 @@ class HeartbeatWarned(Event):
     """A detector warns of a peer that has been silent for long, but not too long.
 
     Attributes:
-        peer: Who is silent.
-        silent_ns: For how long, nanoseconds.
+        peer: The node that is silent.
+        silent_ns: How long the peer has been silent, nanoseconds.
     """
 
     kind: ClassVar[str] = "heartbeat.warn"
@@ -101,8 +101,8 @@ class RingDown(Event):
 
     Attributes:
         ring: Number of the ring.
-        peer: Who is not heard there.
-        since: When it was heard last, nanoseconds of CLOCK_MONOTONIC; None: not known.
+        peer: The node that is not heard on the ring.
+        since: When the peer was heard last, nanoseconds of CLOCK_MONOTONIC; None: not known.
     """
 
     kind: ClassVar[str] = "ring.down"
@@ -113,11 +113,11 @@ class RingDown(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RingUp(Event):
-    """A node hears a peer on that ring again.
+    """A node hears a peer again on a ring where it did not.
 
     Attributes:
         ring: Number of the ring.
-        peer: Who is heard there.
+        peer: The node that is heard on the ring.
     """
 
     kind: ClassVar[str] = "ring.up"

@@ -14,7 +14,7 @@ class MembershipSuspected(Event):
     """A node begins to believe that a peer is dead.
 
     Attributes:
-        peer: Who is suspected.
+        peer: The node that is suspected.
         misses: Heartbeats of the peer missed in a row; 0 where the detector does not count them.
     """
 
@@ -28,7 +28,7 @@ class MembershipCleared(Event):
     """A node does not suspect a peer any more.
 
     Attributes:
-        peer: Who was suspected.
+        peer: The node that was suspected.
     """
 
     kind: ClassVar[str] = "membership.clear"
@@ -40,10 +40,10 @@ class ViewInstalled(Event):
     """A node has a new view of who is a member.
 
     Attributes:
-        number: Number of the view; they only grow.
-        members: Who is in it.
-        removed: Who was in the view before and is not in this one.
-        added: Who is in this view and was not in the one before.
+        number: Number of the view; a later view has a higher number.
+        members: Nodes in the view.
+        removed: Nodes that the view before had and this one lacks.
+        added: Nodes that this view has and the one before lacked, or had in an earlier life.
         quorate: Whether the members are a majority.
     """
 
@@ -60,7 +60,7 @@ class FenceRequested(Event):
     """A membership daemon asks for a fence.
 
     Attributes:
-        target: Who is to be fenced.
+        target: The node that is to be fenced.
         view: Number of the view that the request comes from.
     """
 
@@ -74,8 +74,8 @@ class FenceStarted(Event):
     """The fence device begins to cut a node off.
 
     Attributes:
-        target: Who is cut off.
-        by: Who asked for it.
+        target: The node that is cut off.
+        by: The node that asked for the fence.
     """
 
     kind: ClassVar[str] = "fence.start"
@@ -88,8 +88,8 @@ class FenceConfirmed(Event):
     """The fence device says that a node is cut off.
 
     Attributes:
-        target: Who is cut off.
-        by: Who asked for it.
+        target: The node that is cut off.
+        by: The node that asked for the fence.
     """
 
     kind: ClassVar[str] = "fence.confirmed"
@@ -102,9 +102,10 @@ class NodeEjected(Event):
     """The membership removed this node, and the fence took it down.
 
     Attributes:
-        reason: Why its peers say so: ``heartbeats_missed``.
-        false: Whether the node was up and no fault cut it off: the run knows.
-        delay_ns: From the node's end to the fence, nanoseconds; None for a false ejection.
+        reason: Why the peers removed the node: ``heartbeats_missed``.
+        false: Whether the node was up and no fault cut it off, as the run knows.
+        delay_ns: From the node's power-off or cut-off to the fence, nanoseconds; None for a false
+            ejection.
     """
 
     kind: ClassVar[str] = "node.ejected"

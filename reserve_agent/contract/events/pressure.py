@@ -1,4 +1,4 @@
-"""Memory: the pool, its pressure, packets that it cost, and the agent that keeps its books."""
+"""Memory: the pool, its pressure, the packets that were dropped, and the node's agent."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class ReserveUser(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class PoolConfigured(Event):
-    """How a node's memory is laid out; again whenever that changes.
+    """How a node's memory is divided; recorded again after each change.
 
     Attributes:
         total: Pages of 4 KiB that the node has.
         reserve: Pages of the reserve, R.
         clean: Pages that tasks use from the start and that need no writing.
-        computed: Pages that the reserve must have, by the sockets that there are.
+        computed: Pages that the reserve must have for the sockets of the node.
         policy: Name of the policy that the node follows.
         metrics_port: Port on 127.0.0.1 that serves the node's metrics.
     """
@@ -43,7 +43,7 @@ class PoolConfigured(Event):
     total: int
     reserve: int
     clean: int
-    computed: int
+    computed: int = 0
     policy: str
     metrics_port: int
 
@@ -53,13 +53,13 @@ class PoolSampled(Event):
     """A node's memory at a moment, in pages of 4 KiB.
 
     Attributes:
-        free: Nobody has them.
-        dirty: Used by tasks, to be written before they are free.
-        demand: Wanted by tasks that wait.
-        rx_running: Held by received packets whose reader reads.
-        rx_stalled: Held by received packets whose reader does not read.
-        hoarded: Taken away by a timed crunch.
-        tx: Held by write queues of TCP.
+        free: Free pages.
+        dirty: Pages of tasks that must be written before they are free.
+        demand: Pages that waiting tasks want.
+        rx_running: Pages of received packets whose reader reads.
+        rx_stalled: Pages of received packets whose reader does not read.
+        hoarded: Pages that a timed crunch has taken.
+        tx: Pages in write queues of TCP.
         low_water: Fewest free pages since the node's start.
     """
 
@@ -69,7 +69,7 @@ class PoolSampled(Event):
     demand: int
     rx_running: int
     rx_stalled: int
-    hoarded: int
+    hoarded: int = 0
     tx: int
     low_water: int
 
@@ -94,7 +94,7 @@ class PressureEnded(Event):
 
     Attributes:
         since: When the pressure began, nanoseconds of CLOCK_MONOTONIC.
-        duration_ns: How long it lasted.
+        duration_ns: How long the pressure lasted, nanoseconds.
         entry: Number of this entry in the hooks' journal.
     """
 
@@ -106,16 +106,16 @@ class PressureEnded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PacketDropped(Event):
-    """A hook dropped a heartbeat, or another packet worth a question.
+    """A hook dropped a heartbeat, or another packet whose loss has to be explained.
 
     Attributes:
-        hook: Where: ``receive``, ``deliver`` or ``transmit``.
-        reason: Why, one of ``packets.Reason`` in small letters.
+        hook: Hook that dropped it: ``receive``, ``deliver`` or ``transmit``.
+        reason: Why the hook dropped it: a name of ``Reason`` in small letters.
         cls: Class of the packet, such as ``block-io``.
-        src: Its source address.
-        dst: Its destination address.
-        tag: First eight bytes of its payload, in hexadecimal.
-        pages: Pages of 4 KiB that it would have taken.
+        src: Source address of the packet.
+        dst: Destination address of the packet.
+        tag: First eight bytes of the payload, in hexadecimal.
+        pages: Pages of 4 KiB that the packet would have taken.
         entry: Number of this entry in the hooks' journal.
     """
 
@@ -135,7 +135,7 @@ class JournalFollowed(Event):
     """An agent begins to read the hooks' journal.
 
     Attributes:
-        next: Number of the first entry that it will read.
+        next: Number of the first entry that the agent will read.
     """
 
     kind: ClassVar[str] = "journal.follow"
@@ -144,10 +144,10 @@ class JournalFollowed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class HookEventsLost(Event):
-    """The hooks' journal went round before the agent had read it.
+    """The hooks wrote over entries of their journal before the agent had read them.
 
     Attributes:
-        count: Entries that nobody has read.
+        count: Number of entries that were lost.
     """
 
     kind: ClassVar[str] = "hook.events_lost"
@@ -168,7 +168,7 @@ class PacketsCounted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ReserveUsersCounted(Event):
-    """Which sockets the reserve went to.
+    """How many pages of the reserve each socket got.
 
     Attributes:
         table: A row for each socket.
@@ -183,8 +183,8 @@ class ReserveSmall(Event):
     """The reserve is smaller than the sockets need.
 
     Attributes:
-        reserve: Pages of 4 KiB that it has.
-        computed: Pages that it must have.
+        reserve: Pages of 4 KiB that the reserve has.
+        computed: Pages that the reserve must have.
     """
 
     kind: ClassVar[str] = "reserve.small"
@@ -194,10 +194,10 @@ class ReserveSmall(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SocketAttached(Event):
-    """A throttled memalloc socket is there, or has another queue depth.
+    """A node has a new throttled memalloc socket, or the queue depth of one has changed.
 
     Attributes:
-        socket: The fields of ``sizing.Throttled``.
+        socket: The socket, with the fields of ``sizing.Throttled``.
     """
 
     kind: ClassVar[str] = "socket.attached"
@@ -209,7 +209,7 @@ class SocketDetached(Event):
     """A throttled memalloc socket is gone.
 
     Attributes:
-        name: Which, as in ``socket.attached``.
+        name: Name of the socket, as in ``socket.attached``.
     """
 
     kind: ClassVar[str] = "socket.detached"
@@ -221,7 +221,7 @@ class EmergencyChanged(Event):
     """The flag of the policy ``critical`` was raised or lowered.
 
     Attributes:
-        raised: Whether it is up now.
+        raised: Whether the flag is up now.
     """
 
     kind: ClassVar[str] = "emergency"
@@ -230,10 +230,10 @@ class EmergencyChanged(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class AgentLate(Event):
-    """An agent did not get to what was due on time.
+    """An agent woke late, and did late what was due.
 
     Attributes:
-        late_ns: By how much, nanoseconds.
+        late_ns: How late, nanoseconds.
     """
 
     kind: ClassVar[str] = "agent.late"
@@ -242,10 +242,10 @@ class AgentLate(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRestarted(Event):
-    """An agent goes on where one that was killed has stopped.
+    """A new agent goes on where a killed agent has stopped.
 
     Attributes:
-        since: Time of the last event of the agent before, nanoseconds of CLOCK_MONOTONIC.
+        since: Time of the last event of the killed agent, nanoseconds of CLOCK_MONOTONIC.
     """
 
     kind: ClassVar[str] = "agent.restarted"
@@ -257,7 +257,7 @@ class EventsLost(Event):
     """Events of a daemon did not reach the history.
 
     Attributes:
-        count: How many at least.
+        count: Number of lost events, at least.
     """
 
     kind: ClassVar[str] = "events.lost"

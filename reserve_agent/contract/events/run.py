@@ -1,4 +1,4 @@
-"""The run itself: what it is, its phases, its daemons, how it ended."""
+"""The run itself: its scenario and machine, its phases, its daemons, its recovery."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from reserve_agent.contract.events.base import Event
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo(Event):
-    """What was run, and on what.
+    """The scenario that was run, and the machine it ran on.
 
     Attributes:
         run: The run's id.
         scenario: Name of the scenario.
-        seed: The seed.
+        seed: The seed; None: not known.
         backend: Kind of switch in use.
         processors: Processors of the machine.
-        versions: Versions of everything that may matter, by name.
-        clock: One moment by two clocks: ``monotonic_ns`` and ``unix_ns``.
+        versions: Versions of programs, packages and the kernel, by name.
+        clock: The same moment by two clocks: ``monotonic_ns`` and ``unix_ns``.
     """
 
     kind: ClassVar[str] = "run.info"
     run: str = ""
     scenario: str = ""
-    seed: int = 0
+    seed: int | None = None
     backend: str | None = None
     processors: int | None = None
     versions: Mapping[str, str] | None = None
@@ -38,7 +38,8 @@ class PhaseBegan(Event):
     """A phase of the run begins, and the one before it ends.
 
     Attributes:
-        name: ``start``, ``control``, ``inject``, ``recovery``, ``after``, ``collect`` or ``end``.
+        name: Name of the phase: ``start``, ``control``, ``inject``, ``recovery``, ``after``,
+            ``collect`` or ``end``.
     """
 
     kind: ClassVar[str] = "phase"
@@ -50,8 +51,8 @@ class Recovery(Event):
     """Whether the cluster was healthy again after the injection.
 
     Attributes:
-        healthy: Whether it was, in the time that it had.
-        reason: Why not.
+        healthy: Whether the cluster was healthy before the phase was over.
+        reason: Why the cluster was not healthy; None: it was.
     """
 
     kind: ClassVar[str] = "recovery"
@@ -64,7 +65,8 @@ class DaemonReady(Event):
     """A daemon has begun its work.
 
     Attributes:
-        name: ``heartbeat``, ``initiator``, ``service``, ``traffic`` or ``traffic-source``.
+        name: Name of the daemon: ``heartbeat``, ``initiator``, ``service``, ``traffic`` or
+            ``traffic-source``.
     """
 
     kind: ClassVar[str] = "daemon.ready"

@@ -1,4 +1,4 @@
-"""The switches and their OpenFlow controller."""
+"""Switches: their OpenFlow controller, what it sheds, and what they count."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ControllerStarted(Event):
     """A controller process begins its work.
 
     Attributes:
-        framework: ``OS-Ken`` or ``Ryu``, with its version.
+        framework: ``os_ken`` or ``ryu``.
         metrics_port: Port on 127.0.0.1 that serves its metrics.
     """
 
@@ -53,14 +53,14 @@ class ControllerBack(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ControllerRestarted(Event):
-    """A controller goes on where one that was killed has stopped."""
+    """A new controller goes on where a killed controller has stopped."""
 
     kind: ClassVar[str] = "controller.restarted"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ControllerLost(Event):
-    """The connection of a switch is gone; the switch forwards all the same.
+    """A switch has lost its connection to the controller; the switch still forwards.
 
     Attributes:
         switch: Name of the switch.
@@ -72,7 +72,7 @@ class ControllerLost(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ControllerDiffers(Event):
-    """A switch does not hold what it was told to.
+    """A switch does not hold the flows that the controller gave it.
 
     Attributes:
         switch: Name of the switch.
@@ -86,10 +86,10 @@ class ControllerDiffers(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ControllerStranger(Event):
-    """A switch that is not the run's has connected.
+    """A switch that does not belong to the run has connected.
 
     Attributes:
-        dpid: Its datapath id.
+        dpid: Datapath id of the switch.
     """
 
     kind: ClassVar[str] = "controller.stranger"
@@ -114,7 +114,7 @@ class OpenFlowRefused(Event):
 
     Attributes:
         switch: Name of the switch.
-        reason: What it said.
+        reason: What the switch said.
     """
 
     kind: ClassVar[str] = "openflow.error"
@@ -124,7 +124,7 @@ class OpenFlowRefused(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class OpenFlowMalformed(Event):
-    """Somebody has sent to the OpenFlow port what is no OpenFlow.
+    """The OpenFlow port has received data that is no OpenFlow.
 
     Attributes:
         reason: What was wrong.
@@ -141,7 +141,7 @@ class PressureRefused(Event):
     """The controller has refused a message about pressure.
 
     Attributes:
-        reason: Why.
+        reason: Why the message was refused.
         count: How often since the last event of this reason.
     """
 
@@ -155,9 +155,9 @@ class ConnectionClassified(Event):
     """A connection was classified by its first bytes.
 
     Attributes:
-        source: Address and port of who opened it.
-        destination: Address and port of whom it was opened to.
-        cls: Class of its packets.
+        source: Address and port that opened the connection.
+        destination: Address and port that the connection was opened to.
+        cls: Class of the connection's packets.
     """
 
     kind: ClassVar[str] = "connection.classified"
@@ -173,12 +173,12 @@ class ShedApplied(Event):
     Times are nanoseconds of CLOCK_MONOTONIC.
 
     Attributes:
-        target: Which node.
-        on: Whether they have begun.
+        target: Name of the node.
+        on: Whether the switches have begun; False: they have ended.
         episode: Number of the node's pressure episode.
         pressure_at: When the pressure began or ended, by the hooks' clock.
-        received_at: When the controller heard of it.
-        in_force_at: When the last switch had answered the barrier behind the changed flows.
+        received_at: When the controller got the message about the pressure.
+        in_force_at: When the last switch had confirmed the changed flows (barrier reply).
     """
 
     kind: ClassVar[str] = "shed.applied"
@@ -199,8 +199,8 @@ class SwitchPacketsCounted(Event):
     """What the switches have counted, by node and class.
 
     Attributes:
-        table: Packets and bytes that came for each node: node, class, packets, bytes.
-        dropped: Packets of these that were shed: node, class, packets.
+        table: Rows of node, class, packets, bytes: what came for each node.
+        dropped: Rows of node, class, packets: what was shed of it.
     """
 
     kind: ClassVar[str] = "switch.packets"

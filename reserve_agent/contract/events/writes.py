@@ -14,9 +14,9 @@ class WriteAcknowledged(Event):
 
     Attributes:
         seq: Number of the write in this life of the node.
-        incarnation: Which life of the node.
+        incarnation: Number of the node's life, from 0.
         block: First block of 4 KiB that was written.
-        blocks: How many.
+        blocks: Number of blocks that were written.
         submitted: When the write was submitted first, nanoseconds of CLOCK_MONOTONIC.
         transport: ``nbd`` or ``iscsi``.
     """
@@ -51,7 +51,7 @@ class IoDisconnected(Event):
     """An initiator has lost its connection.
 
     Attributes:
-        error: Why.
+        error: Why the connection was lost.
         transport: ``nbd`` or ``iscsi``.
     """
 
@@ -79,7 +79,7 @@ class DirtyProgress(Event):
     Attributes:
         requested: Pages of the whole burst.
         asked: Pages that tasks have asked for so far.
-        dirtied: Pages of these that they got.
+        dirtied: Pages of these that the tasks got.
     """
 
     kind: ClassVar[str] = "dirty.progress"
@@ -90,10 +90,10 @@ class DirtyProgress(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class WritesVerified(Event):
-    """What the read-back found of this node's acknowledged blocks.
+    """What the read-back of this node's acknowledged blocks found.
 
     Attributes:
-        lost: Blocks that were not there, or were damaged.
+        lost: Number of blocks that were not found, or were damaged.
     """
 
     kind: ClassVar[str] = "writes.verified"
@@ -105,10 +105,10 @@ class VerifyResult(Event):
     """What the read-back of every acknowledged block found.
 
     Attributes:
-        checked: Blocks that were read.
-        ok: Blocks that hold what was acknowledged last.
-        lost: Blocks that hold something older, or nothing.
-        corrupt: Blocks that hold what nobody wrote.
+        checked: Number of blocks that were read.
+        ok: Number of blocks that hold the content that was acknowledged last.
+        lost: Number of blocks that hold older content, or none.
+        corrupt: Number of blocks that hold content that was never written.
     """
 
     kind: ClassVar[str] = "verify.result"
@@ -123,10 +123,10 @@ class ServiceStarted(Event):
     """A node of the pair serves the block device now.
 
     Attributes:
-        target: Its name.
+        target: Name of the node.
         transport: ``nbd`` or ``iscsi``.
         address: The address that moves with the service.
-        taken_from: Who served before and was fenced; None where nobody was.
+        taken_from: The node that served before and was fenced; None: no node.
     """
 
     kind: ClassVar[str] = "service.start"
@@ -141,8 +141,8 @@ class ServiceStopped(Event):
     """A node of the pair does not serve any more.
 
     Attributes:
-        target: Its name.
-        reason: Why.
+        target: Name of the node.
+        reason: Why the node stopped.
     """
 
     kind: ClassVar[str] = "service.stop"
@@ -152,11 +152,11 @@ class ServiceStopped(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceConfirming(Event):
-    """A node of the pair has a fence confirmed before it serves.
+    """A node of the pair asks whether the other one is fenced, before it serves.
 
     Attributes:
-        target: Who has to be fenced.
-        view: Number of the view that removed it.
+        target: The node that has to be fenced.
+        view: Number of the view that removed the node.
     """
 
     kind: ClassVar[str] = "service.confirm"
