@@ -16,11 +16,11 @@ from crunchbed.checks.faults import FaultSpan, fault_spans, ports_down
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.standstill import standstills
 from crunchbed.history.history import History, Interval, remembered
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import Event, HeartbeatMissed
 
 
 @remembered
-def cause_of_each(history: History, interval_ns: int) -> list[tuple[Event, str]]:
+def cause_of_each(history: History, interval_ns: int) -> list[tuple[HeartbeatMissed, str]]:
     """Return every ``heartbeat.miss`` with its cause, one of ``figures.CAUSES``.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crunchbed.history.history import History, Interval
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import HeartbeatMissed
 
 
 def sent(history: History, node: str, within: Interval | None = None) -> int:
@@ -15,7 +15,7 @@ def sent(history: History, node: str, within: Interval | None = None) -> int:
     )
 
 
-def misses(history: History, node: str | None = None) -> list[Event]:
+def misses(history: History, node: str | None = None) -> list[HeartbeatMissed]:
     """Return the misses of one observer, or of all, from the control phase to the daemons' end.
 
     Before ``control`` daemons are still starting; ``collect`` begins with their end, one node
@@ -23,7 +23,7 @@ def misses(history: History, node: str | None = None) -> list[Event]:
     """
     control, collect = history.phase("control"), history.phase("collect")
     start = 0 if control is None else control.start
-    found = [miss for miss in history.of("heartbeat.miss", node) if miss.t >= start]
+    found = [miss for miss in history.of(HeartbeatMissed, node) if miss.t >= start]
     return [miss for miss in found if collect is None or miss.t < collect.start]
 
 

@@ -188,7 +188,7 @@ def _draw(
     """The picture of these runs, as far as they came; a run without a history is left out."""
     if png is None:
         return
-    from crunchbed.report.figure import Row, draw
+    from crunchbed.report.timeline_picture import Row, draw
 
     rows = [
         Row(

@@ -14,7 +14,7 @@ from crunchbed.cli.prometheus import prometheus_option, recording
 from crunchbed.history.history import History
 from crunchbed.live import live
 from crunchbed.prometheus.scraper import Scraper
-from crunchbed.report.actions_taken import deeds
+from crunchbed.report.actions_taken import actions_taken
 from crunchbed.report.progress import watched
 from crunchbed.report.table import open_console, print_run
 from crunchbed.scenario.schema import Scenario
@@ -87,7 +87,7 @@ def up(
         click.echo(orjson.dumps(result.model_dump(mode="json"), option=orjson.OPT_INDENT_2))
     else:
         print_run(open_console(), result, chosen)
-        done = deeds(History.read(directory / "history.jsonl"))
+        done = actions_taken(History.read(directory / "history.jsonl"))
         click.echo("\n".join(["what was done, from the begin of the control phase:", *done]))
         click.echo(f"run directory: {directory}")
     return result.exit_code

@@ -7,7 +7,8 @@ end of pressure. One is known worse: the hooks' packet counters are in the histo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from crunchbed.backends.namespaces.targets import labels_of
@@ -16,7 +17,19 @@ from crunchbed.history.history import History
 from crunchbed.prometheus.config import JOB
 from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import (
+    Event,
+    HeartbeatMissed,
+    PacketsCounted,
+    PoolConfigured,
+    PoolSampled,
+    PressureBegan,
+    PressureEnded,
+    RunInfo,
+    SwitchPacketsCounted,
+)
+from reserve_agent.contract.events.pressure import PacketCount
+from reserve_agent.contract.events.switches import SwitchRow
 from reserve_agent.errors import BadInput
 from reserve_agent.exporter import Exporter, PacketCounts
 from reserve_agent.hooks.layout import Hook, PacketClass, Reason
@@ -39,8 +52,8 @@ class Clock(NamedTuple):
         Raises:
             BadInput: it was ended before it did.
         """
-        for event in history.of("run.info"):
-            clock = event.data.get("clock", {})
+        for event in history.of(RunInfo):
+            clock = event.clock or {}
             if {"monotonic_ns", "unix_ns"} <= clock.keys():
                 return cls(clock["monotonic_ns"], clock["unix_ns"])
         raise BadInput("the history does not say when the run was: it has no run.info with a clock")
@@ -60,30 +73,35 @@ class _Node:
         self.known = False
         self.exporter = Exporter(name, None, lambda: self._packets, self._pool.__getitem__)
 
-    def apply(self, data: Mapping[str, Any]) -> None:
-        kind = data["kind"]
-        if kind == "pool.config":
-            self._configure(data)
-        elif kind == "pool.sample":
-            self._pool.update({name: data[name] for name in ("free", "dirty", "low_water")})
-        elif kind == "pressure.begin":
-            self._pool.update(free=data["free"], pressure=1)
-        elif kind == "pressure.end":
-            self._pool["pressure"] = 0
-        elif kind == "packets":
-            self._packets = {_key(row): (row["packets"], row["pages"]) for row in data["table"]}
-        self.exporter.observe(data)
+    def apply(self, event: Event) -> None:
+        match event:
+            case PoolConfigured():
+                self._configure(event)
+            case PoolSampled():
+                self._pool.update(free=event.free, dirty=event.dirty, low_water=event.low_water)
+            case PressureBegan():
+                self._pool.update(free=event.free, pressure=1)
+            case PressureEnded():
+                self._pool["pressure"] = 0
+            case PacketsCounted():
+                self._packets = {_key(row): (row["packets"], row["pages"]) for row in event.table}
+        self.exporter.observe(_as_observed(event))
 
-    def _configure(self, data: Mapping[str, Any]) -> None:
-        self._pool["reserve"] = data["reserve"]
+    def _configure(self, event: PoolConfigured) -> None:
+        self._pool["reserve"] = event.reserve
         if not self.known:
-            free = data["total"] - data["clean"]
+            free = event.total - event.clean
             self._pool.update(free=free, low_water=free)
         self.known = True
-        self.exporter.describe_run(self._run, self._scenario, data["policy"])
+        self.exporter.describe_run(self._run, self._scenario, event.policy)
 
 
-def _key(row: Mapping[str, Any]) -> tuple[Hook, PacketClass, Reason]:
+def _as_observed(event: Event) -> dict[str, Any]:
+    """The form in which exporters take events."""
+    return {"peer": None, **event.record()}
+
+
+def _key(row: PacketCount) -> tuple[Hook, PacketClass, Reason]:
     return Hook[row["hook"].upper()], _CLASSES[row["class"]], Reason[row["reason"].upper()]
 
 
@@ -91,15 +109,15 @@ class _Controller:
     """The switches' exporter; without a controller nothing of it is shown."""
 
     def __init__(self) -> None:
-        self._counts: Mapping[str, Any] = {}
+        self._counts: dict[str, Sequence[SwitchRow]] = {}
         self.known = False
         self.exporter = SwitchExporter(lambda: self._counts)
 
-    def apply(self, data: Mapping[str, Any]) -> None:
+    def apply(self, event: Event) -> None:
         self.known = True
-        if data["kind"] == "switch.packets":
-            self._counts = data
-        self.exporter.observe(data)
+        if isinstance(event, SwitchPacketsCounted):
+            self._counts = {"table": event.table, "dropped": event.dropped}
+        self.exporter.observe(_as_observed(event))
 
 
 def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> Timeline:
@@ -121,7 +139,7 @@ def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> 
     }
     nodes[CONTROLLER] = _Controller()
     causes = {
-        id(miss.data): cause for miss, cause in cause_of_each(history, scenario.heartbeat.interval)
+        id(miss): cause for miss, cause in cause_of_each(history, scenario.heartbeat.interval)
     }
     due = history.span.start + interval_ns
     for event in history.events:
@@ -136,9 +154,11 @@ def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> 
     return timeline
 
 
-def _with_cause(event: Event, causes: Mapping[int, str]) -> Mapping[str, Any]:
-    cause = causes.get(id(event.data))
-    return event.data if cause is None else {**event.data, "cause": cause}
+def _with_cause(event: Event, causes: Mapping[int, str]) -> Event:
+    """Return the event; of a miss that was judged, one that says its cause."""
+    if isinstance(event, HeartbeatMissed) and id(event) in causes:
+        return replace(event, cause=causes[id(event)])
+    return event
 
 
 def _scrape(nodes: Mapping[str, _Node | _Controller], unix_ns: int, timeline: Timeline) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from crunchbed.report.figure import Row, draw
-from crunchbed.report.html import comparison_page, figures, series, source
+from crunchbed.report.html import comparison_page, figure_rows, series, source
 from crunchbed.report.html.comparison_page import Variant
+from crunchbed.report.timeline_picture import Row, draw
 from reserve_agent.errors import BadInput
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def draw_all(directory: Path, out: Path) -> list[Path]:
     latencies = series.slower_than({one.label: one.latencies for one in variants})
     if latencies["series"]:
         made.append(_latencies(latencies, out / "latency.png"))
-    rows = figures.of_variants([one.results for one in variants])
+    rows = figure_rows.of_variants([one.results for one in variants])
     spreads = comparison_page.spreads(variants, rows)
     if spreads:
         made.append(_spreads([one.label for one in variants], spreads, out / "spread.png"))

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from crunchbed.experiments.regress import Outcome
 from crunchbed.experiments.stats.regression import Compared
+from crunchbed.report.formatting import figure, interval
 from crunchbed.report.junit import Case
-from crunchbed.report.numbers import figure, interval
 
 _SHOWN: Final = ("worse", "better")
 _COLOURS: Final = {"worse": "red", "better": "green", "same": "dim"}

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from crunchbed.experiments.stats.summary import Statistics
-from crunchbed.report.numbers import interval
+from crunchbed.report.formatting import interval
 
 
 def print_statistics(console: Console, statistics: Statistics) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from crunchbed.checks.figures import CAUSES, NAMES, Figures
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import Comparison, Repeated, Spread
-from crunchbed.report.numbers import figure
+from crunchbed.report.formatting import figure
 from crunchbed.report.scale import time_scale
 from crunchbed.report.statistics import print_statistics
 from crunchbed.scenario.schema import Scenario

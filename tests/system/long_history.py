@@ -13,6 +13,19 @@ from tests.unit import judged_runs
 
 _SECOND = 1_000_000_000
 _NODES = ("n1", "n2", "n3")
+_CONFIG = {
+    "total": 16384,
+    "reserve": 256,
+    "clean": 8192,
+    "computed": 58,
+    "policy": "none",
+    "metrics_port": 4000,
+}
+_REST_OF_A_SAMPLE = {
+    **dict.fromkeys(("demand", "rx_running", "rx_stalled", "hoarded", "tx"), 0),
+    "dirty": 4,
+    "low_water": 90,
+}
 
 
 def write_long_run(directory: Path, events: int) -> int:
@@ -35,8 +48,9 @@ def _events(seconds: int) -> Iterator[dict[str, Any]]:
     yield _event(seconds + 0.5, "phase", name="collect")
     yield _event(0.01, "run.info", seed=1, backend="linux-bridge", versions={"kernel": "6.1"})
     for node in _NODES:
-        yield _event(0.02, "pool.config", node, total=16384, reserve=256, policy="none")
-    yield _event(seconds * 0.1 + 0.01, "crunch.begin", target="n1", requested={"pages": 12000})
+        yield _event(0.02, "pool.config", node, **_CONFIG)
+    crunch = {"crunch": "writeback", "target": "n1", "requested": {"pages": 12000}}
+    yield _event(seconds * 0.1 + 0.01, "crunch.begin", **crunch)
     numbers = random.Random(1)  # noqa: S311 - a pattern, not a secret
     for second in range(seconds):
         for node in _NODES:
@@ -50,7 +64,7 @@ def _usual(begin: float, node: str, numbers: random.Random) -> Iterator[dict[str
     """One second: 20 samples, 10 heartbeats, 196 writes."""
     for n in range(20):
         free = numbers.randint(100, 9000)
-        yield _event(begin + n / 20, "pool.sample", node, free=free, dirty=4, low_water=90)
+        yield _event(begin + n / 20, "pool.sample", node, free=free, **_REST_OF_A_SAMPLE)
     for n in range(10):
         yield _event(begin + n / 10, "heartbeat.sent", node, seq=int(begin) * 10 + n, peers=[1, 2])
     for n in range(196):

@@ -10,14 +10,14 @@ from crunchbed.checks.figures import CAUSES
 from crunchbed.checks.result import EXIT_CODES, Result
 from crunchbed.experiments.comparison import compare
 from crunchbed.experiments.stats.interval import estimate
-from crunchbed.report.html import figures, series, thin
+from crunchbed.report.html import figure_rows, series, thin
 from crunchbed.report.html.lanes import Lanes
 from crunchbed.report.html.repeat import commands, differences
 from crunchbed.report.html.run_page import notes, settings
 from crunchbed.report.html.source import Recorded
 from crunchbed.report.html.thin import Span
 from crunchbed.report.scale import time_scale
-from crunchbed.report.subject import since_what
+from crunchbed.report.time_axis import zero_in_words
 from reserve_agent.errors import BadInput
 
 SEEDS_DRAWN: Final = 8
@@ -77,7 +77,7 @@ def content(variants: Sequence[Variant]) -> dict[str, Any]:
     labels = [one.label for one in variants]
     seeds = sorted({seed for one in variants for seed in one.seeds})
     results = [result for one in variants for result in one.results]
-    rows = figures.of_variants([one.results for one in variants])
+    rows = figure_rows.of_variants([one.results for one in variants])
     charts, left_out = _charts(variants, rows)
     longest = max((one.totals.pressure_longest_seconds for one in results), default=0.0)
     return {
@@ -159,7 +159,7 @@ def _expectations(variants: Sequence[Variant]) -> list[tuple[str, bool | None, s
 
 
 def _charts(
-    variants: Sequence[Variant], rows: Sequence[figures.Row]
+    variants: Sequence[Variant], rows: Sequence[figure_rows.Row]
 ) -> tuple[dict[str, Any], list[str]]:
     drawn = sorted({seed for one in variants for seed in one.drawn})
     runs = [run for one in variants for run in one.drawn.values()]
@@ -176,7 +176,7 @@ def _charts(
     if len(seeds) > len(drawn) > 0:
         left_out.append(f"Time lines: the first {len(drawn)} of {len(seeds)} seeds.")
     charts = {
-        "time": f"seconds {' / '.join(dict.fromkeys(since_what(run.history) for run in runs))}",
+        "time": f"seconds {' / '.join(dict.fromkeys(zero_in_words(run.history) for run in runs))}",
         "whole": whole,
         "phases": [],
         "causes": CAUSES,
@@ -199,7 +199,7 @@ _NOTHING: Final[dict[str, Any]] = {
 
 
 def _whole(runs: Sequence[Recorded]) -> Span:
-    end = max((run.clock.at(run.history.measured.end) for run in runs), default=1.0)
+    end = max((run.axis.at(run.history.measured.end) for run in runs), default=1.0)
     return -_LEAD_SECONDS, max(end, 0.001)
 
 
@@ -207,11 +207,11 @@ def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str,
     """One seed: a row, a level and a rate for each variant's crunched node."""
     lanes = []
     for label, run in runs.items():
-        begin = run.clock.zero - round(_LEAD_SECONDS * 1e9)
-        found = Lanes(run.history, run.scenario, run.clock, begin)
+        begin = run.axis.zero - round(_LEAD_SECONDS * 1e9)
+        found = Lanes(run.history, run.scenario, run.axis, begin)
         name = f"{label} {run.target}"
         lanes.append(found.of(run.target, name).since(whole[0]).thinned(whole, thin.MOST_DRAWN))
-    each = {label: (run.history, run.target, run.clock) for label, run in runs.items()}
+    each = {label: (run.history, run.target, run.axis) for label, run in runs.items()}
     level, rate = series.free_pages(each, *whole), series.write_rates(each, *whole)
     shown = {
         "label": str(seed),
@@ -222,7 +222,7 @@ def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str,
     return shown, notes(lanes, level["bin_seconds"], rate["bin_seconds"])
 
 
-def spreads(variants: Sequence[Variant], rows: Sequence[figures.Row]) -> list[dict[str, Any]]:
+def spreads(variants: Sequence[Variant], rows: Sequence[figure_rows.Row]) -> list[dict[str, Any]]:
     """Return the figures in which runs differ: every valid run's, medians and their intervals."""
     found = []
     for row in rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
@@ -15,9 +15,10 @@ from crunchbed.checks.lives import downtimes
 from crunchbed.checks.membership import ejections
 from crunchbed.history.history import History, Interval
 from crunchbed.report.html import thin
-from crunchbed.report.html.thin import Clock, Mark, Span
+from crunchbed.report.html.thin import Mark, Span
+from crunchbed.report.time_axis import TimeAxis
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import HeartbeatSent
 
 STALL_SECONDS: Final = 0.1
 """From here on a time without an acknowledged write, while some wait, is drawn as a stall."""
@@ -25,8 +26,6 @@ STALL_SECONDS: Final = 0.1
 _SILENT_INTERVALS: Final = 2.0
 _SPANS: Final = ("pressure", "down", "faults", "serving", "beating", "stalls")
 _MARKS: Final = ("unheard", "missed")
-
-Misses = Sequence[tuple[Event, str]]
 
 
 @dataclass
@@ -95,19 +94,20 @@ class Lanes:
     Args:
         history: The run.
         scenario: As resolved for it.
-        clock: Of the picture.
+        axis: Time axis of the picture.
         begin: Nanoseconds; what was before is left out.
     """
 
-    def __init__(self, history: History, scenario: Scenario, clock: Clock, begin: int) -> None:
-        self._history, self._scenario, self._clock = history, scenario, clock
+    def __init__(self, history: History, scenario: Scenario, axis: TimeAxis, begin: int) -> None:
+        self._history, self._scenario, self._axis = history, scenario, axis
         self._shown = Interval(begin, history.measured.end)
         self._unheard: dict[str, list[Mark]] = {}
         self._missed: dict[str, list[Mark]] = {}
         for miss, cause in cause_of_each(history, scenario.heartbeat.interval):
-            mark = (clock.at(miss.data.get("deadline", miss.t)), CAUSES.index(cause))
+            mark = (axis.at(miss.deadline), CAUSES.index(cause))
             self._missed.setdefault(miss.node, []).append(mark)
-            self._unheard.setdefault(str(miss.data.get("peer")), []).append(mark)
+            if miss.peer is not None:
+                self._unheard.setdefault(miss.peer, []).append(mark)
         self._ejections = ejections(history)
         self._faults = fault_spans(history)
         self._servings = service.servings(history)
@@ -120,7 +120,7 @@ class Lanes:
         begin = max(self._shown.start, history.measured.start)
         return Lane(
             label=label or node,
-            measured=(self._clock.at(begin), self._clock.at(self._shown.end)),
+            measured=(self._axis.at(begin), self._axis.at(self._shown.end)),
             pressure=self._spans(pressure.episodes(history, node)),
             down=self._spans(downtimes(history, node)),
             faults=self._spans(one.span for one in self._faults if node in one.targets),
@@ -129,19 +129,19 @@ class Lanes:
             stalls=self._spans(writes.stalls(history, node, request, round(STALL_SECONDS * 1e9))),
             unheard=sorted(self._unheard.get(node, [])),
             missed=sorted(self._missed.get(node, [])),
-            ejected=[self._clock.at(one.t) for one in gone if one.false],
-            removed=[self._clock.at(one.t) for one in gone if not one.false],
+            ejected=[self._axis.at(one.t) for one in gone if one.false],
+            removed=[self._axis.at(one.t) for one in gone if not one.false],
         )
 
     def _spans(self, found: Iterable[Interval]) -> list[Span]:
         clipped = (one.clip(self._shown) for one in found)
-        at = self._clock.at
+        at = self._axis.at
         return sorted((at(one.start), at(one.end)) for one in clipped if one is not None)
 
 
 def _beating(history: History, node: str, interval_ns: int) -> list[Interval]:
     """When heartbeats went out one after the other; a single one counts for an interval."""
-    times = [event.t for event in history.of("heartbeat.sent", node)]
+    times = [event.t for event in history.of(HeartbeatSent, node)]
     if not times:
         return []
     longest = _SILENT_INTERVALS * interval_ns

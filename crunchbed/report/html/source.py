@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from pydantic import ValidationError
@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
-from crunchbed.report.html.thin import Clock
-from crunchbed.report.subject import subject_of
+from crunchbed.report.time_axis import TimeAxis, node_and_zero
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.contract.events import RunInfo
 from reserve_agent.errors import BadInput
 
 HISTORY: Final = "history.jsonl"
@@ -44,23 +44,23 @@ class Recorded:
     result: Result
 
     @cached_property
-    def info(self) -> dict[str, Any]:
-        """What its ``run.info`` event says: id, seed, switch, versions, clock."""
-        return next((dict(event.data) for event in self.history.of("run.info")), {})
+    def info(self) -> RunInfo:
+        """What the run says of itself; an empty one where the run ended too early for that."""
+        return next(iter(self.history.of(RunInfo)), RunInfo())
 
     @cached_property
     def target(self) -> str:
-        """The node that it is about."""
-        return self._subject[0]
+        """The node that its pictures are about."""
+        return self._node_and_zero[0]
 
     @cached_property
-    def clock(self) -> Clock:
-        """Zero where its crunch began."""
-        return Clock(self._subject[1])
+    def axis(self) -> TimeAxis:
+        """The time axis of its pictures."""
+        return TimeAxis(self._node_and_zero[1])
 
     @cached_property
-    def _subject(self) -> tuple[str, int]:
-        return subject_of(self.history, self.scenario.node_names)
+    def _node_and_zero(self) -> tuple[str, int]:
+        return node_and_zero(self.history, self.scenario.node_names)
 
 
 def is_run(directory: Path) -> bool:

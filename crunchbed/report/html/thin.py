@@ -26,16 +26,6 @@ Mark = tuple[float, int]
 """A moment, and which of the causes."""
 
 
-class Clock(NamedTuple):
-    """Turns a history's nanoseconds into the seconds of a picture."""
-
-    zero: int
-
-    def at(self, t: int) -> float:
-        """Seconds after time zero, to the microsecond."""
-        return round((t - self.zero) / 1e9, 6)
-
-
 GAP: Final = -1
 """Stands where a level has no value, such as a node's without power."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crunchbed.history.history import History
-from crunchbed.report.trace import BIN_SECONDS, LEAD_SECONDS, Trace, trace
+from crunchbed.report.node_timeline import BIN_SECONDS, LEAD_SECONDS, NodeTimeline, node_timeline
 from reserve_agent.errors import BadInput
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def draw(rows: Sequence[Row], title: str, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    traces = [trace(row.history) for row in rows]
+    traces = [node_timeline(row.history) for row in rows]
     height = _FRAME_INCHES + _ROW_INCHES * len(rows)
     figure = Figure(figsize=(_WIDTH_INCHES, height), facecolor="white")
     FigureCanvasAgg(figure)
@@ -77,7 +77,7 @@ def draw(rows: Sequence[Row], title: str, path: Path) -> None:
         raise BadInput(f"{path}: cannot write the picture ({error.strerror})") from error
 
 
-def _name_row(panel: Axes, label: str, one: Trace) -> None:
+def _name_row(panel: Axes, label: str, one: NodeTimeline) -> None:
     """What the row is, and its pressure in figures: bands of microseconds look too wide."""
     seconds = sum(end - begin for begin, end in one.pressure)
     pressure = f"{len(one.pressure)} x, {seconds:.3g} s of pressure" if seconds else "no pressure"
@@ -99,18 +99,18 @@ def _name_row(panel: Axes, label: str, one: Trace) -> None:
         )
 
 
-def _draw_free(panel: Axes, one: Trace) -> None:
+def _draw_free(panel: Axes, one: NodeTimeline) -> None:
     for life in one.free:
         panel.plot([t for t, _ in life], [pages for _, pages in life], color=_BLUE, linewidth=1.5)
     panel.axhline(one.reserve, color=_INK, linewidth=0.9, linestyle=(0, (4, 2)))
 
 
-def _draw_written(panel: Axes, one: Trace) -> None:
+def _draw_written(panel: Axes, one: NodeTimeline) -> None:
     edges = [index * BIN_SECONDS - LEAD_SECONDS for index in range(len(one.written) + 1)]
     panel.stairs(one.written, edges, color=_GREEN, linewidth=1.5, baseline=None)
 
 
-def _draw_missed(panel: Axes, one: Trace) -> None:
+def _draw_missed(panel: Axes, one: NodeTimeline) -> None:
     observers = list(one.missed)
     length = min(16.0, 90.0 / max(1, len(observers)))
     for place, deadlines in enumerate(one.missed.values()):
@@ -131,7 +131,7 @@ def _draw_missed(panel: Axes, one: Trace) -> None:
         )
 
 
-def _draw_background(panel: Axes, one: Trace) -> None:
+def _draw_background(panel: Axes, one: NodeTimeline) -> None:
     """What is the same in every panel of a row: pressure, downtime, ejection, boot, the end."""
     for begin, end in one.pressure:
         # The outline keeps an episode of microseconds visible.
@@ -157,7 +157,7 @@ def _draw_background(panel: Axes, one: Trace) -> None:
         panel.spines[side].set_color(_FAINT)
 
 
-def _scale(grid: Sequence[Sequence[Axes]], traces: Sequence[Trace]) -> None:
+def _scale(grid: Sequence[Sequence[Axes]], traces: Sequence[NodeTimeline]) -> None:
     """One scale for all rows, so that they compare."""
     for free, written, _ in grid[1:]:
         free.sharey(grid[0][0])
@@ -184,7 +184,7 @@ def _scale(grid: Sequence[Sequence[Axes]], traces: Sequence[Trace]) -> None:
 
 
 def _finish(
-    figure: Figure, grid: Sequence[Sequence[Axes]], traces: Sequence[Trace], title: str
+    figure: Figure, grid: Sequence[Sequence[Axes]], traces: Sequence[NodeTimeline], title: str
 ) -> None:
     """Titles, the shared time axis, the legend."""
     nodes = " / ".join(dict.fromkeys(one.node for one in traces))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from crunchbed.checks.figures import Figures
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import Spread, spread_of
-from crunchbed.report.numbers import figure
+from crunchbed.report.formatting import figure
 from crunchbed.report.table import label, rows
 
 
