@@ -11,11 +11,10 @@ import orjson
 
 from crunchbed.checks.result import Result
 from crunchbed.cli.report import REPORT, name_report, written
-from crunchbed.experiments.attempts import attempt
+from crunchbed.experiments.attempts import attempt_variants
 from crunchbed.experiments.matrix import Axis, Cell, cell
 from crunchbed.prometheus.scraper import Scraper
-from crunchbed.report.matrix import print_matrix
-from crunchbed.report.table import open_console
+from crunchbed.report.table import open_console, print_matrix
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import RunInvalid
 
@@ -46,18 +45,17 @@ def run_matrix(
     Raises:
         BadInput: A setting does not go with the scenario; nothing was run.
     """
-    variants = {
-        (policy, setting): scenario.with_overrides({"policy": policy, **changes, "expect": []})
-        for setting, changes in settings.items()
-        for policy in policies
+    pairs = {
+        f"{policy}-{setting}": (policy, setting) for setting in settings for policy in policies
     }
-    results: dict[tuple[str, str], list[Result]] = {}
-    for seed in seeds:
-        for (policy, setting), variant in variants.items():
-            place = parent / f"{policy}-{setting}-{seed}"
-            result, _ = attempt(variant, seed, place, scraper, quiet=quiet)
-            results.setdefault((policy, setting), []).append(result)
-    cells = [cell(axis, policy, setting, runs) for (policy, setting), runs in results.items()]
+    variants = {
+        name: scenario.with_overrides({"policy": policy, **settings[setting], "expect": []})
+        for name, (policy, setting) in pairs.items()
+    }
+    results: dict[str, list[Result]] = {}
+    for name, result, _ in attempt_variants(variants, seeds, parent, scraper, quiet=quiet):
+        results.setdefault(name, []).append(result)
+    cells = [cell(axis, *pairs[name], runs) for name, runs in results.items()]
     parent.mkdir(parents=True, exist_ok=True)
     record = [one.model_dump(mode="json") for one in cells]
     (parent / "matrix.json").write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))

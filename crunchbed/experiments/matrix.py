@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.result import Result
-from crunchbed.experiments.comparison import Spread, spread_of
+from crunchbed.experiments.comparison import Spread, runs_with, spreads_of
 from crunchbed.scenario.detector import MODELS
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.policies import MEMALLOC_CLASSES
@@ -95,17 +95,13 @@ class Cell(BaseModel):
 
 def cell(axis: Axis, policy: str, setting: str, results: Sequence[Result]) -> Cell:
     """Sum up the runs of one combination."""
-    valid = [result for result in results if result.valid]
-    spreads = {name: spread_of(results, name) for name in axis.figures}
-    figures = {name: spread for name, spread in spreads.items() if spread is not None}
-    ejected = sum(result.totals.false_ejections > 0 for result in valid)
     return Cell(
         policy=policy,
         setting=setting,
         runs=len(results),
-        valid=len(valid),
-        ejected=ejected,
-        figures=figures,
+        valid=sum(result.valid for result in results),
+        ejected=runs_with(results, "false_ejections"),
+        figures=spreads_of(results, axis.figures),
     )
 
 

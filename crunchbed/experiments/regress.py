@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from crunchbed.checks.figures import TIME, spec_of
 from crunchbed.checks.result import EXIT_CODES, Result
 from crunchbed.experiments.baseline import Baseline, differs
 from crunchbed.experiments.stats.interval import LEAST
-from crunchbed.experiments.stats.regression import Compared, lateness, regressions, valid_pairs
-from crunchbed.experiments.stats.worse import TIME, is_never
+from crunchbed.experiments.stats.worse import FAILED, Compared, lateness, regressions, valid_pairs
 
 Again = Callable[[Sequence[str]], Sequence[Result]]
 """Makes the runs of these policies once more, on the baseline's seeds."""
@@ -62,7 +62,7 @@ def regress(
     """
     compared = regressions(baseline.runs, runs, tolerance=tolerance)
     worse = [one for one in compared if one.verdict == "worse"]
-    doubtful = [] if again is None else [one for one in worse if not is_never(one.figure)]
+    doubtful = [] if again is None else [one for one in worse if not _never(one.figure)]
     refuted: set[tuple[str, str]] = set()
     unknown = _unknown(baseline, runs)
     if doubtful and again is not None:
@@ -82,6 +82,12 @@ def regress(
         unconfirmed=tuple(one for one in worse if one not in confirmed),
         unknown=tuple(dict.fromkeys(unknown)),
     )
+
+
+def _never(figure: str) -> bool:
+    """Whether one run alone can be a regression by this figure."""
+    worse = None if figure == FAILED else spec_of(figure).worse
+    return worse is not None and worse.never
 
 
 def _busier(baseline: Baseline, runs: Sequence[Result]) -> Iterator[str]:

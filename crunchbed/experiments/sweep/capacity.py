@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
-from crunchbed.experiments.sweep.one_run import Made
+from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Workers
 from crunchbed.experiments.sweep.trial import Trial
 from crunchbed.scenario.schema import Scenario

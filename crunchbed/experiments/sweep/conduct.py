@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from crunchbed.checks.result import Result
+from crunchbed.checks.result import Result, measured
 from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.request import Request
 from crunchbed.experiments.sweep.schedule import Scheduler
@@ -129,9 +129,4 @@ class Conductor:
 
 def _values(rows: Iterable[Row], point: Point, figure: str) -> list[float]:
     """A figure in the valid runs of a point."""
-    found = [
-        result.totals.value(figure)
-        for trial, result in rows
-        if trial.point == point and result.valid
-    ]
-    return [value for value in found if value is not None]
+    return measured((result for trial, result in rows if trial.point == point), figure)

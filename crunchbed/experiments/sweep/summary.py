@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.result import Result
-from crunchbed.experiments.comparison import Spread, spread_of
+from crunchbed.experiments.comparison import Spread, runs_with, spreads_of
 from crunchbed.experiments.sweep.threshold import Threshold
 from crunchbed.experiments.sweep.trial import Trial
 
@@ -46,15 +46,13 @@ def summarise(rows: Iterable[Row], figures: Sequence[str]) -> list[PointSummary]
 
 
 def _of(point: dict[str, str], results: list[Result], figures: Sequence[str]) -> PointSummary:
-    valid = [result for result in results if result.valid]
-    spreads = {name: spread_of(results, name) for name in figures}
     return PointSummary(
         point=point,
         runs=len(results),
-        valid=len(valid),
-        ejecting=sum(result.totals.nodes_ejected > 0 for result in valid),
-        ejecting_alive=sum(result.totals.false_ejections > 0 for result in valid),
-        figures={name: spread for name, spread in spreads.items() if spread is not None},
+        valid=sum(result.valid for result in results),
+        ejecting=runs_with(results, "nodes_ejected"),
+        ejecting_alive=runs_with(results, "false_ejections"),
+        figures=spreads_of(results, figures),
     )
 
 

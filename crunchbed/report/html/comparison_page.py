@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from crunchbed.checks.figures import CAUSES
-from crunchbed.checks.result import EXIT_CODES, Result
+from crunchbed.checks.figures import CAUSES, spec_of
+from crunchbed.checks.result import EXIT_CODES, Result, measured
 from crunchbed.experiments.comparison import compare
 from crunchbed.experiments.stats.interval import estimate
 from crunchbed.report.html import figure_rows, series, thin
@@ -25,7 +25,6 @@ SEEDS_DRAWN: Final = 8
 
 _LEAD_SECONDS: Final = 2.0
 _MOST_SPREADS: Final = 12
-_NO_SPREAD: Final = ("heartbeats_sent", "reserve_pages")
 
 
 @dataclass
@@ -226,16 +225,9 @@ def spreads(variants: Sequence[Variant], rows: Sequence[figure_rows.Row]) -> lis
     """Return the figures in which runs differ: every valid run's, medians and their intervals."""
     found = []
     for row in rows:
-        if row.part or row.name in _NO_SPREAD:
+        if row.part or not spec_of(row.name).outcome:
             continue
-        values = [
-            [
-                value
-                for run in one.results
-                if run.valid and (value := run.totals.value(row.name)) is not None
-            ]
-            for one in variants
-        ]
+        values = [measured(one.results, row.name) for one in variants]
         if len({value for each in values for value in each}) > 1:
             medians = [cell.value for cell in row.cells]
             intervals = [interval(each) for each in values]

@@ -1,7 +1,7 @@
-"""A sweep as a picture: the share of runs in which something happened, over two of its keys.
+"""A sweep as a picture: the share of runs in which something happened, over two keys.
 
-Drawn for people who see no colours as well: each field says its count, and the colours differ in
-lightness too.
+It serves people who see no colours too: each field has its count as text, and colours differ in
+lightness.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from crunchbed.checks.result import Result
-from crunchbed.experiments.sweep.table import Run, values_of, where
-from crunchbed.report.labels import happened, heading, name_of, value_text
+from crunchbed.checks.result import Result, measured
+from crunchbed.experiments.sweep.finished_runs import Run, values_of, where
+from crunchbed.report.axis_labels import axis_label, panel_title, runs_with, value_label
 from reserve_agent.errors import CrunchbedError
 
 _FIELD_INCHES: Final = (0.42, 0.34)
@@ -44,7 +44,7 @@ _STYLE: Final[dict[Any, Any]] = {
 }
 
 Counts = Sequence[Sequence[tuple[int, int]]]
-"""Runs in which it happened and valid runs, by y and x."""
+"""Runs in which it happened, and valid runs, by y and x."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,16 @@ def _drawing(runs: Sequence[Run], layout: Layout, figure: str, name: str) -> Fig
             _panel(one, _counts(runs, fixed, (layout.x, xs), (layout.y, ys), figure))
             _ticks(one, xs, ys, room)
             if layout.panel and line == 0:
-                one.set_title(heading(layout.panel, panel), fontweight="bold")
+                one.set_title(panel_title(layout.panel, panel), fontweight="bold")
         if layout.row:
             last = axes[line][-1]
             last.yaxis.set_label_position("right")
-            last.set_ylabel(heading(layout.row, row), rotation=270, va="bottom")
-    drawing.supxlabel(_wrapped(name_of(layout.x), width, 10), fontsize=10)
-    drawing.supylabel(_wrapped(name_of(layout.y), height - _MARGIN_INCHES[1] / 2, 10), fontsize=10)
-    title = f"{name}: {happened(figure)}, of valid runs"
+            last.set_ylabel(panel_title(layout.row, row), rotation=270, va="bottom")
+    drawing.supxlabel(_wrapped(axis_label(layout.x), width, 10), fontsize=10)
+    drawing.supylabel(
+        _wrapped(axis_label(layout.y), height - _MARGIN_INCHES[1] / 2, 10), fontsize=10
+    )
+    title = f"{name}: {runs_with(figure)}, of valid runs"
     drawing.suptitle(_wrapped(title, width, 11), fontsize=11)
     bar = drawing.colorbar(
         ScalarMappable(Normalize(0, 1), _COLOURS),
@@ -135,7 +137,7 @@ def _wrapped(text: str, inches: float, points: float) -> str:
 
 def _ticks(axes: Axes, xs: Sequence[str], ys: Sequence[str], room: float) -> None:
     """Name the fields, each of which is ``room`` inches wide."""
-    across, up = ([value_text(one) for one in values] for values in (xs, ys))
+    across, up = ([value_label(one) for one in values] for values in (xs, ys))
     if max(map(len, across)) * _TICK_POINTS * _LETTER_SHARE / 72 > room:
         axes.set_xticks(range(len(xs)), across, rotation=45, ha="right", rotation_mode="anchor")
     else:
@@ -156,8 +158,7 @@ def _counts(
 
 
 def _count(results: Sequence[Result], figure: str) -> tuple[int, int]:
-    values = [result.totals.value(figure) for result in results]
-    known = [value for value in values if value is not None]
+    known = measured(results, figure)
     return sum(value > 0 for value in known), len(known)
 
 

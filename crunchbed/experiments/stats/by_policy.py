@@ -38,7 +38,7 @@ def by_seed(runs: Sequence[Result], policy: str, figure: str) -> dict[int, float
     return {seed: value for seed, value in found if value is not None}
 
 
-def summarise(runs: Sequence[Result]) -> Statistics:
+def statistics_of(runs: Sequence[Result]) -> Statistics:
     """Return the statistics of runs of one scenario that differ in policy and seed."""
     policies = tuple(dict.fromkeys(run.policy for run in runs))
     values = {p: {name: by_seed(runs, p, name) for name in NAMES} for p in policies}
