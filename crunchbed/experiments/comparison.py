@@ -1,4 +1,4 @@
-"""Runs of several policies on the same scenario and seeds, held against its expectations."""
+"""Compares runs of several policies on the same scenario and seeds; judges its expectations."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Repeated(BaseModel):
 
 
 class Comparison(BaseModel):
-    """What several runs say together; ``statistics`` where there is more than one seed."""
+    """Runs of several policies together; it has statistics where there is more than one seed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -93,9 +93,9 @@ class Comparison(BaseModel):
 
 
 def compare(scenario: Scenario, runs: Sequence[Result]) -> Comparison:
-    """Hold runs of the same scenario, differing in policy and seed, against its expectations.
+    """Compare runs of one scenario that differ in policy and seed.
 
-    A run that is not valid counts as one that was not made.
+    To an expectation a run that is not valid is one that was not made.
     """
     policies = tuple(dict.fromkeys(run.policy for run in runs))
     seeds = tuple(dict.fromkeys(run.seed or 0 for run in runs))

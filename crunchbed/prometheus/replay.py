@@ -1,8 +1,9 @@
-"""A run's metrics made again from its history, as a Prometheus would have scraped them.
+"""Makes a run's metrics again from its history, as a Prometheus would have scraped them.
 
-The exporters are those of a live run, fed with the recorded events. Two things are better known
-afterwards: the cause of every miss, and the pool between two samples of it at the begin and the
-end of pressure. One is known worse: the hooks' packet counters are in the history at the end only.
+The exporters are those of a live run, and observe the recorded events. Two things are better known
+than in a live run: the cause of every miss, and the pool at the begin and the end of pressure, even
+between two samples. One thing is known worse: the history has the hooks' packet counters at its end
+only.
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ class Clock(NamedTuple):
 
     @classmethod
     def of(cls, history: History) -> Clock:
-        """What the run has written down.
+        """Return the moment that the run has recorded.
 
         Raises:
-            BadInput: it was ended before it did.
+            BadInput: The run ended before it recorded one.
         """
         for event in history.of(RunInfo):
             clock = event.clock or {}
@@ -59,12 +60,12 @@ class Clock(NamedTuple):
         raise BadInput("the history does not say when the run was: it has no run.info with a clock")
 
     def unix_of(self, t: int) -> int:
-        """Calendar time of an event."""
+        """Return the time of an event in nanoseconds since 1970."""
         return self.unix + t - self.monotonic
 
 
 class _Node:
-    """One node's exporter, and the counters that it reads."""
+    """One node's exporter, and the counters that the exporter reads."""
 
     def __init__(self, name: str, run: str, scenario: str) -> None:
         self._run, self._scenario = run, scenario
@@ -106,7 +107,7 @@ def _key(row: PacketCount) -> tuple[Hook, PacketClass, Reason]:
 
 
 class _Controller:
-    """The switches' exporter; without a controller nothing of it is shown."""
+    """The switches' exporter; it is scraped only where the run has a controller."""
 
     def __init__(self) -> None:
         self._counts: dict[str, Sequence[SwitchRow]] = {}
@@ -124,10 +125,10 @@ def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> 
     """Scrape a run that is over.
 
     Args:
-        history: What it recorded.
+        history: What the run recorded.
         scenario: What was run.
-        run: Its id.
-        interval_ns: From one scrape to the next; there is one more at the very end.
+        run: The run's id.
+        interval_ns: Time between two scrapes; one more is made at the end of the history.
 
     Raises:
         BadInput: The history does not say when the run was.
@@ -148,7 +149,7 @@ def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> 
             due += interval_ns
         if event.node in nodes:
             nodes[event.node].apply(_with_cause(event, causes))
-    # Two points in one millisecond would be one, of which Prometheus refuses the second.
+    # Prometheus refuses the second of two points in one millisecond.
     end = max(history.span.end, due - interval_ns + MILLISECOND)
     _scrape(nodes, clock.unix_of(end), timeline)
     return timeline

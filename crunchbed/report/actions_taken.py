@@ -1,4 +1,4 @@
-"""What was done to a cluster that was held open, in words, from its history. Pure."""
+"""What was done to a cluster that `crunchbed up` held open, a line each. Pure."""
 
 from __future__ import annotations
 

@@ -27,12 +27,12 @@ from reserve_agent.errors import CrunchbedError
 
 _FIELD_INCHES: Final = (0.42, 0.34)
 _LEAST_PANEL_INCHES: Final = 0.95
-"""Wide enough for the name of a policy."""
+"""Room for the name of a policy."""
 
 _LEAST_WIDTH_INCHES: Final = 5.0
 _MARGIN_INCHES: Final = (2.0, 1.6)
 _LETTER_SHARE: Final = 0.6
-"""Width of a letter, of its height."""
+"""Width of a letter as a share of its height."""
 
 _TICK_POINTS: Final = 9
 _COLOURS: Final = "OrRd"
@@ -49,14 +49,14 @@ Counts = Sequence[Sequence[tuple[int, int]]]
 
 @dataclass(frozen=True)
 class Layout:
-    """Which key goes where; None: not split by any.
+    """Which key goes where.
 
     Attributes:
-        x: To the right, and
-        y: upwards, in each panel.
-        panel: One panel for each value, side by side.
-        row: One row of panels for each value.
-        asked: The order of values that are words, by key.
+        x: The key whose values go to the right in each panel.
+        y: The key whose values go upwards in each panel.
+        panel: The key with a panel for each value, side by side; None: one panel.
+        row: The key with a row of panels for each value; None: one row.
+        asked: Values that are words, in the order in which they are drawn, by key.
     """
 
     x: str
@@ -66,7 +66,7 @@ class Layout:
     asked: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def values(self, runs: Sequence[Run], key: str | None) -> list[str]:
-        """The values of a key in the order in which they are drawn."""
+        """Return the values of a key in the order in which they are drawn."""
         return values_of(runs, key, self.asked.get(key or "", ()))
 
 
@@ -131,12 +131,12 @@ def _drawing(runs: Sequence[Run], layout: Layout, figure: str, name: str) -> Fig
 
 
 def _wrapped(text: str, inches: float, points: float) -> str:
-    """Text in lines no longer than that."""
+    """Return text in lines that are at most so many inches wide, in letters of so many points."""
     return textwrap.fill(text, max(8, int(inches / (points * _LETTER_SHARE / 72))))
 
 
 def _ticks(axes: Axes, xs: Sequence[str], ys: Sequence[str], room: float) -> None:
-    """Name the fields, each of which is ``room`` inches wide."""
+    """Name the columns, each of which is ``room`` inches wide, and the rows."""
     across, up = ([value_label(one) for one in values] for values in (xs, ys))
     if max(map(len, across)) * _TICK_POINTS * _LETTER_SHARE / 72 > room:
         axes.set_xticks(range(len(xs)), across, rotation=45, ha="right", rotation_mode="anchor")

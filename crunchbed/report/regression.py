@@ -20,7 +20,7 @@ _COLOURS: Final = {"worse": "red", "better": "green", "same": "dim"}
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
-    """Print what changed beyond noise, and what followed."""
+    """Print which figures changed beyond noise, and the verdict."""
     console.print(
         escape(f"{outcome.scenario} against the baseline {outcome.baseline}"), style="bold"
     )

@@ -14,10 +14,10 @@ from crunchbed.experiments.sweep.trial import Trial
 
 
 class SweepProgress:
-    """Lines on stderr, and on a terminal a bar with the time left below them."""
+    """Lines on stderr; on a terminal a bar below them with the time left."""
 
     def __init__(self, total: int | None, done: int) -> None:
-        """``total``: runs in all, None where nobody knows; ``done``: made before."""
+        """Begin with ``done`` runs of ``total``, which is None where it is not known."""
         self._console = Console(stderr=True)
         self._total = total
         self._before = self._done = done
@@ -44,7 +44,7 @@ class SweepProgress:
         self._bar.stop()
 
     def finished(self, trial: Trial, result: Result) -> None:
-        """A run has its result."""
+        """Print the result of a run."""
         self._done += 1
         of = "" if self._total is None else f"/{self._total}"
         ejected = f"{result.totals.nodes_ejected} ejected"
@@ -62,7 +62,7 @@ class SweepProgress:
         )
 
     def tick(self, running: int) -> None:
-        """Say how many run."""
+        """Show how many runs go on."""
         self._bar.update(self._task, description=f"runs ({running} at once)")
 
     def _left(self) -> str:

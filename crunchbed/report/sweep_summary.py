@@ -13,7 +13,7 @@ from crunchbed.report.table import invalid_runs, new_table, spread_cell
 
 
 def print_sweep(console: Console, summary: Summary, figures: Sequence[str]) -> None:
-    """Print one row for each point, then the thresholds."""
+    """Print a row for each point, then a line for each threshold."""
     seeds = f"{len(summary.seeds)} seed{'s' if len(summary.seeds) > 1 else ''}"
     console.print(escape(f"{summary.scenario}: {seeds}, median [min..max]"), style="bold")
     keys = list(dict.fromkeys(key for one in summary.points for key in one.point))
@@ -31,7 +31,7 @@ def print_sweep(console: Console, summary: Summary, figures: Sequence[str]) -> N
 
 
 def threshold_line(found: Found) -> str:
-    """What a search found, in one line."""
+    """Return in one line what a search found."""
     where = ", ".join(f"{key}={value}" for key, value in found.point.items())
     start = f"{where}: " if where else ""
     if found.below is None or found.above is None:
@@ -45,7 +45,7 @@ def threshold_line(found: Found) -> str:
 
 
 def _confirmation(found: Found, first: str, then: str) -> str:
-    """What the further runs say: where all agree, and how often in between."""
+    """What the confirming runs say: where all agree, and in how many it is above 0 in between."""
     counts = sorted(found.confirmed.items(), key=lambda one: size_of(one[0]) or 0)
     told = ", ".join(f"{above} of {valid} at {value}" for value, (above, valid) in counts)
     sides = [

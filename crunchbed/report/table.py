@@ -34,7 +34,7 @@ _ROWS: Final = (
 
 
 def open_console(file: TextIO | None = None) -> Console:
-    """Return a console for ``file`` (stdout); plain and wide where it is no terminal."""
+    """Return a console for ``file``, by default stdout; plain and wide where it is no terminal."""
     target = file or sys.stdout
     width = None if target.isatty() else PIPED_COLUMNS
     return Console(file=target, width=width, highlight=False, emoji=False)
@@ -57,7 +57,7 @@ def new_table(console: Console, left: Sequence[str], right: Sequence[str]) -> Ta
 
 
 def print_run(console: Console, result: Result, scenario: Scenario) -> None:
-    """Print one run: figures in total and by node, expectations, verdict."""
+    """Print a run: its figures in total and by node, its expectations, its verdict."""
     shown, left_out = _nodes_shown(result)
     _title(console, f"{result.scenario}: policy {result.policy}, seed {result.seed}")
     table = new_table(console, [""], ["total", *shown])
@@ -82,7 +82,7 @@ def print_run(console: Console, result: Result, scenario: Scenario) -> None:
 
 
 def print_comparison(console: Console, comparison: Comparison, scenario: Scenario) -> None:
-    """Print policies as columns, figures as rows; the median and range where runs repeat."""
+    """Print a column for each policy and a row for each figure: median and range over seeds."""
     repeats = len(comparison.seeds)
     runs = f"{repeats} seeds: median [min..max]" if repeats > 1 else f"seed {comparison.seeds[0]}"
     _title(console, f"{comparison.scenario}: {runs}")
@@ -169,13 +169,17 @@ def rows(each: Iterable[Figures]) -> list[str]:
 
 
 def label(name: str) -> str:
-    """Return the name of a figure's row; that of a part is set in."""
+    """Return the name of a figure's row; the name of a part is indented."""
     head, _, tail = name.partition(".")
     return f"  {tail}" if tail else head
 
 
 def _nodes_shown(result: Result) -> tuple[list[str], int]:
-    """All nodes of a small cluster; of a large one those with something to tell."""
+    """The nodes to print, and how many others there are.
+
+    All nodes of a small cluster; of a large one those that missed, were ejected, or had pressure
+    or errors.
+    """
     nodes = list(result.nodes)
     if len(nodes) <= MOST_NODES:
         return nodes, 0

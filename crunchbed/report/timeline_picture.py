@@ -1,7 +1,6 @@
-"""One picture of a comparison: a row of panels for each run, all on one time axis.
+"""The picture of a comparison: a row of panels for each run, all on one time axis.
 
-Pure: histories in, a PNG out. matplotlib is imported by ``draw`` and by nothing else, for it
-takes as long to import as the rest of the command line together.
+Only ``draw`` imports matplotlib: that takes as long as to import the rest of the command line.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which the colour-blind tell apart; every mark differs in shape as well.
+# Okabe and Ito's colours, which colour-blind people tell apart; marks differ in shape too.
 _BLUE, _GREEN, _VERMILION, _ORANGE = "#0072B2", "#009E73", "#D55E00", "#E69F00"
 _INK, _FAINT, _AFTER = "#222222", "#777777", "#efefef"
 _HATCHED: Final[dict[str, Any]] = {
@@ -36,19 +35,19 @@ _MOST_OBSERVERS_NAMED: Final = 8
 
 
 class Row(NamedTuple):
-    """One run and what to call it, such as its policy."""
+    """One run, and its label, such as its policy."""
 
     label: str
     history: History
 
 
 def draw(rows: Sequence[Row], title: str, path: Path) -> None:
-    """Draw the runs below each other and write a PNG.
+    """Draw runs below each other, and write a PNG.
 
     Args:
         rows: At least one.
         title: Above the picture.
-        path: The file; its directory is made if need be.
+        path: The file; its directory is made where there is none.
 
     Raises:
         BadInput: It cannot be written.
@@ -78,7 +77,7 @@ def draw(rows: Sequence[Row], title: str, path: Path) -> None:
 
 
 def _name_row(panel: Axes, label: str, one: NodeTimeline) -> None:
-    """What the row is, and its pressure in figures: bands of microseconds look too wide."""
+    """Write the row's label, and its pressure in figures: bands of microseconds look too wide."""
     seconds = sum(end - begin for begin, end in one.pressure)
     pressure = f"{len(one.pressure)} x, {seconds:.3g} s of pressure" if seconds else "no pressure"
     styles: tuple[tuple[str, int, dict[str, Any]], ...] = (
@@ -132,7 +131,7 @@ def _draw_missed(panel: Axes, one: NodeTimeline) -> None:
 
 
 def _draw_background(panel: Axes, one: NodeTimeline) -> None:
-    """What is the same in every panel of a row: pressure, downtime, ejection, boot, the end."""
+    """Draw what is the same in every panel of a row: pressure, downtime, ejections, boots."""
     for begin, end in one.pressure:
         # The outline keeps an episode of microseconds visible.
         panel.axvspan(begin, end, color=_ORANGE, alpha=0.3, linewidth=0.4, zorder=0)
@@ -158,7 +157,7 @@ def _draw_background(panel: Axes, one: NodeTimeline) -> None:
 
 
 def _scale(grid: Sequence[Sequence[Axes]], traces: Sequence[NodeTimeline]) -> None:
-    """One scale for all rows, so that they compare."""
+    """Give all rows the same scales, so that they can be compared."""
     for free, written, _ in grid[1:]:
         free.sharey(grid[0][0])
         written.sharey(grid[0][1])
@@ -166,7 +165,7 @@ def _scale(grid: Sequence[Sequence[Axes]], traces: Sequence[NodeTimeline]) -> No
     reserve = max(one.reserve for one in traces)
     points = (pages for one in traces for life in one.free for _, pages in life)
     top = max(10, 2 * reserve, *points)
-    # Linear up to the reserve, where the harm is done; logarithmic above.
+    # Linear up to the reserve, where packets get lost; logarithmic above.
     free.set_yscale("symlog", linthresh=max(reserve, 1), linscale=0.7)
     free.set_ylim(0, top * 1.6)
     decades = [10**power for power in range(1, 12) if 2 * reserve < 10**power < top / 2]
@@ -186,7 +185,7 @@ def _scale(grid: Sequence[Sequence[Axes]], traces: Sequence[NodeTimeline]) -> No
 def _finish(
     figure: Figure, grid: Sequence[Sequence[Axes]], traces: Sequence[NodeTimeline], title: str
 ) -> None:
-    """Titles, the shared time axis, the legend."""
+    """Draw titles, the shared time axis and the legend."""
     nodes = " / ".join(dict.fromkeys(one.node for one in traces))
     headings = (
         f"free pages of {nodes}",

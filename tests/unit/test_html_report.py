@@ -13,7 +13,7 @@ from crunchbed.checks.figures import CAUSES
 from crunchbed.cli import app as cli
 from crunchbed.history.history import History
 from crunchbed.report import pictures
-from crunchbed.report.html import comparison_page, lanes, render, run_page, series, source, thin
+from crunchbed.report.html import comparison_page, lanes, make, run_page, series, source, thin
 from crunchbed.report.html.source import Recorded
 from crunchbed.scenario.loader import load_file
 from tests.unit import judged_runs
@@ -207,20 +207,20 @@ def test_text_of_a_scenario_stays_text() -> None:
     evil = "</script><script>alert(1)</script>"
     run = recorded(ejecting())
     named = run.scenario.model_copy(update={"claim": evil})
-    page = render.page(run_page.content(Recorded(evil, named, run.history, run.result)))
+    page = make.page(run_page.content(Recorded(evil, named, run.history, run.result)))
     assert evil not in page
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in page
 
 
 def test_nothing_in_the_page_names_another_place(tmp_path: Path) -> None:
-    page = render.page(run_page.content(recorded(ejecting())))
+    page = make.page(run_page.content(recorded(ejecting())))
     assert "default-src 'none'" in page
     assert not re.findall(r"""(?:src|href)=["']?(?!#|data:)[^"'\s>]""", page.split("<script>")[0])
 
 
 def test_a_run_without_events_has_a_page() -> None:
     run = recorded(Recording().phases(start=0))
-    assert "invalid" in render.page(run_page.content(run)) or run.result.verdict == "unknown"
+    assert "invalid" in make.page(run_page.content(run)) or run.result.verdict == "unknown"
 
 
 # --- what is wrong

@@ -1,4 +1,4 @@
-"""Statistics of a comparison: every figure of every policy, and policies against the first."""
+"""Statistics of a comparison: every figure of every policy, and differences to the first one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Statistics(BaseModel):
     """Over the valid runs of a comparison.
 
     Attributes:
-        level: Of all intervals.
+        level: Level of all intervals.
         figures: Median and interval, by policy and figure.
         differences: Of every other policy from the first one, paired by seed.
     """
@@ -29,7 +29,7 @@ class Statistics(BaseModel):
 
 
 def by_seed(runs: Sequence[Result], policy: str, figure: str) -> dict[int, float]:
-    """Return a figure of a policy's valid runs by seed; without those that did not measure it."""
+    """Return a figure of a policy's valid runs that measured it, by seed."""
     found = (
         (run.seed or 0, run.totals.value(figure))
         for run in runs

@@ -20,10 +20,10 @@ from crunchbed.experiments.stats.interval import LEAST, Estimate, estimate
 from crunchbed.experiments.stats.paired import differences, rank_biserial
 
 ALPHA: Final = 0.05
-"""Share of comparisons without any change that may come out as a regression, at most."""
+"""Most comparisons, as a share, that may find a regression where nothing has changed."""
 
 FAILED: Final = "runs_failed"
-"""Name of the share of runs whose verdict is fail."""
+"""Name of a figure that no result has: the share of runs whose verdict is fail."""
 
 LATENESS: Final = "testbed_late_seconds"
 """The figure that says how late the testbed's own processes woke."""
@@ -40,12 +40,13 @@ class Compared(BaseModel):
     """One figure of one policy, then and now.
 
     Attributes:
-        policy, figure: Which.
-        before, now: Its middle over the seeds that both have.
-        difference: Middle of now - before by seed, with its interval at the level of this figure.
-        margin: What it may differ by.
+        policy, figure: Name of the policy and of the figure.
+        before, now: Median or mean of the figure over the seeds that both sets of runs have.
+        difference: Median or mean of now - before by seed, with an interval at the level that one
+            figure of many has.
+        margin: How much worse is no regression, in the figure's unit.
         effect: Rank-biserial correlation of the pairs, from -1 to 1; above 0 where now is higher.
-        verdict: What follows from these.
+        verdict: What follows from difference and margin.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,19 +71,19 @@ def regressions(
     """Compare every figure that can get worse, of every policy, paired by seed.
 
     Args:
-        baseline: Runs then; those that are not valid do not count.
+        baseline: Runs of the baseline; those that are not valid do not count.
         now: Runs of the same scenario on the same seeds.
         tolerance: Share of the baseline's middle that a figure may get worse by.
-        only: Policies with a figure each, where not all are to be compared.
+        only: Pairs of policy and figure, where not all are to be compared.
 
     Returns:
-        Those with at least ``LEAST`` pairs.
+        What was compared: policies and figures with at least ``LEAST`` pairs of runs.
     """
     wanted = None if only is None else set(only)
     pairs = [
         pair for pair in _pairs(baseline, now) if wanted is None or (pair[0], pair[1]) in wanted
     ]
-    level = 1 - 2 * ALPHA / max(1, len(pairs))  # two-sided, of which one side counts
+    level = 1 - 2 * ALPHA / max(1, len(pairs))  # two-sided intervals, of which one side counts
     return [
         _compare(*one, level=level, tolerance=tolerance, late=lateness(now, one[0], one[1]))
         for one in pairs
@@ -115,9 +116,10 @@ def margin(
 
 
 def lateness(runs: Sequence[Result], policy: str, figure: str = LATENESS) -> float:
-    """Return how late the testbed's own processes woke at most, in the median of a policy's runs.
+    """Return how late the testbed's own processes woke, in seconds.
 
-    Seconds; in the phase of ``figure``, if it is one of a phase. 0 where nobody measured it.
+    It is the median over a policy's runs of each run's longest lateness; in the phase of
+    ``figure``, where that is a figure of a phase. 0 where no run measured it.
     """
     phase = figure.rpartition(".")[0]
     name = f"{phase}.{LATENESS}" if phase in PHASES else LATENESS

@@ -1,4 +1,4 @@
-"""The page of several runs: policies, or whatever else they differ in, side by side. Pure."""
+"""The page of several runs side by side, which differ in policy or otherwise. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from crunchbed.report.time_axis import zero_in_words
 from reserve_agent.errors import BadInput
 
 SEEDS_DRAWN: Final = 8
-"""Seeds whose time lines are drawn; tables, dots and latencies are of all."""
+"""Seeds whose timelines are drawn; tables, dots and latencies are of all seeds."""
 
 _LEAD_SECONDS: Final = 2.0
 _MOST_SPREADS: Final = 12
@@ -29,7 +29,16 @@ _MOST_SPREADS: Final = 12
 
 @dataclass
 class Variant:
-    """The runs of one label, such as one policy."""
+    """The runs of one label, such as one policy.
+
+    Attributes:
+        label: What the runs are called.
+        first: The first of them.
+        results: The result of each, by the order of runs; and
+        seeds: the seed of each.
+        latencies: Nanoseconds of every write of the valid runs, sorted.
+        drawn: Runs whose timelines are drawn, by seed.
+    """
 
     label: str
     first: Recorded
@@ -40,10 +49,10 @@ class Variant:
 
 
 def gather(runs: Iterable[Recorded]) -> list[Variant]:
-    """Sort runs by label; of all but the first ``SEEDS_DRAWN`` seeds no history is kept.
+    """Return the variants that runs are of; histories only of the first ``SEEDS_DRAWN`` seeds.
 
     Raises:
-        BadInput: They are of several scenarios.
+        BadInput: The runs are of several scenarios.
     """
     found: dict[str, Variant] = {}
     drawn: set[int] = set()
@@ -70,7 +79,7 @@ def _require_same(run: Recorded, one: Variant | None) -> None:
 
 
 def content(variants: Sequence[Variant]) -> dict[str, Any]:
-    """What the template of a comparison's page is given."""
+    """Return what the template of a comparison's page needs."""
     first = variants[0].first
     scenario = first.scenario
     labels = [one.label for one in variants]
@@ -104,7 +113,7 @@ def content(variants: Sequence[Variant]) -> dict[str, Any]:
 
 
 def undrawn(variants: Sequence[Variant]) -> list[tuple[str, str]]:
-    """Where no run left a history to draw: each reason for it, and whose it is."""
+    """Return each reason for which no run left a history, and those runs; empty where one did."""
     if any(one.drawn for one in variants):
         return []
     whose: dict[str, list[str]] = {}
@@ -132,7 +141,7 @@ def _facts(variants: Sequence[Variant], seeds: Sequence[int]) -> list[tuple[str,
 
 
 def _verdict(one: Variant) -> tuple[str, str, str, list[str]]:
-    """Label, the worst verdict for the colour, all of them as text, and no reasons: see runs."""
+    """Label, worst verdict (it sets the colour), counts of all verdicts, and no reasons."""
     counts: dict[str, int] = {}
     for result in one.results:
         counts[result.verdict] = counts.get(result.verdict, 0) + 1
@@ -142,7 +151,7 @@ def _verdict(one: Variant) -> tuple[str, str, str, list[str]]:
 
 
 def _expectations(variants: Sequence[Variant]) -> list[tuple[str, bool | None, str]]:
-    """As the scenario has them, where the columns are its policies and nothing else differs."""
+    """The scenario's expectations, where runs differ in policy and seed alone; else none."""
     if any(one.label != one.first.scenario.policy for one in variants):
         return []
     results = [result for one in variants for result in one.results]
@@ -203,7 +212,7 @@ def _whole(runs: Sequence[Recorded]) -> Span:
 
 
 def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str, Any], list[str]]:
-    """One seed: a row, a level and a rate for each variant's crunched node."""
+    """Charts of one seed: timeline, free pages and write rate of each variant's crunched node."""
     lanes = []
     for label, run in runs.items():
         begin = run.axis.zero - round(_LEAD_SECONDS * 1e9)
@@ -222,7 +231,7 @@ def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str,
 
 
 def spreads(variants: Sequence[Variant], rows: Sequence[figure_rows.Row]) -> list[dict[str, Any]]:
-    """Return the figures in which runs differ: every valid run's, medians and their intervals."""
+    """Return the figures in which runs differ: values of valid runs, medians, and intervals."""
     found = []
     for row in rows:
         if row.part or not spec_of(row.name).outcome:

@@ -1,4 +1,4 @@
-"""The page of one run: what its charts draw and what its tables say. Pure."""
+"""The page of one run: data of its charts and its tables. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KINDS = {
 
 
 def content(run: Recorded) -> dict[str, Any]:
-    """What the template of a run's page is given."""
+    """Return what the template of a run's page needs."""
     result, scenario = run.result, run.scenario
     columns, rows = figure_rows.of_run(result)
     charts, notes = charts_of(run)
@@ -54,7 +54,7 @@ def content(run: Recorded) -> dict[str, Any]:
 
 
 def settings(run: Recorded, command: str) -> dict[str, Any]:
-    """How to repeat it, and with what it was made."""
+    """Return how to repeat a run, and the versions that it was made with."""
     versions = {**run.result.versions}
     if run.info.processors is not None:
         versions["processors"] = str(run.info.processors)
@@ -79,7 +79,7 @@ def _facts(run: Recorded) -> list[tuple[str, str]]:
 
 
 def charts_of(run: Recorded) -> tuple[dict[str, Any], list[str]]:
-    """The data of every chart, and what they leave out."""
+    """Return the data of every chart, and notes on what the charts leave out."""
     begin, whole = _shown(run)
     lanes = Lanes(run.history, run.scenario, run.axis, begin)
     nodes = list(run.scenario.node_names)
@@ -109,7 +109,7 @@ def charts_of(run: Recorded) -> tuple[dict[str, Any], list[str]]:
 
 
 def notes(lanes: list[Lane], level_seconds: float, rate_seconds: float) -> list[str]:
-    """What was thinned, in words."""
+    """Return in words what the charts leave out."""
     found = [
         f"Free pages: the lowest and the highest sample of every {level_seconds * 1000:.3g} ms.",
         f"Write rate: the mean of every {rate_seconds * 1000:.3g} ms.",
@@ -133,7 +133,7 @@ def _shown(run: Recorded) -> tuple[int, Span]:
 
 
 def _shown_at_first(lanes: list[Lane], target: str) -> list[str]:
-    """All nodes of a small cluster; of a large one the crunched node and who has much to tell."""
+    """All nodes of a small cluster; of a large one the crunched node and the most eventful."""
     if len(lanes) <= _MOST_DRAWN_AT_FIRST:
         return [lane.label for lane in lanes]
     telling = sorted(

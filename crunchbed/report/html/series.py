@@ -1,4 +1,4 @@
-"""Curves of a run: the level of free pages, the rate of writes, how slow writes were. Pure."""
+"""Curves of a run: free pages, the rate of writes, and how slow writes were. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crunchbed.report.time_axis import TimeAxis
 from reserve_agent.contract.events import WriteAcknowledged
 
 RATE_SECONDS: Final = 0.1
-"""Width of a value of the write rate, unless the run is long."""
+"""Width of a bin of the write rate, unless the run is long."""
 
 _RATE_BINS: Final = 600
 _LATENCY_POINTS: Final = 160
@@ -27,11 +27,11 @@ Runs = Mapping[str, tuple[History, str, TimeAxis]]
 """By label, a run, the node of it that is drawn, and its time axis."""
 
 Curves = dict[str, Any]
-"""``x``, and ``series``: each a ``label`` and its ``y``, as long as ``x``; None draws nothing."""
+"""``x``, and ``series``: of each a ``label`` and ``y``, as long as ``x``; None draws nothing."""
 
 
 def free_pages(runs: Runs, begin: float, end: float) -> Curves:
-    """The free pages of a node of each run, with its reserve, by label."""
+    """Return the free pages of a node of each run, and its reserve, in pages of 4 KiB."""
     grid = Grid(begin, end)
     series = []
     for label, (history, node, axis) in runs.items():
@@ -44,7 +44,7 @@ def free_pages(runs: Runs, begin: float, end: float) -> Curves:
 
 
 def write_rates(runs: Runs, begin: float, end: float) -> Curves:
-    """Acknowledged MiB/s of a node of each run, by label; None where the run was not measuring."""
+    """Return the acknowledged MiB/s of a node of each run; None where nothing was measured."""
     width = max(RATE_SECONDS, (end - begin) / _RATE_BINS)
     count = max(1, math.ceil((end - begin) / width))
     edges = [round(begin + index * width, 6) for index in range(count)]
@@ -63,7 +63,7 @@ def write_rates(runs: Runs, begin: float, end: float) -> Curves:
 
 
 def _rate(blocks: int, begin: float, width: float, measured: Span) -> float | None:
-    """MiB/s in one bin; None where the run hardly reaches into it, for that is no standstill."""
+    """MiB/s in one bin; None where the run covers less than half of it: that is no standstill."""
     covered = min(begin + width, measured[1]) - max(begin, measured[0])
     if covered < width / 2:
         return None
@@ -71,10 +71,10 @@ def _rate(blocks: int, begin: float, width: float, measured: Span) -> float | No
 
 
 def slower_than(latencies_ns: Mapping[str, Sequence[int]]) -> Curves:
-    """The share of writes that took longer than x seconds, by label.
+    """Return the share of writes that took longer than x seconds.
 
     Args:
-        latencies_ns: of each curve, sorted.
+        latencies_ns: Latencies of each curve in nanoseconds, sorted, by label.
     """
     known = {label: found for label, found in latencies_ns.items() if found}
     if not known:
@@ -91,18 +91,18 @@ def slower_than(latencies_ns: Mapping[str, Sequence[int]]) -> Curves:
 
 
 def _share_above(found: Sequence[int], limit: int) -> float | None:
-    """None where it is nothing: a logarithm has no place for it."""
+    """The share above a limit; None for 0, which a logarithmic axis cannot show."""
     above = len(found) - bisect_right(found, limit)
     return above / len(found) if above else None
 
 
 def latencies(history: History, nodes: Sequence[str]) -> list[int]:
-    """Nanoseconds of every write of these nodes, sorted."""
+    """Return the latency of every write of these nodes in nanoseconds, sorted."""
     return sorted(ns for node in nodes for ns in writes.latencies_ns(history, node))
 
 
 def phases(history: History, axis: TimeAxis, shown: Interval) -> list[tuple[str, float, float]]:
-    """Name, begin and end of each phase that is shown."""
+    """Return name, begin and end in seconds of each phase that is shown."""
     found = []
     for name in ("control", "inject", "recovery"):
         span = history.phase(name)
