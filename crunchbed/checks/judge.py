@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 from crunchbed.checks import (
     crunch,
@@ -22,7 +22,7 @@ from crunchbed.checks import (
     writes,
 )
 from crunchbed.checks.causes import causes_by_observer
-from crunchbed.checks.figures import CAUSES, Figures, PhaseFigures
+from crunchbed.checks.figures import CAUSES, Figures, PhaseFigures, added_up
 from crunchbed.checks.membership import (
     Ejection,
     detection_delays,
@@ -39,8 +39,6 @@ from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import OFF
 from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events import RunInfo, WriteFailed
-
-_T = TypeVar("_T")
 
 
 @no_collector()
@@ -176,61 +174,26 @@ def _at_the_switch(history: History, scenario: Scenario, nodes: list[str]) -> di
     return found
 
 
-_SUMS = (
-    "heartbeats_sent",
-    "heartbeats_missed",
-    "nodes_ejected",
-    "false_ejections",
-    "true_ejections",
-    "flaps",
-    "writes_acknowledged",
-    "io_errors",
-    "pressure_episodes",
-    "pressure_seconds",
-)
-
-
 def _totals(
     history: History,
     scenario: Scenario,
     nodes: dict[str, Figures],
     phases: dict[str, PhaseFigures],
 ) -> Figures:
-    """Return sums of counts, the longest of times, and the lowest of the low-water marks."""
-    each = list(nodes.values())
+    """Return the figures of all nodes: the sum of each, and what only the whole history says."""
     latencies = sorted(ns for node in nodes for ns in writes.latencies_ns(history, node))
-    sums = {name: sum(getattr(one, name) for one in each) for name in _SUMS}
     return Figures(
-        **sums,
+        **added_up(list(nodes.values())),
         **_moves(service.failovers(history)),
-        misses_by_cause={c: sum(one.misses_by_cause[c] for one in each) for c in CAUSES},
         detection_delay_seconds=median_seconds(detection_delays(ejections(history))),
-        time_to_recover_seconds=max(
-            _known(one.time_to_recover_seconds for one in each), default=None
-        ),
         quorum_lost_seconds=quorum.lost_seconds(history, scenario),
         writes_lost=writes.lost(history),
         io_p50_seconds=writes.percentile_seconds(latencies, 0.50),
         io_p99_seconds=writes.percentile_seconds(latencies, 0.99),
-        io_longest_stall_seconds=max(
-            _known(o.io_longest_stall_seconds for o in each), default=None
-        ),
-        path_restore_seconds=max(_known(o.path_restore_seconds for o in each), default=None),
-        rings_restore_seconds=max(_known(o.rings_restore_seconds for o in each), default=None),
-        pressure_longest_seconds=max(one.pressure_longest_seconds for one in each),
-        reserve_pages=max(_known(one.reserve_pages for one in each), default=None),
-        reserve_low_water_pages=min(
-            _known(one.reserve_low_water_pages for one in each), default=None
-        ),
         **_at_the_switch(history, scenario, list(nodes)),
-        testbed_late_seconds=max(_known(one.testbed_late_seconds for one in each), default=None),
-        packets=packets.added(one.packets for one in each),
+        packets=packets.added(one.packets for one in nodes.values()),
         phases=phases,
     )
-
-
-def _known(values: Iterable[_T | None]) -> list[_T]:
-    return [value for value in values if value is not None]
 
 
 def _verdict(

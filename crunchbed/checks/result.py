@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +22,18 @@ EXIT_CODES: dict[Verdict, int] = {"pass": 0, "fail": 1, "invalid": 3, "unknown":
 class Result(BaseModel):
     """What a run measured and what follows from it.
 
-    ``nodes`` holds the same figures as ``totals`` by node; ``expectations`` are those that this
-    run alone decides.
+    Attributes:
+        scenario, policy, flags, seed, backend: What was run: name of the scenario, policy, classes
+            whose sockets are memalloc, seed, kind of switch.
+        verdict: What the run says of the claim, and
+        reasons: why it is not ``pass``.
+        totals: Figures of all nodes.
+        nodes: The same figures of each node, by its name.
+        expectations: Those that this run alone decides.
+        duration_seconds: From the first event to the last.
+        reserve_users: Pages of 4 KiB that each socket got from the reserve, by node.
+        crunch_requested, crunch_achieved: What was asked for, and what came of it.
+        versions: Of everything that may matter, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,3 +105,9 @@ class Result(BaseModel):
             raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
         except (orjson.JSONDecodeError, ValidationError) as error:
             raise BadInput(f"{path}: expected a result: {str(error).splitlines()[0]}") from None
+
+
+def measured(runs: Iterable[Result], figure: str) -> list[float]:
+    """Return a figure of the totals of each valid run that measured it."""
+    values = [run.totals.value(figure) for run in runs if run.valid]
+    return [value for value in values if value is not None]

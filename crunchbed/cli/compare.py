@@ -17,7 +17,7 @@ from crunchbed.cli.output import print_json
 from crunchbed.cli.picture import draw_runs
 from crunchbed.cli.recording import recording
 from crunchbed.cli.report import REPORT, name_report, written
-from crunchbed.experiments.attempts import attempt, attempt_each
+from crunchbed.experiments.attempts import attempt_each, attempt_variants
 from crunchbed.experiments.comparison import Comparison
 from crunchbed.experiments.comparison import compare as compare_runs
 from crunchbed.experiments.matrix import (
@@ -35,8 +35,7 @@ from crunchbed.experiments.matrix import (
 )
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.junit import cases_of_comparison, write_junit
-from crunchbed.report.matrix import print_matrix
-from crunchbed.report.table import open_console, print_comparison
+from crunchbed.report.table import open_console, print_comparison, print_matrix
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import MODES as SHED_MODES
 from reserve_agent.errors import BadInput, CrunchbedError, RunInvalid
@@ -237,17 +236,20 @@ def _combinations(
     Raises:
         BadInput: a setting does not go with the scenario; nothing was run.
     """
-    variants = {
-        (policy, setting): runs.scenario.with_overrides({"policy": policy, **changes, "expect": []})
-        for setting, changes in crossing.settings.items()
+    pairs = {
+        f"{policy}-{setting}": (policy, setting)
+        for setting in crossing.settings
         for policy in runs.policies
     }
-    results: dict[tuple[str, str], list[Result]] = {}
-    for seed in runs.seeds:
-        for (policy, setting), variant in variants.items():
-            place = runs.parent / f"{policy}-{setting}-{seed}"
-            result, _ = attempt(variant, seed, place, scraper, quiet=quiet)
-            results.setdefault((policy, setting), []).append(result)
-    return [
-        cell(crossing.axis, policy, setting, made) for (policy, setting), made in results.items()
-    ]
+    variants = {
+        name: runs.scenario.with_overrides(
+            {"policy": policy, **crossing.settings[setting], "expect": []}
+        )
+        for name, (policy, setting) in pairs.items()
+    }
+    results: dict[str, list[Result]] = {}
+    for name, result, _ in attempt_variants(
+        variants, runs.seeds, runs.parent, scraper, quiet=quiet
+    ):
+        results.setdefault(name, []).append(result)
+    return [cell(crossing.axis, *pairs[name], made) for name, made in results.items()]

@@ -9,7 +9,7 @@ import click
 
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
-from crunchbed.report.figure import Row, draw
+from crunchbed.report.timeline_picture import Row, draw
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import CrunchbedError
 

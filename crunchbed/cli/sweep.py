@@ -18,13 +18,14 @@ from crunchbed.cli.output import print_json
 from crunchbed.experiments.sweep import capacity
 from crunchbed.experiments.sweep.conduct import Conductor
 from crunchbed.experiments.sweep.folder import SweepFolder
-from crunchbed.experiments.sweep.one_run import Made
 from crunchbed.experiments.sweep.request import FIGURES, Request
+from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Scheduler, refuse, result_in
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
 from crunchbed.experiments.sweep.trial import trials_of
 from crunchbed.experiments.sweep.workers import Pool, connected, local
-from crunchbed.report.sweep import SweepProgress, print_sweep
+from crunchbed.report.sweep_progress import SweepProgress
+from crunchbed.report.sweep_summary import print_sweep
 from crunchbed.report.table import open_console
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, RunInvalid

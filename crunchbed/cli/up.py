@@ -14,7 +14,7 @@ from crunchbed.cli.recording import recording
 from crunchbed.history.history import History
 from crunchbed.live import runs
 from crunchbed.prometheus.scraper import Scraper
-from crunchbed.report.actions_taken import deeds
+from crunchbed.report.actions_taken import actions_taken
 from crunchbed.report.progress import watched
 from crunchbed.report.table import open_console, print_run
 from crunchbed.scenario.schema import Scenario
@@ -55,7 +55,7 @@ def up(options: Options, scenario: str) -> int:
         print_json(result.model_dump(mode="json"))
     else:
         print_run(open_console(), result, chosen)
-        done = deeds(History.read(directory / "history.jsonl"))
+        done = actions_taken(History.read(directory / "history.jsonl"))
         click.echo("\n".join(["what was done, from the begin of the control phase:", *done]))
         click.echo(f"run directory: {directory}")
     return result.exit_code

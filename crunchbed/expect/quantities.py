@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from crunchbed.checks.figures import spec_of
 from crunchbed.expect.tree import Expectation, Name, Node, Number
 from crunchbed.scenario.units import DURATIONS, SIZES, duration_ns, size_bytes
 from reserve_agent.contract.packets import PAGE_BYTES
@@ -63,11 +64,10 @@ def _unit(node: Node) -> Unit | None:
 
 
 def _of_figure(figure: str) -> Unit:
-    if figure.endswith("_per_second"):
+    unit = spec_of(figure).unit
+    if unit == "1/s":
         return (("s", -1),)
-    if figure.endswith("_seconds"):
-        return (("s", 1),)
-    return (("pages", 1),) if figure.endswith("_pages") else ()
+    return ((unit, 1),) if unit else ()
 
 
 def _joined(left: Unit | None, right: Unit | None, how: str) -> Unit | None:

@@ -1,9 +1,9 @@
-"""One run of many: repeated where the testbed disturbed it, counted where it fails."""
+"""Runs of an experiment: made again where the testbed disturbed them, counted where they fail."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from crunchbed.checks.result import Result
@@ -16,7 +16,7 @@ TRIES = 3
 """How often a run is made until it is valid.
 
 What makes a run invalid, such as a heartbeat missed in the control phase, is known before the
-fault begins and says nothing of its outcome; so making the run again favours no verdict.
+fault begins and says nothing of the outcome, so that making the run again favours no verdict.
 """
 
 
@@ -28,7 +28,7 @@ def execute(
     *,
     quiet: bool = False,
 ) -> Result:
-    """One run; its progress is a view on a terminal, else lines on stderr, nothing if ``quiet``."""
+    """Make one run; its progress is shown on stderr, unless ``quiet``."""
     from crunchbed.run import engine  # brings the checks and the report
 
     label = f"{scenario.name} {scenario.policy} seed {seed}"
@@ -45,17 +45,43 @@ def attempt_each(
     *,
     quiet: bool = False,
 ) -> list[tuple[Result, Path]]:
-    """A run of every policy on every seed: all policies on the first seed, then all on the next.
+    """Make a run of every policy on every seed; see ``attempt_variants``.
 
-    Raises: as ``attempt``; a policy that does not go with the scenario before anything was run.
+    Raises:
+        BadInput: A policy does not go with the scenario; nothing was run.
     """
-    variants = [scenario.with_overrides({"policy": policy}) for policy in policies]
-    places = [
-        (variant, seed, parent / f"{variant.policy}-{seed}")
-        for seed in seeds
-        for variant in variants
+    variants = {policy: scenario.with_overrides({"policy": policy}) for policy in policies}
+    made = attempt_variants(variants, seeds, parent, scraper, quiet=quiet)
+    return [(result, place) for _, result, place in made]
+
+
+def attempt_variants(
+    variants: Mapping[str, Scenario],
+    seeds: Iterable[int],
+    parent: Path,
+    scraper: Scraper | None = None,
+    *,
+    quiet: bool = False,
+) -> list[tuple[str, Result, Path]]:
+    """Make a run of every variant on every seed: all on the first seed, then all on the next.
+
+    Args:
+        variants: Scenarios by name.
+        seeds: Of the runs.
+        parent: Directory that each run makes one in.
+        scraper: Records the runs' metrics.
+        quiet: Say nothing of their progress.
+
+    Returns:
+        Of each run the name of its variant, its result and its directory.
+
+    Raises: as ``attempt``.
+    """
+    places = [(name, seed, parent / f"{name}-{seed}") for seed in seeds for name in variants]
+    return [
+        (name, *attempt(variants[name], seed, place, scraper, quiet=quiet))
+        for name, seed, place in places
     ]
-    return [attempt(*place, scraper, quiet=quiet) for place in places]
 
 
 def attempt(
@@ -66,9 +92,12 @@ def attempt(
     *,
     quiet: bool = False,
 ) -> tuple[Result, Path]:
-    """The first valid run out of ``TRIES``, else the last, and where it is.
+    """Make a run until it is valid, ``TRIES`` times at most.
 
-    The directories of disturbed runs stay beside it, named ``...-disturbed-1`` and so on.
+    The directories of disturbed runs stay beside ``directory``, as ``...-disturbed-1`` and so on.
+
+    Returns:
+        The result of the last run made, and its directory.
 
     Raises:
         BadInput: The scenario or the directory is wrong for all runs alike.

@@ -1,4 +1,4 @@
-"""Baselines: what runs of a scenario came to, kept to hold later ones against."""
+"""Baselines: results of a scenario's runs, kept so that later runs can be compared with them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Baseline(BaseModel):
     """Runs of one scenario under some policies, on some seeds.
 
     Attributes:
-        format: Of the file.
-        name: It is called ``<name>.json``.
-        made: When, UTC.
-        processors: Of the machine.
-        scenario: As resolved.
-        runs: Their results, without the figures of single nodes.
+        format: Version of the file's format.
+        name: Name of the baseline; the file is ``<name>.json``.
+        made: When the baseline was made, UTC.
+        processors: Number of the machine's processors.
+        scenario: The scenario as resolved.
+        runs: Results of the runs, without the figures of single nodes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +47,7 @@ class Baseline(BaseModel):
         """Return a baseline of these runs.
 
         Raises:
-            RunInvalid: a policy has too few valid runs to hold others against.
+            RunInvalid: A policy has too few valid runs to compare others with.
         """
         for policy in dict.fromkeys(run.policy for run in runs):
             valid = sum(run.valid for run in runs if run.policy == policy)
@@ -78,15 +78,15 @@ class Baseline(BaseModel):
         """Return the scenario.
 
         Raises:
-            BadInput: it has a key that this version does not know, or a value that it refuses.
+            BadInput: This version does not know one of its keys, or refuses one of its values.
         """
         return Scenario.of(self.scenario, f"baseline {self.name}: scenario: ")
 
     def write(self, directory: Path) -> Path:
-        """Write the file; it appears whole or not at all.
+        """Write the file, whole or not at all; return its path.
 
         Raises:
-            BadInput: it cannot be written there.
+            BadInput: It cannot be written there.
         """
         path = directory / f"{self.name}.json"
         partial = path.with_name(f".{path.name}.partial")
@@ -104,7 +104,7 @@ def checked_name(name: str) -> str:
     """Return a name that a baseline can have.
 
     Raises:
-        BadInput: it would be no file's name.
+        BadInput: The name is not fit for a file.
     """
     if _NAME.fullmatch(name) is None:
         raise BadInput(
@@ -122,7 +122,7 @@ def read(name: str, directory: Path) -> Baseline:
     """Return a baseline.
 
     Raises:
-        BadInput: there is none of that name, or its file makes no sense.
+        BadInput: There is no baseline of that name, or its file makes no sense.
     """
     path = directory / f"{checked_name(name)}.json"
     try:
@@ -146,7 +146,7 @@ def read(name: str, directory: Path) -> Baseline:
 
 
 def differs(baseline: Baseline, runs: Sequence[Result]) -> list[str]:
-    """Return in words what is another machine or version: it may explain a difference."""
+    """Return in words how machine and versions differ, which may explain different figures."""
     then, now = _measured(baseline.runs), _measured(runs)
     words = []
     if baseline.processors != os.cpu_count():
@@ -161,5 +161,5 @@ def differs(baseline: Baseline, runs: Sequence[Result]) -> list[str]:
 
 
 def _measured(runs: Sequence[Result]) -> Result:
-    """The first run that has anything: one that came to nothing knows no switch or version."""
+    """The first valid run, else the first: a run that is not valid may lack switch and versions."""
     return next((run for run in runs if run.valid), runs[0])

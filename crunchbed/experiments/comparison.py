@@ -1,21 +1,21 @@
-"""Runs of several policies on the same scenario and seeds, held against its expectations."""
+"""Compares runs of several policies on the same scenario and seeds; judges its expectations."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from crunchbed.checks.result import EXIT_CODES, Result
+from crunchbed.checks.result import EXIT_CODES, Result, measured
 from crunchbed.expect import Outcome, evaluate, parse
-from crunchbed.experiments.stats.summary import Statistics, summarise
+from crunchbed.experiments.stats.by_policy import Statistics, statistics_of
 from crunchbed.scenario.schema import Scenario
 
 
 class Spread(NamedTuple):
-    """A figure over repeats."""
+    """A figure over several runs, in the figure's unit."""
 
     median: float
     low: float
@@ -23,18 +23,34 @@ class Spread(NamedTuple):
 
 
 def spread_of(runs: Sequence[Result], figure: str) -> Spread | None:
-    """Return a figure of the totals over those runs that are valid; None where none has it."""
-    values = [run.totals.value(figure) for run in runs if run.valid]
-    known = [value for value in values if value is not None]
+    """Return a figure of the totals over the valid runs; None where none of them measured it."""
+    known = measured(runs, figure)
     if not known:
         return None
     return Spread(statistics.median(known), min(known), max(known))
 
 
-class Repeated(BaseModel):
-    """One expectation over all seeds; ``holds`` is None when no seed refutes it but some are open.
+def spreads_of(runs: Sequence[Result], figures: Iterable[str]) -> dict[str, Spread]:
+    """Return those figures over the valid runs, without what none of them measured."""
+    found = {figure: spread_of(runs, figure) for figure in figures}
+    return {figure: spread for figure, spread in found.items() if spread is not None}
 
-    ``runnable`` is False when it names a policy that was not among those compared.
+
+def runs_with(runs: Iterable[Result], figure: str) -> int:
+    """Return in how many valid runs a figure of the totals is above 0."""
+    return sum(value > 0 for value in measured(runs, figure))
+
+
+class Repeated(BaseModel):
+    """One expectation over all seeds.
+
+    Attributes:
+        text: The expectation.
+        holds: Whether it holds on every seed; None where no seed refutes it, but on some it is not
+            known.
+        runnable: Whether every policy that it names was run.
+        held: On how many seeds it holds.
+        outcomes: What became of it on each seed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,7 +63,7 @@ class Repeated(BaseModel):
 
 
 class Comparison(BaseModel):
-    """What several runs say together; ``statistics`` where there is more than one seed."""
+    """Runs of several policies together; it has statistics where there is more than one seed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,9 +93,9 @@ class Comparison(BaseModel):
 
 
 def compare(scenario: Scenario, runs: Sequence[Result]) -> Comparison:
-    """Hold runs of the same scenario, differing in policy and seed, against its expectations.
+    """Compare runs of one scenario that differ in policy and seed.
 
-    A run that is not valid counts as one that was not made.
+    To an expectation a run that is not valid is one that was not made.
     """
     policies = tuple(dict.fromkeys(run.policy for run in runs))
     seeds = tuple(dict.fromkeys(run.seed or 0 for run in runs))
@@ -88,7 +104,7 @@ def compare(scenario: Scenario, runs: Sequence[Result]) -> Comparison:
         policies=policies,
         seeds=seeds,
         expectations=tuple(_repeat(text, runs, policies, seeds) for text in scenario.expect),
-        statistics=summarise(runs) if len(seeds) > 1 else None,
+        statistics=statistics_of(runs) if len(seeds) > 1 else None,
         runs=tuple(runs),
     )
 

@@ -1,4 +1,4 @@
-"""Policies crossed with other settings on the same seeds: what each combination saves."""
+"""Policies crossed with other settings on the same seeds, each combination over all seeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.result import Result
-from crunchbed.experiments.comparison import Spread, spread_of
+from crunchbed.experiments.comparison import Spread, runs_with, spreads_of
 from crunchbed.scenario.detector import MODELS
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.packets import MEMALLOC_CLASSES
@@ -18,19 +18,19 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in MEMALLOC_CLASSES},
     "both": MEMALLOC_CLASSES,
 }
-"""Names of the flag settings, and the classes whose sockets are memalloc in each."""
+"""Classes whose sockets are memalloc, by the name of the setting."""
 
 COROSYNC: Final = "corosync"
 DETECTORS: Final = (*MODELS, COROSYNC)
-"""What ``--detectors`` names: the kinds of ``detector``, and corosync in their place."""
+"""Names that ``--detectors`` takes: the kinds of ``detector``, and corosync instead of one."""
 
 
 class Axis(BaseModel):
     """What policies are crossed with.
 
     Attributes:
-        name: What its settings are called in a table.
-        figures: What is shown of each combination.
+        name: Heading of the settings' column in a table.
+        figures: Figures that a table shows of each combination.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,12 +75,12 @@ class Cell(BaseModel):
     """One policy with one setting, over all seeds.
 
     Attributes:
-        policy: As in the scenario.
-        setting: A name of ``SETTINGS``, of ``DETECTORS``, or a way to shed.
-        runs: How many were made, and
-        valid: how many of them say something.
-        ejected: In how many valid runs a live node was ejected.
-        figures: Median and range of other figures, by result name.
+        policy: Name of the policy.
+        setting: Name of the setting: of ``SETTINGS``, of ``DETECTORS``, or a mode of shedding.
+        runs: Number of runs.
+        valid: Number of valid runs.
+        ejected: Number of valid runs that ejected a live node.
+        figures: Median and range of other figures, by name.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -94,36 +94,33 @@ class Cell(BaseModel):
 
 
 def cell(axis: Axis, policy: str, setting: str, results: Sequence[Result]) -> Cell:
-    """Sum up the runs of one combination."""
-    valid = [result for result in results if result.valid]
-    spreads = {name: spread_of(results, name) for name in axis.figures}
-    figures = {name: spread for name, spread in spreads.items() if spread is not None}
-    ejected = sum(result.totals.false_ejections > 0 for result in valid)
+    """Return the cell of one combination."""
     return Cell(
         policy=policy,
         setting=setting,
         runs=len(results),
-        valid=len(valid),
-        ejected=ejected,
-        figures=figures,
+        valid=sum(result.valid for result in results),
+        ejected=runs_with(results, "false_ejections"),
+        figures=spreads_of(results, axis.figures),
     )
 
 
 def flags_of(setting: str) -> Mapping[str, Any]:
-    """What a flag setting changes in a scenario."""
+    """Return what a flag setting changes in a scenario, by dotted key."""
     return {"memalloc": list(SETTINGS[setting])}
 
 
 def shed_of(setting: str) -> Mapping[str, Any]:
-    """What a way to shed changes; the controller is there also where nothing is shed.
+    """Return what a mode of shedding changes in a scenario, by dotted key.
 
-    So the switches forward alike, and the shedding is all that differs.
+    The controller runs also where nothing is shed, so that switches forward in the same way and
+    runs differ in shedding alone.
     """
     return {"cluster.controller": "openflow", "shed.mode": setting}
 
 
 def detector_of(scenario: Scenario, setting: str) -> Mapping[str, Any]:
-    """What the choice of a detector changes; one that is chosen already keeps its parameters."""
+    """Return what a detector changes in a scenario; the scenario's own keeps its parameters."""
     if setting == COROSYNC:
         return {"membership": COROSYNC}
     changes: dict[str, Any] = {"membership": "crunchbed"}

@@ -1,4 +1,4 @@
-"""Holds new runs of a baseline's scenario against it: what got worse, and whether that is sure."""
+"""Compares new runs with a baseline: which figures got worse, and whether that is sure."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from crunchbed.checks.figures import TIME, spec_of
 from crunchbed.checks.result import EXIT_CODES, Result
 from crunchbed.experiments.baseline import Baseline, differs
 from crunchbed.experiments.stats.interval import LEAST
-from crunchbed.experiments.stats.regression import Compared, lateness, regressions, valid_pairs
-from crunchbed.experiments.stats.worse import TIME, is_never
+from crunchbed.experiments.stats.worse import FAILED, Compared, lateness, regressions, valid_pairs
 
 Again = Callable[[Sequence[str]], Sequence[Result]]
-"""Makes the runs of these policies once more, on the baseline's seeds."""
+"""Makes the runs of some policies once more, on the baseline's seeds."""
 
 
 class Outcome(BaseModel):
     """What ``crunchbed regress`` found.
 
     Attributes:
-        baseline, scenario: Their names.
-        notes: What is not as it was when the baseline was made.
-        compared: Every figure.
-        regressions: Those of ``compared`` that are worse, twice where the runs were made again;
-            lost writes once.
-        unconfirmed: Those that were worse in the first set of runs only.
+        baseline, scenario: Names of the baseline and of its scenario.
+        notes: How machine and versions differ from those of the baseline.
+        compared: Every figure that was compared.
+        regressions: Figures that are worse; where the runs were made again, worse in both sets,
+            except lost writes, for which one set is enough.
+        unconfirmed: Figures that were worse in the first set of runs only.
         unknown: Why a policy could not be compared.
     """
 
@@ -53,16 +53,16 @@ def regress(
     """Compare runs with a baseline.
 
     Args:
-        baseline: What was.
-        runs: On its seeds and policies.
-        tolerance: Share of a figure that it may get worse by.
-        again: With it a figure that got worse is looked at in a second set of runs, and is a
-            regression only if it is worse there too. Runs one after the other share the load of
-            their machine; a second set is later. What may never happen needs no second time.
+        baseline: What the runs are compared with.
+        runs: Runs of the baseline's policies on its seeds.
+        tolerance: Share of a figure by which the figure may get worse.
+        again: Makes a second set of runs: then a figure is a regression only if it is worse in
+            both sets. The load of a machine disturbs runs that are made one after the other alike,
+            and a second set is made later. A figure that may never be worse needs no second set.
     """
     compared = regressions(baseline.runs, runs, tolerance=tolerance)
     worse = [one for one in compared if one.verdict == "worse"]
-    doubtful = [] if again is None else [one for one in worse if not is_never(one.figure)]
+    doubtful = [] if again is None else [one for one in worse if not _never(one.figure)]
     refuted: set[tuple[str, str]] = set()
     unknown = _unknown(baseline, runs)
     if doubtful and again is not None:
@@ -82,6 +82,12 @@ def regress(
         unconfirmed=tuple(one for one in worse if one not in confirmed),
         unknown=tuple(dict.fromkeys(unknown)),
     )
+
+
+def _never(figure: str) -> bool:
+    """Whether one run alone can be a regression by this figure."""
+    worse = None if figure == FAILED else spec_of(figure).worse
+    return worse is not None and worse.never
 
 
 def _busier(baseline: Baseline, runs: Sequence[Result]) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""Recording runs with a real Prometheus, while they go and after they are over."""
+"""Records runs with a real Prometheus, while they go on and after they are over."""

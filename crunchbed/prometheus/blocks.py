@@ -1,4 +1,4 @@
-"""Runs that are over, as blocks of a Prometheus."""
+"""Writes runs that are over into the data of a Prometheus."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Run(NamedTuple):
 
 
 def find_runs(directories: Iterable[Path]) -> list[Run]:
-    """The runs in these directories: run directories, or those of comparisons.
+    """Return the runs in directories of runs and of comparisons.
 
     Raises:
-        BadInput: one holds no run, or one that cannot be read.
+        BadInput: A directory has no run, or a run cannot be read.
     """
     found: dict[Path, Run] = {}
     for directory in directories:
@@ -61,10 +61,10 @@ def _run(directory: Path) -> Run:
 
 
 def timeline_of(run: Run, interval_ns: int) -> Timeline:
-    """What a Prometheus would have scraped of a run.
+    """Return what a Prometheus would have scraped of a run.
 
     Raises:
-        BadInput: its history makes no sense; says which.
+        BadInput: The run's history makes no sense; the message has its path.
     """
     path = run.directory / _HISTORY
     try:
@@ -77,10 +77,10 @@ def timeline_of(run: Run, interval_ns: int) -> Timeline:
 
 
 def write(timelines: Iterable[Timeline], directory: Path) -> Iterator[Timeline]:
-    """Write runs into the data of a Prometheus, and its configuration; yields each when done.
+    """Write a Prometheus' configuration and data; yield each run once it is written.
 
     Raises:
-        CrunchbedError: promtool refuses, or the directory cannot be written.
+        CrunchbedError: promtool refuses a run, or the directory cannot be written.
     """
     partial = directory / "openmetrics.part"
     try:

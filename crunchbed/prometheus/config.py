@@ -1,4 +1,4 @@
-"""What Prometheus is told: whom to scrape, and by which rules."""
+"""The configuration of a Prometheus: its targets and its rules."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _RULES = "dashboards/prometheus/rules.yml"
 
 
 def rules_file() -> Path | None:
-    """The recording and alerting rules of a checkout; None where they were not installed."""
+    """Return the file of recording and alerting rules; None where it was not installed."""
     path = Path(__file__).resolve().parents[2] / _RULES
     return path if path.exists() else None
 
 
 def text(owner: int, directory: Path = targets.DIRECTORY) -> str:
-    """A configuration that scrapes the runs which process ``owner`` executes, and no others.
+    """Return a configuration that scrapes only the runs which process ``owner`` executes.
 
-    It is JSON, which is YAML: no path can break it.
+    It is JSON, which is YAML too, so that no path can break it.
     """
     rules = rules_file()
     job = {
@@ -39,7 +39,7 @@ def text(owner: int, directory: Path = targets.DIRECTORY) -> str:
 
 
 def nobody() -> str:
-    """A configuration that scrapes nobody, for data that are there already."""
+    """Return a configuration without targets, for data that are there already."""
     return _written([], [])
 
 

@@ -13,7 +13,7 @@ from reserve_agent.exposition import Sample, written
 from reserve_agent.metrics import METRICS, PREFIX, Definition
 
 MILLISECOND: Final = 1_000_000
-"""What Prometheus tells two points of a series apart by, in nanoseconds."""
+"""Least time between two points of one series, in nanoseconds: Prometheus knows no less."""
 
 _SECOND: Final = 1_000_000_000
 _SUFFIXES = ("_total", "_info", "_bucket", "_count", "_sum", "")
@@ -21,10 +21,13 @@ _DEFINITIONS = {PREFIX + one.name: one for one in METRICS.values()}
 
 
 class Timeline:
-    """Samples of one run as they came, turned into text at the end.
+    """Samples of one run in the order of time, which become text at the end.
 
     Args:
-        labels: Of every sample that does not have them itself: those of a scrape target.
+        labels: Labels of the scrape target, for every sample that has no such label itself.
+
+    Attributes:
+        samples: Number of samples.
     """
 
     def __init__(self, labels: Mapping[str, str]) -> None:
@@ -34,7 +37,7 @@ class Timeline:
         self.samples = 0
 
     def add(self, unix_ns: int, node: str, samples: Iterable[Sample]) -> None:
-        """Add what a scrape of one node at one moment would have brought."""
+        """Add the samples that a scrape of one node at one time would have returned."""
         seconds, rest = divmod(unix_ns, _SECOND)
         moment = f"{seconds}.{rest // MILLISECOND:03}"
         for sample in samples:
@@ -47,11 +50,11 @@ class Timeline:
 
     @property
     def series(self) -> int:
-        """How many there are."""
+        """Number of series."""
         return len(self._starts)
 
     def _place(self, node: str, sample: Sample) -> tuple[list[str], str]:
-        """Where a series' lines go, and how each begins."""
+        """The list that a series' lines go to, and the text that each line begins with."""
         labels = {**self._labels, "instance": node, **sample.labels}
         metric = written({name: value for name, value in labels.items() if name != "le"})
         family = PREFIX + definition_of(sample.name).name
@@ -59,7 +62,7 @@ class Timeline:
         return lines, f"{sample.name}{{{written(labels)}}} "
 
     def text(self) -> Iterator[str]:
-        """The whole, in pieces."""
+        """Yield the text in pieces."""
         for family, metrics in self._lines.items():
             definition = _DEFINITIONS[family]
             yield f"# TYPE {family} {definition.kind}\n# HELP {family} {definition.text}\n"
@@ -69,7 +72,11 @@ class Timeline:
 
 
 def definition_of(sample: str) -> Definition:
-    """The metric that a sample's name belongs to; KeyError for none of ours."""
+    """Return the metric that a sample belongs to, by the sample's name.
+
+    Raises:
+        KeyError: It belongs to no metric of crunchbed.
+    """
     for suffix in _SUFFIXES:
         stem = sample.removesuffix(suffix)
         if sample.endswith(suffix) and stem in _DEFINITIONS:

@@ -1,15 +1,16 @@
-"""A run's metrics made again from its history, as a Prometheus would have scraped them.
+"""Makes a run's metrics again from its history, as a Prometheus would have scraped them.
 
-The exporters are those of a live run, fed with the recorded events. Two things are better known
-afterwards: the cause of every miss, and the pool between two samples of it at the begin and the
-end of pressure. One is known worse: the hooks' packet counters are in the history at the end only.
+The exporters are those of a live run, and observe the recorded events. Two things are better known
+than in a live run: the cause of every miss, and the pool at the begin and the end of pressure, even
+between two samples. One thing is known worse: the history has the hooks' packet counters at its end
+only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from crunchbed.backends.namespaces.targets import labels_of
 from crunchbed.checks.causes import cause_of_each
@@ -17,7 +18,19 @@ from crunchbed.history.history import History
 from crunchbed.prometheus.config import JOB
 from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events import Event, HeartbeatMissed
+from reserve_agent.contract.events import (
+    Event,
+    HeartbeatMissed,
+    PacketsCounted,
+    PoolConfigured,
+    PoolSampled,
+    PressureBegan,
+    PressureEnded,
+    RunInfo,
+    SwitchPacketsCounted,
+)
+from reserve_agent.contract.events.pressure import PacketCount
+from reserve_agent.contract.events.switches import SwitchRow
 from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.errors import BadInput
 from reserve_agent.exporter import Exporter, PacketCounts
@@ -35,24 +48,24 @@ class Clock(NamedTuple):
 
     @classmethod
     def of(cls, history: History) -> Clock:
-        """What the run has written down.
+        """Return the moment that the run has recorded.
 
         Raises:
-            BadInput: it was ended before it did.
+            BadInput: The run ended before it recorded one.
         """
-        for event in history.of("run.info"):
-            clock = event.data.get("clock", {})
+        for event in history.of(RunInfo):
+            clock = event.clock or {}
             if {"monotonic_ns", "unix_ns"} <= clock.keys():
                 return cls(clock["monotonic_ns"], clock["unix_ns"])
         raise BadInput("the history does not say when the run was: it has no run.info with a clock")
 
     def unix_of(self, t: int) -> int:
-        """Calendar time of an event."""
+        """Return the time of an event in nanoseconds since 1970."""
         return self.unix + t - self.monotonic
 
 
 class _Node:
-    """One node's exporter, and the counters that it reads."""
+    """One node's exporter, and the counters that the exporter reads."""
 
     def __init__(self, name: str, run: str, scenario: str) -> None:
         self._pool = {"free": 0, "reserve": 0, "dirty": 0, "low_water": 0, "pressure": 0}
@@ -62,43 +75,43 @@ class _Node:
         self.exporter = Exporter(name, run, scenario, packets, pool)
 
     def apply(self, event: Event) -> None:
-        data, kind = event.data, event.kind
-        if kind == "pool.config":
-            self._configure(data)
-        elif kind == "pool.sample":
-            self._pool.update({name: data[name] for name in ("free", "dirty", "low_water")})
-        elif kind == "pressure.begin":
-            self._pool.update(free=data["free"], pressure=1)
-        elif kind == "pressure.end":
-            self._pool["pressure"] = 0
-        elif kind == "packets":
-            self._packets = {_key(row): (row["packets"], row["pages"]) for row in data["table"]}
+        match event:
+            case PoolConfigured():
+                self._configure(event)
+            case PoolSampled():
+                self._pool.update(free=event.free, dirty=event.dirty, low_water=event.low_water)
+            case PressureBegan():
+                self._pool.update(free=event.free, pressure=1)
+            case PressureEnded():
+                self._pool["pressure"] = 0
+            case PacketsCounted():
+                self._packets = {_key(row): (row["packets"], row["pages"]) for row in event.table}
         self.exporter.observe(event)
 
-    def _configure(self, data: Mapping[str, Any]) -> None:
-        self._pool["reserve"] = data["reserve"]
+    def _configure(self, event: PoolConfigured) -> None:
+        self._pool["reserve"] = event.reserve
         if not self.known:
-            free = data["total"] - data["clean"]
+            free = event.total - event.clean
             self._pool.update(free=free, low_water=free)
         self.known = True
 
 
-def _key(row: Mapping[str, Any]) -> tuple[Hook, PacketClass, Reason]:
+def _key(row: PacketCount) -> tuple[Hook, PacketClass, Reason]:
     return Hook[row["hook"].upper()], _CLASSES[row["class"]], Reason[row["reason"].upper()]
 
 
 class _Controller:
-    """The switches' exporter; without a controller nothing of it is shown."""
+    """The switches' exporter; it is scraped only where the run has a controller."""
 
     def __init__(self) -> None:
-        self._counts: Mapping[str, Any] = {}
+        self._counts: dict[str, Sequence[SwitchRow]] = {}
         self.known = False
         self.exporter = SwitchExporter(lambda: self._counts)
 
     def apply(self, event: Event) -> None:
         self.known = True
-        if event.kind == "switch.packets":
-            self._counts = event.data
+        if isinstance(event, SwitchPacketsCounted):
+            self._counts = {"table": event.table, "dropped": event.dropped}
         self.exporter.observe(event)
 
 
@@ -106,10 +119,10 @@ def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> 
     """Scrape a run that is over.
 
     Args:
-        history: What it recorded.
+        history: What the run recorded.
         scenario: What was run.
-        run: Its id.
-        interval_ns: From one scrape to the next; there is one more at the very end.
+        run: The run's id.
+        interval_ns: Time between two scrapes; one more is made at the end of the history.
 
     Raises:
         BadInput: The history does not say when the run was.
@@ -121,7 +134,7 @@ def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> 
     }
     nodes[CONTROLLER] = _Controller()
     causes = {
-        id(miss.data): cause for miss, cause in cause_of_each(history, scenario.heartbeat.interval)
+        id(miss): cause for miss, cause in cause_of_each(history, scenario.heartbeat.interval)
     }
     due = history.span.start + interval_ns
     for event in history.events:
@@ -130,17 +143,17 @@ def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> 
             due += interval_ns
         if event.node in nodes:
             nodes[event.node].apply(_with_cause(event, causes))
-    # Two points in one millisecond would be one, of which Prometheus refuses the second.
+    # Prometheus refuses the second of two points in one millisecond.
     end = max(history.span.end, due - interval_ns + MILLISECOND)
     _scrape(nodes, clock.unix_of(end), timeline)
     return timeline
 
 
 def _with_cause(event: Event, causes: Mapping[int, str]) -> Event:
-    cause = causes.get(id(event.data))
-    if cause is None or not isinstance(event, HeartbeatMissed):
-        return event
-    return replace(event, cause=cause)
+    """Return the event; of a miss that was judged, one that says its cause."""
+    if isinstance(event, HeartbeatMissed) and id(event) in causes:
+        return replace(event, cause=causes[id(event)])
+    return event
 
 
 def _scrape(nodes: Mapping[str, _Node | _Controller], unix_ns: int, timeline: Timeline) -> None:

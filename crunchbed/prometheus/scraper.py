@@ -1,4 +1,4 @@
-"""A Prometheus that records the runs of one command, and when they must wait for it."""
+"""The Prometheus that records the runs of one command, and how runs wait for it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from crunchbed.prometheus.server import Prometheus, command
 from reserve_agent.errors import CrunchbedError, RunInvalid
 
 SEEN_SECONDS = 20.0
-"""Prometheus looks for new targets every 5 s, and for what to do with them every 5 s."""
+"""How long a run waits to be scraped; Prometheus takes up to 10 s to see a new target."""
 _ASK_SECONDS = 0.25
 
 
 class Scraper:
-    """Context manager over the Prometheus of one command; it is started with the first run.
+    """Context manager over the Prometheus of one command, which starts with the first run.
 
     Args:
-        directory: For its configuration, data and log; ``prometheus`` in the first run's
-            directory when left out.
-        say: Told where it is.
+        directory: For configuration, data and log; by default ``prometheus`` in the first run's
+            directory.
+        say: Gets lines to print: where Prometheus is.
     """
 
     def __init__(self, directory: Path | None, say: Callable[[str], object]) -> None:
@@ -50,7 +50,7 @@ class Scraper:
             self._say(f"prometheus: ended; to look at its data: {again}")
 
     def begin(self, run_directory: Path, pump: Callable[[], object]) -> None:
-        """Start it, unless it runs already."""
+        """Start Prometheus, unless it runs already; ``pump`` is called while that takes time."""
         if self.server is None:
             targets.make_directory()
             directory = (self._directory or run_directory / "prometheus").absolute()
@@ -64,17 +64,18 @@ class Scraper:
         wait_until: Callable[[Callable[[], bool], float], bool],
         since: float = 0.0,
     ) -> None:
-        """Wait until it has scraped all nodes of a run.
+        """Wait until Prometheus has scraped all nodes of a run.
 
         Args:
-            run_id: Which run.
-            nodes: How many nodes it has.
-            wait_until: The run's: keeps it going until a condition, or for so many seconds.
+            run_id: The run's id.
+            nodes: Number of the run's nodes.
+            wait_until: Keeps the run going until a condition holds, for so many seconds at most;
+                returns whether it holds.
             since: Seconds since 1970; an earlier scrape does not count.
 
         Raises:
-            RunInvalid: It has not done so in time.
-            CrunchbedError: It has ended.
+            RunInvalid: A node was not scraped in time.
+            CrunchbedError: Prometheus has ended.
         """
         self._trouble = None
         if not wait_until(lambda: self._has_scraped(run_id, nodes, since), SEEN_SECONDS):
@@ -82,9 +83,9 @@ class Scraper:
             raise RunInvalid(text if self._trouble is None else f"{text}: {self._trouble}")
 
     def _has_scraped(self, run_id: str, nodes: int, since: float) -> bool:
-        """Asks four times a second at most, however often it is called.
+        """Whether all nodes were scraped; asks Prometheus four times a second at most.
 
-        A busy machine makes an answer late: without one it is asked again.
+        On a busy machine an answer may not come in time: then the next call asks again.
         """
         now = time.monotonic()
         if self.server is None or now - self._asked < _ASK_SECONDS:

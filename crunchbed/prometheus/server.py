@@ -1,4 +1,4 @@
-"""Debian's Prometheus as a child of this command."""
+"""Debian's Prometheus as a child process of this command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reserve_agent.errors import CrunchbedError
 
 CONFIG: Final = "prometheus.yml"
 DATA: Final = "data"
-_KEPT_FOR = "100y"  # by default what is older than 15 days is deleted, also of a replayed run
+_KEPT_FOR = "100y"  # by default samples older than 15 days are deleted, those of a replayed run too
 _TRIES = 3
 _START_SECONDS = 20.0
 _END_SECONDS = 20.0
@@ -30,12 +30,12 @@ class Prometheus:
     """A Prometheus on a free port of the loopback interface.
 
     Args:
-        directory: Made for its configuration, its data and its log.
-        config: Content of its configuration file.
-        pump: Called while it is waited for; may raise.
+        directory: Made for configuration, data and log.
+        config: Content of the configuration file.
+        pump: Called again and again until Prometheus is ready; may raise.
 
     Raises:
-        CrunchbedError: It does not come up.
+        CrunchbedError: Prometheus does not get ready.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class Prometheus:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Address of its web page."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """Id of its process."""
         return self._process.pid
 
     def _spawn(self) -> Process:
@@ -78,10 +78,10 @@ class Prometheus:
         )
 
     def require_alive(self) -> None:
-        """Return if it has not ended.
+        """Raise where Prometheus has ended.
 
         Raises:
-            CrunchbedError: It has; says its last words.
+            CrunchbedError: It has ended; the message has the last lines of its log.
         """
         if self._process.poll() is not None:
             raise CrunchbedError(f"Prometheus ended: {self._process.last_words()}")
@@ -93,14 +93,14 @@ class Prometheus:
         return False
 
     def query(self, expression: str, at: float | None = None) -> list[dict[str, object]]:
-        """The vector that an expression is at a moment.
+        """Return the value of an expression, which is a vector.
 
         Args:
             expression: PromQL.
-            at: Seconds since 1970; now when left out.
+            at: When, in seconds since 1970; by default now.
 
         Raises:
-            CrunchbedError: It does not answer, or refuses.
+            CrunchbedError: Prometheus does not answer, or refuses the expression.
         """
         fields = {"query": expression, "time": f"{time.time() if at is None else at:.3f}"}
         try:
@@ -123,12 +123,12 @@ class Prometheus:
             connection.close()
 
     def close(self) -> None:
-        """End it, so that everything it has is on disk."""
+        """End Prometheus, so that all of its data are on disk."""
         self._process.terminate(_END_SECONDS)
 
 
 def command(directory: Path, address: str) -> list[str]:
-    """How a Prometheus is started on what is in ``directory``."""
+    """Return the command that starts a Prometheus on the files in ``directory``."""
     return [
         "prometheus",
         f"--config.file={directory / CONFIG}",

@@ -1,4 +1,4 @@
-"""What was done to a cluster that was held open, in words, from its history. Pure."""
+"""What was done to a cluster that `crunchbed up` held open, a line each. Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 from crunchbed.checks.faults import fault_spans
 from crunchbed.checks.heartbeats import misses
-from crunchbed.checks.lives import overlap, target_of
+from crunchbed.checks.lives import overlap
 from crunchbed.checks.membership import ejections
 from crunchbed.checks.pressure import episodes
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.units import seconds
+from reserve_agent.contract.events import CrunchBegan, CrunchEnded, PoolConfigured
 
 
-def deeds(history: History) -> list[str]:
+def actions_taken(history: History) -> list[str]:
     """Return a line for each crunch, fault, switch of policy and ejection, by time.
 
     Times are seconds from the begin of the control phase.
@@ -25,10 +26,10 @@ def deeds(history: History) -> list[str]:
 
 
 def _crunches(history: History) -> Iterator[tuple[int, str]]:
-    ends = list(history.of("crunch.end"))
-    for begin in history.of("crunch.begin"):
-        node = target_of(begin)
-        end = next((e for e in ends if e.t >= begin.t and target_of(e) == node), None)
+    ends = list(history.of(CrunchEnded))
+    for begin in history.of(CrunchBegan):
+        node = begin.target
+        end = next((end for end in ends if end.t >= begin.t and end.target == node), None)
         if end is not None:
             ends.remove(end)
         span = Interval(begin.t, history.span.end if end is None else end.t)
@@ -36,7 +37,7 @@ def _crunches(history: History) -> Iterator[tuple[int, str]]:
         missed = sum(miss.t in span for miss in misses(history))
         yield (
             begin.t,
-            f"{node}: {begin.data['crunch']} crunch, {seconds(pressed):.6f} s of pressure, "
+            f"{node}: {begin.crunch} crunch, {seconds(pressed):.6f} s of pressure, "
             f"{missed} heartbeats missed meanwhile",
         )
 
@@ -48,12 +49,11 @@ def _faults(history: History) -> Iterator[tuple[int, str]]:
 
 
 def _policies(history: History) -> Iterator[tuple[int, str]]:
-    before: dict[str, object] = {}
-    for event in sorted(history.of("pool.config"), key=lambda event: event.t):
-        policy = event.data.get("policy")
-        if before.get(event.node, policy) != policy:
-            yield event.t, f"{event.node}: policy {policy}"
-        before[event.node] = policy
+    before: dict[str, str] = {}
+    for event in history.of(PoolConfigured):
+        if before.get(event.node, event.policy) != event.policy:
+            yield event.t, f"{event.node}: policy {event.policy}"
+        before[event.node] = event.policy
 
 
 def _out(history: History) -> Iterator[tuple[int, str]]:

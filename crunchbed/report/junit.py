@@ -1,7 +1,7 @@
 """Results as JUnit XML, which every CI reads.
 
-A test case for each run and for each expectation: a `fail` is a failure, `invalid` and `unknown`
-are errors, an expectation whose policy was not run is skipped.
+Each run and each expectation is a test case. A `fail` is a failure, `invalid` and `unknown` are
+errors, and an expectation whose policy was not run is skipped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STATUSES: Final[Mapping[Verdict, Status]] = {
     "unknown": "error",
 }
 _CONTROL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold even escaped."""
+"""Characters that XML 1.0 cannot hold, not even escaped."""
 
 
 class Case(BaseModel):

@@ -1,4 +1,4 @@
-"""A run on a terminal while it goes: its phase, the time left, and a row for each node."""
+"""A run on a terminal while it goes on: its phase, the time left, and a row for each node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from crunchbed.run.progress import Look, NodeLook
 from crunchbed.scenario.schema import Scenario
 
 LOOK_SECONDS: Final = 0.5
-"""Between two looks at the nodes; many nodes are looked at less often."""
+"""Time between two readings of the nodes' state; of many nodes it is longer."""
 
 _SECONDS_A_NODE: Final = 0.05
 _BAR_WIDTH: Final = 30
@@ -32,13 +32,13 @@ class View:
     """What is drawn.
 
     Attributes:
-        label: What runs.
-        phase: Its phase.
-        spent: Seconds in it, and
-        limit: its longest; None where nobody knows.
-        left: Seconds until the end of the run at the latest, but for collecting.
-        nodes: As they were looked at last.
-        rates: Acknowledged writes of each, MiB/s.
+        label: Scenario, policy and seed of the run.
+        phase: The run's phase.
+        spent: Seconds since the phase began.
+        limit: Seconds that the phase lasts at most; None where that is not known.
+        left: Seconds until collecting begins at the latest; None where that is not known.
+        nodes: The nodes' state at the last reading; None for a node without an agent.
+        rates: Acknowledged writes of each node, MiB/s.
     """
 
     label: str
@@ -55,10 +55,10 @@ class LiveView:
 
     Args:
         stream: The terminal.
-        label: What runs.
-        scenario: Says how long its phases are.
-        clock: Seconds.
-        console: For tests.
+        label: Scenario, policy and seed of the run.
+        scenario: The scenario, which has the lengths of the phases.
+        clock: Returns the time in seconds.
+        console: In place of one on ``stream``.
     """
 
     def __init__(
@@ -84,22 +84,22 @@ class LiveView:
         self._live.start()
 
     def watch(self, look: Look) -> None:
-        """Look at the nodes from now on."""
+        """Read the nodes' state by this function from now on."""
         self._look = look
 
     def phase(self, name: str, seconds: float | None) -> None:
-        """Begin another phase."""
+        """Show another phase, with its longest duration where that is known."""
         self._phase, self._phase_began = (name, seconds), self._clock()
         self._draw()
 
     def note(self, text: str) -> None:
-        """Print a line above the view; it stays."""
+        """Print a line above the view; the line stays."""
         elapsed = self._clock() - self._began
         line = f"{self._label} {elapsed:6.1f} s  {text}"
         self._console.print(escape(line), soft_wrap=True)
 
     def tick(self) -> None:
-        """Look and draw, if it is time."""
+        """Read the nodes' state and draw, where enough time has passed."""
         now = self._clock()
         pause = max(LOOK_SECONDS, _SECONDS_A_NODE * len(self._nodes))
         if self._look is not None and now - self._looked >= pause:
@@ -110,7 +110,7 @@ class LiveView:
             self._draw()
 
     def done(self) -> None:
-        """Take the view away; notes stay."""
+        """Remove the view; notes stay."""
         self._live.stop()
 
     def _draw(self) -> None:
@@ -130,7 +130,7 @@ class LiveView:
 
 
 def picture(view: View, room: int) -> RenderableType:
-    """Return what is drawn; at most ``room`` nodes, those in trouble first."""
+    """Return what is drawn: at most ``room`` nodes, first those that are down or under pressure."""
     head = Table.grid(padding=(0, 1))
     limit = "" if view.limit is None else f" of at most {view.limit:g} s"
     left = "" if view.left is None else f", {view.left:.0f} s to go at most"
@@ -147,7 +147,7 @@ def picture(view: View, room: int) -> RenderableType:
 
 
 def _calm(node: NodeLook | None) -> tuple[bool, int]:
-    """The less, the more there is to see."""
+    """Sort key: nodes in trouble first, then by misses."""
     return (node is not None and node.up and not node.pressure, -(node.misses if node else 0))
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a run or a comparison as PNG files, for a paper. matplotlib draws them."""
+"""The pictures of a run or a comparison as PNG files, for a paper."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from crunchbed.report.figure import Row, draw
-from crunchbed.report.html import comparison_page, figures, series, source
+from crunchbed.report.html import comparison_page, figure_rows, series, source
 from crunchbed.report.html.comparison_page import Variant
+from crunchbed.report.timeline_picture import Row, draw
 from reserve_agent.errors import BadInput
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours; every curve has a dash of its own as well.
+# Okabe and Ito's colours, which colour-blind people tell apart; curves differ in dashes too.
 _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
 _DASHES: Final = ("-", "--", "-.", ":")
 _DOTS_PER_INCH: Final = 200
@@ -23,12 +23,15 @@ _ACROSS: Final = 4
 
 
 def draw_all(directory: Path, out: Path) -> list[Path]:
-    """Draw the run or comparison in ``directory``; returns the files that were made in ``out``.
+    """Draw the run or the comparison in ``directory``.
 
-    The time line is that of the first seed; latencies and spreads are of all runs.
+    The timeline is of the first seed; latencies and spreads are of all runs.
+
+    Returns:
+        The files that were made in ``out``.
 
     Raises:
-        BadInput: There is none, it cannot be read, or nothing can be written in ``out``.
+        BadInput: There is no run, one cannot be read, or nothing can be written in ``out``.
     """
     if source.is_run(directory):
         variants = comparison_page.gather([source.read_run(directory)])
@@ -38,7 +41,7 @@ def draw_all(directory: Path, out: Path) -> list[Path]:
     latencies = series.slower_than({one.label: one.latencies for one in variants})
     if latencies["series"]:
         made.append(_latencies(latencies, out / "latency.png"))
-    rows = figures.of_variants([one.results for one in variants])
+    rows = figure_rows.of_variants([one.results for one in variants])
     spreads = comparison_page.spreads(variants, rows)
     if spreads:
         made.append(_spreads([one.label for one in variants], spreads, out / "spread.png"))
@@ -90,7 +93,7 @@ def _spreads(labels: Sequence[str], spreads: Sequence[dict[str, Any]], path: Pat
 
 
 def _draw_spread(panel: Axes, one: Mapping[str, Any]) -> None:
-    """Every run as a dot, the median, the range, and the interval where there is one."""
+    """Draw every run as a dot, with median, range, and the median's interval where there is one."""
     each = zip(one["values"], one["medians"], one["intervals"], strict=True)
     for index, (values, median, interval) in enumerate(each):
         if not values:

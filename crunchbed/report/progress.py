@@ -1,4 +1,4 @@
-"""Progress of a run on stderr: one line a phase, a running clock where it is a terminal."""
+"""Progress of a run on stderr: a line for each phase; on a terminal a live view."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watched(scenario: Scenario, label: str, *, quiet: bool) -> Iterator[Progress]:
-    """Who tells of a run: a view on a terminal, else lines on stderr, nobody if ``quiet``."""
+    """Show a run's progress: as a view on a terminal, else as lines on stderr, not if ``quiet``."""
     if quiet:
         yield NoProgress()
         return
@@ -41,8 +41,8 @@ class LineProgress:
     """Implements ``crunchbed.run.progress.Progress`` on a text stream.
 
     Args:
-        stream: where to write, in general stderr.
-        label: goes in front of every line, to tell several runs apart.
+        stream: Where to write, in general stderr.
+        label: Scenario, policy and seed of the run; in front of every line.
     """
 
     def __init__(self, stream: TextIO, label: str) -> None:
@@ -54,10 +54,10 @@ class LineProgress:
         self._ticked = 0.0
 
     def watch(self, look: Look) -> None:
-        """Lines say nothing of single nodes."""
+        """Do nothing: lines say nothing of single nodes."""
 
     def phase(self, name: str, seconds: float | None) -> None:
-        """Name the phase that begins, with its longest duration where that is known."""
+        """Print the phase that begins, with its longest duration where that is known."""
         self._phase_started = time.monotonic()
         self._phase = name if seconds is None else f"{name} (up to {seconds:g} s)"
         self.note(self._phase)
@@ -70,7 +70,7 @@ class LineProgress:
         self._stream.flush()
 
     def tick(self) -> None:
-        """Move the clock on a terminal."""
+        """Show on a terminal how long the phase has lasted."""
         now = time.monotonic()
         if self._live and now - self._ticked >= 0.1:
             self._ticked = now
@@ -79,7 +79,7 @@ class LineProgress:
             self._stream.flush()
 
     def done(self) -> None:
-        """Leave no half line behind."""
+        """Clear a line that is not complete."""
         self._clear()
         self._stream.flush()
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from crunchbed.experiments.regress import Outcome
-from crunchbed.experiments.stats.regression import Compared
+from crunchbed.experiments.stats.worse import Compared
+from crunchbed.report.formatting import figure, interval
 from crunchbed.report.junit import Case
-from crunchbed.report.numbers import figure, interval
+from crunchbed.report.table import new_table
 
 _SHOWN: Final = ("worse", "better")
 _COLOURS: Final = {"worse": "red", "better": "green", "same": "dim"}
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
-    """Print what changed beyond noise, and what followed."""
+    """Print which figures changed beyond noise, and the verdict."""
     console.print(
         escape(f"{outcome.scenario} against the baseline {outcome.baseline}"), style="bold"
     )
@@ -45,7 +45,7 @@ def cases_of(outcome: Outcome) -> list[Case]:
     """Return a test case for every figure that was compared, and for what is not known."""
     figures = [
         Case(
-            classname=f"crunchbed.experiments.regress.{outcome.baseline}.{one.policy}",
+            classname=f"crunchbed.regress.{outcome.baseline}.{one.policy}",
             name=one.figure,
             status="failure" if one in outcome.regressions else "pass",
             text=f"{figure(one.before)} then, {figure(one.now)} now: {interval(one.difference)}, "
@@ -55,7 +55,7 @@ def cases_of(outcome: Outcome) -> list[Case]:
     ]
     unknown = [
         Case(
-            classname=f"crunchbed.experiments.regress.{outcome.baseline}",
+            classname=f"crunchbed.regress.{outcome.baseline}",
             name=f"valid runs {number}",
             status="error",
             text=reason,
@@ -66,11 +66,8 @@ def cases_of(outcome: Outcome) -> list[Case]:
 
 
 def _table(console: Console, shown: Sequence[Compared]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
-    for heading in ("policy", "figure"):
-        table.add_column(heading)
-    for heading in ("baseline", "now", "difference", "allowed", "effect"):
-        table.add_column(heading, justify="right")
+    right = ["baseline", "now", "difference", "allowed", "effect"]
+    table = new_table(console, ["policy", "figure"], right)
     table.add_column("")
     for one in shown:
         table.add_row(

@@ -1,4 +1,4 @@
-"""What a run's scaled-down time stands for on a cluster with the usual defaults."""
+"""A run's time scale: what its short times stand for on a cluster with the usual defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ def corosync_token_seconds(nodes: int) -> float:
 
 
 def time_scale(scenario: Scenario, pressure_seconds: float) -> str:
-    """Return one line: our deadline, corosync's, and the longest pressure at that scale."""
+    """Return a line with the scenario's deadline, corosync's, and what pressure is at that scale.
+
+    Args:
+        scenario: What was run.
+        pressure_seconds: The longest pressure of the run.
+    """
     deadline = seconds(scenario.deadline_ns)
     token = corosync_token_seconds(scenario.cluster.nodes)
     scale = token / deadline

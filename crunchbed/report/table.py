@@ -1,9 +1,9 @@
-"""Tables of results for people: one run by node, or several policies side by side."""
+"""Tables of results on a console: a run by node, and policies or settings side by side."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, TextIO
 
 from rich import box
@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from crunchbed.checks.figures import CAUSES, NAMES, Figures
+from crunchbed.checks.figures import CAUSES, NAMES, Figures, spec_of
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import Comparison, Repeated, Spread
-from crunchbed.report.numbers import figure
+from crunchbed.experiments.matrix import Axis, Cell
+from crunchbed.experiments.stats.by_policy import Statistics
+from crunchbed.report.formatting import figure, interval, spread
 from crunchbed.report.scale import time_scale
-from crunchbed.report.statistics import print_statistics
 from crunchbed.scenario.schema import Scenario
 
 PIPED_COLUMNS: Final = 160
@@ -24,39 +25,42 @@ MOST_NODES: Final = 6
 
 _COLOURS: Final = {"pass": "green", "fail": "red", "invalid": "yellow", "unknown": "yellow"}
 _CAUSE_NAMES: Final = [f"misses_by_cause.{cause}" for cause in CAUSES]
-_PATHS: Final = ("path_restore_seconds", "rings_restore_seconds")
-_MOVES: Final = ("failovers", "failover_seconds", "failover_longest_seconds")
-_SWITCH: Final = (
-    "switch_drops",
-    "shed_episodes",
-    "shed_too_late",
-    "reaction_p50_seconds",
-    "reaction_p99_seconds",
-)
 _MISSED_AT: Final = NAMES.index("heartbeats_missed") + 1
 _ROWS: Final = (
     *NAMES[:_MISSED_AT],
     *_CAUSE_NAMES,
     *(name for name in NAMES[_MISSED_AT:] if name not in _CAUSE_NAMES),
 )
-_NOT_A_RATIO: Final = ("heartbeats_sent", "reserve_pages")
 
 
 def open_console(file: TextIO | None = None) -> Console:
-    """Return a console for ``file`` (stdout); plain and wide where it is no terminal."""
+    """Return a console for ``file``, by default stdout; plain and wide where it is no terminal."""
     target = file or sys.stdout
     width = None if target.isatty() else PIPED_COLUMNS
     return Console(file=target, width=width, highlight=False, emoji=False)
 
 
+def new_table(console: Console, left: Sequence[str], right: Sequence[str]) -> Table:
+    """Return a table without rows; a program that reads a pipe gets columns without rules.
+
+    Args:
+        console: Where the table will be printed.
+        left: Headings of the first columns, which are aligned left.
+        right: Headings of the others, which are aligned right.
+    """
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    for heading in left:
+        table.add_column(heading)
+    for heading in right:
+        table.add_column(heading, justify="right")
+    return table
+
+
 def print_run(console: Console, result: Result, scenario: Scenario) -> None:
-    """Print one run: figures in total and by node, expectations, verdict."""
+    """Print a run: its figures in total and by node, its expectations, its verdict."""
     shown, left_out = _nodes_shown(result)
     _title(console, f"{result.scenario}: policy {result.policy}, seed {result.seed}")
-    table = _table(console)
-    table.add_column("total", justify="right")
-    for node in shown:
-        table.add_column(node, justify="right")
+    table = new_table(console, [""], ["total", *shown])
     each = [result.totals, *(result.nodes[node] for node in shown)]
     for name in rows(each):
         table.add_row(label(name), *(figure(one.value(name)) for one in each))
@@ -78,16 +82,13 @@ def print_run(console: Console, result: Result, scenario: Scenario) -> None:
 
 
 def print_comparison(console: Console, comparison: Comparison, scenario: Scenario) -> None:
-    """Print policies as columns, figures as rows; the median and range where runs repeat."""
+    """Print a column for each policy and a row for each figure: median and range over seeds."""
     repeats = len(comparison.seeds)
     runs = f"{repeats} seeds: median [min..max]" if repeats > 1 else f"seed {comparison.seeds[0]}"
     _title(console, f"{comparison.scenario}: {runs}")
-    table = _table(console)
-    for policy in comparison.policies:
-        table.add_column(policy, justify="right")
     pair = len(comparison.policies) == 2
-    if pair:
-        table.add_column(" / ".join(comparison.policies), justify="right")
+    ratio_of = [" / ".join(comparison.policies)] * pair
+    table = new_table(console, [""], [*comparison.policies, *ratio_of])
     for name in rows([run.totals for run in comparison.runs if run.valid]):
         spreads = [comparison.spread(policy, name) for policy in comparison.policies]
         ratio = [_ratio(name, spreads)] if pair else []
@@ -109,42 +110,76 @@ def print_comparison(console: Console, comparison: Comparison, scenario: Scenari
             )
 
 
+def print_statistics(console: Console, statistics: Statistics) -> None:
+    """Print the differences between policies, paired by seed, whose interval does not hold 0."""
+    sure = [one for one in statistics.differences if one.sure]
+    if not sure:
+        return
+    level = f"{statistics.level:.0%}"
+    console.print(
+        f"differences, paired by seed: median [{level} bootstrap interval], and effect "
+        "from -1 (lower on every seed) to +1 (higher on every seed)",
+        style="bold",
+        soft_wrap=True,
+        markup=False,
+    )
+    table = new_table(console, ["", "figure"], ["difference", "effect"])
+    for one in sure:
+        names = f"{one.second} - {one.first}"
+        cells = (one.figure, escape(interval(one.difference)), f"{one.effect:+.2f}")
+        table.add_row(names, *cells)
+    console.print(table)
+
+
+def print_matrix(console: Console, cells: Sequence[Cell], axis: Axis, title: str) -> None:
+    """Print one row for each combination: ejections over valid runs, then median [min..max]."""
+    _title(console, f"{title}: median [min..max]")
+    table = new_table(console, ["policy", axis.name], ["ejected alive", *axis.figures])
+    for one in cells:
+        ejected = f"{one.ejected}/{one.valid}{invalid_runs(one.runs, one.valid)}"
+        spreads = (spread_cell(one.figures.get(name)) for name in axis.figures)
+        table.add_row(one.policy, one.setting, ejected, *spreads)
+    console.print(table)
+
+
+def invalid_runs(runs: int, valid: int) -> str:
+    """Return how many of the runs are not valid, in words that follow a count; none: empty."""
+    return f" ({runs - valid} invalid)" if valid < runs else ""
+
+
 def _title(console: Console, text: str) -> None:
     console.print(escape(text), style="bold")
 
 
-def _table(console: Console) -> Table:
-    # Boxes and rules are for eyes; what reads a pipe wants columns.
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
-    table.add_column("")
-    return table
-
-
 def rows(each: Iterable[Figures]) -> list[str]:
-    """Return the figures worth a row.
-
-    Causes and fail-overs only where there were any, the switch's only where it had a controller,
-    and those of a path only where one failed.
-    """
+    """Return the names of the figures that have a row in a table of these columns."""
     found = list(each)
 
     def worth(name: str) -> bool:
         values = [one.value(name) for one in found]
-        if name in (*_SWITCH, *_PATHS):
-            return any(value is not None for value in values)
-        return name not in (*_CAUSE_NAMES, *_MOVES) or any(values)
+        match spec_of(name).row:
+            case "measured":
+                return any(value is not None for value in values)
+            case "happened":
+                return any(values)
+            case "always":
+                return True
 
     return [name for name in _ROWS if worth(name)]
 
 
 def label(name: str) -> str:
-    """Return the name of a figure's row; that of a part is set in."""
+    """Return the name of a figure's row; the name of a part is indented."""
     head, _, tail = name.partition(".")
     return f"  {tail}" if tail else head
 
 
 def _nodes_shown(result: Result) -> tuple[list[str], int]:
-    """All nodes of a small cluster; of a large one those with something to tell."""
+    """The nodes to print, and how many others there are.
+
+    All nodes of a small cluster; of a large one those that missed, were ejected, or had pressure
+    or errors.
+    """
     nodes = list(result.nodes)
     if len(nodes) <= MOST_NODES:
         return nodes, 0
@@ -156,18 +191,14 @@ def _nodes_shown(result: Result) -> tuple[list[str], int]:
     return telling[:MOST_NODES], len(nodes) - min(len(telling), MOST_NODES)
 
 
-def spread_cell(spread: Spread | None) -> str:
-    """Return a median and its range as a cell; one figure where all are equal."""
-    if spread is None:
-        return "-"
-    if spread.low == spread.high:
-        return figure(spread.median)
-    return f"{figure(spread.median)} {escape(f'[{figure(spread.low)}..{figure(spread.high)}]')}"
+def spread_cell(found: Spread | None) -> str:
+    """Return a median with its range as a cell."""
+    return escape(spread(found))
 
 
 def _ratio(name: str, spreads: list[Spread | None]) -> str:
     first, second = spreads
-    if name in _NOT_A_RATIO or first is None or second is None:
+    if not spec_of(name).outcome or first is None or second is None:
         return ""
     if not first.median or not second.median or first.median == second.median:
         return ""

@@ -9,16 +9,11 @@ from typing import Any, Final
 
 import orjson
 
-from crunchbed.checks.figures import CAUSES, NAMES, Figures
+from crunchbed.checks.figures import NAMES, Figures, spec_of
 from crunchbed.checks.result import Result
 from reserve_agent.errors import BadInput
 
 Row = dict[str, Any]
-
-WHOLE: Final = frozenset(
-    name for name, field in Figures.model_fields.items() if field.annotation in (int, int | None)
-) | {f"misses_by_cause.{cause}" for cause in CAUSES}
-"""Figures that are whole numbers."""
 
 
 def column_of(figure: str) -> str:
@@ -26,7 +21,9 @@ def column_of(figure: str) -> str:
     return figure.replace("misses_by_cause.", "misses_")
 
 
-FIGURE_COLUMNS: Final = {column_of(name): "BIGINT" if name in WHOLE else "DOUBLE" for name in NAMES}
+FIGURE_COLUMNS: Final = {
+    column_of(name): "BIGINT" if spec_of(name).whole else "DOUBLE" for name in NAMES
+}
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "runs": {
         "path": "VARCHAR",

@@ -18,10 +18,7 @@ def write_run(directory: Path, recording: Recording, scenario: Scenario) -> Resu
     directory.mkdir(parents=True)
     (directory / "scenario.json").write_bytes(orjson.dumps(scenario.resolved()))
     history = recording.history()
-    lines = [
-        orjson.dumps({**event.data, "t": event.t, "node": event.node, "kind": event.kind})
-        for event in history.events
-    ]
+    lines = [orjson.dumps(event.record()) for event in history.events]
     (directory / "history.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     result = judge(history, scenario)
     result.write(directory / "result.json")

@@ -17,7 +17,7 @@ from crunchbed.cli.crunch import outcome
 from crunchbed.host.run_ids import RunClaim
 from crunchbed.live import runs
 from crunchbed.live.summary import NodeSummary, read_summary
-from crunchbed.report.actions_taken import deeds
+from crunchbed.report.actions_taken import actions_taken
 from crunchbed.run.held.scenario import with_crunch, with_flood_reader, without_plan
 from crunchbed.run.plan import draw
 from crunchbed.scenario.crunch import FloodCrunch
@@ -59,7 +59,7 @@ def test_a_crunch_is_drawn_as_asked_for_and_begins_at_once() -> None:
         with_crunch(scenario, "n1", {"kind": "timed", "length": "1ms", "depth": 3})
 
 
-def test_deeds_are_told_by_time() -> None:
+def test_actions_taken_are_told_by_time() -> None:
     recording = Recording().complete()
     recording.add(1000, "crunch.begin", target="n1", crunch="timed", requested={}, windows=[])
     recording.pressure(1100, 1300, "n1").miss(1200, "n2", "n1", 7)
@@ -68,7 +68,7 @@ def test_deeds_are_told_by_time() -> None:
     recording.add(50, "pool.config", "n3", policy="memalloc")
     recording.add(3000, "pool.config", "n3", policy="memalloc")
     recording.add(3100, "pool.config", "n3", policy="none")
-    assert deeds(recording.history()) == [
+    assert actions_taken(recording.history()) == [
         "   0.900 s  n1: timed crunch, 0.200000 s of pressure, 1 heartbeats missed meanwhile",
         "   1.900 s  n2: link-down for 0.500 s",
         "   3.000 s  n3: policy none",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from crunchbed.checks.result import Result
-from crunchbed.report.html import comparison_page, render, repeat, run_page, source
+from crunchbed.report.html import comparison_page, make, repeat, run_page, source
 from crunchbed.report.html.source import Recorded
 from tests.unit import judged_runs
 from tests.unit.recorded_runs import write_comparison, write_run
@@ -43,7 +43,7 @@ def test_a_run_that_left_nothing_takes_part(tmp_path: Path) -> None:
     (tmp_path / "none-1" / "history.jsonl").unlink()
     page = comparison_page.content(comparison_page.gather(source.read_runs(tmp_path)))
     assert ("none", 1, "invalid", "it left no history") in page["runs"]
-    assert render.page(page)
+    assert make.page(page)
 
 
 def refused(directory: Path, reasons: dict[str, str | None]) -> str:
@@ -56,7 +56,7 @@ def refused(directory: Path, reasons: dict[str, str | None]) -> str:
         if reason is not None:
             left = Result.not_measured(scenario, 1, reason)
             left.write(directory / name / "result.json")
-    return render.page(comparison_page.content(comparison_page.gather(source.read_runs(directory))))
+    return make.page(comparison_page.content(comparison_page.gather(source.read_runs(directory))))
 
 
 def test_without_any_history_the_page_says_why_and_has_no_charts(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_without_any_history_the_page_says_why_and_has_no_charts(tmp_path: Path)
 def test_with_one_history_there_are_charts_and_no_excuse(tmp_path: Path) -> None:
     write_comparison(tmp_path, range(1, 2))
     (tmp_path / "none-1" / "history.jsonl").unlink()
-    page = render.page(comparison_page.content(comparison_page.gather(source.read_runs(tmp_path))))
+    page = make.page(comparison_page.content(comparison_page.gather(source.read_runs(tmp_path))))
     assert page.count('class="chart"') == 4
     assert "No run left a history" not in page
 

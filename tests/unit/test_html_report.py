@@ -13,7 +13,7 @@ from crunchbed.checks.figures import CAUSES
 from crunchbed.cli import app
 from crunchbed.history.history import History
 from crunchbed.report import pictures
-from crunchbed.report.html import comparison_page, lanes, render, run_page, series, source, thin
+from crunchbed.report.html import comparison_page, lanes, make, run_page, series, source, thin
 from crunchbed.report.html.source import Recorded
 from crunchbed.scenario.loader import load_file
 from tests.unit import judged_runs
@@ -32,7 +32,7 @@ def recorded(recording: Recording, policy: str = "none") -> Recorded:
 def lane(recording: Recording, node: str) -> lanes.Lane:
     """Return one node's row; the crunch begins at 1.2 s."""
     run = recorded(recording)
-    return lanes.Lanes(run.history, run.scenario, run.clock, 100 * MS).of(node)
+    return lanes.Lanes(run.history, run.scenario, run.axis, 100 * MS).of(node)
 
 
 def charts(page: str) -> dict[str, object]:
@@ -149,7 +149,7 @@ def test_the_share_of_slower_writes_is_exact() -> None:
 
 def test_the_rate_counts_every_block_once() -> None:
     run = recorded(judged_runs.good_run())
-    rate = series.write_rates({"n1": (run.history, "n1", run.clock)}, -1, 8)
+    rate = series.write_rates({"n1": (run.history, "n1", run.axis)}, -1, 8)
     blocks = sum(rate["series"][0]["y"]) * rate["bin_seconds"] * (1 << 20) / 4096
     assert blocks == pytest.approx(8, rel=0.01)
 
@@ -160,7 +160,7 @@ def test_who_is_not_measured_has_no_rate_and_a_bin_that_is_cut_short_the_same_on
     for at in range(9855, 10000, 10):
         made.ack(at, "n1", at - 1)
     run = recorded(made)
-    rates = series.write_rates({"n1": (run.history, "n1", run.clock)}, -1.45, 9.45)
+    rates = series.write_rates({"n1": (run.history, "n1", run.axis)}, -1.45, 9.45)
     shown = dict(zip(rates["x"], rates["series"][0]["y"], strict=True))
     assert {at for at, rate in shown.items() if rate is None} == {
         *(round(-1.45 + 0.1 * n, 6) for n in range(2)),
@@ -207,20 +207,20 @@ def test_text_of_a_scenario_stays_text() -> None:
     evil = "</script><script>alert(1)</script>"
     run = recorded(ejecting())
     named = run.scenario.model_copy(update={"claim": evil})
-    page = render.page(run_page.content(Recorded(evil, named, run.history, run.result)))
+    page = make.page(run_page.content(Recorded(evil, named, run.history, run.result)))
     assert evil not in page
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in page
 
 
 def test_nothing_in_the_page_names_another_place(tmp_path: Path) -> None:
-    page = render.page(run_page.content(recorded(ejecting())))
+    page = make.page(run_page.content(recorded(ejecting())))
     assert "default-src 'none'" in page
     assert not re.findall(r"""(?:src|href)=["']?(?!#|data:)[^"'\s>]""", page.split("<script>")[0])
 
 
 def test_a_run_without_events_has_a_page() -> None:
     run = recorded(Recording().phases(start=0))
-    assert "invalid" in render.page(run_page.content(run)) or run.result.verdict == "unknown"
+    assert "invalid" in make.page(run_page.content(run)) or run.result.verdict == "unknown"
 
 
 # --- what is wrong
@@ -290,4 +290,4 @@ def test_history_is_the_same_object_for_page_and_result() -> None:
     run = recorded(ejecting())
     assert isinstance(run.history, History)
     assert run.target == "n1"
-    assert run.clock.at(1200 * MS) == 0
+    assert run.axis.at(1200 * MS) == 0

@@ -6,12 +6,11 @@ import statistics
 
 import pytest
 
-from crunchbed.checks.figures import NAMES, PHASE_NAMES
+from crunchbed.checks.figures import NAMES, PHASE_NAMES, spec_of
+from crunchbed.experiments.stats.by_policy import statistics_of
 from crunchbed.experiments.stats.interval import LEAST, estimate
 from crunchbed.experiments.stats.paired import differences, pair, rank_biserial
-from crunchbed.experiments.stats.regression import FAILED, regressions
-from crunchbed.experiments.stats.summary import summarise
-from crunchbed.experiments.stats.worse import kind_of, margin
+from crunchbed.experiments.stats.worse import FAILED, margin, regressions
 from tests.unit.recorded_figures import Change, changed, dice, drawn, recorded
 
 # --- intervals
@@ -97,7 +96,7 @@ def test_the_effect_is_the_simple_difference_of_ranks(values: list[float], effec
 
 
 def test_a_comparison_tells_policies_apart() -> None:
-    found = summarise([*recorded("none"), *recorded("memalloc")])
+    found = statistics_of([*recorded("none"), *recorded("memalloc")])
     assert found.figures["none"]["nodes_ejected"].low == 1
     assert found.figures["memalloc"]["heartbeats_missed"].high == 0
     assert "failover_seconds" not in found.figures["none"], "what was never measured"
@@ -221,18 +220,18 @@ def test_more_comparisons_make_each_more_careful() -> None:
 
 def test_what_is_worse_of_every_figure() -> None:
     for name in (*NAMES, *PHASE_NAMES, "after.io_p99_seconds"):
-        kind = kind_of(name)
+        kind = spec_of(name).worse
         assert kind is None or (kind.sign in (1, -1) and kind.floor >= 0)
-    assert kind_of("packets") is None
-    assert kind_of("heartbeats_sent") is None
-    assert kind_of("misses_by_cause.link") is None
-    less = kind_of("before.writes_per_second")
+    assert spec_of("packets").worse is None
+    assert spec_of("heartbeats_sent").worse is None
+    assert spec_of("misses_by_cause.link").worse is None
+    less = spec_of("before.writes_per_second").worse
     assert less is not None
     assert less.sign == -1
 
 
 def test_the_margin_is_the_largest_of_floor_tolerance_and_the_baselines_own_spread() -> None:
-    kind = kind_of("io_p99_seconds")
+    kind = spec_of("io_p99_seconds").worse
     assert kind is not None
     assert margin(kind, [0.001] * 5, 0.001, 0.25) == 0.010
     assert margin(kind, [1.0] * 5, 1.0, 0.25) == 0.25

@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from crunchbed.cli import app
-from crunchbed.experiments.sweep.table import asked_order, runs_of, values_of, where
-from crunchbed.report.labels import heading, name_of, value_text
+from crunchbed.experiments.sweep.finished_runs import asked_order, runs_of, values_of, where
+from crunchbed.report.axis_labels import axis_label, panel_title, value_label
 from reserve_agent.errors import BadInput
 from tests.unit.judged_runs import ejecting_run, good_run, result_of
 
@@ -63,12 +63,12 @@ def test_a_share_of_one_comes_after_the_smaller_ones_and_words_as_they_were_aske
 
 
 def test_axes_have_their_units_in_words() -> None:
-    assert name_of("crunch.depth") == "crunch depth (share of the reserve that is gone)"
-    assert name_of("softnet.limit") == "softnet.limit"
-    assert [value_text(one) for one in ("300ms", "0.25", "none")] == ["300 ms", "0.25", "none"]
-    assert heading("memory.reserve", "64") == "reserve 64 pages"
-    assert heading("memory.reserve", "auto") == "reserve auto"
-    assert heading("policy", "none") == "none"
+    assert axis_label("crunch.depth") == "crunch depth (share of the reserve that is gone)"
+    assert axis_label("softnet.limit") == "softnet.limit"
+    assert [value_label(one) for one in ("300ms", "0.25", "none")] == ["300 ms", "0.25", "none"]
+    assert panel_title("memory.reserve", "64") == "reserve 64 pages"
+    assert panel_title("memory.reserve", "auto") == "reserve auto"
+    assert panel_title("policy", "none") == "none"
 
 
 def test_the_picture_says_every_count(

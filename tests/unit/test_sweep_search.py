@@ -11,7 +11,7 @@ from crunchbed.experiments.sweep.conduct import Conductor
 from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.schedule import Scheduler
 from crunchbed.experiments.sweep.trial import Trial, trials_of
-from crunchbed.report.sweep import threshold_line
+from crunchbed.report.sweep_summary import threshold_line
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 from tests.unit.sweep_workers import (

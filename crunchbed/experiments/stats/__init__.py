@@ -1,4 +1,4 @@
-"""What repeated runs say: intervals, differences paired by seed, and whether something got worse.
+"""Statistics of repeated runs: intervals, differences paired by seed, what got worse.
 
-scipy is imported where it is used, for it takes longer to import than a result to judge.
+scipy is imported where it is used, since its import takes longer than to judge a run.
 """

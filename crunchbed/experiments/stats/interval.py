@@ -1,7 +1,7 @@
-"""The middle of a few values, with how sure one can be of it.
+"""The median or mean of a few values, with a confidence interval.
 
-Intervals are percentile bootstrap (Efron 1979). Of fewer than five values none is given: even
-from the lowest to the highest it would hold the true median less than nine times in ten.
+Intervals are percentile bootstrap (Efron 1979). Fewer than five values have none: even an interval
+from the lowest to the highest would hold the true median less than nine times in ten.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pydantic import BaseModel, ConfigDict
 
 LEVEL: Final = 0.95
 LEAST: Final = 5
-"""Values that an interval takes."""
+"""Least number of values that have an interval."""
 
 _RESAMPLES: Final = 9999
-_SEED: Final = 0  # the same values have the same interval, whenever and wherever
+_SEED: Final = 0  # the same values always have the same interval
 
 Centre = Literal["median", "mean"]
 
 
 class Estimate(BaseModel):
-    """A middle of ``n`` values; ``low`` and ``high`` are None where there are too few of them."""
+    """Median or mean of ``n`` values, and its interval; without one where ``n`` is too small."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,12 +36,12 @@ class Estimate(BaseModel):
 def estimate(
     values: Sequence[float], *, centre: Centre = "median", level: float = LEVEL
 ) -> Estimate:
-    """Return the middle of ``values`` with its two-sided bootstrap interval.
+    """Return the median or mean of ``values`` with its two-sided bootstrap interval.
 
     Args:
         values: One or more.
-        centre: The median; or the mean, for what happens rarely and whose median is 0.
-        level: Of the interval; 0.95 leaves 2.5 % on either side.
+        centre: Which of the two; the mean is for what happens rarely, whose median is 0.
+        level: Level of the interval; 0.95 leaves 2.5 % on either side.
     """
     middle = statistics.median(values) if centre == "median" else statistics.fmean(values)
     if len(values) < LEAST:
@@ -61,7 +61,7 @@ def _bootstrap(values: Sequence[float], centre: Centre, level: float) -> tuple[f
         numpy.median if centre == "median" else numpy.mean,
         n_resamples=_RESAMPLES,
         confidence_level=level,
-        method="percentile",  # BCa's jackknife says nothing of a median of few values
+        method="percentile",  # BCa's jackknife fails for the median of few values
         rng=numpy.random.default_rng(_SEED),
     ).confidence_interval
     return float(found.low), float(found.high)

@@ -1,4 +1,4 @@
-"""Two sets of runs on the same seeds: the difference of each pair, and how one-sided they are."""
+"""Two sets of runs on the same seeds: differences seed by seed, and how one-sided they are."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from crunchbed.experiments.stats.interval import Estimate, estimate
 
 
 class Difference(BaseModel):
-    """How a figure of the ``second`` differs from that of the ``first``, seed by seed.
+    """How a figure differs between two sets of runs, seed by seed.
 
     Attributes:
-        figure: Its name.
-        first, second: What is compared, such as two policies.
+        figure: Name of the figure.
+        first, second: Names of the two sets, such as two policies.
         difference: Median of second - first over the seeds, with its interval; in the figure's
             unit.
         effect: Matched-pairs rank-biserial correlation: 1 where the second is higher on every

@@ -1,85 +1,204 @@
-"""Which way a figure gets worse, and by how much it must to matter."""
+"""Whether runs are worse than a baseline's on the same seeds, beyond what noise explains.
+
+A figure is worse only when the whole bootstrap interval of its paired difference is beyond its
+margin: a one-sided test for inferiority by a margin. Since many figures are compared, the level of
+each is Bonferroni's share of 5 %.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Literal
 
-from crunchbed.experiments.stats.interval import Centre
+from pydantic import BaseModel, ConfigDict
+
+from crunchbed.checks.figures import ALL_NAMES, PHASES, RARE, Worse, spec_of
+from crunchbed.checks.result import Result
+from crunchbed.experiments.stats.by_policy import by_seed
+from crunchbed.experiments.stats.interval import LEAST, Estimate, estimate
+from crunchbed.experiments.stats.paired import differences, rank_biserial
+
+ALPHA: Final = 0.05
+"""Most comparisons, as a share, that may find a regression where nothing has changed."""
+
+FAILED: Final = "runs_failed"
+"""Name of a figure that no result has: the share of runs whose verdict is fail."""
+
+LATENESS: Final = "testbed_late_seconds"
+"""The figure that says how late the testbed's own processes woke."""
 
 TOLERANCE: Final = 0.25
-"""Share of the baseline's middle that a figure may get worse by before anybody is told."""
+"""Share of the baseline's middle that a figure may get worse by, unless told otherwise."""
+
+Verdict = Literal["worse", "better", "same"]
+Values = Mapping[int, float]
+"""By seed."""
 
 
-@dataclass(frozen=True)
-class Kind:
-    """How a figure is judged.
+class Compared(BaseModel):
+    """One figure of one policy, then and now.
 
     Attributes:
-        sign: 1 where more is worse, -1 where less is.
-        centre: What is compared over the seeds.
-        floor: What it may get worse by whatever the baseline is, in its unit: what a testbed that
-            shares its processors adds or takes by itself.
-        never: A single run worse than all of the baseline's is a regression.
+        policy, figure: Name of the policy and of the figure.
+        before, now: Median or mean of the figure over the seeds that both sets of runs have.
+        difference: Median or mean of now - before by seed, with an interval at the level that one
+            figure of many has.
+        margin: How much worse is no regression, in the figure's unit.
+        effect: Rank-biserial correlation of the pairs, from -1 to 1; above 0 where now is higher.
+        verdict: What follows from difference and margin.
     """
 
-    sign: int
-    centre: Centre
-    floor: float
-    never: bool = False
+    model_config = ConfigDict(frozen=True)
+
+    policy: str
+    figure: str
+    before: float
+    now: float
+    difference: Estimate
+    margin: float
+    effect: float
+    verdict: Verdict
 
 
-TIME: Final = Kind(1, "median", 0.010)  # agents look every 10 ms
-"""How a time is judged."""
-_HAPPENED: Final = Kind(1, "mean", 0)
-_KINDS: Final = {
-    "heartbeats_missed": Kind(1, "mean", 1),
-    "nodes_ejected": _HAPPENED,
-    "false_ejections": _HAPPENED,
-    "flaps": _HAPPENED,
-    "failovers": _HAPPENED,
-    "io_errors": _HAPPENED,
-    "writes_lost": Kind(1, "mean", 0, never=True),
-    "reserve_low_water_pages": Kind(-1, "median", 8),
-}
-LATENESS: Final = "testbed_late_seconds"
-"""How late ordinary processes of the testbed woke at most: no figure of what is tested."""
+def regressions(
+    baseline: Sequence[Result],
+    now: Sequence[Result],
+    *,
+    tolerance: float,
+    only: Iterable[tuple[str, str]] | None = None,
+) -> list[Compared]:
+    """Compare every figure that can get worse, of every policy, paired by seed.
 
-_NOT_JUDGED: Final = ("phase_seconds", LATENESS)
+    Args:
+        baseline: Runs of the baseline; those that are not valid do not count.
+        now: Runs of the same scenario on the same seeds.
+        tolerance: Share of the baseline's middle that a figure may get worse by.
+        only: Pairs of policy and figure, where not all are to be compared.
 
-
-def kind_of(figure: str) -> Kind | None:
-    """Return how a figure is judged; None where neither more nor less of it is worse."""
-    *_, name = figure.split(".")
-    if figure.startswith("misses_by_cause.") or name in _NOT_JUDGED:
-        return None
-    if name in _KINDS:
-        return _KINDS[name]
-    if name.endswith("_per_second"):
-        return Kind(-1, "median", 0)
-    return TIME if name.endswith("_seconds") else None
-
-
-def is_never(figure: str) -> bool:
-    """Whether a single run worse than all of the baseline's is a regression by itself."""
-    kind = kind_of(figure)
-    return kind is not None and kind.never
+    Returns:
+        What was compared: policies and figures with at least ``LEAST`` pairs of runs.
+    """
+    wanted = None if only is None else set(only)
+    pairs = [
+        pair for pair in _pairs(baseline, now) if wanted is None or (pair[0], pair[1]) in wanted
+    ]
+    level = 1 - 2 * ALPHA / max(1, len(pairs))  # two-sided intervals, of which one side counts
+    return [
+        _compare(*one, level=level, tolerance=tolerance, late=lateness(now, one[0], one[1]))
+        for one in pairs
+    ]
 
 
 def margin(
-    kind: Kind, baseline: Sequence[float], middle: float, tolerance: float, late: float = 0.0
+    worse: Worse, baseline: Sequence[float], middle: float, tolerance: float, late: float = 0.0
 ) -> float:
     """Return how much worse is still no regression, in the figure's unit.
 
-    The largest of the kind's floor, of ``tolerance`` times the baseline's ``middle``, and, of what
-    is measured rather than counted, of how much worse than that the baseline's own worst run was.
-    Of a time, twice ``late`` too, by which the testbed's own processes were late meanwhile, in
-    seconds: a write waits for two of them, its target and its initiator.
+    It is the largest of the figure's floor, of ``tolerance`` times the baseline's ``middle``, and,
+    for a figure whose median is compared, of how much worse than the middle the baseline's own
+    worst run was. For a figure that a busy machine makes worse it is twice ``late`` at least: a
+    write waits for two processes of the testbed, its target and its initiator.
+
+    Args:
+        worse: When runs are worse by the figure.
+        baseline: The figure in the baseline's runs.
+        middle: Their median or mean.
+        tolerance: Share of the middle.
+        late: How late the testbed's own processes woke meanwhile, in seconds.
     """
-    allowed = max(kind.floor, tolerance * abs(middle))
-    if kind == TIME:
+    allowed = max(worse.floor, tolerance * abs(middle))
+    if worse.late:
         allowed = max(allowed, 2 * late)
-    if kind.centre == "mean":
+    if worse.centre == "mean":
         return allowed
-    return max(allowed, max(kind.sign * value for value in baseline) - kind.sign * middle)
+    return max(allowed, max(worse.sign * value for value in baseline) - worse.sign * middle)
+
+
+def lateness(runs: Sequence[Result], policy: str, figure: str = LATENESS) -> float:
+    """Return how late the testbed's own processes woke, in seconds.
+
+    It is the median over a policy's runs of each run's longest lateness; in the phase of
+    ``figure``, where that is a figure of a phase. 0 where no run measured it.
+    """
+    phase = figure.rpartition(".")[0]
+    name = f"{phase}.{LATENESS}" if phase in PHASES else LATENESS
+    known = _known(runs, policy, name).values()
+    return statistics.median(known) if known else 0.0
+
+
+def valid_pairs(baseline: Sequence[Result], now: Sequence[Result], policy: str) -> int:
+    """Return on how many seeds a policy has a valid run in both."""
+    return len(_verdicts(baseline, policy).keys() & _verdicts(now, policy).keys())
+
+
+def _pairs(
+    baseline: Sequence[Result], now: Sequence[Result]
+) -> Iterator[tuple[str, str, Worse, Values, Values]]:
+    for policy in dict.fromkeys(run.policy for run in baseline):
+        if valid_pairs(baseline, now, policy) < LEAST:
+            continue
+        yield policy, FAILED, RARE, _verdicts(baseline, policy), _verdicts(now, policy)
+        for figure in ALL_NAMES:
+            worse = spec_of(figure).worse
+            if worse is None:
+                continue
+            before, after = _known(baseline, policy, figure), _known(now, policy, figure)
+            if len(before.keys() & after.keys()) >= LEAST:
+                yield policy, figure, worse, before, after
+
+
+def _verdicts(runs: Sequence[Result], policy: str) -> dict[int, float]:
+    mine = [run for run in runs if run.policy == policy and run.valid]
+    return {run.seed or 0: float(run.verdict == "fail") for run in mine}
+
+
+def _known(runs: Sequence[Result], policy: str, figure: str) -> dict[int, float]:
+    """A figure by seed, without the runs of a version that did not know the figure yet."""
+    head = figure.partition(".")[0]
+    knowing = [run for run in runs if head in PHASES or head in run.totals.model_fields_set]
+    return by_seed(knowing, policy, figure)
+
+
+def _compare(
+    policy: str,
+    figure: str,
+    worse: Worse,
+    before: Values,
+    after: Values,
+    *,
+    level: float,
+    tolerance: float,
+    late: float,
+) -> Compared:
+    seeds = [seed for seed in before if seed in after]
+    old, new = [before[seed] for seed in seeds], [after[seed] for seed in seeds]
+    found = differences(before, after)
+    middle = estimate(old, centre=worse.centre).value
+    allowed = margin(worse, list(before.values()), middle, tolerance, late)
+    difference = estimate(found, centre=worse.centre, level=level)
+    return Compared(
+        policy=policy,
+        figure=figure,
+        before=middle,
+        now=estimate(new, centre=worse.centre).value,
+        difference=difference,
+        margin=allowed,
+        effect=rank_biserial(found),
+        verdict=_verdict(worse, difference, allowed, old, new),
+    )
+
+
+def _verdict(
+    worse: Worse, difference: Estimate, allowed: float, old: Sequence[float], new: Sequence[float]
+) -> Verdict:
+    sign = worse.sign
+    if worse.never and max(sign * one for one in new) > max(sign * one for one in old):
+        return "worse"
+    if difference.low is None or difference.high is None:
+        return "same"
+    # Above 0 is worse: the bounds of a figure that gets worse downwards change places.
+    low, high = sorted((sign * difference.low, sign * difference.high))
+    if low > allowed:
+        return "worse"
+    return "better" if high < -allowed else "same"

@@ -1,1 +1,1 @@
-"""Many runs of one scenario: which, where, and what they say together."""
+"""Many runs of one scenario: what they vary, on which workers they run, what they found."""

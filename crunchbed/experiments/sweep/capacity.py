@@ -1,4 +1,4 @@
-"""How many runs this machine carries side by side: tried with nothing but controls."""
+"""Finds how many runs this machine carries at once, by runs without a fault."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
-from crunchbed.experiments.sweep.one_run import Made
+from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Workers
 from crunchbed.experiments.sweep.trial import Trial
 from crunchbed.scenario.schema import Scenario
@@ -17,12 +17,12 @@ _TRY_SECONDS = 180.0
 
 
 def most() -> int:
-    """Where the search begins: a run waits more than it computes."""
+    """Return how many to begin with: one more than processors, since a run mostly waits."""
     return (os.cpu_count() or 1) + 1
 
 
 def control_of(scenario: Scenario) -> Scenario:
-    """The scenario's cluster for some seconds, without its fault."""
+    """Return a scenario that runs the same cluster for some seconds, without crunch and faults."""
     deadline = scenario.removal_ns
     return scenario.with_overrides(
         {
@@ -48,14 +48,14 @@ def measure(
     note: Callable[[str], None],
     verdict: Callable[[Made], str | None],
 ) -> int:
-    """The most controls, from ``start`` down, that do not disturb one another; 1 at least.
+    """Return how many runs at once, ``start`` at most, do not disturb one another; 1 at least.
 
     Args:
-        workers: Where they run.
-        scenario: Whose cluster they are.
-        start: How many to begin with.
-        note: Told what was found.
-        verdict: Why a run was disturbed, or None.
+        workers: Where the runs are made.
+        scenario: The scenario whose cluster is started.
+        start: How many to try first.
+        note: Gets a line to print for each try.
+        verdict: Returns why a run was disturbed, or None.
     """
     resolved = control_of(scenario).resolved()
     for count in range(start, 1, -1):

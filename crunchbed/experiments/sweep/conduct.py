@@ -1,10 +1,10 @@
-"""Carries a sweep out: all points at once, or round by round where a threshold is looked for."""
+"""Carries out a sweep: all points at once, or in rounds where a threshold is searched for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from crunchbed.checks.result import Result
+from crunchbed.checks.result import Result, measured
 from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.request import Request
 from crunchbed.experiments.sweep.schedule import Scheduler
@@ -16,7 +16,7 @@ from reserve_agent.errors import BadInput
 
 
 class Conductor:
-    """One sweep."""
+    """Carries out one sweep."""
 
     def __init__(self, request: Request, folder: SweepFolder, scheduler: Scheduler) -> None:
         self._request = request
@@ -25,7 +25,7 @@ class Conductor:
         self._rows: dict[str, Row] = {}
 
     def run(self) -> Summary:
-        """Make what is not made yet, and sum up."""
+        """Make the runs that are missing, and return the summary, which is written too."""
         thresholds = [] if self._request.find is None else self._search(self._request.find)
         if self._request.find is None:
             self._results(self._request.points, self._request.seeds)
@@ -40,7 +40,7 @@ class Conductor:
         return summary
 
     def _results(self, points: Iterable[Point], seeds: Sequence[int]) -> list[Row]:
-        """The results of these, in their order; those that are there are not made again."""
+        """Results of these points; a run that is finished already is not made again."""
         trials = trials_of(self._request.base, points, seeds)
         self._scheduler.run(self._folder.missing(trials))
         rows = [(trial, self._read(trial)) for trial in trials]
@@ -54,7 +54,7 @@ class Conductor:
         return result
 
     def _search(self, figure: str) -> list[Found]:
-        """All searches go on together, a value of each in a round."""
+        """Search at every point; each round makes the runs of one value of every search."""
         axis = self._request.line
         if axis.range is None:
             raise AssertionError("checked before: this axis has a range")
@@ -79,7 +79,7 @@ class Conductor:
         return self._confirmed(found, [search for _, search in searches])
 
     def _taking(self, point: Point, key: str) -> Callable[[str], bool]:
-        """Tells which values the scenario takes: it may want multiples of 4 KiB."""
+        """Return what tells whether the scenario takes a value: it may want multiples of 4 KiB."""
         base = self._request.base
 
         def takes(value: str) -> bool:
@@ -92,7 +92,7 @@ class Conductor:
         return takes
 
     def _confirmed(self, found: list[Found], searches: list[Search]) -> list[Found]:
-        """Runs on seeds that the searches have not seen, from both sides of each turn outwards."""
+        """Confirm thresholds on further seeds, from both sides of each threshold outwards."""
         first = max(self._request.seeds) + 1
         seeds = range(first, first + self._request.confirm)
         turns = {
@@ -129,9 +129,4 @@ class Conductor:
 
 def _values(rows: Iterable[Row], point: Point, figure: str) -> list[float]:
     """A figure in the valid runs of a point."""
-    found = [
-        result.totals.value(figure)
-        for trial, result in rows
-        if trial.point == point and result.valid
-    ]
-    return [value for value in found if value is not None]
+    return measured((result for trial, result in rows if trial.point == point), figure)

@@ -1,6 +1,6 @@
-"""A sweep's directory: what was asked for, and one directory for each run that is finished.
+"""A sweep's directory: what was asked for, and a directory for each finished run.
 
-A run appears there whole or not at all, so that a sweep that was killed goes on where it was.
+A run's directory appears whole or not at all, so that a sweep that was killed can be resumed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class SweepFolder:
     """The directory of one sweep.
 
     Attributes:
-        path: Where it is.
-        asked: What the sweep is of, as ``sweep.json`` has it.
+        path: The directory.
+        asked: What was asked for, as ``sweep.json`` has it.
     """
 
     def __init__(self, path: Path, asked: Mapping[str, Any]) -> None:
@@ -40,10 +40,10 @@ class SweepFolder:
 
     @classmethod
     def open(cls, path: Path) -> SweepFolder:
-        """One that was begun before.
+        """Return the directory of a sweep that was begun before.
 
         Raises:
-            BadInput: There is none, or it is damaged.
+            BadInput: There is no sweep, or ``sweep.json`` is damaged.
         """
         try:
             asked = orjson.loads((path / SWEEP_FILE).read_bytes())
@@ -57,10 +57,10 @@ class SweepFolder:
 
     @classmethod
     def make(cls, path: Path, asked: Mapping[str, Any]) -> SweepFolder:
-        """A new one; or the one that is there, if it was asked for the same.
+        """Make the directory of a new sweep, or return the one that is there for the same sweep.
 
         Raises:
-            BadInput: Something else is there, or it cannot be made.
+            BadInput: Something else is there, or the directory cannot be made.
         """
         asked = orjson.loads(orjson.dumps(asked))
         if (path / SWEEP_FILE).exists():
@@ -81,10 +81,12 @@ class SweepFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep others from making the same runs; it ends with this process, however that ends.
+        """Lock the directory, so that no other process makes the same runs.
+
+        The lock ends with this process, however the process ends.
 
         Raises:
-            BadInput: Somebody else is at it.
+            BadInput: Another process has the lock.
         """
         with (self.path / SWEEP_FILE).open("rb") as file:
             try:
@@ -94,18 +96,18 @@ class SweepFolder:
             yield
 
     def result(self, trial: Trial) -> Result | None:
-        """The result of a run that is finished, else None."""
+        """Return the result of a finished run; None for another."""
         path = self._runs / trial.name / "result.json"
         return Result.read(path) if path.exists() else None
 
     def missing(self, trials: Iterable[Trial]) -> list[Trial]:
-        """Those that are still to be made."""
+        """Return the trials that are not finished."""
         return [trial for trial in trials if not (self._runs / trial.name).exists()]
 
     def forget_unmade(self) -> int:
-        """Remove what stands for runs that left nothing but a reason; returns how many.
+        """Remove runs that left only a reason why there is no history; return how many.
 
-        A worker that died, or whose disk was full, says nothing of the run: it can be made yet.
+        Their worker died, or its disk was full; that says nothing of the run, which is made again.
         """
         unmade = [
             place
@@ -117,10 +119,10 @@ class SweepFolder:
         return len(unmade)
 
     def store(self, trial: Trial, archive: bytes) -> Result:
-        """Put a finished run's directory in its place.
+        """Store a finished run's directory, which comes as a ZIP file; return its result.
 
         Raises:
-            RunInvalid: The disk is full, or worse; what is finished stays.
+            RunInvalid: It cannot be written, as on a full disk; finished runs stay.
         """
         place = self._runs / trial.name
         partial = place.with_name(f".{place.name}.part")
@@ -128,7 +130,7 @@ class SweepFolder:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             with zipfile.ZipFile(io.BytesIO(archive)) as packed:
-                packed.extractall(partial)  # never outside of it
+                packed.extractall(partial)  # writes nothing outside of the directory
             rundir.write_json(partial / "trial.json", {"point": trial.point, "seed": trial.seed})
             partial.rename(place)
         except OSError as error:
@@ -143,7 +145,7 @@ class SweepFolder:
         """Write ``summary.json``.
 
         Raises:
-            RunInvalid: The disk is full, or worse.
+            RunInvalid: It cannot be written, as on a full disk.
         """
         try:
             rundir.write_json(self.path / "summary.json", value)

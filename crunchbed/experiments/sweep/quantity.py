@@ -1,4 +1,4 @@
-"""Numbers with a unit, as a sweep walks through them: ``10ms``, ``16KiB``, ``0.25``, ``4000``."""
+"""Quantities that a sweep can vary: ``10ms``, ``16KiB``, ``0.25``, ``4000``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crunchbed.scenario import units
 from reserve_agent.errors import BadInput
 
 _FRACTION_STEPS: Final = 10_000
-"""Numbers with a point are walked in steps of a ten-thousandth."""
+"""Steps of 1 for numbers with a decimal point: a step is a ten-thousandth."""
 
 
 def _show_fraction(steps: int) -> str:
@@ -33,13 +33,13 @@ _KINDS: Final[tuple[tuple[Callable[[str], int], Callable[[int], str]], ...]] = (
 
 @dataclass(frozen=True)
 class Range:
-    """From ``low`` to ``high``, both included, in whole steps of some unit.
+    """A range of quantities, both ends included, in whole steps of the quantity's smallest unit.
 
     Attributes:
         low: First step.
         high: Last step.
-        show: A step as a scenario would have it.
-        base: Of round numbers: 2 for sizes, else 10.
+        show: Returns a step as text for a scenario.
+        base: Base of round numbers: 2 for sizes, else 10.
     """
 
     low: int
@@ -48,7 +48,7 @@ class Range:
     base: int = 10
 
     def at(self, share: float) -> int:
-        """The step at ``share`` of the way, 0 to 1; by ratio where the range spans decades."""
+        """Return the step at ``share`` of the range, 0 to 1; by ratio where it spans decades."""
         if self.low > 0 and self.high / self.low > 10:
             exact = self.low * math.pow(self.high / self.low, share)
         else:
@@ -56,9 +56,9 @@ class Range:
         return min(self.high, max(self.low, round(exact)))
 
     def middles(self) -> Iterator[int]:
-        """Steps between the ends, the first about half way, each rounder than the one before.
+        """Yield steps between the ends, about half way, each a rounder number than the one before.
 
-        The first is a round one too: 140ms rather than 141421356ns.
+        The first is a round number too: 140ms rather than 141421356ns.
         """
         exact = self.at(0.5)
         room = min(exact - self.low, self.high - exact)
@@ -72,7 +72,7 @@ class Range:
             unit *= self.base
 
     def away(self, step: int, distance: int) -> int:
-        """A round step about ``distance`` from ``step``, or less; the range's end at the most."""
+        """Return a round step about ``distance`` from ``step``, which is in the range."""
         unit = 1
         while unit * self.base * 2 <= abs(distance):
             unit *= self.base
@@ -80,10 +80,10 @@ class Range:
 
 
 def parse_range(text: str) -> Range | None:
-    """Read ``A..B``; None where ``text`` is no range.
+    """Return the range in a text ``A..B``; None where the text is no range.
 
     Raises:
-        BadInput: It is one, but not of two quantities of one kind in their order.
+        BadInput: The ends are not two quantities of one kind, the smaller first.
     """
     first, dots, last = text.partition("..")
     if not dots:
@@ -97,7 +97,7 @@ def parse_range(text: str) -> Range | None:
         except (ValueError, OverflowError):
             continue
         if read is int and (low, high) == (0, 1):
-            continue  # a share: among whole numbers there is nothing between them
+            continue  # shares: as whole numbers they have nothing between them
         if not 0 <= low < high:
             raise wrong
         return Range(low, high, show, 2 if read is units.size_bytes else 10)
@@ -105,7 +105,7 @@ def parse_range(text: str) -> Range | None:
 
 
 def size_of(text: str) -> float | None:
-    """A quantity as a number, for putting those of one kind in order; None where it is none."""
+    """Return a quantity as a number, to sort those of one kind; None where the text is none."""
     for read in (units.duration_ns, units.size_bytes, units.rate_bits, float):
         try:
             size = float(read(text))

@@ -1,4 +1,4 @@
-"""What a sweep is asked for: the whole of it, so that it can be gone on with."""
+"""What a sweep is asked for: all of it, so that the sweep can be resumed."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ FIGURES = (
     "pressure_seconds",
     "reserve_low_water_pages",
 )
-"""What a summary shows unless it is asked for something else."""
+"""Figures of a summary, unless others are asked for."""
 
 
 class Request(BaseModel):
     """A sweep, as ``sweep.json`` has it.
 
     Attributes:
-        scenario: Resolved, without expectations: they hold for its own settings alone.
+        scenario: As resolved, without expectations, which hold for its own settings alone.
         vary: Axes, as the command line has them.
-        seeds: Of the runs at each point.
-        random: How many points to draw; None for all of the grid.
-        random_seed: What they are drawn with.
-        find: The figure whose threshold is looked for; None for no search.
-        tolerance: Share within which a threshold is wanted.
-        confirm: Runs on either side of a threshold, on further seeds.
-        figures: Of the summary.
+        seeds: Seeds of the runs at each point.
+        random: How many points to draw; None for all points of the grid.
+        random_seed: Seed of the draw.
+        find: The figure whose threshold is searched for; None for no search.
+        tolerance: Share of a threshold within which it is wanted.
+        confirm: Number of further seeds that confirm a threshold.
+        figures: Figures of the summary.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,10 +53,14 @@ class Request(BaseModel):
 
     @classmethod
     def of(cls, asked: object, where: str) -> Self:
-        """Read what ``sweep.json`` has; ``where`` is named if it makes no sense.
+        """Return the request that ``sweep.json`` has.
+
+        Args:
+            asked: Content of the file.
+            where: Path of the file, for messages.
 
         Raises:
-            BadInput: It makes none.
+            BadInput: The content makes no sense.
         """
         try:
             return cls.model_validate(asked)
@@ -66,10 +70,10 @@ class Request(BaseModel):
             raise BadInput(f"{where}: {key}: {first['msg']}") from None
 
     def check(self) -> None:
-        """Say what is wrong before anything is run.
+        """Refuse what makes no sense before anything is run.
 
         Raises:
-            BadInput: An unknown figure, or axes that do not go with what is wanted.
+            BadInput: A figure is unknown, or a search or a draw cannot go along these axes.
         """
         for name in (*self.figures, *((self.find,) if self.find else ())):
             if name not in NAMES:
@@ -87,23 +91,23 @@ class Request(BaseModel):
         """The scenario that is varied.
 
         Raises:
-            BadInput: This version refuses it, as it may that of an older sweep.
+            BadInput: This version refuses the scenario, which may be of an older version.
         """
         return Scenario.of(self.scenario, "the sweep's scenario: ")
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """What is varied."""
+        """The axes that are varied."""
         return parse_axes(self.vary)
 
     @property
     def line(self) -> Axis:
-        """The axis that a threshold is looked for along."""
+        """The axis along which a threshold is searched for."""
         return next(axis for axis in self.axes if axis.range is not None)
 
     @property
     def points(self) -> list[Point]:
-        """The points of the sweep; for a search, those that each have one of their own."""
+        """The points of the sweep; of a search, the points that have a search each."""
         if self.find is not None:
             return grid([axis for axis in self.axes if axis.range is None])
         if self.random is not None:
@@ -112,7 +116,7 @@ class Request(BaseModel):
 
     @property
     def known_points(self) -> list[Point]:
-        """Points that are run for certain: of a search those at both ends."""
+        """The points that are run in any case; of a search those at both ends of the range."""
         if self.find is None or self.line.range is None:
             return self.points
         key, span = self.line.key, self.line.range

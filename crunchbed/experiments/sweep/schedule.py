@@ -1,4 +1,4 @@
-"""Feeds trials to workers, no more at once than do not disturb one another."""
+"""Gives trials to workers, and fewer at once where runs disturb one another."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from pydantic import ValidationError
 from crunchbed.checks.crunch import OFF_TARGET
 from crunchbed.checks.result import Result
 from crunchbed.experiments.attempts import TRIES
-from crunchbed.experiments.sweep.one_run import Made
+from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.trial import Trial
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 
 _WAIT_SECONDS = 0.5
 _LATEST = 8
-"""Runs by which is judged whether too many run at once."""
+"""Number of latest runs that decide whether too many run at once."""
 _ERRORS: dict[int, type[CrunchbedError]] = {2: BadInput, 4: MissingRequirement}
 
 
 class Workers(Protocol):
-    """What ``crunchbed.experiments.sweep.workers.Pool`` does."""
+    """What a scheduler needs of ``crunchbed.experiments.sweep.workers.Pool``."""
 
     def submit(self, trial: Trial) -> Any:
-        """Start one; returns what ``first_done`` names."""
+        """Start a trial; return a handle of it."""
 
     def first_done(self, futures: list[Any], seconds: float) -> list[Any]:
-        """Those that are done."""
+        """Wait until a trial is done, or for so many seconds; return the handles of those done."""
 
     def made(self, future: Any) -> Made:
-        """What came of one."""
+        """Return what came of a trial that is done."""
 
 
 class Watcher(Protocol):
-    """Told what happens while it happens."""
+    """Whoever shows the progress of a sweep."""
 
     def finished(self, trial: Trial, result: Result) -> None:
         """A trial has its result."""
 
     def note(self, text: str) -> None:
-        """Something worth a line."""
+        """Print a line."""
 
     def tick(self, running: int) -> None:
-        """Time passes."""
+        """Note that time passes, with the number of runs that go on."""
 
 
 @dataclass
@@ -61,12 +61,12 @@ class _Try:
 class Scheduler:
     """Makes trials until each has a result.
 
-    Runs that were disturbed are made again, at most twice and the last time alone. Where so many
-    of the latest ones were disturbed beside others that one less at once would bring as many valid
-    runs in the same time, one less run at once from then on: they disturb each other, most likely.
+    A run that was disturbed is made again, at most twice, and the last time alone. Runs that go on
+    at once may disturb each other: where so many of the latest were disturbed that one run less at
+    once would bring as many valid runs in the same time, the limit is lowered by one.
 
     Attributes:
-        limit: How many run at once.
+        limit: How many runs go on at once.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Scheduler:
         self._disturbed: deque[bool] = deque(maxlen=_LATEST)
 
     def run(self, trials: Iterable[Trial]) -> None:
-        """Make all of them.
+        """Make all trials.
 
         Raises:
             BadInput: A trial's scenario cannot be run at all.
-            MissingRequirement: A machine lacks something.
+            MissingRequirement: A machine of a worker lacks something.
         """
         waiting = deque(_Try(trial, 1, 0) for trial in trials)
         running: dict[Any, _Try] = {}
@@ -107,7 +107,7 @@ class Scheduler:
         return running < (1 if one.number == TRIES else self.limit)
 
     def _conclude(self, one: _Try, made: Made) -> _Try | None:
-        """Store what came of it; or the next try."""
+        """Store the result of a try, or return the next try."""
         refuse(made, one.trial.name)
         result = result_in(made)
         valid = result is not None and result.verdict != "invalid"
@@ -130,13 +130,13 @@ class Scheduler:
         self._watcher.note(text)
 
     def _crowded(self) -> bool:
-        """Of ``limit`` runs at once more than one is lost; one alone is an accident."""
+        """Whether more than one of ``limit`` runs is lost; a single loss is an accident."""
         lost = sum(self._disturbed)
         return lost > 1 and lost * self.limit > len(self._disturbed)
 
 
 def refuse(made: Made, name: str) -> None:
-    """Raise what is wrong with all runs alike, or with the machine.
+    """Raise where all runs would fail alike, or where the machine lacks something.
 
     Raises:
         BadInput: The scenario cannot be run at all.
@@ -147,7 +147,7 @@ def refuse(made: Made, name: str) -> None:
 
 
 def _by_others(result: Result | None) -> bool:
-    """Whether a run may have been disturbed by those beside it; a crunch that missed is its own."""
+    """Whether other runs may have disturbed a run; they cannot make its crunch miss the target."""
     if result is None:
         return True
     own = all(reason.startswith(OFF_TARGET) for reason in result.reasons)
@@ -155,10 +155,10 @@ def _by_others(result: Result | None) -> bool:
 
 
 def result_in(made: Made) -> Result | None:
-    """The result of a run; None where it came to none.
+    """Return the result in a run's archive; None where the run has none.
 
     Raises:
-        CrunchbedError: It is none that this version knows.
+        CrunchbedError: This version cannot read the result.
     """
     if not made.archive:
         return None
@@ -173,7 +173,7 @@ def result_in(made: Made) -> Result | None:
 
 
 def _archive_of(trial: Trial, reason: str) -> bytes:
-    """A run's directory for a run that never came to one: it says why."""
+    """An archive for a run that left none: a result that says why."""
     scenario = Scenario.model_validate(trial.scenario)
     content = Result.not_measured(scenario, trial.seed, reason).model_dump_json(indent=2).encode()
     buffer = io.BytesIO()

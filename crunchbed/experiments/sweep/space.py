@@ -1,4 +1,4 @@
-"""What a sweep varies: axes, and the points that they span."""
+"""What a sweep varies: axes, and the points of the grid that axes span."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from crunchbed.experiments.sweep.quantity import Range, parse_range
 from reserve_agent.errors import BadInput
 
 Point = Mapping[str, str]
-"""Values as a scenario would have them, by dotted key."""
+"""Values by dotted key, each as text for a scenario."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One key and its values, or the range that they are taken from.
+    """One key with its values, or with the range that values are drawn from.
 
     Attributes:
         key: Dotted key of the scenario.
         values: As YAML text; empty where there is a range.
-        range: From where to where, for a random sweep or a search.
+        range: The range, for a random sweep or a search.
     """
 
     key: str
@@ -30,10 +30,10 @@ class Axis:
 
 
 def parse_axis(text: str) -> Axis:
-    """Read ``KEY=V,V`` or ``KEY=A..B``.
+    """Return the axis in a text ``KEY=V,V`` or ``KEY=A..B``.
 
     Raises:
-        BadInput: It is neither.
+        BadInput: The text is neither.
     """
     key, equals, rest = text.partition("=")
     key, rest = key.strip(), rest.strip()
@@ -52,10 +52,10 @@ def parse_axis(text: str) -> Axis:
 
 
 def parse_axes(texts: Iterable[str]) -> tuple[Axis, ...]:
-    """Read all of them; each key once.
+    """Return the axes in several texts.
 
     Raises:
-        BadInput: See ``parse_axis``.
+        BadInput: A text is no axis, or a key is there twice.
     """
     axes = tuple(parse_axis(text) for text in texts)
     keys = [axis.key for axis in axes]
@@ -66,7 +66,7 @@ def parse_axes(texts: Iterable[str]) -> tuple[Axis, ...]:
 
 
 def _split(text: str) -> Iterator[str]:
-    """At commas outside of brackets: a value may be a list."""
+    """Split a text at commas outside of brackets: a value may be a list."""
     depth, start = 0, 0
     for index, letter in enumerate(text):
         depth += (letter in "[{") - (letter in "]}")
@@ -77,7 +77,7 @@ def _split(text: str) -> Iterator[str]:
 
 
 def grid(axes: Sequence[Axis]) -> list[Point]:
-    """Every combination, the last axis first to change.
+    """Return every combination of values; the last axis changes first.
 
     Raises:
         BadInput: An axis has a range and no values.
@@ -96,7 +96,7 @@ def grid(axes: Sequence[Axis]) -> list[Point]:
 
 
 def sample(axes: Sequence[Axis], count: int, seed: int) -> list[Point]:
-    """``count`` points that differ, drawn from values and ranges; fewer where there are fewer."""
+    """Return ``count`` different points, drawn from values and ranges, or all where less exist."""
     dice = random.Random(f"sweep:{seed}")  # noqa: S311 - repeatable, not secret
     points: dict[tuple[str, ...], Point] = {}
     for _ in range(count * 20):

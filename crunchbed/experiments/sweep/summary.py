@@ -1,4 +1,4 @@
-"""What a sweep's runs say together: one row for each point."""
+"""Summary of a sweep: the runs of each point together, and the thresholds that were found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.result import Result
-from crunchbed.experiments.comparison import Spread, spread_of
+from crunchbed.experiments.comparison import Spread, runs_with, spreads_of
 from crunchbed.experiments.sweep.threshold import Threshold
 from crunchbed.experiments.sweep.trial import Trial
 
@@ -20,11 +20,11 @@ class PointSummary(BaseModel):
 
     Attributes:
         point: Values by key.
-        runs: How many were made, and
-        valid: how many of them say something.
-        ejecting: In how many valid runs a node was ejected, and
-        ejecting_alive: in how many one that was alive.
-        figures: Median and range, by result name.
+        runs: Number of runs.
+        valid: Number of valid runs.
+        ejecting: Number of valid runs that ejected a node.
+        ejecting_alive: Number of valid runs that ejected a live node.
+        figures: Median and range of figures, by name.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,7 +38,7 @@ class PointSummary(BaseModel):
 
 
 def summarise(rows: Iterable[Row], figures: Sequence[str]) -> list[PointSummary]:
-    """One summary for each point, in the order of the points' first runs."""
+    """Return a summary for each point, in the order of the points' first runs."""
     by_point: dict[tuple[tuple[str, str], ...], list[Result]] = {}
     for trial, result in rows:
         by_point.setdefault(tuple(trial.point.items()), []).append(result)
@@ -46,15 +46,13 @@ def summarise(rows: Iterable[Row], figures: Sequence[str]) -> list[PointSummary]
 
 
 def _of(point: dict[str, str], results: list[Result], figures: Sequence[str]) -> PointSummary:
-    valid = [result for result in results if result.valid]
-    spreads = {name: spread_of(results, name) for name in figures}
     return PointSummary(
         point=point,
         runs=len(results),
-        valid=len(valid),
-        ejecting=sum(result.totals.nodes_ejected > 0 for result in valid),
-        ejecting_alive=sum(result.totals.false_ejections > 0 for result in valid),
-        figures={name: spread for name, spread in spreads.items() if spread is not None},
+        valid=sum(result.valid for result in results),
+        ejecting=runs_with(results, "nodes_ejected"),
+        ejecting_alive=runs_with(results, "false_ejections"),
+        figures=spreads_of(results, figures),
     )
 
 
@@ -62,16 +60,16 @@ class Found(BaseModel):
     """A threshold, and the runs that confirm it.
 
     Attributes:
-        point: The other axes' values.
-        key: Along which it was looked for, and
-        figure: of what.
-        below, above: The last value on the one side, the first on the other; None: no threshold.
-        rises: Whether the figure is above 0 from ``above`` on, or up to ``below``.
-        reason: Why there is none.
-        confirmed: Further runs with the figure above 0, and valid ones, by value: from ``below``
-            and from ``above`` away from the turn, until all of a value's agree.
-        clear_below, clear_above: Where they do; in between it is a matter of chance. None: not
-            asked for, or nowhere in the range.
+        point: Values of the other axes.
+        key: The key along which the search went.
+        figure: The figure whose threshold it is.
+        below, above: Last value before the threshold, first value after it; None: no threshold.
+        rises: Whether the figure is above 0 from ``above`` on; else it is up to ``below``.
+        reason: Why there is no threshold.
+        confirmed: By value, how many of how many valid further runs have the figure above 0. The
+            values go from ``below`` and ``above`` outwards, until all runs of a value agree.
+        clear_below, clear_above: The values at which all agree; between them chance decides. None:
+            not asked for, or nowhere in the range.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -89,7 +87,7 @@ class Found(BaseModel):
 
     @classmethod
     def of(cls, point: dict[str, str], key: str, figure: str, found: Threshold) -> Found:
-        """What a search found at a point."""
+        """Return what a search has found at a point."""
         return cls(
             point=point,
             key=key,
@@ -102,7 +100,7 @@ class Found(BaseModel):
 
 
 class Summary(BaseModel):
-    """All of a sweep, as ``summary.json`` has it."""
+    """The summary of a sweep, as ``summary.json`` has it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -114,9 +112,9 @@ class Summary(BaseModel):
 
     @property
     def whole(self) -> bool:
-        """Whether every run says something."""
+        """Whether every run is valid."""
         return all(one.valid == one.runs for one in self.points)
 
     def record(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the summary as JSON has it."""
         return self.model_dump(mode="json")

@@ -1,7 +1,7 @@
-"""Finds where along one key an outcome turns, by halving. Pure: it asks, somebody else runs.
+"""Finds the value of a key at which an outcome changes, by halving. Pure: the caller makes runs.
 
-The outcome is taken to turn once. A point's outcome is that of most of its seeds. Near the turn it
-is often a matter of chance; how far, the two edges tell, where every further run agrees.
+The outcome is taken to change once along the key. At a value it is the outcome of most seeds. Near
+the change chance decides; the two edges are the nearest values at which all further runs agree.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from crunchbed.experiments.sweep.quantity import Range
 
 DEFAULT_TOLERANCE = 0.05
-"""Share of a threshold within which it is known well enough."""
+"""Share of a threshold within which it is searched for, unless told otherwise."""
 
 
 def outcome_of(values: Sequence[float]) -> bool | None:
-    """Whether a figure is above 0 in most runs; None where nothing was measured."""
+    """Return whether a figure is above 0 in most runs; None where nothing was measured."""
     if not values:
         return None
     return sum(value > 0 for value in values) * 2 > len(values)
@@ -27,10 +27,10 @@ class Threshold:
     """What a search found.
 
     Attributes:
-        below: Last value known before the turn.
-        above: First value known after it; None with ``below`` where it does not turn at all.
-        rises: Whether the figure is above 0 from ``above`` on, or up to ``below``.
-        reason: Why there is none.
+        below: Last value known before the change; None where there is no change.
+        above: First value known after the change; None where there is no change.
+        rises: Whether the figure is above 0 from ``above`` on; else it is up to ``below``.
+        reason: Why there is no threshold.
     """
 
     below: str | None
@@ -40,7 +40,7 @@ class Threshold:
 
 
 class Search:
-    """One search. Ask ``next``, run that value, tell ``learn``; until ``next`` is None."""
+    """One search: run the value that ``next`` returns, call ``learn``, until ``next`` is None."""
 
     def __init__(
         self,
@@ -48,12 +48,12 @@ class Search:
         tolerance: float = DEFAULT_TOLERANCE,
         accepts: Callable[[str], bool] = lambda _value: True,
     ) -> None:
-        """One from end to end of ``span``.
+        """Begin a search.
 
         Args:
-            span: Where to search.
-            tolerance: Share of the upper value that the two sides may lie apart.
-            accepts: Whether a value between the ends can be run at all.
+            span: Where to search; its ends come first.
+            tolerance: How far the two sides may be apart, as a share of the upper value.
+            accepts: Returns whether a value between the ends can be run at all.
         """
         self._span = span
         self._tolerance = tolerance
@@ -61,12 +61,12 @@ class Search:
         self._accepts = accepts
 
     def next(self) -> str | None:
-        """The value to run now; None once all that is wanted is known."""
+        """Return the value to run now; None once the search is over."""
         step = self._next_step()
         return None if step is None else self._span.show(step)
 
     def learn(self, outcome: bool | None) -> None:
-        """The outcome of the value that ``next`` names."""
+        """Take the outcome of the value that ``next`` returns."""
         step = self._next_step()
         if step is not None:
             self._known[step] = outcome
@@ -91,7 +91,7 @@ class Search:
         return low, high
 
     def result(self) -> Threshold:
-        """What is known now."""
+        """Return what is known now."""
         known, show = self._known, self._span.show
         if None in known.values():
             step = next(step for step, outcome in known.items() if outcome is None)
@@ -107,7 +107,7 @@ class Search:
         return Threshold(show(low), show(high), last)
 
     def edges(self) -> tuple[Edge, Edge]:
-        """The two edges of the turn, to be looked for from its sides; only where there is one."""
+        """Return searches for the two edges of the change; only where there is a change."""
         low, high = self._sides()
         width = max(1, int(high * self._tolerance))
         first = bool(self._known[self._span.low])
@@ -118,18 +118,18 @@ class Search:
 
     @property
     def outcomes(self) -> Mapping[str, bool | None]:
-        """What was learnt, by value."""
+        """The outcomes that are known, by value."""
         return {self._span.show(step): outcome for step, outcome in sorted(self._known.items())}
 
 
 class Edge:
-    """Walks away from a turn until every run has the outcome of its side.
+    """Goes away from a change until every run has the outcome of its side.
 
-    Ask ``next``, run that value, tell ``learn``; until ``next`` is None. Each stride is twice as
-    long as the one before.
+    Run the value that ``next`` returns, call ``learn``, until ``next`` is None. Each stride is
+    twice as long as the one before.
 
     Attributes:
-        found: The value at which all agreed; None before, and where none is in the range.
+        found: The value at which all runs agree; None until then, and where there is none.
     """
 
     def __init__(
@@ -141,14 +141,14 @@ class Edge:
         wanted: bool,
         accepts: Callable[[str], bool] = lambda _value: True,
     ) -> None:
-        """One side of a turn.
+        """Begin at one side of a change.
 
         Args:
-            span: Where to stay.
-            start: The side's value nearest to the turn.
-            stride: The first one; below 0 towards the lower end.
+            span: The range not to leave.
+            start: The value on this side that is nearest to the change.
+            stride: Length of the first stride in steps; below 0 towards the lower end.
             wanted: Whether the figure is above 0 on this side.
-            accepts: Whether a value can be run at all.
+            accepts: Returns whether a value can be run at all.
         """
         self._span = span
         self._stride = stride
@@ -158,11 +158,11 @@ class Edge:
         self.found: str | None = None
 
     def next(self) -> str | None:
-        """The value to run now; None once it is found, or the range ends."""
+        """Return the value to run now; None once the edge is found, or the range ends."""
         return None if self._step is None else self._span.show(self._step)
 
     def learn(self, values: Sequence[float]) -> None:
-        """The figure in the valid runs of the value that ``next`` names."""
+        """Take the figure in the valid runs of the value that ``next`` returns."""
         value = self.next()
         if values and all((one > 0) is self._wanted for one in values):
             self.found, self._step = value, None

@@ -1,4 +1,4 @@
-"""One run of a sweep: which scenario it is of, on which seed, and what it is called."""
+"""One run of a sweep: its scenario, its seed, and its name."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _NAME_LENGTH = 80
 
 @dataclass(frozen=True)
 class Trial:
-    """A scenario with a point's values in it, on one seed.
+    """A scenario with the values of a point, on one seed.
 
     Attributes:
-        name: Of its directory: the same for the same trial, whenever it is made.
-        point: What was varied.
-        seed: Of the run.
-        scenario: All of it, resolved.
+        name: Name of the run's directory; the same trial always has the same name.
+        point: Values of the keys that are varied.
+        seed: Seed of the run.
+        scenario: The scenario as resolved.
     """
 
     name: str
@@ -33,10 +33,10 @@ class Trial:
 
 
 def trials_of(scenario: Scenario, points: Iterable[Point], seeds: Sequence[int]) -> list[Trial]:
-    """Every point on every seed; all points on the first seed, then all on the next.
+    """Return a trial for every point and seed: all points on the first seed, then on the next.
 
     Raises:
-        BadInput: A key is unknown, or a value is refused; nothing was run.
+        BadInput: A key is unknown, or its value is refused.
     """
     variants = [(point, scenario.with_overrides(dict(point)).resolved()) for point in points]
     return [

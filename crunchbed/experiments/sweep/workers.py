@@ -1,4 +1,4 @@
-"""Dask workers: of this machine, or those of a scheduler somewhere else."""
+"""Dask workers: processes of this machine, or the workers of a Dask scheduler elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from distributed import CancelledError, Client, Future, LocalCluster, wait
 
-from crunchbed.experiments.sweep.one_run import Made, make
+from crunchbed.experiments.sweep.run_process import Made, make
 from crunchbed.experiments.sweep.trial import Trial
 from reserve_agent.errors import CrunchbedError, MissingRequirement, RunInvalid
 
@@ -22,8 +22,8 @@ class Pool:
     """Runs trials on workers, as many at once as it is given.
 
     Attributes:
-        size: How many it can carry at once.
-        remote: Whether the workers are somebody else's.
+        size: How many trials it can run at once.
+        remote: Whether the workers belong to a scheduler elsewhere.
     """
 
     def __init__(self, client: Client, size: int, *, remote: bool) -> None:
@@ -32,7 +32,7 @@ class Pool:
         self.remote = remote
 
     def submit(self, trial: Trial) -> Future[Made]:
-        """Start one; a worker that dies in it is no reason to try again by itself."""
+        """Start a trial; Dask does not start it again where its worker dies."""
         future: Future[Made] = self._client.submit(
             make, trial.scenario, trial.seed, pure=False, retries=0, key=None
         )
@@ -40,10 +40,10 @@ class Pool:
 
     @staticmethod
     def first_done(futures: list[Future[Made]], seconds: float) -> list[Future[Made]]:
-        """Those that are done, as soon as one is; none when time is up.
+        """Return those that are done, as soon as one is; none after so many seconds.
 
         Raises:
-            RunInvalid: The scheduler is gone, and with it whatever ran.
+            RunInvalid: The Dask scheduler is gone, and the runs with it.
         """
         try:
             return list(wait(futures, timeout=seconds, return_when="FIRST_COMPLETED").done)
@@ -57,17 +57,17 @@ class Pool:
 
     @staticmethod
     def made(future: Future[Made]) -> Made:
-        """What came of one that is done; a worker that died is told as words."""
+        """Return what came of a trial that is done, also where its worker died."""
         try:
             found: Made = future.result()
-        except Exception as error:  # whatever Dask makes of a worker's end
+        except Exception as error:  # Dask raises many kinds where a worker has ended
             return Made(b"", 3, f"its worker failed: {type(error).__name__}: {error}")
         return found
 
 
 @contextlib.contextmanager
 def local(workers: int, scratch: Path) -> Iterator[Pool]:
-    """``workers`` processes on this machine, on the loopback interface alone.
+    """Start ``workers`` processes on this machine, which use the loopback interface only.
 
     Raises:
         MissingRequirement: Runs need root.
@@ -94,10 +94,10 @@ def local(workers: int, scratch: Path) -> Iterator[Pool]:
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[Pool]:
-    """The workers of a Dask scheduler, each as root and with crunchbed installed.
+    """Connect to a Dask scheduler whose workers are root and have crunchbed installed.
 
     Raises:
-        CrunchbedError: Nobody answers, or it has no workers.
+        CrunchbedError: The scheduler does not answer, or has no workers.
     """
     with _quiet():
         try:
@@ -116,7 +116,7 @@ def connected(address: str) -> Iterator[Pool]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Dask reports the ends of its own processes as warnings."""
+    """Silence Dask, which reports the ends of its own processes as warnings."""
     logger = logging.getLogger("distributed")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

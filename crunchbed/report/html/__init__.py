@@ -1,1 +1,1 @@
-"""A run or a comparison as one HTML file that shows itself without a network."""
+"""The report of a run or a comparison: one HTML file that needs no network."""

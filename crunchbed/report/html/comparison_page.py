@@ -1,4 +1,4 @@
-"""The page of several runs: policies, or whatever else they differ in, side by side. Pure."""
+"""The page of several runs side by side, which differ in policy or otherwise. Pure."""
 
 from __future__ import annotations
 
@@ -6,31 +6,39 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from crunchbed.checks.figures import CAUSES
-from crunchbed.checks.result import EXIT_CODES, Result
+from crunchbed.checks.figures import CAUSES, spec_of
+from crunchbed.checks.result import EXIT_CODES, Result, measured
 from crunchbed.experiments.comparison import compare
 from crunchbed.experiments.stats.interval import estimate
-from crunchbed.report.html import figures, series, thin
+from crunchbed.report.html import figure_rows, series, thin
 from crunchbed.report.html.lanes import Lanes
 from crunchbed.report.html.repeat import commands, differences
 from crunchbed.report.html.run_page import notes, settings
 from crunchbed.report.html.source import Recorded
 from crunchbed.report.html.thin import Span
 from crunchbed.report.scale import time_scale
-from crunchbed.report.subject import since_what
+from crunchbed.report.time_axis import zero_in_words
 from reserve_agent.errors import BadInput
 
 SEEDS_DRAWN: Final = 8
-"""Seeds whose time lines are drawn; tables, dots and latencies are of all."""
+"""Seeds whose timelines are drawn; tables, dots and latencies are of all seeds."""
 
 _LEAD_SECONDS: Final = 2.0
 _MOST_SPREADS: Final = 12
-_NO_SPREAD: Final = ("heartbeats_sent", "reserve_pages")
 
 
 @dataclass
 class Variant:
-    """The runs of one label, such as one policy."""
+    """The runs of one label, such as one policy.
+
+    Attributes:
+        label: What the runs are called.
+        first: The first of them.
+        results: The result of each, by the order of runs; and
+        seeds: the seed of each.
+        latencies: Nanoseconds of every write of the valid runs, sorted.
+        drawn: Runs whose timelines are drawn, by seed.
+    """
 
     label: str
     first: Recorded
@@ -41,10 +49,10 @@ class Variant:
 
 
 def gather(runs: Iterable[Recorded]) -> list[Variant]:
-    """Sort runs by label; of all but the first ``SEEDS_DRAWN`` seeds no history is kept.
+    """Return the variants that runs are of; histories only of the first ``SEEDS_DRAWN`` seeds.
 
     Raises:
-        BadInput: They are of several scenarios.
+        BadInput: The runs are of several scenarios.
     """
     found: dict[str, Variant] = {}
     drawn: set[int] = set()
@@ -71,13 +79,13 @@ def _require_same(run: Recorded, one: Variant | None) -> None:
 
 
 def content(variants: Sequence[Variant]) -> dict[str, Any]:
-    """What the template of a comparison's page is given."""
+    """Return what the template of a comparison's page needs."""
     first = variants[0].first
     scenario = first.scenario
     labels = [one.label for one in variants]
     seeds = sorted({seed for one in variants for seed in one.seeds})
     results = [result for one in variants for result in one.results]
-    rows = figures.of_variants([one.results for one in variants])
+    rows = figure_rows.of_variants([one.results for one in variants])
     charts, left_out = _charts(variants, rows)
     longest = max((one.totals.pressure_longest_seconds for one in results), default=0.0)
     return {
@@ -105,7 +113,7 @@ def content(variants: Sequence[Variant]) -> dict[str, Any]:
 
 
 def undrawn(variants: Sequence[Variant]) -> list[tuple[str, str]]:
-    """Where no run left a history to draw: each reason for it, and whose it is."""
+    """Return each reason for which no run left a history, and those runs; empty where one did."""
     if any(one.drawn for one in variants):
         return []
     whose: dict[str, list[str]] = {}
@@ -133,7 +141,7 @@ def _facts(variants: Sequence[Variant], seeds: Sequence[int]) -> list[tuple[str,
 
 
 def _verdict(one: Variant) -> tuple[str, str, str, list[str]]:
-    """Label, the worst verdict for the colour, all of them as text, and no reasons: see runs."""
+    """Label, worst verdict (it sets the colour), counts of all verdicts, and no reasons."""
     counts: dict[str, int] = {}
     for result in one.results:
         counts[result.verdict] = counts.get(result.verdict, 0) + 1
@@ -143,7 +151,7 @@ def _verdict(one: Variant) -> tuple[str, str, str, list[str]]:
 
 
 def _expectations(variants: Sequence[Variant]) -> list[tuple[str, bool | None, str]]:
-    """As the scenario has them, where the columns are its policies and nothing else differs."""
+    """The scenario's expectations, where runs differ in policy and seed alone; else none."""
     if any(one.label != one.first.scenario.policy for one in variants):
         return []
     results = [result for one in variants for result in one.results]
@@ -159,7 +167,7 @@ def _expectations(variants: Sequence[Variant]) -> list[tuple[str, bool | None, s
 
 
 def _charts(
-    variants: Sequence[Variant], rows: Sequence[figures.Row]
+    variants: Sequence[Variant], rows: Sequence[figure_rows.Row]
 ) -> tuple[dict[str, Any], list[str]]:
     drawn = sorted({seed for one in variants for seed in one.drawn})
     runs = [run for one in variants for run in one.drawn.values()]
@@ -176,7 +184,7 @@ def _charts(
     if len(seeds) > len(drawn) > 0:
         left_out.append(f"Time lines: the first {len(drawn)} of {len(seeds)} seeds.")
     charts = {
-        "time": f"seconds {' / '.join(dict.fromkeys(since_what(run.history) for run in runs))}",
+        "time": f"seconds {' / '.join(dict.fromkeys(zero_in_words(run.history) for run in runs))}",
         "whole": whole,
         "phases": [],
         "causes": CAUSES,
@@ -199,19 +207,19 @@ _NOTHING: Final[dict[str, Any]] = {
 
 
 def _whole(runs: Sequence[Recorded]) -> Span:
-    end = max((run.clock.at(run.history.measured.end) for run in runs), default=1.0)
+    end = max((run.axis.at(run.history.measured.end) for run in runs), default=1.0)
     return -_LEAD_SECONDS, max(end, 0.001)
 
 
 def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str, Any], list[str]]:
-    """One seed: a row, a level and a rate for each variant's crunched node."""
+    """Charts of one seed: timeline, free pages and write rate of each variant's crunched node."""
     lanes = []
     for label, run in runs.items():
-        begin = run.clock.zero - round(_LEAD_SECONDS * 1e9)
-        found = Lanes(run.history, run.scenario, run.clock, begin)
+        begin = run.axis.zero - round(_LEAD_SECONDS * 1e9)
+        found = Lanes(run.history, run.scenario, run.axis, begin)
         name = f"{label} {run.target}"
         lanes.append(found.of(run.target, name).since(whole[0]).thinned(whole, thin.MOST_DRAWN))
-    each = {label: (run.history, run.target, run.clock) for label, run in runs.items()}
+    each = {label: (run.history, run.target, run.axis) for label, run in runs.items()}
     level, rate = series.free_pages(each, *whole), series.write_rates(each, *whole)
     shown = {
         "label": str(seed),
@@ -222,20 +230,13 @@ def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str,
     return shown, notes(lanes, level["bin_seconds"], rate["bin_seconds"])
 
 
-def spreads(variants: Sequence[Variant], rows: Sequence[figures.Row]) -> list[dict[str, Any]]:
-    """Return the figures in which runs differ: every valid run's, medians and their intervals."""
+def spreads(variants: Sequence[Variant], rows: Sequence[figure_rows.Row]) -> list[dict[str, Any]]:
+    """Return the figures in which runs differ: values of valid runs, medians, and intervals."""
     found = []
     for row in rows:
-        if row.part or row.name in _NO_SPREAD:
+        if row.part or not spec_of(row.name).outcome:
             continue
-        values = [
-            [
-                value
-                for run in one.results
-                if run.valid and (value := run.totals.value(row.name)) is not None
-            ]
-            for one in variants
-        ]
+        values = [measured(one.results, row.name) for one in variants]
         if len({value for each in values for value in each}) > 1:
             medians = [cell.value for cell in row.cells]
             intervals = [interval(each) for each in values]

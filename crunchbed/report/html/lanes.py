@@ -1,8 +1,8 @@
-"""What the time line shows of each node. Pure: a history in, spans and marks in seconds out."""
+"""The timeline's row of each node: spans and marks in seconds. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
@@ -15,38 +15,37 @@ from crunchbed.checks.lives import downtimes
 from crunchbed.checks.membership import ejections
 from crunchbed.history.history import History, Interval
 from crunchbed.report.html import thin
-from crunchbed.report.html.thin import Clock, Mark, Span
+from crunchbed.report.html.thin import Mark, Span
+from crunchbed.report.time_axis import TimeAxis
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events import HeartbeatSent
 
 STALL_SECONDS: Final = 0.1
-"""From here on a time without an acknowledged write, while some wait, is drawn as a stall."""
+"""How long no write is acknowledged, while some wait, until that is drawn as a stall."""
 
 _SILENT_INTERVALS: Final = 2.0
 _SPANS: Final = ("pressure", "down", "faults", "serving", "beating", "stalls")
 _MARKS: Final = ("unheard", "missed")
 
-Misses = Sequence[tuple[Event, str]]
-
 
 @dataclass
 class Lane:
-    """One node's row; times in seconds after the crunch began, causes by index in ``CAUSES``.
+    """One node's row; times in seconds of the time axis, causes as indexes in ``CAUSES``.
 
     Attributes:
         label: What the row is called.
-        measured: From the begin to the end of measuring; of several runs not all are as long.
-        pressure: When it had no page for a normal task.
-        down: From its fence, or its death, until it boots.
-        faults: When a fault of the scenario was on it.
-        serving: When it served the block device.
-        beating: When its heartbeats went out, without a gap of more than two intervals.
-        stalls: When its writes waited and none was acknowledged for ``STALL_SECONDS`` or longer.
-        unheard: Its heartbeats that others missed.
-        missed: Heartbeats of others that it missed.
-        ejected: When it was ejected alive, and
-        removed: when it was because it was down or cut off.
-        left_out: What is thinned, by kind: how many there were.
+        measured: From the begin to the end of measuring, which differs between runs.
+        pressure: When the node had no page for a normal task.
+        down: From each fence or death of the node until the node boots.
+        faults: When a fault of the scenario hit the node.
+        serving: When the node served the block device.
+        beating: When the node's heartbeats went out, without a gap of more than two intervals.
+        stalls: When the node's writes waited and none was acknowledged for ``STALL_SECONDS``.
+        unheard: The node's heartbeats that others missed.
+        missed: Heartbeats of others that the node missed.
+        ejected: When the node was ejected alive.
+        removed: When the node was ejected since it was down or cut off.
+        left_out: How many spans or marks there were, for each kind of which some are left out.
     """
 
     label: str
@@ -64,7 +63,7 @@ class Lane:
     left_out: dict[str, int] = field(default_factory=dict)
 
     def since(self, begin: float) -> Lane:
-        """Without the marks before ``begin``; spans are clipped where they are made."""
+        """Return the row without marks before ``begin``; spans are clipped where they are made."""
         return replace(
             self,
             unheard=[mark for mark in self.unheard if mark[0] >= begin],
@@ -74,7 +73,7 @@ class Lane:
         )
 
     def thinned(self, whole: Span, most: int) -> Lane:
-        """No more of anything than a screen can show; ``left_out`` says of what."""
+        """Return the row with at most ``most`` spans or marks of a kind; see ``left_out``."""
         fewer: dict[str, Any] = {}
         for name in _SPANS:
             fewer[name] = thin.spans(getattr(self, name), most)
@@ -85,7 +84,7 @@ class Lane:
         return replace(self, **fewer, left_out=left_out)
 
     def shown(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Return the row as JSON has it."""
         return asdict(self)
 
 
@@ -93,34 +92,35 @@ class Lanes:
     """Makes the rows of one run.
 
     Args:
-        history: The run.
-        scenario: As resolved for it.
-        clock: Of the picture.
-        begin: Nanoseconds; what was before is left out.
+        history: The run's history.
+        scenario: As resolved for the run.
+        axis: Time axis of the picture.
+        begin: What was before is left out; nanoseconds of CLOCK_MONOTONIC.
     """
 
-    def __init__(self, history: History, scenario: Scenario, clock: Clock, begin: int) -> None:
-        self._history, self._scenario, self._clock = history, scenario, clock
+    def __init__(self, history: History, scenario: Scenario, axis: TimeAxis, begin: int) -> None:
+        self._history, self._scenario, self._axis = history, scenario, axis
         self._shown = Interval(begin, history.measured.end)
         self._unheard: dict[str, list[Mark]] = {}
         self._missed: dict[str, list[Mark]] = {}
         for miss, cause in cause_of_each(history, scenario.heartbeat.interval):
-            mark = (clock.at(miss.data.get("deadline", miss.t)), CAUSES.index(cause))
+            mark = (axis.at(miss.deadline), CAUSES.index(cause))
             self._missed.setdefault(miss.node, []).append(mark)
-            self._unheard.setdefault(str(miss.data.get("peer")), []).append(mark)
+            if miss.peer is not None:
+                self._unheard.setdefault(miss.peer, []).append(mark)
         self._ejections = ejections(history)
         self._faults = fault_spans(history)
         self._servings = service.servings(history)
 
     def of(self, node: str, label: str | None = None) -> Lane:
-        """The row of one node, whole."""
+        """Return the whole row of one node."""
         history = self._history
         gone = [one for one in self._ejections if one.node == node]
         request = self._scenario.block_io.request
         begin = max(self._shown.start, history.measured.start)
         return Lane(
             label=label or node,
-            measured=(self._clock.at(begin), self._clock.at(self._shown.end)),
+            measured=(self._axis.at(begin), self._axis.at(self._shown.end)),
             pressure=self._spans(pressure.episodes(history, node)),
             down=self._spans(downtimes(history, node)),
             faults=self._spans(one.span for one in self._faults if node in one.targets),
@@ -129,19 +129,19 @@ class Lanes:
             stalls=self._spans(writes.stalls(history, node, request, round(STALL_SECONDS * 1e9))),
             unheard=sorted(self._unheard.get(node, [])),
             missed=sorted(self._missed.get(node, [])),
-            ejected=[self._clock.at(one.t) for one in gone if one.false],
-            removed=[self._clock.at(one.t) for one in gone if not one.false],
+            ejected=[self._axis.at(one.t) for one in gone if one.false],
+            removed=[self._axis.at(one.t) for one in gone if not one.false],
         )
 
     def _spans(self, found: Iterable[Interval]) -> list[Span]:
         clipped = (one.clip(self._shown) for one in found)
-        at = self._clock.at
+        at = self._axis.at
         return sorted((at(one.start), at(one.end)) for one in clipped if one is not None)
 
 
 def _beating(history: History, node: str, interval_ns: int) -> list[Interval]:
-    """When heartbeats went out one after the other; a single one counts for an interval."""
-    times = [event.t for event in history.of("heartbeat.sent", node)]
+    """When heartbeats went out without a gap; a single heartbeat counts for one interval."""
+    times = [event.t for event in history.of(HeartbeatSent, node)]
     if not times:
         return []
     longest = _SILENT_INTERVALS * interval_ns

@@ -1,4 +1,4 @@
-"""What differs between runs, and the command that makes them again. Pure."""
+"""In which keys runs differ, and the commands that make the runs again. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MISSING = object()
 
 
 def differences(scenarios: Mapping[str, Scenario]) -> list[tuple[str, list[str]]]:
-    """The keys in which scenarios differ, each with a value for every one of them."""
+    """Return the keys in which scenarios differ, each with the value of every scenario."""
     flat = [dict(_flat(one.resolved())) for one in scenarios.values()]
     keys = dict.fromkeys(key for one in flat for key in one)
     found = []
@@ -27,7 +27,7 @@ def differences(scenarios: Mapping[str, Scenario]) -> list[tuple[str, list[str]]
 
 
 def commands(scenarios: Mapping[str, Scenario], seeds: Sequence[int]) -> str:
-    """What makes all runs again, a comparison a line; one in all where only policies differ."""
+    """Return the commands that make all runs again; a single one where only policies differ."""
     name = next(iter(scenarios.values())).name
     if all(label == one.policy for label, one in scenarios.items()):
         each = [(",".join(scenarios), "")]
@@ -50,7 +50,7 @@ def _changes(found: Sequence[tuple[str, list[str]]], index: int) -> str:
 
 
 def _in_a_row(seeds: Sequence[int]) -> list[tuple[int, int]]:
-    """First and last of each stretch of seeds, which are sorted, without a gap."""
+    """First and last of each stretch without a gap; the seeds are sorted."""
     breaks = [index for index in range(1, len(seeds)) if seeds[index] > seeds[index - 1] + 1]
     edges = [0, *breaks, len(seeds)]
     return [(seeds[first], seeds[last - 1]) for first, last in pairwise(edges)]

@@ -1,4 +1,4 @@
-"""The page of one run: what its charts draw and what its tables say. Pure."""
+"""The page of one run: data of its charts and its tables. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from crunchbed.checks.figures import CAUSES
 from crunchbed.history.history import Interval
-from crunchbed.report.html import figures, series, thin
+from crunchbed.report.html import figure_rows, series, thin
 from crunchbed.report.html.lanes import Lane, Lanes
 from crunchbed.report.html.source import Recorded
-from crunchbed.report.html.thin import Clock, Span
+from crunchbed.report.html.thin import Span
 from crunchbed.report.scale import time_scale
-from crunchbed.report.subject import since_what
+from crunchbed.report.time_axis import zero_in_words
 from crunchbed.scenario import yaml
 
 _MOST_DRAWN_AT_FIRST = 6
@@ -29,9 +29,9 @@ _KINDS = {
 
 
 def content(run: Recorded) -> dict[str, Any]:
-    """What the template of a run's page is given."""
+    """Return what the template of a run's page needs."""
     result, scenario = run.result, run.scenario
-    columns, rows = figures.of_run(result)
+    columns, rows = figure_rows.of_run(result)
     charts, notes = charts_of(run)
     return {
         "title": f"{scenario.name}: policy {scenario.policy}, seed {result.seed}",
@@ -54,10 +54,10 @@ def content(run: Recorded) -> dict[str, Any]:
 
 
 def settings(run: Recorded, command: str) -> dict[str, Any]:
-    """How to repeat it, and with what it was made."""
+    """Return how to repeat a run, and the versions that it was made with."""
     versions = {**run.result.versions}
-    if "processors" in run.info:
-        versions["processors"] = str(run.info["processors"])
+    if run.info.processors is not None:
+        versions["processors"] = str(run.info.processors)
     return {
         "command": command,
         "yaml": yaml.text_of(run.scenario.resolved()),
@@ -74,28 +74,28 @@ def _facts(run: Recorded) -> list[tuple[str, str]]:
         ("nodes", str(scenario.cluster.nodes)),
         ("switch", result.backend),
         ("duration", f"{result.duration_seconds:.1f} s"),
-        ("run", str(run.info.get("run", "unknown"))),
+        ("run", run.info.run or "unknown"),
     ]
 
 
 def charts_of(run: Recorded) -> tuple[dict[str, Any], list[str]]:
-    """The data of every chart, and what they leave out."""
+    """Return the data of every chart, and notes on what the charts leave out."""
     begin, whole = _shown(run)
-    lanes = Lanes(run.history, run.scenario, run.clock, begin)
+    lanes = Lanes(run.history, run.scenario, run.axis, begin)
     nodes = list(run.scenario.node_names)
     most = thin.share(len(nodes))
     drawn = [lanes.of(node).thinned(whole, most) for node in nodes]
-    each = {node: (run.history, node, run.clock) for node in nodes}
+    each = {node: (run.history, node, run.axis) for node in nodes}
     level = series.free_pages(each, *whole)
     slow = {node: series.latencies(run.history, [node]) for node in nodes}
     everybody = {"all nodes": sorted(chain.from_iterable(slow.values())), **slow}
     shown = _shown_at_first(drawn, run.target)
     rate = series.write_rates(each, *whole)
     charts: dict[str, Any] = {
-        "time": f"seconds {since_what(run.history)}",
+        "time": f"seconds {zero_in_words(run.history)}",
         "whole": whole,
         "phases": series.phases(
-            run.history, run.clock, Interval(begin, run.history.measured.end + 1)
+            run.history, run.axis, Interval(begin, run.history.measured.end + 1)
         ),
         "causes": CAUSES,
         "groups": [{"label": "", "rows": [lane.shown() for lane in drawn]}],
@@ -109,7 +109,7 @@ def charts_of(run: Recorded) -> tuple[dict[str, Any], list[str]]:
 
 
 def notes(lanes: list[Lane], level_seconds: float, rate_seconds: float) -> list[str]:
-    """What was thinned, in words."""
+    """Return in words what the charts leave out."""
     found = [
         f"Free pages: the lowest and the highest sample of every {level_seconds * 1000:.3g} ms.",
         f"Write rate: the mean of every {rate_seconds * 1000:.3g} ms.",
@@ -128,12 +128,12 @@ def _shown(run: Recorded) -> tuple[int, Span]:
     """From the control phase to the collecting: begin in nanoseconds, both ends in seconds."""
     control = run.history.phase("control")
     begin = control.start if control else run.history.span.start
-    clock: Clock = run.clock
-    return begin, (clock.at(begin), clock.at(max(run.history.measured.end, begin + 1_000_000)))
+    end = max(run.history.measured.end, begin + 1_000_000)
+    return begin, (run.axis.at(begin), run.axis.at(end))
 
 
 def _shown_at_first(lanes: list[Lane], target: str) -> list[str]:
-    """All nodes of a small cluster; of a large one the crunched node and who has much to tell."""
+    """All nodes of a small cluster; of a large one the crunched node and the most eventful."""
     if len(lanes) <= _MOST_DRAWN_AT_FIRST:
         return [lane.label for lane in lanes]
     telling = sorted(

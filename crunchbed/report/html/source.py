@@ -1,4 +1,4 @@
-"""Runs and comparisons read from their directories, every figure computed anew from histories."""
+"""Reads runs and comparisons from their directories; figures are computed from histories."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from pydantic import ValidationError
@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
-from crunchbed.report.html.thin import Clock
-from crunchbed.report.subject import subject_of
+from crunchbed.report.time_axis import TimeAxis, node_and_zero
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.contract.events import RunInfo
 from reserve_agent.errors import BadInput
 
 HISTORY: Final = "history.jsonl"
@@ -32,10 +32,10 @@ class Recorded:
     """One run: what was asked for, what was recorded, and what follows from it.
 
     Attributes:
-        label: What it is called among others, such as its policy.
-        scenario: As resolved for it.
-        history: What was recorded; nothing for a run that ended before it measured.
-        result: Judged from the history.
+        label: What the run is called among others, such as its policy.
+        scenario: As resolved for the run.
+        history: What was recorded; empty for a run that ended before it measured anything.
+        result: What the history was judged to.
     """
 
     label: str
@@ -44,27 +44,27 @@ class Recorded:
     result: Result
 
     @cached_property
-    def info(self) -> dict[str, Any]:
-        """What its ``run.info`` event says: id, seed, switch, versions, clock."""
-        return next((dict(event.data) for event in self.history.of("run.info")), {})
+    def info(self) -> RunInfo:
+        """What the run says of itself; an empty one where the run ended too early for that."""
+        return next(iter(self.history.of(RunInfo)), RunInfo())
 
     @cached_property
     def target(self) -> str:
-        """The node that it is about."""
-        return self._subject[0]
+        """The node that its pictures are about."""
+        return self._node_and_zero[0]
 
     @cached_property
-    def clock(self) -> Clock:
-        """Zero where its crunch began."""
-        return Clock(self._subject[1])
+    def axis(self) -> TimeAxis:
+        """The time axis of its pictures."""
+        return TimeAxis(self._node_and_zero[1])
 
     @cached_property
-    def _subject(self) -> tuple[str, int]:
-        return subject_of(self.history, self.scenario.node_names)
+    def _node_and_zero(self) -> tuple[str, int]:
+        return node_and_zero(self.history, self.scenario.node_names)
 
 
 def is_run(directory: Path) -> bool:
-    """Whether this is the directory of one run, rather than of several."""
+    """Return whether this is the directory of one run, rather than of several."""
     return (directory / _SCENARIO).exists() or (directory / HISTORY).exists()
 
 
@@ -72,7 +72,7 @@ def read_run(directory: Path, label: str | None = None) -> Recorded:
     """Read and judge one run.
 
     Raises:
-        BadInput: There is no history, or it or the scenario cannot be read.
+        BadInput: There is no history, or a file cannot be read.
     """
     scenario = _scenario(directory / _SCENARIO)
     if not (directory / HISTORY).exists():
@@ -82,13 +82,13 @@ def read_run(directory: Path, label: str | None = None) -> Recorded:
 
 
 def read_runs(directory: Path) -> Iterator[Recorded]:
-    """Read the runs of a comparison, by label and seed; those that were repeated are left out.
+    """Read the runs of a comparison in the order in which they were made.
 
-    A run that left no history takes part as one that measured nothing; of its ``result.json``
-    only the reasons count.
+    Runs that were disturbed and made again are left out. A run without a history takes part as one
+    that measured nothing; of its ``result.json`` only the reasons count.
 
     Raises:
-        BadInput: There is no run in it, or one cannot be read.
+        BadInput: There is no run in the directory, or one cannot be read.
     """
     for path in _directories_of_runs(directory):
         label, seed = _named(path.name)
@@ -101,11 +101,11 @@ def read_runs(directory: Path) -> Iterator[Recorded]:
 
 
 def _why_none(path: Path) -> str:
-    """Why a run left no history, as far as it has said so in ``path``."""
+    """Why a run left no history, as far as its ``result.json`` says so."""
     why = "it left no history"
     try:
         found = Result.read(path)
-    except BadInput:  # most often there is none: whoever kills a run leaves none either
+    except BadInput:  # a run that was killed has none
         return why
     told = "; ".join(found.reasons)
     return f"{why}: {told}" if told and found.verdict == "invalid" else why
@@ -118,12 +118,12 @@ def _directories_of_runs(directory: Path) -> Sequence[Path]:
     found = [path for path in found if not _DISTURBED.search(path.name)]
     if not found:
         raise BadInput(f"{directory}: expected a run (with a {HISTORY}) or a directory of runs")
-    # As they were made: a comparison shows its policies in the order that it was given.
+    # In the order in which they were made: a comparison shows its policies as they were given.
     return sorted(found, key=lambda path: ((path / _SCENARIO).stat().st_mtime_ns, path.name))
 
 
 def _named(name: str) -> tuple[str, int]:
-    """``memalloc-both-7`` is seed 7 of what is labelled ``memalloc-both``."""
+    """Label and seed in a directory's name: ``memalloc-both-7`` is ``memalloc-both``, seed 7."""
     found = _SEED.search(name)
     return (name[: found.start()], int(found[1])) if found else (name, 0)
 

@@ -1,6 +1,6 @@
-"""Fewer points than were recorded, for a screen has few; pure, and says what it left out.
+"""Thins out what is drawn: a screen has fewer points than a long run has events. Pure.
 
-Extremes stay: a lowest level and a longest gap are what one looks for in such a picture.
+Extremes stay: a reader looks for the lowest level and for the longest gap.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from heapq import nlargest
 from typing import Final, NamedTuple
 
 MOST_DRAWN: Final = 2000
-"""Marks or spans of one kind in one row of a time line, and"""
+"""Most marks or spans of one kind in one row of a timeline."""
 
 MOST_IN_ALL: Final = 24_000
-"""in all rows."""
+"""Most marks or spans of one kind in all rows."""
 
 LEVEL_BINS: Final = 600
 """Bins of a level over a run; each keeps its lowest and its highest value."""
@@ -23,25 +23,15 @@ _SCATTER: Final = 2654435761  # Knuth's multiplicative hash
 
 Span = tuple[float, float]
 Mark = tuple[float, int]
-"""A moment, and which of the causes."""
-
-
-class Clock(NamedTuple):
-    """Turns a history's nanoseconds into the seconds of a picture."""
-
-    zero: int
-
-    def at(self, t: int) -> float:
-        """Seconds after time zero, to the microsecond."""
-        return round((t - self.zero) / 1e9, 6)
+"""A time, and the index of a cause."""
 
 
 GAP: Final = -1
-"""Stands where a level has no value, such as a node's without power."""
+"""The value of a level where there is none, as of a node without power."""
 
 
 class Grid(NamedTuple):
-    """Time cut into bins of two slots each: the earlier and the later of a bin's extremes."""
+    """Time in bins of two slots each: for the earlier and the later of a bin's two extremes."""
 
     begin: float
     end: float
@@ -49,31 +39,31 @@ class Grid(NamedTuple):
 
     @property
     def width(self) -> float:
-        """Of a bin, in seconds."""
+        """Width of a bin in seconds."""
         return max(self.end - self.begin, 1e-6) / self.bins
 
     def times(self) -> list[float]:
-        """The middle of each slot."""
+        """Return the middle of each slot in seconds."""
         half = self.width / 2
         return [round(self.begin + (slot + 0.5) * half, 6) for slot in range(2 * self.bins)]
 
     def bin_of(self, t: float) -> int | None:
-        """Which bin ``t`` is in; None outside of them all."""
+        """Return which bin ``t`` is in; None outside of all bins."""
         index = int((t - self.begin) / self.width) if t >= self.begin else -1
         return index if 0 <= index < self.bins else None
 
     def slot_of(self, t: float) -> int:
-        """Which slot ``t``, which is between begin and end, is in."""
+        """Return which slot ``t`` is in; ``t`` is between begin and end."""
         return min(int((t - self.begin) / self.width * 2), 2 * self.bins - 1)
 
     def extremes(
         self, points: Iterable[tuple[float, int]], gaps: Sequence[Span] = ()
     ) -> list[int | None]:
-        """The lowest and the highest of each bin, the earlier first; None without a sample.
+        """Return lowest and highest value of each bin, the earlier first; None without a value.
 
         Args:
-            points: time and value, by time.
-            gaps: when there is no value, such as a node's without power.
+            points: Time in seconds and value, by time.
+            gaps: When there is no value, as of a node without power.
         """
         low: dict[int, tuple[float, int]] = {}
         high: dict[int, tuple[float, int]] = {}
@@ -98,18 +88,18 @@ class Grid(NamedTuple):
 
 
 def share(rows: int) -> int:
-    """How much of one kind each of so many rows may draw."""
+    """Return how many marks or spans of one kind each of so many rows may draw."""
     return min(MOST_DRAWN, MOST_IN_ALL // max(rows, 1))
 
 
 def spans(found: Sequence[Span], most: int = MOST_DRAWN) -> list[Span]:
-    """Merge spans over the smallest gaps between them until there are few enough."""
+    """Merge spans over the smallest gaps between them until there are at most ``most``."""
     if len(found) <= most:
         return list(found)
 
     def width(index: int) -> tuple[float, int]:
         gap = found[index + 1][0] - found[index][1]
-        # Among gaps of one width those that stay are spread over the whole.
+        # Of gaps that are about as wide, those that stay are spread over the whole.
         return round(math.log(max(gap, 1e-9)), 1), index * _SCATTER % 2**32
 
     widest = set(nlargest(most - 1, range(len(found) - 1), key=width))
@@ -123,7 +113,7 @@ def spans(found: Sequence[Span], most: int = MOST_DRAWN) -> list[Span]:
 
 
 def marks(found: Sequence[Mark], whole: Span, most: int = MOST_DRAWN) -> list[Mark]:
-    """Keep the first mark of each cause in each of ``most`` bins; all where there are few."""
+    """Keep the first mark of each cause in each of ``most`` bins; all marks where there are few."""
     if len(found) <= most:
         return list(found)
     width = (whole[1] - whole[0]) / most or 1.0

@@ -1,4 +1,4 @@
-"""The runs of a sweep, read back from its directory, and grouped by the values of some keys."""
+"""The finished runs of a sweep, read from its directory, and grouped by values of keys."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.errors import BadInput
 
 Run = tuple[Mapping[str, str], Result]
-"""What was varied, and what came of it."""
+"""Values of the keys that were varied, and the run's result."""
 
 
 def runs_of(directory: Path) -> list[Run]:
-    """Every finished run of a sweep.
+    """Return every finished run of the sweep in a directory.
 
     Raises:
-        BadInput: It is no sweep, or has no finished run.
+        BadInput: There is no sweep, or no finished run.
     """
     found: list[Run] = []
     for path in sorted(directory.glob("runs/*/trial.json")):
@@ -38,7 +38,10 @@ def runs_of(directory: Path) -> list[Run]:
 
 
 def asked_order(asked: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The values of each key in the order in which they were asked for; ``asked``: ``sweep.json``.
+    """Return the values of each key in the order in which they were asked for.
+
+    Args:
+        asked: Content of ``sweep.json``.
 
     Raises:
         BadInput: What was varied makes no sense.
@@ -47,9 +50,9 @@ def asked_order(asked: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def values_of(runs: Iterable[Run], key: str | None, asked: Sequence[str] = ()) -> list[str]:
-    """The values of a key that some run has; one empty one for no key.
+    """Return the values of a key in the runs; for no key one empty value.
 
-    Quantities come first, the smallest at the head; then words, in the order of ``asked``.
+    Quantities come first, from the smallest on; then words, in the order of ``asked``.
 
     Raises:
         BadInput: The key was not varied.
@@ -72,7 +75,7 @@ def _order(value: str, places: Mapping[str, int]) -> tuple[float, int]:
 
 
 def where(runs: Sequence[Run], wanted: Mapping[str, str]) -> list[Result]:
-    """The valid runs with these values; an empty key wants nothing."""
+    """Return the results of valid runs with the wanted values; an empty key is passed over."""
     return [
         result
         for point, result in runs

@@ -1,10 +1,12 @@
-"""Keys, values and figures of a sweep in words, for the axes of a picture."""
+"""Labels for the axes and panels of a sweep's picture."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from typing import Final
+
+from crunchbed.checks.figures import spec_of
 
 _KEYS: Final[Mapping[str, tuple[str, str]]] = {
     "crunch.length": ("crunch length", "how long no page is free"),
@@ -24,27 +26,20 @@ _KEYS: Final[Mapping[str, tuple[str, str]]] = {
     "cluster.nodes": ("cluster size", "nodes"),
     "policy": ("policy", ""),
 }
-"""What a key is called, and its unit or meaning."""
+"""Name of a key, and its unit or meaning."""
 
 _UNITS: Final[Mapping[str, str]] = {"memory.reserve": "pages", "memory.pages": "pages"}
 _QUANTITY: Final = re.compile(r"([0-9.]+)([A-Za-z]+)")
-_HAPPENED: Final[Mapping[str, str]] = {
-    "false_ejections": "runs that ejected a node that was alive",
-    "nodes_ejected": "runs that ejected a node",
-    "heartbeats_missed": "runs that missed a heartbeat",
-    "writes_lost": "runs that lost an acknowledged write",
-    "io_errors": "runs with an I/O error",
-}
 
 
-def name_of(key: str) -> str:
-    """What a key is called, with its unit; the key itself where it has no other name."""
+def axis_label(key: str) -> str:
+    """Return what a key is called, with its unit; the key itself where it has no other name."""
     name, unit = _KEYS.get(key, (key, ""))
     return f"{name} ({unit})" if unit else name
 
 
-def value_text(value: str) -> str:
-    """A value as one writes it: ``300ms`` is 300 ms."""
+def value_label(value: str) -> str:
+    """Return a value with a space before its unit: ``300ms`` is 300 ms."""
     found = _QUANTITY.fullmatch(value)
     if found is None:
         return value
@@ -52,15 +47,15 @@ def value_text(value: str) -> str:
     return f"{found[1]} {unit}"
 
 
-def heading(key: str, value: str) -> str:
-    """What a panel shows: a policy by its name alone, anything else with its key's name."""
+def panel_title(key: str, value: str) -> str:
+    """Return what a panel shows: the name of a policy alone, else the key's name and the value."""
     if key == "policy":
         return value
     name, _ = _KEYS.get(key, (key, ""))
     unit = _UNITS.get(key, "") if value.isdigit() else ""
-    return f"{name} {value_text(value)} {unit}".rstrip()
+    return f"{name} {value_label(value)} {unit}".rstrip()
 
 
-def happened(figure: str) -> str:
-    """The runs in which a figure is above 0."""
-    return _HAPPENED.get(figure, f"runs with {figure} above 0")
+def runs_with(figure: str) -> str:
+    """Return what the runs are called in which a figure is above 0."""
+    return spec_of(figure).runs_with or f"runs with {figure} above 0"

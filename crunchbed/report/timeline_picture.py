@@ -1,7 +1,6 @@
-"""One picture of a comparison: a row of panels for each run, all on one time axis.
+"""The picture of a comparison: a row of panels for each run, all on one time axis.
 
-Pure: histories in, a PNG out. matplotlib is imported by ``draw`` and by nothing else, for it
-takes as long to import as the rest of the command line together.
+Only ``draw`` imports matplotlib: that takes as long as to import the rest of the command line.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from crunchbed.history.history import History
-from crunchbed.report.trace import BIN_SECONDS, LEAD_SECONDS, Trace, trace
+from crunchbed.report.node_timeline import BIN_SECONDS, LEAD_SECONDS, NodeTimeline, node_timeline
 from reserve_agent.errors import BadInput
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which the colour-blind tell apart; every mark differs in shape as well.
+# Okabe and Ito's colours, which colour-blind people tell apart; marks differ in shape too.
 _BLUE, _GREEN, _VERMILION, _ORANGE = "#0072B2", "#009E73", "#D55E00", "#E69F00"
 _INK, _FAINT, _AFTER = "#222222", "#777777", "#efefef"
 _HATCHED: Final[dict[str, Any]] = {
@@ -36,19 +35,19 @@ _MOST_OBSERVERS_NAMED: Final = 8
 
 
 class Row(NamedTuple):
-    """One run and what to call it, such as its policy."""
+    """One run, and its label, such as its policy."""
 
     label: str
     history: History
 
 
 def draw(rows: Sequence[Row], title: str, path: Path) -> None:
-    """Draw the runs below each other and write a PNG.
+    """Draw runs below each other, and write a PNG.
 
     Args:
         rows: At least one.
         title: Above the picture.
-        path: The file; its directory is made if need be.
+        path: The file; its directory is made where there is none.
 
     Raises:
         BadInput: It cannot be written.
@@ -56,7 +55,7 @@ def draw(rows: Sequence[Row], title: str, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    traces = [trace(row.history) for row in rows]
+    traces = [node_timeline(row.history) for row in rows]
     height = _FRAME_INCHES + _ROW_INCHES * len(rows)
     figure = Figure(figsize=(_WIDTH_INCHES, height), facecolor="white")
     FigureCanvasAgg(figure)
@@ -77,8 +76,8 @@ def draw(rows: Sequence[Row], title: str, path: Path) -> None:
         raise BadInput(f"{path}: cannot write the picture ({error.strerror})") from error
 
 
-def _name_row(panel: Axes, label: str, one: Trace) -> None:
-    """What the row is, and its pressure in figures: bands of microseconds look too wide."""
+def _name_row(panel: Axes, label: str, one: NodeTimeline) -> None:
+    """Write the row's label, and its pressure in figures: bands of microseconds look too wide."""
     seconds = sum(end - begin for begin, end in one.pressure)
     pressure = f"{len(one.pressure)} x, {seconds:.3g} s of pressure" if seconds else "no pressure"
     styles: tuple[tuple[str, int, dict[str, Any]], ...] = (
@@ -99,18 +98,18 @@ def _name_row(panel: Axes, label: str, one: Trace) -> None:
         )
 
 
-def _draw_free(panel: Axes, one: Trace) -> None:
+def _draw_free(panel: Axes, one: NodeTimeline) -> None:
     for life in one.free:
         panel.plot([t for t, _ in life], [pages for _, pages in life], color=_BLUE, linewidth=1.5)
     panel.axhline(one.reserve, color=_INK, linewidth=0.9, linestyle=(0, (4, 2)))
 
 
-def _draw_written(panel: Axes, one: Trace) -> None:
+def _draw_written(panel: Axes, one: NodeTimeline) -> None:
     edges = [index * BIN_SECONDS - LEAD_SECONDS for index in range(len(one.written) + 1)]
     panel.stairs(one.written, edges, color=_GREEN, linewidth=1.5, baseline=None)
 
 
-def _draw_missed(panel: Axes, one: Trace) -> None:
+def _draw_missed(panel: Axes, one: NodeTimeline) -> None:
     observers = list(one.missed)
     length = min(16.0, 90.0 / max(1, len(observers)))
     for place, deadlines in enumerate(one.missed.values()):
@@ -131,8 +130,8 @@ def _draw_missed(panel: Axes, one: Trace) -> None:
         )
 
 
-def _draw_background(panel: Axes, one: Trace) -> None:
-    """What is the same in every panel of a row: pressure, downtime, ejection, boot, the end."""
+def _draw_background(panel: Axes, one: NodeTimeline) -> None:
+    """Draw what is the same in every panel of a row: pressure, downtime, ejections, boots."""
     for begin, end in one.pressure:
         # The outline keeps an episode of microseconds visible.
         panel.axvspan(begin, end, color=_ORANGE, alpha=0.3, linewidth=0.4, zorder=0)
@@ -157,8 +156,8 @@ def _draw_background(panel: Axes, one: Trace) -> None:
         panel.spines[side].set_color(_FAINT)
 
 
-def _scale(grid: Sequence[Sequence[Axes]], traces: Sequence[Trace]) -> None:
-    """One scale for all rows, so that they compare."""
+def _scale(grid: Sequence[Sequence[Axes]], traces: Sequence[NodeTimeline]) -> None:
+    """Give all rows the same scales, so that they can be compared."""
     for free, written, _ in grid[1:]:
         free.sharey(grid[0][0])
         written.sharey(grid[0][1])
@@ -166,7 +165,7 @@ def _scale(grid: Sequence[Sequence[Axes]], traces: Sequence[Trace]) -> None:
     reserve = max(one.reserve for one in traces)
     points = (pages for one in traces for life in one.free for _, pages in life)
     top = max(10, 2 * reserve, *points)
-    # Linear up to the reserve, where the harm is done; logarithmic above.
+    # Linear up to the reserve, where packets get lost; logarithmic above.
     free.set_yscale("symlog", linthresh=max(reserve, 1), linscale=0.7)
     free.set_ylim(0, top * 1.6)
     decades = [10**power for power in range(1, 12) if 2 * reserve < 10**power < top / 2]
@@ -184,9 +183,9 @@ def _scale(grid: Sequence[Sequence[Axes]], traces: Sequence[Trace]) -> None:
 
 
 def _finish(
-    figure: Figure, grid: Sequence[Sequence[Axes]], traces: Sequence[Trace], title: str
+    figure: Figure, grid: Sequence[Sequence[Axes]], traces: Sequence[NodeTimeline], title: str
 ) -> None:
-    """Titles, the shared time axis, the legend."""
+    """Draw titles, the shared time axis and the legend."""
     nodes = " / ".join(dict.fromkeys(one.node for one in traces))
     headings = (
         f"free pages of {nodes}",

@@ -1,7 +1,7 @@
-"""A sweep as a picture: the share of runs in which something happened, over two of its keys.
+"""A sweep as a picture: the share of runs in which something happened, over two keys.
 
-Drawn for people who see no colours as well: each field says its count, and the colours differ in
-lightness too.
+It serves people who see no colours too: each field has its count as text, and colours differ in
+lightness.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from crunchbed.checks.result import Result
-from crunchbed.experiments.sweep.table import Run, values_of, where
-from crunchbed.report.labels import happened, heading, name_of, value_text
+from crunchbed.checks.result import Result, measured
+from crunchbed.experiments.sweep.finished_runs import Run, values_of, where
+from crunchbed.report.axis_labels import axis_label, panel_title, runs_with, value_label
 from reserve_agent.errors import CrunchbedError
 
 _FIELD_INCHES: Final = (0.42, 0.34)
 _LEAST_PANEL_INCHES: Final = 0.95
-"""Wide enough for the name of a policy."""
+"""Room for the name of a policy."""
 
 _LEAST_WIDTH_INCHES: Final = 5.0
 _MARGIN_INCHES: Final = (2.0, 1.6)
 _LETTER_SHARE: Final = 0.6
-"""Width of a letter, of its height."""
+"""Width of a letter as a share of its height."""
 
 _TICK_POINTS: Final = 9
 _COLOURS: Final = "OrRd"
@@ -44,19 +44,19 @@ _STYLE: Final[dict[Any, Any]] = {
 }
 
 Counts = Sequence[Sequence[tuple[int, int]]]
-"""Runs in which it happened and valid runs, by y and x."""
+"""Runs in which it happened, and valid runs, by y and x."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which key goes where; None: not split by any.
+    """Which key goes where.
 
     Attributes:
-        x: To the right, and
-        y: upwards, in each panel.
-        panel: One panel for each value, side by side.
-        row: One row of panels for each value.
-        asked: The order of values that are words, by key.
+        x: The key whose values go to the right in each panel.
+        y: The key whose values go upwards in each panel.
+        panel: The key with a panel for each value, side by side; None: one panel.
+        row: The key with a row of panels for each value; None: one row.
+        asked: Values that are words, in the order in which they are drawn, by key.
     """
 
     x: str
@@ -66,7 +66,7 @@ class Layout:
     asked: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def values(self, runs: Sequence[Run], key: str | None) -> list[str]:
-        """The values of a key in the order in which they are drawn."""
+        """Return the values of a key in the order in which they are drawn."""
         return values_of(runs, key, self.asked.get(key or "", ()))
 
 
@@ -108,14 +108,16 @@ def _drawing(runs: Sequence[Run], layout: Layout, figure: str, name: str) -> Fig
             _panel(one, _counts(runs, fixed, (layout.x, xs), (layout.y, ys), figure))
             _ticks(one, xs, ys, room)
             if layout.panel and line == 0:
-                one.set_title(heading(layout.panel, panel), fontweight="bold")
+                one.set_title(panel_title(layout.panel, panel), fontweight="bold")
         if layout.row:
             last = axes[line][-1]
             last.yaxis.set_label_position("right")
-            last.set_ylabel(heading(layout.row, row), rotation=270, va="bottom")
-    drawing.supxlabel(_wrapped(name_of(layout.x), width, 10), fontsize=10)
-    drawing.supylabel(_wrapped(name_of(layout.y), height - _MARGIN_INCHES[1] / 2, 10), fontsize=10)
-    title = f"{name}: {happened(figure)}, of valid runs"
+            last.set_ylabel(panel_title(layout.row, row), rotation=270, va="bottom")
+    drawing.supxlabel(_wrapped(axis_label(layout.x), width, 10), fontsize=10)
+    drawing.supylabel(
+        _wrapped(axis_label(layout.y), height - _MARGIN_INCHES[1] / 2, 10), fontsize=10
+    )
+    title = f"{name}: {runs_with(figure)}, of valid runs"
     drawing.suptitle(_wrapped(title, width, 11), fontsize=11)
     bar = drawing.colorbar(
         ScalarMappable(Normalize(0, 1), _COLOURS),
@@ -129,13 +131,13 @@ def _drawing(runs: Sequence[Run], layout: Layout, figure: str, name: str) -> Fig
 
 
 def _wrapped(text: str, inches: float, points: float) -> str:
-    """Text in lines no longer than that."""
+    """Return text in lines that are at most so many inches wide, in letters of so many points."""
     return textwrap.fill(text, max(8, int(inches / (points * _LETTER_SHARE / 72))))
 
 
 def _ticks(axes: Axes, xs: Sequence[str], ys: Sequence[str], room: float) -> None:
-    """Name the fields, each of which is ``room`` inches wide."""
-    across, up = ([value_text(one) for one in values] for values in (xs, ys))
+    """Name the columns, each of which is ``room`` inches wide, and the rows."""
+    across, up = ([value_label(one) for one in values] for values in (xs, ys))
     if max(map(len, across)) * _TICK_POINTS * _LETTER_SHARE / 72 > room:
         axes.set_xticks(range(len(xs)), across, rotation=45, ha="right", rotation_mode="anchor")
     else:
@@ -156,8 +158,7 @@ def _counts(
 
 
 def _count(results: Sequence[Result], figure: str) -> tuple[int, int]:
-    values = [result.totals.value(figure) for result in results]
-    known = [value for value in values if value is not None]
+    known = measured(results, figure)
     return sum(value > 0 for value in known), len(known)
 
 

@@ -1,4 +1,4 @@
-"""Statistics of a comparison: every figure of every policy, and policies against the first."""
+"""Statistics of a comparison: every figure of every policy, and differences to the first one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Statistics(BaseModel):
     """Over the valid runs of a comparison.
 
     Attributes:
-        level: Of all intervals.
+        level: Level of all intervals.
         figures: Median and interval, by policy and figure.
         differences: Of every other policy from the first one, paired by seed.
     """
@@ -29,7 +29,7 @@ class Statistics(BaseModel):
 
 
 def by_seed(runs: Sequence[Result], policy: str, figure: str) -> dict[int, float]:
-    """Return a figure of a policy's valid runs by seed; without those that did not measure it."""
+    """Return a figure of a policy's valid runs that measured it, by seed."""
     found = (
         (run.seed or 0, run.totals.value(figure))
         for run in runs
@@ -38,7 +38,7 @@ def by_seed(runs: Sequence[Result], policy: str, figure: str) -> dict[int, float
     return {seed: value for seed, value in found if value is not None}
 
 
-def summarise(runs: Sequence[Result]) -> Statistics:
+def statistics_of(runs: Sequence[Result]) -> Statistics:
     """Return the statistics of runs of one scenario that differ in policy and seed."""
     policies = tuple(dict.fromkeys(run.policy for run in runs))
     values = {p: {name: by_seed(runs, p, name) for name in NAMES} for p in policies}

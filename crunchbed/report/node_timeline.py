@@ -1,6 +1,6 @@
-"""What a picture shows of one run: the crunched node through time. Pure: a history in, series out.
+"""The crunched node of one run through time, as a picture shows it. Pure.
 
-All times are seconds after the crunch began; where there is none, after the inject phase did.
+All times are seconds after second 0 of the time axis (``time_axis.py``).
 """
 
 from __future__ import annotations
@@ -14,8 +14,13 @@ from crunchbed.checks.membership import ejections
 from crunchbed.checks.pressure import episodes
 from crunchbed.checks.reserve import reserve_pages
 from crunchbed.history.history import History, Interval
-from crunchbed.report.subject import since_what, subject_of
-from reserve_agent.contract.packets import PAGE_BYTES
+from crunchbed.report.time_axis import node_and_zero, zero_in_words
+from reserve_agent.contract.events import (
+    PoolConfigured,
+    PoolSampled,
+    PressureBegan,
+    WriteAcknowledged,
+)
 
 LEAD_SECONDS = 1.0
 """Shown of the time before the crunch."""
@@ -23,27 +28,29 @@ LEAD_SECONDS = 1.0
 BIN_SECONDS = 0.1
 """Width of one value of the write rate."""
 
-_MEBIBYTE = 1 << 20
+PAGES_A_MEBIBYTE = 256
+"""Pages of 4 KiB, which are blocks of block I/O too."""
 
 Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Trace:
-    """One run, as a row of panels.
+class NodeTimeline:
+    """One node of one run, as a row of panels.
 
     Attributes:
-        node: The one that the run is about.
-        since: What its times are counted from.
-        reserve: R, in pages.
+        node: Name of the node.
+        since: What the times are counted from, in words.
+        reserve: R, in pages of 4 KiB.
         end: When measuring ended.
-        free: (time, free pages) of the node's pool, for each stretch in which it was up.
+        free: (time, free pages) of the node's pool, a list for each stretch in which it was up.
         pressure: When the node had no page for a normal task.
-        written: Acknowledged MiB/s in bins of ``BIN_SECONDS``, the first ``LEAD_SECONDS`` early.
-        missed: By observer, the deadlines of the node's heartbeats that it missed.
-        down: From the node's fence until it boots.
-        ejected: When it was ejected.
-        boots: When it booted again.
+        written: Acknowledged MiB/s in bins of ``BIN_SECONDS``; the first bin begins
+            ``LEAD_SECONDS`` before second 0.
+        missed: Deadlines of the node's heartbeats that were missed, by observer.
+        down: From each fence of the node until the node boots.
+        ejected: When the node was ejected.
+        boots: When the node booted again.
     """
 
     node: str
@@ -59,9 +66,9 @@ class Trace:
     boots: list[float]
 
 
-def trace(history: History) -> Trace:
-    """Read one run's row out of its history."""
-    node, zero = subject_of(history, _nodes(history))
+def node_timeline(history: History) -> NodeTimeline:
+    """Return the timeline of the node that a run is about."""
+    node, zero = node_and_zero(history, _nodes(history))
     end = history.measured.end
     down = downtimes(history, node)
 
@@ -74,16 +81,16 @@ def trace(history: History) -> Trace:
 
     missed: dict[str, list[float]] = {peer: [] for peer in _nodes(history) if peer != node}
     for miss in misses(history):
-        if miss.data.get("peer") == node:
-            deadline = at(miss.data.get("deadline", miss.t))
+        if miss.peer == node:
+            deadline = at(miss.deadline)
             if deadline >= -LEAD_SECONDS:
                 missed.setdefault(miss.node, []).append(deadline)
-    return Trace(
+    return NodeTimeline(
         node=node,
-        since=since_what(history),
+        since=zero_in_words(history),
         reserve=reserve_pages(history, node) or 0,
         end=at(end),
-        free=[[(at(t), pages) for t, pages in life] for life in _free(history, node)],
+        free=[[(at(t), pages) for t, pages in life] for life in _free_by_life(history, node)],
         pressure=spans(episodes(history, node)),
         written=_rate(history, node, zero, at(end)),
         missed=missed,
@@ -94,23 +101,29 @@ def trace(history: History) -> Trace:
 
 
 def _nodes(history: History) -> list[str]:
-    names = {event.node for event in history.of("pool.config")}
+    names = {event.node for event in history.of(PoolConfigured)}
     return sorted(names, key=lambda name: (len(name), name))
 
 
-def _free(history: History, node: str) -> list[list[tuple[int, int]]]:
-    """Samples, and the exact moments at which pressure began."""
-    kinds = ("pool.sample", "pressure.begin")
-    events = [event for kind in kinds for event in history.of(kind, node)]
-    points = sorted((e.t, int(e.data["free"])) for e in events)
+def free_pages(history: History, node: str) -> list[tuple[int, int]]:
+    """Return (time in nanoseconds, free pages): of every sample and every begin of pressure."""
+    events: list[PoolSampled | PressureBegan] = [
+        *history.of(PoolSampled, node),
+        *history.of(PressureBegan, node),
+    ]
+    return sorted((event.t, event.free) for event in events)
+
+
+def _free_by_life(history: History, node: str) -> list[list[tuple[int, int]]]:
+    points = free_pages(history, node)
     return [[point for point in points if point[0] in life] for life in lives(history, node)]
 
 
 def _rate(history: History, node: str, zero: int, end: float) -> list[float]:
-    """MiB/s by bin, whole bins up to ``end`` only."""
+    """MiB/s by bin; only bins that end before ``end``."""
     bins = [0.0] * max(0, int((end + LEAD_SECONDS) / BIN_SECONDS))
-    for ack in history.of("write.ack", node):
+    for ack in history.of(WriteAcknowledged, node):
         index = int(((ack.t - zero) / 1e9 + LEAD_SECONDS) // BIN_SECONDS)
         if 0 <= index < len(bins):
-            bins[index] += ack.data["blocks"] * PAGE_BYTES / _MEBIBYTE / BIN_SECONDS
+            bins[index] += ack.blocks / PAGES_A_MEBIBYTE / BIN_SECONDS
     return bins

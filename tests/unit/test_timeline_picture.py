@@ -13,8 +13,8 @@ import pytest
 import crunchbed.run.engine
 from crunchbed.checks.result import Result
 from crunchbed.cli import app
-from crunchbed.report.figure import Row, draw
-from crunchbed.report.trace import BIN_SECONDS, LEAD_SECONDS, trace
+from crunchbed.report.node_timeline import BIN_SECONDS, LEAD_SECONDS, node_timeline
+from crunchbed.report.timeline_picture import Row, draw
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import RunInvalid
@@ -40,7 +40,7 @@ def recording() -> Recording:
 
 
 def test_time_is_counted_from_the_crunch_and_the_target_is_shown() -> None:
-    one = trace(recording().history())
+    one = node_timeline(recording().history())
     assert (one.node, one.since, one.reserve) == ("n2", "after the crunch began", 256)
     assert one.end == pytest.approx(8.8)
     assert one.pressure == [(pytest.approx(0.1), pytest.approx(0.8))]
@@ -50,18 +50,18 @@ def test_time_is_counted_from_the_crunch_and_the_target_is_shown() -> None:
 
 
 def test_only_what_others_missed_of_the_target_counts_and_only_what_is_shown() -> None:
-    one = trace(recording().miss(300, "n3", "n2", 3).history())
+    one = node_timeline(recording().miss(300, "n3", "n2", 3).history())
     early = -0.7
     assert one.missed == {
         "n1": [pytest.approx(early), pytest.approx(0.5)],
         "n3": [pytest.approx(-0.9), pytest.approx(0.55)],
     }
-    one = trace(recording().miss(150, "n3", "n2", 1).history())
+    one = node_timeline(recording().miss(150, "n3", "n2", 1).history())
     assert one.missed["n3"] == [pytest.approx(0.55)]
 
 
 def test_the_pool_is_shown_while_the_node_is_up() -> None:
-    before, after = trace(recording().history()).free
+    before, after = node_timeline(recording().history()).free
     assert before[-1][0] < 0.8
     assert after[0][0] == pytest.approx(2.8)
     assert {pages for _, pages in before} == {2000, 500}
@@ -73,7 +73,7 @@ def test_the_write_rate_is_acknowledged_bytes_by_time() -> None:
     for at in (1210, 1220, 1310):
         made.ack(at, "n2", at - 5)
     made.ack(1230, "n1", 1225)
-    written = trace(made.history()).written
+    written = node_timeline(made.history()).written
     first = round(LEAD_SECONDS / BIN_SECONDS)
     one_write = 4 * 4096 / 2**20 / BIN_SECONDS
     assert written[first] == pytest.approx(2 * one_write)
@@ -84,14 +84,14 @@ def test_the_write_rate_is_acknowledged_bytes_by_time() -> None:
 def test_a_node_that_stays_down_never_boots() -> None:
     made = Recording().complete().add(1, "pool.config", "n1", reserve=256)
     made.add(1200, "crunch.begin", "run", target="n1").fence(2000, "n1", view=2, observers=("n2",))
-    one = trace(made.history())
+    one = node_timeline(made.history())
     assert one.boots == []
     assert one.down == [(pytest.approx(0.8), pytest.approx(8.8))]
 
 
 def test_without_a_crunch_time_is_counted_from_the_inject_phase() -> None:
     made = Recording().complete().add(1, "pool.config", "n1", reserve=256)
-    one = trace(made.history())
+    one = node_timeline(made.history())
     assert (one.node, one.since) == ("n1", "into the inject phase")
     assert one.end == pytest.approx(9.0)
 
@@ -101,7 +101,7 @@ def test_without_a_crunch_it_is_about_the_node_that_a_fault_hit_as_the_report_is
     for node in NODES:
         made.add(1, "pool.config", node, reserve=256)
     made.fault(1400, 1500, "kill-node", "n3")
-    assert trace(made.history()).node == "n3"
+    assert node_timeline(made.history()).node == "n3"
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -185,7 +185,7 @@ def test_a_picture_that_cannot_be_made_is_told_before_the_run(
 
 def test_matplotlib_is_imported_for_pictures_only() -> None:
     code = (
-        "import sys, crunchbed.cli.run, crunchbed.report.figure; "
+        "import sys, crunchbed.cli.run, crunchbed.report.timeline_picture; "
         "sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,114 @@
+"""One run in a process of its own: what a worker starts, and what that process does.
+
+The directory of the run comes back as an archive, so that workers and the sweep need no disk in
+common, and a run arrives whole or not at all. The process is asked to end, and so undoes what the
+run has made, when the worker that started it dies, however that happens.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from reserve_agent.errors import CrunchbedError
+
+INTERRUPTED: Final = 130
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a trial.
+
+    Attributes:
+        archive: The run's directory as a ZIP file; empty where there is no result.
+        exit_code: Of the process: 0, or why there is no result, as of every command.
+        words: Why there is no result.
+    """
+
+    archive: bytes
+    exit_code: int
+    words: str
+
+
+def make(scenario: dict[str, Any], seed: int) -> Made:
+    """Make one run in a new process, and wait for its end.
+
+    Args:
+        scenario: Resolved.
+        seed: Of the run.
+    """
+    with tempfile.TemporaryDirectory(prefix="crunchbed-trial-") as place:
+        out = Path(place, "run")
+        spec = Path(place, "spec.json")
+        content = {"scenario": scenario, "seed": seed, "out": str(out), "parent": os.getpid()}
+        spec.write_bytes(orjson.dumps(content))
+        # Its own process group: Ctrl-C reaches the sweep, which ends its workers and so this.
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, str(spec)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            check=False,
+        )
+        words = done.stderr.decode(errors="replace").strip().splitlines()
+        if not (out / "result.json").exists():
+            code = done.returncode if done.returncode > 0 else 3
+            return Made(b"", code, words[-1] if words else f"ended with {done.returncode}")
+        return Made(_pack(out), 0, "")
+
+
+def _pack(directory: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+        for path in sorted(directory.rglob("*")):
+            packed.write(path, path.relative_to(directory))
+    return buffer.getvalue()
+
+
+def main(path: Path) -> int:
+    """Make the run that the JSON file ``path`` says: ``scenario``, ``seed``, ``out``, ``parent``.
+
+    Returns:
+        0 where there is a result, whatever its verdict; else the exit code of the error.
+    """
+    spec = orjson.loads(path.read_bytes())
+    _end_with(spec["parent"])
+    from crunchbed.run import engine  # brings the checks and the report
+    from crunchbed.scenario.schema import Scenario
+
+    scenario = Scenario.model_validate(spec["scenario"])
+    out = Path(spec["out"])
+    try:
+        engine.run(scenario, seed=spec["seed"], out=out)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except CrunchbedError as error:
+        if (out / "result.json").exists():
+            return 0
+        sys.stderr.write(f"{' '.join(str(error).split())}\n")
+        return error.exit_code
+    return 0
+
+
+def _end_with(parent: int) -> None:
+    """Get SIGTERM when the parent process dies; end at once if it is dead already."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
