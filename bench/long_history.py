@@ -12,21 +12,18 @@ from pathlib import Path
 import orjson
 
 from crunchbed.scenario.loader import load
-from reserve_agent.contract.events import (
-    CrunchBegan,
-    Event,
-    HeartbeatMissed,
-    HeartbeatSent,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.faults import CrunchBegan
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed, HeartbeatSent
+from reserve_agent.contract.events.pressure import (
     PacketDropped,
-    PhaseBegan,
     PoolConfigured,
     PoolSampled,
     PressureBegan,
     PressureEnded,
-    RunInfo,
-    VerifyResult,
-    WriteAcknowledged,
 )
+from reserve_agent.contract.events.run import PhaseBegan, RunInfo
+from reserve_agent.contract.events.writes import VerifyResult, WriteAcknowledged
 
 _SECOND = 1_000_000_000
 _NODES = ("n1", "n2", "n3")

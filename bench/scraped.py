@@ -10,13 +10,13 @@ import sys
 import time
 from pathlib import Path
 
-from reserve_agent.contract.events import (
+from reserve_agent.contract.events.heartbeats import (
     HeartbeatMissed,
     HeartbeatReceived,
     HeartbeatSent,
-    PoolConfigured,
-    WriteAcknowledged,
 )
+from reserve_agent.contract.events.pressure import PoolConfigured
+from reserve_agent.contract.events.writes import WriteAcknowledged
 from reserve_agent.contract.packets import Hook, PacketClass, Policy, Reason
 from reserve_agent.exporter import Exporter, PacketCounts
 from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings, NodeHooks

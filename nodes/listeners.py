@@ -9,7 +9,8 @@ from pathlib import Path
 
 import orjson
 
-from reserve_agent.contract.events import Event, ViewInstalled
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.events import Events
 from reserve_agent.lines import LineSender
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodes.daemon import Stop, connect_events, main
-from reserve_agent.contract.events import DaemonReady
+from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.memalloc import set_memalloc, set_stalled
 
 _TICK_SECONDS = 0.01

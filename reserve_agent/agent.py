@@ -17,13 +17,13 @@ import time
 
 from reserve_agent import tables
 from reserve_agent.config import AgentConfig
-from reserve_agent.contract.events import (
+from reserve_agent.contract.events.base import MalformedEvent
+from reserve_agent.contract.events.pressure import (
     AgentLate,
     AgentRestarted,
     EventsLost,
     HookEventsLost,
     JournalFollowed,
-    MalformedEvent,
 )
 from reserve_agent.contract.packets import Policy
 from reserve_agent.exporter import Exporter

@@ -10,21 +10,24 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from reserve_agent import exposition
-from reserve_agent.contract.events import (
-    Event,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.faults import NodeReset
+from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
     HeartbeatMissed,
     HeartbeatReceived,
     HeartbeatSent,
+)
+from reserve_agent.contract.events.membership import NodeEjected, ViewInstalled
+from reserve_agent.contract.events.pressure import (
     HookEventsLost,
-    NodeEjected,
-    NodeReset,
     PacketDropped,
     PoolConfigured,
     PressureEnded,
+)
+from reserve_agent.contract.events.writes import (
     ServiceStarted,
     ServiceStopped,
-    ViewInstalled,
     WriteAcknowledged,
     WriteFailed,
     WritesVerified,

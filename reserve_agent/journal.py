@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from reserve_agent.contract.events import PacketDropped, PressureBegan, PressureEnded
+from reserve_agent.contract.events.pressure import PacketDropped, PressureBegan, PressureEnded
 from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.hooks.layout import JOURNAL_ENTRIES, Entry, Journal, JournalEntry, Pool
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from reserve_agent.contract.events import (
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.faults import NodeReset
+from reserve_agent.contract.events.pressure import (
     EmergencyChanged,
-    Event,
-    NodeReset,
     PoolConfigured,
     ReserveSmall,
     SocketAttached,

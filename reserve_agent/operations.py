@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from reserve_agent import tables
 from reserve_agent.config import AgentConfig
-from reserve_agent.contract.events import MalformedEvent
+from reserve_agent.contract.events.base import MalformedEvent
 from reserve_agent.contract.packets import MAX_WINDOWS, Policy
 from reserve_agent.errors import BadInput, HookError
 from reserve_agent.hooks import audit

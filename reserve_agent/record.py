@@ -14,24 +14,22 @@ from typing import Any, Final
 
 import orjson
 
-from reserve_agent.contract.events import (
-    DaemonReady,
-    Event,
-    HeartbeatMissed,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.faults import NodeReset
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed
+from reserve_agent.contract.events.kinds import from_record
+from reserve_agent.contract.events.membership import ViewInstalled
+from reserve_agent.contract.events.pressure import (
     JournalFollowed,
-    NodeReset,
     PacketDropped,
     PoolConfigured,
     PressureBegan,
     PressureEnded,
-    ServiceStarted,
-    ServiceStopped,
     SocketAttached,
     SocketDetached,
-    ViewInstalled,
-    WriteAcknowledged,
-    from_record,
 )
+from reserve_agent.contract.events.run import DaemonReady
+from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped, WriteAcknowledged
 from reserve_agent.lines import Message
 from reserve_agent.sizing import Throttled
 

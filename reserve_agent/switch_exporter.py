@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reserve_agent import exposition
-from reserve_agent.contract.events import Event, OpenFlowMalformed, PressureRefused, ShedApplied
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.switches import OpenFlowMalformed, PressureRefused, ShedApplied
 from reserve_agent.exposition import Families, Family, Rows, Sample
 from reserve_agent.metrics import SWITCH_METRICS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from reserve_agent.contract.events import PacketsCounted, PoolSampled, ReserveUsersCounted
+from reserve_agent.contract.events.pressure import PacketsCounted, PoolSampled, ReserveUsersCounted
 from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.hooks.audit import SocketSeen
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 from crunchbed.checks.lives import downtimes
 from crunchbed.history.history import History
-from reserve_agent.contract.events import ViewInstalled
+from reserve_agent.contract.events.membership import ViewInstalled
 
 
 class Absences:

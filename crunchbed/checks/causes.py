@@ -16,7 +16,7 @@ from crunchbed.checks.faults import FaultSpan, fault_spans, ports_down
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.standstill import standstills
 from crunchbed.history.history import History, Interval, remembered
-from reserve_agent.contract.events import HeartbeatLate, HeartbeatMissed
+from reserve_agent.contract.events.heartbeats import HeartbeatLate, HeartbeatMissed
 
 
 @remembered

@@ -13,7 +13,8 @@ from crunchbed.history.history import History, Interval
 from crunchbed.scenario.crunch import FloodCrunch, WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
-from reserve_agent.contract.events import CrunchBegan, DirtyProgress
+from reserve_agent.contract.events.faults import CrunchBegan
+from reserve_agent.contract.events.writes import DirtyProgress
 
 OFF_TARGET = "crunch off target"
 """The first words of the reason of a run that is invalid for its crunch."""

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from crunchbed.checks.faults import FaultSpan
 from crunchbed.history.history import History
-from reserve_agent.contract.events import HeartbeatMissed, PacketDropped
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed
+from reserve_agent.contract.events.pressure import PacketDropped
 from reserve_agent.contract.packets import DROP_CAUSES
 
 

@@ -9,7 +9,8 @@ from crunchbed.checks.drops import silence_ns
 from crunchbed.checks.lives import target_of
 from crunchbed.history.history import History, Interval
 from nodes.membership.datagram import MalformedHeartbeat, parse_tag
-from reserve_agent.contract.events import HeartbeatMissed, HeartbeatSent, NodeDown
+from reserve_agent.contract.events.faults import NodeDown
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed, HeartbeatSent
 
 
 class Due(NamedTuple):

@@ -11,7 +11,7 @@ from crunchbed.faults.base import Effect, targets_of
 from crunchbed.faults.kinds import effect_of
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.cluster import RINGS
-from reserve_agent.contract.events import FaultBegan, FaultEnded, PortDown, PortUp
+from reserve_agent.contract.events.faults import FaultBegan, FaultEnded, PortDown, PortUp
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crunchbed.history.history import History, Interval
-from reserve_agent.contract.events import HeartbeatMissed, HeartbeatSent
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed, HeartbeatSent
 
 
 def sent(history: History, node: str, within: Interval | None = None) -> int:

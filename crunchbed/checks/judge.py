@@ -38,7 +38,8 @@ from crunchbed.history.history import History, no_collector
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import OFF
 from crunchbed.scenario.units import seconds
-from reserve_agent.contract.events import RunInfo, WriteFailed
+from reserve_agent.contract.events.run import RunInfo
+from reserve_agent.contract.events.writes import WriteFailed
 
 
 @no_collector()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.units import seconds
-from reserve_agent.contract.events import AgentLate
+from reserve_agent.contract.events.pressure import AgentLate
 
 
 def longest_seconds(history: History, node: str, span: Interval | None = None) -> float:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from crunchbed.history.history import History, Interval
-from reserve_agent.contract.events import FenceStarted, NodeDown, NodeUp
+from reserve_agent.contract.events.faults import NodeDown, NodeUp
+from reserve_agent.contract.events.membership import FenceStarted
 
 
 class Targeted(Protocol):

@@ -9,13 +9,8 @@ from typing import NamedTuple, TypeVar
 from crunchbed.checks.faults import cut_off_since, fault_spans
 from crunchbed.checks.lives import target_of
 from crunchbed.history.history import History
-from reserve_agent.contract.events import (
-    FenceConfirmed,
-    FenceStarted,
-    NodeDown,
-    NodeUp,
-    ViewInstalled,
-)
+from reserve_agent.contract.events.faults import NodeDown, NodeUp
+from reserve_agent.contract.events.membership import FenceConfirmed, FenceStarted, ViewInstalled
 
 _NO_VIEW = -1
 _Power = TypeVar("_Power", FenceStarted, NodeDown, NodeUp)

@@ -11,8 +11,7 @@ from typing import Final
 
 from crunchbed.checks.figures import Packets
 from crunchbed.history.history import History
-from reserve_agent.contract.events import PacketsCounted
-from reserve_agent.contract.events.pressure import PacketCount
+from reserve_agent.contract.events.pressure import PacketCount, PacketsCounted
 
 _PASSED: Final[Mapping[str, str]] = {
     "receive": "received",

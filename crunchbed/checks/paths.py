@@ -5,7 +5,7 @@ from __future__ import annotations
 from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.writes import stalls
 from crunchbed.history.history import History, Interval
-from reserve_agent.contract.events import RingDown, RingUp
+from reserve_agent.contract.events.heartbeats import RingDown, RingUp
 
 
 def path_restore_seconds(history: History, node: str, request_bytes: int) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crunchbed.checks.lives import lives, overlap
 from crunchbed.history.history import History, Interval, remembered
-from reserve_agent.contract.events import PressureBegan, PressureEnded
+from reserve_agent.contract.events.pressure import PressureBegan, PressureEnded
 
 
 @remembered

@@ -9,7 +9,8 @@ from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.lives import target_of
 from crunchbed.checks.membership import ejections
 from crunchbed.history.history import History, Interval
-from reserve_agent.contract.events import NodeDown, ViewInstalled
+from reserve_agent.contract.events.faults import NodeDown
+from reserve_agent.contract.events.membership import ViewInstalled
 
 
 class Absence(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from crunchbed.history.history import History
-from reserve_agent.contract.events import PoolConfigured, PoolSampled, ReserveUsersCounted
+from reserve_agent.contract.events.pressure import PoolConfigured, PoolSampled, ReserveUsersCounted
 
 
 def reserve_pages(history: History, node: str) -> int | None:

@@ -10,12 +10,8 @@ from typing import NamedTuple
 from crunchbed.checks.lives import target_of
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.units import seconds
-from reserve_agent.contract.events import (
-    NodeDown,
-    ServiceStarted,
-    ServiceStopped,
-    WriteAcknowledged,
-)
+from reserve_agent.contract.events.faults import NodeDown
+from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped, WriteAcknowledged
 
 
 class Serving(NamedTuple):

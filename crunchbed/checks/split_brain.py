@@ -8,7 +8,8 @@ from itertools import combinations
 from crunchbed.checks.lives import overlap, target_of
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.units import seconds
-from reserve_agent.contract.events import NodeDown, ViewInstalled
+from reserve_agent.contract.events.faults import NodeDown
+from reserve_agent.contract.events.membership import ViewInstalled
 
 _Members = tuple[str, ...]
 

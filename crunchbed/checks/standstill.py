@@ -16,12 +16,8 @@ from crunchbed.checks.lives import lives, target_of
 from crunchbed.checks.pressure import episodes
 from crunchbed.faults.base import STORAGE
 from crunchbed.history.history import History, Interval
-from reserve_agent.contract.events import (
-    NodeDown,
-    ServiceStarted,
-    ServiceStopped,
-    WriteAcknowledged,
-)
+from reserve_agent.contract.events.faults import NodeDown
+from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped, WriteAcknowledged
 
 SHORTEST_NS: Final = 30_000_000
 """Shorter standstills do not make a heartbeat late enough to matter."""

@@ -12,7 +12,7 @@ from crunchbed.checks.membership import ejections
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
-from reserve_agent.contract.events import WriteAcknowledged, WriteFailed
+from reserve_agent.contract.events.writes import WriteAcknowledged, WriteFailed
 
 PHASE_OF: Final[Mapping[str, str]] = {"before": "control", "during": "inject", "after": "after"}
 """The phase of the history behind each phase that an expectation can name."""

@@ -12,7 +12,11 @@ from typing import Any, Literal, NamedTuple
 from crunchbed.checks.pressure import episodes
 from crunchbed.checks.writes import percentile_seconds
 from crunchbed.history.history import History, Interval
-from reserve_agent.contract.events import ControllerReady, ShedApplied, SwitchPacketsCounted
+from reserve_agent.contract.events.switches import (
+    ControllerReady,
+    ShedApplied,
+    SwitchPacketsCounted,
+)
 
 
 class Shedding(NamedTuple):

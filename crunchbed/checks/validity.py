@@ -11,7 +11,9 @@ from crunchbed.checks.membership import ejections
 from crunchbed.history.history import PHASES, History
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
-from reserve_agent.contract.events import EventsLost, FaultBegan, HeartbeatLate, HookEventsLost
+from reserve_agent.contract.events.faults import FaultBegan
+from reserve_agent.contract.events.heartbeats import HeartbeatLate
+from reserve_agent.contract.events.pressure import EventsLost, HookEventsLost
 
 
 def incomplete(history: History) -> list[str]:

@@ -9,7 +9,8 @@ from itertools import accumulate
 
 from crunchbed.checks.lives import lives, overlap
 from crunchbed.history.history import History, Interval, remembered
-from reserve_agent.contract.events import PoolSampled, VerifyResult, WriteAcknowledged
+from reserve_agent.contract.events.pressure import PoolSampled
+from reserve_agent.contract.events.writes import VerifyResult, WriteAcknowledged
 from reserve_agent.contract.packets import PAGE_BYTES
 
 

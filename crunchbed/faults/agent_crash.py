@@ -7,7 +7,7 @@ from typing import Literal
 from crunchbed.faults.base import FaultContext, Lasting, NotPossible
 from crunchbed.run.world import KillsAgent
 from crunchbed.scenario.kinds import Target
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 
 class AgentCrash(Lasting):

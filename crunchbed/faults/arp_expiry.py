@@ -7,7 +7,7 @@ from typing import Literal
 
 from crunchbed.faults.base import FaultContext, FaultSection, NotPossible
 from crunchbed.scenario.kinds import Target
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 
 class ArpExpiry(FaultSection):

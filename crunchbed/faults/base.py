@@ -18,7 +18,8 @@ from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
-from reserve_agent.contract.events import Event, FaultBegan
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.faults import FaultBegan
 
 STORAGE: Final = "storage"
 """The target that is the storage host."""

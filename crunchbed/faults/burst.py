@@ -22,7 +22,7 @@ from crunchbed.run.world import NodeSilent, burst_asked_ns
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText, Target
-from reserve_agent.contract.events import BurstBegan, FaultBegan
+from reserve_agent.contract.events.faults import BurstBegan, FaultBegan
 
 _LEAD_NS: Final = 20_000_000
 """Time from telling the node to the burst, so that the burst begins at once everywhere."""

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from crunchbed.faults.base import CONTROLLER, FaultContext, Lasting, NotPossible
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 _READY_NS: Final = 15_000_000_000
 """Time in which a new controller has taken over; not waited for any longer."""

@@ -9,7 +9,7 @@ from crunchbed.faults.base import STORAGE, FaultContext, Host, Lasting
 from crunchbed.run.world import Impairment, Undo
 from crunchbed.scenario import kinds
 from crunchbed.scenario.kinds import DurationText
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 
 class Delay(Lasting):

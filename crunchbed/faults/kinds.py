@@ -24,7 +24,7 @@ from crunchbed.faults.switch_crash import SwitchCrash
 from crunchbed.faults.target_crash import TargetCrash
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import reject
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 MOST_FAULTS: Final = 1000
 """Faults that a scenario may have."""

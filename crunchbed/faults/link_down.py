@@ -13,7 +13,7 @@ from crunchbed.faults.base import STORAGE, Effect, FaultContext, Host, Lasting, 
 from crunchbed.scenario import kinds
 from crunchbed.scenario.cluster import LABELS
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
-from reserve_agent.contract.events import FaultBegan, PortDown, PortUp
+from reserve_agent.contract.events.faults import FaultBegan, PortDown, PortUp
 
 _SETTLE_NS: Final = 2_000_000_000
 """Time in which packets pass again after the port was set up; not waited for any longer."""

@@ -13,7 +13,7 @@ from crunchbed.run.world import Impairment, Undo
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import Target
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 Sender = Annotated[
     str, kinds.text("a cluster node such as n1, or storage", r"n[1-9]\d{0,3}|storage")

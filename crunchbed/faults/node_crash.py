@@ -9,7 +9,7 @@ from pydantic import Field
 from crunchbed.faults.base import Effect, FaultContext, FaultSection, NotPossible, targets_of
 from crunchbed.scenario import kinds
 from crunchbed.scenario.kinds import Target
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 _REASON: Final = "crash"
 

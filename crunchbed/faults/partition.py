@@ -14,7 +14,7 @@ from crunchbed.faults.base import RANDOM, Effect, FaultContext, Lasting, targets
 from crunchbed.run.world import Impairment, Undo
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 
 def _names(value: object) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Literal
 from crunchbed.faults.base import FaultContext, Lasting, NotPossible
 from crunchbed.scenario import kinds
 from crunchbed.scenario.kinds import Target
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 from reserve_agent.errors import CrunchbedError
 
 

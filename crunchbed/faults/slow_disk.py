@@ -14,7 +14,7 @@ from crunchbed.faults.base import STORAGE, Effect, FaultContext, Lasting, NotPos
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 
 class SlowDisk(Lasting):

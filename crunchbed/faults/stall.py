@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 from crunchbed.faults.base import Effect, FaultContext, Lasting, NotPossible, targets_of
 from crunchbed.scenario import kinds
 from crunchbed.scenario.kinds import Target
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 STALLED_DAEMONS: Final = ("heartbeat", "service", "initiator", "traffic")
 """The daemons that can be stalled; the key ``all`` means all of them."""

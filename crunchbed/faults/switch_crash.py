@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from crunchbed.faults.base import Effect, FaultContext, Lasting, NotPossible
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
-from reserve_agent.contract.events import FaultBegan, PortDown, PortUp
+from reserve_agent.contract.events.faults import FaultBegan, PortDown, PortUp
 
 _SETTLE_NS: Final = 5_000_000_000
 """Time in which packets pass again after power on; not waited for any longer."""

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from crunchbed.faults.base import STORAGE, Effect, FaultContext, Lasting, NotPossible
 from crunchbed.scenario import kinds
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 
 class TargetCrash(Lasting):

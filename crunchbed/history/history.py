@@ -18,13 +18,9 @@ from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Self, TypeVar
 
 import orjson
 
-from reserve_agent.contract.events import (
-    NO_EVENT,
-    Event,
-    MalformedEvent,
-    PhaseBegan,
-    from_record,
-)
+from reserve_agent.contract.events.base import Event, MalformedEvent
+from reserve_agent.contract.events.kinds import NO_EVENT, from_record
+from reserve_agent.contract.events.run import PhaseBegan
 from reserve_agent.errors import BadInput
 from reserve_agent.files import whole
 

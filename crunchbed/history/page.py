@@ -15,8 +15,8 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints, is_t
 
 import orjson
 
-from reserve_agent.contract.events import KINDS, Event
-from reserve_agent.contract.events.base import key_of
+from reserve_agent.contract.events.base import Event, key_of
+from reserve_agent.contract.events.kinds import KINDS
 
 _INTRODUCTION: Final = """# Events of a history
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from reserve_agent.contract.events import NOW, RUN, Event, from_record
+from reserve_agent.contract.events.base import NOW, RUN, Event
+from reserve_agent.contract.events.kinds import from_record
 
 
 class Recorder:

@@ -18,19 +18,18 @@ from crunchbed.history.history import History
 from crunchbed.prometheus.config import JOB
 from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events import (
-    Event,
-    HeartbeatMissed,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed
+from reserve_agent.contract.events.pressure import (
+    PacketCount,
     PacketsCounted,
     PoolConfigured,
     PoolSampled,
     PressureBegan,
     PressureEnded,
-    RunInfo,
-    SwitchPacketsCounted,
 )
-from reserve_agent.contract.events.pressure import PacketCount
-from reserve_agent.contract.events.switches import SwitchRow
+from reserve_agent.contract.events.run import RunInfo
+from reserve_agent.contract.events.switches import SwitchPacketsCounted, SwitchRow
 from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.errors import BadInput
 from reserve_agent.exporter import Exporter, PacketCounts

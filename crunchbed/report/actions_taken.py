@@ -11,7 +11,8 @@ from crunchbed.checks.membership import ejections
 from crunchbed.checks.pressure import episodes
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.units import seconds
-from reserve_agent.contract.events import CrunchBegan, CrunchEnded, PoolConfigured
+from reserve_agent.contract.events.faults import CrunchBegan, CrunchEnded
+from reserve_agent.contract.events.pressure import PoolConfigured
 
 
 def actions_taken(history: History) -> list[str]:

@@ -15,12 +15,8 @@ from crunchbed.checks.pressure import episodes
 from crunchbed.checks.reserve import reserve_pages
 from crunchbed.history.history import History, Interval
 from crunchbed.report.time_axis import node_and_zero, zero_in_words
-from reserve_agent.contract.events import (
-    PoolConfigured,
-    PoolSampled,
-    PressureBegan,
-    WriteAcknowledged,
-)
+from reserve_agent.contract.events.pressure import PoolConfigured, PoolSampled, PressureBegan
+from reserve_agent.contract.events.writes import WriteAcknowledged
 
 LEAD_SECONDS = 1.0
 """Shown of the time before the crunch."""

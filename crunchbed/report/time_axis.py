@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from crunchbed.checks.faults import fault_spans
 from crunchbed.history.history import History
-from reserve_agent.contract.events import CrunchBegan
+from reserve_agent.contract.events.faults import CrunchBegan
 
 
 class TimeAxis(NamedTuple):

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.world import STORAGE, World
-from reserve_agent.contract.events import VerifyResult, WritesVerified
+from reserve_agent.contract.events.writes import VerifyResult, WritesVerified
 from reserve_agent.errors import CrunchbedError
 
 

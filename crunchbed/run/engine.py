@@ -31,7 +31,7 @@ from crunchbed.run.plan import draw
 from crunchbed.run.progress import NoProgress, Progress, read_nodes
 from crunchbed.run.start import HEALTHY_SECONDS, Running, claimed, ready_backend, started
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events import PhaseBegan, Recovery, RunInfo
+from reserve_agent.contract.events.run import PhaseBegan, Recovery, RunInfo
 from reserve_agent.errors import CrunchbedError, RunInvalid
 
 _SETTLED_SECONDS = 5.0  # each fault has a bound of its own

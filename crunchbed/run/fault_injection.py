@@ -21,7 +21,7 @@ from crunchbed.faults.base import (
 from crunchbed.history.history import Interval
 from crunchbed.run.fault_plan import Step, order, steps
 from crunchbed.run.world import Clock
-from reserve_agent.contract.events import FaultBegan, FaultEnded
+from reserve_agent.contract.events.faults import FaultBegan, FaultEnded
 
 _NO_END = 2**63 - 1
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.plan import Burst, Plan
 from crunchbed.run.world import Clock, Flood, Node, NodeSilent, World, burst_asked_ns
-from reserve_agent.contract.events import CrunchBegan, CrunchEnded
+from reserve_agent.contract.events.faults import CrunchBegan, CrunchEnded
 from reserve_agent.errors import RunInvalid
 
 _LEAD_NS = 300_000_000

@@ -9,13 +9,8 @@ from typing import Final
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.progress import Progress
 from crunchbed.run.world import Loop, Node, NodeSilent, World
-from reserve_agent.contract.events import (
-    FenceConfirmed,
-    FenceStarted,
-    NodeDown,
-    NodeEjected,
-    NodeUp,
-)
+from reserve_agent.contract.events.faults import NodeDown, NodeUp
+from reserve_agent.contract.events.membership import FenceConfirmed, FenceStarted, NodeEjected
 from reserve_agent.errors import RunInvalid
 
 _WATCH_NS: Final = 20_000_000

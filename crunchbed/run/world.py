@@ -24,7 +24,7 @@ from crunchbed.run.values import (
     ReadBack,
     burst_asked_ns,
 )
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events.base import Event
 from reserve_agent.errors import CrunchbedError
 
 # Abilities and values are part of a world, and may be had from here.

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from nodes.block.writeback import Dirtier, Request, Writeback
-from reserve_agent.contract.events import (
-    DaemonReady,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.run import DaemonReady
+from reserve_agent.contract.events.writes import (
     DirtyProgress,
-    Event,
     IoDisconnected,
     IoReconnected,
     WriteAcknowledged,

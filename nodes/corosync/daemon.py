@@ -24,7 +24,8 @@ from nodes.daemon import Stop, connect_events
 from nodes.fencing import FenceClient
 from nodes.listeners import ViewForwarder
 from nodes.process import entering
-from reserve_agent.contract.events import DaemonReady, Event
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.lines import LineBuffer
 

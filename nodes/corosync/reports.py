@@ -7,16 +7,18 @@ from typing import NamedTuple
 
 from nodes.corosync.notices import LinkDown, LinkUp, Notice, NotScheduled, TokenOverdue
 from nodes.corosync.watch import Effect, FenceWanted, Suspected, ViewSeen
-from reserve_agent.contract.events import (
-    Event,
-    FenceRequested,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
     HeartbeatMissed,
     HeartbeatReceived,
     HeartbeatSent,
-    MembershipSuspected,
     RingDown,
     RingUp,
+)
+from reserve_agent.contract.events.membership import (
+    FenceRequested,
+    MembershipSuspected,
     ViewInstalled,
 )
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from reserve_agent.contract.events import RingDown, RingUp
+from reserve_agent.contract.events.heartbeats import RingDown, RingUp
 
 _REMEMBERED = 128
 """Datagrams of a peer whose copies are recognised; at most a few are under way at once."""

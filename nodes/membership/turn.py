@@ -23,19 +23,21 @@ from nodes.membership.rings import Arrival, RingMerger
 from nodes.membership.roster import Roster
 from nodes.membership.settings import HeartbeatSettings
 from nodes.membership.views import Member, View
-from reserve_agent.contract.events import (
-    DaemonReady,
-    Event,
-    FenceRequested,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
     HeartbeatMissed,
     HeartbeatReceived,
     HeartbeatSent,
     HeartbeatWarned,
+)
+from reserve_agent.contract.events.membership import (
+    FenceRequested,
     MembershipCleared,
     MembershipSuspected,
     ViewInstalled,
 )
+from reserve_agent.contract.events.run import DaemonReady
 
 REPORT_NS = 1_000_000_000
 """Time between two reports of what was received."""

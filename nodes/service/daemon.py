@@ -20,7 +20,9 @@ from nodes.service.config import ServiceConfig
 from nodes.service.manager import ServiceManager
 from nodes.service.serving import Serving
 from nodes.service.target import ServedTarget
-from reserve_agent.contract.events import DaemonReady, ServiceConfirming, ViewInstalled
+from reserve_agent.contract.events.membership import ViewInstalled
+from reserve_agent.contract.events.run import DaemonReady
+from reserve_agent.contract.events.writes import ServiceConfirming
 from reserve_agent.lines import LineServer, Message
 
 _TICK_SECONDS = 0.01

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from reserve_agent.contract.events import Event, ServiceStarted, ServiceStopped
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped
 from reserve_agent.errors import CrunchbedError
 
 START_NS: Final = 5_000_000_000

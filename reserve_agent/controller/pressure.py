@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
-from reserve_agent.contract.events import NOW, Event, PressureRefused, ShedApplied
+from reserve_agent.contract.events.base import NOW, Event
+from reserve_agent.contract.events.switches import PressureRefused, ShedApplied
 from reserve_agent.controller.refusals import Refusals
 from reserve_agent.lines import Message
 

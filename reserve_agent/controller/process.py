@@ -12,11 +12,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from reserve_agent.contract.events import (
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.switches import (
     ControllerReady,
     ControllerRestarted,
     ControllerStarted,
-    Event,
     SwitchPacketsCounted,
 )
 from reserve_agent.controller.config import ControllerConfig

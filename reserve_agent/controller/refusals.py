@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from reserve_agent.contract.events import Event, OpenFlowMalformed, PressureRefused
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.switches import OpenFlowMalformed, PressureRefused
 
 REPORT_NS: Final = 500_000_000
 """Counts are recorded at most this often, the first at once."""

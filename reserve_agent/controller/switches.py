@@ -14,14 +14,14 @@ from functools import partial
 from threading import RLock
 from typing import Any
 
-from reserve_agent.contract.events import (
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.switches import (
     ConnectionClassified,
     ControllerBack,
     ControllerDiffers,
     ControllerLost,
     ControllerReady,
     ControllerStranger,
-    Event,
     OpenFlowMalformed,
     OpenFlowRefused,
     TreeChanged,

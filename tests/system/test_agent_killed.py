@@ -15,7 +15,8 @@ import pytest
 from crunchbed.host import leaks
 from crunchbed.run.world import NodeSilent
 from nodes.waiting import wait_until
-from reserve_agent.contract.events import DaemonReady, HeartbeatSent
+from reserve_agent.contract.events.heartbeats import HeartbeatSent
+from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.events import EventSink
 from reserve_agent.hooks import pinned
 from reserve_agent.memalloc import get_memalloc, set_memalloc

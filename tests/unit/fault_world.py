@@ -9,7 +9,8 @@ from typing import Any, cast
 from crunchbed.faults.base import FaultAction, FaultContext
 from crunchbed.faults.kinds import MODELS
 from crunchbed.run.world import Impairment, NodeSilent, NodeStatus, Undo, World
-from reserve_agent.contract.events import Event, FaultBegan
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.faults import FaultBegan
 from reserve_agent.errors import CrunchbedError
 
 MS = 1_000_000

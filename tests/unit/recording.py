@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from crunchbed.history.history import History, Interval
 from nodes.membership.datagram import tag_of
-from reserve_agent.contract.events import KINDS, Event, UnknownEvent, from_record
+from reserve_agent.contract.events.base import Event, UnknownEvent
+from reserve_agent.contract.events.kinds import KINDS, from_record
 
 MS = 1_000_000
 _EMPTY: dict[str, Any] = {"int": 0, "str": "", "bool": False, "Mapping": {}}

@@ -17,7 +17,7 @@ from crunchbed.faults.agent_crash import AgentCrash, AgentCrashAction
 from crunchbed.faults.base import NotPossible
 from crunchbed.run.world import NodeSilent, NodeStatus
 from nodes.process import Process, spawn
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 from reserve_agent.errors import RunInvalid
 from tests.unit.test_supervisor import Cluster
 

@@ -7,16 +7,18 @@ import pytest
 from nodes.corosync.notices import LinkDown, LinkUp, NotScheduled, TokenOverdue, read_notice
 from nodes.corosync.reports import NoticeReports, Packets, event_of, packets_counted
 from nodes.corosync.watch import ClusterWatch, Effect, FenceWanted, Suspected, ViewSeen
-from reserve_agent.contract.events import (
-    Event,
-    FenceRequested,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
     HeartbeatMissed,
     HeartbeatReceived,
     HeartbeatSent,
-    MembershipSuspected,
     RingDown,
     RingUp,
+)
+from reserve_agent.contract.events.membership import (
+    FenceRequested,
+    MembershipSuspected,
     ViewInstalled,
 )
 

@@ -13,21 +13,17 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 
 from crunchbed.cli import app
-from reserve_agent.contract.events import (
-    Event,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
     HeartbeatMissed,
     HeartbeatReceived,
     HeartbeatSent,
-    HookEventsLost,
-    NodeEjected,
-    PoolConfigured,
-    PressureEnded,
-    ShedApplied,
-    ViewInstalled,
-    WriteAcknowledged,
-    WriteFailed,
 )
+from reserve_agent.contract.events.membership import NodeEjected, ViewInstalled
+from reserve_agent.contract.events.pressure import HookEventsLost, PoolConfigured, PressureEnded
+from reserve_agent.contract.events.switches import ShedApplied
+from reserve_agent.contract.events.writes import WriteAcknowledged, WriteFailed
 from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.exporter import Exporter
 from reserve_agent.hooks.layout import POOL_FIELDS

@@ -17,20 +17,19 @@ from crunchbed.checks.judge import judge
 from crunchbed.checks.lives import downtimes
 from crunchbed.checks.membership import ejections
 from crunchbed.history.history import History, Interval
-from reserve_agent.contract.events import (
+from reserve_agent.contract.events.base import (
     HERE,
-    KINDS,
     NOW,
     Event,
-    FaultBegan,
-    HeartbeatMissed,
     MalformedEvent,
-    NodeReset,
-    PoolSampled,
     UnknownEvent,
-    from_record,
+    key_of,
+    shape_of,
 )
-from reserve_agent.contract.events.base import key_of, shape_of
+from reserve_agent.contract.events.faults import FaultBegan, NodeReset
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed
+from reserve_agent.contract.events.kinds import KINDS, from_record
+from reserve_agent.contract.events.pressure import PoolSampled
 from tests.unit.judged_runs import good_run, scenario
 from tests.unit.recording import MS, event
 from tests.unit.test_rejudge import write_run

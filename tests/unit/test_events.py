@@ -18,7 +18,8 @@ import orjson
 import pytest
 
 from reserve_agent import events
-from reserve_agent.contract.events import Event, HeartbeatSent
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.heartbeats import HeartbeatSent
 from reserve_agent.events import EventSink
 
 LIMIT = 64 << 10

@@ -11,23 +11,26 @@ from dataclasses import replace
 import pytest
 from prometheus_client import generate_latest
 
-from reserve_agent.contract.events import (
-    DaemonReady,
-    Event,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.faults import NodeReset
+from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
     HeartbeatMissed,
     HeartbeatReceived,
     HeartbeatSent,
+)
+from reserve_agent.contract.events.membership import NodeEjected, ViewInstalled
+from reserve_agent.contract.events.pressure import (
     HookEventsLost,
-    NodeEjected,
-    NodeReset,
     PacketDropped,
     PoolConfigured,
     PoolSampled,
     PressureEnded,
+)
+from reserve_agent.contract.events.run import DaemonReady
+from reserve_agent.contract.events.writes import (
     ServiceStarted,
     ServiceStopped,
-    ViewInstalled,
     WriteAcknowledged,
     WriteFailed,
     WritesVerified,

@@ -16,7 +16,7 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.fault_plan import draw_faults
 from crunchbed.scenario.loader import load
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 
 MS = 1_000_000
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reserve_agent.contract.events import NodeEjected
+from reserve_agent.contract.events.membership import NodeEjected
 from tests.unit.test_supervisor import Cluster
 
 

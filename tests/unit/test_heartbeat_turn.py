@@ -13,19 +13,21 @@ from nodes.membership.protocol import Datagram
 from nodes.membership.rings import Arrival
 from nodes.membership.settings import HeartbeatSettings, Peer
 from nodes.membership.turn import REPORT_NS, HeartbeatNode, Turn, sent
-from reserve_agent.contract.events import (
-    DaemonReady,
-    Event,
-    FenceRequested,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
     HeartbeatMissed,
     HeartbeatReceived,
     HeartbeatSent,
+    RingDown,
+)
+from reserve_agent.contract.events.membership import (
+    FenceRequested,
     MembershipCleared,
     MembershipSuspected,
-    RingDown,
     ViewInstalled,
 )
+from reserve_agent.contract.events.run import DaemonReady
 
 INTERVAL = 1_000_000
 NAMES = ("n1", "n2", "n3")

@@ -12,7 +12,7 @@ from crunchbed.history.history import Interval
 from crunchbed.run.held import links as held_links
 from crunchbed.run.held.links import Links
 from crunchbed.run.start import Running
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 from reserve_agent.errors import BadInput
 
 

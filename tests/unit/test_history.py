@@ -10,14 +10,11 @@ import orjson
 import pytest
 
 from crunchbed.history.history import History, Interval, merge, read
-from reserve_agent.contract.events import (
-    ControllerRestarted,
-    NodeReset,
-    NodeUp,
-    PhaseBegan,
-    RingUp,
-    WriteAcknowledged,
-)
+from reserve_agent.contract.events.faults import NodeReset, NodeUp
+from reserve_agent.contract.events.heartbeats import RingUp
+from reserve_agent.contract.events.run import PhaseBegan
+from reserve_agent.contract.events.switches import ControllerRestarted
+from reserve_agent.contract.events.writes import WriteAcknowledged
 from reserve_agent.errors import BadInput
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from crunchbed.history import page as module
 from crunchbed.history.page import described_fields, page
-from reserve_agent.contract.events import KINDS, Event
-from reserve_agent.contract.events.base import key_of
+from reserve_agent.contract.events.base import Event, key_of
+from reserve_agent.contract.events.kinds import KINDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "history.md").read_text()
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from nodes.membership.datagram import tag_of
-from reserve_agent.contract.events import PacketDropped, PressureBegan, PressureEnded
+from reserve_agent.contract.events.pressure import PacketDropped, PressureBegan, PressureEnded
 from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.hooks.layout import JOURNAL_ENTRIES, Entry, Journal, Pool
 from reserve_agent.journal import JournalReader

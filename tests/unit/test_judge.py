@@ -10,7 +10,7 @@ import pytest
 
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
-from reserve_agent.contract.events import PhaseBegan
+from reserve_agent.contract.events.run import PhaseBegan
 from reserve_agent.errors import BadInput
 from tests.unit.judged_runs import ejecting_run, good_run, result_of, scenario
 from tests.unit.recording import MS, Recording

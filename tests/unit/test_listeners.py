@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from nodes.listeners import ViewForwarder
-from reserve_agent.contract.events import Event, HeartbeatSent, ViewInstalled
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.heartbeats import HeartbeatSent
+from reserve_agent.contract.events.membership import ViewInstalled
 
 BEAT = HeartbeatSent(seq=1, peers=["n2"])
 

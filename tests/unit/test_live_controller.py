@@ -21,7 +21,7 @@ from crunchbed.faults.controller_crash import ControllerCrashAction
 from crunchbed.scenario.loader import load
 from nodes.process import Process
 from nodes.waiting import wait_until
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import CrunchbedError

@@ -17,7 +17,7 @@ from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.backends.namespaces.switches import LiveSwitches
 from nodes.process import Process, descendants, spawn
 from nodes.waiting import wait_until
-from reserve_agent.contract.events import FaultBegan
+from reserve_agent.contract.events.faults import FaultBegan
 from tests.unit.fault_world import FakeWorld
 from topologies.node import ClusterNode, NodeLink
 

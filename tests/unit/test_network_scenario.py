@@ -14,7 +14,8 @@ from crunchbed.host.requirements import requirement
 from crunchbed.scenario.cluster import Cluster
 from crunchbed.scenario.loader import load_file
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events import Event, from_record
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.kinds import from_record
 from reserve_agent.contract.topologies import NETWORKS
 from reserve_agent.errors import BadInput
 from topologies.describe import plan

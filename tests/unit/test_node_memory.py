@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from reserve_agent.contract.events import (
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.faults import NodeReset
+from reserve_agent.contract.events.pressure import (
     EmergencyChanged,
-    Event,
-    NodeReset,
     PoolConfigured,
     ReserveSmall,
     SocketAttached,

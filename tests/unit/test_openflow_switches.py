@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reserve_agent.contract.events import Event, OpenFlowMalformed
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.switches import OpenFlowMalformed
 from reserve_agent.controller import switches as module
 from reserve_agent.controller.refusals import MOST_REASONS, OTHERS, REPORT_NS
 from reserve_agent.controller.rules.settings import Shed

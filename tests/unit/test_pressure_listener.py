@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from reserve_agent.contract.events import Event, PressureRefused, ShedApplied
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.switches import PressureRefused, ShedApplied
 from reserve_agent.controller.pressure import LEASE_NS, PressureListener
 from reserve_agent.controller.refusals import REPORT_NS
 from reserve_agent.lines import LineServer, Message

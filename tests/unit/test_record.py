@@ -9,23 +9,20 @@ from typing import Any
 import orjson
 import pytest
 
-from reserve_agent.contract.events import (
+from reserve_agent.contract.events.base import Event, MalformedEvent
+from reserve_agent.contract.events.faults import NodeReset
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed, HeartbeatSent
+from reserve_agent.contract.events.membership import ViewInstalled
+from reserve_agent.contract.events.pressure import (
     AgentLate,
-    DaemonReady,
-    Event,
-    HeartbeatMissed,
-    HeartbeatSent,
     JournalFollowed,
-    MalformedEvent,
-    NodeReset,
     PacketDropped,
     PoolConfigured,
     PressureBegan,
-    ServiceStarted,
-    ServiceStopped,
     SocketAttached,
-    ViewInstalled,
 )
+from reserve_agent.contract.events.run import DaemonReady
+from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped
 from reserve_agent.record import NodeHistory, NodeSummary
 
 SOCKET: dict[str, str | int | bool] = {

@@ -21,7 +21,7 @@ from nodes.corosync.reports import KnetLinks
 from nodes.heartbeat.config import HeartbeatConfig
 from nodes.heartbeat.sockets import RingSocket, RingSockets
 from nodes.membership.rings import Arrival, Copies, RingMerger, RingWatch
-from reserve_agent.contract.events import RingDown, RingUp
+from reserve_agent.contract.events.heartbeats import RingDown, RingUp
 from reserve_agent.errors import BadInput
 from topologies.node import ClusterNode, NodeLink
 

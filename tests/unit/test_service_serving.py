@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from nodes.service.serving import ANNOUNCE_AGAIN_NS, MOST_FAILED_STARTS, START_NS, Serving
-from reserve_agent.contract.events import Event, ServiceStarted, ServiceStopped
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped
 from reserve_agent.errors import CrunchbedError
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.standstill import standstills
 from crunchbed.history.history import History
-from reserve_agent.contract.events import Event, HeartbeatMissed, PhaseBegan, WriteAcknowledged
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed
+from reserve_agent.contract.events.run import PhaseBegan
+from reserve_agent.contract.events.writes import WriteAcknowledged
 
 MS = 1_000_000
 

@@ -28,7 +28,7 @@ from crunchbed.run.supervisor import Supervisor
 from crunchbed.run.world import Loop, NodeStatus, World
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
-from reserve_agent.contract.events import Event
+from reserve_agent.contract.events.base import Event
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from tests.unit.heap_loop import HeapLoop
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from reserve_agent.contract.events import (
+from reserve_agent.contract.events.switches import (
     ControllerReady,
     OpenFlowMalformed,
     PressureRefused,

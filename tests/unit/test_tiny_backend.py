@@ -14,7 +14,8 @@ from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from crunchbed.run import engine
 from crunchbed.scenario.loader import load
-from reserve_agent.contract.events import NodeEjected, PortDown, PortUp, ViewInstalled
+from reserve_agent.contract.events.faults import PortDown, PortUp
+from reserve_agent.contract.events.membership import NodeEjected, ViewInstalled
 from reserve_agent.errors import BadInput
 from tests.unit.test_imports import sources
 from tests.unit.tiny_backend import TinyBackend

@@ -6,10 +6,10 @@ import pytest
 
 from nodes.block.task import GIVEN_UP, PROGRESS_NS, RETRY_NS, WritebackSettings, WritebackTask
 from nodes.block.writeback import Request
-from reserve_agent.contract.events import (
-    DaemonReady,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.run import DaemonReady
+from reserve_agent.contract.events.writes import (
     DirtyProgress,
-    Event,
     IoDisconnected,
     IoReconnected,
     WriteAcknowledged,

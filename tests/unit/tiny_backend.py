@@ -23,7 +23,7 @@ from crunchbed.run.world import (
     ReadBack,
 )
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events import NodeUp
+from reserve_agent.contract.events.faults import NodeUp
 from tests.unit.heap_loop import HeapLoop
 from tests.unit.tiny_node import MS, TinyNode, lacks
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.world import STORAGE, NodeStatus
 from nodes.membership.datagram import tag_of
-from reserve_agent.contract.events import (
-    DaemonReady,
-    Event,
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.heartbeats import (
     HeartbeatMissed,
     HeartbeatReceived,
     HeartbeatSent,
-    MembershipSuspected,
-    ViewInstalled,
-    WriteAcknowledged,
 )
+from reserve_agent.contract.events.membership import MembershipSuspected, ViewInstalled
+from reserve_agent.contract.events.run import DaemonReady
+from reserve_agent.contract.events.writes import WriteAcknowledged
 from reserve_agent.errors import CrunchbedError
 
 if TYPE_CHECKING:

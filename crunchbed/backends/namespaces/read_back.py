@@ -12,7 +12,7 @@ from crunchbed.history import history
 from crunchbed.run.world import Loop, ReadBack
 from crunchbed.scenario.schema import Scenario
 from nodes.process import spawn
-from reserve_agent.contract.events import WriteAcknowledged
+from reserve_agent.contract.events.writes import WriteAcknowledged
 from reserve_agent.errors import RunInvalid
 
 _VERIFY_SECONDS = 120.0

@@ -30,7 +30,7 @@ from nodes.block import target
 from nodes.cgroup import NodeCgroup
 from nodes.fencing import FenceServer
 from nodes.process import Process
-from reserve_agent.contract.events import NodeUp
+from reserve_agent.contract.events.faults import NodeUp
 from reserve_agent.errors import CrunchbedError
 
 

@@ -18,7 +18,7 @@ from crunchbed.report.html import thin
 from crunchbed.report.html.thin import Mark, Span
 from crunchbed.report.time_axis import TimeAxis
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events import HeartbeatSent
+from reserve_agent.contract.events.heartbeats import HeartbeatSent
 
 STALL_SECONDS: Final = 0.1
 """How long no write is acknowledged, while some wait, until that is drawn as a stall."""

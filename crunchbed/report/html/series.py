@@ -15,7 +15,7 @@ from crunchbed.report import node_timeline
 from crunchbed.report.html.thin import Grid, Span
 from crunchbed.report.node_timeline import PAGES_A_MEBIBYTE
 from crunchbed.report.time_axis import TimeAxis
-from reserve_agent.contract.events import WriteAcknowledged
+from reserve_agent.contract.events.writes import WriteAcknowledged
 
 RATE_SECONDS: Final = 0.1
 """Width of a bin of the write rate, unless the run is long."""

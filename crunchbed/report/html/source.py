@@ -17,7 +17,7 @@ from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from crunchbed.report.time_axis import TimeAxis, node_and_zero
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events import RunInfo
+from reserve_agent.contract.events.run import RunInfo
 from reserve_agent.errors import BadInput
 
 HISTORY: Final = "history.jsonl"

@@ -14,7 +14,7 @@ from crunchbed.run.held.crunches import Crunches
 from crunchbed.run.held.links import Links
 from crunchbed.run.start import Running
 from crunchbed.run.world import STORAGE, Command, TakesCommands
-from reserve_agent.contract.events import PhaseBegan
+from reserve_agent.contract.events.run import PhaseBegan
 from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput, CrunchbedError
 

@@ -20,7 +20,7 @@ class ControllerStarted(Event):
 
     kind: ClassVar[str] = "controller.start"
     framework: str
-    metrics_port: int
+    metrics_port: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
