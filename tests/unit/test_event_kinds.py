@@ -128,10 +128,9 @@ def test_a_field_that_a_line_lacks_is_what_the_first_checks_took_it_for() -> Non
     assert (fault.targets, fault.hit) == (("n1",), True)
     assert fault.takes_down("n1", "a")
     assert fault.takes_down("n1", "b")
-    stall = fault._replace(kind="stall")
+    (stall,) = fault_spans(history_of({"t": 0, "kind": "fault.begin", "fault": "stall"}))
     assert stall.stalls("n1")
     assert not stall.stalls("n1", "initiator")
-    assert not stall.cuts_off("n1")
     assert Drops(history, []).cause(missed, 100 * MS) == "stalled_sender"
     pair = HeartbeatMissed(t=5, node="n1", peer="n2", deadline=5)
     assert Drops(history, []).cause(pair, 100 * MS) is None, "to whom it went is not known"
