@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nodes.block.iscsi_transport import IscsiSettings, IscsiTransport
-from nodes.block.pattern import Stamp, request
+from nodes.block.pattern import Stamp, request_bytes
 from nodes.block.transport import Endpoint, LoginRefused, Reports
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError
@@ -137,7 +137,7 @@ class Wire:
         return self
 
     def write(self, sequence: int, blocks: int = 1) -> None:
-        data = request(Stamp(0, 0, sequence, sequence), blocks)
+        data = request_bytes(Stamp(0, 0, sequence, sequence), blocks)
         self.transport.write(sequence, data, sequence * 4096)
 
     def serve_until(self, condition: Callable[[], object], seconds: float = 5) -> None:
@@ -155,7 +155,7 @@ def test_writes_of_all_sizes_arrive_whole(iscsi: Target) -> None:
         assert (sorted(wire.acknowledged), wire.failed) == ([1, 10, 20, 40], [])
     written = iscsi.disk.read_bytes()
     for sequence, blocks in ((1, 1), (10, 2), (20, 4), (40, 128)):
-        data = request(Stamp(0, 0, sequence, sequence), blocks)
+        data = request_bytes(Stamp(0, 0, sequence, sequence), blocks)
         assert written[sequence * 4096 :][: len(data)] == data
 
 
