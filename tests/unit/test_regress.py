@@ -119,6 +119,8 @@ def test_a_regression_is_confirmed_by_a_second_set_of_runs(
     suite = ElementTree.parse(tmp_path / "r.xml").getroot()[0]  # noqa: S314 - our own
     failed = {case.attrib["name"] for case in suite if case.find("failure") is not None}
     assert failed == figures
+    names = {case.attrib["classname"] for case in suite}
+    assert names == {"crunchbed.regress.nightly.memalloc"}, "what CI systems know the cases by"
 
 
 def test_one_that_a_second_set_does_not_show_is_told_and_no_regression(
