@@ -14,7 +14,7 @@ from crunchbed.experiments import attempts
 from crunchbed.history.history import History
 from crunchbed.run import engine
 from crunchbed.run.inject import Injection
-from crunchbed.scenario import loader, overrides
+from crunchbed.scenario import loader
 from tests.system.command import traces
 
 pytestmark = pytest.mark.root
@@ -31,7 +31,7 @@ def run(
     tmp_path: Path, scenario: str, *, once: bool = False, **changes: object
 ) -> tuple[Result, History]:
     """A run, repeated where the machine disturbed it; nothing is left of any."""
-    chosen = overrides.apply(loader.load(scenario), {**QUIET, **changes})
+    chosen = loader.load(scenario).with_overrides({**QUIET, **changes})
     out = tmp_path / "out"
     result = engine.run(chosen, out=out) if once else attempts.attempt(chosen, 1, out)[0]
     history = History.read(out / "history.jsonl")

@@ -61,7 +61,7 @@ def test_a_killed_target_comes_back_and_no_acknowledged_write_is_lost(
         running.wait_for_writes(60)
         target.kill()
         running.check_nothing_is_lost()  # with nobody serving: the file has it
-        wait_until(lambda: not running.initiator._link.up, 5, "it notices")
+        wait_until(lambda: not running.initiator._connection.up, 5, "it notices")
         target.start()
         running.wait_for_writes(1)
     running.end()

@@ -14,7 +14,7 @@ from crunchbed.checks.result import Result
 from crunchbed.experiments import attempts
 from crunchbed.history.history import History
 from crunchbed.run.supervisor import Supervisor
-from crunchbed.scenario import loader, overrides
+from crunchbed.scenario import loader
 from reserve_agent.pressure_report import PressureMessage
 from tests.system.command import traces
 
@@ -26,7 +26,7 @@ OPENFLOW = {"cluster.controller": "openflow", "phases.control": "1s", "phases.in
 
 def run(tmp_path: Path, scenario: str, **changes: object) -> tuple[Result, History]:
     """A run, repeated where the machine disturbed it; nothing is left of any."""
-    chosen = overrides.apply(loader.load(scenario), {**OPENFLOW, **changes})
+    chosen = loader.load(scenario).with_overrides({**OPENFLOW, **changes})
     out = tmp_path / "out"
     result = attempts.attempt(chosen, 1, out)[0]
     history = History.read(out / "history.jsonl")

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from reserve_agent.contract import packets
 from reserve_agent.contract.packets import Policy
 from reserve_agent.hooks import layout
 from reserve_agent.hooks.layout import Op
@@ -167,8 +168,8 @@ class TwoNodes(RuleBasedStateMachine):
     )
     def flag(self, index: int, memalloc: bool, writeback: bool, stalled: bool = False) -> None:
         raw = self.hooks.read_socket(index)
-        raw.flags = memalloc * layout.SOCK_MEMALLOC | writeback * layout.SOCK_WRITEBACK
-        raw.flags |= stalled * layout.SOCK_STALLED
+        raw.flags = memalloc * packets.SOCK_MEMALLOC | writeback * packets.SOCK_WRITEBACK
+        raw.flags |= stalled * packets.SOCK_STALLED
         self.sockets[index].stalled = stalled
         self.hooks.write_socket(index, raw)
         self.sockets[index].memalloc = memalloc
