@@ -12,7 +12,6 @@ import socket
 import string
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 
 import orjson
 
@@ -186,12 +185,7 @@ class RunClaim:
     def __enter__(self) -> RunClaim:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def record_directory(self, directory: Path) -> None:

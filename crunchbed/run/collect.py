@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 
 from crunchbed.history.recorder import Recorder
@@ -14,13 +13,15 @@ from reserve_agent.errors import CrunchbedError
 def count_reserve_users(world: World) -> None:
     """Have every node write down which sockets its reserve went to, while there are any."""
     for node in world.nodes.values():
-        _if_possible(node.count_reserve_users)
+        with suppress(CrunchbedError):  # what a node without an agent does not tell
+            node.count_reserve_users()
 
 
 def count_packets(world: World) -> None:
     """Have every node and every switch write its packet counters down."""
     for node in world.nodes.values():
-        _if_possible(node.count_packets)
+        with suppress(CrunchbedError):
+            node.count_packets()
     world.count_packets()
 
 
@@ -31,21 +32,9 @@ def verify_writes(world: World, recorder: Recorder) -> None:
     """
     found = world.read_back()
     for name, node in world.nodes.items():
-        verified = WritesVerified(lost=found.bad_of_node.get(name, 0))
         with suppress(CrunchbedError):
-            node.note(verified)
-    recorder.record(
-        VerifyResult(
-            node=STORAGE,
-            checked=found.checked,
-            ok=found.ok,
-            lost=found.lost,
-            corrupt=found.corrupt,
-        )
+            node.note(WritesVerified(lost=found.bad_of_node.get(name, 0)))
+    result = VerifyResult(
+        node=STORAGE, checked=found.checked, ok=found.ok, lost=found.lost, corrupt=found.corrupt
     )
-
-
-def _if_possible(write_down: Callable[[], None]) -> None:
-    """What a node does not tell, since its agent is gone, is not worth the run."""
-    with suppress(CrunchbedError):
-        write_down()
+    recorder.record(result)

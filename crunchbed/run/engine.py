@@ -22,13 +22,13 @@ from crunchbed.report.html import make
 from crunchbed.report.html.source import Recorded
 from crunchbed.run import collect, signals, sizing
 from crunchbed.run.backend import Site
-from crunchbed.run.fault_injection import injection
+from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.fault_plan import draw_faults
 from crunchbed.run.held.hold import Hold
 from crunchbed.run.held.scenario import with_flood_reader, without_plan
 from crunchbed.run.inject import Injection
 from crunchbed.run.plan import draw
-from crunchbed.run.progress import NoProgress, Progress, read_nodes
+from crunchbed.run.progress import Progress, read_nodes
 from crunchbed.run.start import HEALTHY_SECONDS, Running, claimed, ready_backend, started
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.run import PhaseBegan, Recovery, RunInfo
@@ -82,7 +82,7 @@ def run(
         RunInvalid: The cluster did not come up, a part of the testbed died, or the disk is full.
         KeyboardInterrupt: A signal asked for the end.
     """
-    watcher = progress or NoProgress()
+    watcher = progress or Progress()
     held = with_flood_reader(scenario) if hold else None
     request = _Request(without_plan(scenario) if hold else scenario, seed, held, scraper)
     with signals.interruptible():
@@ -200,7 +200,7 @@ def _inject(request: _Request, run: Running) -> None:
     if plan is None and not faults:
         run.supervisor.wait(seconds)
         return
-    with injection(faults, run.fault_context, run.recorder) as injected:
+    with FaultInjection(faults, run.fault_context) as injected:
         run.supervisor.cut_off_since = injected.cut_off_since
         crunch = None
         if plan is not None:

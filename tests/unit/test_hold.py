@@ -14,7 +14,7 @@ import pytest
 from crunchbed.run import signals
 from crunchbed.run.held.hold import Hold
 from crunchbed.run.held.scenario import with_flood_reader
-from crunchbed.run.progress import NoProgress
+from crunchbed.run.progress import Progress
 from crunchbed.run.start import Running
 from crunchbed.run.world import Command
 from crunchbed.scenario.loader import load
@@ -23,7 +23,7 @@ Handle = Callable[[Command], Command]
 WARNING = "SIGINT: ending; once more to end without a summary"
 
 
-class Notes(NoProgress):
+class Notes(Progress):
     def __init__(self) -> None:
         self.notes: list[str] = []
 

@@ -22,7 +22,7 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.run.inject import Injection
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.plan import Burst, Plan
-from crunchbed.run.progress import NoProgress
+from crunchbed.run.progress import Progress
 from crunchbed.run.signals import interruptible
 from crunchbed.run.supervisor import Supervisor
 from crunchbed.run.world import Loop, NodeStatus, World
@@ -35,6 +35,7 @@ from tests.unit.heap_loop import HeapLoop
 NAMES = ("n1", "n2", "n3")
 READY = ("heartbeat", "initiator", "traffic")
 HEALTHY = NodeStatus(
+    up=True,
     ready=READY,
     view=NAMES,
     serving=False,
@@ -110,7 +111,7 @@ class Cluster:
             self.world,
             self.loop,
             self.recorder,
-            NoProgress(),
+            Progress(),
             reboot_delay_ns=50_000_000,
             panics=panics,
             confirm=confirm,

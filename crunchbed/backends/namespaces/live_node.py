@@ -16,7 +16,7 @@ from crunchbed.backends.namespaces.daemons import Places, signal_family
 from crunchbed.backends.namespaces.live_agent import LiveAgent, ended_by_itself
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.run import sizing
-from crunchbed.run.world import NodeSilent, NodeStatus
+from crunchbed.run.world import NodeStatus
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
 from nodes.ports import forget_neighbours
@@ -28,8 +28,6 @@ from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines import LineClient
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
-
-AgentAway = NodeSilent
 
 
 class LiveNode:
@@ -116,6 +114,7 @@ class LiveNode:
         told = self._agent.ask("status")
         pool = told["pool"]
         return NodeStatus(
+            up=self.up,
             ready=told["ready"],
             view=told["view"],
             serving=told["serving"],

@@ -6,7 +6,6 @@ import signal
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
-from types import TracebackType
 from typing import Any
 
 from crunchbed.backends.namespaces.capture import capture
@@ -79,12 +78,7 @@ class NamespacesWorld:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._undo.close()
 
     def _build(self) -> None:

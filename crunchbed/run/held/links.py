@@ -11,7 +11,7 @@ from typing import Final
 from crunchbed.checks import faults
 from crunchbed.faults.link_down import LinkDown
 from crunchbed.live.runs import COMING_UP
-from crunchbed.run.fault_injection import FaultInjection, injection
+from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.start import Running
 from reserve_agent.errors import BadInput
 
@@ -31,7 +31,6 @@ class Links:
 
     def __init__(self, run: Running, touch: Callable[[], None]) -> None:
         self._network = run.world.network
-        self._recorder = run.recorder
         self._context = run.fault_context
         self._touch = touch
         self._down: dict[_Link, FaultInjection] = {}
@@ -66,7 +65,7 @@ class Links:
                 "for": _LENGTH,
             }
         )
-        cut = injection([fault], self._context, self._recorder, self._begun).__enter__()
+        cut = FaultInjection([fault], self._context, self._begun).__enter__()
         self._begun += 1
         cut.over()
         self._down[link] = cut
