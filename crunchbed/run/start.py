@@ -17,7 +17,7 @@ from crunchbed.faults.base import FaultContext
 from crunchbed.history.recorder import Recorder
 from crunchbed.host import requirements
 from crunchbed.run import signals
-from crunchbed.run.backend import Backend, Setup, Site
+from crunchbed.run.backend import Backend, Site
 from crunchbed.run.progress import Progress
 from crunchbed.run.supervisor import Supervisor
 from crunchbed.run.world import Loop, World
@@ -105,7 +105,7 @@ def started(
     Raises:
         RunInvalid: The cluster did not come up, or a part of the testbed has died.
     """
-    with site.start(Setup(scenario, out, recorder, progress)) as world:
+    with site.start(scenario, out, recorder) as world:
         supervisor = Supervisor(
             world,
             site.loop,
