@@ -93,11 +93,8 @@ class LiveController(Killable):
         Raises:
             CrunchbedError: The controller does not answer, or refuses.
         """
-        client = LineClient(self._socket, _ANSWER_SECONDS)
-        try:
+        with contextlib.closing(LineClient(self._socket, _ANSWER_SECONDS)) as client:
             return client.ask(op=op)
-        finally:
-            client.close()
 
     def is_ready(self) -> bool:
         """Whether every switch holds every flow.
