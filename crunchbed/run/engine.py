@@ -34,8 +34,6 @@ from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.run import PhaseBegan, Recovery, RunInfo
 from reserve_agent.errors import CrunchbedError, RunInvalid
 
-_SETTLED_SECONDS = 5.0  # each fault has a bound of its own
-_AFTERMATH_DEADLINES = 2.0
 _MOST_EVENTS_SHOWN = 200_000  # about a second
 
 
@@ -158,16 +156,16 @@ def _execute(request: _Request, run: Running) -> None:
     if request.held is not None:
         Hold(run).run()
     else:
-        _phase(run, "control", phases.control)
+        run.begin_phase("control", phases.control)
         run.supervisor.wait(phases.control / 1e9)
-        _phase(run, "inject", phases.inject)
+        run.begin_phase("inject", phases.inject)
         _inject(request, run)
-    _phase(run, "recovery", phases.recovery)
+    run.begin_phase("recovery", phases.recovery)
     _recover(request, run)
     if phases.after:
-        _phase(run, "after", phases.after)
+        run.begin_phase("after", phases.after)
         run.supervisor.wait(phases.after / 1e9)
-    _phase(run, "collect", None)
+    run.begin_phase("collect")
     _collect(request, run)
     run.recorder.record(PhaseBegan(name="end"))
 
@@ -185,11 +183,6 @@ def _await_scraper(request: _Request, run: Running, since: float = 0.0) -> None:
     if request.scraper is not None:
         nodes = len(run.world.nodes)
         request.scraper.await_run(run.run_id, nodes, run.supervisor.wait_until, since)
-
-
-def _phase(run: Running, name: str, length_ns: int | None) -> None:
-    run.recorder.record(PhaseBegan(name=name))
-    run.progress.phase(name, None if length_ns is None else length_ns / 1e9)
 
 
 def _inject(request: _Request, run: Running) -> None:
@@ -213,8 +206,7 @@ def _inject(request: _Request, run: Running) -> None:
         )
     if crunch is not None:
         crunch.undo()
-    run.supervisor.wait_until(injected.settled, _SETTLED_SECONDS)
-    run.supervisor.wait(_AFTERMATH_DEADLINES * request.scenario.removal_ns / 1e9)
+    run.await_aftermath(injected.settled)
 
 
 def _recover(request: _Request, run: Running) -> None:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -59,18 +59,17 @@ class Bench:
             network=SimpleNamespace(hosts=()),
             commands=SimpleNamespace(serve=self._serve),
         )
-        run = SimpleNamespace(
+        run = Running(
             scenario=with_flood_reader(load("control")),
             run_id="k3xq",
             out=tmp_path,
-            world=world,
-            supervisor=self.supervisor,
-            loop=SimpleNamespace(now_ns=lambda: 0),
-            fault_context=None,
-            recorder=SimpleNamespace(record=lambda _event: 0),
+            world=cast(Any, world),
+            supervisor=cast(Any, self.supervisor),
+            loop=cast(Any, SimpleNamespace(now_ns=lambda: 0)),
+            recorder=cast(Any, SimpleNamespace(record=lambda _event: 0)),
             progress=self.progress,
         )
-        self.hold = Hold(cast(Running, run))
+        self.hold = Hold(run)
 
     def _serve(self, handle: Handle) -> None:
         self.handle = handle

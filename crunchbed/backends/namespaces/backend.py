@@ -68,11 +68,7 @@ class NamespacesBackend:
 
     @contextmanager
     def claim(self, scenario: Scenario, progress: Progress) -> Iterator[NamespacesSite]:
-        """Take an id for a run; its end says what is left of it on this machine.
-
-        Raises:
-            MissingRequirement: The switch cannot be had, or there is no root.
-        """
+        """Take an id for a run; its end says what is left of it on this machine."""
         choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
         with ExitStack() as stack:
             state = stack.enter_context(RunClaim.claim())

@@ -97,11 +97,7 @@ class LiveController(Killable):
             return client.ask(op=op)
 
     def is_ready(self) -> bool:
-        """Whether every switch holds every flow.
-
-        Raises:
-            CrunchbedError: The controller has ended; with its last words.
-        """
+        """Whether every switch holds every flow; quotes a controller that has ended."""
         process = self.process
         if process is not None and (code := process.poll()) is not None:
             raise CrunchbedError(f"the controller ended ({code}): {process.last_words()}")

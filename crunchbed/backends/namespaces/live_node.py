@@ -76,14 +76,7 @@ class LiveNode:
             controller: Whom it tells of memory pressure.
         """
         self.cgroup.create()
-        paths = {
-            "cgroup": self.cgroup.path,
-            "pins": self._run.pins / self.name,
-            "socket": self._path("agent"),
-            "history": self._run.history(self.name),
-        }
-        run_id = self._run.run_id
-        config = configs.agent(self._scenario, run_id, self.host, paths, controller)
+        config = configs.agent(self._run, self.host, self.cgroup.path, controller)
         self.agent.start(config, cgroup)
 
     def kill_agent(self) -> bool:

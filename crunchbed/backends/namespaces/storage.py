@@ -77,10 +77,6 @@ class StorageHost:
             self.cgroup.create()
         return self.cgroup.path
 
-    def make_disk(self) -> None:
-        """Make the file behind every target of the run."""
-        target.make_disk(self._run.state / configs.DISK, self._scenario.block_io.export)
-
     def kill_target(self) -> None:
         """SIGKILL the block target, wherever it is; its end is no failure of the testbed."""
         for node in self._nodes.values():
@@ -94,9 +90,6 @@ class StorageHost:
         """Start the storage host's target, or start it again: what was written is still there.
 
         A pair starts its own.
-
-        Args:
-            write_delay_ns: By how much every write takes longer.
 
         Raises:
             BadInput: Its port is taken, or it does not know the initiators' secret.

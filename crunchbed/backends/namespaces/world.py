@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from crunchbed.backends.namespaces.capture import capture
+from crunchbed.backends.namespaces.configs import DISK
 from crunchbed.backends.namespaces.controller import LiveController
 from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.backends.namespaces.live_run import LiveRun, ended_by_itself
@@ -144,7 +145,7 @@ class NamespacesWorld:
             self._watched,
             self._undo,
         )
-        self.disk.make_disk()
+        target.make_disk(self._run.state / DISK, self._scenario.block_io.export)
         self.disk.start_target()
         self._undo.callback(self.quiesce)  # the first to be undone: nobody waits for the target
         self._power_on()
