@@ -38,11 +38,16 @@ class FaultInjection:
         self._actions = [fault.action(context) for fault in planned]
         self._recorder = context.recorder
         self._clock = context.loop
-        self._named = [_named(fault, first + index) for index, fault in enumerate(planned)]
+        # What their events say before they begin: kind, targets and number.
+        self._named = [
+            FaultBegan(
+                fault=one.kind, target=",".join(one.targets), targets=one.targets, number=number
+            )
+            for number, one in enumerate(planned, first)
+        ]
         self._steps = steps(planned)
         self._on: dict[int, int] = {}
         self._began: dict[int, FaultBegan] = {}
-        self._start_ns = self._clock.now_ns()
 
     def __enter__(self) -> FaultInjection:
         self._start_ns = self._clock.now_ns()
@@ -120,10 +125,3 @@ class FaultInjection:
                 fault=named.fault, target=named.target, targets=named.targets, number=named.number
             )
         )
-
-
-def _named(fault: FaultSection, number: int) -> FaultBegan:
-    """Return the event of a fault's begin, without time and without what only the begin tells."""
-    return FaultBegan(
-        fault=fault.kind, target=",".join(fault.targets), targets=fault.targets, number=number
-    )
