@@ -16,6 +16,7 @@ from pathlib import Path
 import orjson
 
 from nodes.process import PROC, Process, start_ticks
+from reserve_agent import files
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 
 STATE_ROOT = Path("/run/crunchbed")
@@ -202,6 +203,4 @@ class RunClaim:
     def _write(self, record: RunRecord) -> None:
         """Replace the file as a whole: a reader gets the old record or the new one."""
         self.record = record
-        new = self.path / f".{STATE_FILE}"
-        new.write_bytes(record.to_json())
-        new.replace(self.path / STATE_FILE)
+        files.write_bytes(self.path / STATE_FILE, record.to_json())

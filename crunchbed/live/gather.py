@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from crunchbed.history.recorder import Recorder
@@ -106,15 +106,13 @@ def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRu
     """
     backend = ready_backend(scenario)
     scratch = Path(tempfile.mkdtemp(prefix="crunchbed-audit-"))
-    try:
-        audited = _observe(backend, scenario, seconds, scratch / "run", progress)
-    except CrunchbedError as error:
-        raise type(error)(f"{error}; logs are in {scratch}") from error
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    shutil.rmtree(scratch, ignore_errors=True)
-    return audited
+    with ExitStack() as undo:
+        undo.callback(shutil.rmtree, scratch, ignore_errors=True)
+        try:
+            return _observe(backend, scenario, seconds, scratch / "run", progress)
+        except CrunchbedError as error:
+            undo.pop_all()
+            raise type(error)(f"{error}; logs are in {scratch}") from error
 
 
 def _observe(

@@ -9,8 +9,6 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-import orjson
-
 from crunchbed.backends.namespaces import configs, daemons
 from crunchbed.backends.namespaces.daemons import signal_family
 from crunchbed.backends.namespaces.live_agent import LiveAgent
@@ -25,6 +23,7 @@ from nodes.service.address import remove_address
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.pressure import EventsLost
 from reserve_agent.errors import CrunchbedError, RunInvalid
+from reserve_agent.files import write_json
 from reserve_agent.lines import LineClient
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
@@ -162,7 +161,7 @@ class LiveNode:
     def _start_daemon(self, name: str) -> None:
         path = self._path(f"{name}.json")
         config = daemons.config(self._run, self._hosts, self.name, self.incarnation, name)
-        path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
+        write_json(path, config)
         self.daemons[name] = self._run.spawn(
             f"{self.name} {name}",
             argv(daemons.module(self._scenario, name), path),

@@ -33,15 +33,12 @@ def read_back(run: LiveRun, loop: Loop) -> ReadBack:
     """Read every acknowledged block; ``World.read_back``."""
     answer = run.out / "verify.json"
     config = run.state / "verify.json"
-    config.write_bytes(
-        orjson.dumps(
-            {
-                "disk": str(run.state / configs.DISK),
-                "answer": str(answer),
-                "acknowledged": acknowledged_writes(run.scenario, run.out / "history"),
-            }
-        )
-    )
+    told = {
+        "disk": str(run.state / configs.DISK),
+        "answer": str(answer),
+        "acknowledged": acknowledged_writes(run.scenario, run.out / "history"),
+    }
+    config.write_bytes(orjson.dumps(told))  # not indented: a list of a million writes
     process = run.spawn(f"{STORAGE} verify", argv("nodes.block.verify", config))
     try:
         done = loop.run_until(lambda: process.poll() is not None, _VERIFY_SECONDS)

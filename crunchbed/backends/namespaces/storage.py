@@ -7,8 +7,6 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from crunchbed.backends.namespaces import configs, login
 from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.backends.namespaces.live_run import LiveRun, argv
@@ -17,6 +15,7 @@ from crunchbed.run.world import STORAGE, Flood
 from nodes.block import target
 from nodes.cgroup import NodeCgroup
 from nodes.process import Process
+from reserve_agent.files import write_json
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
 
@@ -131,7 +130,7 @@ class StorageHost:
     def _start_sender(self, name: str, config: dict[str, Any]) -> None:
         """Start a sender of packets, which sends until the cluster ends."""
         path = self._run.state / f"{STORAGE}-{name}.json"
-        path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
+        write_json(path, config)
         self._senders.append(self._helper(name, argv("nodes.traffic", path)))
 
     def end_senders(self) -> None:
