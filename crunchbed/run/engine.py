@@ -20,7 +20,7 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.html import make
 from crunchbed.report.html.source import Recorded
-from crunchbed.run import collect, signals, sizing
+from crunchbed.run import signals, sizing
 from crunchbed.run.backend import Site
 from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.fault_plan import draw_faults
@@ -30,8 +30,10 @@ from crunchbed.run.inject import Injection
 from crunchbed.run.plan import draw
 from crunchbed.run.progress import Progress, read_nodes
 from crunchbed.run.start import HEALTHY_SECONDS, Running, claimed, ready_backend, started
+from crunchbed.run.world import STORAGE
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.run import PhaseBegan, Recovery, RunInfo
+from reserve_agent.contract.events.writes import VerifyResult, WritesVerified
 from reserve_agent.errors import CrunchbedError, RunInvalid
 
 _MOST_EVENTS_SHOWN = 200_000  # about a second
@@ -221,10 +223,31 @@ def _recover(request: _Request, run: Running) -> None:
 
 
 def _collect(request: _Request, run: Running) -> None:
-    """Have every part of the run say what it knows."""
-    collect.count_reserve_users(run.world)
+    """Have every part of the run say what it knows, as far as a node has an agent that answers."""
+    nodes = run.world.nodes.values()
+    for node in nodes:  # while there are sockets
+        with suppress(CrunchbedError):
+            node.count_reserve_users()
     run.supervisor.cancel_reboots()
     run.world.quiesce()
-    collect.count_packets(run.world)
-    collect.verify_writes(run.world, run.recorder)
+    for node in nodes:
+        with suppress(CrunchbedError):
+            node.count_packets()
+    run.world.count_packets()
+    _verify_writes(run)
     _await_scraper(request, run, time.time())  # once more, with all that is known by now
+
+
+def _verify_writes(run: Running) -> None:
+    """Read every acknowledged block back and record what was found.
+
+    Every node is told how many of its blocks were not there, for its metrics.
+    """
+    found = run.world.read_back()
+    for name, node in run.world.nodes.items():
+        with suppress(CrunchbedError):
+            node.note(WritesVerified(lost=found.bad_of_node.get(name, 0)))
+    result = VerifyResult(
+        node=STORAGE, checked=found.checked, ok=found.ok, lost=found.lost, corrupt=found.corrupt
+    )
+    run.recorder.record(result)

@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from crunchbed.backends.namespaces.live_node import LiveNode
-from crunchbed.backends.namespaces.network import LiveNetwork, Loss, LossyWire
+from crunchbed.backends.namespaces.losses import Loss, LossyWire
+from crunchbed.backends.namespaces.network import LiveNetwork
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.backends.namespaces.switches import LiveSwitches
 from nodes.process import Process, descendants, spawn

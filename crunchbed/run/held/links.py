@@ -50,18 +50,15 @@ class Links:
                 raise BadInput(f"the link of {named((host, one))} is down already")
         if any(host == target for host, _ in self._settling):
             raise BadInput(f"the link of {target} is still coming up; once more in a moment")
-        self._has(target, network)
+        known = self._network.networks(target)
+        if network is not None and network not in known:
+            raise BadInput(f"{target} has no link to {network!r}; its networks: {', '.join(known)}")
         self._touch()
         fault = LinkDown.model_validate(_FAULT | {"target": target, "network": network})
         cut = FaultInjection([fault], self._context, self._begun).__enter__()
         self._begun += 1
         cut.over()
         self._down[link] = cut
-
-    def _has(self, target: str, network: str | None) -> None:
-        known = self._network.networks(target)
-        if network is not None and network not in known:
-            raise BadInput(f"{target} has no link to {network!r}; its networks: {', '.join(known)}")
 
     def bring_up(self, target: str, network: str | None = None) -> None:
         """Bring a link up again that ``take_down`` took down; ``state`` says when packets pass.

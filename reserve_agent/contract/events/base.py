@@ -6,7 +6,7 @@ out. A field whose name is a Python keyword has an underscore behind it here, an
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from reserve_agent.errors import CrunchbedError
@@ -54,10 +54,11 @@ class Event:
         """Return this event with the time and the node where its writer left them open."""
         if self.t != NOW and self.node != HERE:
             return self
-        return replace(
-            self,
+        values = {name: getattr(self, name) for name, _ in shape_of(type(self)).keys}
+        return type(self)(
             t=t if self.t == NOW else self.t,
             node=node if self.node == HERE else self.node,
+            **values,
         )
 
 
