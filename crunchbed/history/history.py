@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Self, TypeVar
 
 import orjson
 
@@ -62,7 +62,7 @@ class History:
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
         self._by_kind = _grouped(events, _KIND)
-        self._by_node: dict[str, dict[str, list[Event]]] = {}
+        self._by_node: dict[str, dict[str, list[Any]]] = {}
         self.memo: dict[tuple[object, ...], Any] = {}
 
     @classmethod
@@ -75,19 +75,14 @@ class History:
         with no_collector():
             return cls(read(path))
 
-    @overload
-    def of(self, kind: type[_E], node: str | None = None) -> Sequence[_E]: ...
-    @overload
-    def of(self, kind: str, node: str | None = None) -> Sequence[Any]: ...
-    def of(self, kind: type[Event] | str, node: str | None = None) -> Sequence[Any]:
+    def of(self, kind: type[_E], node: str | None = None) -> Sequence[_E]:
         """Return the events of one kind, of one node where it is given, by time."""
-        if not isinstance(kind, str):
-            kind = kind.kind
+        name = kind.kind
         if node is None:
-            return self._by_kind.get(kind, _NOTHING)
-        if kind not in self._by_node:
-            self._by_node[kind] = _grouped(self._by_kind.get(kind, _NOTHING), _NODE)
-        return self._by_node[kind].get(node, _NOTHING)
+            return self._by_kind.get(name, _NOTHING)
+        if name not in self._by_node:
+            self._by_node[name] = _grouped(self._by_kind.get(name, _NOTHING), _NODE)
+        return self._by_node[name].get(node, _NOTHING)
 
     def during(self, kind: type[_E], span: Interval, node: str | None = None) -> Sequence[_E]:
         """Return those of ``of(kind, node)`` that happened in ``span``."""
@@ -122,8 +117,8 @@ class History:
         return [name for name in PHASES if self.phase(name) is None]
 
 
-def _grouped(events: Sequence[Event], key: Callable[[Event], str]) -> dict[str, list[Event]]:
-    groups: dict[str, list[Event]] = {}
+def _grouped(events: Sequence[Event], key: Callable[[Event], str]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = {}
     for event, name in zip(events, map(key, events), strict=True):
         group = groups.get(name)
         if group is None:

@@ -58,6 +58,9 @@ class Machine:
             return None
 
 
+THIS_MACHINE = Machine()
+
+
 @dataclass(frozen=True)
 class Leak:
     """One trace of a run.
@@ -73,9 +76,8 @@ class Leak:
     process: RecordedProcess | None = field(default=None, repr=False)
 
 
-def find(run_id: str, machine: Machine | None = None) -> list[Leak]:
+def find(run_id: str, machine: Machine = THIS_MACHINE) -> list[Leak]:
     """Return all traces of a run, live or dead, in the order in which they are to be removed."""
-    machine = machine or Machine()
     cgroups = machine.cgroups
     group = cgroups / f"{PREFIX}{run_id}" if cgroups is not None else None
     pins = machine.pins / f"{PREFIX}{run_id}"
@@ -174,9 +176,8 @@ def _kill(process: RecordedProcess) -> None:
     wait_until(lambda: not process.is_alive(), _KILL_SECONDS, f"the end of process {process.pid}")
 
 
-def known_runs(machine: Machine | None = None) -> set[str]:
+def known_runs(machine: Machine = THIS_MACHINE) -> set[str]:
     """Return the ids of all runs, live or dead, with a trace that only a run makes."""
-    machine = machine or Machine()
     names = set(_directories(machine.state)) | set(machine.bridges().values())
     for parent in (machine.cgroups, machine.pins):
         if parent is not None:
@@ -192,16 +193,14 @@ def _directories(parent: Path) -> list[str]:
         return []
 
 
-def dead_runs(machine: Machine | None = None) -> list[str]:
+def dead_runs(machine: Machine = THIS_MACHINE) -> list[str]:
     """Return the ids of the runs that have left traces and whose owner has ended."""
-    machine = machine or Machine()
     runs = sorted(known_runs(machine))
     return [run for run in runs if not owner_is_alive(run, machine.state, machine.proc)]
 
 
-def dead_probes(machine: Machine | None = None) -> list[Path]:
+def dead_probes(machine: Machine = THIS_MACHINE) -> list[Path]:
     """Return cgroups that probes of requirements left behind because they were killed."""
-    machine = machine or Machine()
     if machine.cgroups is None:
         return []
     prefix = f"{PREFIX}check-"
@@ -214,7 +213,7 @@ def dead_probes(machine: Machine | None = None) -> list[Path]:
     ]
 
 
-def clean_run(run_id: str, machine: Machine | None = None) -> dict[Leak, str | None]:
+def clean_run(run_id: str, machine: Machine = THIS_MACHINE) -> dict[Leak, str | None]:
     """Remove all that a dead run has left; a live run is left alone.
 
     Traces are looked for until none is found: removing one may uncover another, and a namespace
@@ -224,7 +223,6 @@ def clean_run(run_id: str, machine: Machine | None = None) -> dict[Leak, str | N
     Returns:
         Every trace that was found, each with None or with the reason why it is still there.
     """
-    machine = machine or Machine()
     outcome: dict[Leak, str | None] = {}
     deadline = time.monotonic() + _CLEAN_SECONDS
     while not owner_is_alive(run_id, machine.state, machine.proc):

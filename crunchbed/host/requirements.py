@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crunchbed.host.probes import hooks, netns, system
-from crunchbed.host.probes.machine import NOT_TRIED, Machine
+from crunchbed.host.probes.machine import NOT_TRIED, THIS_MACHINE, Machine
 from crunchbed.host.probes.system import Probe
 from reserve_agent.errors import MissingRequirement
 
@@ -64,101 +64,49 @@ def _optional(name: str, needed_for: str, remedy: str, probe: Probe) -> Requirem
     return Requirement(name, needed_for, remedy, probe, required=False)
 
 
+def _hook(name: str, needed_for: str, remedy: str) -> Requirement:
+    return Requirement(name, needed_for, remedy, hooks.hook(name))
+
+
+_BTF = system.file("/sys/kernel/btf/vmlinux")
+_CGROUP2 = "mount -t cgroup2 none /sys/fs/cgroup/unified"
+_TBF = netns.qdisc("tbf", "rate", "1mbit", "burst", "16kb", "latency", "1ms")
+_VLAN = netns.link("link", "lo", "name", "crunchbed", "type", "vlan", "id", "2")
+_BRIDGE = netns.link("crunchbed", "type", "bridge")
+_OVS = _module("openvswitch", "OPENVSWITCH")
+_NETEM = _module("sch_netem", "NET_SCH_NETEM")
+_COROSYNC = "membership: corosync"
+
 _REQUIRED = (
     Requirement("root", "namespaces, cgroups, hooks", ROOT, system.root),
-    Requirement(
-        "kernel-btf",
-        "compiling the hooks",
-        _kernel("DEBUG_INFO_BTF"),
-        system.file("/sys/kernel/btf/vmlinux"),
-    ),
+    Requirement("kernel-btf", "compiling the hooks", _kernel("DEBUG_INFO_BTF"), _BTF),
     Requirement("libbpf", "loading the hooks", SETUP, system.library("libbpf.so.1")),
     Requirement("hook-object", "every policy", SETUP, hooks.hook_object),
     Requirement("bpffs", "the daemons' page pool", SETUP, system.bpffs),
-    Requirement(
-        "bpf-tc",
-        "receive and transmit buffers",
-        _module("cls_bpf", "NET_CLS_BPF"),
-        hooks.hook("bpf-tc"),
-    ),
-    Requirement(
-        "bpf-cgroup-skb",
-        "the drop after socket lookup",
-        _kernel("CGROUP_BPF"),
-        hooks.hook("bpf-cgroup-skb"),
-    ),
-    Requirement(
-        "bpf-sockopt", "SO_MEMALLOC", _kernel("CGROUP_BPF (5.3 on)"), hooks.hook("bpf-sockopt")
-    ),
-    Requirement(
-        "bpf-connect",
-        "unmodified programs: TCP",
-        _kernel("CGROUP_BPF"),
-        hooks.hook("bpf-connect"),
-    ),
-    Requirement(
-        "bpf-sendmsg",
-        "unmodified programs: UDP",
-        _kernel("CGROUP_BPF"),
-        hooks.hook("bpf-sendmsg"),
-    ),
-    Requirement(
-        "bpf-sock-release",
-        "pages of a closed socket",
-        _kernel("CGROUP_BPF (5.9 on)"),
-        hooks.hook("bpf-sock-release"),
-    ),
-    Requirement(
-        "cgroup2",
-        "the hooks of one node",
-        "mount -t cgroup2 none /sys/fs/cgroup/unified",
-        system.cgroup2,
-    ),
+    _hook("bpf-tc", "receive and transmit buffers", _module("cls_bpf", "NET_CLS_BPF")),
+    _hook("bpf-cgroup-skb", "the drop after socket lookup", _kernel("CGROUP_BPF")),
+    _hook("bpf-sockopt", "SO_MEMALLOC", _kernel("CGROUP_BPF (5.3 on)")),
+    _hook("bpf-connect", "unmodified programs: TCP", _kernel("CGROUP_BPF")),
+    _hook("bpf-sendmsg", "unmodified programs: UDP", _kernel("CGROUP_BPF")),
+    _hook("bpf-sock-release", "pages of a closed socket", _kernel("CGROUP_BPF (5.9 on)")),
+    Requirement("cgroup2", "the hooks of one node", _CGROUP2, system.cgroup2),
     Requirement("mininet", "nodes and links", SETUP, system.module("mininet")),
     Requirement("mnexec", "nodes and links", SETUP, system.tool("mnexec")),
     Requirement("ip", "nodes and links", SETUP, system.tool("ip")),
-    Requirement(
-        "tbf",
-        "shaped ports",
-        _module("sch_tbf", "NET_SCH_TBF"),
-        netns.qdisc("tbf", "rate", "1mbit", "burst", "16kb", "latency", "1ms"),
-    ),
+    Requirement("tbf", "shaped ports", _module("sch_tbf", "NET_SCH_TBF"), _TBF),
     Requirement("open-vswitch", "the switch", SETUP, netns.open_vswitch),
     Requirement(
-        "ovs-userspace",
-        "a switch on any kernel",
-        _module("tun", "TUN"),
-        netns.ovs_userspace,
+        "ovs-userspace", "a switch on any kernel", _module("tun", "TUN"), netns.ovs_userspace
     ),
     Requirement("nbdkit", "block targets", SETUP, system.tool("nbdkit")),
     Requirement("libnbd", "block initiators", SETUP, system.module("nbd")),
 )
 
 _OPTIONAL = (
-    _optional(
-        "ovs-kernel",
-        "a faster switch",
-        _module("openvswitch", "OPENVSWITCH"),
-        netns.ovs_kernel,
-    ),
-    _optional(
-        "linux-bridge",
-        "a switch without own loss",
-        _module("bridge", "BRIDGE"),
-        netns.link("crunchbed", "type", "bridge"),
-    ),
-    _optional(
-        "vlan",
-        "separate storage network",
-        _module("8021q", "VLAN_8021Q"),
-        netns.link("link", "lo", "name", "crunchbed", "type", "vlan", "id", "2"),
-    ),
-    _optional(
-        "netem",
-        "links with delay or loss",
-        _module("sch_netem", "NET_SCH_NETEM"),
-        netns.qdisc("netem", "delay", "1ms"),
-    ),
+    _optional("ovs-kernel", "a faster switch", _OVS, netns.ovs_kernel),
+    _optional("linux-bridge", "a switch without own loss", _module("bridge", "BRIDGE"), _BRIDGE),
+    _optional("vlan", "separate storage network", _module("8021q", "VLAN_8021Q"), _VLAN),
+    _optional("netem", "links with delay or loss", _NETEM, netns.qdisc("netem", "delay", "1ms")),
     _optional("os-ken", "cluster.controller: openflow", SETUP, system.module("os_ken")),
     _optional("htb", "shed: queue", _module("sch_htb", "NET_SCH_HTB"), netns.qdisc("htb")),
     _optional("sctp", "SCTP traffic", _module("sctp", "IP_SCTP"), system.sctp),
@@ -169,24 +117,9 @@ _OPTIONAL = (
     _optional("prometheus", "recording a run's metrics", SETUP, system.tool("prometheus")),
     _optional("iscsi-target", "iSCSI targets", SETUP, system.tool("tgtd")),
     _optional("iscsi-initiator", "iSCSI initiators", SETUP, system.library("libiscsi.so.7")),
-    _optional(
-        "corosync",
-        "membership: corosync",
-        _apt("corosync"),
-        system.tool("corosync"),
-    ),
-    _optional(
-        "libquorum",
-        "membership: corosync",
-        _apt("libquorum5"),
-        system.library("libquorum.so.5"),
-    ),
-    _optional(
-        "libcmap",
-        "membership: corosync",
-        _apt("libcmap4"),
-        system.library("libcmap.so.4"),
-    ),
+    _optional("corosync", _COROSYNC, _apt("corosync"), system.tool("corosync")),
+    _optional("libquorum", _COROSYNC, _apt("libquorum5"), system.library("libquorum.so.5")),
+    _optional("libcmap", _COROSYNC, _apt("libcmap4"), system.library("libcmap.so.4")),
 )
 
 REQUIREMENTS: dict[str, Requirement] = {each.name: each for each in (*_REQUIRED, *_OPTIONAL)}
@@ -204,9 +137,8 @@ def _look(requirement: Requirement, machine: Machine) -> Finding:
     )
 
 
-def probe_all(machine: Machine | None = None) -> list[Finding]:
+def probe_all(machine: Machine = THIS_MACHINE) -> list[Finding]:
     """Look for everything, in the order of ``REQUIREMENTS``."""
-    machine = machine or Machine()
     return [_look(requirement, machine) for requirement in REQUIREMENTS.values()]
 
 
@@ -215,14 +147,13 @@ def requirement(name: str) -> Requirement:
     return REQUIREMENTS[name]
 
 
-def missing(wanted: Iterable[Requirement], machine: Machine | None = None) -> list[Finding]:
+def missing(wanted: Iterable[Requirement], machine: Machine = THIS_MACHINE) -> list[Finding]:
     """Look for some things on a machine (this one by default); return those that are not there."""
-    machine = machine or Machine()
     findings = (_look(each, machine) for each in wanted)
     return [finding for finding in findings if not finding.present]
 
 
-def require(wanted: Iterable[Requirement], machine: Machine | None = None) -> None:
+def require(wanted: Iterable[Requirement], machine: Machine = THIS_MACHINE) -> None:
     """Refuse a machine (this one by default) that lacks something, naming all of it in one line.
 
     Raises:

@@ -10,13 +10,13 @@ import secrets
 import shutil
 import socket
 import string
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 import orjson
 
 from nodes.process import PROC, Process, start_ticks
+from reserve_agent import files
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 
 STATE_ROOT = Path("/run/crunchbed")
@@ -95,11 +95,6 @@ class RunRecord:
             return None
 
 
-def is_alive(record: RunRecord, proc: Path = PROC) -> bool:
-    """Whether the process that executes the run still runs."""
-    return record.owner.is_alive(proc)
-
-
 def _lock_name(run_id: str) -> str:
     return f"crunchbed-{run_id}"
 
@@ -118,7 +113,7 @@ def lock_is_held(run_id: str, proc: Path = PROC) -> bool:
 def owner_is_alive(run_id: str, root: Path = STATE_ROOT, proc: Path = PROC) -> bool:
     """Whether a run is live: by its record, and by its lock where there is no record."""
     record = RunRecord.read(root / run_id)
-    return lock_is_held(run_id, proc) if record is None else is_alive(record, proc)
+    return lock_is_held(run_id, proc) if record is None else record.owner.is_alive(proc)
 
 
 def _try_lock(run_id: str) -> socket.socket | None:
@@ -153,8 +148,7 @@ class RunClaim:
         if ticks is None:
             raise CrunchbedError("cannot read /proc/self/stat")
         owner = RecordedProcess("runner", os.getpid(), ticks)
-        self.record = RunRecord(run_id, owner, directory=None, processes=())
-        self._write()
+        self._write(RunRecord(run_id, owner, directory=None, processes=()))
 
     @classmethod
     def claim(cls, root: Path = STATE_ROOT) -> RunClaim:
@@ -186,28 +180,19 @@ class RunClaim:
     def __enter__(self) -> RunClaim:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def record_directory(self, directory: Path) -> None:
         """Write down where the run writes its results."""
-        old = self.record
-        self.record = RunRecord(old.id, old.owner, directory.resolve(), old.processes)
-        self._write()
+        self._write(replace(self.record, directory=directory.resolve()))
 
     def add_process(self, process: Process) -> None:
         """Write down a process that was started, and drop those that have ended."""
         alive = [known for known in self.record.processes if known.is_alive()]
         if process.start_ticks is not None:
             alive.append(RecordedProcess(process.name, process.pid, process.start_ticks))
-        old = self.record
-        self.record = RunRecord(old.id, old.owner, old.directory, tuple(alive))
-        self._write()
+        self._write(replace(self.record, processes=tuple(alive)))
 
     def release(self) -> None:
         """Give the id back: the last thing that a run does."""
@@ -215,8 +200,7 @@ class RunClaim:
             shutil.rmtree(self.path)
         self._lock.close()
 
-    def _write(self) -> None:
+    def _write(self, record: RunRecord) -> None:
         """Replace the file as a whole: a reader gets the old record or the new one."""
-        new = self.path / f".{STATE_FILE}"
-        new.write_bytes(self.record.to_json())
-        new.replace(self.path / STATE_FILE)
+        self.record = record
+        files.write_bytes(self.path / STATE_FILE, record.to_json())

@@ -6,7 +6,7 @@ receive path knows the rules of the reserve. Where that does not hold, there is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -22,6 +22,8 @@ BOUNDED_USERS: Final = {
 """Daemons that bound what they have in flight: the class of their sockets, name of the bound."""
 
 Severity = Literal["error", "warning"]
+_Unsafe = tuple[Severity, str, str]
+"""Severity, kind and text of a finding."""
 
 
 @dataclass(frozen=True)
@@ -152,13 +154,13 @@ def audit_node(node: str, facts: Facts, users: Mapping[int, User]) -> AuditedNod
         for seen in facts.sockets
         for user in (users.get(seen.inode),)
     )
-    findings = [
-        *_not_throttled(node, facts, sockets),
-        *_not_memalloc(node, facts, sockets),
-        *_not_vm_aware(node, facts),
+    unsafe = [
+        *_not_throttled(facts, sockets),
+        *_not_memalloc(facts, sockets),
+        *_not_vm_aware(facts),
     ]
-    findings.sort(key=lambda one: one.severity)
-    return AuditedNode(node, facts, sockets, tuple(findings))
+    findings = (Finding(severity, kind, node, text) for severity, kind, text in unsafe)
+    return AuditedNode(node, facts, sockets, tuple(sorted(findings, key=lambda one: one.severity)))
 
 
 def _bound(seen: SocketSeen, user: User | None, throttled: Sequence[Throttled]) -> str | None:
@@ -178,57 +180,42 @@ def _honours_flags(policy: Policy) -> bool:
     return all_policies(Limits())[policy].honours_flags
 
 
-def _not_throttled(node: str, facts: Facts, sockets: Sequence[AuditedSocket]) -> list[Finding]:
-    harm, severity = _harm(facts.policy)
-    return [
-        Finding(
-            severity,
-            "not_throttled",
-            node,
-            f"{one.label} is memalloc and nobody bounds what is in flight on it: {harm}",
-        )
-        for one in sockets
-        if one.seen.memalloc and one.bound is None
-    ]
-
-
-def _harm(policy: Policy) -> tuple[str, Severity]:
-    if not _honours_flags(policy):
-        return f"harmless only as long as the policy is {policy.name.lower()}", "warning"
-    if policy is Policy.MEMPOOL:
-        return "it can empty its own pool only", "warning"
-    return "it can eat the whole reserve", "error"
-
-
-def _not_memalloc(node: str, facts: Facts, sockets: Sequence[AuditedSocket]) -> list[Finding]:
+def _not_throttled(facts: Facts, sockets: Sequence[AuditedSocket]) -> Iterator[_Unsafe]:
+    severity: Severity = "warning"
     if not _honours_flags(facts.policy):
-        return []
+        harm = f"harmless only as long as the policy is {facts.policy.name.lower()}"
+    elif facts.policy is Policy.MEMPOOL:
+        harm = "it can empty its own pool only"
+    else:
+        severity, harm = "error", "it can eat the whole reserve"
+    for one in sockets:
+        if one.seen.memalloc and one.bound is None:
+            text = f"{one.label} is memalloc and nobody bounds what is in flight on it: {harm}"
+            yield severity, "not_throttled", text
+
+
+def _not_memalloc(facts: Facts, sockets: Sequence[AuditedSocket]) -> Iterator[_Unsafe]:
     policy = facts.policy.name.lower()
-    return [
-        Finding(
-            "error",
-            "not_memalloc",
-            node,
-            f"{one.label} carries block I/O and is not memalloc: under pressure the policy "
-            f"{policy} drops its acknowledgements, and nothing is written that would free a page",
-        )
-        for one in sockets
-        if one.seen.cls == "block-io" and not one.seen.memalloc
-    ]
+    for one in sockets if _honours_flags(facts.policy) else ():
+        if one.seen.cls == "block-io" and not one.seen.memalloc:
+            yield (
+                "error",
+                "not_memalloc",
+                f"{one.label} carries block I/O and is not memalloc: under pressure the policy "
+                f"{policy} drops its acknowledgements, and nothing is written that would free "
+                f"a page",
+            )
 
 
-def _not_vm_aware(node: str, facts: Facts) -> list[Finding]:
+def _not_vm_aware(facts: Facts) -> Iterator[_Unsafe]:
     """Find protocols that are not vm-aware; an enforcing node refuses them, so they do no harm."""
     if facts.enforce or not facts.block_io_packets:
-        return []
-    return [
-        Finding(
-            "warning",
-            "not_vm_aware",
-            node,
-            f"{one.name} is in use on {', '.join(facts.interfaces)}, which carries block I/O "
-            f"({one.packets} packets): it is not vm-aware; `enforce: true` refuses it",
-        )
-        for one in facts.protocols
-        if not one.vm_aware
-    ]
+        return
+    for one in facts.protocols:
+        if not one.vm_aware:
+            yield (
+                "warning",
+                "not_vm_aware",
+                f"{one.name} is in use on {', '.join(facts.interfaces)}, which carries block I/O "
+                f"({one.packets} packets): it is not vm-aware; `enforce: true` refuses it",
+            )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from crunchbed.history.recorder import Recorder
@@ -73,21 +73,14 @@ def _users(
 
 def _sockets_of(pid: int, proc: Path) -> set[int]:
     """Return the inodes of a process's sockets; none where the process is gone."""
-    return set(_inodes(proc / str(pid) / "fd"))
-
-
-def _inodes(directory: Path) -> Iterable[int]:
-    try:
-        entries = list(directory.iterdir())
-    except OSError:
-        return
-    for entry in entries:
-        try:
-            kind, _, rest = str(entry.readlink()).partition(":[")
-        except OSError:
-            continue
-        if kind == "socket":
-            yield int(rest.rstrip("]"))
+    found = set()
+    with suppress(OSError):
+        for entry in (proc / str(pid) / "fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                kind, _, rest = str(entry.readlink()).partition(":[")
+                if kind == "socket":
+                    found.add(int(rest.rstrip("]")))
+    return found
 
 
 def _command(pid: int, proc: Path) -> str:
@@ -106,15 +99,13 @@ def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRu
     """
     backend = ready_backend(scenario)
     scratch = Path(tempfile.mkdtemp(prefix="crunchbed-audit-"))
-    try:
-        audited = _observe(backend, scenario, seconds, scratch / "run", progress)
-    except CrunchbedError as error:
-        raise type(error)(f"{error}; logs are in {scratch}") from error
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    shutil.rmtree(scratch, ignore_errors=True)
-    return audited
+    with ExitStack() as undo:
+        undo.callback(shutil.rmtree, scratch, ignore_errors=True)
+        try:
+            return _observe(backend, scenario, seconds, scratch / "run", progress)
+        except CrunchbedError as error:
+            undo.pop_all()
+            raise type(error)(f"{error}; logs are in {scratch}") from error
 
 
 def _observe(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import orjson
 
-from crunchbed.host.run_ids import STATE_ROOT, RunRecord, is_alive
+from crunchbed.host.run_ids import STATE_ROOT, RunRecord
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.lines import LineClient, Message
 
@@ -26,7 +27,7 @@ def live_runs(root: Path = STATE_ROOT) -> list[str]:
     if not root.is_dir():
         return []
     records = (RunRecord.read(path) for path in sorted(root.iterdir()) if path.is_dir())
-    return [record.id for record in records if record is not None and is_alive(record)]
+    return [record.id for record in records if record is not None and record.owner.is_alive()]
 
 
 def choose_run(wanted: str | None, root: Path = STATE_ROOT) -> str:
@@ -36,10 +37,9 @@ def choose_run(wanted: str | None, root: Path = STATE_ROOT) -> str:
         BadInput: no such run goes on, or several do and none is named.
     """
     runs = live_runs(root)
-    if wanted is not None and wanted not in runs:
-        known = ", ".join(runs) or "none"
-        raise BadInput(f"no live run {wanted!r}; live runs: {known}")
     if wanted is not None:
+        if wanted not in runs:
+            raise BadInput(f"no live run {wanted!r}; live runs: {', '.join(runs) or 'none'}")
         return wanted
     if not runs:
         raise BadInput("no run is going on; start one from another terminal: `crunchbed up ...`")
@@ -65,11 +65,8 @@ def ask(run: str, node: str, op: str, root: Path = STATE_ROOT, **fields: object)
         raise BadInput(
             f"no node {node!r} in run {run}; its nodes: {', '.join(nodes) or 'none yet'}"
         )
-    client = LineClient(root / run / f"{node}{_AGENT_SUFFIX}")
-    try:
+    with closing(LineClient(root / run / f"{node}{_AGENT_SUFFIX}")) as client:
         return client.ask(op=op, **fields)
-    finally:
-        client.close()
 
 
 class Place(NamedTuple):
@@ -95,11 +92,8 @@ def tell(run: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Messag
         if run not in live_runs(root):
             raise CrunchbedError(f"run {run} has ended")
         raise BadInput(f"run {run} takes no commands: `crunchbed up` does, from when it is up on")
-    client = LineClient(root / run / RUN_SOCKET, _TELL_SECONDS)
-    try:
+    with closing(LineClient(root / run / RUN_SOCKET, _TELL_SECONDS)) as client:
         reply = client.ask(op=op, **fields)
-    finally:
-        client.close()
     if "refused" in reply:
         raise BadInput(str(reply["refused"]))
     return reply

@@ -15,7 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from crunchbed.run.progress import Look, NodeLook
+from crunchbed.run.progress import Progress, ReadNodes
+from crunchbed.run.world import NodeStatus
 from crunchbed.scenario.schema import Scenario
 
 LOOK_SECONDS: Final = 0.5
@@ -46,12 +47,12 @@ class View:
     spent: float
     limit: float | None
     left: float | None
-    nodes: Mapping[str, NodeLook | None]
+    nodes: Mapping[str, NodeStatus | None]
     rates: Mapping[str, float]
 
 
-class LiveView:
-    """Implements ``crunchbed.run.progress.Progress`` on a terminal.
+class LiveView(Progress):
+    """Shows a run on a terminal.
 
     Args:
         stream: The terminal.
@@ -77,15 +78,15 @@ class LiveView:
         }
         self._began = self._phase_began = clock()
         self._phase: tuple[str, float | None] = ("start", None)
-        self._look: Look | None = None
+        self._read: ReadNodes | None = None
         self._looked = self._drawn = 0.0
-        self._nodes: Mapping[str, NodeLook | None] = {}
+        self._nodes: Mapping[str, NodeStatus | None] = {}
         self._rates: dict[str, float] = {}
         self._live.start()
 
-    def watch(self, look: Look) -> None:
+    def watch(self, read: ReadNodes) -> None:
         """Read the nodes' state by this function from now on."""
-        self._look = look
+        self._read = read
 
     def phase(self, name: str, seconds: float | None) -> None:
         """Show another phase, with its longest duration where that is known."""
@@ -102,8 +103,8 @@ class LiveView:
         """Read the nodes' state and draw, where enough time has passed."""
         now = self._clock()
         pause = max(LOOK_SECONDS, _SECONDS_A_NODE * len(self._nodes))
-        if self._look is not None and now - self._looked >= pause:
-            found = self._look()
+        if self._read is not None and now - self._looked >= pause:
+            found = self._read()
             self._rates = _rates(self._nodes, found, now - self._looked)
             self._nodes, self._looked = found, now
         if now - self._drawn >= LOOK_SECONDS / 2:
@@ -146,7 +147,7 @@ def picture(view: View, room: int) -> RenderableType:
     return Group(head, rows, Text(f"and {hidden} more nodes")) if hidden else Group(head, rows)
 
 
-def _calm(node: NodeLook | None) -> tuple[bool, int]:
+def _calm(node: NodeStatus | None) -> tuple[bool, int]:
     """Sort key: nodes in trouble first, then by misses."""
     return (node is not None and node.up and not node.pressure, -(node.misses if node else 0))
 
@@ -164,11 +165,11 @@ def _table(view: View, names: list[str]) -> Table:
         missed = Text(str(node.misses), style="red" if node.misses else "")
         pages = [f"{node.free_pages}", f"{node.reserve_pages}"]
         rate = f"{view.rates.get(name, 0.0):.2f}"
-        table.add_row(name, _state(node), *pages, missed, rate, str(node.view))
+        table.add_row(name, _state(node), *pages, missed, rate, str(len(node.view)))
     return table
 
 
-def _state(node: NodeLook) -> Text:
+def _state(node: NodeStatus) -> Text:
     if not node.up:
         return Text("down", style="red")
     if node.pressure:
@@ -177,7 +178,7 @@ def _state(node: NodeLook) -> Text:
 
 
 def _rates(
-    before: Mapping[str, NodeLook | None], now: Mapping[str, NodeLook | None], seconds: float
+    before: Mapping[str, NodeStatus | None], now: Mapping[str, NodeStatus | None], seconds: float
 ) -> dict[str, float]:
     found = {}
     for name, node in now.items():

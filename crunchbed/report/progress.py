@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from crunchbed.run.progress import Look, NoProgress, Progress
+from crunchbed.run.progress import Progress
 
 if TYPE_CHECKING:
     from crunchbed.report.live_view import LiveView
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def watched(scenario: Scenario, label: str, *, quiet: bool) -> Iterator[Progress]:
     """Show a run's progress: as a view on a terminal, else as lines on stderr, not if ``quiet``."""
     if quiet:
-        yield NoProgress()
+        yield Progress()
         return
     shown = _shown(scenario, label)
     try:
@@ -37,8 +37,8 @@ def _shown(scenario: Scenario, label: str) -> LineProgress | LiveView:
     return LineProgress(sys.stderr, label)
 
 
-class LineProgress:
-    """Implements ``crunchbed.run.progress.Progress`` on a text stream.
+class LineProgress(Progress):
+    """Shows a run on a text stream.
 
     Args:
         stream: Where to write, in general stderr.
@@ -52,9 +52,6 @@ class LineProgress:
         self._started = self._phase_started = time.monotonic()
         self._phase = ""
         self._ticked = 0.0
-
-    def watch(self, look: Look) -> None:
-        """Do nothing: lines say nothing of single nodes."""
 
     def phase(self, name: str, seconds: float | None) -> None:
         """Print the phase that begins, with its longest duration where that is known."""

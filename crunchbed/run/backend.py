@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -13,24 +12,6 @@ from crunchbed.host.requirements import Requirement
 from crunchbed.run.progress import Progress
 from crunchbed.run.world import Loop, World
 from crunchbed.scenario.schema import Scenario
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a world is made of.
-
-    Attributes:
-        scenario: As resolved.
-        out: The run directory; ``history/`` below it takes the parts of the history, ``logs/``
-            what daemons say.
-        recorder: The run's own part of the history.
-        progress: Who watches.
-    """
-
-    scenario: Scenario
-    out: Path
-    recorder: Recorder
-    progress: Progress
 
 
 class Site(Protocol):
@@ -47,8 +28,17 @@ class Site(Protocol):
     def record_directory(self, out: Path) -> None:
         """Say where the run writes; who looks for live runs is told."""
 
-    def start(self, setup: Setup) -> AbstractContextManager[World]:
-        """Build the world; everything that was started is undone at the end."""
+    def start(
+        self, scenario: Scenario, out: Path, recorder: Recorder
+    ) -> AbstractContextManager[World]:
+        """Build the world; everything that was started is undone at the end.
+
+        Args:
+            scenario: As resolved.
+            out: The run directory; ``history/`` below it takes the parts of the history,
+                ``logs/`` what daemons say.
+            recorder: The run's own part of the history.
+        """
 
 
 class Backend(Protocol):

@@ -20,22 +20,22 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.html import make
 from crunchbed.report.html.source import Recorded
-from crunchbed.run import collect, signals, sizing
+from crunchbed.run import signals, sizing
 from crunchbed.run.backend import Site
-from crunchbed.run.fault_injection import injection
+from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.fault_plan import draw_faults
 from crunchbed.run.held.hold import Hold
 from crunchbed.run.held.scenario import with_flood_reader, without_plan
 from crunchbed.run.inject import Injection
 from crunchbed.run.plan import draw
-from crunchbed.run.progress import NoProgress, Progress, read_nodes
+from crunchbed.run.progress import Progress, read_nodes
 from crunchbed.run.start import HEALTHY_SECONDS, Running, claimed, ready_backend, started
+from crunchbed.run.world import STORAGE
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.run import PhaseBegan, Recovery, RunInfo
+from reserve_agent.contract.events.writes import VerifyResult, WritesVerified
 from reserve_agent.errors import CrunchbedError, RunInvalid
 
-_SETTLED_SECONDS = 5.0  # each fault has a bound of its own
-_AFTERMATH_DEADLINES = 2.0
 _MOST_EVENTS_SHOWN = 200_000  # about a second
 
 
@@ -82,7 +82,7 @@ def run(
         RunInvalid: The cluster did not come up, a part of the testbed died, or the disk is full.
         KeyboardInterrupt: A signal asked for the end.
     """
-    watcher = progress or NoProgress()
+    watcher = progress or Progress()
     held = with_flood_reader(scenario) if hold else None
     request = _Request(without_plan(scenario) if hold else scenario, seed, held, scraper)
     with signals.interruptible():
@@ -158,16 +158,16 @@ def _execute(request: _Request, run: Running) -> None:
     if request.held is not None:
         Hold(run).run()
     else:
-        _phase(run, "control", phases.control)
+        run.begin_phase("control", phases.control)
         run.supervisor.wait(phases.control / 1e9)
-        _phase(run, "inject", phases.inject)
+        run.begin_phase("inject", phases.inject)
         _inject(request, run)
-    _phase(run, "recovery", phases.recovery)
+    run.begin_phase("recovery", phases.recovery)
     _recover(request, run)
     if phases.after:
-        _phase(run, "after", phases.after)
+        run.begin_phase("after", phases.after)
         run.supervisor.wait(phases.after / 1e9)
-    _phase(run, "collect", None)
+    run.begin_phase("collect")
     _collect(request, run)
     run.recorder.record(PhaseBegan(name="end"))
 
@@ -187,11 +187,6 @@ def _await_scraper(request: _Request, run: Running, since: float = 0.0) -> None:
         request.scraper.await_run(run.run_id, nodes, run.supervisor.wait_until, since)
 
 
-def _phase(run: Running, name: str, length_ns: int | None) -> None:
-    run.recorder.record(PhaseBegan(name=name))
-    run.progress.phase(name, None if length_ns is None else length_ns / 1e9)
-
-
 def _inject(request: _Request, run: Running) -> None:
     """Crunch and do harm, and watch until the consequences had the time to show."""
     seconds = request.scenario.phases.inject / 1e9
@@ -200,7 +195,7 @@ def _inject(request: _Request, run: Running) -> None:
     if plan is None and not faults:
         run.supervisor.wait(seconds)
         return
-    with injection(faults, run.fault_context, run.recorder) as injected:
+    with FaultInjection(faults, run.fault_context) as injected:
         run.supervisor.cut_off_since = injected.cut_off_since
         crunch = None
         if plan is not None:
@@ -213,8 +208,7 @@ def _inject(request: _Request, run: Running) -> None:
         )
     if crunch is not None:
         crunch.undo()
-    run.supervisor.wait_until(injected.settled, _SETTLED_SECONDS)
-    run.supervisor.wait(_AFTERMATH_DEADLINES * request.scenario.removal_ns / 1e9)
+    run.await_aftermath(injected.settled)
 
 
 def _recover(request: _Request, run: Running) -> None:
@@ -229,10 +223,31 @@ def _recover(request: _Request, run: Running) -> None:
 
 
 def _collect(request: _Request, run: Running) -> None:
-    """Have every part of the run say what it knows."""
-    collect.count_reserve_users(run.world)
+    """Have every part of the run say what it knows, as far as a node has an agent that answers."""
+    nodes = run.world.nodes.values()
+    for node in nodes:  # while there are sockets
+        with suppress(CrunchbedError):
+            node.count_reserve_users()
     run.supervisor.cancel_reboots()
     run.world.quiesce()
-    collect.count_packets(run.world)
-    collect.verify_writes(run.world, run.recorder)
+    for node in nodes:
+        with suppress(CrunchbedError):
+            node.count_packets()
+    run.world.count_packets()
+    _verify_writes(run)
     _await_scraper(request, run, time.time())  # once more, with all that is known by now
+
+
+def _verify_writes(run: Running) -> None:
+    """Read every acknowledged block back and record what was found.
+
+    Every node is told how many of its blocks were not there, for its metrics.
+    """
+    found = run.world.read_back()
+    for name, node in run.world.nodes.items():
+        with suppress(CrunchbedError):
+            node.note(WritesVerified(lost=found.bad_of_node.get(name, 0)))
+    result = VerifyResult(
+        node=STORAGE, checked=found.checked, ok=found.ok, lost=found.lost, corrupt=found.corrupt
+    )
+    run.recorder.record(result)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
 
 from crunchbed.checks import faults
 from crunchbed.checks.faults import FaultSpan
 from crunchbed.faults.base import (
-    EventRecorder,
-    FaultAction,
     FaultContext,
     FaultSection,
     Lingering,
@@ -20,7 +17,6 @@ from crunchbed.faults.base import (
 )
 from crunchbed.history.history import Interval
 from crunchbed.run.fault_plan import Step, order, steps
-from crunchbed.run.world import Clock
 from reserve_agent.contract.events.faults import FaultBegan, FaultEnded
 
 _NO_END = 2**63 - 1
@@ -31,40 +27,33 @@ class FaultInjection:
 
     Args:
         planned: The faults, drawn.
-        actions: The same faults, ready to begin.
-        recorder: The run's part of the history.
-        clock: The run's clock.
+        context: What they act on.
         first: The number of the first fault. The numbers of a history tell faults apart that
             begin alike.
     """
 
     def __init__(
-        self,
-        planned: Sequence[FaultSection],
-        actions: Sequence[FaultAction],
-        recorder: EventRecorder,
-        clock: Clock,
-        first: int = 0,
+        self, planned: Sequence[FaultSection], context: FaultContext, first: int = 0
     ) -> None:
-        self._actions = actions
-        self._recorder = recorder
-        self._clock = clock
-        self._named = [_named(fault, first + index) for index, fault in enumerate(planned)]
+        self._actions = [fault.action(context) for fault in planned]
+        self._recorder = context.recorder
+        self._clock = context.loop
+        # What their events say before they begin: kind, targets and number.
+        self._named = [
+            FaultBegan(
+                fault=one.kind, target=",".join(one.targets), targets=one.targets, number=number
+            )
+            for number, one in enumerate(planned, first)
+        ]
         self._steps = steps(planned)
         self._on: dict[int, int] = {}
         self._began: dict[int, FaultBegan] = {}
-        self._start_ns = clock.now_ns()
 
     def __enter__(self) -> FaultInjection:
         self._start_ns = self._clock.now_ns()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._steps.clear()
         with contextlib.ExitStack() as undo:
             for number in sorted(self._on):
@@ -136,21 +125,3 @@ class FaultInjection:
                 fault=named.fault, target=named.target, targets=named.targets, number=named.number
             )
         )
-
-
-def _named(fault: FaultSection, number: int) -> FaultBegan:
-    """Return the event of a fault's begin, without time and without what only the begin tells."""
-    return FaultBegan(
-        fault=fault.kind, target=",".join(fault.targets), targets=fault.targets, number=number
-    )
-
-
-def injection(
-    planned: Sequence[FaultSection],
-    context: FaultContext,
-    recorder: EventRecorder,
-    first: int = 0,
-) -> FaultInjection:
-    """Return the injection of these faults into a running cluster, numbered from ``first``."""
-    actions = [fault.action(context) for fault in planned]
-    return FaultInjection(planned, actions, recorder, context.loop, first)

@@ -36,11 +36,7 @@ class SelectorLoop:
         heapq.heappush(self._due, (ns, next(self._numbers), call))
 
     def run_until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Go on until a condition holds or the time is up; returns whether it holds.
-
-        Raises:
-            KeyboardInterrupt: Somebody wants the run to end.
-        """
+        """Go on until a condition holds or the time is up; returns whether it holds."""
         until = self.now_ns() + seconds * 1e9
         while not condition():
             left = until - self.now_ns()

@@ -6,7 +6,7 @@ run; ``started`` builds the world and boots it. Everything is undone in reverse 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +17,18 @@ from crunchbed.faults.base import FaultContext
 from crunchbed.history.recorder import Recorder
 from crunchbed.host import requirements
 from crunchbed.run import signals
-from crunchbed.run.backend import Backend, Setup, Site
+from crunchbed.run.backend import Backend, Site
 from crunchbed.run.progress import Progress
 from crunchbed.run.supervisor import Supervisor
 from crunchbed.run.world import Loop, World
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.contract.events.run import PhaseBegan
 from reserve_agent.errors import BadInput
 
 HEALTHY_SECONDS = 20.0
 """How long a cluster that was booted may take to become healthy."""
+_SETTLED_SECONDS = 5.0  # each fault has a bound of its own
+_AFTERMATH_DEADLINES = 2.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,17 @@ class Running:
         """What faults act on."""
         return FaultContext(self.world, self.supervisor, self.recorder, self.loop)
 
+    def begin_phase(self, name: str, length_ns: int | None = None) -> None:
+        """Record and show that a phase begins; ``length_ns`` is its longest, None: not known."""
+        self.recorder.record(PhaseBegan(name=name))
+        self.progress.phase(name, None if length_ns is None else length_ns / 1e9)
+
+    def await_aftermath(self, settled: Callable[[], bool], *, harmed: bool = True) -> None:
+        """Wait until faults have settled, and until the consequences had the time to show."""
+        self.supervisor.wait_until(settled, _SETTLED_SECONDS)
+        if harmed:
+            self.supervisor.wait(_AFTERMATH_DEADLINES * self.scenario.removal_ns / 1e9)
+
 
 def ready_backend(scenario: Scenario, *, hold: bool = False) -> Backend:
     """Return the backend of a scenario, on a machine that has all that it takes.
@@ -76,14 +90,7 @@ def ready_backend(scenario: Scenario, *, hold: bool = False) -> Backend:
 def claimed(
     backend: Backend, scenario: Scenario, seed: int, out: Path | None, progress: Progress
 ) -> Iterator[tuple[Site, Path]]:
-    """Take an id for a run, and make its directory.
-
-    Args:
-        backend: What nodes are made of.
-        scenario: As resolved.
-        seed: Of the run.
-        out: Run directory to make; under ``runs/`` by default.
-        progress: Told what the run has left behind.
+    """Take an id for a run, and make its directory, under ``runs/`` where ``out`` is None.
 
     Raises:
         BadInput: The directory cannot be made there.
@@ -105,7 +112,7 @@ def started(
     Raises:
         RunInvalid: The cluster did not come up, or a part of the testbed has died.
     """
-    with site.start(Setup(scenario, out, recorder, progress)) as world:
+    with site.start(scenario, out, recorder) as world:
         supervisor = Supervisor(
             world,
             site.loop,

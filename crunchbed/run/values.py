@@ -18,6 +18,7 @@ class NodeStatus:
     """A node at a moment. Pages are of 4 KiB; of a node without power they are what it had.
 
     Attributes:
+        up: Whether the node has power.
         ready: Daemons that have begun their work since the last boot.
         view: Members of the node's latest view.
         serving: Whether the node serves the block device.
@@ -31,6 +32,7 @@ class NodeStatus:
         reserve_pages: Size of the reserve.
     """
 
+    up: bool
     ready: Collection[str]
     view: Sequence[str]
     serving: bool

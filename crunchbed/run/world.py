@@ -49,8 +49,6 @@ Fence = Callable[[str, str], bool]
 """Cuts a node off for another one: (target, by); returns whether it is confirmed."""
 Undo = Callable[[], None]
 """Takes something back; harmless when it is called again."""
-_ASKED_NS: Final = 100_000_000
-"""Time in which a node's tasks have asked for a burst whose pages are all wanted at once."""
 
 
 class Clock(Protocol):

@@ -15,6 +15,11 @@ from crunchbed.history.history import History
 from crunchbed.run import engine
 from crunchbed.run.inject import Injection
 from crunchbed.scenario import loader
+from reserve_agent.contract.events.heartbeats import HeartbeatSent
+from reserve_agent.contract.events.membership import FenceConfirmed, NodeEjected
+from reserve_agent.contract.events.pressure import AgentRestarted, EventsLost, HookEventsLost
+from reserve_agent.contract.events.run import Recovery, RunInfo
+from reserve_agent.contract.events.writes import WriteAcknowledged
 from tests.system.command import traces
 
 pytestmark = pytest.mark.root
@@ -35,8 +40,8 @@ def run(
     out = tmp_path / "out"
     result = engine.run(chosen, out=out) if once else attempts.attempt(chosen, 1, out)[0]
     history = History.read(out / "history.jsonl")
-    (info,) = history.of("run.info")
-    assert traces(info.data["run"]) == []
+    (info,) = history.of(RunInfo)
+    assert traces(info.run) == []
     return result, history
 
 
@@ -62,12 +67,12 @@ def test_a_quiet_run_stays_quiet(tmp_path: Path) -> None:
     result, history = run(tmp_path, "control", **{"faults": faults, "phases.inject": "2s"})
     assert result.verdict == "pass", result.reasons
     assert result.totals.heartbeats_missed == result.totals.nodes_ejected == 0
-    assert [len(history.of("agent.restarted", name)) for name in ("n1", "n2", "n3")] == [2, 1, 0]
-    assert history.of("events.lost") == history.of("hook.events_lost") == ()
-    sent = [event.data["seq"] for event in history.of("heartbeat.sent", "n1")]
+    assert [len(history.of(AgentRestarted, name)) for name in ("n1", "n2", "n3")] == [2, 1, 0]
+    assert history.of(EventsLost) == history.of(HookEventsLost) == ()
+    sent = [event.seq for event in history.of(HeartbeatSent, "n1")]
     assert sent == list(range(sent[0], sent[0] + len(sent))), "none is missing, none is there twice"
     for name in ("n1", "n2"):
-        acknowledged = [event.data["seq"] for event in history.of("write.ack", name)]
+        acknowledged = [event.seq for event in history.of(WriteAcknowledged, name)]
         assert len(acknowledged) == len(set(acknowledged)) > 100
     assert result.totals.writes_lost == 0
 
@@ -80,7 +85,7 @@ def test_under_pressure_a_reserve_goes_on_to_protect(
         tmp_path, "writeback-crunch", **{"policy": "memalloc", "phases.inject": "5s"}
     )
     assert result.verdict == "pass", result.reasons
-    assert len(history.of("agent.restarted", "n1")) == 1
+    assert len(history.of(AgentRestarted, "n1")) == 1
     assert result.totals.heartbeats_missed == result.totals.nodes_ejected == 0
     assert result.totals.pressure_seconds > 0.1
     assert result.totals.writes_lost == 0
@@ -96,10 +101,10 @@ def test_a_node_that_is_fenced_meanwhile_boots_again_and_the_loss_is_told(
         once=True,
         **{"policy": "none", "phases.inject": "5s", "fencing.reboot_delay": "300ms"},
     )
-    assert [event.data["target"] for event in history.of("fence.confirmed")] == ["n1"]
-    assert len(history.of("agent.restarted", "n1")) == 1
-    assert [event.data["false"] for event in history.of("node.ejected", "n1")] == [True]
+    assert [event.target for event in history.of(FenceConfirmed)] == ["n1"]
+    assert len(history.of(AgentRestarted, "n1")) == 1
+    assert [event.false for event in history.of(NodeEjected, "n1")] == [True]
     assert result.verdict == "invalid"
     assert "events of the daemons of n1 were lost" in " ".join(result.reasons)
-    (recovery,) = history.of("recovery")
-    assert recovery.data["healthy"], recovery.data["reason"]
+    (recovery,) = history.of(Recovery)
+    assert recovery.healthy, recovery.reason

@@ -15,6 +15,16 @@ from crunchbed.experiments import attempts
 from crunchbed.history.history import History
 from crunchbed.run.supervisor import Supervisor
 from crunchbed.scenario import loader
+from reserve_agent.contract.events.pressure import PacketsCounted, PressureBegan
+from reserve_agent.contract.events.run import RunInfo
+from reserve_agent.contract.events.switches import (
+    ControllerBack,
+    ControllerLost,
+    ControllerReady,
+    OpenFlowMalformed,
+    PressureRefused,
+    ShedApplied,
+)
 from reserve_agent.pressure_report import PressureMessage
 from tests.system.command import traces
 
@@ -30,8 +40,8 @@ def run(tmp_path: Path, scenario: str, **changes: object) -> tuple[Result, Histo
     out = tmp_path / "out"
     result = attempts.attempt(chosen, 1, out)[0]
     history = History.read(out / "history.jsonl")
-    (info,) = history.of("run.info")
-    assert traces(info.data["run"]) == []
+    (info,) = history.of(RunInfo)
+    assert traces(info.run) == []
     assert result.verdict == "pass", result.reasons
     return result, history
 
@@ -63,7 +73,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Act) -> None:
 def received_by_hooks(history: History, node: str) -> Counter[str]:
     """Packets by class that the node's receive hook met, whatever became of them."""
     found: Counter[str] = Counter()
-    for row in history.of("packets", node)[-1].data["table"]:
+    for row in history.of(PacketsCounted, node)[-1].table:
         if row["hook"] == "receive":
             found[row["class"]] += row["packets"]
     return found
@@ -78,7 +88,7 @@ def test_the_switch_counts_what_the_hooks_count(tmp_path: Path) -> None:
             assert switch[cls] == hooks[cls] > 30, (node, cls)
         # ARP and ND of a node that starts are before the switch's first count, or after it.
         assert abs(switch["control"] - hooks["control"]) < 20, node
-    assert history.of("controller.lost") == ()
+    assert history.of(ControllerLost) == ()
 
 
 def test_a_flood_is_shed_at_the_switch_and_the_reaction_is_measured(tmp_path: Path) -> None:
@@ -90,13 +100,11 @@ def test_a_flood_is_shed_at_the_switch_and_the_reaction_is_measured(tmp_path: Pa
     assert totals.shed_episodes >= 1
     assert totals.reaction_p50_seconds is not None
     assert 0 < totals.reaction_p50_seconds < 0.1
-    begin, end = (
-        next(e for e in history.of("shed.applied") if e.data["on"] is on) for on in (True, False)
-    )
+    begin, end = (next(e for e in history.of(ShedApplied) if e.on is on) for on in (True, False))
     # A first moment of pressure may be over before the agent looks.
-    assert begin.data["pressure_at"] in {e.t for e in history.of("pressure.begin", "n1")}
-    assert begin.data["pressure_at"] < begin.data["received_at"] < begin.data["in_force_at"]
-    assert end.data["in_force_at"] > begin.data["in_force_at"]
+    assert begin.pressure_at in {e.t for e in history.of(PressureBegan, "n1")}
+    assert begin.pressure_at < begin.received_at < begin.in_force_at
+    assert end.in_force_at > begin.in_force_at
     assert totals.switch_drops is not None
     assert totals.switch_drops > 2000, "of 9000, most came after the pressure had begun"
     hooks, switch = received_by_hooks(history, "n1"), result.nodes["n1"].switch_packets
@@ -134,14 +142,14 @@ def test_a_controller_killed_in_the_control_phase_costs_nothing(
     meanwhile(monkeypatch, crash)
     result, history = run(tmp_path, "control")
     assert result.totals.heartbeats_missed == result.totals.io_errors == 0
-    assert [len(history.of(kind)) for kind in ("controller.ready", "controller.back")] == [1, 1]
+    assert len(history.of(ControllerReady)) == len(history.of(ControllerBack)) == 1
 
 
 @pytest.mark.slow
 def test_the_shipped_crash_is_noticed_by_nobody(tmp_path: Path) -> None:
     result, history = run(tmp_path, "controller-crash", **{"phases.inject": "8s"})
     assert result.totals.heartbeats_missed == result.totals.nodes_ejected == 0
-    assert len(history.of("controller.back")) == 2
+    assert len(history.of(ControllerBack)) == 2
     hooks = received_by_hooks(history, "n2")
     assert result.nodes["n2"].switch_packets["heartbeat"] == hooks["heartbeat"], "counts go on"
 
@@ -170,9 +178,9 @@ def test_strangers_are_refused_and_counted(tmp_path: Path, monkeypatch: pytest.M
     assert status["pressure"] == {"refused": 1, "malformed": 2, "nodes": []}
     assert status["ready"]
     refused = Counter[str]()
-    for event in history.of("pressure.refused"):
-        refused[event.data["reason"]] += event.data["count"]
+    for event in history.of(PressureRefused):
+        refused[event.reason] += event.count
     assert refused == {"unknown node": 1, "no JSON object": 1, "no pressure message": 1}
-    assert history.of("shed.applied") == ()
-    assert len(history.of("openflow.malformed")) >= 1
+    assert history.of(ShedApplied) == ()
+    assert len(history.of(OpenFlowMalformed)) >= 1
     assert result.totals.heartbeats_missed == 0

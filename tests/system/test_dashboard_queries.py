@@ -17,6 +17,9 @@ from ruamel.yaml import YAML
 
 from crunchbed.history.history import History
 from dashboards.grafana.queries import SETTINGS
+from reserve_agent.contract.events.membership import NodeEjected
+from reserve_agent.contract.events.pressure import PressureEnded
+from reserve_agent.contract.events.writes import ServiceStarted
 from tests.system.command import Command
 from tests.system.prometheus import Prometheus, Series
 from tests.unit.dashboard_queries import Asked, asked
@@ -189,14 +192,12 @@ def marked(watched: Watched, one: Asked, shown: Recorded) -> set[str]:
 def test_marks_are_those_of_the_run_that_is_shown(watched: Watched) -> None:
     for shown in (watched.first, watched.second):
         of = shown.history.of
-        ejected = of("node.ejected")
+        ejected = of(NodeEjected)
         expected = {
-            "Crunches": {event.node for event in of("pressure.end")},
-            "False ejections": {event.node for event in ejected if event.data["false"]},
-            "Ejections": {event.node for event in ejected if not event.data["false"]},
-            "Fail-overs": {
-                event.node for event in of("service.start") if event.data.get("taken_from")
-            },
+            "Crunches": {event.node for event in of(PressureEnded)},
+            "False ejections": {event.node for event in ejected if event.false},
+            "Ejections": {event.node for event in ejected if not event.false},
+            "Fail-overs": {event.node for event in of(ServiceStarted) if event.taken_from},
         }
         for one in (one for one in EXPRESSIONS if one.mark):
             assert marked(watched, one, shown) == expected[one.where.split("/")[1]], one.where

@@ -94,7 +94,7 @@ SETTINGS = {QUICK!r}
 def test_quiet(crunchbed_run):
     assert crunchbed_run.verdict == "pass", crunchbed_run.reasons
     assert crunchbed_run["after.heartbeats_missed"] == 0
-    assert crunchbed_run.history.of("fence.start") == ()
+    assert crunchbed_run.history.of(FenceStarted) == ()
 
 @pytest.mark.scenario("control", policy="none", settings=SETTINGS)
 def test_wrong(crunchbed_run):

@@ -17,6 +17,8 @@ import pytest
 
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed
+from reserve_agent.contract.events.pressure import PressureEnded
 from tests.system.command import SHORT, Command, children
 
 pytestmark = pytest.mark.root
@@ -180,6 +182,6 @@ def test_what_was_scraped_last_is_what_the_history_says(watched: Watched) -> Non
             for series, value in last.items()
             if series.startswith("crunchbed_heartbeats_missed_total")
         )
-        assert missed <= len(history.of("heartbeat.miss", node))
+        assert missed <= len(history.of(HeartbeatMissed, node))
     pressed = 'crunchbed_pressure_duration_seconds_count{node="n1"}'
-    assert parse(watched.texts["n1"][-1])[pressed] == len(history.of("pressure.end", "n1"))
+    assert parse(watched.texts["n1"][-1])[pressed] == len(history.of(PressureEnded, "n1"))

@@ -10,6 +10,17 @@ import pytest
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from crunchbed.host.requirements import missing, requirement
+from reserve_agent.contract.events.faults import (
+    FaultBegan,
+    FaultEnded,
+    NodeDown,
+    NodeUp,
+    PortDown,
+    PortUp,
+)
+from reserve_agent.contract.events.membership import ViewInstalled
+from reserve_agent.contract.events.pressure import PacketDropped
+from reserve_agent.contract.events.run import Recovery
 from tests.system.command import Command, run, traces
 
 pytestmark = pytest.mark.root
@@ -31,8 +42,8 @@ def check(command: Command, out: Path) -> tuple[Result, History]:
     """What holds after every run with a fault."""
     assert command.popen.returncode == 0, (command.errors, command.output)
     history = History.read(out / "history.jsonl")
-    begun = [event.data["fault"] for event in history.of("fault.begin")]
-    assert sorted(begun) == sorted(event.data["fault"] for event in history.of("fault.end"))
+    begun = [event.fault for event in history.of(FaultBegan)]
+    assert sorted(begun) == sorted(event.fault for event in history.of(FaultEnded))
     assert begun
     assert traces(json.loads((out / "run.json").read_bytes())["run"]) == []
     return Result.read(out / "result.json"), history
@@ -47,11 +58,11 @@ def test_a_link_that_fails_is_a_true_ejection_and_never_blamed_on_memory(tmp_pat
     assert result.totals.heartbeats_missed >= 10
     assert share(result, "link") >= 0.95
     assert (result.totals.true_ejections, result.totals.false_ejections) == (1, 0)
-    assert [e.data["target"] for e in history.of("port.down")] == ["n1"]
+    assert [e.target for e in history.of(PortDown)] == ["n1"]
     # It boots before its link is mended, and is a member again only afterwards.
-    boots = [e.t for e in history.of("node.up") if e.data["target"] == "n1"]
-    (mended,) = (e.t for e in history.of("fault.end"))
-    back = [e.t for e in history.of("membership.view") if "n1" in e.data["added"]]
+    boots = [e.t for e in history.of(NodeUp) if e.target == "n1"]
+    (mended,) = (e.t for e in history.of(FaultEnded))
+    back = [e.t for e in history.of(ViewInstalled) if "n1" in e.added]
     assert boots[-1] < mended < max(back)
 
 
@@ -69,7 +80,7 @@ def test_links_that_fail_for_less_than_the_deadline_explain_all_that_is_missed(
     assert result.totals.nodes_ejected == 0
     assert result.totals.heartbeats_missed >= 3
     assert share(result, "link") >= 0.95
-    assert len(history.of("port.up")) == 3
+    assert len(history.of(PortUp)) == 3
 
 
 def test_a_stopped_daemon_a_lossy_wire_and_a_partition_are_told_apart(tmp_path: Path) -> None:
@@ -94,7 +105,7 @@ def test_a_stopped_daemon_a_lossy_wire_and_a_partition_are_told_apart(tmp_path: 
     assert explained >= 0.95 * result.totals.heartbeats_missed
     assert (result.totals.true_ejections, result.totals.false_ejections) == (1, 0)
     assert result.totals.flaps == 1
-    assert {e.data["reason"] for e in history.of("drop")} == {"lost"}
+    assert {e.reason for e in history.of(PacketDropped)} == {"lost"}
 
 
 def test_a_crashed_node_is_found_fenced_and_admitted_again(tmp_path: Path) -> None:
@@ -105,9 +116,9 @@ def test_a_crashed_node_is_found_fenced_and_admitted_again(tmp_path: Path) -> No
     assert result.totals.detection_delay_seconds is not None
     assert 0.2 < result.totals.detection_delay_seconds < 2
     assert share(result, "fenced_peer") >= 0.95
-    downs = [(e.data["target"], e.data["reason"]) for e in history.of("node.down")]
+    downs = [(e.target, e.reason) for e in history.of(NodeDown)]
     assert downs == [("n2", "crash")]
-    assert [e.data["healthy"] for e in history.of("recovery")] == [True]
+    assert [e.healthy for e in history.of(Recovery)] == [True]
 
 
 @pytest.mark.skipif(not missing([requirement("netem")]), reason="this kernel has netem")

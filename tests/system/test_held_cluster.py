@@ -17,6 +17,7 @@ from crunchbed.host import leaks
 from nodes.cgroup import cgroup2_root
 from nodes.ports import is_operational
 from nodes.waiting import wait_until
+from reserve_agent.contract.events.heartbeats import RingDown
 from tests.system.command import Command, run, traces
 
 pytestmark = pytest.mark.root
@@ -229,7 +230,7 @@ def test_of_two_links_one_goes_down_and_nobody_minds(tmp_path: Path) -> None:
         cluster.ok("down")
         cluster.command.end(30)
         history = History.read(cluster.out / "history.jsonl")
-        lost = {(e.node, e.data["peer"]) for e in history.of("ring.down") if e.data["ring"] == 0}
+        lost = {(e.node, e.peer) for e in history.of(RingDown) if e.ring == 0}
         assert {("n1", "n2"), ("n2", "n1"), ("n3", "n1")} <= lost
         assert ("n2", "n3") not in lost, "their ring is whole"
     finally:

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 from crunchbed.history.history import History
+from reserve_agent.contract.events.faults import FaultBegan
+from reserve_agent.contract.events.heartbeats import RingDown, RingUp
 from tests.system.test_faults import attempt, check
 
 pytestmark = pytest.mark.root
 CRASH = "{kind: switch-crash, target: s1, after: 500ms, for: 2s}"
 
 
-def rings(history: History, kind: str) -> set[tuple[int, str, str]]:
+def rings(history: History, kind: type[RingDown | RingUp]) -> set[tuple[int, str, str]]:
     """(ring, observer, peer) of the events."""
-    return {(e.data["ring"], e.node, e.data["peer"]) for e in history.of(kind)}
+    return {(e.ring, e.node, e.peer) for e in history.of(kind)}
 
 
 @pytest.mark.parametrize("membership", ["crunchbed", "corosync"])
@@ -33,12 +35,12 @@ def test_one_of_two_switches_fails_and_nobody_is_ejected(membership: str, tmp_pa
     assert totals.path_restore_seconds < 3
     assert totals.rings_restore_seconds is not None
     assert totals.rings_restore_seconds < 5
-    lost = rings(history, "ring.down")
+    lost = rings(history, RingDown)
     assert {ring for ring, _, _ in lost} == {0}
     assert len(lost) == 6, "every node lost both of its peers on the ring of that switch"
-    assert lost <= rings(history, "ring.up")
-    (begin,) = history.of("fault.begin")
-    assert begin.data["cut"] == []
+    assert lost <= rings(history, RingUp)
+    (begin,) = history.of(FaultBegan)
+    assert begin.cut == []
 
 
 def test_the_only_switch_fails_and_all_is_the_links(tmp_path: Path) -> None:
@@ -51,5 +53,5 @@ def test_the_only_switch_fails_and_all_is_the_links(tmp_path: Path) -> None:
     assert totals.writes_lost == 0
     assert totals.path_restore_seconds is not None
     assert 2 < totals.path_restore_seconds < 6
-    (begin,) = history.of("fault.begin")
-    assert sorted(begin.data["cut"]) == ["n1", "n2", "n3", "storage"]
+    (begin,) = history.of(FaultBegan)
+    assert sorted(begin.cut) == ["n1", "n2", "n3", "storage"]

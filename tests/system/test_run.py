@@ -13,6 +13,11 @@ from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.contract.events.faults import NodeUp
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed
+from reserve_agent.contract.events.membership import FenceConfirmed, FenceStarted, ViewInstalled
+from reserve_agent.contract.events.pressure import EventsLost, HookEventsLost
+from reserve_agent.contract.events.writes import VerifyResult, WriteAcknowledged
 from tests.system.command import SHORT, Command, children, run, traces
 
 pytestmark = pytest.mark.root
@@ -43,10 +48,6 @@ def check_directory(directory: Path) -> tuple[Result, History]:
     return Result.model_validate(written), history
 
 
-def counted(history: History, kind: str) -> int:
-    return len(history.of(kind))
-
-
 def test_without_a_reserve_the_crunched_node_is_ejected_and_with_memalloc_nobody(
     tmp_path: Path,
 ) -> None:
@@ -60,24 +61,24 @@ def test_without_a_reserve_the_crunched_node_is_ejected_and_with_memalloc_nobody
 
     none, events = check_directory(out / "none-1")
     assert none.nodes["n1"].false_ejections == none.totals.nodes_ejected == 1
-    assert [event.data["target"] for event in events.of("fence.confirmed")] == ["n1"]
-    assert [event.data["target"] for event in events.of("node.up")] == ["n1", "n2", "n3", "n1"]
-    removed = [view.data["removed"] for view in events.of("membership.view", "n2")]
+    assert [event.target for event in events.of(FenceConfirmed)] == ["n1"]
+    assert [event.target for event in events.of(NodeUp)] == ["n1", "n2", "n3", "n1"]
+    removed = [view.removed for view in events.of(ViewInstalled, "n2")]
     assert ["n1"] in removed
 
     memalloc, events = check_directory(out / "memalloc-1")
     assert memalloc.totals.nodes_ejected == 0
-    assert counted(events, "fence.start") == 0
+    assert len(events.of(FenceStarted)) == 0
     assert memalloc.totals.pressure_seconds > 0.3
 
     for result, directory in ((none, "none-1"), (memalloc, "memalloc-1")):
         history = History.read(out / directory / "history.jsonl")
         assert result.verdict == "pass"
         assert result.totals.writes_lost == 0
-        assert result.totals.writes_acknowledged == counted(history, "write.ack") > 300
-        assert result.totals.heartbeats_missed == counted(history, "heartbeat.miss")
-        (read_back,) = history.of("verify.result")
-        assert read_back.data["checked"] == read_back.data["ok"] == blocks_written(history)
+        assert result.totals.writes_acknowledged == len(history.of(WriteAcknowledged)) > 300
+        assert result.totals.heartbeats_missed == len(history.of(HeartbeatMissed))
+        (read_back,) = history.of(VerifyResult)
+        assert read_back.checked == read_back.ok == blocks_written(history)
 
 
 def blocks_written(history: History) -> int:
@@ -85,8 +86,8 @@ def blocks_written(history: History) -> int:
     return len(
         {
             block
-            for event in history.of("write.ack")
-            for block in range(event.data["block"], event.data["block"] + event.data["blocks"])
+            for event in history.of(WriteAcknowledged)
+            for block in range(event.block, event.block + event.blocks)
         }
     )
 
@@ -101,7 +102,7 @@ def test_without_a_crunch_nothing_is_missed(tmp_path: Path) -> None:
     assert (result.verdict, result.reasons) == ("pass", ())
     assert (result.totals.heartbeats_missed, result.totals.nodes_ejected) == (0, 0)
     assert result.totals.heartbeats_sent > 100
-    assert counted(history, "events.lost") == counted(history, "hook.events_lost") == 0
+    assert len(history.of(EventsLost)) == len(history.of(HookEventsLost)) == 0
     assert "holds    heartbeats_missed == 0" in command.output
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
+from reserve_agent.contract.events.run import RunInfo
+from reserve_agent.contract.events.writes import VerifyResult, WriteAcknowledged
 from tests.system.command import run, traces
 
 pytestmark = pytest.mark.root
@@ -31,12 +33,12 @@ def test_a_crunch_over_iscsi_ends_as_over_nbd(tmp_path: Path) -> None:
         history = History.read(directory / "history.jsonl")
         assert result.totals.writes_lost == 0
         assert result.totals.writes_acknowledged > 200
-        transports = {event.data["transport"] for event in history.of("write.ack")}
+        transports = {event.transport for event in history.of(WriteAcknowledged)}
         assert transports == {"iscsi"}
-        (read_back,) = history.of("verify.result")
-        assert read_back.data["checked"] == read_back.data["ok"]
-        (info,) = history.of("run.info")
-        assert info.data["versions"]["tgt"] not in ("not found", "unknown")
-        assert traces(info.data["run"]) == []
+        (read_back,) = history.of(VerifyResult)
+        assert read_back.checked == read_back.ok
+        (info,) = history.of(RunInfo)
+        assert info.versions["tgt"] not in ("not found", "unknown")
+        assert traces(info.run) == []
     none = Result.model_validate_json((out / "none-1" / "result.json").read_bytes())
     assert none.totals.false_ejections == 1

@@ -14,6 +14,13 @@ from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from nodes.process import start_ticks
 from nodes.waiting import wait_until
+from reserve_agent.contract.events.faults import NodeDown
+from reserve_agent.contract.events.writes import (
+    ServiceStarted,
+    ServiceStopped,
+    VerifyResult,
+    WriteAcknowledged,
+)
 from tests.system.command import Command, children, traces
 
 pytestmark = pytest.mark.root
@@ -74,7 +81,7 @@ def outcome_of(scratch: Path, scenario: str, *more: str) -> Outcome:
 
 def told(history: History, *kinds: str) -> list[tuple[str, str]]:
     """What happened to whom, in order."""
-    return [(e.kind, e.data["target"]) for e in history.events if e.kind in kinds]
+    return [(e.kind, e.target) for e in history.events if e.kind in kinds]
 
 
 @pytest.mark.parametrize("transport", ["nbd", "iscsi"])
@@ -93,13 +100,13 @@ def test_a_server_without_power_is_followed_by_the_other_and_no_write_is_lost(
     ]
     assert (result.totals.failovers, result.nodes["n3"].failovers) == (1, 1)
     assert result.totals.writes_lost == 0
-    last = history.of("service.start")[-1]
-    assert (last.data["transport"], last.data["taken_from"]) == (transport, "n4")
-    acked = [event for event in history.of("write.ack") if event.t > last.t]
+    last = history.of(ServiceStarted)[-1]
+    assert (last.transport, last.taken_from) == (transport, "n4")
+    acked = [event for event in history.of(WriteAcknowledged) if event.t > last.t]
     assert {event.node for event in acked} == {"n1", "n2"}, "all resume at the new server"
-    assert {event.data["transport"] for event in acked} == {transport}
-    (read_back,) = history.of("verify.result")
-    assert read_back.data["ok"] == read_back.data["checked"] > 100
+    assert {event.transport for event in acked} == {transport}
+    (read_back,) = history.of(VerifyResult)
+    assert read_back.ok == read_back.checked > 100
 
 
 def test_a_stalled_server_is_cut_off_before_the_other_serves(tmp_path: Path) -> None:
@@ -145,7 +152,7 @@ def test_a_target_that_dies_is_started_again_on_its_node(tmp_path: Path) -> None
         ("service.start", "n4"),
         ("service.stop", "n4"),
     ]
-    assert history.of("service.stop")[0].data["reason"] == "target ended (-9)"
+    assert history.of(ServiceStopped)[0].reason == "target ended (-9)"
     assert (result.totals.failovers, result.totals.nodes_ejected) == (0, 0)
     assert result.totals.writes_lost == 0
 
@@ -158,7 +165,7 @@ def test_a_service_daemon_that_is_killed_takes_its_node_down(tmp_path: Path) -> 
 
     code, result, history = valid(attempt, tmp_path)
     assert (code, result.verdict, result.reasons) == (0, "pass", ())
-    assert [event.data["reason"] for event in history.of("node.down")] == ["watchdog"]
+    assert [event.reason for event in history.of(NodeDown)] == ["watchdog"]
     assert (result.totals.failovers, result.totals.true_ejections) == (1, 1)
     assert result.totals.writes_lost == 0
 

@@ -15,6 +15,7 @@ from reserve_agent.errors import CrunchbedError
 
 MS = 1_000_000
 CALM = NodeStatus(
+    up=True,
     ready=(),
     view=(),
     serving=False,

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from crunchbed.backends.namespaces.daemons import Places
 from crunchbed.backends.namespaces.live_agent import LiveAgent
 from crunchbed.backends.namespaces.live_node import LiveNode
-from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.faults.agent_crash import AgentCrash, AgentCrashAction
 from crunchbed.faults.base import NotPossible
 from crunchbed.run.world import NodeSilent, NodeStatus
 from nodes.process import Process, spawn
 from reserve_agent.contract.events.faults import FaultBegan
 from reserve_agent.errors import RunInvalid
-from tests.unit.test_supervisor import Cluster
+from tests.unit.test_supervisor import Cluster, live_run
 
 
 class Client:
@@ -36,14 +34,13 @@ class Client:
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveNode]:
     """A node whose agents are sleepers."""
     started: list[Process] = []
-    places = Places("k3xq", tmp_path, tmp_path, tmp_path)
-    agent = LiveAgent("n1", places, started.append, cast(Targets, None))
+    agent = LiveAgent("n1", live_run(tmp_path))
     agent._cgroup = tmp_path
 
     def start() -> None:
         log = tmp_path / "log"
-        agent._process = spawn(["sleep", "60"], name="agent", log=log, netns_pid=None, cgroup=None)
-        started.append(agent._process)
+        agent.process = spawn(["sleep", "60"], name="agent", log=log, netns_pid=None, cgroup=None)
+        started.append(agent.process)
 
     def wait() -> None:
         agent._client = Client()  # type: ignore[assignment]
@@ -51,7 +48,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveNode]:
     monkeypatch.setattr(agent, "_spawn", start)
     monkeypatch.setattr(agent, "wait", wait)
     node = object.__new__(LiveNode)
-    node.name, node.daemons, node._agent = "n1", {}, agent
+    node.name, node.daemons, node.agent = "n1", {}, agent
     node.restart_agent()
     yield node
     for process in started:
@@ -59,7 +56,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveNode]:
 
 
 def test_a_killed_agent_is_no_daemon_that_died(node: LiveNode) -> None:
-    process = node._agent.process
+    process = node.agent.process
     assert process is not None
     assert node.kill_agent()
     assert process.poll() == -9
@@ -68,8 +65,8 @@ def test_a_killed_agent_is_no_daemon_that_died(node: LiveNode) -> None:
 
 
 def test_one_that_died_otherwise_is(node: LiveNode) -> None:
-    assert node._agent.process is not None
-    node._agent.process.kill()
+    assert node.agent.process is not None
+    node.agent.process.kill()
     with pytest.raises(RunInvalid, match=r"agent ended by itself \(-9\)"):
         node.check()
 
@@ -78,7 +75,7 @@ def test_who_looks_is_told_and_who_commands_brings_the_next(node: LiveNode) -> N
     node.kill_agent()
     with pytest.raises(NodeSilent, match="n1: its agent is down"):
         node.status()
-    agent = node._agent
+    agent = node.agent
     assert agent.process is None
     assert agent.ask("windows") == {"asked": "windows"}
     assert agent.ask("status") == {"asked": "status"}
@@ -95,7 +92,7 @@ def test_the_fault_kills_and_brings_back(node: LiveNode) -> None:
     with pytest.raises(NotPossible, match="the agent of n1 was down"):
         fault.begin(named)
     fault.undo()
-    assert node._agent.ask("status") == {"asked": "status"}
+    assert node.agent.ask("status") == {"asked": "status"}
 
 
 def test_a_cluster_without_an_agent_is_not_healthy_and_nobody_panics(

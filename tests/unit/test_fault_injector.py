@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import orjson
 import pytest
 
-from crunchbed.faults.base import NotPossible
+from crunchbed.faults.base import FaultContext, NotPossible
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.fault_plan import draw_faults
@@ -55,9 +56,22 @@ class Bench:
     @contextmanager
     def injection(self, first: int = 0) -> Iterator[FaultInjection]:
         with closing(Recorder(self.file, self.now_ns)) as recorder:
-            made = FaultInjection(self.planned, self.made, recorder, self, first)
-            with made as injected:
+            context = SimpleNamespace(recorder=recorder, loop=self)
+            with FaultInjection(self._faults(), cast(FaultContext, context), first) as injected:
                 yield injected
+
+    def _faults(self) -> list[Any]:
+        """The planned faults, whose actions are the fakes."""
+        return [
+            SimpleNamespace(
+                kind=fault.kind,
+                targets=fault.targets,
+                after=fault.after,
+                lasts_ns=fault.lasts_ns,
+                action=lambda _context, made=made: made,
+            )
+            for fault, made in zip(self.planned, self.made, strict=True)
+        ]
 
     def recorded(self) -> list[dict[str, Any]]:
         return [orjson.loads(line) for line in self.file.read_bytes().splitlines()]

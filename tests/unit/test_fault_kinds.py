@@ -15,7 +15,7 @@ from crunchbed import faults
 from crunchbed.checks.faults import fault_spans
 from crunchbed.faults.base import Lingering, NotPossible
 from crunchbed.faults.kinds import FAULT_KINDS, MODELS
-from crunchbed.run.fault_injection import injection
+from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.world import Impairment
 from crunchbed.scenario.facts import ClusterFacts
 from crunchbed.scenario.loader import load
@@ -58,7 +58,7 @@ def test_what_could_not_begin_has_nothing_to_undo(kind: str, world: FakeWorld) -
         node.up, node.agent = False, False
     world.disk = world.switches = None
     section = MODELS[kind].model_validate({"kind": kind, "after": "0s"})
-    with injection([section], world.context, world.recorder) as injected:
+    with FaultInjection([section], world.context) as injected:
         injected.over()
     assert world.said == []
     began, *_, ended = (event for event in world.recorded() if event["kind"].startswith("fault"))
@@ -72,7 +72,7 @@ def test_the_event_of_a_begin_is_the_one_that_was_given_with_more(
 ) -> None:
     world.controller = FakeController()
     section = MODELS[kind].model_validate({"kind": kind, "after": "0s"})
-    with injection([section], world.context, world.recorder, first=4) as injected:
+    with FaultInjection([section], world.context, first=4) as injected:
         world.loop.ms = 7
         injected.over()
     event = next(event for event in world.recorded() if event["kind"] == "fault.begin")

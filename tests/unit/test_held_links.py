@@ -25,7 +25,7 @@ class Cuts:
         self.passes = True
         self.now = 7
 
-    def __call__(self, faults: Any, _world: Any, _recorder: Any, first: int) -> Any:
+    def __call__(self, faults: Any, _context: Any, first: int) -> Any:
         (fault,) = faults
         self.numbers.append(first)
         log, bench, key = self.log, self, (fault.target, fault.network)
@@ -55,7 +55,7 @@ class Cuts:
 @pytest.fixture
 def links(monkeypatch: pytest.MonkeyPatch) -> tuple[Links, Cuts, list[str]]:
     cuts, touched = Cuts(), list[str]()
-    monkeypatch.setattr(held_links, "injection", cuts)
+    monkeypatch.setattr(held_links, "FaultInjection", cuts)
     network = SimpleNamespace(hosts=("n1", "n2"), networks=lambda _host: ("a", "b"))
     run = SimpleNamespace(world=SimpleNamespace(network=network), recorder=None, fault_context=None)
     made = Links(cast(Running, run), lambda: touched.append("touched"))

@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from crunchbed.run import signals
 from crunchbed.run.held.hold import Hold
 from crunchbed.run.held.scenario import with_flood_reader
-from crunchbed.run.progress import NoProgress
+from crunchbed.run.progress import Progress
 from crunchbed.run.start import Running
 from crunchbed.run.world import Command
 from crunchbed.scenario.loader import load
@@ -23,7 +23,7 @@ Handle = Callable[[Command], Command]
 WARNING = "SIGINT: ending; once more to end without a summary"
 
 
-class Notes(NoProgress):
+class Notes(Progress):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
@@ -59,18 +59,17 @@ class Bench:
             network=SimpleNamespace(hosts=()),
             commands=SimpleNamespace(serve=self._serve),
         )
-        run = SimpleNamespace(
+        run = Running(
             scenario=with_flood_reader(load("control")),
             run_id="k3xq",
             out=tmp_path,
-            world=world,
-            supervisor=self.supervisor,
-            loop=SimpleNamespace(now_ns=lambda: 0),
-            fault_context=None,
-            recorder=SimpleNamespace(record=lambda _event: 0),
+            world=cast(Any, world),
+            supervisor=cast(Any, self.supervisor),
+            loop=cast(Any, SimpleNamespace(now_ns=lambda: 0)),
+            recorder=cast(Any, SimpleNamespace(record=lambda _event: 0)),
             progress=self.progress,
         )
-        self.hold = Hold(cast(Running, run))
+        self.hold = Hold(run)
 
     def _serve(self, handle: Handle) -> None:
         self.handle = handle

@@ -8,14 +8,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import orjson
 import pytest
 
-from crunchbed.backends.namespaces import daemons
+from crunchbed.backends.namespaces import live_run
 from crunchbed.backends.namespaces.controller import LiveController
-from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces.live_run import LiveRun
+from crunchbed.backends.namespaces.targets import Targets
+from crunchbed.backends.namespaces.world import NamespacesWorld
 from crunchbed.faults.base import FaultContext, NotPossible
 from crunchbed.faults.controller_crash import ControllerCrashAction
 from crunchbed.scenario.loader import load
@@ -25,6 +27,7 @@ from reserve_agent.contract.events.faults import FaultBegan
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import CrunchbedError
+from tests.unit.test_supervisor import live_run as live_run_of_control
 
 STAND_IN = """
 import selectors, sys
@@ -38,7 +41,7 @@ def answer(message):
     asked += 1
     with config.history.open("a") as history:
         history.write(message["op"] + "\\n")
-    return {"ready": asked > 2}
+    return {"ready": asked > 2, "metrics_port": 9}
 selector = selectors.DefaultSelector()
 config.control.unlink(missing_ok=True)
 server = LineServer(config.control, selector, answer)
@@ -55,13 +58,19 @@ class Run:
     def __init__(self, tmp_path: Path, mode: str = "drop") -> None:
         for part in ("state", "logs", "history"):
             (tmp_path / part).mkdir()
-        self.places = Places("k3xq", tmp_path / "state", tmp_path, tmp_path)
         self.started: list[Process] = []
         changes = {"cluster.controller": "openflow", "shed.mode": mode}
         scenario = load("control").with_overrides(changes)
-        found = LiveController.of(scenario, self.places, self.started.append)
-        assert found is not None
-        self.controller = found
+        self.places = LiveRun(
+            scenario,
+            "k3xq",
+            state=tmp_path / "state",
+            pins=tmp_path,
+            out=tmp_path,
+            targets=Targets("k3xq", scenario, tmp_path / "targets"),
+            started=self.started.append,
+        )
+        self.controller = LiveController(self.places)
 
     def asked(self) -> list[str]:
         return (self.places.out / "history" / "controller.jsonl").read_text().split()
@@ -72,7 +81,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     script = tmp_path / "stand_in.py"
     script.write_text(STAND_IN)
     monkeypatch.setattr(
-        daemons, "argv", lambda _module, config: [sys.executable, str(script), str(config)]
+        live_run, "argv", lambda _module, config: [sys.executable, str(script), str(config)]
     )
     run = Run(tmp_path)
     yield run
@@ -80,14 +89,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
 
 def test_a_scenario_without_one_has_none(tmp_path: Path) -> None:
-    places = Places("k3xq", tmp_path, tmp_path, tmp_path)
-    assert LiveController.of(load("control"), places, lambda _process: None) is None
+    world = NamespacesWorld(live_run_of_control(tmp_path), cast(Any, None), cast(Any, None))
+    assert world.controller is None
 
 
 def test_it_is_ready_when_it_says_so(run: Run) -> None:
     start(run)
     run.controller.wait_until_ready()
-    assert run.asked() == ["status"] * 3
+    assert run.asked() == ["status"] * 4, "three until it is ready, one for its metrics"
     run.controller.count_packets()
     assert run.asked()[-1] == "packets"
     assert [process.name for process in run.started] == ["controller"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ from crunchbed.cli import app
 from crunchbed.experiments import attempts
 from crunchbed.report.live_view import LiveView, View, picture
 from crunchbed.report.progress import LineProgress
-from crunchbed.run.progress import NodeReading, NoProgress, Progress, read_nodes
+from crunchbed.run.progress import Progress, read_nodes
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import CrunchbedError
 from tests.unit import judged_runs
+from tests.unit.fault_world import CALM as A_NODE
 
-CALM = NodeReading(True, False, 8000, 256, 0, 0, 3, False)
+CALM = replace(A_NODE, free_pages=8000, reserve_pages=256, view=("n1", "n2", "n3"))
 
 
 def drawn(view: View, room: int = 20) -> str:
@@ -31,7 +33,7 @@ def drawn(view: View, room: int = 20) -> str:
 
 def view(**more: object) -> View:
     """Return a view of three nodes, changed as asked."""
-    nodes = {"n1": CALM._replace(pressure=True, misses=7), "n2": CALM, "n3": None}
+    nodes = {"n1": replace(CALM, pressure=True, misses=7), "n2": CALM, "n3": None}
     fields = {
         "label": "writeback-crunch none seed 1",
         "phase": "inject",
@@ -54,13 +56,13 @@ def test_phase_time_left_and_every_node_are_shown() -> None:
 
 
 def test_a_node_without_power_is_down_whatever_its_pool_says() -> None:
-    assert "down" in drawn(view(nodes={"n1": CALM._replace(up=False, pressure=True)}))
+    assert "down" in drawn(view(nodes={"n1": replace(CALM, up=False, pressure=True)}))
 
 
 def test_of_many_nodes_those_in_trouble_are_shown() -> None:
     nodes = {f"n{number}": CALM for number in range(1, 33)}
-    nodes["n30"] = CALM._replace(pressure=True)
-    nodes["n31"] = CALM._replace(misses=3)
+    nodes["n30"] = replace(CALM, pressure=True)
+    nodes["n31"] = replace(CALM, misses=3)
     text = drawn(view(nodes=nodes, rates={}), room=3)
     assert "n30" in text
     assert "n31" in text
@@ -77,7 +79,7 @@ def test_rates_are_of_the_time_between_two_looks() -> None:
     console = Console(file=text, force_terminal=True, width=110, height=30)
     one = LiveView(text, "x", judged_runs.scenario(), clock=lambda: now[0], console=console)
     pages = iter((0, 1024))
-    one.watch(lambda: {"n1": CALM._replace(written_pages=next(pages))})
+    one.watch(lambda: {"n1": replace(CALM, written_pages=next(pages))})
     one.phase("control", 4.0)
     for now[0] in (10.0, 10.1, 12.0):
         one.tick()
@@ -166,7 +168,7 @@ def test_quiet_says_nothing(
 ) -> None:
     changes = ("--set", "expect=[]", *(["--json"] if command == "up" else []))
     assert app.main([command, "control", "--quiet", *changes]) == 0
-    assert {type(one) for one in watchers} == {NoProgress}
+    assert {type(one) for one in watchers} == {Progress}
     assert "control (up to" not in capsys.readouterr().err
 
 

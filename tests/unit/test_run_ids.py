@@ -14,7 +14,6 @@ from crunchbed.host.run_ids import (
     RecordedProcess,
     RunClaim,
     RunRecord,
-    is_alive,
     owner_is_alive,
 )
 from nodes.process import spawn, start_ticks
@@ -32,7 +31,7 @@ def test_a_claim_is_recorded_and_given_back(tmp_path: Path) -> None:
         record = RunRecord.read(tmp_path / state.run_id)
         assert record == state.record
         assert record.owner.pid == os.getpid()
-        assert is_alive(record)
+        assert record.owner.is_alive()
         assert owner_is_alive(state.run_id, tmp_path)
         assert state.path.stat().st_mode & 0o777 == 0o700
     assert list(tmp_path.iterdir()) == []
@@ -88,7 +87,7 @@ def test_a_recycled_pid_is_not_the_owner() -> None:
     mine = start_ticks(os.getpid())
     assert mine is not None
     record = RunRecord("k3xq", RecordedProcess("runner", os.getpid(), mine - 1), None, ())
-    assert not is_alive(record)
+    assert not record.owner.is_alive()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"id": "k3xq", "pid": 1}'])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from reserve_agent.contract.packets import (
     PacketClass,
     Policy,
 )
+from tests.unit.test_supervisor import live_run
 from topologies.node import ClusterNode, NodeLink
 
 SECOND = 1_000_000_000
@@ -170,8 +172,8 @@ def test_the_initiator_is_marked_by_rule_and_heartbeats_ask(
 
 
 def test_an_agents_file_says_what_it_was_made_of(tmp_path: Path) -> None:
-    paths = {name: tmp_path / name for name in ("cgroup", "pins", "socket", "history")}
-    config = configs.agent(scenario(), "k3xq", NODES["n2"], paths)
+    run = replace(live_run(tmp_path), scenario=scenario())
+    config = configs.agent(run, NODES["n2"], tmp_path / "cgroup", None)
     file = tmp_path / "agent.json"
     file.write_bytes(config.to_json())
     assert AgentConfig.load(file) == config

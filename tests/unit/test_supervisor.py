@@ -14,18 +14,19 @@ from typing import Any, cast
 import pytest
 
 from crunchbed.backends.namespaces import world as namespaces_world
-from crunchbed.backends.namespaces.daemons import Places
-from crunchbed.backends.namespaces.live_agent import LiveAgent, ended_by_itself
+from crunchbed.backends.namespaces.live_agent import LiveAgent
 from crunchbed.backends.namespaces.live_node import LiveNode
+from crunchbed.backends.namespaces.live_run import LiveRun, ended_by_itself
 from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.inject import Injection
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.plan import Burst, Plan
-from crunchbed.run.progress import NoProgress
+from crunchbed.run.progress import Progress
 from crunchbed.run.signals import interruptible
 from crunchbed.run.supervisor import Supervisor
 from crunchbed.run.world import Loop, NodeStatus, World
+from crunchbed.scenario.loader import load
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
 from reserve_agent.contract.events.base import Event
@@ -35,6 +36,7 @@ from tests.unit.heap_loop import HeapLoop
 NAMES = ("n1", "n2", "n3")
 READY = ("heartbeat", "initiator", "traffic")
 HEALTHY = NodeStatus(
+    up=True,
     ready=READY,
     view=NAMES,
     serving=False,
@@ -110,7 +112,7 @@ class Cluster:
             self.world,
             self.loop,
             self.recorder,
-            NoProgress(),
+            Progress(),
             reboot_delay_ns=50_000_000,
             panics=panics,
             confirm=confirm,
@@ -234,10 +236,15 @@ class DeadClient:
         raise CrunchbedError("/run/n1.agent: no answer to status")
 
 
+def live_run(scratch: Path) -> LiveRun:
+    """A run of the namespaces that keeps everything in one directory."""
+    places = (scratch, scratch, scratch)
+    return LiveRun(load("control"), "k3xq", *places, cast(Targets, None), lambda _process: None)
+
+
 def agent_with(process: Process, scratch: Path) -> LiveAgent:
-    places = Places("k3xq", scratch, scratch, scratch)
-    agent = LiveAgent("n1", places, lambda _process: None, cast(Targets, None))
-    agent._process, agent._client = process, DeadClient()  # type: ignore[assignment]
+    agent = LiveAgent("n1", live_run(scratch))
+    agent.process, agent._client = process, DeadClient()  # type: ignore[assignment]
     return agent
 
 
@@ -278,8 +285,8 @@ def node_of_namespaces(scratch: Path, **daemons: Process) -> LiveNode:
     """A node of which there is no more than some daemons."""
     node = object.__new__(LiveNode)
     node.name, node.daemons = "n1", daemons
-    node._places = Places("k3xq", scratch, scratch, scratch)
-    node._agent = cast(LiveAgent, SimpleNamespace(process=None))
+    node._run = live_run(scratch)
+    node.agent = cast(LiveAgent, SimpleNamespace(process=None))
     return node
 
 

@@ -11,7 +11,7 @@ from crunchbed.checks.faults import cut_off_since, fault_spans
 from crunchbed.checks.paths import path_restore_seconds, rings_restore_seconds
 from crunchbed.faults.base import NotPossible
 from crunchbed.faults.switch_crash import SwitchCrash
-from crunchbed.run.fault_injection import injection
+from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.units import duration_ns
 from reserve_agent.errors import BadInput
@@ -89,7 +89,7 @@ def test_a_switch_that_is_down_cannot_fail() -> None:
 def test_an_ejection_of_who_is_cut_off_is_true() -> None:
     bench, _ = world(("n1",), n1=("cluster",))
     section = SwitchCrash.model_validate({"kind": "switch-crash", "after": "0s"})
-    with injection([section], bench.context, bench.recorder) as injected:
+    with FaultInjection([section], bench.context) as injected:
         bench.loop.ms = 5
         injected.over()
         assert injected.cut_off_since("n1", "n2") == 5 * MS

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from crunchbed.history.recorder import Recorder
 from crunchbed.host.requirements import Requirement
-from crunchbed.run.backend import Setup
 from crunchbed.run.progress import Progress
 from crunchbed.run.world import (
     STORAGE,
@@ -68,14 +67,20 @@ class TinyWorld:
     flood = lacks
     info: Mapping[str, Any] = {"switch": "none", "versions": {}}
 
-    def __init__(self, setup: Setup, loop: HeapLoop, recorders: Mapping[str, Recorder]) -> None:
-        self.scenario = setup.scenario
+    def __init__(
+        self,
+        scenario: Scenario,
+        recorder: Recorder,
+        loop: HeapLoop,
+        recorders: Mapping[str, Recorder],
+    ) -> None:
+        self.scenario = scenario
         self.loop = loop
         self.network = TinyNetwork((*self.scenario.node_names, STORAGE), loop)
         self.nodes = {name: TinyNode(name, self, one) for name, one in recorders.items()}
         self.quiet = False
         self.blocks: dict[int, tuple[int, int]] = {}  # the disk: life and write of each block
-        self._recorder = setup.recorder
+        self._recorder = recorder
         self._views = itertools.count(1)
 
     def boot(self, fence: Fence) -> None:
@@ -137,17 +142,17 @@ class TinySite:
         """Nobody looks for this run."""
 
     @contextmanager
-    def start(self, setup: Setup) -> Iterator[TinyWorld]:
-        parts = setup.out / "history"
+    def start(self, scenario: Scenario, out: Path, recorder: Recorder) -> Iterator[TinyWorld]:
+        parts = out / "history"
         now_ns = self.loop.now_ns
         recorders = {
-            name: Recorder(parts / f"{name}.jsonl", now_ns) for name in setup.scenario.node_names
+            name: Recorder(parts / f"{name}.jsonl", now_ns) for name in scenario.node_names
         }
         try:
-            yield TinyWorld(setup, self.loop, recorders)
+            yield TinyWorld(scenario, recorder, self.loop, recorders)
         finally:
-            for recorder in recorders.values():
-                recorder.close()
+            for one in recorders.values():
+                one.close()
 
 
 class TinyBackend:

@@ -74,6 +74,7 @@ class TinyNode:
 
     def status(self) -> NodeStatus:
         return NodeStatus(
+            up=self.up,
             ready=self.daemon_names if self._ready else (),
             view=self.view,
             serving=False,

@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces.live_run import LiveRun
 from crunchbed.backends.namespaces.requirements import needed_by
+from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.backends.namespaces.world import NamespacesWorld
+from crunchbed.history.recorder import Recorder
 from crunchbed.host import leaks
 from crunchbed.host.requirements import Requirement
 from crunchbed.host.run_ids import RunClaim
-from crunchbed.run.backend import Setup
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.schema import Scenario
@@ -28,22 +29,28 @@ class NamespacesSite:
 
     def __init__(self, state: RunClaim, loop: SelectorLoop) -> None:
         self._state = state
+        self.run_id = state.run_id
         self.loop = loop
         self.pins = _BPFFS / f"crunchbed-{state.run_id}"
-
-    @property
-    def run_id(self) -> str:
-        """Short id that every name of the run carries."""
-        return self._state.run_id
 
     def record_directory(self, out: Path) -> None:
         """Say where the run writes, for ``crunchbed status`` and others."""
         self._state.record_directory(out)
 
-    def start(self, setup: Setup) -> AbstractContextManager[NamespacesWorld]:
+    def start(
+        self, scenario: Scenario, out: Path, recorder: Recorder
+    ) -> AbstractContextManager[NamespacesWorld]:
         """Build the cluster; everything that was started is undone at the end."""
-        places = Places(self.run_id, self._state.path, self.pins, setup.out)
-        return NamespacesWorld(setup, self._state, places, self.loop)
+        run = LiveRun(
+            scenario,
+            self.run_id,
+            self._state.path,
+            self.pins,
+            out,
+            targets=Targets(self.run_id, scenario),
+            started=self._state.add_process,
+        )
+        return NamespacesWorld(run, recorder, self.loop)
 
 
 class NamespacesBackend:
@@ -61,11 +68,7 @@ class NamespacesBackend:
 
     @contextmanager
     def claim(self, scenario: Scenario, progress: Progress) -> Iterator[NamespacesSite]:
-        """Take an id for a run; its end says what is left of it on this machine.
-
-        Raises:
-            MissingRequirement: The switch cannot be had, or there is no root.
-        """
+        """Take an id for a run; its end says what is left of it on this machine."""
         choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
         with ExitStack() as stack:
             state = stack.enter_context(RunClaim.claim())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from nodes.process import Process, spawn
+from crunchbed.backends.namespaces.live_run import LiveRun
+from nodes.process import Process
 from nodes.waiting import wait_until
 from reserve_agent.errors import RunInvalid
 from topologies.node import ClusterNode
@@ -20,30 +21,27 @@ _READY_SECONDS: Final = 10.0
 _END_SECONDS: Final = 5.0
 
 
-def capture(
-    nodes: Iterable[ClusterNode], out: Path, cgroup: Path, started: Callable[[Process], None]
-) -> ExitStack:
+def capture(run: LiveRun, nodes: Iterable[ClusterNode], cgroup: Path) -> ExitStack:
     """Record the packets of all switch ports until the returned stack is closed.
 
     Args:
+        run: The run; its directory gets ``captures/<node>.pcap``, and ``<node>-2.pcap`` of a
+            second link.
         nodes: Whose ports.
-        out: The run directory; ``captures/<node>.pcap``, and ``<node>-2.pcap`` of a second link.
         cgroup: For the recorders.
-        started: Told of every recorder.
 
     Raises:
         RunInvalid: A recorder ended at once; with its last words.
     """
-    folder = out / FOLDER
+    folder = run.out / FOLDER
     folder.mkdir()
     with ExitStack() as undo:
         processes = []
         for node in nodes:
             for number, port in enumerate(node.switch_ports, 1):
                 name = node.name if number == 1 else f"{node.name}-{number}"
-                process = _record(name, port, folder, out / "logs", cgroup)
+                process = _record(run, name, port, cgroup)
                 undo.callback(process.terminate, _END_SECONDS)
-                started(process)
                 processes.append(process)
         wait_until(
             lambda: all(_listens(process) for process in processes),
@@ -53,12 +51,12 @@ def capture(
         return undo.pop_all()
 
 
-def _record(name: str, port: str, folder: Path, logs: Path, cgroup: Path) -> Process:
+def _record(run: LiveRun, name: str, port: str, cgroup: Path) -> Process:
     # As root (-Z), whose the run directory is; each packet at once (-U), for a run may be killed.
     limits = ("-s", str(SNAP_BYTES), "-Z", "root", "-U", "-n")
-    argv = ["tcpdump", "-i", port, *limits, "-w", str(folder / f"{name}.pcap")]
-    log = logs / f"{name}-capture.log"
-    return spawn(argv, name=f"{name} capture", log=log, netns_pid=None, cgroup=cgroup)
+    file = run.out / FOLDER / f"{name}.pcap"
+    command = ["tcpdump", "-i", port, *limits, "-w", str(file)]
+    return run.spawn(f"{name} capture", command, cgroup=cgroup)
 
 
 def _listens(process: Process) -> bool:

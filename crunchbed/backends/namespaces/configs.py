@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from crunchbed.backends.namespaces.live_run import LiveRun
 from crunchbed.run.world import Flood
 from crunchbed.scenario import detector
 from crunchbed.scenario.corosync import MILLISECOND_NS
@@ -59,26 +60,24 @@ def hook_settings(scenario: Scenario) -> HookSettings:
     )
 
 
-def agent(
-    scenario: Scenario,
-    run_id: str,
-    node: ClusterNode,
-    paths: dict[str, Path],
-    controller: Path | None = None,
-) -> AgentConfig:
-    """Return the configuration of one agent; ``paths``: cgroup, pins, socket and history."""
+def agent(run: LiveRun, node: ClusterNode, cgroup: Path, controller: Path | None) -> AgentConfig:
+    """Return the configuration of one agent; ``cgroup``: of its node."""
+    memory = run.scenario.memory
     return AgentConfig(
         node=node.name,
-        run=run_id,
-        scenario=scenario.name,
+        run=run.run_id,
+        scenario=run.scenario.name,
         netns_pid=node.pid,
         interfaces=node.interfaces,
-        pages=scenario.memory.pages,
-        clean=scenario.memory.clean,
-        reserve=None if scenario.memory.reserve == "auto" else scenario.memory.reserve,
-        settings=hook_settings(scenario),
+        pages=memory.pages,
+        clean=memory.clean,
+        reserve=None if memory.reserve == "auto" else memory.reserve,
+        settings=hook_settings(run.scenario),
         controller=controller,
-        **paths,
+        cgroup=cgroup,
+        pins=run.pins / node.name,
+        socket=run.of(node.name, "agent"),
+        history=run.history(node.name),
     )
 
 

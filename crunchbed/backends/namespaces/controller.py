@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
-from crunchbed.backends.namespaces import configs, daemons
-from crunchbed.backends.namespaces.daemons import Places
-from crunchbed.backends.namespaces.targets import Targets
+from crunchbed.backends.namespaces import configs
+from crunchbed.backends.namespaces.live_run import Killable, LiveRun
 from crunchbed.run import signals
-from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import OFF, rules
-from nodes.process import Process, spawn
+from nodes.process import Process
 from nodes.waiting import wait_until
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.wiring import Network
@@ -35,110 +32,60 @@ def _free_port() -> int:
         return port
 
 
-class LiveController:
+class LiveController(Killable):
     """Implements ``crunchbed.run.world.KillsController``: it starts again on the same ports.
 
     Args:
-        scenario: As resolved.
-        places: Where the run keeps things.
-        started: Is told of its process.
-        targets: Told where its metrics are.
+        run: The run.
     """
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        places: Places,
-        started: Callable[[Process], None],
-        targets: Targets | None = None,
-    ) -> None:
-        self._scenario = scenario
-        self._places = places
-        self._started = started
-        self._targets = targets
-        self._process: Process | None = None
-        self._cgroup: Path | None = None
+    def __init__(self, run: LiveRun) -> None:
+        super().__init__(
+            run, "controller", "reserve_agent.controller", run.state / "controller.json"
+        )
+        self._socket = run.state / "controller"
         self._watched: list[Process] | None = None
         self.listen = (LOOPBACK, _free_port())
-
-    @classmethod
-    def of(
-        cls,
-        scenario: Scenario,
-        places: Places,
-        started: Callable[[Process], None],
-        targets: Targets | None = None,
-    ) -> LiveController | None:
-        """Return the controller that the scenario asks for, not started yet, or None."""
-        if scenario.cluster.controller == "none":
-            return None
-        return cls(scenario, places, started, targets)
 
     @property
     def told_of_pressure(self) -> Path | None:
         """Where agents report; None where nothing is shed, and nobody would act on it."""
-        return None if self._scenario.shed.mode == OFF else self._socket
-
-    @property
-    def process(self) -> Process | None:
-        """The controller's process; None while it is killed."""
-        return self._process
+        return None if self._run.scenario.shed.mode == OFF else self._socket
 
     def watch(self, processes: list[Process]) -> None:
         """Keep the controller's process among those that must live as long as the run."""
         self._watched = processes
-        if self._process is not None:
-            processes.append(self._process)
+        if self.process is not None:
+            processes.append(self.process)
 
     def start(self, network: Network, cgroup: Path) -> None:
         """Start the controller; ``wait_until_ready`` returns when the switches forward."""
+        scenario = self._run.scenario
         config = ControllerConfig(
-            run=self._places.run_id,
+            run=self._run.run_id,
             listen=self.listen,
             control=self._socket,
             network=network,
-            classes=tuple(configs.hook_settings(self._scenario).rules),
-            shed=rules(self._scenario.shed),
-            history=self._places.out / "history" / "controller.jsonl",
+            classes=tuple(configs.hook_settings(scenario).rules),
+            shed=rules(scenario.shed),
+            history=self._run.history("controller"),
         )
         config.write(self._config)
         self._cgroup = cgroup
         self.restart()
 
-    @property
-    def _socket(self) -> Path:
-        return self._places.state / "controller"
-
-    @property
-    def _config(self) -> Path:
-        return self._places.state / "controller.json"
-
     def restart(self) -> None:
         """Start a controller that takes over; harmless while there is one."""
-        if self._process is None:
-            self._process = spawn(
-                daemons.argv("reserve_agent.controller", self._config),
-                name="controller",
-                log=self._places.out / "logs" / "controller.log",
-                netns_pid=None,
-                cgroup=self._cgroup,
-            )
-            self._started(self._process)
-            if self._watched is not None:
-                self._watched.append(self._process)
+        if self.process is None:
+            self._spawn()
+            if self._watched is not None and self.process is not None:
+                self._watched.append(self.process)
 
     def kill(self) -> bool:
-        """SIGKILL the controller; the switches go on with the flows that they have.
-
-        Returns whether there was a controller.
-        """
-        process, self._process = self._process, None
-        if process is None:
-            return False
-        if self._watched is not None:
-            self._watched.remove(process)  # its end is no failure of the testbed
-        process.kill()
-        return True
+        """SIGKILL the controller; the switches go on with the flows that they have."""
+        if self._watched is not None and self.process is not None:
+            self._watched.remove(self.process)  # its end is no failure of the testbed
+        return super().kill()
 
     def ask(self, op: str) -> Message:
         """Ask the controller.
@@ -146,19 +93,12 @@ class LiveController:
         Raises:
             CrunchbedError: The controller does not answer, or refuses.
         """
-        client = LineClient(self._socket, _ANSWER_SECONDS)
-        try:
+        with contextlib.closing(LineClient(self._socket, _ANSWER_SECONDS)) as client:
             return client.ask(op=op)
-        finally:
-            client.close()
 
     def is_ready(self) -> bool:
-        """Whether every switch holds every flow.
-
-        Raises:
-            CrunchbedError: The controller has ended; with its last words.
-        """
-        process = self._process
+        """Whether every switch holds every flow; quotes a controller that has ended."""
+        process = self.process
         if process is not None and (code := process.poll()) is not None:
             raise CrunchbedError(f"the controller ended ({code}): {process.last_words()}")
         with contextlib.suppress(CrunchbedError):  # no socket yet, or not listening yet
@@ -171,18 +111,16 @@ class LiveController:
         Raises:
             CrunchbedError: The controller ended, or is not ready in time; with its last words.
         """
-        log = self._places.out / "logs" / "controller.log"
-        what = f"the controller has every flow in place; see {log}"
+        what = f"the controller has every flow in place; see {self._run.log(self._name)}"
         try:
             wait_until(self.is_ready, READY_SECONDS, what, pump=signals.check)
         except CrunchbedError as error:
             raise CrunchbedError(f"{error}{self._words()}") from error
-        if self._targets is not None:
-            self._targets.serve(CONTROLLER, self.ask("status")["metrics_port"])
+        self._run.targets.serve(CONTROLLER, self.ask("status")["metrics_port"])
 
     def _words(self) -> str:
         """Return the last words of a controller that runs; the error has those of a dead one."""
-        process = self._process
+        process = self.process
         words = "" if process is None or process.poll() is not None else process.last_words()
         return f": {words}" if words else ""
 
@@ -194,9 +132,3 @@ class LiveController:
         with contextlib.suppress(CrunchbedError):
             self.wait_until_ready()
             self.ask("packets")
-
-    def stop(self) -> None:
-        """End the controller."""
-        if self._process is not None:
-            self._process.terminate(5.0)
-            self._process = None

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from crunchbed.backends.namespaces import configs
+from crunchbed.backends.namespaces.live_run import LiveRun
 from crunchbed.scenario.schema import Scenario
 from nodes.process import Process, descendants
 from topologies.node import ClusterNode
@@ -22,36 +20,6 @@ _MODULES = {
     "traffic": "nodes.traffic",
 }
 _MEMBERSHIPS = {"crunchbed": "nodes.heartbeat", "corosync": "nodes.corosync"}
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a run keeps things.
-
-    Attributes:
-        run_id: Short id in every name the run makes.
-        state: ``/run/crunchbed/<id>``: sockets.
-        pins: ``/sys/fs/bpf/crunchbed-<id>``.
-        out: The run directory.
-    """
-
-    run_id: str
-    state: Path
-    pins: Path
-    out: Path
-
-    def of(self, node: str, name: str) -> Path:
-        """Return the path of a socket or a configuration file of a node."""
-        return self.state / f"{node}.{name}"
-
-    def log(self, node: str, name: str) -> Path:
-        """Return the path of the log of one of a node's processes."""
-        return self.out / "logs" / f"{node}-{name}.log"
-
-
-def argv(module: str, config: Path) -> list[str]:
-    """Return the command that starts a daemon."""
-    return [sys.executable, "-m", module, str(config)]
 
 
 def names(scenario: Scenario, node: str) -> tuple[str, ...]:
@@ -66,45 +34,37 @@ def module(scenario: Scenario, name: str) -> str:
 
 
 def config(
-    scenario: Scenario,
-    places: Places,
-    nodes: Mapping[str, ClusterNode],
-    node: str,
-    incarnation: int,
-    name: str,
+    run: LiveRun, nodes: Mapping[str, ClusterNode], node: str, incarnation: int, name: str
 ) -> dict[str, Any]:
     """Return what the daemon ``name`` of ``node`` is told when it starts."""
-    common: dict[str, Any] = {"events": str(places.of(node, "agent"))}
+    scenario = run.scenario
+    common: dict[str, Any] = {"events": str(run.of(node, "agent"))}
     if name == "heartbeat":
-        return common | _membership(scenario, places, nodes, node, incarnation)
+        return common | _membership(run, nodes, node, incarnation)
     if name == "service":
-        common["fence"] = str(places.state / "fence")
-        common["listen"] = str(places.of(node, "service"))
-        common["log"] = str(places.log(node, "target"))
-        return common | configs.service(scenario, places.state, nodes, node, incarnation)
+        common["fence"] = str(run.state / "fence")
+        common["listen"] = str(run.of(node, "service"))
+        common["log"] = str(run.log(f"{node} target"))
+        return common | configs.service(scenario, run.state, nodes, node, incarnation)
     if name == "initiator":
-        common["pins"] = str(places.pins / node)
-        common["control"] = str(places.of(node, "initiator"))
+        common["pins"] = str(run.pins / node)
+        common["control"] = str(run.of(node, "initiator"))
         address = configs.portal(scenario, nodes)
         return common | configs.initiator(scenario, address, node, incarnation)
     return common | configs.traffic_sink(scenario, nodes[node])
 
 
 def _membership(
-    scenario: Scenario,
-    places: Places,
-    nodes: Mapping[str, ClusterNode],
-    node: str,
-    incarnation: int,
+    run: LiveRun, nodes: Mapping[str, ClusterNode], node: str, incarnation: int
 ) -> dict[str, Any]:
-    if scenario.membership == "corosync":
-        told = configs.corosync(scenario, places.run_id, nodes, node)
-        told["keep"] = [str(places.state)]
+    if run.scenario.membership == "corosync":
+        told = configs.corosync(run.scenario, run.run_id, nodes, node)
+        told["keep"] = [str(run.state)]
     else:
-        told = configs.heartbeat(scenario, nodes, node, incarnation)
-    serves = node in scenario.block_io.pair
-    listeners = [str(places.of(node, "service"))] if serves else []
-    return told | {"fence": str(places.state / "fence"), "listeners": listeners}
+        told = configs.heartbeat(run.scenario, nodes, node, incarnation)
+    serves = node in run.scenario.block_io.pair
+    listeners = [str(run.of(node, "service"))] if serves else []
+    return told | {"fence": str(run.state / "fence"), "listeners": listeners}
 
 
 def signal_family(process: Process, number: signal.Signals) -> None:

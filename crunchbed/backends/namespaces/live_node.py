@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
-import orjson
-
 from crunchbed.backends.namespaces import configs, daemons
-from crunchbed.backends.namespaces.daemons import Places, signal_family
-from crunchbed.backends.namespaces.live_agent import LiveAgent, ended_by_itself
+from crunchbed.backends.namespaces.daemons import signal_family
+from crunchbed.backends.namespaces.live_agent import LiveAgent
+from crunchbed.backends.namespaces.live_run import LiveRun, argv, ended_by_itself
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.run import sizing
-from crunchbed.run.world import NodeSilent, NodeStatus
-from crunchbed.scenario.schema import Scenario
+from crunchbed.run.world import NodeStatus
 from nodes.cgroup import NodeCgroup
 from nodes.ports import forget_neighbours
-from nodes.process import Process, descendants, kill_if, spawn
+from nodes.process import Process, descendants, kill_if
 from nodes.service.address import remove_address
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.pressure import EventsLost
 from reserve_agent.errors import CrunchbedError, RunInvalid
+from reserve_agent.files import write_json
 from reserve_agent.lines import LineClient
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
-
-AgentAway = NodeSilent
 
 
 class LiveNode:
@@ -38,43 +35,31 @@ class LiveNode:
     ``up`` is what the power switch says: the run knows, the cluster guesses.
 
     Args:
-        scenario: What the cluster is started for.
-        places: Where the run keeps things.
+        run: The run.
         hosts: Every host of the network by name.
         port: The node's switch ports.
-        agent: The node's agent, not started yet.
-        started: Is told of every daemon that is started.
     """
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        places: Places,
-        hosts: Mapping[str, ClusterNode],
-        port: SwitchPort,
-        agent: LiveAgent,
-        started: Callable[[Process], None],
-    ) -> None:
+    def __init__(self, run: LiveRun, hosts: Mapping[str, ClusterNode], port: SwitchPort) -> None:
         self.host = port.host
         self.name = self.host.name
         self.up = False
         self.incarnation = 0
-        self.cgroup = NodeCgroup(places.run_id, self.name)
+        self.cgroup = NodeCgroup(run.run_id, self.name)
         self.daemons: dict[str, Process] = {}
-        self._scenario = scenario
-        self._places = places
+        self.agent = LiveAgent(self.name, run)
+        self._run = run
+        self._scenario = run.scenario
         self._hosts = hosts
         self._port = port
-        self._agent = agent
-        self._started = started
         self._paused: dict[str, Process] = {}
 
     def _path(self, name: str) -> Path:
-        return self._places.of(self.name, name)
+        return self._run.of(self.name, name)
 
     @property
     def serves(self) -> bool:
-        """Whether it is one of the pair that serves the block device, and so writes nothing."""
+        """Whether the node is one of the pair, and so writes nothing."""
         return self.name in self._scenario.block_io.pair
 
     @property
@@ -83,39 +68,30 @@ class LiveNode:
         return daemons.names(self._scenario, self.name)
 
     def start_agent(self, cgroup: Path, controller: Path | None) -> None:
-        """Start the agent; ``wait_for_agent`` says when its hooks are in place.
+        """Start the agent; ``LiveAgent.wait`` says when its hooks are in place.
 
         Args:
             cgroup: For the agent, which is no part of its node.
             controller: Whom it tells of memory pressure.
         """
         self.cgroup.create()
-        paths = {
-            "cgroup": self.cgroup.path,
-            "pins": self._places.pins / self.name,
-            "socket": self._path("agent"),
-            "history": self._places.out / "history" / f"{self.name}.jsonl",
-        }
-        scenario, run_id = self._scenario, self._places.run_id
-        self._agent.start(configs.agent(scenario, run_id, self.host, paths, controller), cgroup)
-
-    def wait_for_agent(self) -> None:
-        """Return when the agent answers; its failure is told with its own words."""
-        self._agent.wait()
+        config = configs.agent(self._run, self.host, self.cgroup.path, controller)
+        self.agent.start(config, cgroup)
 
     def kill_agent(self) -> bool:
         """SIGKILL the agent; the node goes on. Returns whether there was an agent."""
-        return self._agent.kill()
+        return self.agent.kill()
 
     def restart_agent(self) -> None:
         """Start an agent that goes on where the last was killed; harmless while there is one."""
-        self._agent.restart()
+        self.agent.restart()
 
     def status(self) -> NodeStatus:
         """Ask the agent how the node is, which takes about a millisecond."""
-        told = self._agent.ask("status")
+        told = self.agent.ask("status")
         pool = told["pool"]
         return NodeStatus(
+            up=self.up,
             ready=told["ready"],
             view=told["view"],
             serving=told["serving"],
@@ -131,38 +107,38 @@ class LiveNode:
 
     def note(self, event: Event) -> None:
         """Have the agent record what the run knows of the node."""
-        self._agent.ask("event", event=event.record())
+        self.agent.ask("event", event=event.record())
 
     def begin_windows(self, windows: Sequence[tuple[int, int]], level: int) -> None:
         """Hand the windows to the hooks."""
-        self._agent.ask("windows", windows=[[start, end, level] for start, end in windows])
+        self.agent.ask("windows", windows=[[start, end, level] for start, end in windows])
 
     def wake(self) -> None:
         """Have readers that did not read do so."""
-        self._agent.ask("wake")
+        self.agent.ask("wake")
 
     def resize(self, reserve: int) -> int:
         """Give the node a reserve of so many pages; returns how many the reserve had."""
-        return int(self._agent.ask("resize", reserve=reserve)["was"])
+        return int(self.agent.ask("resize", reserve=reserve)["was"])
 
     def set_policy(self, policy: str) -> None:
         """Have the hooks follow another policy."""
-        self._agent.ask("policy", policy=policy)
+        self.agent.ask("policy", policy=policy)
 
     def lose(self, rows: list[list[object]]) -> None:
         """Have the hooks lose packets as if on the wire: rows of [source address or None, share].
 
         Replaces what was said before; the source None means any.
         """
-        self._agent.ask("losses", losses=rows)
+        self.agent.ask("losses", losses=rows)
 
     def count_reserve_users(self) -> None:
         """Have the agent write down which sockets the reserve went to."""
-        self._agent.ask("sockets")
+        self.agent.ask("sockets")
 
     def count_packets(self) -> None:
         """Have the agent write its packet counters down."""
-        self._agent.ask("packets")
+        self.agent.ask("packets")
 
     def power_on(self) -> None:
         """Switch ports up, daemons started; they report when they are ready."""
@@ -173,7 +149,7 @@ class LiveNode:
         """Switch ports up; no daemon yet."""
         self._port.power(True)
         for socket in sizing.throttled(self._scenario):
-            self._agent.ask("attach", socket=asdict(socket))
+            self.agent.ask("attach", socket=asdict(socket))
         self.up = True
 
     def start_daemons(self, names: Iterable[str]) -> None:
@@ -184,20 +160,15 @@ class LiveNode:
 
     def _start_daemon(self, name: str) -> None:
         path = self._path(f"{name}.json")
-        config = daemons.config(
-            self._scenario, self._places, self._hosts, self.name, self.incarnation, name
-        )
-        path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
-        process = spawn(
-            daemons.argv(daemons.module(self._scenario, name), path),
-            name=f"{self.name} {name}",
-            log=self._places.log(self.name, name),
+        config = daemons.config(self._run, self._hosts, self.name, self.incarnation, name)
+        write_json(path, config)
+        self.daemons[name] = self._run.spawn(
+            f"{self.name} {name}",
+            argv(daemons.module(self._scenario, name), path),
             netns_pid=self.host.pid,
             cgroup=self.cgroup.path,
             realtime=name == "heartbeat",
         )
-        self.daemons[name] = process
-        self._started(process)
 
     def power_off(self) -> None:
         """Cut the node off for certain: its ports first, then everything that runs on it.
@@ -206,7 +177,7 @@ class LiveNode:
         the history says so.
         """
         self._port.power(False)
-        unheard = len(self.daemons) if self._agent.process is None else 0
+        unheard = len(self.daemons) if self.agent.process is None else 0
         self.count_reserve_users()
         if unheard:  # one event of each at least
             self.note(EventsLost(count=unheard))
@@ -223,7 +194,7 @@ class LiveNode:
             self._path(name).unlink(missing_ok=True)
         self.up = False
         self.incarnation += 1
-        self._agent.ask("reset", clean=self._scenario.memory.clean)
+        self.agent.ask("reset", clean=self._scenario.memory.clean)
 
     def begin_burst(self, pages: int, rate: int, start_ns: int) -> None:
         """Tell the node's writeback daemon, which asks the pool for the pages."""
@@ -234,11 +205,7 @@ class LiveNode:
         self._tell_initiator("calm")
 
     def _tell_initiator(self, op: str, **fields: int) -> None:
-        """Tell the initiator; one that has died is named, with its last words.
-
-        Raises:
-            RunInvalid: The initiator does not take it.
-        """
+        """Tell the initiator; one that has died is named, with its last words."""
         try:
             with closing(LineClient(self._path("initiator"))) as client:
                 client.ask(op=op, **fields)
@@ -276,12 +243,8 @@ class LiveNode:
         return service is not None and (service.poll() or 0) < 0
 
     def check(self) -> None:
-        """Look whether the daemons and the agent live.
-
-        Raises:
-            RunInvalid: One ended though nobody ended it; with its last words.
-        """
-        for process in (*self.daemons.values(), self._agent.process):
+        """Look whether the daemons and the agent live; quotes the one that does not."""
+        for process in (*self.daemons.values(), self.agent.process):
             if process is not None and process.poll() is not None:
                 raise ended_by_itself(process)
 
@@ -294,6 +257,6 @@ class LiveNode:
     def stop(self) -> None:
         """End the daemons and the agent, and remove the cgroup."""
         self.end_daemons()
-        self._agent.stop()
+        self.agent.stop()
         if os.path.lexists(self.cgroup.path):
             self.cgroup.remove()

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import orjson
 
-from crunchbed.backends.namespaces import configs, daemons
-from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces import configs
+from crunchbed.backends.namespaces.live_run import LiveRun, argv
 from crunchbed.history import history
-from crunchbed.run.world import Loop, ReadBack
+from crunchbed.run.world import STORAGE, Loop, ReadBack
 from crunchbed.scenario.schema import Scenario
-from nodes.process import spawn
 from reserve_agent.contract.events.writes import WriteAcknowledged
 from reserve_agent.errors import RunInvalid
 
@@ -30,30 +29,17 @@ def acknowledged_writes(
     ]
 
 
-def read_back(scenario: Scenario, places: Places, loop: Loop) -> ReadBack:
-    """Read every acknowledged block.
-
-    Raises:
-        RunInvalid: That did not come to an end.
-    """
-    answer = places.out / "verify.json"
-    config = places.state / "verify.json"
-    config.write_bytes(
-        orjson.dumps(
-            {
-                "disk": str(places.state / configs.DISK),
-                "answer": str(answer),
-                "acknowledged": acknowledged_writes(scenario, places.out / "history"),
-            }
-        )
-    )
-    process = spawn(
-        daemons.argv("nodes.block.verify", config),
-        name="verify",
-        log=places.log("storage", "verify"),
-        netns_pid=None,
-        cgroup=None,
-    )
+def read_back(run: LiveRun, loop: Loop) -> ReadBack:
+    """Read every acknowledged block; ``World.read_back``."""
+    answer = run.out / "verify.json"
+    config = run.state / "verify.json"
+    told = {
+        "disk": str(run.state / configs.DISK),
+        "answer": str(answer),
+        "acknowledged": acknowledged_writes(run.scenario, run.out / "history"),
+    }
+    config.write_bytes(orjson.dumps(told))  # not indented: a list of a million writes
+    process = run.spawn(f"{STORAGE} verify", argv("nodes.block.verify", config))
     try:
         done = loop.run_until(lambda: process.poll() is not None, _VERIFY_SECONDS)
     finally:
@@ -61,6 +47,6 @@ def read_back(scenario: Scenario, places: Places, loop: Loop) -> ReadBack:
     if not done or process.poll() != 0:
         raise RunInvalid(f"the read-back did not finish: {process.last_words()}")
     found = orjson.loads(answer.read_bytes())
-    names = scenario.node_names
+    names = run.scenario.node_names
     bad = {names[index]: count for index, count in found.pop("bad_of_node")}
     return ReadBack(**found, bad_of_node=bad)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from crunchbed.backends.namespaces import configs, daemons, login
-from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces import configs, login
 from crunchbed.backends.namespaces.live_node import LiveNode
+from crunchbed.backends.namespaces.live_run import LiveRun, argv
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import STORAGE, Flood
-from crunchbed.scenario.schema import Scenario
 from nodes.block import target
 from nodes.cgroup import NodeCgroup
-from nodes.process import Process, spawn
+from nodes.process import Process
+from reserve_agent.files import write_json
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
 
@@ -26,35 +24,30 @@ class StorageHost:
     """Implements ``crunchbed.run.world.MovesDisk``, and sends traffic and floods.
 
     Args:
-        scenario: What the cluster is started for.
-        places: Where the run keeps things.
+        run: The run.
         hosts: Every host of the network by name.
         nodes: The nodes by name; a pair of them may serve the block device.
         loop: Goes on while something is waited for.
-        started: Is told of every process that is started.
         watched: Processes that must live as long as the run.
         undo: Takes what is to be undone at the end of the cluster.
     """
 
     def __init__(
         self,
-        scenario: Scenario,
-        places: Places,
+        run: LiveRun,
         hosts: Mapping[str, ClusterNode],
         nodes: Mapping[str, LiveNode],
         loop: SelectorLoop,
-        started: Callable[[Process], None],
         watched: list[Process],
         undo: ExitStack,
     ) -> None:
         self.host = hosts[STORAGE]
-        self.cgroup = NodeCgroup(places.run_id, STORAGE)
-        self._scenario = scenario
-        self._places = places
+        self.cgroup = NodeCgroup(run.run_id, STORAGE)
+        self._run = run
+        self._scenario = run.scenario
         self._hosts = hosts
         self._nodes = nodes
         self._loop = loop
-        self._started = started
         self._watched = watched
         self._undo = undo
         self._target: Process | None = None
@@ -67,16 +60,11 @@ class StorageHost:
     def _inside(self) -> AbstractContextManager[None]:
         return network_namespace_of(self.host.pid)
 
-    def _helper(self, name: str, argv: list[str]) -> Process:
+    def _helper(self, name: str, command: list[str]) -> Process:
         """Start a process on the storage host that must live as long as the run."""
-        process = spawn(
-            argv,
-            name=f"{STORAGE} {name}",
-            log=self._places.log(STORAGE, name),
-            netns_pid=self.host.pid,
-            cgroup=self._made_cgroup(),
+        process = self._run.spawn(
+            f"{STORAGE} {name}", command, netns_pid=self.host.pid, cgroup=self._made_cgroup()
         )
-        self._started(process)
         # Asked to end, nbdkit would wait for the connection of a node that was cut off.
         self._undo.callback(process.kill)
         self._watched.append(process)
@@ -87,10 +75,6 @@ class StorageHost:
             self._undo.callback(self.cgroup.remove)
             self.cgroup.create()
         return self.cgroup.path
-
-    def make_disk(self) -> None:
-        """Make the file behind every target of the run."""
-        target.make_disk(self._places.state / configs.DISK, self._scenario.block_io.export)
 
     def kill_target(self) -> None:
         """SIGKILL the block target, wherever it is; its end is no failure of the testbed."""
@@ -106,9 +90,6 @@ class StorageHost:
 
         A pair starts its own.
 
-        Args:
-            write_delay_ns: By how much every write takes longer.
-
         Raises:
             BadInput: Its port is taken, or it does not know the initiators' secret.
             CrunchbedError: It did not come up.
@@ -116,12 +97,10 @@ class StorageHost:
         if self._scenario.block_io.pair:
             return
         address = self.host.address("storage")
-        settings = configs.target(
-            self._scenario, self._places.state, address, STORAGE, write_delay_ns
-        )
+        settings = configs.target(self._scenario, self._run.state, address, STORAGE, write_delay_ns)
         self._target = target.start(
             settings,
-            lambda argv: self._helper("target", argv),
+            lambda command: self._helper("target", command),
             inside=self._inside,
             pump=self._pump,
         )
@@ -135,7 +114,7 @@ class StorageHost:
             CrunchbedError: It takes no login.
         """
         address = configs.portal(self._scenario, self._hosts)
-        settings = configs.target(self._scenario, self._places.state, address, server)
+        settings = configs.target(self._scenario, self._run.state, address, server)
         login.check(self._scenario, settings, self._inside, self._pump)
 
     def start_traffic(self) -> None:
@@ -150,9 +129,9 @@ class StorageHost:
 
     def _start_sender(self, name: str, config: dict[str, Any]) -> None:
         """Start a sender of packets, which sends until the cluster ends."""
-        path = self._places.state / f"{STORAGE}-{name}.json"
-        path.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
-        self._senders.append(self._helper(name, daemons.argv("nodes.traffic", path)))
+        path = self._run.state / f"{STORAGE}-{name}.json"
+        write_json(path, config)
+        self._senders.append(self._helper(name, argv("nodes.traffic", path)))
 
     def end_senders(self) -> None:
         """End all senders; the target goes on."""

@@ -3,44 +3,44 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
-from types import TracebackType
 from typing import Any
 
 from crunchbed.backends.namespaces.capture import capture
-from crunchbed.backends.namespaces.commands import Commands
+from crunchbed.backends.namespaces.configs import DISK
 from crunchbed.backends.namespaces.controller import LiveController
-from crunchbed.backends.namespaces.daemons import Places
-from crunchbed.backends.namespaces.live_agent import LiveAgent, ended_by_itself
 from crunchbed.backends.namespaces.live_node import LiveNode
-from crunchbed.backends.namespaces.make_network import make_network
+from crunchbed.backends.namespaces.live_run import LiveRun, ended_by_itself
 from crunchbed.backends.namespaces.network import LiveNetwork
 from crunchbed.backends.namespaces.read_back import read_back
 from crunchbed.backends.namespaces.storage import StorageHost
 from crunchbed.backends.namespaces.switches import LiveSwitches
-from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.backends.namespaces.versions import program_versions
-from crunchbed.host.run_ids import RunClaim
-from crunchbed.run.backend import Setup
+from crunchbed.history.recorder import Recorder
+from crunchbed.live.runs import RUN_SOCKET
 from crunchbed.run.loop import SelectorLoop
-from crunchbed.run.world import Fence, Flood, ReadBack
+from crunchbed.run.world import Command, Fence, Flood, ReadBack
+from crunchbed.scenario.shed import rules
 from nodes.block import target
 from nodes.cgroup import NodeCgroup
 from nodes.fencing import FenceServer
 from nodes.process import Process
 from reserve_agent.contract.events.faults import NodeUp
 from reserve_agent.errors import CrunchbedError
+from reserve_agent.lines import LineServer
+from topologies.cluster import Cluster
+
+_BITS_PER_MEGABIT = 1_000_000
 
 
 class NamespacesWorld:
-    """Implements ``crunchbed.run.world.World``; a context manager over all that it starts.
+    """Implements ``World`` and ``TakesCommands``; a context manager over all that it starts.
 
     Args:
-        setup: What the cluster is made of.
-        state: The run's claim to its id.
-        places: Where the run keeps things.
+        run: The run.
+        recorder: The run's own part of the history.
         loop: Lets time pass, and hears sockets.
 
     Attributes:
@@ -49,27 +49,25 @@ class NamespacesWorld:
         disk: The storage host.
         switches: The power of the switches.
         controller: The OpenFlow controller; None where the scenario wants none.
-        commands: Hears other terminals.
-        targets: Says where metrics are served.
+        commands: Hears other terminals: this object itself.
     """
 
     network: LiveNetwork
     disk: StorageHost
     switches: LiveSwitches
-    commands: Commands
 
-    def __init__(self, setup: Setup, state: RunClaim, places: Places, loop: SelectorLoop) -> None:
-        self._setup = setup
-        self._scenario = setup.scenario
-        self._started = state.add_process
-        self._places = places
+    def __init__(self, run: LiveRun, recorder: Recorder, loop: SelectorLoop) -> None:
+        self._run = run
+        self._scenario = run.scenario
+        self._recorder = recorder
         self._loop = loop
         self._undo = ExitStack()
         self._watched: list[Process] = []
         self._fences: FenceServer | None = None
         self.nodes: Mapping[str, LiveNode] = {}
-        self.targets = Targets(places.run_id, setup.scenario)
-        self.controller = LiveController.of(setup.scenario, places, self._started, self.targets)
+        self.commands = self
+        openflow = run.scenario.cluster.controller != "none"
+        self.controller = LiveController(run) if openflow else None
 
     def __enter__(self) -> NamespacesWorld:
         try:
@@ -79,18 +77,13 @@ class NamespacesWorld:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._undo.close()
 
     def _build(self) -> None:
         """Make the network, and start all that is no part of a node that has power."""
-        self._undo.callback(self.targets.remove)
-        self._agents = NodeCgroup(self._places.run_id, "agents")
+        self._undo.callback(self._run.targets.remove)
+        self._agents = NodeCgroup(self._run.run_id, "agents")
         self._undo.callback(self._agents.remove)
         self._agents.create()
         self._start_network()
@@ -102,7 +95,7 @@ class NamespacesWorld:
     def _start_network(self) -> None:
         """Start switches, links and hosts, and the controller that the switches obey."""
         controller = self.controller
-        network = make_network(self._scenario, self._places.run_id, controller)
+        network = _network_of(self._run, controller)
         if controller is not None:
             # First, for a switch that has tried in vain waits a second until it tries again.
             self._undo.callback(controller.stop)
@@ -111,9 +104,7 @@ class NamespacesWorld:
         if controller is not None:
             self._undo.callback(controller.stop)  # before its switches go, which would be news
         if self._scenario.capture:
-            recorded = capture(
-                network.nodes.values(), self._setup.out, self._agents.path, self._started
-            )
+            recorded = capture(self._run, network.nodes.values(), self._agents.path)
             self._undo.enter_context(recorded)
         self.network = LiveNetwork(network.nodes, lambda name, rows: self.nodes[name].lose(rows))
         self.switches = LiveSwitches(network.power, self.network.ports)
@@ -122,17 +113,15 @@ class NamespacesWorld:
         """Start all agents at once: loading the hooks is what takes time."""
         controller = self.controller
         told = None if controller is None else controller.told_of_pressure
-        self.nodes = {name: self._make_node(name) for name in self._scenario.node_names}
+        self.nodes = {
+            name: LiveNode(self._run, self._network.nodes, self.network.ports[name])
+            for name in self._scenario.node_names
+        }
         for node in self.nodes.values():
             self._undo.callback(node.stop)
             node.start_agent(self._agents.path, told)
         for node in self.nodes.values():
-            node.wait_for_agent()
-
-    def _make_node(self, name: str) -> LiveNode:
-        agent = LiveAgent(name, self._places, self._started, self.targets)
-        hosts, port = self._network.nodes, self.network.ports[name]
-        return LiveNode(self._scenario, self._places, hosts, port, agent, self._started)
+            node.agent.wait()
 
     @cached_property
     def info(self) -> Mapping[str, Any]:
@@ -146,20 +135,17 @@ class NamespacesWorld:
             BadInput: The target does not know the initiators' secret, or its port is taken.
             CrunchbedError: The block device is not served.
         """
-        self._fences = FenceServer(self._places.state / "fence", fence, self._loop.selector)
+        self._fences = FenceServer(self._run.state / "fence", fence, self._loop.selector)
         self._undo.callback(self._fences.close)
         self.disk = StorageHost(
-            self._scenario,
-            self._places,
+            self._run,
             self._network.nodes,
             self.nodes,
             self._loop,
-            self._started,
             self._watched,
             self._undo,
         )
-        self.commands = Commands(self._places.state, self.disk, self._loop.selector, self._undo)
-        self.disk.make_disk()
+        target.make_disk(self._run.state / DISK, self._scenario.block_io.export)
         self.disk.start_target()
         self._undo.callback(self.quiesce)  # the first to be undone: nobody waits for the target
         self._power_on()
@@ -170,7 +156,7 @@ class NamespacesWorld:
         for node in self.nodes.values():
             node.boot()
             node.start_daemons(["heartbeat"])
-            self._setup.recorder.record(NodeUp(target=node.name, incarnation=0))
+            self._recorder.record(NodeUp(target=node.name, incarnation=0))
         if self._scenario.block_io.pair:
             self._start_service()
         for node in self.nodes.values():
@@ -200,11 +186,7 @@ class NamespacesWorld:
         self.disk.flood(target, flood, start_ns)
 
     def check(self) -> None:
-        """Look whether the target, the senders and the controller live.
-
-        Raises:
-            RunInvalid: One ended though nobody ended it; with its last words.
-        """
+        """Look whether the target, the senders and the controller live."""
         for process in self._watched:
             if process.poll() is not None:
                 raise ended_by_itself(process)
@@ -229,9 +211,35 @@ class NamespacesWorld:
             self.controller.count_packets()
 
     def read_back(self) -> ReadBack:
-        """Read every acknowledged block from the targets' file.
+        """Read every acknowledged block from the targets' file."""
+        return read_back(self._run, self._loop)
 
-        Raises:
-            RunInvalid: That did not come to an end.
-        """
-        return read_back(self._scenario, self._places, self._loop)
+    def serve(self, handle: Callable[[Command], Command]) -> None:
+        """Answer commands from now on; who asks for the state is answered to the end."""
+        server = LineServer(self._run.state / RUN_SOCKET, self._loop.selector, handle)
+        self._undo.callback(server.close)
+
+    def storage_place(self) -> Mapping[str, Any]:
+        """Return what a shell needs to enter the storage host."""
+        return {"pid": self.disk.host.pid, "cgroup": str(self.disk.cgroup.path)}
+
+
+def _network_of(run: LiveRun, controller: LiveController | None) -> Cluster:
+    """Describe the network of a run; nothing of it is made yet."""
+    scenario = run.scenario
+    cluster, shed = scenario.cluster, rules(scenario.shed)
+    return Cluster(
+        run.run_id,
+        nodes=cluster.nodes,
+        port_rate_mbit=cluster.port_rate / _BITS_PER_MEGABIT,
+        storage_rate_mbit=cluster.storage_rate / _BITS_PER_MEGABIT,
+        switch=cluster.switch,  # type: ignore[arg-type]
+        storage_nodes=scenario.block_io.pair,
+        topology=cluster.topology,  # type: ignore[arg-type]
+        leaves=cluster.leaves,
+        delay_ns=cluster.delay,
+        loss=cluster.loss,
+        controller=None if controller is None else controller.listen,
+        on_switches=None if controller is None else controller.wait_until_ready,
+        deferred_kbit=shed.rate_kbit if shed.mode == "queue" else None,
+    )

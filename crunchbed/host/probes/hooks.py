@@ -38,15 +38,8 @@ def hook(name: str) -> Probe:
 def _refusals(machine: Machine) -> dict[str, str]:
     """Why each hook cannot be used; one process tries them all, once."""
     with _empty_cgroup(machine) as cgroup:
-        argv = (
-            "unshare",
-            "--net",
-            sys.executable,
-            "-m",
-            "crunchbed.host.probes.try_hooks",
-            str(cgroup),
-        )
-        answer = machine.run(argv)
+        program = (sys.executable, "-m", "crunchbed.host.probes.try_hooks", str(cgroup))
+        answer = machine.run(("unshare", "--net", *program))
     if not answer.ok:
         raise CrunchbedError(answer.reason)
     reasons: dict[str, str] = orjson.loads(answer.output)
@@ -73,11 +66,8 @@ def hook_object(machine: Machine) -> Seen:
     if machine.euid() != 0:
         return NOT_TRIED
     try:
-        compiled = BpfObject(OBJECT_PATH)
-        try:
+        with contextlib.closing(BpfObject(OBJECT_PATH)) as compiled:
             compiled.load()
-        finally:
-            compiled.close()
     except CrunchbedError as error:
         return Seen(present=False, detail=str(error))
     return Seen(present=True, detail="accepted by this kernel")

@@ -60,15 +60,8 @@ def run_command(argv: Sequence[str]) -> Answer:
     except subprocess.TimeoutExpired:
         return Answer(ok=False, output="", reason=f"{argv[0]}: no end in {COMMAND_SECONDS:g} s")
     lines = done.stderr.strip().splitlines() or [f"{argv[0]}: exit status {done.returncode}"]
-    return Answer(
-        ok=done.returncode == 0,
-        output=done.stdout.strip(),
-        reason=_bare(lines[-1]),
-    )
-
-
-def _bare(reason: str) -> str:
-    return reason.removeprefix("Error: ").rstrip(".")
+    reason = lines[-1].removeprefix("Error: ").rstrip(".")
+    return Answer(done.returncode == 0, done.stdout.strip(), reason)
 
 
 def _is_importable(module: str) -> bool:
@@ -107,3 +100,6 @@ class Machine:
     def mounts(self) -> Path:
         """The table of mounts."""
         return self.root / "proc/self/mounts"
+
+
+THIS_MACHINE = Machine()

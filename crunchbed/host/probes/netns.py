@@ -52,8 +52,5 @@ def ovs_userspace(machine: Machine) -> Seen:
 def ovs_kernel(machine: Machine) -> Seen:
     """Whether the kernel has a datapath for Open vSwitch."""
     seen = in_new_namespace("ovs-dpctl", "add-dp", "crunchbed")(machine)
-    return (
-        seen
-        if seen.present or seen == NOT_TRIED
-        else Seen(present=False, detail="not in this kernel")
-    )
+    refused = not seen.present and seen != NOT_TRIED
+    return Seen(present=False, detail="not in this kernel") if refused else seen

@@ -11,15 +11,11 @@ from collections.abc import Callable, Collection, Mapping
 
 from crunchbed.run import signals
 from crunchbed.run.held.crunches import Crunches
-from crunchbed.run.held.links import Links
+from crunchbed.run.held.links import Links, named
 from crunchbed.run.start import Running
 from crunchbed.run.world import STORAGE, Command, TakesCommands
-from reserve_agent.contract.events.run import PhaseBegan
 from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput, CrunchbedError
-
-_SETTLED_SECONDS = 5.0
-_AFTERMATH_DEADLINES = 2.0
 
 
 class Hold:
@@ -59,7 +55,7 @@ class Hold:
         run = self._run
         run.supervisor.cut_off_since = self._links.cut_off_since
         self._terminals.serve(self._handle)
-        self._begin("control")
+        self._run.begin_phase("control")
         run.progress.note(f"run {run.run_id} is up; `crunchbed down` or Ctrl-C ends it")
         signals.tell_next(self._interrupted)
         run.supervisor.wait_until(self._moved_to_its_end, math.inf)
@@ -76,27 +72,20 @@ class Hold:
         self._ending = True
         self._run.progress.note(f"{name}: ending; once more to end without a summary")
 
-    def _begin(self, phase: str) -> None:
-        self._run.recorder.record(PhaseBegan(name=phase))
-        self._run.progress.phase(phase, None)
-
     def _touch(self) -> None:
         """Something is about to be done to the cluster: the control phase is over."""
         if not self._touched:
             self._touched = True
-            self._begin("inject")
+            self._run.begin_phase("inject")
 
     def _end(self) -> None:
         """Undo what is still on, and watch until the consequences had the time to show."""
         self._ending = True
         if not self._touched:
-            self._begin("inject")  # a phase of no length
+            self._run.begin_phase("inject")  # a phase of no length
         self._crunches.end()
         self._links.end()
-        supervisor = self._run.supervisor
-        supervisor.wait_until(self._links.settled, _SETTLED_SECONDS)
-        if self._touched:
-            supervisor.wait(_AFTERMATH_DEADLINES * self._run.scenario.removal_ns / 1e9)
+        self._run.await_aftermath(self._links.settled, harmed=self._touched)
 
     def _handle(self, command: Command) -> Command:
         """Answer a command; one that is wrong is ``refused``."""
@@ -153,15 +142,14 @@ class Hold:
         return {"requested": requested}
 
     def _link(self, command: Command) -> Command:
-        target = self._known(command, self._links.hosts)
+        target = self._known(command, self._run.world.network.hosts)
         network = command.get("network")
         if command["up"]:
             self._links.bring_up(target, network)
         else:
             self._links.take_down(target, network)
-        where = "" if network is None else f" to {network}"
         word = "up" if command["up"] else "down"
-        self._run.progress.note(f"the link of {target}{where} is set {word}")
+        self._run.progress.note(f"the link of {named((target, network))} is set {word}")
         return {"ok": True}
 
     def _policy(self, command: Command) -> Command:

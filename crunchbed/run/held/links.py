@@ -11,11 +11,12 @@ from typing import Final
 from crunchbed.checks import faults
 from crunchbed.faults.link_down import LinkDown
 from crunchbed.live.runs import COMING_UP
-from crunchbed.run.fault_injection import FaultInjection, injection
+from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.start import Running
 from reserve_agent.errors import BadInput
 
-_LENGTH: Final = "3600s"  # it is undone when somebody says so
+_FAULT: Final = {"kind": "link-down", "after": "0s", "for": "3600s"}
+"""The length does not matter: the fault is undone when somebody says so."""
 
 _Link = tuple[str, str | None]
 """A host, and the network that its link leads to; None: all its links."""
@@ -31,17 +32,11 @@ class Links:
 
     def __init__(self, run: Running, touch: Callable[[], None]) -> None:
         self._network = run.world.network
-        self._recorder = run.recorder
         self._context = run.fault_context
         self._touch = touch
         self._down: dict[_Link, FaultInjection] = {}
         self._settling: dict[_Link, FaultInjection] = {}
         self._begun = 0
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """The hosts that have a link: the nodes and the storage host."""
-        return self._network.hosts
 
     def take_down(self, target: str, network: str | None = None) -> None:
         """Take the link of ``target`` to one network down, or all its links.
@@ -52,29 +47,18 @@ class Links:
         link = (target, network)
         for host, one in self._down:
             if host == target and (network is None or one in (None, network)):
-                raise BadInput(f"the link of {_named((host, one))} is down already")
+                raise BadInput(f"the link of {named((host, one))} is down already")
         if any(host == target for host, _ in self._settling):
             raise BadInput(f"the link of {target} is still coming up; once more in a moment")
-        self._has(target, network)
-        self._touch()
-        fault = LinkDown.model_validate(
-            {
-                "kind": "link-down",
-                "target": target,
-                "network": network,
-                "after": "0s",
-                "for": _LENGTH,
-            }
-        )
-        cut = injection([fault], self._context, self._recorder, self._begun).__enter__()
-        self._begun += 1
-        cut.over()
-        self._down[link] = cut
-
-    def _has(self, target: str, network: str | None) -> None:
         known = self._network.networks(target)
         if network is not None and network not in known:
             raise BadInput(f"{target} has no link to {network!r}; its networks: {', '.join(known)}")
+        self._touch()
+        fault = LinkDown.model_validate(_FAULT | {"target": target, "network": network})
+        cut = FaultInjection([fault], self._context, self._begun).__enter__()
+        self._begun += 1
+        cut.over()
+        self._down[link] = cut
 
     def bring_up(self, target: str, network: str | None = None) -> None:
         """Bring a link up again that ``take_down`` took down; ``state`` says when packets pass.
@@ -84,9 +68,9 @@ class Links:
         """
         link = (target, network)
         if link not in self._down:
-            others = [_named(one) for one in self._down if one[0] == target]
+            others = [named(one) for one in self._down if one[0] == target]
             hint = f"; down: {', '.join(others)}" if others else ""
-            raise BadInput(f"the link of {_named(link)} is not down{hint}")
+            raise BadInput(f"the link of {named(link)} is not down{hint}")
         cut = self._down[link]
         cut.__exit__(None, None, None)
         self._settling[link] = self._down.pop(link)
@@ -119,6 +103,7 @@ class Links:
         return faults.cut_off_since(on, target, by)
 
 
-def _named(link: _Link) -> str:
+def named(link: _Link) -> str:
+    """Return a link in words."""
     target, network = link
     return target if network is None else f"{target} to {network}"

@@ -37,11 +37,6 @@ class Event:
     t: int = NOW
     node: str = HERE
 
-    @property
-    def data(self) -> dict[str, Any]:
-        """Every field by its name; only for code that is not typed yet."""
-        return self.__dict__
-
     def record(self) -> dict[str, Any]:
         """Return the JSON object of this event; time and node only where they are known."""
         record: dict[str, Any] = {"kind": self.kind}
