@@ -23,7 +23,7 @@ from nodes.ports import forget_neighbours
 from nodes.process import Process, descendants, kill_if, spawn
 from nodes.service.address import remove_address
 from reserve_agent.contract.events.base import Event
-from reserve_agent.contract.events.pressure import EventsLost
+from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines import LineClient
 from reserve_agent.netns import network_namespace_of

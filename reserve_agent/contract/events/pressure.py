@@ -219,13 +219,3 @@ class AgentRestarted(Event, kind="agent.restarted"):
     """
 
     since: int
-
-
-class EventsLost(Event, kind="events.lost"):
-    """Events of a daemon did not reach the history.
-
-    Attributes:
-        count: Number of lost events, at least.
-    """
-
-    count: int

@@ -61,3 +61,13 @@ class DaemonReady(Event, kind="daemon.ready"):
     """
 
     name: str
+
+
+class EventsLost(Event, kind="events.lost"):
+    """Events of a daemon did not reach the history.
+
+    Attributes:
+        count: Number of lost events, at least.
+    """
+
+    count: int
