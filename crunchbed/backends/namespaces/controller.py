@@ -15,6 +15,7 @@ from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import OFF, rules
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
+from reserve_agent.config_files import write_config
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import CrunchbedError
@@ -101,7 +102,7 @@ class LiveController:
             shed=rules(self._scenario.shed),
             history=self._places.out / "history" / "controller.jsonl",
         )
-        config.write(self._config)
+        write_config(self._config, config)
         self._cgroup = cgroup
         self.restart()
 

@@ -15,6 +15,7 @@ from crunchbed.run.world import NodeSilent
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
 from reserve_agent.config import AgentConfig
+from reserve_agent.config_files import write_config
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines import LineClient, Message
 
@@ -58,7 +59,7 @@ class LiveAgent:
 
     def start(self, config: AgentConfig, cgroup: Path) -> None:
         """Start the agent for the first time; ``wait`` says when its hooks are in place."""
-        config.write(self._places.of(self._node, "agent.json"))
+        write_config(self._places.of(self._node, "agent.json"), config)
         self._cgroup = cgroup
         self._spawn()
 

@@ -13,7 +13,7 @@ from nodes.block.connect import iscsi_settings
 from nodes.block.iscsi_transport import IscsiTransport
 from nodes.block.target import TargetSettings
 from nodes.block.transport import Endpoint, LoginRefused, Reports
-from nodes.config import build
+from reserve_agent.config_files import build
 from reserve_agent.errors import BadInput
 
 _STEP_SECONDS = 0.02
