@@ -72,7 +72,7 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         return _convert(value, hint, name)
     if is_dataclass(hint) and isinstance(hint, type):
         return build(value, hint)
-    if origin is tuple and isinstance(value, list):
+    if origin is tuple and isinstance(value, list | tuple):
         kinds = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
         if len(kinds) == len(value):
             return tuple(_convert(one, kind, name) for one, kind in zip(value, kinds, strict=True))
