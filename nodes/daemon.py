@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from nodes.config import read_config
+from reserve_agent.config_files import read_config
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.events import Events, EventSink, NoEvents
 

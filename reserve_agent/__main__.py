@@ -7,13 +7,14 @@ from pathlib import Path
 
 from reserve_agent.agent import Agent
 from reserve_agent.config import AgentConfig
+from reserve_agent.config_files import read_config
 from reserve_agent.errors import CrunchbedError
 
 
 def main() -> int:
     """Run until SIGTERM."""
     try:
-        Agent(AgentConfig.load(Path(sys.argv[1]))).run()
+        Agent(read_config(Path(sys.argv[1]), AgentConfig)).run()
     except CrunchbedError as error:
         sys.stderr.write(f"reserve_agent: {error}\n")
         return error.exit_code

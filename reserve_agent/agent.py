@@ -21,10 +21,10 @@ from reserve_agent.contract.events.base import MalformedEvent
 from reserve_agent.contract.events.pressure import (
     AgentLate,
     AgentRestarted,
-    EventsLost,
     HookEventsLost,
     JournalFollowed,
 )
+from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.contract.packets import Policy
 from reserve_agent.exporter import Exporter
 from reserve_agent.hooks import pinned

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import orjson
-
-from reserve_agent.contract.packets import PacketClass, Policy, PortRule
 from reserve_agent.hooks.loader import HookSettings
 
 
@@ -49,31 +44,3 @@ class AgentConfig:
     reserve: int | None
     settings: HookSettings
     controller: Path | None = None
-
-    def to_json(self) -> bytes:
-        """The file that ``load`` reads."""
-        return orjson.dumps(self, default=str, option=orjson.OPT_INDENT_2)
-
-    def write(self, path: Path) -> None:
-        """Write the file."""
-        path.write_bytes(self.to_json())
-
-    @classmethod
-    def load(cls, path: Path) -> AgentConfig:
-        """Read the file that the run wrote."""
-        values: dict[str, Any] = orjson.loads(path.read_bytes())
-        values["settings"] = _settings(values["settings"])
-        values["interfaces"] = tuple(values["interfaces"])
-        if values.get("controller") is not None:
-            values["controller"] = Path(values["controller"])
-        for name in ("cgroup", "pins", "socket", "history"):
-            values[name] = Path(values[name])
-        return cls(**values)
-
-
-def _settings(values: Mapping[str, Any]) -> HookSettings:
-    rules = tuple(
-        PortRule(rule["port"], rule["protocol"], PacketClass(rule["cls"]), rule["flags"])
-        for rule in values["rules"]
-    )
-    return HookSettings(**{**values, "policy": Policy(values["policy"]), "rules": rules})

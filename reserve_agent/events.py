@@ -11,7 +11,7 @@ from typing import Protocol
 import orjson
 
 from reserve_agent.contract.events.base import Event
-from reserve_agent.contract.events.pressure import EventsLost
+from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.lines import LineSender
 
 WAITING_BYTES = 4 << 20

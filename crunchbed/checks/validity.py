@@ -13,7 +13,8 @@ from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events.faults import FaultBegan
 from reserve_agent.contract.events.heartbeats import HeartbeatLate
-from reserve_agent.contract.events.pressure import EventsLost, HookEventsLost
+from reserve_agent.contract.events.pressure import HookEventsLost
+from reserve_agent.contract.events.run import EventsLost
 
 
 def incomplete(history: History) -> list[str]:

@@ -8,31 +8,23 @@ from pathlib import Path
 from nodes.block.task import WritebackSettings
 
 
-@dataclass(frozen=True)
-class Chap:
-    """User and secret that the target wants."""
-
-    user: str
-    secret: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class IscsiConfig:
-    """An iSCSI session, by open-iscsi's names; times in nanoseconds.
+    """An iSCSI session, by open-iscsi's names and with its defaults; times in nanoseconds.
 
     Attributes:
         login_timeout: From the first SYN to the login's end, at most.
         noop_out_interval: Silence until a NOP-Out asks; 0 never.
         noop_out_timeout: Silence after that until the connection is given up; 0 never.
         replacement_timeout: How long writes wait for a new connection; None for ever.
-        chap: None where the target wants no secret.
+        chap: User and secret, where the target wants them.
     """
 
-    login_timeout: int
-    noop_out_interval: int
-    noop_out_timeout: int
-    replacement_timeout: int | None
-    chap: Chap | None
+    login_timeout: int = 15_000_000_000
+    noop_out_interval: int = 5_000_000_000
+    noop_out_timeout: int = 5_000_000_000
+    replacement_timeout: int | None = None
+    chap: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

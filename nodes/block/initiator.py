@@ -11,11 +11,12 @@ import sys
 import time
 
 from nodes.block.config import InitiatorConfig
-from nodes.block.connect import connect, limit_ns
+from nodes.block.iscsi_transport import IscsiTransport
+from nodes.block.nbd_transport import NbdTransport
 from nodes.block.pattern import BLOCK_BYTES, Stamp, request_bytes
 from nodes.block.reconnect import Reconnecting
 from nodes.block.task import WritebackTask
-from nodes.block.transport import Reports
+from nodes.block.transport import Endpoint, Reports, Transport
 from nodes.block.writeback import Request
 from nodes.daemon import Stop, connect_events, main
 from reserve_agent.lines import LineServer, Message
@@ -50,16 +51,22 @@ class Initiator:
         self._selector = selectors.DefaultSelector()
         self._server = LineServer(config.control, self._selector, self._command)
         self.task = WritebackTask(config, pages, events.emit, time.monotonic_ns())
-        reports = Reports(
+        self._reports = Reports(
             lambda sequence: self.task.acknowledged(sequence, time.monotonic_ns()),
             lambda sequence, error: self.task.failed(sequence, error, time.monotonic_ns()),
         )
-        self._connection = Reconnecting(
-            lambda: connect(config, self._selector, reports),
-            limit_ns(config),
-            self._selector,
-            self,
-        )
+        iscsi = config.transport == "iscsi"
+        limit_ns = config.iscsi.replacement_timeout if iscsi else config.nbd.dead_conn_timeout
+        self._connection = Reconnecting(self._connect, limit_ns, self._selector, self)
+
+    def _connect(self) -> Transport:
+        config, selector, reports = self._config, self._selector, self._reports
+        send_buffer = config.queue_depth * config.request_blocks * BLOCK_BYTES
+        endpoint = Endpoint(config.address, config.port, send_buffer)
+        if config.transport == "iscsi":
+            name, index = config.node, config.index
+            return IscsiTransport(endpoint, name, index, config.iscsi, selector, reports)
+        return NbdTransport(endpoint, config.nbd.timeout, selector, reports)
 
     def run(self, stop: Stop) -> None:
         """Write until told to stop.

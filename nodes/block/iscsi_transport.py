@@ -6,10 +6,10 @@ import os
 import selectors
 import socket
 import time
-from dataclasses import dataclass
 from typing import Final
 
 from nodes.block import libiscsi
+from nodes.block.config import IscsiConfig
 from nodes.block.libiscsi import Session
 from nodes.block.pattern import BLOCK_BYTES
 from nodes.block.timeouts import Keepalive
@@ -30,42 +30,33 @@ LUN: Final = 1
 _REFUSED = ("authentication failure", "authorization failure", "authentication method")
 
 
-@dataclass(frozen=True)
-class IscsiSettings:
-    """An iSCSI session, by open-iscsi's names; times in nanoseconds.
+class IscsiTransport:
+    """One iSCSI session with one connection; see ``Transport``.
 
-    Attributes:
+    Args:
+        endpoint: Where the target is.
         initiator: Last part of the initiator's name.
         index: Tells the sessions of different nodes apart.
-        login_timeout_ns: From the first SYN to the login's end, at most.
-        noop_out_interval_ns: Silence until a NOP-Out asks; 0 never.
-        noop_out_timeout_ns: Silence after that until the connection is given up; 0 never.
-        chap: User and secret, where the target wants them.
+        config: Time-outs and secret.
+        selector: See ``NbdTransport``.
+        reports: Is told of writes.
+        clock: Nanoseconds.
     """
-
-    initiator: str
-    index: int
-    login_timeout_ns: int = 15_000_000_000
-    noop_out_interval_ns: int = 5_000_000_000
-    noop_out_timeout_ns: int = 5_000_000_000
-    chap: tuple[str, str] | None = None
-
-
-class IscsiTransport:
-    """One iSCSI session with one connection; see ``Transport``."""
 
     name = "iscsi"
 
     def __init__(
         self,
         endpoint: Endpoint,
-        settings: IscsiSettings,
+        initiator: str,
+        index: int,
+        config: IscsiConfig,
         selector: selectors.BaseSelector,
         reports: Reports,
         clock: Clock = time.monotonic_ns,
     ) -> None:
         self._endpoint = endpoint
-        self._settings = settings
+        self._config = config
         self._selector = selector
         self._reports = reports
         self._clock = clock
@@ -74,10 +65,10 @@ class IscsiTransport:
         self._completed: list[tuple[int, int]] = []
         self._started_ns = clock()
         self._session = Session(
-            f"iqn.2026-11.invalid.crunchbed:{settings.initiator}",
+            f"iqn.2026-11.invalid.crunchbed:{initiator}",
             TARGET_NAME,
-            settings.index,
-            settings.chap,
+            index,
+            config.chap,
             lambda sequence, status: self._completed.append((sequence, status)),
             self._connected,
         )
@@ -135,9 +126,9 @@ class IscsiTransport:
 
     def _log_in(self, reason: str | None) -> None:
         if self._login_status == libiscsi.GOOD:
-            now, settings = self._clock(), self._settings
+            config = self._config
             self._keepalive = Keepalive(
-                settings.noop_out_interval_ns, settings.noop_out_timeout_ns, now
+                config.noop_out_interval, config.noop_out_timeout, self._clock()
             )
             return
         if self._login_status is not None or reason is not None:
@@ -145,7 +136,7 @@ class IscsiTransport:
             if any(words in error.lower() for words in _REFUSED):
                 raise LoginRefused(self._text(error))
             raise self._not_connected(error)
-        if self._clock() - self._started_ns >= self._settings.login_timeout_ns:
+        if self._clock() - self._started_ns >= self._config.login_timeout:
             raise self._not_connected("no answer within the login time-out")
 
     def _text(self, reason: str) -> str:

@@ -33,10 +33,6 @@ class Roster:
         """All names, by index."""
         return tuple(name for _, name in sorted(self._name_of.items()))
 
-    def index_of(self, name: str) -> int:
-        """Return the index of a configured node."""
-        return self._index_of[name]
-
     def name_of(self, index: int) -> str:
         """Return the name of the node with this index.
 

@@ -11,6 +11,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from reserve_agent.config_files import read_config
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.process import Controller
 from reserve_agent.errors import CrunchbedError
@@ -20,7 +21,7 @@ def main() -> int:
     """Run until SIGTERM."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     try:
-        config = ControllerConfig.load(Path(sys.argv[1]))
+        config = read_config(Path(sys.argv[1]), ControllerConfig)
         controller = Controller(config)
         framework.report_malformed(controller.switches.was_malformed)
         app = "reserve_agent.controller.app"

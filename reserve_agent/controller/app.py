@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 _Hear = Callable[["SwitchApp", Any], None]
 
 
-def _on(kind: type, states: Any) -> Callable[[_Hear], _Hear]:
+def _on(kinds: type | list[type], states: Any) -> Callable[[_Hear], _Hear]:
     """Have a method handle such events, in these states of a connection.
 
     Where the method fails, the connection of the event is closed. OS-Ken would otherwise take the
@@ -36,7 +36,7 @@ def _on(kind: type, states: Any) -> Callable[[_Hear], _Hear]:
             except Exception as error:
                 app.cannot_take(event, error)
 
-        heard: _Hear = _handler.set_ev_cls(kind, states)(guarded)
+        heard: _Hear = _handler.set_ev_cls(kinds, states)(guarded)
         return heard
 
     return decorate
@@ -86,7 +86,13 @@ class SwitchApp(framework.App):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._switches = switches
         self._connections: dict[Any, _Connection] = {}
-        self._decoder = Decoder(_of13)
+        decoder = Decoder(_of13)
+        self._readers: dict[type, Callable[[list[Any]], Any]] = {
+            _ofp_event.EventOFPFlowStatsReply: decoder.flows,
+            _ofp_event.EventOFPGroupDescStatsReply: decoder.groups,
+            _ofp_event.EventOFPMeterConfigStatsReply: decoder.meters,
+            _ofp_event.EventOFPMeterStatsReply: decoder.dropped,
+        }
 
     @_on(_ofp_event.EventOFPStateChange, [_MAIN, _DEAD])
     def _state_changed(self, event: Any) -> None:
@@ -112,25 +118,19 @@ class SwitchApp(framework.App):  # type: ignore[misc]
     def _barrier_passed(self, event: Any) -> None:
         self._answer(event.msg, None)
 
-    @_on(_ofp_event.EventOFPFlowStatsReply, _MAIN)
-    def _flows_told(self, event: Any) -> None:
-        if (rows := self._rows(event.msg)) is not None:
-            self._answer(event.msg, self._decoder.flows(rows))
-
-    @_on(_ofp_event.EventOFPGroupDescStatsReply, _MAIN)
-    def _groups_told(self, event: Any) -> None:
-        if (rows := self._rows(event.msg)) is not None:
-            self._answer(event.msg, self._decoder.groups(rows))
-
-    @_on(_ofp_event.EventOFPMeterConfigStatsReply, _MAIN)
-    def _meters_told(self, event: Any) -> None:
-        if (rows := self._rows(event.msg)) is not None:
-            self._answer(event.msg, self._decoder.meters(rows))
-
-    @_on(_ofp_event.EventOFPMeterStatsReply, _MAIN)
-    def _drops_told(self, event: Any) -> None:
-        if (rows := self._rows(event.msg)) is not None:
-            self._answer(event.msg, self._decoder.dropped(rows))
+    @_on(
+        [
+            _ofp_event.EventOFPFlowStatsReply,
+            _ofp_event.EventOFPGroupDescStatsReply,
+            _ofp_event.EventOFPMeterConfigStatsReply,
+            _ofp_event.EventOFPMeterStatsReply,
+        ],
+        _MAIN,
+    )
+    def _table_told(self, event: Any) -> None:
+        switch = self._connections.get(event.msg.datapath)
+        if switch is not None and (rows := switch.collected(event.msg)) is not None:
+            self._answer(event.msg, self._readers[type(event)](rows))
 
     @_on(_ofp_event.EventOFPPacketIn, _MAIN)
     def _copied(self, event: Any) -> None:
@@ -152,10 +152,6 @@ class SwitchApp(framework.App):  # type: ignore[misc]
         if self._switches.was_malformed(f"{datapath.address[0]}: {what}: {error!r}"):
             _log.warning("%s: %s cannot be taken", datapath.address, what, exc_info=error)
         datapath.close()
-
-    def _rows(self, message: Any) -> list[Any] | None:
-        switch = self._connections.get(message.datapath)
-        return None if switch is None else switch.collected(message)
 
     def _session(self, message: Any) -> Session | None:
         switch = self._connections.get(message.datapath)

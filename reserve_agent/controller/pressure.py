@@ -21,13 +21,10 @@ is gone, and with it the reason to keep packets from its node."""
 
 
 class Apply(Protocol):
-    """Has the switches shed what goes to a node, or no longer."""
+    """Begins or ends shedding."""
 
     def __call__(self, node: str, *, on: bool, done: Callable[[int], None]) -> bool:
-        """Return whether there is anything to do; then ``done`` gets the time when it is in force.
-
-        The time is CLOCK_MONOTONIC in nanoseconds, and may come from another thread.
-        """
+        """See ``Switches.shed``."""
 
 
 @dataclass
@@ -47,13 +44,9 @@ class PressureListener:
 
     Args:
         nodes: Names of the nodes that there are.
-        apply: See ``Apply``.
+        apply: Has the switches shed what goes to a node, or no longer.
         record: Adds an event to the history; may be called from any thread.
         clock: CLOCK_MONOTONIC, nanoseconds.
-
-    Attributes:
-        refused: Messages about a node that there is not.
-        malformed: Lines that are no message.
     """
 
     def __init__(
@@ -69,13 +62,8 @@ class PressureListener:
         self._record = record
         self._clock = clock
         self._refusals = Refusals(PressureRefused, record)
-        self.refused = 0
-        self.malformed = 0
-
-    @property
-    def pressed(self) -> list[str]:
-        """The nodes under pressure, sorted."""
-        return sorted(name for name, node in self._nodes.items() if node.on)
+        self._refused = 0
+        self._malformed = 0
 
     def hear(self, message: Message) -> None:
         """Take a message; ``tick`` acts on it. Of several changes of a node the last one counts."""
@@ -84,7 +72,7 @@ class PressureListener:
                 if name in self._nodes:
                     self._take(name, self._clock(), on=on, at=at)
                 else:
-                    self.refused += 1
+                    self._refused += 1
                     self._refusals.count("unknown node")
             case _:
                 self.refuse_lines(1, "no pressure message")
@@ -92,7 +80,7 @@ class PressureListener:
     def refuse_lines(self, count: int, reason: str) -> None:
         """Count lines that are no message."""
         if count:
-            self.malformed += count
+            self._malformed += count
             self._refusals.count(reason, count)
 
     def _take(self, name: str, now: int, *, on: bool, at: int) -> None:
@@ -130,7 +118,8 @@ class PressureListener:
 
     def status(self) -> dict[str, Any]:
         """Messages refused, lines that are no message, and the nodes under pressure."""
-        return {"refused": self.refused, "malformed": self.malformed, "nodes": self.pressed}
+        pressed = sorted(name for name, node in self._nodes.items() if node.on)
+        return {"refused": self._refused, "malformed": self._malformed, "nodes": pressed}
 
     def close(self) -> None:
         """Record what was refused since the last report."""

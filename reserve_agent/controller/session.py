@@ -191,7 +191,7 @@ class Session:
             self._on_failed(self._described(changes, stale))
             return
         requests = [*self._made(changes), *_removed(changes)]
-        self._link.send([*requests, Barrier(self._wait(lambda _: self._clear(_held_of(stale))))])
+        self._link.send([*requests, Barrier(self._wait(lambda _: self._clear(Held(tuple(stale)))))])
 
     def _described(self, changes: Difference, stale: Collection[HeldFlow]) -> str:
         parts = [f"{len(value)} {name}" for name, value in vars(changes).items() if value]
@@ -208,11 +208,6 @@ class Session:
         yield from (PutGroup(n, group, new=False) for n, group in changes.changed_groups.items())
         for flow in changes.put:
             yield PutFlow(flow, epoch)
-
-
-def _held_of(flows: Iterable[HeldFlow]) -> Held:
-    """These flows alone."""
-    return Held(flows=tuple(flows))
 
 
 def _removed(changes: Difference) -> Iterable[Request]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from reserve_agent.errors import BadInput
 
@@ -67,30 +65,6 @@ class Network:
 
     def __post_init__(self) -> None:
         _check(self)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists and dictionaries, as ``from_json`` reads them."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Network:
-        """Read what ``to_json`` returns, after a round trip through JSON.
-
-        Raises:
-            BadInput: it is not one.
-        """
-        try:
-            hosts = (
-                HostPort(**{**host, "addresses": tuple(host["addresses"])})
-                for host in values["hosts"]
-            )
-            return cls(
-                tuple(Switch(**switch) for switch in values["switches"]),
-                tuple(hosts),
-                tuple(SwitchLink(**link) for link in values["links"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise BadInput(f"network: expected switches, hosts and links, got {error!r}") from error
 
 
 def _check(network: Network) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import add
 from pathlib import Path
 
@@ -85,7 +85,7 @@ class HookSettings:
 
     policy: Policy
     service_ns: int = 200_000
-    rules: Sequence[PortRule] = field(default_factory=tuple)
+    rules: tuple[PortRule, ...] = ()
     softnet_limit: int = SOFTNET_LIMIT
     softnet_cost_ns: int = SOFTNET_COST_NS
     mempool_pages: int = MEMPOOL_PAGES

@@ -16,6 +16,7 @@ import orjson
 
 from nodes.waiting import wait_until
 from reserve_agent.config import AgentConfig
+from reserve_agent.config_files import write_config
 from reserve_agent.contract.packets import PacketClass, Policy, PortRule
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.hooks.loader import HookSettings
@@ -38,7 +39,7 @@ class Instrument:
         self.socket = scratch / "agent"
         self._file = scratch / "agent.json"
         self._log = scratch / "agent.log"
-        self._file.write_bytes(self._config().to_json())
+        write_config(self._file, self._config())
         self.start()
 
     def _config(self) -> AgentConfig:

@@ -17,6 +17,7 @@ from pyroute2 import IPRoute
 from crunchbed.host.run_ids import draw_id
 from nodes.ports import delete_links, is_operational, set_link
 from nodes.waiting import wait_until
+from reserve_agent.config_files import write_config
 from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.rules.settings import Shed
@@ -201,7 +202,7 @@ class Bed:
             shed=shed or Shed(),
             history=self._directory / "history.jsonl",
         )
-        config.write(self._directory / "controller.json")
+        write_config(self._directory / "controller.json", config)
 
     def start(self) -> None:
         """Start the controller; ``wait_until_ready`` says when the switches forward."""

@@ -17,8 +17,8 @@ from crunchbed.run.inject import Injection
 from crunchbed.scenario import loader
 from reserve_agent.contract.events.heartbeats import HeartbeatSent
 from reserve_agent.contract.events.membership import FenceConfirmed, NodeEjected
-from reserve_agent.contract.events.pressure import AgentRestarted, EventsLost, HookEventsLost
-from reserve_agent.contract.events.run import Recovery, RunInfo
+from reserve_agent.contract.events.pressure import AgentRestarted, HookEventsLost
+from reserve_agent.contract.events.run import EventsLost, Recovery, RunInfo
 from reserve_agent.contract.events.writes import WriteAcknowledged
 from tests.system.command import traces
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from nodes.block.iscsi_transport import IscsiSettings, IscsiTransport
+from nodes.block.config import IscsiConfig
+from nodes.block.iscsi_transport import IscsiTransport
 from nodes.block.pattern import Stamp, request_bytes
 from nodes.block.transport import Endpoint, LoginRefused, Reports
 from nodes.waiting import wait_until
@@ -119,7 +120,9 @@ class Wire:
         self.selector = selectors.DefaultSelector()
         self.transport = IscsiTransport(
             Endpoint(ADDRESS, target.port, 65536),
-            IscsiSettings("n1", 1, **settings),
+            "n1",
+            1,
+            IscsiConfig(**settings),
             self.selector,
             Reports(self.acknowledged.append, lambda *what: self.failed.append(what)),
         )
@@ -182,7 +185,7 @@ def test_a_login_without_the_right_secret_is_refused(
 def test_an_initiator_with_a_wrong_secret_ends_with_the_reason(
     iscsi: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chap = {"user": "me", "secret": "another-one!"}
+    chap = ("me", "another-one!")
     running = Running(iscsi, tmp_path, monkeypatch, chap=chap)
     running.thread.start()
     running.thread.join(10)
@@ -203,7 +206,7 @@ def test_a_write_past_the_end_fails_with_the_target_s_words(iscsi: Target) -> No
 
 
 def test_a_frozen_target_is_given_up_after_its_noop_out_timeout(iscsi: Target) -> None:
-    times = {"noop_out_interval_ns": SECOND // 5, "noop_out_timeout_ns": SECOND // 5}
+    times = {"noop_out_interval": SECOND // 5, "noop_out_timeout": SECOND // 5}
     with Wire(iscsi, chap=CHAP, **times).log_in() as wire:
         idle_until = time.monotonic() + 1.5
         wire.serve_until(lambda: time.monotonic() > idle_until)  # an idle one is asked, and answers
@@ -215,7 +218,7 @@ def test_a_frozen_target_is_given_up_after_its_noop_out_timeout(iscsi: Target) -
 
 
 def test_without_noop_outs_a_frozen_target_is_waited_for(iscsi: Target) -> None:
-    with Wire(iscsi, chap=CHAP, noop_out_interval_ns=0).log_in() as wire:
+    with Wire(iscsi, chap=CHAP, noop_out_interval=0).log_in() as wire:
         iscsi.freeze()
         wire.write(1)
         waited_until = time.monotonic() + 1
@@ -228,7 +231,7 @@ def test_a_login_has_a_time_out(iscsi: Target) -> None:
     iscsi.freeze()
     begun = time.monotonic()
     with (
-        Wire(iscsi, chap=CHAP, login_timeout_ns=SECOND // 2) as wire,
+        Wire(iscsi, chap=CHAP, login_timeout=SECOND // 2) as wire,
         pytest.raises(CrunchbedError, match="no answer within the login time-out"),
     ):
         wire.log_in()

@@ -25,7 +25,6 @@ from reserve_agent.contract.events.switches import (
     PressureRefused,
     ShedApplied,
 )
-from reserve_agent.pressure_report import PressureMessage
 from tests.system.command import traces
 
 pytestmark = pytest.mark.root
@@ -165,7 +164,7 @@ def test_strangers_are_refused_and_counted(tmp_path: Path, monkeypatch: pytest.M
         assert told is not None
         with socket.socket(socket.AF_UNIX) as stranger:
             stranger.connect(str(told))
-            stranger.sendall(PressureMessage("n99", on=True, at=1).line())
+            stranger.sendall(b'{"op":"pressure","node":"n99","on":true,"at":1}\n')
             stranger.sendall(b'{"op":"pressure","node":"n1"}\n' + b"\0" * 72 + b"\n")
         for content in (b"GET / HTTP/1.0\r\n\r\n", b"\x04\x00\x00\x04\0\0\0\0" * 9):
             with socket.create_connection(controller.listen, 2) as peer:

@@ -16,7 +16,8 @@ from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.faults import NodeUp
 from reserve_agent.contract.events.heartbeats import HeartbeatMissed
 from reserve_agent.contract.events.membership import FenceConfirmed, FenceStarted, ViewInstalled
-from reserve_agent.contract.events.pressure import EventsLost, HookEventsLost
+from reserve_agent.contract.events.pressure import HookEventsLost
+from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.contract.events.writes import VerifyResult, WriteAcknowledged
 from tests.system.command import SHORT, Command, children, run, traces
 

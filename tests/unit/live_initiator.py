@@ -11,8 +11,8 @@ import pytest
 from nodes.block import initiator, verify
 from nodes.block.config import InitiatorConfig
 from nodes.block.initiator import Initiator
-from nodes.config import build
 from nodes.waiting import wait_until
+from reserve_agent.config_files import build
 from reserve_agent.contract.events.base import Event
 from reserve_agent.errors import CrunchbedError
 from tests.unit.block_target import ADDRESS, Target

@@ -12,6 +12,7 @@ import pytest
 from reserve_agent import agent as module
 from reserve_agent.agent import WATCH_SECONDS, Agent
 from reserve_agent.config import AgentConfig
+from reserve_agent.config_files import read_config, write_config
 from reserve_agent.contract.packets import Policy
 from reserve_agent.hooks.loader import HookSettings
 from tests.unit.test_agent import Hooks, Operations
@@ -47,10 +48,10 @@ def config(tmp_path: Path) -> AgentConfig:
 
 def test_the_settings_name_the_controller_or_none(config: AgentConfig, tmp_path: Path) -> None:
     told = replace(config, controller=tmp_path / "controller")
-    told.write(tmp_path / "agent.json")
-    assert AgentConfig.load(tmp_path / "agent.json") == told
-    config.write(tmp_path / "agent.json")
-    assert AgentConfig.load(tmp_path / "agent.json").controller is None
+    write_config(tmp_path / "agent.json", told)
+    assert read_config(tmp_path / "agent.json", AgentConfig) == told
+    write_config(tmp_path / "agent.json", config)
+    assert read_config(tmp_path / "agent.json", AgentConfig).controller is None
 
 
 def test_pressure_is_told_when_it_is_seen(

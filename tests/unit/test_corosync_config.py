@@ -16,10 +16,10 @@ from crunchbed.report.scale import time_scale
 from crunchbed.run import sizing
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
-from nodes.config import read_config
 from nodes.corosync import quorum
 from nodes.corosync.conf import corosync_conf
 from nodes.corosync.config import CorosyncConfig
+from reserve_agent.config_files import read_config
 from reserve_agent.contract.packets import SOCK_MEMALLOC
 from reserve_agent.errors import BadInput, MissingRequirement
 from topologies.node import ClusterNode, NodeLink

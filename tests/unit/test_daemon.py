@@ -13,9 +13,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from nodes.config import build, read_config
 from nodes.daemon import Stop, connect_events, main
 from nodes.traffic import Pace
+from reserve_agent.config_files import build, read_config
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.events import NoEvents
 

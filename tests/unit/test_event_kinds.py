@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,11 @@ from reserve_agent.contract.events.base import (
     Event,
     MalformedEvent,
     UnknownEvent,
-    key_of,
-    shape_of,
 )
 from reserve_agent.contract.events.faults import FaultBegan, NodeReset
 from reserve_agent.contract.events.heartbeats import HeartbeatMissed
 from reserve_agent.contract.events.kinds import KINDS, from_record
-from reserve_agent.contract.events.pressure import PoolSampled
+from reserve_agent.contract.events.pressure import PoolSampled, PressureBegan
 from tests.unit.judged_runs import good_run, scenario
 from tests.unit.recording import MS, event
 from tests.unit.test_rejudge import write_run
@@ -50,10 +48,9 @@ def test_no_two_kinds_and_no_two_keys_have_one_name() -> None:
     every = [cls for cls in Event.__subclasses__() if cls.__module__.startswith(package)]
     assert {*KINDS.values(), UnknownEvent} == set(every)
     for cls in KINDS.values():
-        keys = [key_of(field.name) for field in fields(cls)]
-        assert len(set(keys) | {"kind"}) == len(keys) + 1, cls
-        for key in keys:
-            assert key not in ("record", "stamped", "data"), cls
+        keys = [key for _, key in cls.shape.keys]
+        assert len({*keys, "t", "node", "kind"}) == len(keys) + 3, cls
+        assert not set(keys) & set(dir(Event)), cls
 
 
 def test_what_the_writer_leaves_open_is_set_where_the_event_is_put_on_file() -> None:
@@ -61,6 +58,12 @@ def test_what_the_writer_leaves_open_is_set_where_the_event_is_put_on_file() -> 
     assert NodeReset().stamped(7, "n2") == NodeReset(t=7, node="n2")
     assert NodeReset(t=3, node="n1").stamped(7, "n2") == NodeReset(t=3, node="n1")
     assert (NodeReset().t, NodeReset().node) == (NOW, HERE)
+
+
+@pytest.mark.parametrize("fields", [{"entry": 1}, {"free": 1, "fre": 2}])
+def test_an_event_has_every_field_that_it_needs_and_no_other(fields: dict[str, int]) -> None:
+    with pytest.raises(TypeError, match="PressureBegan: missing or unknown: fre"):
+        PressureBegan(**fields)
 
 
 def test_an_event_cannot_be_changed() -> None:
@@ -152,7 +155,7 @@ def test_a_run_of_the_first_version_is_judged(tmp_path: Path) -> None:
 
 
 def test_fields_that_every_version_has_written_must_be_there() -> None:
-    assert shape_of(PoolSampled).required == {
+    assert PoolSampled.shape.required == {
         "free",
         "dirty",
         "demand",

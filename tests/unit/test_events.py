@@ -10,9 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 import pytest
@@ -26,18 +25,14 @@ LIMIT = 64 << 10
 MORE_THAN_THE_SOCKET_TAKES = 4 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Filler(Event):
+class Filler(Event, kind="filler"):
     """An event of a kilobyte."""
 
-    kind: ClassVar[str] = "filler"
     number: int | None = None
     ballast: str = "x" * 1000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Numbered(Event):
-    kind: ClassVar[str] = "numbered"
+class Numbered(Event, kind="numbered"):
     number: int
 
 

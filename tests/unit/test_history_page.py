@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
@@ -39,8 +38,7 @@ def test_a_kind_and_each_of_its_fields_is_described(kind: str) -> None:
         assert f"| `{key_of(name)}` |" in section
 
 
-@dataclass(frozen=True, kw_only=True)
-class Probed(Event):
+class Probed(Event, kind="probe.new"):
     """Something new.
 
     Attributes:
@@ -48,7 +46,6 @@ class Probed(Event):
             in two lines.
     """
 
-    kind: ClassVar[str] = "probe.new"
     seen: int
     names_: Sequence[str] = ()
 

@@ -23,6 +23,7 @@ from crunchbed.faults.controller_crash import ControllerCrashAction
 from crunchbed.scenario.loader import load
 from nodes.process import Process
 from nodes.waiting import wait_until
+from reserve_agent.config_files import read_config
 from reserve_agent.contract.events.faults import FaultBegan
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.wiring import Network
@@ -32,9 +33,10 @@ from tests.unit.test_supervisor import live_run as live_run_of_control
 STAND_IN = """
 import selectors, sys
 from pathlib import Path
+from reserve_agent.config_files import read_config
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.lines import LineServer
-config = ControllerConfig.load(Path(sys.argv[1]))
+config = read_config(Path(sys.argv[1]), ControllerConfig)
 asked = 0
 def answer(message):
     global asked
@@ -109,7 +111,7 @@ def start(run: Run) -> None:
 
 def test_its_configuration_says_where_it_is_reached(run: Run) -> None:
     start(run)
-    config = ControllerConfig.load(run.places.state / "controller.json")
+    config = read_config(run.places.state / "controller.json", ControllerConfig)
     assert run.controller.told_of_pressure == config.control
     assert config.listen == run.controller.listen
     assert config.listen[0] == "127.0.0.1"

@@ -12,6 +12,7 @@ from typing import Any, cast
 from reserve_agent.controller import framework  # before anything that blocks
 
 # isort: split
+from reserve_agent.config_files import write_config
 from reserve_agent.controller.app import SwitchApp
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.rules.settings import Shed
@@ -88,7 +89,7 @@ def test_a_process_that_cannot_go_on_ends(tmp_path: Path) -> None:
             shed=Shed(),
             history=tmp_path / "history.jsonl",
         )
-        config.write(tmp_path / "config.json")
+        write_config(tmp_path / "config.json", config)
         done = subprocess.run(
             [sys.executable, "-m", "reserve_agent.controller", str(tmp_path / "config.json")],
             capture_output=True,

@@ -12,7 +12,7 @@ from crunchbed.run.plan import draw
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
 from nodes.block.target import TargetSettings
-from nodes.config import build
+from reserve_agent.config_files import build
 from reserve_agent.errors import BadInput
 from topologies.node import ClusterNode, NodeLink
 

@@ -9,24 +9,24 @@ import orjson
 import pytest
 
 from reserve_agent.controller.pressure import LEASE_NS
-from reserve_agent.pressure_report import (
-    REPEAT_NS,
-    PressureMessage,
-    PressureReport,
-    PressureSender,
-)
+from reserve_agent.lines import Message
+from reserve_agent.pressure_report import REPEAT_NS, PressureReport, PressureSender
 
 MS = 1_000_000
+
+
+def about(node: str, *, on: bool, at: int) -> Message:
+    return {"op": "pressure", "node": node, "on": on, "at": at}
 
 
 def test_an_agent_says_what_changes_and_repeats_it() -> None:
     report = PressureReport("n1")
     assert report.due(None, 5 * MS) is None
-    enter = PressureMessage("n1", on=True, at=7 * MS)
+    enter = about("n1", on=True, at=7 * MS)
     assert report.due(7 * MS, 8 * MS) == enter
     assert report.due(7 * MS, 10 * MS) is None
     assert report.due(7 * MS, 8 * MS + REPEAT_NS) == enter
-    assert report.due(200 * MS, 201 * MS) == PressureMessage("n1", on=True, at=200 * MS)
+    assert report.due(200 * MS, 201 * MS) == about("n1", on=True, at=200 * MS)
     assert REPEAT_NS * 5 < LEASE_NS, "a few lost messages are not silence"
 
 
@@ -35,7 +35,7 @@ def test_the_end_is_said_three_times_and_then_no_more() -> None:
     report.due(7 * MS, 8 * MS)
     times = range(10 * MS, 1000 * MS, 2 * MS)
     said = {now: message for now in times if (message := report.due(None, now)) is not None}
-    assert list(said.values()) == [PressureMessage("n1", on=False, at=10 * MS)] * 3
+    assert list(said.values()) == [about("n1", on=False, at=10 * MS)] * 3
     assert list(said) == [10 * MS + turn * REPEAT_NS for turn in range(3)]
 
 
@@ -61,8 +61,7 @@ def test_a_controller_that_takes_over_hears_the_next_message(tmp_path: Path) -> 
             sender.tell(since, since)
             peer, _ = controller.accept()
             with peer:
-                said = {"op": "pressure", "node": "n1", "on": True, "at": since}
-                assert orjson.loads(peer.recv(1000)) == said
+                assert orjson.loads(peer.recv(1000)) == about("n1", on=True, at=since)
         path.unlink()
     sender.close()
 

@@ -13,7 +13,6 @@ import orjson
 import pytest
 
 from crunchbed.backends.namespaces.configs import rings as rings_of
-from nodes.config import read_config
 from nodes.corosync.conf import corosync_conf
 from nodes.corosync.config import CorosyncConfig, Totem
 from nodes.corosync.notices import LinkDown, LinkUp, read_notice
@@ -21,6 +20,7 @@ from nodes.corosync.reports import KnetLinks
 from nodes.heartbeat.config import HeartbeatConfig
 from nodes.heartbeat.sockets import RingSocket, RingSockets
 from nodes.membership.rings import Arrival, Copies, RingMerger, RingWatch
+from reserve_agent.config_files import read_config
 from reserve_agent.contract.events.heartbeats import RingDown, RingUp
 from reserve_agent.errors import BadInput
 from topologies.node import ClusterNode, NodeLink

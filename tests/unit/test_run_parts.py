@@ -15,9 +15,9 @@ from crunchbed.run.plan import Burst, draw
 from crunchbed.run.world import Flood
 from crunchbed.scenario.loader import load, shipped
 from crunchbed.scenario.schema import Scenario
-from nodes.config import read_config
 from nodes.heartbeat.config import HeartbeatConfig
 from reserve_agent.config import AgentConfig
+from reserve_agent.config_files import read_config, write_config
 from reserve_agent.contract.packets import (
     MAX_RULES,
     MAX_WINDOWS,
@@ -175,8 +175,8 @@ def test_an_agents_file_says_what_it_was_made_of(tmp_path: Path) -> None:
     run = replace(live_run(tmp_path), scenario=scenario())
     config = configs.agent(run, NODES["n2"], tmp_path / "cgroup", None)
     file = tmp_path / "agent.json"
-    file.write_bytes(config.to_json())
-    assert AgentConfig.load(file) == config
+    write_config(file, config)
+    assert read_config(file, AgentConfig) == config
     assert (config.node, config.netns_pid, config.interfaces) == ("n2", 102, ("eth0",))
     assert (config.pages, config.clean, config.reserve) == (16384, 8192, 256)
     assert config.settings.policy is Policy.MEMALLOC

@@ -13,7 +13,6 @@ from crunchbed.report.scale import time_scale
 from crunchbed.scenario import detector, yaml
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
-from nodes.config import read_config
 from nodes.heartbeat.config import HeartbeatConfig
 from nodes.membership.detectors.make import make_detector
 from nodes.membership.detectors.settings import (
@@ -26,6 +25,7 @@ from nodes.membership.detectors.settings import (
     from_record,
     to_record,
 )
+from reserve_agent.config_files import read_config
 from reserve_agent.errors import BadInput
 from topologies.node import ClusterNode, NodeLink
 

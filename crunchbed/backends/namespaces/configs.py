@@ -205,9 +205,7 @@ def iscsi_session(scenario: Scenario) -> dict[str, Any]:
     """Return the time-outs of a session in nanoseconds, and the secret of the initiators."""
     session = scenario.block_io.iscsi
     chap = session.chap
-    own = None
-    if chap is not None:
-        own = {"user": chap.user, "secret": chap.initiator_secret or chap.secret}
+    own = None if chap is None else (chap.user, chap.initiator_secret or chap.secret)
     return dict(session) | {"chap": own}
 
 

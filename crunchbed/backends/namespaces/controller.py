@@ -12,6 +12,7 @@ from crunchbed.run import signals
 from crunchbed.scenario.shed import OFF, rules
 from nodes.process import Process
 from nodes.waiting import wait_until
+from reserve_agent.config_files import write_config
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import CrunchbedError
@@ -70,7 +71,7 @@ class LiveController(Killable):
             shed=rules(scenario.shed),
             history=self._run.history("controller"),
         )
-        config.write(self._config)
+        write_config(self._config, config)
         self._cgroup = cgroup
         self.restart()
 

@@ -11,6 +11,7 @@ from crunchbed.run import signals
 from crunchbed.run.world import NodeSilent
 from nodes.waiting import wait_until
 from reserve_agent.config import AgentConfig
+from reserve_agent.config_files import write_config
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.lines import LineClient, Message
 
@@ -36,7 +37,7 @@ class LiveAgent(Killable):
 
     def start(self, config: AgentConfig, cgroup: Path) -> None:
         """Start the agent for the first time; ``wait`` says when its hooks are in place."""
-        config.write(self._config)
+        write_config(self._config, config)
         self._cgroup = cgroup
         self._spawn()
 

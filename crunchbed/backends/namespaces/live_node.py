@@ -21,7 +21,7 @@ from nodes.ports import forget_neighbours
 from nodes.process import Process, descendants, kill_if
 from nodes.service.address import remove_address
 from reserve_agent.contract.events.base import Event
-from reserve_agent.contract.events.pressure import EventsLost
+from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.files import write_json
 from reserve_agent.lines import LineClient

@@ -9,11 +9,10 @@ from contextlib import AbstractContextManager, closing
 from crunchbed.backends.namespaces import configs
 from crunchbed.scenario.schema import Scenario
 from nodes.block.config import IscsiConfig
-from nodes.block.connect import iscsi_settings
 from nodes.block.iscsi_transport import IscsiTransport
 from nodes.block.target import TargetSettings
 from nodes.block.transport import Endpoint, LoginRefused, Reports
-from nodes.config import build
+from reserve_agent.config_files import build
 from reserve_agent.errors import BadInput
 
 _STEP_SECONDS = 0.02
@@ -39,15 +38,13 @@ def check(
     """
     if target.transport != "iscsi":
         return
-    session = build(configs.iscsi_session(scenario), IscsiConfig)
-    settings = iscsi_settings("run", len(scenario.node_names), session)
+    config = build(configs.iscsi_session(scenario), IscsiConfig)
+    endpoint, index = Endpoint(target.address, target.port), len(scenario.node_names)
     selector = selectors.DefaultSelector()
     reports = Reports(lambda _: None, lambda _, __: None)
     with closing(selector):
         with inside():
-            transport = IscsiTransport(
-                Endpoint(target.address, target.port), settings, selector, reports
-            )
+            transport = IscsiTransport(endpoint, "run", index, config, selector, reports)
         with closing(transport):
             try:
                 while not transport.ready:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from reserve_agent.contract.events.base import Event
 
 
-@dataclass(frozen=True, kw_only=True)
-class CrunchBegan(Event):
+class CrunchBegan(Event, kind="crunch.begin"):
     """The crunch of a run begins.
 
     Attributes:
@@ -20,15 +18,13 @@ class CrunchBegan(Event):
         windows: Begin and end of every window of a timed crunch, nanoseconds of CLOCK_MONOTONIC.
     """
 
-    kind: ClassVar[str] = "crunch.begin"
     crunch: str
     target: str
     requested: Mapping[str, Any]
     windows: Sequence[Sequence[int]] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class CrunchEnded(Event):
+class CrunchEnded(Event, kind="crunch.end"):
     """The crunch of a run has ended.
 
     Attributes:
@@ -36,13 +32,11 @@ class CrunchEnded(Event):
         target: The node that came under pressure.
     """
 
-    kind: ClassVar[str] = "crunch.end"
     crunch: str
     target: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class BurstBegan(Event):
+class BurstBegan(Event, kind="burst.begin"):
     """The tasks of another node want pages too (fault ``burst``).
 
     Attributes:
@@ -50,13 +44,11 @@ class BurstBegan(Event):
         pages: Pages of 4 KiB that its tasks want.
     """
 
-    kind: ClassVar[str] = "burst.begin"
     target: str
     pages: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class FaultBegan(Event):
+class FaultBegan(Event, kind="fault.begin"):
     """A fault begins. Fields that belong to faults of another kind are None.
 
     Attributes:
@@ -79,7 +71,6 @@ class FaultBegan(Event):
         lost: ``switch-crash``: networks that each node has lost.
     """
 
-    kind: ClassVar[str] = "fault.begin"
     fault: str
     target: str = ""
     targets: Sequence[str] = ()
@@ -98,8 +89,7 @@ class FaultBegan(Event):
     lost: Mapping[str, Sequence[str]] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class FaultEnded(Event):
+class FaultEnded(Event, kind="fault.end"):
     """A fault was undone.
 
     Attributes:
@@ -109,15 +99,13 @@ class FaultEnded(Event):
         number: Number of the fault in the run, from 0.
     """
 
-    kind: ClassVar[str] = "fault.end"
     fault: str
     target: str = ""
     targets: Sequence[str] = ()
     number: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class PortDown(Event):
+class PortDown(Event, kind="port.down"):
     """A fault takes switch ports of a host down.
 
     Attributes:
@@ -126,14 +114,12 @@ class PortDown(Event):
         switch: The switch that lost its power; None: the ports alone went down.
     """
 
-    kind: ClassVar[str] = "port.down"
     target: str = ""
     network: str | None = None
     switch: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class PortUp(Event):
+class PortUp(Event, kind="port.up"):
     """Packets pass these switch ports again.
 
     Attributes:
@@ -142,14 +128,12 @@ class PortUp(Event):
         switch: The switch that has power again; None: the ports alone were down.
     """
 
-    kind: ClassVar[str] = "port.up"
     target: str = ""
     network: str | None = None
     switch: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class NodeUp(Event):
+class NodeUp(Event, kind="node.up"):
     """A node was powered on.
 
     Attributes:
@@ -157,13 +141,11 @@ class NodeUp(Event):
         incarnation: Number of the node's life, from 0.
     """
 
-    kind: ClassVar[str] = "node.up"
     target: str = ""
     incarnation: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class NodeDown(Event):
+class NodeDown(Event, kind="node.down"):
     """A node has no power any more.
 
     Attributes:
@@ -171,13 +153,9 @@ class NodeDown(Event):
         reason: Why: ``fence``, ``crash``, ``watchdog`` or ``reserve_exhausted``.
     """
 
-    kind: ClassVar[str] = "node.down"
     target: str = ""
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NodeReset(Event):
+class NodeReset(Event, kind="node.reset"):
     """A node without power has lost its memory, and its daemons have ended."""
-
-    kind: ClassVar[str] = "node.reset"

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
 
 from reserve_agent.contract.events.base import Event
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeartbeatSent(Event):
+class HeartbeatSent(Event, kind="heartbeat.sent"):
     """A daemon has sent one datagram to one or more peers.
 
     Attributes:
@@ -21,7 +18,6 @@ class HeartbeatSent(Event):
         what: Kind of a datagram that is no heartbeat: ``ping``, ``ack``, ``ping_req`` and so on.
     """
 
-    kind: ClassVar[str] = "heartbeat.sent"
     seq: int | None = None
     peers: Sequence[str] | int
     tag: str | None = None
@@ -29,8 +25,7 @@ class HeartbeatSent(Event):
     what: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeartbeatReceived(Event):
+class HeartbeatReceived(Event, kind="heartbeat.received"):
     """What a daemon has received since its last report of this kind.
 
     Attributes:
@@ -39,14 +34,12 @@ class HeartbeatReceived(Event):
         late: How often the daemon's own timers were late.
     """
 
-    kind: ClassVar[str] = "heartbeat.received"
     counts: Mapping[str, int]
     malformed: int
     late: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeartbeatMissed(Event):
+class HeartbeatMissed(Event, kind="heartbeat.miss"):
     """An observer did not get a heartbeat by its deadline.
 
     Attributes:
@@ -59,7 +52,6 @@ class HeartbeatMissed(Event):
         cause: Why; only in a history that was judged before it is replayed (``replay-metrics``).
     """
 
-    kind: ClassVar[str] = "heartbeat.miss"
     peer: str | None = None
     seq: int = 0
     deadline: int
@@ -69,20 +61,17 @@ class HeartbeatMissed(Event):
     cause: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeartbeatLate(Event):
+class HeartbeatLate(Event, kind="heartbeat.late"):
     """A heartbeat daemon woke late, and did late what was due.
 
     Attributes:
         late_ns: How late, nanoseconds.
     """
 
-    kind: ClassVar[str] = "heartbeat.late"
     late_ns: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeartbeatWarned(Event):
+class HeartbeatWarned(Event, kind="heartbeat.warn"):
     """A detector warns of a peer that has been silent for long, but not too long.
 
     Attributes:
@@ -90,13 +79,11 @@ class HeartbeatWarned(Event):
         silent_ns: How long the peer has been silent, nanoseconds.
     """
 
-    kind: ClassVar[str] = "heartbeat.warn"
     peer: str
     silent_ns: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class RingDown(Event):
+class RingDown(Event, kind="ring.down"):
     """A node does not hear a peer on one of several rings any more.
 
     Attributes:
@@ -105,14 +92,12 @@ class RingDown(Event):
         since: When the peer was heard last, nanoseconds of CLOCK_MONOTONIC; None: not known.
     """
 
-    kind: ClassVar[str] = "ring.down"
     ring: int
     peer: str
     since: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RingUp(Event):
+class RingUp(Event, kind="ring.up"):
     """A node hears a peer again on a ring where it did not.
 
     Attributes:
@@ -120,6 +105,5 @@ class RingUp(Event):
         peer: The node that is heard on the ring.
     """
 
-    kind: ClassVar[str] = "ring.up"
     ring: int
     peer: str

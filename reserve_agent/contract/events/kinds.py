@@ -15,7 +15,7 @@ from reserve_agent.contract.events import (
     switches,
     writes,
 )
-from reserve_agent.contract.events.base import RUN, Event, MalformedEvent, UnknownEvent, shape_of
+from reserve_agent.contract.events.base import RUN, Event, MalformedEvent, UnknownEvent
 
 FAMILIES: Final = (heartbeats, membership, pressure, writes, faults, run, switches)
 """The files of events, in the order of ``docs/history.md``."""
@@ -32,14 +32,14 @@ def _form(
     cls: type[Event],
 ) -> tuple[type[Event], itemgetter[tuple[Any, ...]], tuple[tuple[str, str], ...]]:
     """Return how a kind is read: its class, how to get what must be there, other names of keys."""
-    shape = shape_of(cls)
-    return cls, itemgetter("t", "kind", *shape.required), shape.renamed
+    renamed = tuple(pair for pair in cls.shape.keys if pair[0] != pair[1])
+    return cls, itemgetter("t", "kind", *cls.shape.required), renamed
 
 
 _UNKNOWN: Final = _form(UnknownEvent)
 _FORMS: Final = {kind: _form(cls) for kind, cls in KINDS.items()}
 _new: Final = object.__new__
-_set: Final = object.__setattr__  # the dataclass has its own, which refuses
+_set: Final = object.__setattr__  # that of an event refuses
 
 
 NO_EVENT: Final = "expected an event with t and kind"
@@ -77,6 +77,6 @@ def _malformed(record: object) -> MalformedEvent:
     if isinstance(record, dict):
         kind, t = record.get("kind"), record.get("t")
         if isinstance(kind, str) and isinstance(t, int) and kind in KINDS:
-            missing = ", ".join(sorted(shape_of(KINDS[kind]).required - record.keys()))
+            missing = ", ".join(sorted(KINDS[kind].shape.required - record.keys()))
             return MalformedEvent(f"{kind}: {missing} missing")
     return MalformedEvent(NO_EVENT)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
 
 from reserve_agent.contract.events.base import Event
 
 
-@dataclass(frozen=True, kw_only=True)
-class MembershipSuspected(Event):
+class MembershipSuspected(Event, kind="membership.suspect"):
     """A node begins to believe that a peer is dead.
 
     Attributes:
@@ -18,25 +15,21 @@ class MembershipSuspected(Event):
         misses: Heartbeats of the peer missed in a row; 0 where the detector does not count them.
     """
 
-    kind: ClassVar[str] = "membership.suspect"
     peer: str
     misses: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class MembershipCleared(Event):
+class MembershipCleared(Event, kind="membership.clear"):
     """A node does not suspect a peer any more.
 
     Attributes:
         peer: The node that was suspected.
     """
 
-    kind: ClassVar[str] = "membership.clear"
     peer: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ViewInstalled(Event):
+class ViewInstalled(Event, kind="membership.view"):
     """A node has a new view of who is a member.
 
     Attributes:
@@ -47,7 +40,6 @@ class ViewInstalled(Event):
         quorate: Whether the members are a majority.
     """
 
-    kind: ClassVar[str] = "membership.view"
     number: int
     members: Sequence[str]
     removed: Sequence[str] = ()
@@ -55,8 +47,7 @@ class ViewInstalled(Event):
     quorate: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class FenceRequested(Event):
+class FenceRequested(Event, kind="membership.fence_request"):
     """A membership daemon asks for a fence.
 
     Attributes:
@@ -64,13 +55,11 @@ class FenceRequested(Event):
         view: Number of the view that the request comes from.
     """
 
-    kind: ClassVar[str] = "membership.fence_request"
     target: str
     view: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class FenceStarted(Event):
+class FenceStarted(Event, kind="fence.start"):
     """The fence device begins to cut a node off.
 
     Attributes:
@@ -78,13 +67,11 @@ class FenceStarted(Event):
         by: The node that asked for the fence.
     """
 
-    kind: ClassVar[str] = "fence.start"
     target: str = ""
     by: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FenceConfirmed(Event):
+class FenceConfirmed(Event, kind="fence.confirmed"):
     """The fence device says that a node is cut off.
 
     Attributes:
@@ -92,13 +79,11 @@ class FenceConfirmed(Event):
         by: The node that asked for the fence.
     """
 
-    kind: ClassVar[str] = "fence.confirmed"
     target: str = ""
     by: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NodeEjected(Event):
+class NodeEjected(Event, kind="node.ejected"):
     """The membership removed this node, and the fence took it down.
 
     Attributes:
@@ -108,7 +93,6 @@ class NodeEjected(Event):
             ejection.
     """
 
-    kind: ClassVar[str] = "node.ejected"
     reason: str
     false: bool
     delay_ns: int | None = None

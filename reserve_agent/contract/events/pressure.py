@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, TypedDict
+from typing import TypedDict
 
 from reserve_agent.contract.events.base import Event
 
@@ -26,8 +25,7 @@ class ReserveUser(TypedDict):
     pages: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class PoolConfigured(Event):
+class PoolConfigured(Event, kind="pool.config"):
     """How a node's memory is divided; recorded again after each change.
 
     Attributes:
@@ -39,7 +37,6 @@ class PoolConfigured(Event):
         metrics_port: Port on 127.0.0.1 that serves the node's metrics.
     """
 
-    kind: ClassVar[str] = "pool.config"
     total: int
     reserve: int
     clean: int
@@ -48,8 +45,7 @@ class PoolConfigured(Event):
     metrics_port: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class PoolSampled(Event):
+class PoolSampled(Event, kind="pool.sample"):
     """A node's memory at a moment, in pages of 4 KiB.
 
     Attributes:
@@ -63,7 +59,6 @@ class PoolSampled(Event):
         low_water: Fewest free pages since the node's start.
     """
 
-    kind: ClassVar[str] = "pool.sample"
     free: int
     dirty: int
     demand: int
@@ -74,8 +69,7 @@ class PoolSampled(Event):
     low_water: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class PressureBegan(Event):
+class PressureBegan(Event, kind="pressure.begin"):
     """Free pages fell to the reserve or below.
 
     Attributes:
@@ -83,13 +77,11 @@ class PressureBegan(Event):
         entry: Number of this entry in the hooks' journal.
     """
 
-    kind: ClassVar[str] = "pressure.begin"
     free: int
     entry: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class PressureEnded(Event):
+class PressureEnded(Event, kind="pressure.end"):
     """There are more free pages than the reserve again.
 
     Attributes:
@@ -98,14 +90,12 @@ class PressureEnded(Event):
         entry: Number of this entry in the hooks' journal.
     """
 
-    kind: ClassVar[str] = "pressure.end"
     since: int
     duration_ns: int
     entry: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class PacketDropped(Event):
+class PacketDropped(Event, kind="drop"):
     """A hook dropped a heartbeat, or another packet whose loss has to be explained.
 
     Attributes:
@@ -119,7 +109,6 @@ class PacketDropped(Event):
         entry: Number of this entry in the hooks' journal.
     """
 
-    kind: ClassVar[str] = "drop"
     hook: str
     reason: str
     cls: str
@@ -130,56 +119,47 @@ class PacketDropped(Event):
     entry: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class JournalFollowed(Event):
+class JournalFollowed(Event, kind="journal.follow"):
     """An agent begins to read the hooks' journal.
 
     Attributes:
         next: Number of the first entry that the agent will read.
     """
 
-    kind: ClassVar[str] = "journal.follow"
     next: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class HookEventsLost(Event):
+class HookEventsLost(Event, kind="hook.events_lost"):
     """The hooks wrote over entries of their journal before the agent had read them.
 
     Attributes:
         count: Number of entries that were lost.
     """
 
-    kind: ClassVar[str] = "hook.events_lost"
     count: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class PacketsCounted(Event):
+class PacketsCounted(Event, kind="packets"):
     """The hooks' packet counters at the end of a run.
 
     Attributes:
         table: A row for each hook, class and reason that has met a packet.
     """
 
-    kind: ClassVar[str] = "packets"
     table: Sequence[PacketCount]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReserveUsersCounted(Event):
+class ReserveUsersCounted(Event, kind="reserve.users"):
     """How many pages of the reserve each socket got.
 
     Attributes:
         table: A row for each socket.
     """
 
-    kind: ClassVar[str] = "reserve.users"
     table: Sequence[ReserveUser]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReserveSmall(Event):
+class ReserveSmall(Event, kind="reserve.small"):
     """The reserve is smaller than the sockets need.
 
     Attributes:
@@ -187,78 +167,55 @@ class ReserveSmall(Event):
         computed: Pages that the reserve must have.
     """
 
-    kind: ClassVar[str] = "reserve.small"
     reserve: int
     computed: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class SocketAttached(Event):
+class SocketAttached(Event, kind="socket.attached"):
     """A node has a new throttled memalloc socket, or the queue depth of one has changed.
 
     Attributes:
         socket: The socket, with the fields of ``sizing.Throttled``.
     """
 
-    kind: ClassVar[str] = "socket.attached"
     socket: Mapping[str, str | int | bool]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SocketDetached(Event):
+class SocketDetached(Event, kind="socket.detached"):
     """A throttled memalloc socket is gone.
 
     Attributes:
         name: Name of the socket, as in ``socket.attached``.
     """
 
-    kind: ClassVar[str] = "socket.detached"
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class EmergencyChanged(Event):
+class EmergencyChanged(Event, kind="emergency"):
     """The flag of the policy ``critical`` was raised or lowered.
 
     Attributes:
         raised: Whether the flag is up now.
     """
 
-    kind: ClassVar[str] = "emergency"
     raised: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class AgentLate(Event):
+class AgentLate(Event, kind="agent.late"):
     """An agent woke late, and did late what was due.
 
     Attributes:
         late_ns: How late, nanoseconds.
     """
 
-    kind: ClassVar[str] = "agent.late"
     late_ns: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class AgentRestarted(Event):
+class AgentRestarted(Event, kind="agent.restarted"):
     """A new agent goes on where a killed agent has stopped.
 
     Attributes:
         since: Time of the last event of the killed agent, nanoseconds of CLOCK_MONOTONIC.
     """
 
-    kind: ClassVar[str] = "agent.restarted"
     since: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventsLost(Event):
-    """Events of a daemon did not reach the history.
-
-    Attributes:
-        count: Number of lost events, at least.
-    """
-
-    kind: ClassVar[str] = "events.lost"
-    count: int

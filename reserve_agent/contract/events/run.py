@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
 
 from reserve_agent.contract.events.base import Event
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunInfo(Event):
+class RunInfo(Event, kind="run.info"):
     """The scenario that was run, and the machine it ran on.
 
     Attributes:
@@ -23,7 +20,6 @@ class RunInfo(Event):
         clock: The same moment by two clocks: ``monotonic_ns`` and ``unix_ns``.
     """
 
-    kind: ClassVar[str] = "run.info"
     run: str = ""
     scenario: str = ""
     seed: int | None = None
@@ -33,8 +29,7 @@ class RunInfo(Event):
     clock: Mapping[str, int] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhaseBegan(Event):
+class PhaseBegan(Event, kind="phase"):
     """A phase of the run begins, and the one before it ends.
 
     Attributes:
@@ -42,12 +37,10 @@ class PhaseBegan(Event):
             ``collect`` or ``end``.
     """
 
-    kind: ClassVar[str] = "phase"
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recovery(Event):
+class Recovery(Event, kind="recovery"):
     """Whether the cluster was healthy again after the injection.
 
     Attributes:
@@ -55,13 +48,11 @@ class Recovery(Event):
         reason: Why the cluster was not healthy; None: it was.
     """
 
-    kind: ClassVar[str] = "recovery"
     healthy: bool
     reason: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class DaemonReady(Event):
+class DaemonReady(Event, kind="daemon.ready"):
     """A daemon has begun its work.
 
     Attributes:
@@ -69,5 +60,14 @@ class DaemonReady(Event):
             ``traffic-source``.
     """
 
-    kind: ClassVar[str] = "daemon.ready"
     name: str
+
+
+class EventsLost(Event, kind="events.lost"):
+    """Events of a daemon did not reach the history.
+
+    Attributes:
+        count: Number of lost events, at least.
+    """
+
+    count: int

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
 
 from reserve_agent.contract.events.base import Event
 
 
-@dataclass(frozen=True, kw_only=True)
-class ControllerStarted(Event):
+class ControllerStarted(Event, kind="controller.start"):
     """A controller process begins its work.
 
     Attributes:
@@ -18,13 +15,11 @@ class ControllerStarted(Event):
         metrics_port: Port on 127.0.0.1 that serves its metrics.
     """
 
-    kind: ClassVar[str] = "controller.start"
     framework: str
     metrics_port: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class ControllerReady(Event):
+class ControllerReady(Event, kind="controller.ready"):
     """Every switch holds every flow for the first time in the run.
 
     Attributes:
@@ -32,13 +27,11 @@ class ControllerReady(Event):
         flows: Number of flows in all of them.
     """
 
-    kind: ClassVar[str] = "controller.ready"
     switches: int = 0
     flows: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class ControllerBack(Event):
+class ControllerBack(Event, kind="controller.back"):
     """Every switch holds every flow again, after a switch or a controller was away.
 
     Attributes:
@@ -46,32 +39,25 @@ class ControllerBack(Event):
         flows: Number of flows in all of them.
     """
 
-    kind: ClassVar[str] = "controller.back"
     switches: int = 0
     flows: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class ControllerRestarted(Event):
+class ControllerRestarted(Event, kind="controller.restarted"):
     """A new controller goes on where a killed controller has stopped."""
 
-    kind: ClassVar[str] = "controller.restarted"
 
-
-@dataclass(frozen=True, kw_only=True)
-class ControllerLost(Event):
+class ControllerLost(Event, kind="controller.lost"):
     """A switch has lost its connection to the controller; the switch still forwards.
 
     Attributes:
         switch: Name of the switch.
     """
 
-    kind: ClassVar[str] = "controller.lost"
     switch: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ControllerDiffers(Event):
+class ControllerDiffers(Event, kind="controller.differs"):
     """A switch does not hold the flows that the controller gave it.
 
     Attributes:
@@ -79,37 +65,31 @@ class ControllerDiffers(Event):
         reason: What differs.
     """
 
-    kind: ClassVar[str] = "controller.differs"
     switch: str
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ControllerStranger(Event):
+class ControllerStranger(Event, kind="controller.stranger"):
     """A switch that does not belong to the run has connected.
 
     Attributes:
         dpid: Datapath id of the switch.
     """
 
-    kind: ClassVar[str] = "controller.stranger"
     dpid: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class TreeChanged(Event):
+class TreeChanged(Event, kind="controller.tree"):
     """Floods take another tree, since a link between switches went down or up.
 
     Attributes:
         links: Pairs of switches that the tree joins.
     """
 
-    kind: ClassVar[str] = "controller.tree"
     links: Sequence[Sequence[str]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenFlowRefused(Event):
+class OpenFlowRefused(Event, kind="openflow.error"):
     """A switch has refused a request.
 
     Attributes:
@@ -117,13 +97,11 @@ class OpenFlowRefused(Event):
         reason: What the switch said.
     """
 
-    kind: ClassVar[str] = "openflow.error"
     switch: str
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenFlowMalformed(Event):
+class OpenFlowMalformed(Event, kind="openflow.malformed"):
     """The OpenFlow port has received data that is no OpenFlow.
 
     Attributes:
@@ -131,13 +109,11 @@ class OpenFlowMalformed(Event):
         count: How often since the last event of this reason.
     """
 
-    kind: ClassVar[str] = "openflow.malformed"
     reason: str
     count: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class PressureRefused(Event):
+class PressureRefused(Event, kind="pressure.refused"):
     """The controller has refused a message about pressure.
 
     Attributes:
@@ -145,13 +121,11 @@ class PressureRefused(Event):
         count: How often since the last event of this reason.
     """
 
-    kind: ClassVar[str] = "pressure.refused"
     reason: str
     count: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConnectionClassified(Event):
+class ConnectionClassified(Event, kind="connection.classified"):
     """A connection was classified by its first bytes.
 
     Attributes:
@@ -160,14 +134,12 @@ class ConnectionClassified(Event):
         cls: Class of the connection's packets.
     """
 
-    kind: ClassVar[str] = "connection.classified"
     source: str
     destination: str
     cls: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShedApplied(Event):
+class ShedApplied(Event, kind="shed.applied"):
     """The switches have begun or ended to keep traffic from a node.
 
     Times are nanoseconds of CLOCK_MONOTONIC.
@@ -181,7 +153,6 @@ class ShedApplied(Event):
         in_force_at: When the last switch had confirmed the changed flows (barrier reply).
     """
 
-    kind: ClassVar[str] = "shed.applied"
     target: str
     on: bool
     episode: int = 0
@@ -194,8 +165,7 @@ SwitchRow = Sequence[str | int]
 """Node, class, packets, bytes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SwitchPacketsCounted(Event):
+class SwitchPacketsCounted(Event, kind="switch.packets"):
     """What the switches have counted, by node and class.
 
     Attributes:
@@ -203,6 +173,5 @@ class SwitchPacketsCounted(Event):
         dropped: Rows of node, class, packets: what was shed of it.
     """
 
-    kind: ClassVar[str] = "switch.packets"
     table: Sequence[SwitchRow]
     dropped: Sequence[SwitchRow] = ()

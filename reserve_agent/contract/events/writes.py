@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 from reserve_agent.contract.events.base import Event
 
 
-@dataclass(frozen=True, kw_only=True)
-class WriteAcknowledged(Event):
+class WriteAcknowledged(Event, kind="write.ack"):
     """The target has acknowledged a write.
 
     Attributes:
@@ -21,7 +17,6 @@ class WriteAcknowledged(Event):
         transport: ``nbd`` or ``iscsi``.
     """
 
-    kind: ClassVar[str] = "write.ack"
     seq: int = 0
     incarnation: int = 0
     block: int = 0
@@ -30,8 +25,7 @@ class WriteAcknowledged(Event):
     transport: str = "nbd"
 
 
-@dataclass(frozen=True, kw_only=True)
-class WriteFailed(Event):
+class WriteFailed(Event, kind="write.error"):
     """A write failed; its pages stay dirty and are written again.
 
     Attributes:
@@ -40,14 +34,12 @@ class WriteFailed(Event):
         transport: ``nbd`` or ``iscsi``.
     """
 
-    kind: ClassVar[str] = "write.error"
     seq: int = 0
     error: str = ""
     transport: str = "nbd"
 
 
-@dataclass(frozen=True, kw_only=True)
-class IoDisconnected(Event):
+class IoDisconnected(Event, kind="io.disconnect"):
     """An initiator has lost its connection.
 
     Attributes:
@@ -55,25 +47,21 @@ class IoDisconnected(Event):
         transport: ``nbd`` or ``iscsi``.
     """
 
-    kind: ClassVar[str] = "io.disconnect"
     error: str = ""
     transport: str = "nbd"
 
 
-@dataclass(frozen=True, kw_only=True)
-class IoReconnected(Event):
+class IoReconnected(Event, kind="io.reconnect"):
     """An initiator has a connection again.
 
     Attributes:
         transport: ``nbd`` or ``iscsi``.
     """
 
-    kind: ClassVar[str] = "io.reconnect"
     transport: str = "nbd"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DirtyProgress(Event):
+class DirtyProgress(Event, kind="dirty.progress"):
     """How far the tasks of a writeback crunch have come, in pages of 4 KiB.
 
     Attributes:
@@ -82,26 +70,22 @@ class DirtyProgress(Event):
         dirtied: Pages of these that the tasks got.
     """
 
-    kind: ClassVar[str] = "dirty.progress"
     requested: int
     asked: int
     dirtied: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class WritesVerified(Event):
+class WritesVerified(Event, kind="writes.verified"):
     """What the read-back of this node's acknowledged blocks found.
 
     Attributes:
         lost: Number of blocks that were not found, or were damaged.
     """
 
-    kind: ClassVar[str] = "writes.verified"
     lost: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class VerifyResult(Event):
+class VerifyResult(Event, kind="verify.result"):
     """What the read-back of every acknowledged block found.
 
     Attributes:
@@ -111,15 +95,13 @@ class VerifyResult(Event):
         corrupt: Number of blocks that hold content that was never written.
     """
 
-    kind: ClassVar[str] = "verify.result"
     checked: int = 0
     ok: int = 0
     lost: int
     corrupt: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServiceStarted(Event):
+class ServiceStarted(Event, kind="service.start"):
     """A node of the pair serves the block device now.
 
     Attributes:
@@ -129,15 +111,13 @@ class ServiceStarted(Event):
         taken_from: The node that served before and was fenced; None: no node.
     """
 
-    kind: ClassVar[str] = "service.start"
     target: str = ""
     transport: str = "nbd"
     address: str = ""
     taken_from: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServiceStopped(Event):
+class ServiceStopped(Event, kind="service.stop"):
     """A node of the pair does not serve any more.
 
     Attributes:
@@ -145,13 +125,11 @@ class ServiceStopped(Event):
         reason: Why the node stopped.
     """
 
-    kind: ClassVar[str] = "service.stop"
     target: str = ""
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServiceConfirming(Event):
+class ServiceConfirming(Event, kind="service.confirm"):
     """A node of the pair asks whether the other one is fenced, before it serves.
 
     Attributes:
@@ -159,6 +137,5 @@ class ServiceConfirming(Event):
         view: Number of the view that removed the node.
     """
 
-    kind: ClassVar[str] = "service.confirm"
     target: str
     view: int

@@ -13,6 +13,8 @@ from reserve_agent.controller.wiring import Network
 
 Row = tuple[str, str, int, int]
 """Node, class, packets, bytes."""
+_Counts = Counter[tuple[str, PacketClass, str]]
+"""By node, class, and ``packets`` or ``bytes``."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,10 @@ class PacketTable:
         self._network = network
         self._shed = shed
         self._nodes = {(port.switch, port.number): port.node for port in network.hosts}
-        self._delivered: Counter[tuple[str, PacketClass, str]] = Counter()
-        self._arrived: Counter[tuple[str, PacketClass, str]] = Counter()
-        self._by_address: Counter[tuple[str, PacketClass, str]] = Counter()
-        self._metered: Counter[tuple[str, PacketClass, str]] = Counter()
+        self._delivered: _Counts = Counter()
+        self._arrived: _Counts = Counter()
+        self._by_address: _Counts = Counter()
+        self._metered: _Counts = Counter()
 
     def add_switch(
         self,
@@ -64,7 +66,7 @@ class PacketTable:
                 cls = self._shed.classes[0]
                 self._count(self._metered, switch, port, cls, packets, size)
 
-    def _tables_of(self, purpose: Purpose) -> tuple[Counter[tuple[str, PacketClass, str]], ...]:
+    def _tables_of(self, purpose: Purpose) -> tuple[_Counts, ...]:
         if purpose is Purpose.DELIVER:
             return (self._delivered, self._by_address)
         if purpose is Purpose.ASKED:
@@ -76,7 +78,7 @@ class PacketTable:
 
     def _count(
         self,
-        into: Counter[tuple[str, PacketClass, str]],
+        into: _Counts,
         switch: str,
         port: int,
         cls: PacketClass,
@@ -99,7 +101,7 @@ class PacketTable:
         """What the switches shed for each node; packets that wait in a queue were not shed."""
         return self._rows(_minus(self._arrived, self._by_address) + self._metered)
 
-    def _rows(self, table: Counter[tuple[str, PacketClass, str]]) -> list[Row]:
+    def _rows(self, table: _Counts) -> list[Row]:
         nodes = dict.fromkeys(self._nodes.values())
         return [
             (node, cls.label, table[node, cls, "packets"], table[node, cls, "bytes"])
@@ -109,8 +111,6 @@ class PacketTable:
         ]
 
 
-def _minus(
-    a: Counter[tuple[str, PacketClass, str]], b: Counter[tuple[str, PacketClass, str]]
-) -> Counter[tuple[str, PacketClass, str]]:
+def _minus(a: _Counts, b: _Counts) -> _Counts:
     """The difference, never below zero: counters are read one after another, not at once."""
     return Counter({key: count - b[key] for key, count in a.items() if count > b[key]})

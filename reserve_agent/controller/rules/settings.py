@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from reserve_agent.contract.packets import PacketClass
 from reserve_agent.errors import BadInput
@@ -36,20 +35,3 @@ class Shed:
         for name in ("rate_kbit", "burst_kbit"):
             if getattr(self, name) < 1:
                 raise BadInput(f"shed.{name}: expected at least 1, got {getattr(self, name)}")
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, as ``from_json`` reads them."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Shed:
-        """Read what ``to_json`` returns, after a round trip through JSON.
-
-        Raises:
-            BadInput: an unknown key or a wrong value.
-        """
-        try:
-            classes = tuple(PacketClass(cls_) for cls_ in values.get("classes", (0,)))
-            return cls(**{**values, "classes": classes})
-        except (TypeError, ValueError) as error:
-            raise BadInput(f"shed: {error}") from error

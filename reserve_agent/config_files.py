@@ -1,6 +1,6 @@
-"""Reading a daemon's configuration file into its dataclass.
+"""A process's configuration file: a dataclass, as JSON.
 
-The runner writes these files, so they are checked only as far as a mistake would otherwise be hard
+The run writes these files, so they are checked only as far as a mistake would otherwise be hard
 to find. Plain dataclasses: importing pydantic would double a daemon's start-up time, and a run may
 start 32 of each.
 """
@@ -9,15 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from enum import IntEnum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import orjson
 
 from reserve_agent.errors import BadInput
 
 T = TypeVar("T")
+
+
+def write_config(path: Path, config: object) -> None:
+    """Write the file that ``read_config`` reads."""
+    path.write_bytes(orjson.dumps(config, default=str, option=orjson.OPT_INDENT_2))
 
 
 def read_config(path: Path, model: type[T]) -> T:
@@ -66,12 +72,16 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         return _convert(value, hint, name)
     if is_dataclass(hint) and isinstance(hint, type):
         return build(value, hint)
-    if origin is tuple and isinstance(value, list):
+    if origin is tuple and isinstance(value, list | tuple):
         kinds = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
         if len(kinds) == len(value):
             return tuple(_convert(one, kind, name) for one, kind in zip(value, kinds, strict=True))
     if origin is Mapping and isinstance(value, dict):
         return {key: _convert(one, arguments[1], name) for key, one in value.items()}
+    if origin is Literal and value in arguments:
+        return value
+    if isinstance(hint, type) and issubclass(hint, IntEnum):
+        return hint(value)
     if hint is Path and isinstance(value, str):
         return Path(value)
     if origin is None and isinstance(value, (int, float) if hint is float else hint):
