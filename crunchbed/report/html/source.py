@@ -131,8 +131,10 @@ def _named(name: str) -> tuple[str, int]:
 
 def _scenario(path: Path) -> Scenario:
     try:
-        return Scenario.of(orjson.loads(path.read_bytes()), f"{path}: ")
+        return Scenario.of(
+            orjson.loads(path.read_bytes()), f"{path}: expected a resolved scenario: "
+        )
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
     except orjson.JSONDecodeError as error:
-        raise BadInput(f"{path}: expected JSON: {error}") from None
+        raise BadInput(f"{path}: expected a resolved scenario: {error}") from None
