@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.figures import Figures
+from crunchbed.expect.constants import joined
 from crunchbed.expect.grammar import parse, steady
 from crunchbed.expect.tree import Expectation, Name, Node, Number
 
@@ -19,12 +20,6 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
-}
-_ARITHMETIC: Final[Mapping[str, Callable[[float, float], float]]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
 }
 
 
@@ -109,6 +104,4 @@ def _value(node: Node, policy: str, values: Mapping[str, float | None]) -> float
     if isinstance(node, Name):
         return values[f"{node.policy or policy}.{node.figure}"]
     left, right = _value(node.left, policy, values), _value(node.right, policy, values)
-    if left is None or right is None or (node.operator == "/" and right == 0):
-        return None
-    return _ARITHMETIC[node.operator](left, right)
+    return joined(left, node.operator, right)

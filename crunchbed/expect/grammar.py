@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from crunchbed.checks.figures import NAMES, PHASE_NAMES, PHASES
+from crunchbed.expect.constants import divides_by_zero
 from crunchbed.expect.quantities import mismatch, quantity
 from crunchbed.expect.tree import Expectation, Name, Node, Number, Operation
 from crunchbed.scenario.kinds import did_you_mean
@@ -59,6 +60,8 @@ def parse(text: str, known: tuple[str, ...] = NAMES) -> Expectation:
         raise BadInput(f"{line!r}, {error}") from None
     if next(expectation.names(), None) is None:
         raise BadInput(f"{line!r}, which names no figure")
+    if divides_by_zero(expectation.left) or divides_by_zero(expectation.right):
+        raise BadInput(f"{line!r}, which divides by 0 and can never be decided")
     if (wrong := mismatch(expectation)) is not None:
         raise BadInput(f"{line!r}, where {wrong}")
     return expectation

@@ -20,7 +20,7 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.html import make
 from crunchbed.report.html.source import Recorded
-from crunchbed.run import collect, signals, sizing
+from crunchbed.run import collect, signals
 from crunchbed.run.backend import Site
 from crunchbed.run.fault_injection import injection
 from crunchbed.run.fault_plan import draw_faults
@@ -30,6 +30,7 @@ from crunchbed.run.inject import Injection
 from crunchbed.run.plan import draw
 from crunchbed.run.progress import NoProgress, Progress, read_nodes
 from crunchbed.run.start import HEALTHY_SECONDS, Running, claimed, ready_backend, started
+from crunchbed.scenario import sizing
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.run import PhaseBegan, Recovery, RunInfo
 from reserve_agent.errors import CrunchbedError, RunInvalid

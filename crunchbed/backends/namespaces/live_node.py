@@ -15,8 +15,8 @@ from crunchbed.backends.namespaces import configs, daemons
 from crunchbed.backends.namespaces.daemons import Places, signal_family
 from crunchbed.backends.namespaces.live_agent import LiveAgent, ended_by_itself
 from crunchbed.backends.namespaces.ports import SwitchPort
-from crunchbed.run import sizing
 from crunchbed.run.world import NodeSilent, NodeStatus
+from crunchbed.scenario import sizing
 from crunchbed.scenario.schema import Scenario
 from nodes.cgroup import NodeCgroup
 from nodes.ports import forget_neighbours
