@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "check": _Command("crunchbed.cli.check", "check", "What this machine has and lacks."),
     "list": _Command("crunchbed.cli.list", "list_scenarios", "The shipped scenarios' claims."),
     "new": _Command("crunchbed.cli.new", "new", "Begin a scenario of your own."),
+    "validate": _Command("crunchbed.cli.validate", "validate", "What is wrong with scenarios."),
     "run": _Command("crunchbed.cli.run", "run", "Run a scenario once and judge it."),
     "compare": _Command("crunchbed.cli.compare", "compare", "Run it under several policies."),
     "sweep": _Command("crunchbed.cli.sweep", "sweep", "Many runs: a grid, or a threshold."),

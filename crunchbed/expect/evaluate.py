@@ -21,6 +21,8 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_MOST_SHOWN: Final = 8
+"""Figures that a message about one expectation names."""
 
 
 class Outcome(BaseModel):
@@ -38,11 +40,13 @@ class Outcome(BaseModel):
 
     @property
     def shown(self) -> str:
-        """The figures that the judgement rests on, as text."""
-        return ", ".join(
+        """The figures that the judgement rests on, as text; the first of them where many."""
+        listed = [
             f"{name} = {'nothing' if value is None else f'{value:.6g}'}"
             for name, value in self.values.items()
-        )
+        ]
+        left = len(listed) - _MOST_SHOWN
+        return ", ".join(listed[:_MOST_SHOWN]) + (f" and {left} more" if left > 0 else "")
 
 
 def evaluate(texts: Iterable[str], totals: Mapping[str, Figures]) -> list[Outcome]:

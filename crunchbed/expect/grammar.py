@@ -27,6 +27,9 @@ from reserve_agent.errors import BadInput
 MAX_LENGTH: Final = 200
 """Characters; bounds the depth of a tree, and so of the recursion over it."""
 
+_MOST_LISTED: Final = 16
+"""Figures that a message lists; docs/scenario-format.md has all."""
+
 _COMPARE: Final = re.compile(r"[=!]=|[<>]=?")
 _ADD: Final = re.compile(r"[+-]")
 _MULTIPLY: Final = re.compile(r"[*/]")
@@ -171,9 +174,15 @@ def _figure(name: str, known: tuple[str, ...]) -> str:
     phase, _, figure = name.partition(".")
     if phase in PHASES:
         if figure not in PHASE_NAMES:
-            hint = did_you_mean(figure, PHASE_NAMES) or f"; known: {', '.join(PHASE_NAMES)}"
+            hint = did_you_mean(figure, PHASE_NAMES) or _listed(PHASE_NAMES)
             raise ValueError(f"{figure or 'nothing'} is no figure of the phase {phase}{hint}")
     elif name not in known:
-        hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
+        hint = did_you_mean(name, known) or _listed(known)
         raise ValueError(f"{name} is no figure{hint}")
     return name
+
+
+def _listed(known: tuple[str, ...]) -> str:
+    left = len(known) - _MOST_LISTED
+    more = f" and {left} more in docs/scenario-format.md" if left > 0 else ""
+    return f"; known: {', '.join(known[:_MOST_LISTED])}{more}"

@@ -28,14 +28,14 @@ def memory(memory: Memory, reserve: int, request: int) -> Iterator[Contradiction
         reserve: pages of the reserve: as the section says, or as computed for ``auto``.
         request: bytes of a block write.
     """
+    free = (memory.pages - memory.clean - reserve) * PAGE_BYTES
     told = f"{reserve}, which is auto here" if memory.reserve == "auto" else f"{reserve}"
     if reserve >= memory.pages:
         yield "memory.reserve", f"fewer pages than memory.pages ({memory.pages})", told
-    if memory.clean + reserve >= memory.pages:
+    elif memory.clean + reserve >= memory.pages:
         most = memory.pages - reserve - 1
         yield "memory.clean", f"at most {most} so that clean + reserve < pages", f"{memory.clean}"
-    free = (memory.pages - memory.clean - reserve) * PAGE_BYTES
-    if request > free:
+    elif request > free:
         yield (
             "block_io.request",
             f"at most the {format_size(free)} of a node that are neither clean nor reserve, "

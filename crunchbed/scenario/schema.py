@@ -120,10 +120,8 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        contradiction = next(self._contradictions(), None)
-        if contradiction is not None:
-            key, expected, got = contradiction
-            kinds.reject(expected, key=key, got=got)
+        if found := list(self._contradictions()):
+            kinds.contradict(found)
         return self
 
     def _contradictions(self) -> Iterator[Contradiction]:

@@ -213,3 +213,14 @@ def test_arithmetic_binds_as_in_python(left: str, comparison: str, right: str) -
     if len(" ".join(text.split())) <= 200:
         meant = eval(text, {"heartbeats_missed": 40})  # noqa: S307 - the oracle, on our own text
         assert holds(text, ("none",)) is meant
+
+
+def test_messages_are_bounded_however_much_they_are_about() -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(f"{'a' * 190} == 0")
+    assert len(str(caught.value)) < 1000
+    assert str(caught.value).endswith(" more in docs/scenario-format.md")
+    many = " + ".join(("io_errors", "flaps", "failovers", "writes_lost", "true_ejections")) + " < 9"
+    (outcome,) = evaluate([many], TOTALS)
+    assert outcome.shown.count(" = ") == 8
+    assert outcome.shown.endswith(" and 2 more")
