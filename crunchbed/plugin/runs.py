@@ -142,7 +142,7 @@ class Runner:
         return run
 
     def _run(self, scenario: Scenario, seed: int, key: str) -> PytestRun:
-        place = self._parent / f"{scenario.name}-{scenario.policy}-{seed}-{key[:8]}"
+        place = self._parent / f"{scenario.name[:150]}-{scenario.policy}-{seed}-{key[:8]}"
         if place.exists():
             raise BadInput(f"{place}: is there already; give another --crunchbed-runs")
         try:
