@@ -83,7 +83,8 @@ class PytestRun:
         Raises:
             BadInput: it is none.
         """
-        return evaluate([text], {self.scenario.policy: self.totals})[0]
+        policy = self.scenario.policy
+        return evaluate([text], {policy: self.totals}, {policy: self.nodes})[0]
 
 
 class Runner:

@@ -126,7 +126,7 @@ def after(
 def undecidable(
     facts: ClusterFacts, expect: tuple[str, ...], *, shed: bool, heard_by_all: bool, faults: bool
 ) -> Iterator[Contradiction]:
-    """Find expectations of a figure that no run of this scenario has.
+    """Find expectations of a figure or a node that no run of this scenario has.
 
     Args:
         facts: the cluster.
@@ -149,6 +149,8 @@ def undecidable(
     }
     for index, text in enumerate(expect):
         for name in parse(text).names():
+            if name.node is not None and name.node not in facts.node_names:
+                yield f"expect[{index}]", f"nodes n1 to {facts.node_names[-1]}", name.node
             measured, what = needs.get(name.figure, (True, ""))
             if not measured:
                 yield (

@@ -49,7 +49,7 @@ def problems(error: ValidationError, root: Model) -> list[Problem]:
     for details in error.errors(include_url=False):
         if details["type"] == "contradictions":
             found = details["ctx"]["found"]
-            listed += (Problem(_path(key), expected, got) for key, expected, got in found)
+            listed += (Problem(path_of(key), expected, got) for key, expected, got in found)
         elif details["type"] != "default_factory_not_called":
             listed.append(_problem(details, root))
     return listed
@@ -94,7 +94,7 @@ def _problem(details: Any, root: Model) -> Problem:
     return Problem(path, str(details["msg"]), show(details["input"]))
 
 
-def _path(key: str) -> tuple[str | int, ...]:
+def path_of(key: str) -> tuple[str | int, ...]:
     """Return ``faults[0].for`` as ``("faults", 0, "for")``."""
     parts = re.findall(r"[^.\[\]]+", key)
     return tuple(int(part) if part.isdigit() else part for part in parts)

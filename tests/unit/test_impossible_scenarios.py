@@ -70,6 +70,10 @@ BEGIN = "name: x\nclaim: it holds\n"
         ),
         ("expect: [path_restore_seconds < 1s]", "expect[0]: expected figures that this scenario"),
         (
+            "expect: [flaps == 0, n4.flaps == 0 or n1.flaps == 0]",
+            "expect[1]: expected nodes n1 to n3, got n4",
+        ),
+        (
             "expect: [quorum_lost_seconds == 0]\ndetector: {kind: swim}",
             "expect[0]: expected figures that this scenario measures, got quorum_lost_seconds, "
             "which needs membership crunchbed and detector fixed or phi",
