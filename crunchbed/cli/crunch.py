@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Final, NamedTuple
 
@@ -105,7 +106,7 @@ def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     if kind == "timed" and options["length"] is None:
         raise BadInput(f"--for: expected {DURATION_HINT} with --kind timed, got nothing")
     depth = options["depth"]
-    if depth is not None and not 0 <= depth <= 1:  # nan is neither
+    if depth is not None and not math.isfinite(depth):  # JSON has no such number
         raise BadInput(f"--depth: expected a number from 0 to 1, got {depth:g}")
     length, every = _duration(options, "length"), _duration(options, "every")
     keys = {option.removeprefix("--"): key for key, option in _OPTIONS[kind].items()}
