@@ -8,6 +8,7 @@ import orjson
 
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
+from crunchbed.history.damaged import blamed_on
 from crunchbed.history.history import History
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
@@ -40,7 +41,8 @@ def rejudge(directory: Path) -> tuple[Scenario, Result]:
     recorded = directory / "history.jsonl"
     if not recorded.exists() and (directory / "result.json").exists():
         return scenario, Result.read(directory / "result.json")
-    return scenario, judge(History.read(recorded), scenario)
+    with blamed_on(recorded):
+        return scenario, judge(History.read(recorded), scenario)
 
 
 def rejudge_all(parent: Path) -> tuple[Scenario, list[Result]]:

@@ -32,7 +32,9 @@ def make(scenario: Scenario, seed: int, run_id: str, out: Path | None) -> Path:
         BadInput: the directory cannot be made there.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    path = out or DEFAULT_PARENT / f"{stamp}-{scenario.name}-{scenario.policy}-{seed}-{run_id}"
+    path = (
+        out or DEFAULT_PARENT / f"{stamp}-{scenario.name[:150]}-{scenario.policy}-{seed}-{run_id}"
+    )
     existed = path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ def judge(history: History, scenario: Scenario) -> Result:
     nodes = _figures(history, scenario)
     totals = _totals(history, scenario, nodes, phase_figures(history, scenario))
     crunched = crunch.check(history, scenario)
-    outcomes, verdict, reasons = _decide(history, scenario, totals, crunched.off_target)
+    outcomes, verdict, reasons = _decide(history, scenario, totals, nodes, crunched.off_target)
     info = next(iter(history.of(RunInfo)), RunInfo())
     return Result(
         scenario=scenario.name,
@@ -75,12 +75,17 @@ def judge(history: History, scenario: Scenario) -> Result:
 
 
 def _decide(
-    history: History, scenario: Scenario, totals: Figures, off_target: list[str]
+    history: History,
+    scenario: Scenario,
+    totals: Figures,
+    nodes: dict[str, Figures],
+    off_target: list[str],
 ) -> tuple[list[Outcome], Verdict, list[str]]:
     """Return the outcome of every expectation, the verdict, and its reasons."""
     texts = [text for text in scenario.expect if applies_to(text, scenario.policy)]
     before, after = steady_outcomes(scenario.steady, scenario.policy, totals)
-    outcomes = [*evaluate(texts, {scenario.policy: totals}), *before, *after]
+    own = evaluate(texts, {scenario.policy: totals}, {scenario.policy: nodes})
+    outcomes = [*own, *before, *after]
     verdict, reasons = _verdict(
         incomplete=validity.incomplete(history),
         invalid=[

@@ -16,7 +16,6 @@ from crunchbed.history.history import History, Interval
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 
-_HEARD_BY_ALL = ("fixed", "phi")
 _WINDOW = 1.5
 """Intervals within which one heartbeat of each peer is due, jitter included."""
 
@@ -29,7 +28,7 @@ def lost_seconds(history: History, scenario: Scenario) -> float | None:
 
     None where the detector does not expect a heartbeat of every node on every other.
     """
-    if scenario.membership != "crunchbed" or scenario.detector.kind not in _HEARD_BY_ALL:
+    if not scenario.heard_by_all:
         return None
     inject, collect = history.phase("inject"), history.phase("collect")
     if inject is None or collect is None:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import click
 
+from crunchbed.cli import streams
 from reserve_agent.errors import BadInput, CrunchbedError
 
 INTERRUPTED: Final = 130
@@ -30,6 +31,7 @@ _COMMANDS: Final = {
     "check": _Command("crunchbed.cli.check", "check", "What this machine has and lacks."),
     "list": _Command("crunchbed.cli.list", "list_scenarios", "The shipped scenarios' claims."),
     "new": _Command("crunchbed.cli.new", "new", "Begin a scenario of your own."),
+    "validate": _Command("crunchbed.cli.validate", "validate", "What is wrong with scenarios."),
     "run": _Command("crunchbed.cli.run", "run", "Run a scenario once and judge it."),
     "compare": _Command("crunchbed.cli.compare", "compare", "Run it under several policies."),
     "sweep": _Command("crunchbed.cli.sweep", "sweep", "Many runs: a grid, or a threshold."),
@@ -119,6 +121,7 @@ def cli(context: click.Context) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every failure is one line on stderr."""
+    streams.steady()
     try:
         code = cli.main(args=argv, prog_name="crunchbed", standalone_mode=False)
         sys.stdout.flush()
@@ -130,6 +133,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("interrupted", INTERRUPTED)
     except (BrokenPipeError, _BrokenPipe) as error:
         return PIPE_CLOSED if _reader_gone() else _unexpected(error.__cause__ or error)
+    except OSError as error:
+        if streams.stdout_lost():
+            return _fail(f"stdout cannot be written: {error.strerror}", UNEXPECTED)
+        return _unexpected(error)
     except Exception as error:
         return _unexpected(error)
     return code if isinstance(code, int) else 0
@@ -148,7 +155,7 @@ def _reader_gone() -> bool:
     poll.register(output, 0)
     gone = any(flags & select.POLLERR for _, flags in poll.poll(0))
     if gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+        streams.silence_stdout()
     return gone
 
 

@@ -12,7 +12,7 @@ from crunchbed.archive.rejudge import rejudge_all
 from crunchbed.checks.result import Result
 from crunchbed.cli.names import compared
 from crunchbed.cli.options import Options, policies_option, takes
-from crunchbed.cli.output import json_option, print_json
+from crunchbed.cli.output import beside_the_verdict, json_option, print_json
 from crunchbed.experiments import baseline as baselines
 from crunchbed.experiments.attempts import attempt_each
 from crunchbed.experiments.baseline import Baseline
@@ -195,5 +195,5 @@ def _show(outcome: Outcome, options: Options) -> None:
         print_json(record)
     else:
         print_outcome(open_console(), outcome)
-    if options.junit is not None:
+    with beside_the_verdict(options.junit):
         write_junit(options.junit, f"regress {outcome.baseline}", cases_of(outcome))

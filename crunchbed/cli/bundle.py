@@ -13,7 +13,7 @@ from crunchbed.archive.rejudge import rejudge
 from crunchbed.checks.figures import NAMES
 from crunchbed.checks.result import Result
 from crunchbed.cli.options import junit_option
-from crunchbed.cli.output import print_json
+from crunchbed.cli.output import beside_the_verdict, print_json
 from crunchbed.report.junit import cases_of_run, write_junit
 from crunchbed.report.table import open_console, print_run
 from crunchbed.scenario.schema import Scenario
@@ -82,7 +82,7 @@ def judge(source: Path, out: Path | None, as_json: bool, junit: Path | None) -> 
         scenario, result = rejudge(directory)
         recorded = _recorded(directory)
     _show(scenario, result, recorded, manifest, as_json=as_json)
-    if junit is not None:
+    with beside_the_verdict(junit):
         write_junit(junit, scenario.name, cases_of_run(result))
     return result.exit_code
 

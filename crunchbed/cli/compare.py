@@ -13,12 +13,11 @@ import orjson
 from crunchbed.checks.result import Result
 from crunchbed.cli.names import compared, names_of, seed_range
 from crunchbed.cli.options import Options, policies_option, takes
-from crunchbed.cli.output import print_json
+from crunchbed.cli.output import beside_the_verdict, print_json
 from crunchbed.cli.picture import draw_runs
 from crunchbed.cli.recording import recording
 from crunchbed.cli.report import REPORT, name_report, written
 from crunchbed.experiments.attempts import attempt_each, attempt_variants
-from crunchbed.experiments.comparison import Comparison
 from crunchbed.experiments.comparison import compare as compare_runs
 from crunchbed.experiments.matrix import (
     BY_DETECTOR,
@@ -38,7 +37,7 @@ from crunchbed.report.junit import cases_of_comparison, write_junit
 from crunchbed.report.table import open_console, print_comparison, print_matrix
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import MODES as SHED_MODES
-from reserve_agent.errors import BadInput, CrunchbedError, RunInvalid
+from reserve_agent.errors import BadInput, RunInvalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +177,8 @@ def _compare(runs: Runs, options: Options) -> int:
             runs.scenario, runs.policies, runs.seeds, runs.parent, scraper, quiet=options.quiet
         )
     comparison = compare_runs(runs.scenario, [result for result, _ in made])
-    record = _write(comparison, runs.parent / "comparison.json")
+    record = {**comparison.model_dump(mode="json"), "exit_code": comparison.exit_code}
+    _write(record, runs.parent / "comparison.json")
     page = written(runs.parent)
     if options.as_json:
         print_json(record)
@@ -186,22 +186,19 @@ def _compare(runs: Runs, options: Options) -> int:
         print_comparison(open_console(), comparison, runs.scenario)
         click.echo(f"run directories: {runs.parent}")
         name_report(page)
-    if options.junit is not None:
+    with beside_the_verdict(options.junit):
         write_junit(options.junit, runs.scenario.name, cases_of_comparison(comparison))
     first = made[: len(runs.policies)]
-    draw_runs(options.png, runs.scenario, runs.seeds[0], first, quiet=options.as_json)
+    with beside_the_verdict(options.png):
+        draw_runs(options.png, runs.scenario, runs.seeds[0], first, quiet=options.as_json)
     return comparison.exit_code
 
 
-def _write(comparison: Comparison, path: Path) -> dict[str, Any]:
-    """Write the comparison down, and return what was written."""
-    record = {**comparison.model_dump(mode="json"), "exit_code": comparison.exit_code}
-    try:
+def _write(record: object, path: Path) -> None:
+    """Write down what was measured; where that fails, say so: the exit code is the runs'."""
+    with beside_the_verdict(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
-    except OSError as error:
-        raise CrunchbedError(f"{path}: cannot be written: {error.strerror}") from error
-    return record
 
 
 def _cross(runs: Runs, crossing: Crossing, options: Options) -> int:
@@ -213,8 +210,7 @@ def _cross(runs: Runs, crossing: Crossing, options: Options) -> int:
     with recording(options.prometheus, runs.parent / "prometheus") as scraper:
         cells = _combinations(runs, crossing, scraper, quiet=options.quiet)
     record = [one.model_dump(mode="json") for one in cells]
-    runs.parent.mkdir(parents=True, exist_ok=True)
-    (runs.parent / "matrix.json").write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    _write(record, runs.parent / "matrix.json")
     written(runs.parent)
     if options.as_json:
         print_json(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Final, NamedTuple
 
@@ -104,6 +105,9 @@ def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
         raise BadInput(f"unknown kind {kind!r}{hint}; known: {', '.join(_KINDS)}")
     if kind == "timed" and options["length"] is None:
         raise BadInput(f"--for: expected {DURATION_HINT} with --kind timed, got nothing")
+    depth = options["depth"]
+    if depth is not None and not math.isfinite(depth):  # JSON has no such number
+        raise BadInput(f"--depth: expected a number from 0 to 1, got {depth:g}")
     length, every = _duration(options, "length"), _duration(options, "every")
     keys = {option.removeprefix("--"): key for key, option in _OPTIONS[kind].items()}
     settings: dict[str, Any] = {"kind": kind}

@@ -96,7 +96,7 @@ def new(name: str, origin: str | None, directory: Path) -> None:
 
 def _copy(origin: str, name: str) -> str:
     path = path_of(origin)
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")  # a byte order mark is no part of the first line
     renamed, count = re.subn(r"(?m)^name:.*$", f"name: {name}", text, count=1)
     if not count:
         raise BadInput(f"{path}: expected a line that begins with name:")

@@ -23,6 +23,9 @@ from reserve_agent.errors import BadInput
 
 DEFAULT_PARENT: Final = Path("runs")
 
+_MOST_OF_A_NAME: Final = 150
+"""Characters of a name that a directory is called after; file systems take 255 in all."""
+
 Command = Callable[..., Any]
 
 
@@ -88,7 +91,7 @@ class Options:
         out = self.out
         if out is None:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-            return DEFAULT_PARENT / f"{stamp}-{name}-{secrets.token_hex(2)}"
+            return DEFAULT_PARENT / f"{stamp}-{name[:_MOST_OF_A_NAME]}-{secrets.token_hex(2)}"
         if out.is_dir() and any(out.iterdir()):
             raise BadInput(f"--out {out}: expected a new or empty directory")
         return out
@@ -108,10 +111,16 @@ def policy_of(text: str) -> str:
 
 def can_be_made(_context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
     """Find out before the run, rather than after it, whether a file can be written."""
-    if path is not None:
+    if path is None:
+        return None
+    if option.name == "png" and path.suffix.lower() != ".png":
+        raise BadInput(f"--png {path}: expected a name that ends in .png")
+    try:
         nearest = next(parent for parent in path.absolute().parents if parent.exists())
-        if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-            raise BadInput(f"--{option.name} {path}: cannot write in {nearest}")
+    except OSError as error:
+        raise BadInput(f"--{option.name} {path}: cannot be made: {error.strerror}") from None
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise BadInput(f"--{option.name} {path}: cannot write in {nearest}")
     return path
 
 

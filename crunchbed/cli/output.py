@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import click
 import orjson
+
+from reserve_agent.errors import CrunchbedError
 
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."
@@ -15,7 +20,10 @@ json_option: Final = click.option(
 
 def print_json(value: object) -> None:
     """Print one value on stdout, indented."""
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    try:
+        click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    except TypeError:  # a path that is not UTF-8: its odd bytes are escaped
+        click.echo(json.dumps(value, indent=2))
 
 
 def say(text: str, done: Mapping[str, Any], *, as_json: bool) -> None:
@@ -24,3 +32,22 @@ def say(text: str, done: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(done)
     else:
         click.echo(text)
+
+
+@contextmanager
+def beside_the_verdict(what: Path | None) -> Iterator[None]:
+    """Within the block a file is written; where that fails, say so, and keep the exit code.
+
+    The run is judged by then, and its verdict must not be hidden by a full disk.
+
+    Args:
+        what: the file; nothing fails where there is none.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (CrunchbedError, OSError, ValueError) as error:
+        why = " ".join(str(error).split())
+        named = why if str(what) in why else f"{what}: {why}"
+        click.echo(f"not written: {named}", err=True)

@@ -8,7 +8,7 @@ from rich.table import Table
 from crunchbed.cli.options import Options, takes
 from crunchbed.cli.output import print_json
 from crunchbed.report.table import open_console
-from crunchbed.run import sizing
+from crunchbed.scenario import sizing
 from reserve_agent.contract.packets import PAGE_BYTES
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from crunchbed.cli.options import Options, takes
-from crunchbed.cli.output import print_json
+from crunchbed.cli.output import beside_the_verdict, print_json
 from crunchbed.cli.picture import draw_runs
 from crunchbed.cli.recording import recording
 from crunchbed.cli.report import REPORT, name_report
@@ -42,7 +42,8 @@ def run(options: Options, scenario: str) -> int:
         print_run(open_console(), result, chosen)
         click.echo(f"run directory: {directory}")
         name_report(directory / REPORT)
-    if options.junit is not None:
+    with beside_the_verdict(options.junit):
         write_junit(options.junit, chosen.name, cases_of_run(result))
-    draw_runs(options.png, chosen, seed, [(result, directory)], quiet=options.as_json)
+    with beside_the_verdict(options.png):
+        draw_runs(options.png, chosen, seed, [(result, directory)], quiet=options.as_json)
     return result.exit_code

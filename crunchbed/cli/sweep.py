@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.request import FIGURES, Request
 from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Scheduler, refuse, result_in
+from crunchbed.experiments.sweep.scratch import ended_by_signals, scratch
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
 from crunchbed.experiments.sweep.trial import trials_of
 from crunchbed.experiments.sweep.workers import Pool, connected, local
@@ -29,6 +30,8 @@ from crunchbed.report.sweep_summary import print_sweep
 from crunchbed.report.table import open_console
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, RunInvalid
+
+Begin = Callable[[], AbstractContextManager[SweepFolder]]
 
 AUTO = "auto"
 _MOST_WORKERS = 64
@@ -161,26 +164,40 @@ def sweep(
     """  # noqa: D301 - \b is click's
     if (scenario is None) == (resume is None):
         raise BadInput("sweep: expected a SCENARIO, or --resume DIR and no scenario")
-    folder = _begun(options, points, str(scenario)) if resume is None else _resumed(resume)
-    request = Request.of(folder.asked, str(folder.path))
     number = _workers(workers)
-    with folder.held():
+    begin = _new(options, points, str(scenario)) if resume is None else _resumed(resume)
+    # The folder is made once there are workers: a scheduler that does not answer leaves none.
+    with (
+        ended_by_signals(),
+        scratch() as place,
+        _pool(number, scheduler, place) as made,
+        begin() as folder,
+    ):
         if unmade := folder.forget_unmade():
             click.echo(f"{unmade} runs had left nothing, and are made again", err=True)
-        return _carry_out(request, folder, number, scheduler, as_json=options.as_json)
+        return _carry_out(folder, made, number, as_json=options.as_json)
 
 
-def _begun(options: Options, points: Points, scenario: str) -> SweepFolder:
-    """Make the folder of a new sweep, once all that was asked for makes sense."""
+def _new(options: Options, points: Points, scenario: str) -> Begin:
+    """Return what makes the folder of a new sweep; all that was asked for makes sense."""
     chosen = options.scenario(scenario).with_overrides({"expect": []})
     request = points.request(chosen)
     directory = options.out or options.directory(f"{chosen.name}-sweep")
-    return SweepFolder.make(directory, request.model_dump(mode="json"))
+    return lambda: _held(SweepFolder.make(directory, request.model_dump(mode="json")))
 
 
-def _resumed(directory: Path) -> SweepFolder:
+def _resumed(directory: Path) -> Begin:
+    """Return what takes hold of the folder of a sweep that was ended."""
     _refuse_beside_resume()
-    return SweepFolder.open(directory)
+    folder = SweepFolder.open(directory)
+    Request.of(folder.asked, str(folder.path))
+    return lambda: _held(folder)
+
+
+@contextmanager
+def _held(folder: SweepFolder) -> Iterator[SweepFolder]:
+    with folder.held():
+        yield folder
 
 
 def _refuse_beside_resume() -> None:
@@ -205,22 +222,12 @@ def _workers(text: str) -> int | None:
     return int(text)
 
 
-def _carry_out(
-    request: Request,
-    folder: SweepFolder,
-    workers: int | None,
-    scheduler: str | None,
-    *,
-    as_json: bool,
-) -> int:
+def _carry_out(folder: SweepFolder, made: Pool, workers: int | None, *, as_json: bool) -> int:
+    request = Request.of(folder.asked, str(folder.path))
     trials = [] if request.find else trials_of(request.base, request.points, request.seeds)
     missing = folder.missing(trials)
     total = None if request.find else len(trials)
-    with (
-        tempfile.TemporaryDirectory(prefix="crunchbed-sweep-") as scratch,
-        _pool(workers, scheduler, Path(scratch)) as made,
-        SweepProgress(total, len(trials) - len(missing)) as progress,
-    ):
+    with SweepProgress(total, len(trials) - len(missing)) as progress:
         progress.note(f"{folder.path}; ended early, `crunchbed sweep --resume` goes on with it")
         limit = made.size if workers is None else min(workers, made.size)
         if workers is None and (missing or request.find):
@@ -235,12 +242,10 @@ def _carry_out(
     return 0 if summary.whole else RunInvalid.exit_code
 
 
-def _pool(
-    workers: int | None, scheduler: str | None, scratch: Path
-) -> AbstractContextManager[Pool]:
+def _pool(workers: int | None, scheduler: str | None, place: Path) -> AbstractContextManager[Pool]:
     if scheduler is not None:
         return connected(scheduler)
-    return local(workers or capacity.most(), scratch)
+    return local(workers or capacity.most(), place)
 
 
 def _disturbed(made: Made) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from crunchbed.checks.result import Result
+from crunchbed.cli import detach as detached
 from crunchbed.cli.live_run import chosen_run, of_run
 from crunchbed.cli.options import Options, takes
 from crunchbed.cli.output import json_option, print_json, say
@@ -29,7 +30,10 @@ _END_SECONDS = 600.0
     *("policy", "memalloc", "overrides", "backend"),
     *("out", "prometheus", "quiet", "as_json"),
 )
-def up(options: Options, scenario: str) -> int:
+@click.option(
+    "--detach", is_flag=True, help="Return when the cluster is up; `crunchbed down` ends it."
+)
+def up(options: Options, scenario: str, detach: bool) -> int:
     """Start the cluster of SCENARIO and hold it open until `crunchbed down`, or Ctrl-C.
 
     The scenario's own crunch, faults and expectations are left out: from another terminal you
@@ -46,17 +50,24 @@ def up(options: Options, scenario: str) -> int:
       crunchbed link n2 down
       crunchbed shell n1 -- ss -tn
       crunchbed down
+      crunchbed up control --detach && crunchbed crunch n1 --for 200ms && crunchbed down
     """  # noqa: D301 - \b is click's
     chosen = options.scenario(scenario)
     directory = options.directory(f"{chosen.name}-up-{chosen.policy}")
+    if detach:
+        log = directory.with_name(f"{directory.name}.log")
+        run = detached.hold(detached.command(scenario, options, directory), directory, log)
+        done = {"run": run, "directory": str(directory.resolve()), "log": str(log)}
+        say(f"run {run} is up: {directory}; log: {log}", done, as_json=options.as_json)
+        return 0
     with recording(options.prometheus) as scraper:
         result = _hold(chosen, directory, scraper, quiet=options.quiet)
     if options.as_json:
         print_json(result.model_dump(mode="json"))
     else:
         print_run(open_console(), result, chosen)
-        done = actions_taken(History.read(directory / "history.jsonl"))
-        click.echo("\n".join(["what was done, from the begin of the control phase:", *done]))
+        deeds = actions_taken(History.read(directory / "history.jsonl"))
+        click.echo("\n".join(["what was done, from the begin of the control phase:", *deeds]))
         click.echo(f"run directory: {directory}")
     return result.exit_code
 

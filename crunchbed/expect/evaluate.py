@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.figures import Figures
+from crunchbed.expect.constants import joined
 from crunchbed.expect.grammar import parse, steady
-from crunchbed.expect.tree import Expectation, Name, Node, Number
+from crunchbed.expect.tree import Comparison, Expectation, Name, Node, Number
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "==": operator.eq,
@@ -20,12 +21,8 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_ARITHMETIC: Final[Mapping[str, Callable[[float, float], float]]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-}
+_MOST_SHOWN: Final = 8
+"""Figures that a message about one expectation names."""
 
 
 class Outcome(BaseModel):
@@ -43,16 +40,30 @@ class Outcome(BaseModel):
 
     @property
     def shown(self) -> str:
-        """The figures that the judgement rests on, as text."""
-        return ", ".join(
+        """The figures that the judgement rests on, as text; the first of them where many."""
+        listed = [
             f"{name} = {'nothing' if value is None else f'{value:.6g}'}"
             for name, value in self.values.items()
-        )
+        ]
+        left = len(listed) - _MOST_SHOWN
+        return ", ".join(listed[:_MOST_SHOWN]) + (f" and {left} more" if left > 0 else "")
 
 
-def evaluate(texts: Iterable[str], totals: Mapping[str, Figures]) -> list[Outcome]:
-    """Judge each expectation by the ``totals`` of one run per policy, by the policy's name."""
-    return [_outcome(parse(text), totals) for text in texts]
+NodeFigures = Mapping[str, Mapping[str, Figures]]
+"""The figures of each node of a run, by the run's policy and the node's name."""
+
+
+def evaluate(
+    texts: Iterable[str], totals: Mapping[str, Figures], nodes: NodeFigures | None = None
+) -> list[Outcome]:
+    """Judge each expectation by one run per policy.
+
+    Args:
+        texts: The expectations.
+        totals: The figures of all nodes, by the policy's name.
+        nodes: The figures of each node; what is expected of a node that is not there is not known.
+    """
+    return [_outcome(parse(text), _Runs(totals, nodes or {})) for text in texts]
 
 
 def steady_outcomes(
@@ -64,7 +75,7 @@ def steady_outcomes(
     """
     listed = list(texts)
     before, after = (
-        [_outcome(steady(text, phase), {policy: totals}) for text in listed]
+        [_outcome(steady(text, phase), _Runs({policy: totals}, {})) for text in listed]
         for phase in ("before", "after")
     )
     return before, after
@@ -75,10 +86,21 @@ def applies_to(text: str, policy: str) -> bool:
     return parse(text).policies <= {policy}
 
 
-def _outcome(expectation: Expectation, totals: Mapping[str, Figures]) -> Outcome:
-    bindings = list(totals) if expectation.unqualified else [""]
+class _Runs(NamedTuple):
+    totals: Mapping[str, Figures]
+    nodes: NodeFigures
+
+    def value(self, policy: str, name: Name) -> float | None:
+        """Return a figure; None where the policy was not run, or nothing was measured."""
+        run = self.nodes.get(policy, {}) if name.node else self.totals
+        found = run.get(name.node or policy)
+        return None if found is None else found.value(name.figure)
+
+
+def _outcome(expectation: Expectation, runs: _Runs) -> Outcome:
+    bindings = list(runs.totals) if expectation.unqualified else [""]
     values: dict[str, float | None] = {}
-    verdicts = [_holds(expectation, policy, totals, values) for policy in bindings]
+    verdicts = [_one_holds(expectation, policy, runs, values) for policy in bindings]
     holds: bool | None = all(verdicts)
     if False in verdicts:
         holds = False
@@ -87,28 +109,33 @@ def _outcome(expectation: Expectation, totals: Mapping[str, Figures]) -> Outcome
     return Outcome(text=expectation.text, holds=holds, values=values)
 
 
-def _holds(
-    expectation: Expectation,
-    policy: str,
-    totals: Mapping[str, Figures],
-    values: dict[str, float | None],
+def _one_holds(
+    expectation: Expectation, policy: str, runs: _Runs, values: dict[str, float | None]
 ) -> bool | None:
+    """Whether one of the comparisons holds; not known where none does and one is not known."""
     for name in expectation.names():
-        of = name.policy or policy
-        values[f"{of}.{name.figure}"] = totals[of].value(name.figure) if of in totals else None
-    left = _value(expectation.left, policy, values)
-    right = _value(expectation.right, policy, values)
+        values[_key(name, policy)] = runs.value(name.policy or policy, name)
+    verdicts = [_holds(one, policy, values) for one in expectation.either]
+    if True in verdicts:
+        return True
+    return None if None in verdicts else False
+
+
+def _holds(one: Comparison, policy: str, values: Mapping[str, float | None]) -> bool | None:
+    left, right = _value(one.left, policy, values), _value(one.right, policy, values)
     if left is None or right is None:
         return None
-    return _COMPARISONS[expectation.operator](left, right)
+    return _COMPARISONS[one.operator](left, right)
+
+
+def _key(name: Name, policy: str) -> str:
+    return ".".join(part for part in (name.policy or policy, name.node, name.figure) if part)
 
 
 def _value(node: Node, policy: str, values: Mapping[str, float | None]) -> float | None:
     if isinstance(node, Number):
         return node.value
     if isinstance(node, Name):
-        return values[f"{node.policy or policy}.{node.figure}"]
+        return values[_key(node, policy)]
     left, right = _value(node.left, policy, values), _value(node.right, policy, values)
-    if left is None or right is None or (node.operator == "/" and right == 0):
-        return None
-    return _ARITHMETIC[node.operator](left, right)
+    return joined(left, node.operator, right)

@@ -3,7 +3,8 @@
 Text becomes a small tree of numbers, names and operations; nothing in it is ever executed.
 The grammar, with blanks allowed between any two words::
 
-    expectation: sum ("==" | "!=" | "<=" | ">=" | "<" | ">") sum
+    expectation: comparison ("or" comparison)*
+    comparison:  sum ("==" | "!=" | "<=" | ">=" | "<" | ">") sum
     sum:         product (("+" | "-") product)*
     product:     factor (("*" | "/") factor)*
     factor:      QUANTITY | NAME | "-" factor | "(" sum ")"
@@ -17,8 +18,9 @@ from dataclasses import replace
 from typing import Final
 
 from crunchbed.checks.figures import NAMES, PHASE_NAMES, PHASES
+from crunchbed.expect.constants import divides_by_zero
 from crunchbed.expect.quantities import mismatch, quantity
-from crunchbed.expect.tree import Expectation, Name, Node, Number, Operation
+from crunchbed.expect.tree import Comparison, Expectation, Name, Node, Number, Operation
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput
@@ -26,7 +28,14 @@ from reserve_agent.errors import BadInput
 MAX_LENGTH: Final = 200
 """Characters; bounds the depth of a tree, and so of the recursion over it."""
 
+_NODE: Final = re.compile(r"n[1-9][0-9]{0,3}")
+_OF_NO_NODE: Final = ("quorum_lost_seconds",)
+
+_MOST_LISTED: Final = 16
+"""Figures that a message lists; docs/scenario-format.md has all."""
+
 _COMPARE: Final = re.compile(r"[=!]=|[<>]=?")
+_OR: Final = re.compile(r"or\b")
 _ADD: Final = re.compile(r"[+-]")
 _MULTIPLY: Final = re.compile(r"[*/]")
 _MINUS: Final = re.compile(r"-")
@@ -57,10 +66,13 @@ def parse(text: str, known: tuple[str, ...] = NAMES) -> Expectation:
         expectation = _Reader(line, known).expectation()
     except ValueError as error:
         raise BadInput(f"{line!r}, {error}") from None
-    if next(expectation.names(), None) is None:
-        raise BadInput(f"{line!r}, which names no figure")
-    if (wrong := mismatch(expectation)) is not None:
-        raise BadInput(f"{line!r}, where {wrong}")
+    for one in expectation.either:
+        if next(one.names(), None) is None:
+            raise BadInput(f"{line!r}, which names no figure")
+        if divides_by_zero(one.left) or divides_by_zero(one.right):
+            raise BadInput(f"{line!r}, which divides by 0 and can never be decided")
+        if (wrong := mismatch(one)) is not None:
+            raise BadInput(f"{line!r}, where {wrong}")
     return expectation
 
 
@@ -74,10 +86,15 @@ def steady(text: str, phase: str) -> Expectation:
     for name in read.names():
         if name.policy is not None:
             raise BadInput(f"{read.text!r}, which names the policy {name.policy}")
+        if name.node is not None:
+            raise BadInput(f"{read.text!r}, which names the node {name.node}")
         if name.figure not in PHASE_NAMES:
             raise BadInput(f"{read.text!r}, which names a phase: {name.figure}")
-    left, right = _moved(read.left, phase), _moved(read.right, phase)
-    return replace(read, text=f"{phase}: {read.text}", left=left, right=right)
+    either = tuple(
+        Comparison(_moved(one.left, phase), one.operator, _moved(one.right, phase))
+        for one in read.either
+    )
+    return Expectation(f"{phase}: {read.text}", either)
 
 
 def _moved(node: Node, phase: str) -> Node:
@@ -99,13 +116,18 @@ class _Reader:
 
     def expectation(self) -> Expectation:
         """Read the whole line; ValueError says what is wrong with its form, or else its words."""
-        left = self._sum()
-        operator = self._need(_COMPARE)
-        right = self._sum()
+        either = [self._comparison()]
+        while self._take(_OR):
+            either.append(self._comparison())
         self._need(_END)
         if self._unknown is not None:
             raise ValueError(f"where {self._unknown}")
-        return Expectation(self._line, left, operator, right)
+        return Expectation(self._line, tuple(either))
+
+    def _comparison(self) -> Comparison:
+        left = self._sum()
+        operator = self._need(_COMPARE)
+        return Comparison(left, operator, self._sum())
 
     def _sum(self) -> Node:
         left = self._product()
@@ -154,7 +176,16 @@ class _Reader:
 def _name(word: str, known: tuple[str, ...]) -> Name:
     head, _, tail = word.partition(".")
     if head in POLICIES and tail:
-        return Name(head, _figure(tail, known))
+        return replace(_name_of_run(tail, known), policy=head)
+    return _name_of_run(word, known)
+
+
+def _name_of_run(word: str, known: tuple[str, ...]) -> Name:
+    head, _, tail = word.partition(".")
+    if _NODE.fullmatch(head) and tail:
+        if tail.partition(".")[0] in PHASES or tail in _OF_NO_NODE:
+            raise ValueError(f"{tail} is a figure of all nodes, and {head} has none")
+        return Name(None, _figure(tail, known), head)
     if tail and head not in ("misses_by_cause", *PHASES):
         hint = did_you_mean(head, (*POLICIES, *PHASES))
         raise ValueError(
@@ -168,9 +199,15 @@ def _figure(name: str, known: tuple[str, ...]) -> str:
     phase, _, figure = name.partition(".")
     if phase in PHASES:
         if figure not in PHASE_NAMES:
-            hint = did_you_mean(figure, PHASE_NAMES) or f"; known: {', '.join(PHASE_NAMES)}"
+            hint = did_you_mean(figure, PHASE_NAMES) or _listed(PHASE_NAMES)
             raise ValueError(f"{figure or 'nothing'} is no figure of the phase {phase}{hint}")
     elif name not in known:
-        hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
+        hint = did_you_mean(name, known) or _listed(known)
         raise ValueError(f"{name} is no figure{hint}")
     return name
+
+
+def _listed(known: tuple[str, ...]) -> str:
+    left = len(known) - _MOST_LISTED
+    more = f" and {left} more in docs/scenario-format.md" if left > 0 else ""
+    return f"; known: {', '.join(known[:_MOST_LISTED])}{more}"

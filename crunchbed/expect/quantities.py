@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Final
 
 from crunchbed.checks.figures import spec_of
-from crunchbed.expect.tree import Expectation, Name, Node, Number
+from crunchbed.expect.tree import Comparison, Name, Node, Number
 from crunchbed.scenario.units import DURATIONS, SIZES, duration_ns, size_bytes
 from reserve_agent.contract.packets import PAGE_BYTES
 
@@ -40,10 +40,10 @@ def quantity(text: str) -> Number:
     raise ValueError(f"{text} is not a number or {_HINT}")
 
 
-def mismatch(expectation: Expectation) -> str | None:
+def mismatch(one: Comparison) -> str | None:
     """Return in words what is compared or added up though the units differ; None if nothing is."""
     try:
-        _joined(_unit(expectation.left), _unit(expectation.right), "compared with")
+        _joined(_unit(one.left), _unit(one.right), "compared with")
     except ValueError as error:
         return str(error)
     return None

@@ -21,11 +21,13 @@ class Number:
 class Name:
     """A figure of one policy's run; of every policy's where ``policy`` is None.
 
-    ``figure`` has the phase in front, if one is named: ``after.io_p99_seconds``.
+    ``figure`` has the phase in front, if one is named: ``after.io_p99_seconds``. Without a
+    ``node`` it is that of all nodes.
     """
 
     policy: str | None
     figure: str
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,9 @@ Node = Number | Name | Operation
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
-    """A comparison of two trees, with the text it was read from."""
+class Comparison:
+    """Two trees that are compared."""
 
-    text: str
     left: Node
     operator: str
     right: Node
@@ -53,6 +54,19 @@ class Expectation:
         """Yield every name, left to right."""
         yield from _names(self.left)
         yield from _names(self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """Comparisons of which one is to hold, with the text they were read from."""
+
+    text: str
+    either: tuple[Comparison, ...]
+
+    def names(self) -> Iterator[Name]:
+        """Yield every name, left to right."""
+        for one in self.either:
+            yield from one.names()
 
     @property
     def policies(self) -> frozenset[str]:

@@ -116,7 +116,8 @@ def _repeat(
     for seed in seeds:
         same = [run for run in runs if (run.seed or 0) == seed]
         totals = {run.policy: run.totals for run in same if run.valid}
-        outcome = evaluate([text], totals)[0]
+        nodes = {run.policy: run.nodes for run in same if run.valid}
+        outcome = evaluate([text], totals, nodes)[0]
         if parse(text).unqualified and len(totals) < len(same) and outcome.holds:
             outcome = outcome.model_copy(update={"holds": None})
         outcomes.append(outcome)

@@ -91,6 +91,9 @@ def tell(run: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Messag
     if not is_held(run, root):
         if run not in live_runs(root):
             raise CrunchbedError(f"run {run} has ended")
+        directory = directory_of(run, root)
+        if directory is not None and not (directory / "run.json").exists():
+            raise BadInput(f"run {run} is still starting; `crunchbed up --detach` returns when up")
         raise BadInput(f"run {run} takes no commands: `crunchbed up` does, from when it is up on")
     with closing(LineClient(root / run / RUN_SOCKET, _TELL_SECONDS)) as client:
         reply = client.ask(op=op, **fields)

@@ -6,7 +6,7 @@ until a test asks for a run.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,17 +43,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "crunchbed_run" not in metafunc.fixturenames:
         return
     marks = list(metafunc.definition.iter_markers("scenario"))
-    if not marks:
-        raise pytest.UsageError(
-            f'{metafunc.definition.nodeid}: expected @pytest.mark.scenario("NAME"), got none'
-        )
     # The nearest mark comes first; as they are read, from the top, they run.
     marks.reverse()
-    metafunc.parametrize("crunchbed_run", marks, indirect=True, ids=[_id(mark) for mark in marks])
+    # What is wrong with a mark is an error of the test alone: it must not end the collection.
+    ids = [_id(mark) for mark in marks] or ["no-scenario"]
+    metafunc.parametrize("crunchbed_run", marks or [None], indirect=True, ids=ids)
 
 
 def _id(mark: pytest.Mark) -> str:
-    settings = {**mark.kwargs.get("settings", {})} if mark.kwargs.get("settings") else {}
+    given = mark.kwargs.get("settings")
+    settings = given if isinstance(given, Mapping) else {}
     words = {**{k: v for k, v in mark.kwargs.items() if k != "settings"}, **settings}
     name = Path(str(mark.args[0])).stem if mark.args else ""
     return "-".join([name, *(f"{key}={value}" for key, value in words.items())]).strip("-")
@@ -78,7 +77,11 @@ def crunchbed_runner(request: pytest.FixtureRequest, _crunchbed_runs: Runner) ->
 @pytest.fixture
 def crunchbed_run(request: pytest.FixtureRequest, crunchbed_runner: Runner) -> PytestRun:
     """Return the judged run of the scenario that the test is marked with."""
-    mark: pytest.Mark = request.param
+    mark: pytest.Mark | None = request.param
+    if mark is None:
+        raise pytest.UsageError(
+            f'{request.node.nodeid}: expected @pytest.mark.scenario("NAME"), got none'
+        )
     try:
         return crunchbed_runner(*mark.args, **mark.kwargs)
     except TypeError as error:

@@ -83,7 +83,8 @@ class PytestRun:
         Raises:
             BadInput: it is none.
         """
-        return evaluate([text], {self.scenario.policy: self.totals})[0]
+        policy = self.scenario.policy
+        return evaluate([text], {policy: self.totals}, {policy: self.nodes})[0]
 
 
 class Runner:
@@ -142,7 +143,7 @@ class Runner:
         return run
 
     def _run(self, scenario: Scenario, seed: int, key: str) -> PytestRun:
-        place = self._parent / f"{scenario.name}-{scenario.policy}-{seed}-{key[:8]}"
+        place = self._parent / f"{scenario.name[:150]}-{scenario.policy}-{seed}-{key[:8]}"
         if place.exists():
             raise BadInput(f"{place}: is there already; give another --crunchbed-runs")
         try:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import orjson
 from pydantic import ValidationError
 
+from crunchbed.history.damaged import blamed_on
 from crunchbed.history.history import History
 from crunchbed.prometheus import config
 from crunchbed.prometheus.openmetrics import Timeline
@@ -68,12 +69,11 @@ def timeline_of(run: Run, interval_ns: int) -> Timeline:
     """
     path = run.directory / _HISTORY
     try:
-        return replay(History.read(path), run.scenario, run.id, interval_ns)
+        with blamed_on(path):
+            return replay(History.read(path), run.scenario, run.id, interval_ns)
     except BadInput as error:
         known = str(error).startswith(str(path))
         raise error if known else BadInput(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{path}: expected events of a run, got one with {error!r}") from None
 
 
 def write(timelines: Iterable[Timeline], directory: Path) -> Iterator[Timeline]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from crunchbed.history.damaged import blamed_on
 from crunchbed.report.html import comparison_page, figure_rows, series, source
 from crunchbed.report.html.comparison_page import Variant
 from crunchbed.report.timeline_picture import Row, draw
@@ -33,6 +34,11 @@ def draw_all(directory: Path, out: Path) -> list[Path]:
     Raises:
         BadInput: There is no run, one cannot be read, or nothing can be written in ``out``.
     """
+    with blamed_on(directory):
+        return _drawn(directory, out)
+
+
+def _drawn(directory: Path, out: Path) -> list[Path]:
     if source.is_run(directory):
         variants = comparison_page.gather([source.read_run(directory)])
     else:

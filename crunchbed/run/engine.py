@@ -20,7 +20,7 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.html import make
 from crunchbed.report.html.source import Recorded
-from crunchbed.run import signals, sizing
+from crunchbed.run import signals
 from crunchbed.run.backend import Site
 from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.fault_plan import draw_faults
@@ -31,6 +31,7 @@ from crunchbed.run.plan import draw
 from crunchbed.run.progress import Progress, read_nodes
 from crunchbed.run.start import HEALTHY_SECONDS, Running, claimed, ready_backend, started
 from crunchbed.run.world import STORAGE
+from crunchbed.scenario import sizing
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.run import PhaseBegan, Recovery, RunInfo
 from reserve_agent.contract.events.writes import VerifyResult, WritesVerified

@@ -7,10 +7,10 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from crunchbed.run.sizing import reserve_pages
 from crunchbed.run.values import Flood
 from crunchbed.scenario.crunch import FloodCrunch, TimedCrunch, WritebackCrunch
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.sizing import reserve_pages
 from crunchbed.scenario.units import seconds
 
 

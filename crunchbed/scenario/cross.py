@@ -14,24 +14,34 @@ from crunchbed.scenario.crunch import AnyCrunch
 from crunchbed.scenario.detector import AnyDetector
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.section import Memory
-from crunchbed.scenario.units import format_duration
+from crunchbed.scenario.units import format_duration, format_size
+from reserve_agent.contract.packets import PAGE_BYTES
 
 _INITIATORS = 1
 
 
-def memory(memory: Memory) -> Iterator[Contradiction]:
-    """Find a reserve, or clean pages, that the node's memory has no room for."""
-    if memory.reserve == "auto":
-        return
-    if memory.reserve >= memory.pages:
-        yield (
-            "memory.reserve",
-            f"fewer pages than memory.pages ({memory.pages})",
-            f"{memory.reserve}",
-        )
-    if memory.clean + memory.reserve >= memory.pages:
-        most = memory.pages - memory.reserve - 1
+def memory(memory: Memory, reserve: int, request: int) -> Iterator[Contradiction]:
+    """Find what the node's memory has no room for.
+
+    Args:
+        memory: the section.
+        reserve: pages of the reserve: as the section says, or as computed for ``auto``.
+        request: bytes of a block write.
+    """
+    free = (memory.pages - memory.clean - reserve) * PAGE_BYTES
+    told = f"{reserve}, which is auto here" if memory.reserve == "auto" else f"{reserve}"
+    if reserve >= memory.pages:
+        yield "memory.reserve", f"fewer pages than memory.pages ({memory.pages})", told
+    elif memory.clean + reserve >= memory.pages:
+        most = memory.pages - reserve - 1
         yield "memory.clean", f"at most {most} so that clean + reserve < pages", f"{memory.clean}"
+    elif request > free:
+        yield (
+            "block_io.request",
+            f"at most the {format_size(free)} of a node that are neither clean nor reserve, "
+            "else no write is ever full",
+            format_size(request),
+        )
 
 
 def network(
@@ -111,6 +121,43 @@ def after(
     if after_ns == 0 and (steady or any(figure.startswith("after.") for figure in figures)):
         why = "steady" if steady else "what is expected of after"
         yield "phases.after", f"a time such as 2s, in which {why} is measured", "0s"
+
+
+def undecidable(
+    facts: ClusterFacts, expect: tuple[str, ...], *, shed: bool, heard_by_all: bool, faults: bool
+) -> Iterator[Contradiction]:
+    """Find expectations of a figure or a node that no run of this scenario has.
+
+    Args:
+        facts: the cluster.
+        expect: the expectations.
+        shed: whether the switches shed.
+        heard_by_all: whether every node listens to the heartbeats of every other.
+        faults: whether there are faults beside the crunch.
+    """
+    needs = {
+        "switch_drops": (facts.controller != "none", "cluster.controller openflow"),
+        "shed_episodes": (shed, "shed"),
+        "shed_too_late": (shed, "shed"),
+        "reaction_p50_seconds": (shed, "shed"),
+        "reaction_p99_seconds": (shed, "shed"),
+        "failover_seconds": (bool(facts.pair), "block_io.pair"),
+        "failover_longest_seconds": (bool(facts.pair), "block_io.pair"),
+        "path_restore_seconds": (faults, "faults"),
+        "rings_restore_seconds": (faults, "faults"),
+        "quorum_lost_seconds": (heard_by_all, "membership crunchbed and detector fixed or phi"),
+    }
+    for index, text in enumerate(expect):
+        for name in parse(text).names():
+            if name.node is not None and name.node not in facts.node_names:
+                yield f"expect[{index}]", f"nodes n1 to {facts.node_names[-1]}", name.node
+            measured, what = needs.get(name.figure, (True, ""))
+            if not measured:
+                yield (
+                    f"expect[{index}]",
+                    "figures that this scenario measures",
+                    f"{name.figure}, which needs {what}",
+                )
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -60,7 +60,7 @@ class FloodCrunch(Section):
     duration: Annotated[int, kinds.duration("10ms"), DurationText] = 3_000_000_000
     size: Annotated[int, kinds.size("16B", "1400B"), SizeText] = 64
     port: Port = 9001
-    memalloc: bool = False
+    memalloc: Annotated[bool, kinds.yes_or_no()] = False
     jitter: Annotated[int, kinds.duration("0s"), DurationText] = 200_000_000
 
 

@@ -24,6 +24,11 @@ def reject(expected: str, **context: str) -> NoReturn:
     raise PydanticCustomError("scenario", "{expected}", {"expected": expected, **context})
 
 
+def contradict(found: Sequence[tuple[str, str, str]]) -> NoReturn:
+    """Refuse keys that do not go together: of each its path, what was expected, what was got."""
+    raise PydanticCustomError("contradictions", "contradictions", {"found": list(found)})
+
+
 def whole(what: str, low: int, high: int = MAX_COUNT) -> BeforeValidator:
     """Accept a whole number of ``what`` within the bounds, both included."""
     bounds = f">= {low}" if high == MAX_COUNT else f"from {low} to {high}"

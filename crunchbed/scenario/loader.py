@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from crunchbed.scenario import yaml
 from crunchbed.scenario.kinds import did_you_mean
-from crunchbed.scenario.problems import problems
+from crunchbed.scenario.problems import Problem, problems
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
@@ -49,20 +50,41 @@ def load_file(path: Path) -> Scenario:
     Raises:
         BadInput: the file cannot be read or is wrong; says file, line, key, expected and got.
     """
-    source = _shown(path)
+    scenario, found = examine(path)
+    if scenario is None:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise BadInput(f"{shown(path)}:{found[0].line}: {found[0].problem}{more}")
+    return scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem of a file, and its line."""
+
+    line: int
+    problem: Problem
+
+
+def examine(path: Path) -> tuple[Scenario | None, list[Finding]]:
+    """Return the scenario in a file, or None and every problem of the file, by line.
+
+    Raises:
+        BadInput: the file cannot be read or is no YAML; says file and line.
+    """
+    source = shown(path)
     document = yaml.Document(_read(path, source), source)
     if not isinstance(document.value, dict):
         raise BadInput(f"{source}:1: expected a mapping of keys such as name and claim")
     try:
         scenario = Scenario.model_validate(document.value)
     except ValidationError as error:
-        raise BadInput(_first(error, document)) from None
-    if scenario.name != path.stem:
-        line = document.line(("name",))
-        raise BadInput(
-            f"{source}:{line}: name: expected {path.stem!r} like the file, got {scenario.name!r}"
-        )
-    return scenario
+        found = problems(error, Scenario)
+    else:
+        if scenario.name == path.stem:
+            return scenario, []
+        found = [Problem(("name",), f"{path.stem!r} like the file", repr(scenario.name))]
+    listed = [Finding(document.line(one.path, at_key=one.at_key), one) for one in found]
+    return None, sorted(listed, key=lambda one: one.line)
 
 
 def shipped() -> dict[str, Path]:
@@ -81,7 +103,8 @@ def _directories() -> tuple[Path, ...]:
     return checkout, installed
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
+    """Return a path as messages name it: from the working directory, where it is below that."""
     try:
         return str(path.resolve().relative_to(Path.cwd())) if path.is_absolute() else str(path)
     except (ValueError, OSError):
@@ -98,10 +121,3 @@ def _read(path: Path, source: str) -> str:
         raise BadInput(f"{source}:1: expected UTF-8 text, got something else") from None
     except OSError as error:
         raise BadInput(f"{source}: cannot be read: {error.strerror}") from None
-
-
-def _first(error: ValidationError, document: yaml.Document) -> str:
-    found = [(document.line(p.path, at_key=p.at_key), p) for p in problems(error, Scenario)]
-    line, problem = min(found, key=lambda pair: pair[0])
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return f"{document.source}:{line}: {problem}{more}"

@@ -38,18 +38,21 @@ def dotted(path: tuple[str | int, ...]) -> str:
 
 
 def problems(error: ValidationError, root: Model) -> list[Problem]:
-    """Return every problem; a key that contradicts another one is reported alone.
+    """Return every problem; keys that do not go together, where each key alone is right.
 
     Args:
         error: what pydantic raised.
         root: the model that it raised it of.
     """
     # A default that depends on a wrong value is no mistake of its own.
-    return [
-        _problem(details, root)
-        for details in error.errors(include_url=False)
-        if details["type"] != "default_factory_not_called"
-    ]
+    listed: list[Problem] = []
+    for details in error.errors(include_url=False):
+        if details["type"] == "contradictions":
+            found = details["ctx"]["found"]
+            listed += (Problem(path_of(key), expected, got) for key, expected, got in found)
+        elif details["type"] != "default_factory_not_called":
+            listed.append(_problem(details, root))
+    return listed
 
 
 def show(value: object) -> str:
@@ -68,7 +71,6 @@ def _problem(details: Any, root: Model) -> Problem:
     known_kinds = list(_kinds(root, str(path[0]))) if path else []
     match details["type"]:
         case "scenario":
-            path = _path(context["key"]) if "key" in context else path
             return Problem(path, context["expected"], context.get("got", show(details["input"])))
         case "extra_forbidden":
             known = _known_keys(model)
@@ -92,7 +94,7 @@ def _problem(details: Any, root: Model) -> Problem:
     return Problem(path, str(details["msg"]), show(details["input"]))
 
 
-def _path(key: str) -> tuple[str | int, ...]:
+def path_of(key: str) -> tuple[str | int, ...]:
     """Return ``faults[0].for`` as ``("faults", 0, "for")``."""
     parts = re.findall(r"[^.\[\]]+", key)
     return tuple(int(part) if part.isdigit() else part for part in parts)

@@ -34,6 +34,7 @@ from crunchbed.scenario.overrides import with_keys
 from crunchbed.scenario.problems import problems
 from crunchbed.scenario.section import Fencing, Heartbeat, Memory, Phases, Section, Softnet, Traffic
 from crunchbed.scenario.shed import Shed, ShedSection
+from crunchbed.scenario.sizing import reserve_pages
 from nodes.membership.detectors.settings import silence_ns
 from reserve_agent.contract.packets import MEMALLOC_CLASSES, POLICIES
 from reserve_agent.errors import BadInput
@@ -119,16 +120,14 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        contradiction = next(self._contradictions(), None)
-        if contradiction is not None:
-            key, expected, got = contradiction
-            kinds.reject(expected, key=key, got=got)
+        if found := list(self._contradictions()):
+            kinds.contradict(found)
         return self
 
     def _contradictions(self) -> Iterator[Contradiction]:
         """Find what does not go together, in the order of the keys."""
         facts, network, heartbeat = self.facts, self.cluster, self.heartbeat
-        yield from cross.memory(self.memory)
+        yield from cross.memory(self.memory, reserve_pages(self), self.block_io.request)
         yield from cluster.contradictions(network)
         yield from cross.network(facts, self.faults, netem=network.needs_netem)
         yield from block_io.contradictions(self.block_io, network.nodes)
@@ -137,12 +136,31 @@ class Scenario(Section):
         yield from cross.deadline(facts, self.detector, self.phases.control)
         if self.membership == "corosync":
             yield from corosync.contradictions(self.corosync, heartbeat, network.nodes)
-        sections = ("block_io", "heartbeat", "traffic")
-        yield from cross.ports({name: getattr(self, name).port for name in sections})
+        yield from cross.ports(self._ports())
         yield from crunch.contradictions(self.crunch, facts)
         yield from shed.contradictions(self.shed, network.controller, network.switch)
         yield from fault_kinds.contradictions(self.faults, facts)
         yield from cross.after(self.phases.after, self.steady, self.expect)
+
+        yield from cross.undecidable(
+            facts,
+            self.expect,
+            shed=self.shed.mode != shed.OFF,
+            heard_by_all=self.heard_by_all,
+            faults=bool(self.faults),
+        )
+
+    def _ports(self) -> dict[str, int]:
+        """Every port that a daemon of a node listens on, by the section that sets it."""
+        found = {name: getattr(self, name).port for name in ("block_io", "heartbeat", "traffic")}
+        if self.crunch is not None and self.crunch.kind == "flood":
+            found["crunch"] = self.crunch.port
+        return found
+
+    @property
+    def heard_by_all(self) -> bool:
+        """Whether every node listens to the heartbeats of every other node."""
+        return self.membership == "crunchbed" and self.detector.kind in ("fixed", "phi")
 
     @property
     def facts(self) -> ClusterFacts:

@@ -27,6 +27,13 @@ def test_a_copy_differs_in_nothing_but_its_name(origin: str, tmp_path: Path) -> 
     assert copy.model_copy(update={"name": origin}) == load(origin)
 
 
+def test_a_byte_order_mark_is_not_copied(tmp_path: Path) -> None:
+    (tmp_path / "theirs.yaml").write_bytes("\ufeffname: theirs\nclaim: c\n".encode())
+    origin = str(tmp_path / "theirs.yaml")
+    assert app.main(["new", "mine", "--from", origin, "--dir", str(tmp_path)]) == 0
+    assert (tmp_path / "mine.yaml").read_bytes() == b"name: mine\nclaim: c\n"
+
+
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.yaml").write_text("precious")
     assert app.main(["new", "mine", "--dir", str(tmp_path)]) == 2

@@ -13,7 +13,7 @@ from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.host.probes.machine import Machine
 from crunchbed.host.requirements import require, requirement
 from crunchbed.report.scale import time_scale
-from crunchbed.run import sizing
+from crunchbed.scenario import sizing
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
 from nodes.corosync import quorum

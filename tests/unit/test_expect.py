@@ -213,3 +213,85 @@ def test_arithmetic_binds_as_in_python(left: str, comparison: str, right: str) -
     if len(" ".join(text.split())) <= 200:
         meant = eval(text, {"heartbeats_missed": 40})  # noqa: S307 - the oracle, on our own text
         assert holds(text, ("none",)) is meant
+
+
+def test_messages_are_bounded_however_much_they_are_about() -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(f"{'a' * 190} == 0")
+    assert len(str(caught.value)) < 1000
+    assert str(caught.value).endswith(" more in docs/scenario-format.md")
+    many = " + ".join(("io_errors", "flaps", "failovers", "writes_lost", "true_ejections")) + " < 9"
+    (outcome,) = evaluate([many], TOTALS)
+    assert outcome.shown.count(" = ") == 8
+    assert outcome.shown.endswith(" and 2 more")
+
+
+NODES = {
+    "none": {"n1": Figures(heartbeats_missed=40, nodes_ejected=1), "n2": Figures()},
+    "memalloc": {"n1": Figures(heartbeats_missed=0, io_p99_seconds=0.1), "n2": Figures(flaps=2)},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("n2.heartbeats_missed == 0", True),
+        ("n1.heartbeats_missed == 0", False),  # of every policy
+        ("memalloc.n1.heartbeats_missed == 0", True),
+        ("none.n1.misses_by_cause.link == 0", True),
+        ("none.n1.heartbeats_missed == none.heartbeats_missed", True),
+        ("memalloc.n1.io_p99_seconds < 200ms", True),
+        ("memalloc.n2.io_p99_seconds < 200ms", None),  # wrote nothing
+        ("n9.heartbeats_missed == 0", None),  # no such node in the runs
+        ("softnet.n1.heartbeats_missed == 0", None),  # no such run
+        ("memalloc.nodes_ejected == 1 or none.nodes_ejected == 1", True),
+        ("memalloc.nodes_ejected == 1 or none.nodes_ejected == 0", False),
+        ("softnet.nodes_ejected == 1 or none.nodes_ejected == 1", True),
+        ("none.nodes_ejected == 1 or softnet.nodes_ejected == 1", True),
+        ("softnet.nodes_ejected == 1 or none.nodes_ejected == 0", None),
+        ("none.nodes_ejected == 5 or softnet.flaps == 0 or memalloc.n2.flaps == 2", True),
+        ("nodes_ejected == 0 or heartbeats_missed == 40", True),  # one or the other of each policy
+        ("nodes_ejected == 0 or heartbeats_missed == 0", False),
+    ],
+)
+def test_figures_of_one_node_and_comparisons_joined_by_or(text: str, expected: bool | None) -> None:
+    assert evaluate([text], TOTALS, NODES)[0].holds is expected
+
+
+def test_an_outcome_names_the_node_of_each_figure() -> None:
+    outcome = evaluate(["n1.flaps == 0 or none.flaps == 0"], TOTALS, NODES)[0]
+    assert outcome.shown == "none.n1.flaps = 0, none.flaps = 0, memalloc.n1.flaps = 0"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("n1.after.io_errors == 0", "after.io_errors is a figure of all nodes, and n1 has none"),
+        ("n1.quorum_lost_seconds == 0", "quorum_lost_seconds is a figure of all nodes, and n1 has"),
+        ("n1.heartbeats == 0", "heartbeats is no figure"),
+        ("n1 == 0", "n1 is no figure"),
+        ("n0.flaps == 0", "n0 is no policy"),
+        ("n1.none.flaps == 0", "none.flaps is no figure"),
+        ("flaps == 0 or", "not understood at its end"),
+        ("or flaps == 0", "not understood"),
+        ("flaps == 0 or 1 == 1", "which names no figure"),
+        ("flaps == 0 or io_errors", "not understood at its end"),
+        ("flaps == 0 or io_p99_seconds < 5pages", "where seconds are compared with pages"),
+        ("flaps == 0 or io_errors / 0 == 0", "which divides by 0"),
+        ("flaps == 0 orio_errors == 0", "not understood at 'orio_errors == 0'"),
+        ("(flaps == 0) or io_errors == 0", "not understood at '== 0) or io_errors ="),
+    ],
+)
+def test_what_is_said_wrongly_of_nodes_and_of_or_is_one_line(text: str, complaint: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(text)
+    assert complaint in str(caught.value)
+
+
+def test_what_is_steady_is_so_of_all_nodes() -> None:
+    with pytest.raises(BadInput, match="which names the node n1"):
+        steady("n1.io_errors == 0", "before")
+    before, after = steady_outcomes(
+        ["io_errors == 5 or writes_acknowledged == 200"], "memalloc", TOTALS["memalloc"]
+    )
+    assert (before[0].holds, after[0].holds) == (True, True)

@@ -52,6 +52,7 @@ SHARED = {
     "crunchbed.history",  # the history's types; the files are read by their callers
     "reserve_agent.controller.wiring",  # the description of a network, all dataclasses
     "reserve_agent.errors",
+    "reserve_agent.sizing",  # arithmetic
 }
 """Modules of ours outside of the pure folders that they may import."""
 READERS: dict[str, set[str]] = {

@@ -302,6 +302,40 @@ def test_a_wrong_override_is_one_line(key: str, value: str, message: str) -> Non
     assert str(caught.value).startswith(message)
 
 
+def test_a_key_of_an_item_of_a_list_can_be_set() -> None:
+    faults = [{"kind": "stall", "target": "n1"}, {"kind": "link-down", "target": "n2"}]
+    scenario = load("control").with_overrides({"faults": faults})
+    changed = scenario.with_overrides({"faults[0].for": "1s", "faults[1].target": "n3"})
+    assert [fault.lasts_ns for fault in changed.faults] == [1_000_000_000, 2_000_000_000]
+    assert changed.faults[1].targets == ("n3",)
+    replaced = scenario.with_overrides({"faults[1]": "{kind: node-crash, target: n2}"})
+    assert [fault.kind for fault in replaced.faults] == ["stall", "node-crash"]
+    expect = load("writeback-crunch").with_overrides({"expect[0]": "n1.flaps == 0 or flaps == 1"})
+    assert expect.expect[0] == "n1.flaps == 0 or flaps == 1"
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("faults[2].for", "expected an item from [0] to [1], got [2]"),
+        ("faults[2]", "expected an item from [0] to [1], got [2]"),
+        ("expect[0]", "expected no item of an empty list, got [0]"),
+        ("faults.for", "expected a key of the scenario, got one in faults, which this scenario "),
+        ("memory[0]", "expected a key of the scenario, got one in memory, which this scenario "),
+        ("memory.pages[0]", "expected a key of the scenario, got one in pages, which this scen"),
+        ("faults[0].forr", "expected one of the keys kind, after, jitter, for, target, daemons"),
+        ("[0]", "expected a key of the scenario, got an unknown one"),
+        (".", "expected one of the keys name, claim"),
+    ],
+)
+def test_an_item_that_is_not_there_is_one_line(key: str, message: str) -> None:
+    faults = [{"kind": "stall", "target": "n1"}, {"kind": "link-down", "target": "n2"}]
+    scenario = load("control").with_overrides({"faults": faults, "expect": []})
+    with pytest.raises(BadInput) as caught:
+        scenario.with_overrides({key: "1s"})
+    assert str(caught.value).startswith(f"override {key}: {message}")
+
+
 def test_a_key_of_a_crunch_that_is_not_there_cannot_be_set() -> None:
     with pytest.raises(BadInput, match="got one in crunch, which this scenario sets to nothing"):
         load("control").with_overrides({"crunch.pages": "5"})

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from crunchbed.backends.namespaces import configs
-from crunchbed.run import sizing
-from crunchbed.scenario import yaml
+from crunchbed.scenario import sizing, yaml
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput

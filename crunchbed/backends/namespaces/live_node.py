@@ -14,8 +14,8 @@ from crunchbed.backends.namespaces.daemons import signal_family
 from crunchbed.backends.namespaces.live_agent import LiveAgent
 from crunchbed.backends.namespaces.live_run import LiveRun, argv, ended_by_itself
 from crunchbed.backends.namespaces.ports import SwitchPort
-from crunchbed.run import sizing
 from crunchbed.run.world import NodeStatus
+from crunchbed.scenario import sizing
 from nodes.cgroup import NodeCgroup
 from nodes.ports import forget_neighbours
 from nodes.process import Process, descendants, kill_if

@@ -8,6 +8,7 @@ run has made, when the worker that started it dies, however that happens.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import io
 import os
 import signal
@@ -21,6 +22,7 @@ from typing import Any, Final
 
 import orjson
 
+from crunchbed.experiments.sweep.scratch import SPEC
 from reserve_agent.errors import CrunchbedError
 
 INTERRUPTED: Final = 130
@@ -42,16 +44,17 @@ class Made:
     words: str
 
 
-def make(scenario: dict[str, Any], seed: int) -> Made:
+def make(scenario: dict[str, Any], seed: int, scratch: str | None = None) -> Made:
     """Make one run in a new process, and wait for its end.
 
     Args:
         scenario: Resolved.
         seed: Of the run.
+        scratch: Directory to work in; that for temporary files by default.
     """
-    with tempfile.TemporaryDirectory(prefix="crunchbed-trial-") as place:
+    with tempfile.TemporaryDirectory(prefix="crunchbed-trial-", dir=scratch) as place:
         out = Path(place, "run")
-        spec = Path(place, "spec.json")
+        spec = Path(place, SPEC)
         content = {"scenario": scenario, "seed": seed, "out": str(out), "parent": os.getpid()}
         spec.write_bytes(orjson.dumps(content))
         # Its own process group: Ctrl-C reaches the sweep, which ends its workers and so this.
@@ -84,7 +87,9 @@ def main(path: Path) -> int:
     Returns:
         0 where there is a result, whatever its verdict; else the exit code of the error.
     """
-    spec = orjson.loads(path.read_bytes())
+    told = path.open("rb")  # locked until this process ends: `scratch` waits for that
+    fcntl.flock(told, fcntl.LOCK_SH)
+    spec = orjson.loads(told.read())
     _end_with(spec["parent"])
     from crunchbed.run import engine  # brings the checks and the report
     from crunchbed.scenario.schema import Scenario

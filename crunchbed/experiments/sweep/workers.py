@@ -24,17 +24,23 @@ class Pool:
     Attributes:
         size: How many trials it can run at once.
         remote: Whether the workers belong to a scheduler elsewhere.
+
+    Args:
+        scratch: Directory that runs work in, where the workers are of this machine.
     """
 
-    def __init__(self, client: Client, size: int, *, remote: bool) -> None:
+    def __init__(
+        self, client: Client, size: int, *, remote: bool, scratch: Path | None = None
+    ) -> None:
         self._client = client
+        self._scratch = None if scratch is None else str(scratch)
         self.size = size
         self.remote = remote
 
     def submit(self, trial: Trial) -> Future[Made]:
         """Start a trial; Dask does not start it again where its worker dies."""
         future: Future[Made] = self._client.submit(
-            make, trial.scenario, trial.seed, pure=False, retries=0, key=None
+            make, trial.scenario, trial.seed, self._scratch, pure=False, retries=0, key=None
         )
         return future
 
@@ -89,7 +95,7 @@ def local(workers: int, scratch: Path) -> Iterator[Pool]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        yield Pool(client, workers, remote=False)
+        yield Pool(client, workers, remote=False, scratch=scratch)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from crunchbed.history.damaged import blamed_on
 from crunchbed.history.history import no_collector
 from crunchbed.report.html import comparison_page, run_page, source
 from crunchbed.report.html.source import Recorded
@@ -44,7 +45,7 @@ def write(directory: Path, path: Path) -> Path:
     Raises:
         BadInput: There is neither, it cannot be read, or the report cannot be written.
     """
-    with no_collector():
+    with no_collector(), blamed_on(directory):
         if source.is_run(directory):
             return _write(run_page.content(source.read_run(directory)), path)
         variants = comparison_page.gather(source.read_runs(directory))

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-from pydantic import ValidationError
 
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
+from crunchbed.history.damaged import blamed_on
 from crunchbed.history.history import History
 from crunchbed.report.time_axis import TimeAxis, node_and_zero
 from crunchbed.scenario.schema import Scenario
@@ -77,8 +77,9 @@ def read_run(directory: Path, label: str | None = None) -> Recorded:
     scenario = _scenario(directory / _SCENARIO)
     if not (directory / HISTORY).exists():
         raise BadInput(f"{directory}: has no {HISTORY}: this run ended before it was complete")
-    history = History.read(directory / HISTORY)
-    return Recorded(label or scenario.policy, scenario, history, judge(history, scenario))
+    with blamed_on(directory / HISTORY):
+        history = History.read(directory / HISTORY)
+        return Recorded(label or scenario.policy, scenario, history, judge(history, scenario))
 
 
 def read_runs(directory: Path) -> Iterator[Recorded]:
@@ -130,10 +131,10 @@ def _named(name: str) -> tuple[str, int]:
 
 def _scenario(path: Path) -> Scenario:
     try:
-        return Scenario.model_validate(orjson.loads(path.read_bytes()))
+        return Scenario.of(
+            orjson.loads(path.read_bytes()), f"{path}: expected a resolved scenario: "
+        )
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    except (orjson.JSONDecodeError, ValidationError) as error:
-        raise BadInput(
-            f"{path}: expected a resolved scenario: {str(error).splitlines()[0]}"
-        ) from None
+    except orjson.JSONDecodeError as error:
+        raise BadInput(f"{path}: expected a resolved scenario: {error}") from None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from crunchbed.scenario.block_io import BlockIo
-from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.cluster import Cluster
+from crunchbed.scenario.section import Memory
 from reserve_agent.sizing import Term, Throttled, computed_pages, terms
 
 _INTERFACES = 1
@@ -21,7 +24,31 @@ _KNET_AT_ONCE = 4
 _KNET_FRAME_BYTES = 14 + 1500
 
 
-def throttled(scenario: Scenario) -> list[Throttled]:
+class Sized(Protocol):
+    """The sections of a scenario that decide its nodes' reserves."""
+
+    @property
+    def memory(self) -> Memory:
+        """The pages."""
+
+    @property
+    def block_io(self) -> BlockIo:
+        """The writes."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The number of nodes."""
+
+    @property
+    def memalloc(self) -> tuple[str, ...]:
+        """The classes whose sockets are memalloc."""
+
+    @property
+    def membership(self) -> str:
+        """The membership protocol."""
+
+
+def throttled(scenario: Sized) -> list[Throttled]:
     """Return the memalloc sockets of one node, with the bounds that the run keeps."""
     found = []
     if "block-io" in scenario.memalloc:
@@ -50,18 +77,18 @@ def _block_io(block_io: BlockIo) -> Throttled:
     return Throttled("block I/O", block_io.queue_depth, request, _TCP_FRAME_BYTES + reply)
 
 
-def size(scenario: Scenario) -> list[Term]:
+def size(scenario: Sized) -> list[Term]:
     """Return the computed reserve of each node, term by term."""
     return terms(throttled(scenario), _INTERFACES)
 
 
-def reserve_pages(scenario: Scenario) -> int:
+def reserve_pages(scenario: Sized) -> int:
     """Return the reserve that each node gets: as the scenario says, or as computed."""
     reserve = scenario.memory.reserve
     return computed_pages(throttled(scenario), _INTERFACES) if reserve == "auto" else reserve
 
 
-def shortage(scenario: Scenario) -> str | None:
+def shortage(scenario: Sized) -> str | None:
     """Return a warning with both figures where the reserve is smaller than computed."""
     needed = computed_pages(throttled(scenario), _INTERFACES)
     given = reserve_pages(scenario)
