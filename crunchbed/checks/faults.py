@@ -50,6 +50,11 @@ class FaultSpan:
         """Return whether it is a partition with the two nodes on different sides."""
         return (one in self.effect.parted) != (other in self.effect.parted)
 
+    def deafens(self, by: str, node: str) -> bool:
+        """Return whether all packets of the node to ``by`` are lost, though not by a partition."""
+        effect = self.effect
+        return node in effect.muted or by in effect.deaf or (node, by) in effect.unheard
+
     def stalls(self, node: str, daemon: str = "heartbeat") -> bool:
         """Return whether this daemon of the node stands still."""
         return daemon in self.effect.stalled.get(node, ())
@@ -87,7 +92,11 @@ def cut_off_since(on: Sequence[FaultSpan], node: str, by: str) -> int | None:
         by: the node that does not hear it.
     """
     hits = [one for one in on if one.hit]
-    silenced = [one.span.start for one in hits if one.separates(node, by) or one.stalls(node)]
+    silenced = [
+        one.span.start
+        for one in hits
+        if one.separates(node, by) or one.stalls(node) or one.deafens(by, node)
+    ]
     lost = (_all_down_since(hits, node, networks) for networks in RINGS)
     return min([*silenced, *(since for since in lost if since is not None)], default=None)
 
@@ -100,16 +109,23 @@ def _all_down_since(on: Sequence[FaultSpan], node: str, networks: Sequence[str])
 
 
 def ports_down(history: History) -> dict[str, list[Interval]]:
-    """Return when faults held switch ports down, by the host at the port."""
+    """Return when faults held switch ports down, by the host at the port; intervals may overlap.
+
+    A port that another fault keeps down does not come up with a fault: its part ends where it ends.
+    """
     found: dict[str, list[Interval]] = {}
-    down: dict[tuple[str, str | None], int] = {}
+    down: dict[tuple[str, str | None, int | None], int] = {}
     changes: list[PortDown | PortUp] = [*history.of(PortDown), *history.of(PortUp)]
     for event in sorted(changes, key=lambda e: e.t):
-        link = host, _network = target_of(event), event.network
+        link = host, *_ = target_of(event), event.network, event.number
         if isinstance(event, PortDown):
             down.setdefault(link, event.t)
         elif link in down:
             found.setdefault(host, []).append(Interval(down.pop(link), event.t))
-    for (host, _network), since in down.items():
-        found.setdefault(host, []).append(Interval(since, history.span.end + 1))
+    ends: dict[int | None, int] = {
+        end.number: end.t for end in history.of(FaultEnded) if end.still_held
+    }
+    for (host, _network, number), since in down.items():
+        until = ends.get(number, history.span.end + 1)
+        found.setdefault(host, []).append(Interval(since, until))
     return found

@@ -70,8 +70,9 @@ def _missed_faults(history: History, scenario: Scenario) -> Iterator[str]:
     for event in begun:
         if event.impossible is not None:
             yield f"fault off target: {event.fault} of {event.target}: {event.impossible}"
-    if len(begun) < len(scenario.faults):
-        yield f"{len(begun)} of {len(scenario.faults)} faults were begun"
+    planned = sum(fault.count for fault in scenario.faults)
+    if len(begun) < planned:
+        yield f"{len(begun)} of {planned} faults were begun"
 
 
 def _lost_events(history: History) -> Iterator[str]:

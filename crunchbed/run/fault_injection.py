@@ -18,6 +18,7 @@ from crunchbed.faults.base import (
     NotPossible,
     Settling,
 )
+from crunchbed.faults.holds import Holds
 from crunchbed.history.history import Interval
 from crunchbed.run.fault_plan import Step, order, steps
 from crunchbed.run.world import Clock
@@ -36,6 +37,7 @@ class FaultInjection:
         clock: The run's clock.
         first: The number of the first fault. The numbers of a history tell faults apart that
             begin alike.
+        holds: Who holds what.
     """
 
     def __init__(
@@ -45,10 +47,12 @@ class FaultInjection:
         recorder: EventRecorder,
         clock: Clock,
         first: int = 0,
+        holds: Holds | None = None,
     ) -> None:
         self._actions = actions
         self._recorder = recorder
         self._clock = clock
+        self._holds = holds
         self._named = [_named(fault, first + index) for index, fault in enumerate(planned)]
         self._steps = steps(planned)
         self._on: dict[int, int] = {}
@@ -127,13 +131,19 @@ class FaultInjection:
     def _undo(self, number: int) -> None:
         # The fault counts as on until the undo is done: an undo may take its time, in which the
         # cluster goes on.
-        self._actions[number].undo()
+        action = self._actions[number]
+        still_held = [] if self._holds is None else self._holds.shared(action)
+        action.undo()
         self._on.pop(number, None)
         self._began.pop(number, None)
         named = self._named[number]
         self._recorder.record(
             FaultEnded(
-                fault=named.fault, target=named.target, targets=named.targets, number=named.number
+                fault=named.fault,
+                target=named.target,
+                targets=named.targets,
+                number=named.number,
+                still_held=still_held or None,
             )
         )
 
@@ -153,4 +163,4 @@ def injection(
 ) -> FaultInjection:
     """Return the injection of these faults into a running cluster, numbered from ``first``."""
     actions = [fault.action(context) for fault in planned]
-    return FaultInjection(planned, actions, recorder, context.loop, first)
+    return FaultInjection(planned, actions, recorder, context.loop, first, context.holds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from crunchbed.archive import rundir
@@ -52,7 +53,7 @@ class Running:
     recorder: Recorder
     progress: Progress
 
-    @property
+    @cached_property
     def fault_context(self) -> FaultContext:
         """What faults act on."""
         return FaultContext(self.world, self.supervisor, self.recorder, self.loop)

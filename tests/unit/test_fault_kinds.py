@@ -35,7 +35,7 @@ def world() -> FakeWorld:
 def test_every_file_of_a_kind_is_registered() -> None:
     files = {path.stem for path in Path(faults.__path__[0]).glob("*.py")}
     own = {kind.replace("-", "_") for kind in FAULT_KINDS}
-    assert files == own | {"__init__", "base", "kinds"}
+    assert files == own | {"__init__", "base", "kinds", "holds"}
     assert [model.__module__.rsplit(".")[-1].replace("_", "-") for model in MODELS.values()] == [
         *FAULT_KINDS
     ]
@@ -404,7 +404,8 @@ def test_the_default_settings_go_with_a_cluster_that_has_everything(kind: str) -
 @pytest.mark.parametrize(
     ("kind", "settings", "facts", "contradiction"),
     [
-        ("stall", {"target": "n6"}, {}, ("target", "n1 to n5, or random", "n6")),
+        ("arp-expiry", {"target": "n6"}, {}, ("target", "n1 to n5, or random", "n6")),
+        ("stall", {"target": "n6"}, {}, ("target", "n1 to n5, random or storage", "n6")),
         ("delay", {"target": "n6"}, {}, ("target", "n1 to n5, random or storage", "n6")),
         ("loss", {"from": "n6"}, {}, ("from", "n1 to n5, or storage", "n6")),
         ("partition", {"target": "storage"}, {}, ("target", "n1 to n5, or random", "storage")),

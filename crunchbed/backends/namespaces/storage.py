@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import orjson
 
 from crunchbed.backends.namespaces import configs, daemons, login
-from crunchbed.backends.namespaces.daemons import Places
+from crunchbed.backends.namespaces.daemons import Places, signal_family
 from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import STORAGE, Flood
@@ -126,6 +127,16 @@ class StorageHost:
             pump=self._pump,
         )
         login.check(self._scenario, settings, self._inside, self._pump)
+
+    def pause_target(self) -> None:
+        """Stop the target with SIGSTOP."""
+        if self._target is not None:
+            signal_family(self._target, signal.SIGSTOP)
+
+    def resume_target(self) -> None:
+        """Let the target go on, with SIGCONT."""
+        if self._target is not None:
+            signal_family(self._target, signal.SIGCONT)
 
     def check_pair_login(self, server: str) -> None:
         """Try the address that moves as an initiator of a pair would.

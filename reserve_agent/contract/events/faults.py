@@ -67,6 +67,8 @@ class FaultBegan(Event):
         impossible: Why the fault had nothing to hit; None: it had.
         network: ``link-down``: the network whose link is down; None: all.
         daemons: ``stall``: daemons that stand still; None: the heartbeat daemon.
+        direction: ``loss``, ``delay``: ``in``: packets to the target; ``out``: packets from it;
+            ``both``; None: ``in``.
         share: ``loss``: share of the packets that is lost, 0 to 1.
         from_: ``loss``: node whose packets are lost, None: all nodes; ``burst``: node whose work
             the target takes over.
@@ -87,6 +89,7 @@ class FaultBegan(Event):
     impossible: str | None = None
     network: str | None = None
     daemons: Sequence[str] | None = None
+    direction: str | None = None
     share: float | None = None
     from_: str | None = None
     pages: int | None = None
@@ -100,13 +103,14 @@ class FaultBegan(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class FaultEnded(Event):
-    """A fault was undone.
+    """A fault was undone, as far as no other fault holds the same thing.
 
     Attributes:
         fault: Kind of the fault.
         target: Node or host that the fault hit; several with commas between them.
         targets: The same as a list.
         number: Number of the fault in the run, from 0.
+        still_held: What did not end with the fault, since other faults hold it; None: nothing.
     """
 
     kind: ClassVar[str] = "fault.end"
@@ -114,6 +118,7 @@ class FaultEnded(Event):
     target: str = ""
     targets: Sequence[str] = ()
     number: int | None = None
+    still_held: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,12 +129,14 @@ class PortDown(Event):
         target: The host.
         network: Network of the one port; None: all ports of the host.
         switch: The switch that lost its power; None: the ports alone went down.
+        number: Number of the fault in the run.
     """
 
     kind: ClassVar[str] = "port.down"
     target: str = ""
     network: str | None = None
     switch: str | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +147,14 @@ class PortUp(Event):
         target: The host.
         network: Network of the one port; None: all ports of the host.
         switch: The switch that has power again; None: the ports alone were down.
+        number: Number of the fault in the run.
     """
 
     kind: ClassVar[str] = "port.up"
     target: str = ""
     network: str | None = None
     switch: str | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
