@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from crunchbed.checks.lives import target_of
 from crunchbed.faults.base import Effect, targets_of
@@ -12,6 +13,8 @@ from crunchbed.faults.kinds import effect_of
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.cluster import RINGS
 from reserve_agent.contract.events.faults import FaultBegan, FaultEnded, PortDown, PortUp
+
+_OF_PACKETS: Final = ("link-down", "partition", "loss", "delay")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class FaultSpan:
     def hit(self) -> bool:
         """Whether there was something to hit."""
         return self.began.impossible is None
+
+    @property
+    def packets_only(self) -> bool:
+        """Whether it hits the packets of hosts, and so nothing while these are down."""
+        return self.kind in _OF_PACKETS
 
     def separates(self, one: str, other: str | None) -> bool:
         """Return whether it is a partition with the two nodes on different sides."""

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from crunchbed.checks.causes import cause_of_each
+from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.heartbeats import misses
+from crunchbed.checks.lives import downtimes
 from crunchbed.checks.membership import ejections
 from crunchbed.history.history import PHASES, History
 from crunchbed.scenario.schema import Scenario
@@ -70,9 +72,20 @@ def _missed_faults(history: History, scenario: Scenario) -> Iterator[str]:
     for event in begun:
         if event.impossible is not None:
             yield f"fault off target: {event.fault} of {event.target}: {event.impossible}"
+    for fault in fault_spans(history):
+        if fault.hit and fault.packets_only and all(_is_down(history, fault)):
+            targets = ", ".join(fault.targets)
+            yield f"fault off target: {fault.kind} of {targets}: down all the time"
     planned = sum(fault.count for fault in scenario.faults)
     if len(begun) < planned:
         yield f"{len(begun)} of {planned} faults were begun"
+
+
+def _is_down(history: History, fault: FaultSpan) -> Iterator[bool]:
+    """Yield of each target whether it was down from the begin of a fault to its end."""
+    for target in fault.targets:
+        downs = downtimes(history, target)
+        yield any(fault.span.start in down and fault.span.end - 1 in down for down in downs)
 
 
 def _lost_events(history: History) -> Iterator[str]:

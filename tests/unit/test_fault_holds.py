@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from crunchbed.checks.faults import cut_off_since, fault_spans, ports_down
+from crunchbed.checks.validity import disturbed
 from crunchbed.faults.base import NotPossible
 from crunchbed.faults.kinds import MODELS
 from crunchbed.history.history import Interval
@@ -236,6 +237,15 @@ def test_a_reserve_that_has_this_size_already_is_off_target(world: FakeWorld) ->
         begin(fault)
     fault.undo()
     assert begin(world.fault("resize-reserve", pages=64))["was"] == 256
+
+
+@pytest.mark.parametrize(("up_at", "off"), [(2500, True), (1500, False)])
+def test_packets_of_a_node_that_is_down_all_the_time_are_no_target(up_at: int, off: bool) -> None:
+    recording = Recording().add(500, "node.down", target="n1", reason="fence")
+    recording.fault(1000, 2000, "loss", "n1", share=0.5).add(up_at, "node.up", target="n1")
+    recording.add(9000, "phase", name="end")
+    reasons = disturbed(recording.history(), load("control"))
+    assert ("fault off target: loss of n1: down all the time" in reasons) == off
 
 
 def test_all_daemons_are_those_that_the_node_has(world: FakeWorld) -> None:
