@@ -15,6 +15,7 @@ from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events.faults import FaultBegan
 from reserve_agent.contract.events.heartbeats import HeartbeatLate
+from reserve_agent.contract.events.membership import FenceDelayed, FenceFailed
 from reserve_agent.contract.events.pressure import EventsLost, HookEventsLost
 
 
@@ -76,9 +77,20 @@ def _missed_faults(history: History, scenario: Scenario) -> Iterator[str]:
         if fault.hit and fault.packets_only and all(_is_down(history, fault)):
             targets = ", ".join(fault.targets)
             yield f"fault off target: {fault.kind} of {targets}: down all the time"
+        if fault.hit and fault.kind == "fence-failure" and not _was_asked(history, fault):
+            yield f"fault off target: nobody asked for a fence of {fault.began.target} in it"
     planned = sum(fault.count for fault in scenario.faults)
     if len(begun) < planned:
         yield f"{len(begun)} of {planned} faults were begun"
+
+
+def _was_asked(history: History, fault: FaultSpan) -> bool:
+    """Return whether a fence failed or waited in the fault."""
+    asked: list[FenceFailed | FenceDelayed] = [
+        *history.of(FenceFailed),
+        *history.of(FenceDelayed),
+    ]
+    return any(event.t in fault.span and event.target in fault.targets for event in asked)
 
 
 def _is_down(history: History, fault: FaultSpan) -> Iterator[bool]:

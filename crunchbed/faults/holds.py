@@ -121,6 +121,7 @@ class Holds:
     Args:
         world: The cluster.
         boot: Powers a node on, unless the node is up or its reboot is due.
+        fence: Sets what is wrong with the fence device.
 
     Attributes:
         daemons: Daemons that stand still.
@@ -130,9 +131,15 @@ class Holds:
         down: What was killed or lost its power.
         links: Links that are down. Their backend counts the cuts itself, since power cuts too.
         packets: What happens to packets. The network adds it up.
+        fences: What is wrong with the fence device, by node.
     """
 
-    def __init__(self, world: World, boot: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        world: World,
+        boot: Callable[[str], None],
+        fence: Callable[[Mapping[tuple[str, str], int | None]], None],
+    ) -> None:
         self.daemons: Held[Daemon, bool] = Held(
             partial(_put_daemons, world), max, lambda one: f"daemon {one.name} of {one.node}"
         )
@@ -146,10 +153,14 @@ class Holds:
         self.down: Held[Down, bool] = Held(partial(_restore, world, boot), max, " ".join)
         self.links: Held[Link, bool] = Held(_nothing, max, lambda one: f"link {one[0]} {one[1]}")
         self.packets: Held[Packets, bool] = Held(_nothing, max, " ".join)
+        self.fences: Held[tuple[str, str], int] = Held(
+            fence, max, lambda one: f"fence of {one[1]} {one[0]}"
+        )
 
     @property
     def _all(self) -> tuple[Held[Any, Any], ...]:
-        return self.daemons, self.reserves, self.target, self.down, self.links, self.packets
+        packets = self.links, self.packets, self.fences
+        return self.daemons, self.reserves, self.target, self.down, *packets
 
     def shared(self, owner: object) -> list[str]:
         """Return the names of what ``owner`` holds together with others."""

@@ -13,6 +13,7 @@ from crunchbed.faults.base import MOST_FAULTS, Effect, FaultSection
 from crunchbed.faults.burst import Burst
 from crunchbed.faults.controller_crash import ControllerCrash
 from crunchbed.faults.delay import Delay
+from crunchbed.faults.fence_failure import FenceFailure
 from crunchbed.faults.link_down import LinkDown
 from crunchbed.faults.loss import Loss
 from crunchbed.faults.node_crash import NodeCrash
@@ -41,6 +42,7 @@ AnyFault = (
     | Burst
     | ArpExpiry
     | ResizeReserve
+    | FenceFailure
 )
 MODELS: Final[dict[str, type[FaultSection]]] = {
     get_args(model.model_fields["kind"].annotation)[0]: model for model in get_args(AnyFault)

@@ -19,6 +19,7 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.host import requirements
 from crunchbed.run import signals
 from crunchbed.run.backend import Backend, Setup, Site
+from crunchbed.run.fence_device import FenceDevice
 from crunchbed.run.progress import Progress
 from crunchbed.run.supervisor import Supervisor
 from crunchbed.run.world import Loop, World
@@ -42,6 +43,7 @@ class Running:
         loop: Lets time pass.
         recorder: The run's part of the history.
         progress: Who watches.
+        fences: The device that cuts nodes off.
     """
 
     scenario: Scenario
@@ -52,11 +54,12 @@ class Running:
     loop: Loop
     recorder: Recorder
     progress: Progress
+    fences: FenceDevice
 
     @cached_property
     def fault_context(self) -> FaultContext:
         """What faults act on."""
-        return FaultContext(self.world, self.supervisor, self.recorder, self.loop)
+        return FaultContext(self.world, self.supervisor, self.recorder, self.loop, self.fences)
 
 
 def ready_backend(scenario: Scenario, *, hold: bool = False) -> Backend:
@@ -116,5 +119,8 @@ def started(
             panics=scenario.memory.on_exhaustion == "panic",
             confirm=scenario.fencing.confirm,
         )
-        world.boot(supervisor.fence)
-        yield Running(scenario, site.run_id, out, world, supervisor, site.loop, recorder, progress)
+        fences = FenceDevice(supervisor.fence, scenario.fencing.delay_ns, recorder)
+        world.boot(fences)
+        yield Running(
+            scenario, site.run_id, out, world, supervisor, site.loop, recorder, progress, fences
+        )

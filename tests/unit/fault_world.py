@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from crunchbed.faults.base import FaultAction, FaultContext
 from crunchbed.faults.kinds import MODELS
+from crunchbed.run.fence_device import FenceDevice
 from crunchbed.run.world import Impairment, NodeSilent, NodeStatus, Undo, World
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.faults import FaultBegan
@@ -248,12 +249,13 @@ class FakeWorld:
         self.controller: FakeController | None = None
         self.power = FakePower(self.nodes)
         self.recorder = FakeRecorder()
+        self.fences = FenceDevice(lambda _target, _by: True, lambda _target: 0, self.recorder)
         self.loop = FakeLoop()
 
     @cached_property
     def context(self) -> FaultContext:
         world = cast(World, self)
-        return FaultContext(world, self.power, self.recorder, self.loop)
+        return FaultContext(world, self.power, self.recorder, self.loop, self.fences)
 
     def fault(self, kind: str, **settings: object) -> Any:
         """Return the action of a fault with these settings."""

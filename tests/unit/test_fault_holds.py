@@ -315,3 +315,72 @@ def test_a_fault_comes_as_often_as_it_is_to() -> None:
     assert len({one.targets for one in draw_faults(scenario, 1) + drawn}) > 1
     assert Scenario.model_validate(scenario.resolved()) == scenario
     assert {one.count for one in drawn} == {1}
+
+
+# --- the fence device
+
+
+def test_a_fence_fails_as_often_as_it_is_to_and_then_succeeds(world: FakeWorld) -> None:
+    fault = world.fault("fence-failure", fails=2)
+    assert begin(fault) == {"fails": 2, "takes_ns": 0}
+    assert [world.fences("n1", "n2") for _ in range(3)] == [False, False, True]
+    assert world.fences("n2", "n1"), "another node's fence works"
+    failed = [one for one in world.recorded() if one["kind"] == "fence.failed"]
+    assert [(one["target"], one["by"]) for one in failed] == [("n1", "n2")] * 2
+    fault.undo()
+    assert world.fences("n1", "n2")
+
+
+def test_fences_that_fail_twice_over_fail_as_long_as_the_longer_says(world: FakeWorld) -> None:
+    one = world.fault("fence-failure", fails=3, takes="1s")
+    other = world.fault("fence-failure", fails=1, takes="2s")
+    begin(one)
+    begin(other)
+    assert world.fences.wait_ns("n1", "n2") == 2000 * MS
+    other.undo()
+    assert world.fences.wait_ns("n1", "n2") == 1000 * MS
+    assert [world.fences("n1", "n2") for _ in range(4)] == [False, False, False, True]
+    one.undo()
+    assert world.fences.wait_ns("n1", "n2") == 0
+
+
+@pytest.mark.parametrize(("asked", "off"), [(1500, False), (2500, True), (None, True)])
+def test_a_fence_that_nobody_asks_for_is_no_target(asked: int | None, off: bool) -> None:
+    recording = Recording().fault(1000, 2000, "fence-failure", "n1", fails=1)
+    if asked is not None:
+        recording.add(asked, "fence.failed", target="n1", by="n2")
+    recording.add(9000, "phase", name="end")
+    reasons = disturbed(recording.history(), load("control"))
+    assert ("fault off target: nobody asked for a fence of n1 in it" in reasons) == off
+
+
+@pytest.mark.parametrize(
+    ("delay", "delays"),
+    [
+        ("1s", {"n1": 1000, "n2": 1000}),
+        ({"n1": "1s"}, {"n1": 1000, "n2": 0}),
+        ("0s", {"n1": 0, "n2": 0}),
+    ],
+)
+def test_the_delay_of_a_fence_is_that_of_all_or_of_one(
+    delay: object, delays: dict[str, int]
+) -> None:
+    scenario = load("control").with_overrides({"fencing.delay": delay})
+    assert {name: scenario.fencing.delay_ns(name) for name in delays} == {
+        name: ms * MS for name, ms in delays.items()
+    }
+    assert Scenario.model_validate(scenario.resolved()) == scenario
+
+
+@pytest.mark.parametrize(
+    ("delay", "message"),
+    [
+        ({"n9": "1s"}, "fencing.delay: expected nodes from n1 to n3, got n9"),
+        ({"n1": 5}, "fencing.delay: expected a duration such as"),
+        ("soon", "fencing.delay: expected a duration such as"),
+    ],
+)
+def test_a_wrong_delay_of_a_fence_is_refused(delay: object, message: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        load("control").with_overrides({"fencing.delay": delay})
+    assert message in str(refused.value)

@@ -57,6 +57,7 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
     for section in ("heartbeat", "fencing"):
         for key, value in resolved[section].items():
             assert table.pop(f"{section}.{key}") == str(value)
+    assert table.pop("fencing.delay") == "0s", "is not written where it is the default"
     assert table == {}
     top = documented("Top level")
     assert top["policy"] == resolved["policy"]

@@ -79,6 +79,8 @@ class FaultBegan(Event):
         forgotten: ``arp-expiry``: neighbours that were forgotten.
         cut: ``switch-crash``: nodes that have no heartbeat ring left.
         lost: ``switch-crash``: networks that each node has lost.
+        fails: ``fence-failure``: fence requests that fail.
+        takes_ns: ``fence-failure``: by how much each fence is carried out later.
     """
 
     kind: ClassVar[str] = "fault.begin"
@@ -99,6 +101,8 @@ class FaultBegan(Event):
     forgotten: int | None = None
     cut: Sequence[str] | None = None
     lost: Mapping[str, Sequence[str]] | None = None
+    fails: int | None = None
+    takes_ns: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,36 @@ class FenceConfirmed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FenceDelayed(Event):
+    """The fence device carries a request out later (``fencing.delay``, fault ``fence-failure``).
+
+    Attributes:
+        target: The node that is to be cut off.
+        by: The node that asks for the fence.
+        delay_ns: By how much later.
+    """
+
+    kind: ClassVar[str] = "fence.delayed"
+    target: str
+    by: str
+    delay_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FenceFailed(Event):
+    """The fence device could not cut a node off (fault ``fence-failure``).
+
+    Attributes:
+        target: The node that was to be cut off.
+        by: The node that asked for the fence.
+    """
+
+    kind: ClassVar[str] = "fence.failed"
+    target: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeEjected(Event):
     """The membership removed this node, and the fence took it down.
 
