@@ -207,5 +207,6 @@ def test_two_of_two_that_meet_again_need_no_fence() -> None:
     watch.quorum(5, [1, 2], True, 0)
     watch.ring(9, [1])
     watch.quorum(9, [2], True, 10)
+    watch.ring(13, [])
     assert watch.quorum(13, [1, 2], True, 20) == [ViewSeen(13, ("n1", "n2"), (), (), quorate=True)]
     assert watch.tick(500) == []
