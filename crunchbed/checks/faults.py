@@ -109,6 +109,29 @@ def cut_off_since(on: Sequence[FaultSpan], node: str, by: str) -> int | None:
     return min([*silenced, *(since for since in lost if since is not None)], default=None)
 
 
+def cut_off_at(
+    faults: Sequence[FaultSpan], node: str, by: str, t: int, boot: int | None = None
+) -> int | None:
+    """Return since when ``by`` cannot hear ``node`` at a moment; None: it can.
+
+    Faults that follow each other without a gap are one: the begin of the first counts.
+
+    Args:
+        faults: All faults.
+        node: The node that is not heard.
+        by: The node that does not hear it.
+        t: The moment, nanoseconds.
+        boot: When the node last booted: its daemons of before are what a stall held then.
+    """
+    held = [one for one in faults if boot is None or not one.stalls(node) or one.span.start >= boot]
+    since = None
+    while (found := cut_off_since([one for one in held if t in one.span], node, by)) is not None:
+        if found == since:
+            break
+        since = t = found
+    return since
+
+
 def _all_down_since(on: Sequence[FaultSpan], node: str, networks: Sequence[str]) -> int | None:
     by_network = [
         [one.span.start for one in on if one.takes_down(node, network)] for network in networks

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crunchbed.checks.faults import cut_off_since, fault_spans, ports_down
+from crunchbed.checks.faults import cut_off_at, cut_off_since, fault_spans, ports_down
 from crunchbed.checks.validity import disturbed
 from crunchbed.faults.base import NotPossible
 from crunchbed.faults.kinds import MODELS
@@ -184,6 +184,20 @@ def test_the_checks_know_a_host_that_two_faults_keep_unlinked() -> None:
     recording.add(9000, "phase", name="end")
     down = ports_down(recording.history())["n1"]
     assert sorted(down) == [Interval(1000 * MS, 3000 * MS), Interval(2000 * MS, 4000 * MS)]
+
+
+def test_faults_without_a_gap_cut_off_since_the_first_of_them() -> None:
+    recording = Recording().fault(1000, 3000, "stall", "n1").fault(2000, 5000, "partition", "n1")
+    recording.fault(6000, 8000, "stall", "n1").add(9000, "phase", name="end")
+    spans = fault_spans(recording.history())
+
+    def since(ms: int, boot: int | None = None) -> float | None:
+        found = cut_off_at(spans, "n1", "n2", ms * MS, None if boot is None else boot * MS)
+        return None if found is None else found / MS
+
+    assert [since(ms) for ms in (500, 2500, 4000, 5500, 7000)] == [None, 1000, 1000, None, 6000]
+    assert since(7000, boot=6500) is None, "the daemons of this boot were never stopped"
+    assert since(4000, boot=1500) == 2000
 
 
 # --- one direction

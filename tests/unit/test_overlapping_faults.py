@@ -273,7 +273,7 @@ def check(world: World, faults: Sequence[FaultSection]) -> None:
 
 
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(faults=st.lists(faults_of(), min_size=1, max_size=7))
 def test_a_thing_is_as_bad_as_the_worst_fault_that_holds_it(
@@ -283,7 +283,7 @@ def test_a_thing_is_as_bad_as_the_worst_fault_that_holds_it(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 @pytest.mark.parametrize("kind", sorted(TIMED))
