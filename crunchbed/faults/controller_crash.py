@@ -46,9 +46,10 @@ class ControllerCrashAction:
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Kill the controller."""
         killed = self._controller is not None and self._controller.kill()
-        if not killed and not self._down.shared(self, _CONTROLLER):
+        if killed or self._down.shared(self, _CONTROLLER):
+            self._down.hold(self, {_CONTROLLER: True})
+        if not killed:
             raise NotPossible("the controller was down")
-        self._down.hold(self, {_CONTROLLER: True})
         return event
 
     def undo(self) -> None:

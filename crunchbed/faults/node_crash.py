@@ -49,9 +49,11 @@ class NodeCrashAction:
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Power off."""
         power = ("power", self._target)
-        if not self._power.crash(self._target, _REASON) and not self._down.shared(self, power):
+        crashed = self._power.crash(self._target, _REASON)
+        if crashed or self._down.shared(self, power):
+            self._down.hold(self, {power: True})
+        if not crashed:
             raise NotPossible(f"{self._target} was down")
-        self._down.hold(self, {power: True})
         return event
 
     def lingers(self) -> bool:

@@ -71,16 +71,16 @@ class SwitchCrashAction:
         if self._switches is None:
             raise NotPossible(f"{self._name} was down")
         on = self._switches.is_on(self._name)
-        if not on and not self._holds.down.shared(self, switch):
+        if on or self._holds.down.shared(self, switch):
+            self._holds.down.hold(self, {switch: True})
+        if not on:
             raise NotPossible(f"{self._name} was down")
         self._links = self._switches.links_to(self._name)
         self._cut = self._switches.cut_off_by(self._name)
         for host in self._cut:
             self._recorder.record(PortDown(target=host, switch=self._name, number=event.number))
         self._number = event.number
-        self._holds.down.hold(self, {switch: True})
-        if on:
-            self._switches.turn_off(self._name)
+        self._switches.turn_off(self._name)
         links = ((host, network) for host, lost in self._links.items() for network in lost)
         self._holds.links.hold(self, dict.fromkeys(links, True))
         return replace(event, cut=self._cut, lost=self._links)
