@@ -32,10 +32,9 @@ class AgentCrashAction:
         """Kill the agent."""
         agent = ("agent", self._node.name)
         killed = isinstance(self._node, KillsAgent) and self._node.kill_agent()
-        if killed or self._down.shared(self, agent):
-            self._down.hold(self, {agent: True})
         if not killed:
             raise NotPossible(f"the agent of {self._node.name} was down")
+        self._down.hold(self, {agent: True})
         return event
 
     def undo(self) -> None:

@@ -45,11 +45,9 @@ class ControllerCrashAction:
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Kill the controller."""
-        killed = self._controller is not None and self._controller.kill()
-        if killed or self._down.shared(self, _CONTROLLER):
-            self._down.hold(self, {_CONTROLLER: True})
-        if not killed:
+        if self._controller is None or not self._controller.kill():
             raise NotPossible("the controller was down")
+        self._down.hold(self, {_CONTROLLER: True})
         return event
 
     def undo(self) -> None:

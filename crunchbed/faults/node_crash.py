@@ -49,11 +49,9 @@ class NodeCrashAction:
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Power off."""
         power = ("power", self._target)
-        crashed = self._power.crash(self._target, _REASON)
-        if crashed or self._down.shared(self, power):
-            self._down.hold(self, {power: True})
-        if not crashed:
+        if not self._power.crash(self._target, _REASON):
             raise NotPossible(f"{self._target} was down")
+        self._down.hold(self, {power: True})
         return event
 
     def lingers(self) -> bool:

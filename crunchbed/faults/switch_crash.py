@@ -67,19 +67,14 @@ class SwitchCrashAction:
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Power off."""
-        switch = ("switch", self._name)
-        if self._switches is None:
-            raise NotPossible(f"{self._name} was down")
-        on = self._switches.is_on(self._name)
-        if on or self._holds.down.shared(self, switch):
-            self._holds.down.hold(self, {switch: True})
-        if not on:
+        if self._switches is None or not self._switches.is_on(self._name):
             raise NotPossible(f"{self._name} was down")
         self._links = self._switches.links_to(self._name)
         self._cut = self._switches.cut_off_by(self._name)
         for host in self._cut:
             self._recorder.record(PortDown(target=host, switch=self._name, number=event.number))
         self._number = event.number
+        self._holds.down.hold(self, {("switch", self._name): True})
         self._switches.turn_off(self._name)
         links = ((host, network) for host, lost in self._links.items() for network in lost)
         self._holds.links.hold(self, dict.fromkeys(links, True))
@@ -87,10 +82,9 @@ class SwitchCrashAction:
 
     def undo(self) -> None:
         """Power on."""
-        mine = self._holds.down.of(self)
-        last = not any(self._holds.down.shared(self, switch) for switch in mine)
+        off = bool(self._holds.down.of(self))
         self._holds.release(self)
-        if mine and last:
+        if off:
             self._settle_until = self._loop.now_ns() + _SETTLE_NS
 
     def settling(self) -> bool:

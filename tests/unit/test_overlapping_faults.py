@@ -24,6 +24,7 @@ from topologies.node import ClusterNode, NodeLink
 HOSTS = ("n1", "n2", "n3", "storage")
 NETWORKS = ("a", "b")
 RESERVE = 256
+CRASHES = ("node-crash", "agent-crash", "controller-crash", "switch-crash")
 
 
 class Controller(FakeController):
@@ -130,7 +131,9 @@ class Model:
             return
         if fault.kind in ("stall", "resize-reserve") and not self._up(target):
             return  # nothing to hit
-        if fault.kind == "node-crash" and self._up(target):
+        if fault.kind in CRASHES and self._of(fault.kind, target):
+            return  # it is down already
+        if fault.kind == "node-crash":
             self.boots[target] += 1
         self.on.append(step.fault)
         self.boot_of[step.fault] = self.boots.get(target, 0)
