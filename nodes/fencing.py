@@ -5,7 +5,8 @@ One JSON line each way over a Unix stream socket::
     {"fence": target, "by": node, "view": n}  ->  {"fenced": target, "ok": true, "t": ns, "view": n}
 
 ``view`` is the number of the view that the target is to leave. The answer repeats it, so that a
-late answer is not taken for the answer to a newer request. Every request is answered exactly once.
+late answer is not taken for the answer to a newer request. Every request is answered exactly once,
+perhaps later.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ class FenceServer:
         path: The Unix socket to make; ``close`` removes it.
         fence: See ``FenceLedger``; its errors reach the loop, or the caller of ``pump``.
         selector: The owner's, or None for one of its own.
+        wait_ns: ``wait_ns(target, by)``: how long a request waits before it is carried out.
+        later: Has something called at a time of CLOCK_MONOTONIC; for requests that wait.
     """
 
     def __init__(
@@ -83,7 +86,13 @@ class FenceServer:
         path: Path,
         fence: Callable[[str, str], bool],
         selector: selectors.BaseSelector | None = None,
+        *,
+        wait_ns: Callable[[str, str], int] = lambda _target, _by: 0,
+        later: Callable[[int, Callable[[], None]], None] | None = None,
     ) -> None:
+        self._wait_ns = wait_ns
+        self._later = later
+        self._open = True
         self._ledger = FenceLedger(fence)
         self._selector = selector or selectors.DefaultSelector()
         self._server = LineServer(
@@ -101,11 +110,28 @@ class FenceServer:
 
     def close(self) -> None:
         """Close every connection and remove the socket."""
+        self._open = False
         self._server.close()
 
-    def _answer(self, message: Message) -> Message:
+    def _answer(self, message: Message) -> Message | None:
         target, by, view = (message.get(name) for name in ("fence", "by", "view"))
         if not (isinstance(target, str) and isinstance(by, str) and type(view) is int):
             raise MalformedMessage("expected a fence request")
+        wait = (
+            0 if self._later is None or self._ledger.is_down(target) else self._wait_ns(target, by)
+        )
+        if not wait or self._later is None:
+            return self._decide(target, by, view)
+        answer = self._server.answer_later()
+
+        def carry_out() -> None:
+            if self._open:
+                answer(self._decide(target, by, view))
+
+        self._later(time.monotonic_ns() + wait, carry_out)
+        return None
+
+    def _decide(self, target: str, by: str, view: int) -> Message:
+        """Carry a request out, unless whoever asked is cut off by now."""
         ok, t_ns = self._ledger.ask(target, by, view, time.monotonic_ns())
         return {"fenced": target, "ok": ok, "t": t_ns, "view": view}

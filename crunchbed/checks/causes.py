@@ -52,6 +52,7 @@ class _Evidence:
         self._dues = Dues(history, interval_ns)
         self._ports = ports_down(history)
         self._partitions = [fault for fault in faults if fault.effect.parted]
+        self._losses = [fault for fault in faults if fault.kind == "loss"]
         self._switches = [fault.span for fault in faults if fault.effect.switch_failed]
         self._stalls = [fault for fault in faults if fault.effect.stalled]
         self._absent = Absences(history)
@@ -68,6 +69,8 @@ class _Evidence:
             return "link"
         if self._was_parted(miss, due):
             return "partition"
+        if self._all_was_lost(miss, due):
+            return "loss"
         if self._sender_was_stopped(miss, due):
             return "stalled_sender"
         if miss.peer is not None and self._absent.covers(miss.node, miss.peer, miss.deadline):
@@ -86,6 +89,13 @@ class _Evidence:
         return any(
             one.span.clip(due.when) and one.separates(miss.node, miss.peer)
             for one in self._partitions
+        )
+
+    def _all_was_lost(self, miss: HeartbeatMissed, due: Due) -> bool:
+        """Also where no packet was dropped, since the peer was fenced for the loss."""
+        peer = miss.peer
+        return peer is not None and any(
+            one.span.clip(due.when) and one.deafens(miss.node, peer) for one in self._losses
         )
 
     def _sender_was_stopped(self, miss: HeartbeatMissed, due: Due) -> bool:

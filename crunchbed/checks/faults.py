@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from crunchbed.checks.lives import target_of
 from crunchbed.faults.base import Effect, targets_of
@@ -12,6 +13,8 @@ from crunchbed.faults.kinds import effect_of
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.cluster import RINGS
 from reserve_agent.contract.events.faults import FaultBegan, FaultEnded, PortDown, PortUp
+
+_OF_PACKETS: Final = ("link-down", "partition", "loss", "delay")
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,19 @@ class FaultSpan:
         """Whether there was something to hit."""
         return self.began.impossible is None
 
+    @property
+    def packets_only(self) -> bool:
+        """Whether it hits the packets of hosts, and so nothing while these are down."""
+        return self.kind in _OF_PACKETS
+
     def separates(self, one: str, other: str | None) -> bool:
         """Return whether it is a partition with the two nodes on different sides."""
         return (one in self.effect.parted) != (other in self.effect.parted)
+
+    def deafens(self, by: str, node: str) -> bool:
+        """Return whether all packets of the node to ``by`` are lost, though not by a partition."""
+        effect = self.effect
+        return node in effect.muted or by in effect.deaf or (node, by) in effect.unheard
 
     def stalls(self, node: str, daemon: str = "heartbeat") -> bool:
         """Return whether this daemon of the node stands still."""
@@ -87,9 +100,36 @@ def cut_off_since(on: Sequence[FaultSpan], node: str, by: str) -> int | None:
         by: the node that does not hear it.
     """
     hits = [one for one in on if one.hit]
-    silenced = [one.span.start for one in hits if one.separates(node, by) or one.stalls(node)]
+    silenced = [
+        one.span.start
+        for one in hits
+        if one.separates(node, by) or one.stalls(node) or one.deafens(by, node)
+    ]
     lost = (_all_down_since(hits, node, networks) for networks in RINGS)
     return min([*silenced, *(since for since in lost if since is not None)], default=None)
+
+
+def cut_off_at(
+    faults: Sequence[FaultSpan], node: str, by: str, t: int, boot: int | None = None
+) -> int | None:
+    """Return since when ``by`` cannot hear ``node`` at a moment; None: it can.
+
+    Faults that follow each other without a gap are one: the begin of the first counts.
+
+    Args:
+        faults: All faults.
+        node: The node that is not heard.
+        by: The node that does not hear it.
+        t: The moment, nanoseconds.
+        boot: When the node last booted: its daemons of before are what a stall held then.
+    """
+    held = [one for one in faults if boot is None or not one.stalls(node) or one.span.start >= boot]
+    since = None
+    while (found := cut_off_since([one for one in held if t in one.span], node, by)) is not None:
+        if found == since:
+            break
+        since = t = found
+    return since
 
 
 def _all_down_since(on: Sequence[FaultSpan], node: str, networks: Sequence[str]) -> int | None:
@@ -100,16 +140,23 @@ def _all_down_since(on: Sequence[FaultSpan], node: str, networks: Sequence[str])
 
 
 def ports_down(history: History) -> dict[str, list[Interval]]:
-    """Return when faults held switch ports down, by the host at the port."""
+    """Return when faults held switch ports down, by the host at the port; intervals may overlap.
+
+    A port that another fault keeps down does not come up with a fault: its part ends where it ends.
+    """
     found: dict[str, list[Interval]] = {}
-    down: dict[tuple[str, str | None], int] = {}
+    down: dict[tuple[str, str | None, int | None], int] = {}
     changes: list[PortDown | PortUp] = [*history.of(PortDown), *history.of(PortUp)]
     for event in sorted(changes, key=lambda e: e.t):
-        link = host, _network = target_of(event), event.network
+        link = host, *_ = target_of(event), event.network, event.number
         if isinstance(event, PortDown):
             down.setdefault(link, event.t)
         elif link in down:
             found.setdefault(host, []).append(Interval(down.pop(link), event.t))
-    for (host, _network), since in down.items():
-        found.setdefault(host, []).append(Interval(since, history.span.end + 1))
+    ends: dict[int | None, int] = {
+        end.number: end.t for end in history.of(FaultEnded) if end.still_held
+    }
+    for (host, _network, number), since in down.items():
+        until = ends.get(number, history.span.end + 1)
+        found.setdefault(host, []).append(Interval(since, until))
     return found

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-from crunchbed.checks.faults import cut_off_since, fault_spans
+from crunchbed.checks.faults import cut_off_at, fault_spans
 from crunchbed.checks.lives import target_of
 from crunchbed.history.history import History
 from reserve_agent.contract.events.faults import NodeDown, NodeUp
@@ -77,8 +77,8 @@ def _ejection(history: History, node: str, noticed: int) -> Ejection:
     came_back = _last_of(history, NodeUp, node, fence)
     if down is not None and (came_back is None or came_back < down):
         return Ejection(node, fence, false=False, since=down)
-    on = [one for one in fault_spans(history) if fence in one.span]
-    cut = cut_off_since(on, node, _fenced_by(history, node, fence))
+    by = _fenced_by(history, node, fence)
+    cut = cut_off_at(fault_spans(history), node, by, fence, boot=came_back)
     return Ejection(node, fence, false=cut is None, since=cut)
 
 

@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from crunchbed.checks.causes import cause_of_each
+from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.heartbeats import misses
+from crunchbed.checks.lives import downtimes
 from crunchbed.checks.membership import ejections
 from crunchbed.history.history import PHASES, History
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events.faults import FaultBegan
 from reserve_agent.contract.events.heartbeats import HeartbeatLate
+from reserve_agent.contract.events.membership import FenceDelayed, FenceFailed
 from reserve_agent.contract.events.pressure import HookEventsLost
 from reserve_agent.contract.events.run import EventsLost
 
@@ -71,8 +74,31 @@ def _missed_faults(history: History, scenario: Scenario) -> Iterator[str]:
     for event in begun:
         if event.impossible is not None:
             yield f"fault off target: {event.fault} of {event.target}: {event.impossible}"
-    if len(begun) < len(scenario.faults):
-        yield f"{len(begun)} of {len(scenario.faults)} faults were begun"
+    for fault in fault_spans(history):
+        if fault.hit and fault.packets_only and all(_is_down(history, fault)):
+            targets = ", ".join(fault.targets)
+            yield f"fault off target: {fault.kind} of {targets}: down all the time"
+        if fault.hit and fault.kind == "fence-failure" and not _was_asked(history, fault):
+            yield f"fault off target: nobody asked for a fence of {fault.began.target} in it"
+    planned = sum(fault.count for fault in scenario.faults)
+    if len(begun) < planned:
+        yield f"{len(begun)} of {planned} faults were begun"
+
+
+def _was_asked(history: History, fault: FaultSpan) -> bool:
+    """Return whether a fence failed or waited in the fault."""
+    asked: list[FenceFailed | FenceDelayed] = [
+        *history.of(FenceFailed),
+        *history.of(FenceDelayed),
+    ]
+    return any(event.t in fault.span and event.target in fault.targets for event in asked)
+
+
+def _is_down(history: History, fault: FaultSpan) -> Iterator[bool]:
+    """Yield of each target whether it was down from the begin of a fault to its end."""
+    for target in fault.targets:
+        downs = downtimes(history, target)
+        yield any(fault.span.start in down and fault.span.end - 1 in down for down in downs)
 
 
 def _lost_events(history: History) -> Iterator[str]:

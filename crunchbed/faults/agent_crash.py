@@ -26,14 +26,17 @@ class AgentCrashAction:
 
     def __init__(self, fault: AgentCrash, context: FaultContext) -> None:
         self._node = context.world.nodes[fault.target]
+        self._down = context.holds.down
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Kill the agent."""
-        if not isinstance(self._node, KillsAgent) or not self._node.kill_agent():
+        agent = ("agent", self._node.name)
+        killed = isinstance(self._node, KillsAgent) and self._node.kill_agent()
+        if not killed:
             raise NotPossible(f"the agent of {self._node.name} was down")
+        self._down.hold(self, {agent: True})
         return event
 
     def undo(self) -> None:
         """Start another agent, unless something has needed and started one already."""
-        if isinstance(self._node, KillsAgent):
-            self._node.restart_agent()
+        self._down.release(self)

@@ -8,18 +8,34 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final, Protocol, Self, runtime_checkable
+from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from crunchbed.run.world import Loop, World
+from crunchbed.faults.action import (
+    EventRecorder,
+    FaultAction,
+    FaultContext,
+    Lingering,
+    NotPossible,
+    Settling,
+)
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
-from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.faults import FaultBegan
+
+# The action is part of what every kind has, and may be had from here.
+__all__ = [
+    "EventRecorder",
+    "FaultAction",
+    "FaultContext",
+    "Lingering",
+    "NotPossible",
+    "Settling",
+]
 
 STORAGE: Final = "storage"
 """The target that is the storage host."""
@@ -27,91 +43,17 @@ CONTROLLER: Final = "controller"
 """The target that is the OpenFlow controller."""
 RANDOM: Final = "random"
 """The target that the seed draws from the cluster nodes."""
+MOST_FAULTS: Final = 1000
+"""Faults that a scenario may have, each as often as it comes."""
+_ONCE: Final = "after + jitter + for"
 
+DIRECTIONS: Final = ("in", "out", "both")
+"""Of packets: those that come to a host, those that leave it."""
+Direction = Annotated[str, kinds.choice(DIRECTIONS)]
 Host = Annotated[
     str,
     kinds.text("a cluster node such as n1, storage, or random", r"n[1-9]\d{0,3}|storage|random"),
 ]
-
-
-# --- the action
-
-
-class NotPossible(Exception):
-    """The fault finds nothing to act on, for example because the node is down already."""
-
-
-class Power(Protocol):
-    """The nodes' power, as faults may use it."""
-
-    def crash(self, name: str, reason: str) -> bool:
-        """Take a node's power away without a fence; returns False where the node is down."""
-
-    def is_down(self, name: str) -> bool:
-        """Return whether a node has no power."""
-
-    def boot_if_down(self, name: str) -> None:
-        """Power a node on, unless the node is up or its reboot is due anyway."""
-
-
-class EventRecorder(Protocol):
-    """The run's own part of the history."""
-
-    def record(self, event: Event, /) -> int:
-        """Write an event, with the time now where it has none; returns the event's time."""
-
-
-@dataclass(frozen=True)
-class FaultContext:
-    """What faults act on.
-
-    Attributes:
-        world: The cluster.
-        power: The nodes' power.
-        recorder: The run's own part of the history.
-        loop: The run's clock.
-    """
-
-    world: World
-    power: Power
-    recorder: EventRecorder
-    loop: Loop
-
-
-class FaultAction(Protocol):
-    """One fault, ready to begin. ``undo`` follows every ``begin``, also one that failed."""
-
-    def begin(self, event: FaultBegan) -> FaultBegan:
-        """Do it.
-
-        Args:
-            event: What the history is to say; names the kind and the targets.
-
-        Returns:
-            The event with the fields of this kind filled in.
-
-        Raises:
-            NotPossible: there is nothing to act on.
-        """
-
-    def undo(self) -> None:
-        """Take it back; the node or the process that was hit may be gone."""
-
-
-@runtime_checkable
-class Lingering(Protocol):
-    """A fault without an end of its own, which the injection waits for."""
-
-    def lingers(self) -> bool:
-        """Return whether what the fault began still goes on."""
-
-
-@runtime_checkable
-class Settling(Protocol):
-    """A fault whose effect lasts for a moment after the undo."""
-
-    def settling(self) -> bool:
-        """Return whether the effect still lasts; asked again and again after ``undo``."""
 
 
 # --- the effect
@@ -124,6 +66,9 @@ class Effect:
     Attributes:
         parted: Nodes that hear nothing from the other nodes, nor the other nodes from them.
         stalled: Daemons that stand still, by node.
+        muted: Nodes none of whose packets arrive at any other node.
+        deaf: Nodes that no packet of another node arrives at.
+        unheard: Pairs (sender, observer) of which the observer gets no packet of the sender.
         unlinked: Hosts that have no link to any network.
         lost: Networks that hosts have no link to, by host; for those with other links left.
         silenced: Nodes that the other nodes may stop hearing, and so remove from their views.
@@ -134,6 +79,9 @@ class Effect:
 
     parted: Collection[str] = ()
     stalled: Mapping[str, Collection[str]] = field(default_factory=dict)
+    muted: Collection[str] = ()
+    deaf: Collection[str] = ()
+    unheard: Collection[tuple[str, str]] = ()
     unlinked: Collection[str] = ()
     lost: Mapping[str, Collection[str]] = field(default_factory=dict)
     silenced: Collection[str] = ()
@@ -154,7 +102,8 @@ class FaultSection(Section, ABC):
     """The settings of every kind of fault.
 
     ``after`` counts from the begin of the inject phase. ``jitter`` is the longest time by which
-    the seed may delay the fault further.
+    the seed may delay the fault further. The fault comes ``count`` times, one in each period
+    ``every``; target and jitter of each are drawn.
     """
 
     beside_nodes: ClassVar[tuple[str, ...]] = ()
@@ -163,11 +112,40 @@ class FaultSection(Section, ABC):
     kind: str
     after: Annotated[int, kinds.duration("0s"), DurationText] = 1_000_000_000
     jitter: Annotated[int, kinds.duration("0s"), DurationText] = 0
+    count: Annotated[int, kinds.whole("times", 1, MOST_FAULTS)] = 1
+    every: Annotated[int | None, kinds.duration_or_none("1ms"), kinds.DurationTextOrNone] = None
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave defaults of later keys out, so that scenarios from before them stay equal."""
+        written: dict[str, Any] = write(self)
+        for key in ("count", "every", "direction"):
+            if key in written and getattr(self, key) == type(self).model_fields[key].default:
+                del written[key]
+        return written
 
     @property
     def lasts_ns(self) -> int | None:
         """Time from the begin to the undo; None: until the injection is over."""
         return None
+
+    def repeated(self) -> list[Self]:
+        """Return the fault as often as it comes, each once; with the range of its jitter."""
+        once = {"count": 1, "every": None}
+        return [
+            self.model_copy(update={**once, "after": self.after + number * (self.every or 0)})
+            for number in range(self.count)
+        ]
+
+    def candidates(self, facts: ClusterFacts) -> tuple[str, ...]:
+        """Return the nodes that the fault can hit, in order; a draw is made among them."""
+        return tuple(
+            name for name in facts.node_names if not any(self.aimed_at(name)._misfits(facts))
+        )
+
+    def _misfits(self, facts: ClusterFacts) -> Iterator[Contradiction]:
+        yield from self.host_contradictions(facts)
+        yield from self.own_contradictions(facts)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -191,14 +169,23 @@ class FaultSection(Section, ABC):
     def contradictions(self, facts: ClusterFacts) -> Iterator[Contradiction]:
         """Yield what does not go with the rest of the scenario; keys are relative to the fault."""
         yield from self.host_contradictions(facts)
-        end = self.after + self.jitter + (self.lasts_ns or 0)
+        yield from self._time_contradictions(facts)
+        yield from self.own_contradictions(facts)
+        if RANDOM in self.targets and not self.candidates(facts):
+            yield "target", "a target that this fault can hit: no cluster node is one", RANDOM
+
+    def _time_contradictions(self, facts: ClusterFacts) -> Iterator[Contradiction]:
+        if (self.count > 1) != (self.every is not None):
+            yield "every", "every and a count of 2 or more together", f"count {self.count}"
+        repetition = (self.count - 1) * (self.every or 0)
+        end = self.after + self.jitter + repetition + (self.lasts_ns or 0)
         if end > facts.inject_ns:
+            sum_of = "after + jitter + (count - 1) x every + for" if repetition else _ONCE
             yield (
                 "after" if self.lasts_ns is None else "for",
-                f"after + jitter + for within phases.inject ({format_duration(facts.inject_ns)})",
+                f"{sum_of} within phases.inject ({format_duration(facts.inject_ns)})",
                 format_duration(end),
             )
-        yield from self.own_contradictions(facts)
 
     def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         """Yield the hosts that the cluster does not have, or that the fault cannot hit."""

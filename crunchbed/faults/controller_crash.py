@@ -13,6 +13,8 @@ from reserve_agent.contract.events.faults import FaultBegan
 _READY_NS: Final = 15_000_000_000
 """Time in which a new controller has taken over; not waited for any longer."""
 
+_CONTROLLER: Final = (CONTROLLER, CONTROLLER)
+
 
 class ControllerCrash(Lasting):
     """After ``for`` another controller takes over."""
@@ -37,22 +39,22 @@ class ControllerCrashAction:
 
     def __init__(self, context: FaultContext) -> None:
         self._controller = context.world.controller
+        self._down = context.holds.down
         self._loop = context.loop
-        self._killed = False
         self._ready_by: int | None = None
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Kill the controller."""
         if self._controller is None or not self._controller.kill():
             raise NotPossible("the controller was down")
-        self._killed = True
+        self._down.hold(self, {_CONTROLLER: True})
         return event
 
     def undo(self) -> None:
         """Start another controller."""
-        if self._killed and self._controller is not None:
-            self._killed = False
-            self._controller.restart()
+        last = bool(self._down.of(self)) and not self._down.shared(self, _CONTROLLER)
+        self._down.release(self)
+        if last:
             self._ready_by = self._loop.now_ns() + _READY_NS
 
     def settling(self) -> bool:

@@ -9,10 +9,11 @@ from pydantic import BeforeValidator, Field
 
 from crunchbed.faults.agent_crash import AgentCrash
 from crunchbed.faults.arp_expiry import ArpExpiry
-from crunchbed.faults.base import Effect, FaultSection
+from crunchbed.faults.base import MOST_FAULTS, Effect, FaultSection
 from crunchbed.faults.burst import Burst
 from crunchbed.faults.controller_crash import ControllerCrash
 from crunchbed.faults.delay import Delay
+from crunchbed.faults.fence_failure import FenceFailure
 from crunchbed.faults.link_down import LinkDown
 from crunchbed.faults.loss import Loss
 from crunchbed.faults.node_crash import NodeCrash
@@ -25,9 +26,6 @@ from crunchbed.faults.target_crash import TargetCrash
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import reject
 from reserve_agent.contract.events.faults import FaultBegan
-
-MOST_FAULTS: Final = 1000
-"""Faults that a scenario may have."""
 
 AnyFault = (
     LinkDown
@@ -44,6 +42,7 @@ AnyFault = (
     | Burst
     | ArpExpiry
     | ResizeReserve
+    | FenceFailure
 )
 MODELS: Final[dict[str, type[FaultSection]]] = {
     get_args(model.model_fields["kind"].annotation)[0]: model for model in get_args(AnyFault)
@@ -66,6 +65,9 @@ Faults = Annotated[tuple[Fault, ...], BeforeValidator(_list)]
 
 def contradictions(faults: Sequence[FaultSection], facts: ClusterFacts) -> Iterator[Contradiction]:
     """Yield what does not go together of the faults and the rest of the scenario."""
+    total = sum(fault.count for fault in faults)
+    if total > MOST_FAULTS:
+        yield "faults", f"at most {MOST_FAULTS} faults, each as often as it comes", str(total)
     for index, fault in enumerate(faults):
         for key, expected, got in fault.contradictions(facts):
             yield f"faults[{index}].{key}", expected, got

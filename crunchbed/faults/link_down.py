@@ -55,24 +55,30 @@ class LinkDownAction:
         self._target = fault.target
         self._network_name = fault.network
         self._network = context.world.network
+        self._links = context.holds.links
         self._recorder = context.recorder
         self._loop = context.loop
         self._settle_until: int | None = None
-        self._cut = False
+        self._number: int | None = None
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Cut the links."""
-        self._recorder.record(PortDown(target=self._target, network=self._network_name))
-        self._cut = True
+        self._number = event.number
+        self._recorder.record(
+            PortDown(target=self._target, network=self._network_name, number=event.number)
+        )
+        networks = self._network.networks(self._target)
+        named = networks if self._network_name is None else (self._network_name,)
+        self._links.hold(self, {(self._target, network): True for network in named})
         self._network.cut(self._target, self._network_name)
         return replace(event, network=self._network_name)
 
     def undo(self) -> None:
         """Mend the links; another fault may keep them down."""
-        if self._cut:
-            self._cut = False
-            if self._network.mend(self._target, self._network_name):
-                self._settle_until = self._loop.now_ns() + _SETTLE_NS
+        mine = self._links.of(self)
+        self._links.release(self)
+        if mine and self._network.mend(self._target, self._network_name):
+            self._settle_until = self._loop.now_ns() + _SETTLE_NS
 
     def settling(self) -> bool:
         """Return whether packets do not pass yet; records ``port.up`` once packets pass."""
@@ -81,5 +87,7 @@ class LinkDownAction:
         if self._loop.now_ns() < self._settle_until and not self._network.settled(self._target):
             return True
         self._settle_until = None
-        self._recorder.record(PortUp(target=self._target, network=self._network_name))
+        self._recorder.record(
+            PortUp(target=self._target, network=self._network_name, number=self._number)
+        )
         return False

@@ -1,4 +1,4 @@
-"""``loss``: a bad cable. A node loses a share of the packets that come to it."""
+"""``loss``: a bad cable. A share of the packets to a node, or from it to other nodes, is lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from crunchbed.faults.base import STORAGE, FaultContext, Lasting, one_of_nodes
+from crunchbed.faults.base import (
+    STORAGE,
+    Direction,
+    Effect,
+    FaultContext,
+    Lasting,
+    one_of_nodes,
+    targets_of,
+)
+from crunchbed.faults.holds import packets
 from crunchbed.run.world import Impairment, Undo
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
@@ -21,12 +30,17 @@ Sender = Annotated[
 
 
 class Loss(Lasting):
-    """``share`` of the packets, 0 to 1, from ``sender`` (key ``from``) or from everybody."""
+    """``share`` of the packets, 0 to 1, from ``sender`` (key ``from``) or from everybody.
+
+    ``direction``: ``in`` loses them where they come to the target, ``out`` where the target's
+    packets come to the other nodes.
+    """
 
     kind: Literal["loss"]
     target: Target = "n1"
     share: Annotated[float, kinds.fraction(0.001, 1)] = 0.3
     sender: Sender | None = Field(default=None, alias="from")
+    direction: Direction = "in"
 
     def action(self, context: FaultContext) -> LossAction:
         """Return the fault, ready to begin."""
@@ -37,6 +51,24 @@ class Loss(Lasting):
         yield from super().host_contradictions(facts)
         if self.sender not in (None, *facts.node_names, STORAGE):
             yield "from", one_of_nodes(facts, STORAGE), str(self.sender)
+        if self.sender is not None and self.direction != "in":
+            yield "from", "no sender where packets of the target are lost", self.sender
+        if self.sender == self.target:
+            yield "from", "another node than target", self.target
+
+    @staticmethod
+    def effect(event: FaultBegan, /) -> Effect:
+        """A node is cut off in one direction where all packets are lost, else hears the rest."""
+        targets = targets_of(event)
+        if event.share is None or event.share < 1:
+            return Effect()
+        leaving, coming = event.direction in ("out", "both"), event.direction != "out"
+        return Effect(
+            muted=targets if leaving else (),
+            deaf=targets if coming and event.from_ is None else (),
+            unheard=[(event.from_, target) for target in targets] if event.from_ else (),
+            silenced=targets if leaving else (),
+        )
 
 
 class LossAction:
@@ -44,15 +76,26 @@ class LossAction:
 
     def __init__(self, fault: Loss, context: FaultContext) -> None:
         self._network = context.world.network
-        self._impairment = Impairment(fault.target, fault.sender, loss=fault.share)
+        self._packets = context.holds.packets
+        self._fault = fault
+        self._impairments: list[Impairment] = []
+        if fault.direction != "out":
+            self._impairments.append(Impairment(fault.target, fault.sender, loss=fault.share))
+        if fault.direction != "in":
+            others = (name for name in context.world.nodes if name != fault.target)
+            self._impairments += [Impairment(one, fault.target, loss=fault.share) for one in others]
         self._undo: Undo | None = None
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Have the node lose packets."""
-        self._undo = self._network.impair([self._impairment])
-        return replace(event, share=self._impairment.loss, from_=self._impairment.source)
+        """Have nodes lose packets."""
+        self._packets.hold(self, packets("loss", self._impairments, self._network.hosts))
+        self._undo = self._network.impair(self._impairments)
+        fault = self._fault
+        direction = None if fault.direction == "in" else fault.direction
+        return replace(event, share=fault.share, from_=fault.sender, direction=direction)
 
     def undo(self) -> None:
-        """Lose nothing any more."""
+        """Lose no packets for this fault any more."""
+        self._packets.release(self)
         if self._undo is not None:
             self._undo()

@@ -44,11 +44,14 @@ class NodeCrashAction:
     def __init__(self, fault: NodeCrash, context: FaultContext) -> None:
         self._target = fault.target
         self._power = context.power
+        self._down = context.holds.down
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Power off."""
+        power = ("power", self._target)
         if not self._power.crash(self._target, _REASON):
             raise NotPossible(f"{self._target} was down")
+        self._down.hold(self, {power: True})
         return event
 
     def lingers(self) -> bool:
@@ -57,4 +60,4 @@ class NodeCrashAction:
 
     def undo(self) -> None:
         """Power on, unless the fence has done so or is about to."""
-        self._power.boot_if_down(self._target)
+        self._down.release(self)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator
 
 from crunchbed.faults.base import RANDOM, Effect, FaultContext, Lasting, targets_of
+from crunchbed.faults.holds import packets
 from crunchbed.run.world import Impairment, Undo
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
@@ -62,6 +63,7 @@ class PartitionAction:
 
     def __init__(self, fault: Partition, context: FaultContext) -> None:
         self._network = context.world.network
+        self._packets = context.holds.packets
         others = [name for name in context.world.nodes if name not in fault.targets]
         pairs = [(one, other) for one in fault.targets for other in others]
         self._impairments = [
@@ -73,10 +75,12 @@ class PartitionAction:
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Have each side lose what the other side sends."""
+        self._packets.hold(self, packets("loss", self._impairments, self._network.hosts))
         self._undo = self._network.impair(self._impairments)
         return event
 
     def undo(self) -> None:
-        """Lose nothing any more."""
+        """Lose no packets for this fault any more."""
+        self._packets.release(self)
         if self._undo is not None:
             self._undo()

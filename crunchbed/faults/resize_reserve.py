@@ -31,21 +31,27 @@ class ResizeReserveAction:
     def __init__(self, fault: ResizeReserve, context: FaultContext) -> None:
         self._node = context.world.nodes[fault.target]
         self._pages = fault.pages
-        self._before: int | None = None
+        self._reserves = context.holds.reserves
+        self._sizes = context.holds.sizes
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Resize the reserve; pages in use stay in use."""
         if not self._node.up:
             raise NotPossible(f"{self._node.name} was down")
+        reserve = (self._node.name,)
+        held = self._reserves.value(reserve)
         try:
-            self._before = self._node.resize(self._pages)
+            self._reserves.hold(self, {reserve: self._pages})
         except CrunchbedError as error:
             raise NotPossible(str(error)) from error
-        return replace(event, pages=self._pages, was=self._before)
+        was = self._sizes.before[self._node.name] if held is None else held
+        if held is None and was == self._pages:
+            self._reserves.release(self)
+            raise NotPossible(f"the reserve of {self._node.name} had {was} pages already")
+        return replace(event, pages=self._reserves.value(reserve), was=was)
 
     def undo(self) -> None:
-        """Give the reserve its former size."""
-        if self._before is not None:
-            # A node that reboots meanwhile takes the size that its scenario says.
-            with suppress(CrunchbedError):
-                self._node.resize(self._before)
+        """Give the reserve the size that the other faults leave it, or its former size."""
+        # A node that reboots meanwhile takes the size that its scenario says.
+        with suppress(CrunchbedError):
+            self._reserves.release(self)

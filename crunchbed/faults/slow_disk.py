@@ -57,20 +57,15 @@ class SlowDiskAction:
     def __init__(self, fault: SlowDisk, context: FaultContext) -> None:
         self._disk = context.world.disk
         self._wdelay_ns = fault.wdelay
-        self._slow = False
+        self._target = context.holds.target
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Start the target anew with the delay."""
         if self._disk is None:
             raise NotPossible("the storage host has no block target")
-        self._slow = True
-        self._disk.kill_target()
-        self._disk.start_target(self._wdelay_ns)
+        self._target.hold(self, {("delay",): self._wdelay_ns})
         return replace(event, wdelay_ns=self._wdelay_ns)
 
     def undo(self) -> None:
-        """Start the target anew without the delay."""
-        if self._slow and self._disk is not None:
-            self._slow = False
-            self._disk.kill_target()
-            self._disk.start_target()
+        """Start the target anew, with the delay that other faults leave."""
+        self._target.release(self)

@@ -1,19 +1,35 @@
-"""``stall``: daemons of a node stand still for a while, and go on where they stood."""
+"""``stall``: daemons of a node stand still for a while, and go on where they stood.
+
+On the storage host it is the block target that stands still: it hangs without dying.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
-from crunchbed.faults.base import Effect, FaultContext, Lasting, NotPossible, targets_of
+from crunchbed.faults.base import (
+    RANDOM,
+    STORAGE,
+    Effect,
+    FaultContext,
+    Host,
+    Lasting,
+    NotPossible,
+    targets_of,
+)
+from crunchbed.faults.holds import Daemon
 from crunchbed.scenario import kinds
-from crunchbed.scenario.kinds import Target
+from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from reserve_agent.contract.events.faults import FaultBegan
 
 STALLED_DAEMONS: Final = ("heartbeat", "service", "initiator", "traffic")
-"""The daemons that can be stalled; the key ``all`` means all of them."""
+"""The daemons that can be stalled; the key ``all`` means all of them that a node has."""
+TARGET: Final = "target"
+"""The daemon of the storage host: the block target."""
 _DEFAULT: Final = ("heartbeat",)
 
 
@@ -21,14 +37,31 @@ def _daemons(value: object) -> object:
     return STALLED_DAEMONS if value == "all" else value
 
 
+def _has(facts: ClusterFacts, host: str) -> tuple[str, ...]:
+    if host == STORAGE:
+        return () if facts.pair else (TARGET,)
+    return ("heartbeat", "service" if host in facts.pair else "initiator", "traffic")
+
+
 class Stall(Lasting):
     """``daemons``: names of the daemons that stand still."""
 
+    beside_nodes: ClassVar[tuple[str, ...]] = (STORAGE,)
+
     kind: Literal["stall"]
-    target: Target = "n1"
+    target: Host = "n1"
     daemons: Annotated[
-        tuple[str, ...], kinds.subset(STALLED_DAEMONS, least=1), BeforeValidator(_daemons)
+        tuple[str, ...],
+        kinds.subset((*STALLED_DAEMONS, TARGET), least=1),
+        BeforeValidator(_daemons),
     ] = _DEFAULT
+
+    @model_validator(mode="before")
+    @classmethod
+    def _target_is_all_of_storage(cls, keys: object) -> object:
+        if isinstance(keys, Mapping) and keys.get("target") == STORAGE:
+            return {"daemons": [TARGET], **keys}
+        return keys
 
     def action(self, context: FaultContext) -> StallAction:
         """Return the fault, ready to begin."""
@@ -39,27 +72,49 @@ class Stall(Lasting):
         """Daemons stand still; the node is silent where the heartbeat daemon is among them."""
         targets = targets_of(event)
         daemons = _DEFAULT if event.daemons is None else event.daemons
+        if TARGET in daemons:
+            return Effect(target_failed=True)
         return Effect(stalled=dict.fromkeys(targets, daemons), silenced=targets)
+
+    def own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+        """Yield daemons that the target does not have."""
+        hosts = facts.node_names if self.target == RANDOM else self.targets
+        known = [_has(facts, host) for host in hosts if host in (*facts.node_names, STORAGE)]
+        if self.target == STORAGE and facts.pair:
+            yield "target", "a node of block_io.pair, with daemons: [service]", STORAGE
+        elif known and not any(self._meets(names) for names in known):
+            yield "daemons", f"some of {', '.join(known[0])}", ", ".join(self.daemons)
+
+    def _meets(self, names: tuple[str, ...]) -> bool:
+        return self.daemons == STALLED_DAEMONS or set(self.daemons) <= set(names)
 
 
 class StallAction:
     """Pauses daemons and resumes them."""
 
     def __init__(self, fault: Stall, context: FaultContext) -> None:
-        self._node = context.world.nodes[fault.target]
+        self._world = context.world
+        self._holds = context.holds
+        self._host = fault.target
         self._daemons = fault.daemons
-        self._paused = False
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Pause the daemons, as far as the node has them."""
-        if not self._node.up:
-            raise NotPossible(f"{self._node.name} was down")
-        self._paused = True
-        self._node.pause(self._daemons)
-        return replace(event, daemons=self._daemons)
+        """Pause the daemons; of ``all``, those that the node has."""
+        if self._host == STORAGE:
+            if self._world.disk is None:
+                raise NotPossible("the storage host has no block target")
+            self._holds.target.hold(self, {("stalled",): 1})
+            return replace(event, daemons=self._daemons)
+        node = self._world.nodes[self._host]
+        if not node.up:
+            raise NotPossible(f"{node.name} was down")
+        there = tuple(name for name in self._daemons if name in node.daemon_names)
+        if not there:
+            raise NotPossible(f"{node.name} has no daemon {', '.join(self._daemons)}")
+        wanted = {Daemon(node.name, node.incarnation, name): True for name in there}
+        self._holds.daemons.hold(self, wanted)
+        return replace(event, daemons=there)
 
     def undo(self) -> None:
-        """Resume the daemons that are still there."""
-        if self._paused:
-            self._paused = False
-            self._node.resume(self._daemons)
+        """Resume the daemons that are still there and that no other fault stalls."""
+        self._holds.release(self)

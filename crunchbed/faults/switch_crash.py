@@ -57,11 +57,12 @@ class SwitchCrashAction:
         self._switches = context.world.switches
         self._controller = context.world.controller
         self._network = context.world.network
+        self._holds = context.holds
         self._recorder = context.recorder
         self._loop = context.loop
         self._links: Mapping[str, Sequence[str]] = {}
         self._cut: Sequence[str] = ()
-        self._off = False
+        self._number: int | None = None
         self._settle_until: int | None = None
 
     def begin(self, event: FaultBegan) -> FaultBegan:
@@ -71,16 +72,19 @@ class SwitchCrashAction:
         self._links = self._switches.links_to(self._name)
         self._cut = self._switches.cut_off_by(self._name)
         for host in self._cut:
-            self._recorder.record(PortDown(target=host, switch=self._name))
-        self._off = True
+            self._recorder.record(PortDown(target=host, switch=self._name, number=event.number))
+        self._number = event.number
+        self._holds.down.hold(self, {("switch", self._name): True})
         self._switches.turn_off(self._name)
+        links = ((host, network) for host, lost in self._links.items() for network in lost)
+        self._holds.links.hold(self, dict.fromkeys(links, True))
         return replace(event, cut=self._cut, lost=self._links)
 
     def undo(self) -> None:
         """Power on."""
-        if self._off and self._switches is not None:
-            self._off = False
-            self._switches.turn_on(self._name)
+        off = bool(self._holds.down.of(self))
+        self._holds.release(self)
+        if off:
             self._settle_until = self._loop.now_ns() + _SETTLE_NS
 
     def settling(self) -> bool:
@@ -94,7 +98,7 @@ class SwitchCrashAction:
             return True
         self._settle_until = None
         for host in self._cut:
-            self._recorder.record(PortUp(target=host, switch=self._name))
+            self._recorder.record(PortUp(target=host, switch=self._name, number=self._number))
         return False
 
     def _passes(self) -> bool:

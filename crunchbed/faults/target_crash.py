@@ -32,18 +32,15 @@ class TargetCrashAction:
 
     def __init__(self, context: FaultContext) -> None:
         self._disk = context.world.disk
-        self._killed = False
+        self._target = context.holds.target
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Kill the target."""
         if self._disk is None:
             raise NotPossible("the storage host has no block target")
-        self._killed = True
-        self._disk.kill_target()
+        self._target.hold(self, {("down",): 1})
         return event
 
     def undo(self) -> None:
-        """Start the target again."""
-        if self._killed and self._disk is not None:
-            self._killed = False
-            self._disk.start_target()
+        """Start the target again, unless another fault keeps it down."""
+        self._target.release(self)

@@ -32,6 +32,12 @@ class MovesDisk(Protocol):
     def start_target(self, write_delay_ns: int = 0) -> None:
         """Start the target on the same data; returns when it takes connections."""
 
+    def pause_target(self) -> None:
+        """Have the target stand still; its connections stay."""
+
+    def resume_target(self) -> None:
+        """Let the target go on, if it was paused and is still there."""
+
 
 class SwitchPower(Protocol):
     """The power of a network's switches."""

@@ -38,6 +38,7 @@ class FaultInjection:
         self._actions = [fault.action(context) for fault in planned]
         self._recorder = context.recorder
         self._clock = context.loop
+        self._holds = context.holds
         # What their events say before they begin: kind, targets and number.
         self._named = [
             FaultBegan(
@@ -116,12 +117,18 @@ class FaultInjection:
     def _undo(self, number: int) -> None:
         # The fault counts as on until the undo is done: an undo may take its time, in which the
         # cluster goes on.
-        self._actions[number].undo()
+        action = self._actions[number]
+        still_held = [] if self._holds is None else self._holds.shared(action)
+        action.undo()
         self._on.pop(number, None)
         self._began.pop(number, None)
         named = self._named[number]
         self._recorder.record(
             FaultEnded(
-                fault=named.fault, target=named.target, targets=named.targets, number=named.number
+                fault=named.fault,
+                target=named.target,
+                targets=named.targets,
+                number=named.number,
+                still_held=still_held or None,
             )
         )

@@ -27,14 +27,18 @@ class Step(NamedTuple):
 def draw_faults(scenario: Scenario, seed: int) -> tuple[FaultSection, ...]:
     """Return the scenario's faults with drawn targets and with the drawn jitter in ``after``.
 
+    A fault that comes several times is that many faults.
+
     The random numbers are not those of the crunch: another fault leaves the crunch of a seed as
     it is, and the other way round.
     """
+    facts = scenario.facts
     dice = random.Random(f"{scenario.name}:{seed}:faults")  # noqa: S311 - repeatable, not secret
     drawn = []
-    for fault in scenario.faults:
+    for fault in (one for several in scenario.faults for one in several.repeated()):
         after = fault.after + dice.randrange(fault.jitter + 1)
-        one = fault.aimed_at(dice.choice(scenario.node_names)) if RANDOM in fault.targets else fault
+        drawn_target = RANDOM in fault.targets
+        one = fault.aimed_at(dice.choice(fault.candidates(facts))) if drawn_target else fault
         drawn.append(one.model_copy(update={"after": after, "jitter": 0}))
     return tuple(drawn)
 

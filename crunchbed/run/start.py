@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from crunchbed.archive import rundir
@@ -18,6 +19,7 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.host import requirements
 from crunchbed.run import signals
 from crunchbed.run.backend import Backend, Site
+from crunchbed.run.fence_device import FenceDevice
 from crunchbed.run.progress import Progress
 from crunchbed.run.supervisor import Supervisor
 from crunchbed.run.world import Loop, World
@@ -44,6 +46,7 @@ class Running:
         loop: Lets time pass.
         recorder: The run's part of the history.
         progress: Who watches.
+        fences: The device that cuts nodes off.
     """
 
     scenario: Scenario
@@ -54,11 +57,12 @@ class Running:
     loop: Loop
     recorder: Recorder
     progress: Progress
+    fences: FenceDevice
 
-    @property
+    @cached_property
     def fault_context(self) -> FaultContext:
         """What faults act on."""
-        return FaultContext(self.world, self.supervisor, self.recorder, self.loop)
+        return FaultContext(self.world, self.supervisor, self.recorder, self.loop, self.fences)
 
     def begin_phase(self, name: str, length_ns: int | None = None) -> None:
         """Record and show that a phase begins; ``length_ns`` is its longest, None: not known."""
@@ -122,5 +126,8 @@ def started(
             panics=scenario.memory.on_exhaustion == "panic",
             confirm=scenario.fencing.confirm,
         )
-        world.boot(supervisor.fence)
-        yield Running(scenario, site.run_id, out, world, supervisor, site.loop, recorder, progress)
+        fences = FenceDevice(supervisor.fence, scenario.fencing.delay_ns, recorder)
+        world.boot(fences)
+        yield Running(
+            scenario, site.run_id, out, world, supervisor, site.loop, recorder, progress, fences
+        )

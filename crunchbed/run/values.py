@@ -56,19 +56,21 @@ def burst_asked_ns(pages: int, rate: int) -> int:
 
 @dataclass(frozen=True)
 class Impairment:
-    """What happens to packets on their way into ``target``.
+    """What happens to packets on their way into ``target``, or out of it.
 
     Attributes:
-        target: The host that the packets come to.
+        target: The host that the packets come to; with ``leaving``: that they come from.
         source: The host that the packets come from; None: any.
         loss: Share of the packets that is lost, 0 to 1.
         delay_ns: By how much the packets are held back.
+        leaving: Whether it is the packets that leave ``target``; for delays only.
     """
 
     target: str
     source: str | None = None
     loss: float = 0.0
     delay_ns: int = 0
+    leaving: bool = False
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,18 @@ __all__ = [
 STORAGE: Final = "storage"
 """The host that has the disk; it is no node."""
 
-Fence = Callable[[str, str], bool]
-"""Cuts a node off for another one: (target, by); returns whether it is confirmed."""
 Undo = Callable[[], None]
 """Takes something back; harmless when it is called again."""
+
+
+class Fence(Protocol):
+    """The device that cuts nodes off."""
+
+    def __call__(self, target: str, by: str, /) -> bool:
+        """Cut a node off for another one; returns whether it is confirmed."""
+
+    def wait_ns(self, target: str, by: str, /) -> int:
+        """Return how long a request that has just come is to wait before it is carried out."""
 
 
 class Clock(Protocol):

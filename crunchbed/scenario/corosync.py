@@ -33,6 +33,7 @@ class Corosync(Section):
     corosync's own defaults are 3 s for ``token``, 650 ms for ``token_coefficient`` (added for
     each node beyond two), 4 for ``token_retransmits_before_loss_const``, 50 ms for ``join`` and
     1.2 x token for ``consensus``. Here the coefficient is part of the token, so it is 0.
+    ``two_node``: one node of two has quorum, as votequorum's key of this name says.
     """
 
     token: Annotated[int, kinds.duration("30ms"), DurationText] | None = None
@@ -40,6 +41,7 @@ class Corosync(Section):
     token_retransmits_before_loss_const: Annotated[int, kinds.whole("", 1, 100)] = 4
     join: Annotated[int, kinds.duration("30ms"), DurationText] = 50_000_000
     consensus: Annotated[int, kinds.duration("30ms"), DurationText] | None = None
+    two_node: Annotated[bool, kinds.yes_or_no()] = False
 
     def token_ns(self, silence_ns: int) -> int:
         """``totem.token``, before what is added for each node beyond two.
@@ -65,6 +67,8 @@ def contradictions(settings: Corosync, heartbeat: Heartbeat, nodes: int) -> Iter
     token = settings.token_ns(silence_ns)
     if nodes > MOST_NODES:
         yield "cluster.nodes", f"at most {MOST_NODES} nodes with membership: corosync", f"{nodes}"
+    if settings.two_node and nodes != 2:
+        yield "corosync.two_node", "false unless cluster.nodes is 2", "true"
     times = {"token": token, "token_coefficient": settings.token_coefficient}
     times |= {"join": settings.join, "consensus": settings.consensus or 0}
     for key, value in times.items():

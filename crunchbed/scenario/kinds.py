@@ -177,16 +177,19 @@ def _quantity(
     return check
 
 
+def duration_of(low: str, high: str = "60min") -> Callable[[object], int]:
+    """Return a reader of durations within the bounds, both included, as nanoseconds."""
+    return _quantity(units.duration_ns, units.format_duration, units.DURATION_HINT, low, high)
+
+
 def duration(low: str, high: str = "60min") -> BeforeValidator:
     """Accept a duration within the bounds, both included; the value is in nanoseconds."""
-    return BeforeValidator(
-        _quantity(units.duration_ns, units.format_duration, units.DURATION_HINT, low, high)
-    )
+    return BeforeValidator(duration_of(low, high))
 
 
 def duration_or_none(low: str, high: str = "60min") -> BeforeValidator:
     """Accept what ``duration`` accepts, or nothing."""
-    check = _quantity(units.duration_ns, units.format_duration, units.DURATION_HINT, low, high)
+    check = duration_of(low, high)
     return BeforeValidator(lambda value: None if value is None else check(value))
 
 

@@ -132,6 +132,7 @@ class Scenario(Section):
         yield from cross.network(facts, self.faults, netem=network.needs_netem)
         yield from block_io.contradictions(self.block_io, network.nodes)
         yield from detector.contradictions(self.detector, heartbeat.interval)
+        yield from self.fencing.contradictions(facts)
         yield from cross.pair(facts, self.crunch, confirm=self.fencing.confirm)
         yield from cross.deadline(facts, self.detector, self.phases.control)
         if self.membership == "corosync":

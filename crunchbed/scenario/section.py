@@ -5,13 +5,40 @@ Durations are nanoseconds, sizes bytes, memory pages 4 KiB.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from crunchbed.scenario import kinds
+from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText, Pages, Port, SizeText
+from crunchbed.scenario.units import format_duration
 from reserve_agent.contract.packets import SOFTNET_COST_NS, SOFTNET_LIMIT
+
+
+def _one_or_by_node(check: Callable[[object], int]) -> Callable[[object], int | dict[str, int]]:
+    def checked(value: object) -> int | dict[str, int]:
+        if not isinstance(value, Mapping):
+            return check(value)
+        if not all(isinstance(key, str) for key in value):
+            kinds.reject("a duration, or a mapping of nodes to durations")
+        return {str(key): check(one) for key, one in value.items()}
+
+    return checked
+
+
+def _delay_text(value: int | dict[str, int]) -> str | dict[str, str]:
+    if isinstance(value, int):
+        return format_duration(value)
+    return {node: format_duration(one) for node, one in value.items()}
 
 
 class Section(BaseModel):
@@ -53,11 +80,42 @@ class Softnet(Section):
     cost: Annotated[int, kinds.duration("1us", "10ms"), DurationText] = SOFTNET_COST_NS
 
 
+Delays = Annotated[
+    int | dict[str, int],
+    BeforeValidator(_one_or_by_node(kinds.duration_of("0s"))),
+    PlainSerializer(_delay_text, return_type=str | dict[str, str]),
+]
+"""A duration for all nodes, or a mapping of nodes to durations."""
+
+
 class Fencing(Section):
-    """What happens to an ejected node; without ``confirm`` it is only assumed to be cut off."""
+    """What happens to an ejected node; without ``confirm`` it is only assumed to be cut off.
+
+    ``delay``: how long the fence of a node waits before it is carried out.
+    """
 
     reboot_delay: Annotated[int, kinds.duration("0s"), DurationText] = 2_000_000_000
     confirm: Annotated[bool, kinds.yes_or_no()] = True
+    delay: Delays = 0
+
+    @model_serializer(mode="wrap")
+    def _without_a_delay(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the default out, so that scenarios written before there was a delay stay equal."""
+        written: dict[str, Any] = write(self)
+        if not self.delay:
+            del written["delay"]
+        return written
+
+    def delay_ns(self, node: str) -> int:
+        """Return how long the fence of a node waits."""
+        return self.delay if isinstance(self.delay, int) else self.delay.get(node, 0)
+
+    def contradictions(self, facts: ClusterFacts) -> Iterator[Contradiction]:
+        """Yield nodes with a delay that the cluster does not have."""
+        named = {} if isinstance(self.delay, int) else self.delay
+        for node in named:
+            if node not in facts.node_names:
+                yield "fencing.delay", f"nodes from n1 to {facts.node_names[-1]}", node
 
 
 class Traffic(Section):

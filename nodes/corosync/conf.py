@@ -31,7 +31,7 @@ def corosync_conf(config: CorosyncConfig) -> str:
             "logging",
             {"to_stderr": "yes", "to_syslog": "no", "to_logfile": "no", "timestamp": "hires"},
         ),
-        *_block("quorum", {"provider": "corosync_votequorum"}),
+        *_block("quorum", _quorum(config)),
         *_block("nodelist", {}, *_nodes(config)),
     ]
     return "\n".join(lines) + "\n"
@@ -52,6 +52,12 @@ def _totem(config: CorosyncConfig) -> list[str]:
         for ring in range(config.rings)
     )
     return _block("totem", settings, *interfaces)
+
+
+def _quorum(config: CorosyncConfig) -> dict[str, Setting]:
+    """Return votequorum's settings; ``two_node`` brings ``wait_for_all`` with it."""
+    two_node = {"two_node": 1} if config.two_node else {}
+    return {"provider": "corosync_votequorum", **two_node}
 
 
 def _system(config: CorosyncConfig) -> list[str]:

@@ -39,6 +39,7 @@ class CorosyncConfig:
         listeners: Unix sockets of other daemons on the node that are told of every view.
         keep: Directories that stay visible where corosync gets its own: those with sockets.
         fence_timeout_ns: When an unanswered fence request is made again.
+        two_node: votequorum's ``two_node``: one node of two has quorum.
     """
 
     node: str
@@ -51,6 +52,7 @@ class CorosyncConfig:
     listeners: tuple[Path, ...] = ()
     keep: tuple[Path, ...] = ()
     fence_timeout_ns: int = 2_000_000_000
+    two_node: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is impossible.

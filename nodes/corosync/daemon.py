@@ -78,7 +78,9 @@ class CorosyncDaemon:
         self._events = events
         self._corosync = corosync
         self._fence = FenceClient(config.fence, config.node)
-        self._watch = ClusterWatch(config.node, config.ids, config.fence_timeout_ns)
+        self._watch = ClusterWatch(
+            config.node, config.ids, config.fence_timeout_ns, two_node=config.two_node
+        )
         self._quorum = QuorumConnection(self._on_ring, self._on_quorum)
         peers = {name: number for name, number in config.ids.items() if name != config.node}
         self._stats = KnetStats(peers, config.rings)

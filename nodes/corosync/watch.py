@@ -7,6 +7,8 @@
   Pacemaker's elected controller would do it. The request names the ring in which the node left: if
   the asker leaves too, the next member asks for the same ring, and that does not hit a later boot.
 - No request is made for a node that is a member again.
+- With ``two_node`` one node of two has quorum by itself, so both may have it at once. What is left
+  of a cluster then decides nothing until the fence of the other node is confirmed.
 """
 
 from __future__ import annotations
@@ -58,10 +60,15 @@ class ClusterWatch:
         me: This node's name.
         ids: Corosync's id of every node by name.
         fence_timeout_ns: When an unanswered request is made again.
+        two_node: Whether one node of two has quorum.
     """
 
-    def __init__(self, me: str, ids: Mapping[str, int], fence_timeout_ns: int) -> None:
+    def __init__(
+        self, me: str, ids: Mapping[str, int], fence_timeout_ns: int, *, two_node: bool = False
+    ) -> None:
         self._me = me
+        self._two_node = two_node
+        self._heard: tuple[int, tuple[int, ...], bool] | None = None
         self._names = {number: name for name, number in ids.items()}
         self._fence_timeout_ns = fence_timeout_ns
         self._last: ViewSeen | None = None
@@ -81,21 +88,30 @@ class ClusterWatch:
         self, number: int, members: Iterable[int], quorate: bool, now_ns: int
     ) -> list[Effect]:
         """Take in the ring's members, and whether they have more than half of all votes."""
-        names = self._in_order(members)
+        ids = tuple(members)
+        self._heard = (number, ids, quorate)
+        names = self._in_order(ids)
+        decides = quorate and not self._fences_first(names)
         last = self._last
         if last is not None and (last.number, last.members, last.quorate) == (
             number,
             names,
-            quorate,
+            decides,
         ):
             return []
-        removed, added = self._changes(names) if quorate else ((), ())
-        self._last = ViewSeen(number, names, removed, added, quorate)
+        removed, added = self._changes(names) if decides else ((), ())
+        self._last = ViewSeen(number, names, removed, added, decides)
         if quorate:
-            self._quorate_members = names
             for name in names:
                 self._gone.pop(name, None)
-        return [self._last, *self.tick(now_ns)]
+        if decides:
+            self._quorate_members = names
+        return [self._last, *self._requests(now_ns)]
+
+    def _fences_first(self, names: tuple[str, ...]) -> bool:
+        """Return whether these members may have quorum at the same time as those that left."""
+        gone = (one for name, one in self._gone.items() if name not in names)
+        return self._two_node and not all(one.fenced for one in gone)
 
     def fence_answer(self, target: str, number: int, ok: bool) -> None:
         """Take in an answer of the fence service; a refusal is asked again after the time-out."""
@@ -104,8 +120,15 @@ class ClusterWatch:
             gone.fenced = True
 
     def tick(self, now_ns: int) -> list[Effect]:
+        """Return a view that decides from now on, and requests for nodes to be fenced."""
+        if self._heard is not None and (changed := self.quorum(*self._heard, now_ns)):
+            return changed
+        return self._requests(now_ns)
+
+    def _requests(self, now_ns: int) -> list[Effect]:
         """Return requests for the nodes that are to be fenced, unless asked for lately."""
-        if self._last is None or not self._last.quorate or self._last.members[0] != self._me:
+        has_quorum = self._heard is not None and self._heard[2]
+        if self._last is None or not has_quorum or self._last.members[0] != self._me:
             return []
         wanted: list[Effect] = []
         for target, gone in self._gone.items():

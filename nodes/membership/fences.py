@@ -58,6 +58,11 @@ class FenceLedger:
             known = self._fenced[target] = _Fenced(view, now_ns)
         return True, known.t_ns
 
+    def is_down(self, target: str) -> bool:
+        """Return whether a node is cut off, and has not booted since."""
+        known = self._fenced.get(target)
+        return known is not None and known.down
+
     def released(self, target: str) -> None:
         """Note that ``target`` is up again: a request for a newer view cuts it off anew."""
         if target in self._fenced:

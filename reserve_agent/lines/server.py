@@ -140,13 +140,19 @@ class LineServer:
         finally:
             self._asking = outer
         if reply is not None:
-            client.asks = True
-            # The client may have hung up, and a handler that served others meanwhile closed it.
-            with contextlib.suppress(OSError):
-                client.socket.setblocking(True)
-                client.socket.sendall(orjson.dumps(reply) + b"\n")
-                client.socket.setblocking(False)
+            _tell(client, reply)
         return True
+
+    def answer_later(self) -> Callable[[Message], None]:
+        """Return how to answer the message at hand later; to be called from within the handler."""
+        asking = self._asking
+        client = None if asking is None else self._clients.get(asking)
+
+        def answer(reply: Message) -> None:
+            if client is not None and self._clients.get(client.socket) is client:
+                _tell(client, reply)
+
+        return answer
 
     def acknowledge(self) -> None:
         """Tell every client that only reports how many of its bytes are in safe keeping."""
@@ -172,6 +178,15 @@ class LineServer:
         self._selector.unregister(self._listener)
         self._listener.close()
         self._path.unlink(missing_ok=True)
+
+
+def _tell(client: _Client, reply: Message) -> None:
+    client.asks = True
+    # The client may have hung up, and a handler that served others meanwhile closed it.
+    with contextlib.suppress(OSError):
+        client.socket.setblocking(True)
+        client.socket.sendall(orjson.dumps(reply) + b"\n")
+        client.socket.setblocking(False)
 
 
 def _parsed(line: bytes) -> Message | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 from crunchbed.faults.base import FaultAction, FaultContext
 from crunchbed.faults.kinds import MODELS
+from crunchbed.run.fence_device import FenceDevice
 from crunchbed.run.world import Impairment, NodeSilent, NodeStatus, Undo, World
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.faults import FaultBegan
@@ -49,6 +51,8 @@ class FakeLoop:
 class FakeNode:
     """A node whose agent can be killed."""
 
+    daemon_names = ("heartbeat", "initiator", "traffic")
+
     def __init__(self, name: str, said: list[Any]) -> None:
         self.name = name
         self.said = said
@@ -57,6 +61,7 @@ class FakeNode:
         self.neighbours = 2
         self.reserve = 256
         self.agent = True
+        self.paused: set[str] = set()
         self.now: NodeStatus | None = CALM
         self.refusal: CrunchbedError | None = None
 
@@ -79,9 +84,11 @@ class FakeNode:
 
     def pause(self, daemons: Collection[str]) -> None:
         self.said.append(("pause", self.name, *daemons))
+        self.paused.update(daemons)
 
     def resume(self, daemons: Collection[str]) -> None:
         self.said.append(("resume", self.name, *daemons))
+        self.paused.difference_update(daemons)
 
     def forget_neighbours(self) -> int:
         forgotten, self.neighbours = self.neighbours, 0
@@ -102,6 +109,10 @@ class FakeNetwork:
         self.cuts: Counter[tuple[str, str | None]] = Counter()
         self.impaired: list[Impairment] = []
         self.passes = True
+        self.hosts = ("n1", "n2", "n3", "storage")
+
+    def networks(self, _host: str) -> Sequence[str]:
+        return ("a", "b")
 
     def cut(self, host: str, network: str | None = None) -> None:
         self.cuts[host, network] += 1
@@ -128,14 +139,31 @@ class FakeNetwork:
 
 
 class FakeDisk:
+    """A target that is down (``delay_ns`` None), or takes longer for each write."""
+
     def __init__(self, said: list[Any]) -> None:
         self.said = said
+        self.delay_ns: int | None = 0
+        self.paused = False
 
     def kill_target(self) -> None:
         self.said.append("kill target")
+        self.delay_ns = None
+        self.paused = False
 
     def start_target(self, write_delay_ns: int = 0) -> None:
+        assert self.delay_ns is None, "its port is taken"
         self.said.append(("start target", write_delay_ns))
+        self.delay_ns = write_delay_ns
+
+    def pause_target(self) -> None:
+        assert self.delay_ns is not None, "there is no target"
+        self.said.append("pause target")
+        self.paused = True
+
+    def resume_target(self) -> None:
+        self.said.append("resume target")
+        self.paused = False
 
 
 class FakeSwitches:
@@ -186,8 +214,12 @@ class FakePower:
         self.reasons: list[str] = []
 
     def crash(self, name: str, reason: str) -> bool:
-        was, self.nodes[name].up = self.nodes[name].up, False
-        self.reasons += [reason] if was else []
+        node = self.nodes[name]
+        was, node.up = node.up, False
+        if was:
+            self.reasons.append(reason)
+            node.incarnation += 1
+            node.paused.clear()
         return was
 
     def is_down(self, name: str) -> bool:
@@ -218,12 +250,13 @@ class FakeWorld:
         self.controller: FakeController | None = None
         self.power = FakePower(self.nodes)
         self.recorder = FakeRecorder()
+        self.fences = FenceDevice(lambda _target, _by: True, lambda _target: 0, self.recorder)
         self.loop = FakeLoop()
 
-    @property
+    @cached_property
     def context(self) -> FaultContext:
         world = cast(World, self)
-        return FaultContext(world, self.power, self.recorder, self.loop)
+        return FaultContext(world, self.power, self.recorder, self.loop, self.fences)
 
     def fault(self, kind: str, **settings: object) -> Any:
         """Return the action of a fault with these settings."""

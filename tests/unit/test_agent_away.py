@@ -13,6 +13,7 @@ from crunchbed.backends.namespaces.live_agent import LiveAgent
 from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.faults.agent_crash import AgentCrash, AgentCrashAction
 from crunchbed.faults.base import NotPossible
+from crunchbed.faults.holds import Holds
 from crunchbed.run.world import NodeSilent, NodeStatus
 from nodes.process import Process, spawn
 from reserve_agent.contract.events.faults import FaultBegan
@@ -85,7 +86,9 @@ def test_who_looks_is_told_and_who_commands_brings_the_next(node: LiveNode) -> N
 
 
 def test_the_fault_kills_and_brings_back(node: LiveNode) -> None:
-    world: Any = SimpleNamespace(world=SimpleNamespace(nodes={"n1": node}))
+    nodes: Any = SimpleNamespace(nodes={"n1": node})
+    holds = Holds(nodes, lambda _node: None, lambda _things: None)
+    world: Any = SimpleNamespace(world=nodes, holds=holds)
     fault = AgentCrashAction(AgentCrash(kind="agent-crash"), world)
     named = FaultBegan(fault="agent-crash", target="n1")
     assert fault.begin(named) == named

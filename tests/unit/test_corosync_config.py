@@ -170,3 +170,11 @@ def test_a_wrong_configuration_of_the_daemon_is_refused(
     file.write_bytes(orjson.dumps(orjson.loads(file.read_bytes()) | change))
     with pytest.raises(BadInput, match=r"n2\.json: "):
         read_config(file, CorosyncConfig)
+
+
+def test_two_nodes_may_have_quorum_each(tmp_path: Path) -> None:
+    assert "two_node" not in corosync_conf(config(tmp_path))
+    two = config(tmp_path, {"corosync.two_node": True, "cluster.nodes": 2})
+    assert "  two_node: 1" in corosync_conf(two).splitlines()
+    with pytest.raises(BadInput, match=r"corosync\.two_node: expected false unless cluster\.nodes"):
+        scenario({"corosync.two_node": True})

@@ -183,3 +183,30 @@ def test_effects_and_packets_become_events() -> None:
         HeartbeatSent(t=7, peers=8),
         HeartbeatReceived(t=7, counts={"n2": 4, "n3": 0}, malformed=0, late=0),
     ]
+
+
+def test_one_of_two_nodes_decides_nothing_until_the_other_is_fenced() -> None:
+    watch = ClusterWatch("n1", {"n1": 1, "n2": 2}, 100, two_node=True)
+    watch.quorum(5, [1, 2], True, 0)
+    assert watch.ring(9, [2]) == [Suspected("n2")]
+    alone = ViewSeen(9, ("n1",), (), (), quorate=False)
+    assert watch.quorum(9, [1], True, 10) == [alone, FenceWanted("n2", 9)]
+    assert watch.tick(20) == []
+    watch.fence_answer("n2", 9, False)
+    assert watch.tick(110) == [FenceWanted("n2", 9)], "a refused request is made again"
+    watch.fence_answer("n2", 9, True)
+    assert watch.tick(120) == [ViewSeen(9, ("n1",), ("n2",), (), quorate=True)]
+    assert watch.tick(130) == []
+    assert watch.quorum(13, [1, 2], True, 200) == [
+        ViewSeen(13, ("n1", "n2"), (), ("n2",), quorate=True)
+    ]
+
+
+def test_two_of_two_that_meet_again_need_no_fence() -> None:
+    watch = ClusterWatch("n2", {"n1": 1, "n2": 2}, 100, two_node=True)
+    watch.quorum(5, [1, 2], True, 0)
+    watch.ring(9, [1])
+    watch.quorum(9, [2], True, 10)
+    watch.ring(13, [])
+    assert watch.quorum(13, [1, 2], True, 20) == [ViewSeen(13, ("n1", "n2"), (), (), quorate=True)]
+    assert watch.tick(500) == []

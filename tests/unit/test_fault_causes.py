@@ -233,3 +233,11 @@ def test_a_miss_without_a_tag_goes_by_the_faults_of_its_time() -> None:
     stall = untagged("n1").fault(1000, 1300, "stall", "n1", daemons=["heartbeat"])
     assert causes(stall) == ["stalled_sender"]
     assert causes(untagged("n1").fault(1200, 1300, "link-down", "n1")) == ["unknown"]
+
+
+@pytest.mark.parametrize(("share", "cause"), [(1.0, "loss"), (0.5, "unknown")])
+def test_what_a_muted_node_sent_is_lost_though_nobody_saw_it(share: float, cause: str) -> None:
+    recording = beating(30).fault(1050, 1350, "loss", "n1", share=share, direction="out")
+    assert causes(recording.miss(1150, "n2", "n1", 11)) == [cause]
+    heard = beating(30, "n2").fault(1050, 1350, "loss", "n1", share=share, direction="out")
+    assert causes(heard.miss(1150, "n1", "n2", 11)) == ["unknown"], "n1 hears the others"

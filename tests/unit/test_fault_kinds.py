@@ -35,7 +35,7 @@ def world() -> FakeWorld:
 def test_every_file_of_a_kind_is_registered() -> None:
     files = {path.stem for path in Path(faults.__path__[0]).glob("*.py")}
     own = {kind.replace("-", "_") for kind in FAULT_KINDS}
-    assert files == own | {"__init__", "base", "kinds"}
+    assert files == own | {"__init__", "action", "base", "kinds", "holds"}
     assert [model.__module__.rsplit(".")[-1].replace("_", "-") for model in MODELS.values()] == [
         *FAULT_KINDS
     ]
@@ -63,7 +63,8 @@ def test_what_could_not_begin_has_nothing_to_undo(kind: str, world: FakeWorld) -
     assert world.said == []
     began, *_, ended = (event for event in world.recorded() if event["kind"].startswith("fault"))
     assert (began["fault"], ended["fault"]) == (kind, kind)
-    assert ("impossible" in began) == (kind not in ("link-down", "partition", "loss", "delay"))
+    needs_nothing = ("link-down", "partition", "loss", "delay", "fence-failure")
+    assert ("impossible" in began) == (kind not in needs_nothing)
 
 
 @pytest.mark.parametrize("kind", FAULT_KINDS)
@@ -404,7 +405,8 @@ def test_the_default_settings_go_with_a_cluster_that_has_everything(kind: str) -
 @pytest.mark.parametrize(
     ("kind", "settings", "facts", "contradiction"),
     [
-        ("stall", {"target": "n6"}, {}, ("target", "n1 to n5, or random", "n6")),
+        ("arp-expiry", {"target": "n6"}, {}, ("target", "n1 to n5, or random", "n6")),
+        ("stall", {"target": "n6"}, {}, ("target", "n1 to n5, random or storage", "n6")),
         ("delay", {"target": "n6"}, {}, ("target", "n1 to n5, random or storage", "n6")),
         ("loss", {"from": "n6"}, {}, ("from", "n1 to n5, or storage", "n6")),
         ("partition", {"target": "storage"}, {}, ("target", "n1 to n5, or random", "storage")),

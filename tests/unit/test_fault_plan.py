@@ -58,7 +58,10 @@ def test_every_kind_is_read_and_written_as_it_was() -> None:
         ("{kind: link-down, for: 9s}", "faults[1].for: expected after + jitter + for within phas"),
         ("{kind: node-crash, after: 9s}", "faults[1].after: expected after + jitter + for within"),
         ("{kind: link-down, target: n9}", "faults[1].target: expected n1 to n3, random or stor"),
-        ("{kind: stall, target: storage}", "faults[1].target: expected a cluster node such as n"),
+        (
+            "{kind: burst, target: storage}",
+            "faults[1].target: expected a cluster node such as n",
+        ),
         ("{kind: partition, target: storage}", "faults[1].target: expected n1 to n3, or random"),
         ("{kind: partition, target: [n1, n2, n3]}", "faults[1].target: expected fewer than all 3"),
         ("{kind: partition, target: [n1, random]}", "faults[1].target: expected a cluster node "),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -177,3 +177,35 @@ def test_a_callers_selector_serves_it_too(tmp_path: Path, handler: Handler) -> N
         server.close()
         assert not selector.get_map()
     client.close()
+
+
+def test_of_two_that_fence_each_other_the_one_whose_fence_waits_survives(
+    tmp_path: Path, handler: Handler
+) -> None:
+    waiting: list[Callable[[], None]] = []
+    server = FenceServer(
+        tmp_path / "fence",
+        handler,
+        wait_ns=lambda target, _by: 5 if target == "n1" else 0,
+        later=lambda _ns, call: waiting.append(call),
+    )
+    n1, n2 = (FenceClient(tmp_path / "fence", name) for name in ("n1", "n2"))
+    n2.request("n1", 7)
+    server.pump(1)
+    server.pump(1)
+    assert (len(waiting), n2.answers(), handler.calls) == (1, [], [])
+    assert ask(server, n1, "n2", 7).ok
+    waiting.pop()()
+    wait_until(lambda: n2.fileno() >= 0, 1, "it is connected")
+    (answer,) = n2.answers()
+    assert (answer.target, answer.view, answer.ok) == ("n1", 7, False)
+    assert handler.calls == [("n2", "n1")]
+    server.released("n2")
+    n2.request("n1", 9)
+    server.pump(1)
+    assert len(waiting) == 1
+    server.close()
+    waiting.pop()()
+    assert handler.calls == [("n2", "n1")], "nobody is fenced once the service has ended"
+    for client in (n1, n2):
+        client.close()

@@ -20,6 +20,8 @@ from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.backends.namespaces.world import NamespacesWorld
 from crunchbed.faults.base import FaultContext, NotPossible
 from crunchbed.faults.controller_crash import ControllerCrashAction
+from crunchbed.faults.holds import Holds
+from crunchbed.run.world import World
 from crunchbed.scenario.loader import load
 from nodes.process import Process
 from nodes.waiting import wait_until
@@ -156,9 +158,10 @@ CRASH = FaultBegan(fault="controller-crash", target="controller")
 
 
 def acting_on(controller: LiveController | None) -> FaultContext:
-    world = SimpleNamespace(controller=controller)
+    world = SimpleNamespace(controller=controller, nodes={})
     loop = SimpleNamespace(now_ns=time.monotonic_ns)
-    return cast(FaultContext, SimpleNamespace(world=world, loop=loop))
+    holds = Holds(cast(World, world), lambda _node: None, lambda _things: None)
+    return cast(FaultContext, SimpleNamespace(world=world, loop=loop, holds=holds))
 
 
 def test_the_fault_kills_it_and_another_takes_over(run: Run) -> None:

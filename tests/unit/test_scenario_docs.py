@@ -57,6 +57,7 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
     for section in ("heartbeat", "fencing"):
         for key, value in resolved[section].items():
             assert table.pop(f"{section}.{key}") == str(value)
+    assert table.pop("fencing.delay") == "0s", "is not written where it is the default"
     assert table == {}
     top = documented("Top level")
     assert top["policy"] == resolved["policy"]
@@ -73,8 +74,9 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
 
 def test_every_kind_of_fault_is_documented_with_its_keys() -> None:
     text = DOCS.read_text().split("### `faults`")[1].split("### ")[0]
-    common = set(documented("`faults`")) & {"target", "after", "for", "jitter"}
-    assert common == {"target", "after", "for", "jitter"}
+    every_kind = {"target", "after", "for", "jitter", "every", "count"}
+    common = set(documented("`faults`")) & every_kind
+    assert common == every_kind
     for kind, model in FAULTS.items():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{kind}`"))
         for name, field in model.model_fields.items():

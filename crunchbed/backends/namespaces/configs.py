@@ -145,6 +145,7 @@ def corosync(
             "consensus": None if consensus is None else consensus // MILLISECOND_NS,
         },
         "fence_timeout_ns": _FENCE_TIMEOUT_NS,
+        "two_node": settings.two_node,
     }
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+from crunchbed.faults.holds import Held
 
 
 class Loss(NamedTuple):
@@ -23,25 +26,22 @@ class LossyWire:
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
-        self._on: dict[object, tuple[Loss, ...]] = {}
+        self._on: Held[tuple[str, str | None], float] = Held(self._update, _independent)
 
     def begin(self, owner: object, losses: Iterable[Loss]) -> None:
         """Add the losses of one owner; every node is told once."""
-        self._on[owner] = tuple(losses)
-        self._update(self._on[owner])
+        self._on.hold(owner, {(one.node, one.source): one.share for one in losses})
 
     def undo(self, owner: object) -> None:
         """Take the losses of an owner away; harmless where there are none."""
-        self._update(self._on.pop(owner, ()))
+        self._on.release(owner)
 
-    def _update(self, changed: Iterable[Loss]) -> None:
-        for node in sorted({loss.node for loss in changed}):
-            self._tell(node, [[source, share] for source, share in self._rows(node).items()])
+    def _update(self, changed: Mapping[tuple[str, str | None], float | None]) -> None:
+        for node in sorted({node for node, _ in changed}):
+            on = self._on.all().items()
+            self._tell(node, [[source, share] for (one, source), share in on if one == node])
 
-    def _rows(self, node: str) -> Mapping[str | None, float]:
-        """Name each source once: independent losses leave (1 - a)(1 - b) of the packets."""
-        rows: dict[str | None, float] = {}
-        for losses in self._on.values():
-            for _, source, share in (loss for loss in losses if loss.node == node):
-                rows[source] = 1 - (1 - rows.get(source, 0.0)) * (1 - share)
-        return rows
+
+def _independent(shares: Sequence[float]) -> float:
+    """Return the share that is lost to several: losses leave (1 - a)(1 - b) of the packets."""
+    return 1 - math.prod(1 - share for share in shares)

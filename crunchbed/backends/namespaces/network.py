@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from typing import NamedTuple
 
 from crunchbed.backends.namespaces.losses import Loss, LossyWire, Tell
 from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.faults.holds import Held
 from crunchbed.run.world import Impairment, Undo
 from reserve_agent.errors import CrunchbedError
+from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
 from topologies.wiring import delay_port, undelay_port
+
+
+class _Port(NamedTuple):
+    """A shaped interface, of a switch or in the network namespace of a process."""
+
+    name: str
+    pid: int | None = None
 
 
 class LiveNetwork:
@@ -27,6 +37,8 @@ class LiveNetwork:
     def __init__(self, hosts: Mapping[str, ClusterNode], tell: Tell) -> None:
         self.ports = {name: SwitchPort(host) for name, host in hosts.items()}
         self._wire = LossyWire(tell)
+        self._delays: Held[_Port, int] = Held(self._delay, max)
+        self._delayed: set[_Port] = set()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -60,21 +72,16 @@ class LiveNetwork:
         """
         wanted = list(impairments)
         losses = [loss for one in wanted for loss in self._losses(one)]
-        ports = [port for one in wanted if one.delay_ns for port in self._delayed(one)]
-        undos: list[Callable[[], object]] = []
+        delays = {port: one.delay_ns for one in wanted if one.delay_ns for port in self._ports(one)}
         owner = object()
 
         def undo() -> None:
-            while undos:
-                undos.pop()()
+            self._delays.release(owner)
+            self._wire.undo(owner)
 
+        self._wire.begin(owner, losses)
         try:
-            if losses:
-                undos.append(partial(self._wire.undo, owner))
-                self._wire.begin(owner, losses)
-            for port, delay_ns in ports:
-                delay_port(port, delay_ns)
-                undos.append(partial(undelay_port, port))
+            self._delays.hold(owner, delays)
         except BaseException:
             undo()
             raise
@@ -86,7 +93,21 @@ class LiveNetwork:
         sources = (None,) if one.source is None else self.ports[one.source].host.addresses
         return [Loss(one.target, source, one.loss) for source in sources]
 
-    def _delayed(self, one: Impairment) -> Sequence[tuple[str, int]]:
+    def _ports(self, one: Impairment) -> Sequence[_Port]:
+        """Return the shaped interfaces that the packets pass."""
         if one.source is not None:
             raise CrunchbedError(f"cannot delay the packets of {one.source} alone")
-        return [(port, one.delay_ns) for port in self.ports[one.target].names]
+        host = self.ports[one.target].host
+        if one.leaving:
+            return [_Port(name, host.pid) for name in host.interfaces]
+        return [_Port(name) for name in self.ports[one.target].names]
+
+    def _delay(self, ports: Mapping[_Port, int | None]) -> None:
+        for port, delay_ns in ports.items():
+            with nullcontext() if port.pid is None else network_namespace_of(port.pid):
+                if delay_ns is not None:
+                    delay_port(port.name, delay_ns)
+                    self._delayed.add(port)
+                elif port in self._delayed:
+                    self._delayed.remove(port)
+                    undelay_port(port.name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 from crunchbed.backends.namespaces import configs, login
+from crunchbed.backends.namespaces.daemons import signal_family
 from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.backends.namespaces.live_run import LiveRun, argv
 from crunchbed.run.loop import SelectorLoop
@@ -105,6 +107,16 @@ class StorageHost:
             pump=self._pump,
         )
         login.check(self._scenario, settings, self._inside, self._pump)
+
+    def pause_target(self) -> None:
+        """Stop the target with SIGSTOP."""
+        if self._target is not None:
+            signal_family(self._target, signal.SIGSTOP)
+
+    def resume_target(self) -> None:
+        """Let the target go on, with SIGCONT."""
+        if self._target is not None:
+            signal_family(self._target, signal.SIGCONT)
 
     def check_pair_login(self, server: str) -> None:
         """Try the address that moves as an initiator of a pair would.

@@ -135,7 +135,13 @@ class NamespacesWorld:
             BadInput: The target does not know the initiators' secret, or its port is taken.
             CrunchbedError: The block device is not served.
         """
-        self._fences = FenceServer(self._run.state / "fence", fence, self._loop.selector)
+        self._fences = FenceServer(
+            self._run.state / "fence",
+            fence,
+            self._loop.selector,
+            wait_ns=fence.wait_ns,
+            later=self._loop.at,
+        )
         self._undo.callback(self._fences.close)
         self.disk = StorageHost(
             self._run,

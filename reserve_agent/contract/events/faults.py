@@ -59,6 +59,8 @@ class FaultBegan(Event, kind="fault.begin"):
         impossible: Why the fault had nothing to hit; None: it had.
         network: ``link-down``: the network whose link is down; None: all.
         daemons: ``stall``: daemons that stand still; None: the heartbeat daemon.
+        direction: ``loss``, ``delay``: ``in``: packets to the target; ``out``: packets from it;
+            ``both``; None: ``in``.
         share: ``loss``: share of the packets that is lost, 0 to 1.
         from_: ``loss``: node whose packets are lost, None: all nodes; ``burst``: node whose work
             the target takes over.
@@ -69,6 +71,8 @@ class FaultBegan(Event, kind="fault.begin"):
         forgotten: ``arp-expiry``: neighbours that were forgotten.
         cut: ``switch-crash``: nodes that have no heartbeat ring left.
         lost: ``switch-crash``: networks that each node has lost.
+        fails: ``fence-failure``: fence requests that fail.
+        takes_ns: ``fence-failure``: by how much each fence is carried out later.
     """
 
     fault: str
@@ -78,6 +82,7 @@ class FaultBegan(Event, kind="fault.begin"):
     impossible: str | None = None
     network: str | None = None
     daemons: Sequence[str] | None = None
+    direction: str | None = None
     share: float | None = None
     from_: str | None = None
     pages: int | None = None
@@ -87,22 +92,26 @@ class FaultBegan(Event, kind="fault.begin"):
     forgotten: int | None = None
     cut: Sequence[str] | None = None
     lost: Mapping[str, Sequence[str]] | None = None
+    fails: int | None = None
+    takes_ns: int | None = None
 
 
 class FaultEnded(Event, kind="fault.end"):
-    """A fault was undone.
+    """A fault was undone, as far as no other fault holds the same thing.
 
     Attributes:
         fault: Kind of the fault.
         target: Node or host that the fault hit; several with commas between them.
         targets: The same as a list.
         number: Number of the fault in the run, from 0.
+        still_held: What did not end with the fault, since other faults hold it; None: nothing.
     """
 
     fault: str
     target: str = ""
     targets: Sequence[str] = ()
     number: int | None = None
+    still_held: Sequence[str] | None = None
 
 
 class PortDown(Event, kind="port.down"):
@@ -112,11 +121,13 @@ class PortDown(Event, kind="port.down"):
         target: The host.
         network: Network of the one port; None: all ports of the host.
         switch: The switch that lost its power; None: the ports alone went down.
+        number: Number of the fault in the run.
     """
 
     target: str = ""
     network: str | None = None
     switch: str | None = None
+    number: int | None = None
 
 
 class PortUp(Event, kind="port.up"):
@@ -126,11 +137,13 @@ class PortUp(Event, kind="port.up"):
         target: The host.
         network: Network of the one port; None: all ports of the host.
         switch: The switch that has power again; None: the ports alone were down.
+        number: Number of the fault in the run.
     """
 
     target: str = ""
     network: str | None = None
     switch: str | None = None
+    number: int | None = None
 
 
 class NodeUp(Event, kind="node.up"):

@@ -83,6 +83,32 @@ class FenceConfirmed(Event, kind="fence.confirmed"):
     by: str = ""
 
 
+class FenceDelayed(Event, kind="fence.delayed"):
+    """The fence device carries a request out later (``fencing.delay``, fault ``fence-failure``).
+
+    Attributes:
+        target: The node that is to be cut off.
+        by: The node that asks for the fence.
+        delay_ns: By how much later.
+    """
+
+    target: str
+    by: str
+    delay_ns: int
+
+
+class FenceFailed(Event, kind="fence.failed"):
+    """The fence device could not cut a node off (fault ``fence-failure``).
+
+    Attributes:
+        target: The node that was to be cut off.
+        by: The node that asked for the fence.
+    """
+
+    target: str
+    by: str
+
+
 class NodeEjected(Event, kind="node.ejected"):
     """The membership removed this node, and the fence took it down.
 
