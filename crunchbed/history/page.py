@@ -15,7 +15,7 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints, is_t
 
 import orjson
 
-from reserve_agent.contract.events.base import Event, key_of
+from reserve_agent.contract.events.base import COMMON, Event, key_of
 from reserve_agent.contract.events.kinds import KINDS
 
 _INTRODUCTION: Final = """# Events of a history
@@ -35,6 +35,8 @@ Each event has
 | `node` | string | Logical name of the node that it happened on; `run`, `storage` or `controller` \
 where it was none. |
 | `kind` | string | What happened: one of the kinds below. |
+| `id` | string | Who wrote it, and the number that the writer gave it: `h:12` is the 13th \
+event of the node's heartbeat daemon. |
 
 and the fields of its kind. Where a field is absent, it is read as the value under "if absent".
 A field without such a value is always there: a line that lacks one is refused. None stands for
@@ -82,7 +84,7 @@ def _family(module: str, kinds: Sequence[type[Event]]) -> Iterator[str]:
 def _kind(cls: type[Event]) -> Iterator[str]:
     about, _, _ = _docstring(cls).partition("\nAttributes:")
     yield f"### `{cls.kind}`\n\n{about.strip()} (`{cls.__name__}`)\n"
-    own = [field for field in fields(cls) if field.name not in ("t", "node")]
+    own = [field for field in fields(cls) if field.name not in COMMON]
     if own:
         described, hints = described_fields(cls), get_type_hints(cls)
         yield "| field | type | if absent | meaning |"

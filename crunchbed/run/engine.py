@@ -16,6 +16,7 @@ from crunchbed.archive import rundir
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history import history
+from crunchbed.history.merge import merge
 from crunchbed.history.recorder import Recorder
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.html import make
@@ -119,7 +120,9 @@ def _record(request: _Request, site: Site, directory: Path, progress: Progress) 
             progress.note(warning)
         with started(site, request.held or request.scenario, directory, recorder, progress) as run:
             _execute(request, run)
-    history.merge(sorted(parts.glob("*.jsonl")), directory / "history.jsonl")
+        recorder.finish()
+    merged = merge(sorted(parts.glob("*.jsonl")), directory / "history.jsonl")
+    rundir.note_history(directory, merged)
     shutil.rmtree(parts)
 
 

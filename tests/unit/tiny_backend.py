@@ -146,7 +146,8 @@ class TinySite:
         try:
             yield TinyWorld(setup, self.loop, recorders)
         finally:
-            for recorder in recorders.values():
+            for name, recorder in recorders.items():
+                recorder.finish(name)
                 recorder.close()
 
 

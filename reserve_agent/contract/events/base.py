@@ -6,7 +6,7 @@ out. A field whose name is a Python keyword has an underscore behind it here, an
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from reserve_agent.errors import CrunchbedError
@@ -17,6 +17,23 @@ HERE: Final = ""
 """A node that the writer leaves open: it is set where the event is put on file."""
 RUN: Final = "run"
 """The node of an event that belongs to no node."""
+
+
+COMMON: Final = ("t", "node", "id")
+"""Fields that every event has."""
+KEEPER: Final = "a"
+"""The writer of what a node's agent, or the controller, adds to its own part of the history."""
+
+
+def made_id(writer: str, life: int, number: int) -> str:
+    """Return the id of an event: ``h:12``, or ``h1:12`` of the same daemon in the node's next life.
+
+    Args:
+        writer: Letters that stand for the writer within its part of the history.
+        life: How often the writer was started before with its count at 0.
+        number: How many events the writer had written before, in this life.
+    """
+    return f"{writer}{life or ''}:{number}"
 
 
 class MalformedEvent(CrunchbedError):
@@ -31,11 +48,14 @@ class Event:
         t: When, nanoseconds of CLOCK_MONOTONIC.
         node: Logical name of the node that it happened on; ``run``, ``storage`` or ``controller``
             where it was none.
+        id: Who wrote the event, and the number that the writer gave it (``made_id``); empty in
+            histories of format 1.
     """
 
     kind: ClassVar[str]
     t: int = NOW
     node: str = HERE
+    id: str = ""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -49,21 +69,21 @@ class Event:
             record["t"] = self.t
         if self.node != HERE:
             record["node"] = self.node
+        if self.id:
+            record["id"] = self.id
         for name, key in shape_of(type(self)).keys:
             value = getattr(self, name)
             if value is not None:
                 record[key] = value
         return record
 
-    def stamped(self, t: int, node: str) -> Self:
-        """Return this event with the time and the node where its writer left them open."""
-        if self.t != NOW and self.node != HERE:
-            return self
-        values = {name: getattr(self, name) for name, _ in shape_of(type(self)).keys}
-        return type(self)(
+    def stamped(self, t: int, node: str, id_: str = "") -> Self:
+        """Return this event with time, node and id where they were left open."""
+        return replace(
+            self,
             t=t if self.t == NOW else self.t,
             node=node if self.node == HERE else self.node,
-            **values,
+            id=self.id or id_,
         )
 
 
@@ -99,7 +119,7 @@ def shape_of(cls: type[Event]) -> Shape:
 
 
 def _shape_of(cls: type[Event]) -> Shape:
-    own = [field for field in fields(cls) if field.name not in ("t", "node")]
+    own = [field for field in fields(cls) if field.name not in COMMON]
     keys = tuple((field.name, key_of(field.name)) for field in own)
     required = frozenset(key_of(field.name) for field in own if field.default is MISSING)
     return Shape(keys, required, tuple(pair for pair in keys if pair[0] != pair[1]))

@@ -21,6 +21,7 @@ class RunInfo(Event):
         processors: Processors of the machine.
         versions: Versions of programs, packages and the kernel, by name.
         clock: The same moment by two clocks: ``monotonic_ns`` and ``unix_ns``.
+        format: 2 where every event has an ``id`` and every part ends with ``part.closed``.
     """
 
     kind: ClassVar[str] = "run.info"
@@ -31,6 +32,7 @@ class RunInfo(Event):
     processors: int | None = None
     versions: Mapping[str, str] | None = None
     clock: Mapping[str, int] | None = None
+    format: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,3 +73,22 @@ class DaemonReady(Event):
 
     kind: ClassVar[str] = "daemon.ready"
     name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartClosed(Event):
+    """The last event of a part of the history, by its keeper: what the part holds before it.
+
+    A part is what one process puts on file: an agent what happens on its node, the controller what
+    it does, the run the rest.
+
+    Attributes:
+        writers: Number of events that were taken, by writer and its life, as in their ids.
+        kinds: Number of events by kind.
+        sha256: Digest of the part's lines in the order in which they were written.
+    """
+
+    kind: ClassVar[str] = "part.closed"
+    writers: Mapping[str, int]
+    kinds: Mapping[str, int]
+    sha256: str
