@@ -5,7 +5,6 @@ Fields are looked at in columns, one kind at a time, since a history may have a 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain
@@ -26,6 +25,7 @@ _SCALARS: Final[Mapping[Any, frozenset[type]]] = {
 _MOMENTS: Final = ("since", "submitted", "deadline", "pressure_at", "received_at", "in_force_at")
 """Fields that are moments at which something had happened before the event."""
 _SLACK_NS: Final = 1_000_000
+_HINTS: Final[dict[type[Event], tuple[tuple[str, Any], ...]]] = {}
 
 
 def wrong(history: History) -> list[str]:
@@ -51,10 +51,12 @@ def _wrong_in_kind(events: Sequence[Event]) -> Iterator[str]:
                 yield f"{cls.kind}: {name}: {late} are after their event"
 
 
-@functools.cache
 def _hints(cls: type[Event]) -> tuple[tuple[str, Any], ...]:
-    hints = get_type_hints(cls)
-    return tuple((one.name, hints[one.name]) for one in fields(cls) if one.name != "node")
+    if cls not in _HINTS:
+        hints = get_type_hints(cls)
+        names = [one.name for one in fields(cls) if one.name != "node"]
+        _HINTS[cls] = tuple((name, hints[name]) for name in names)
+    return _HINTS[cls]
 
 
 def _problem(hint: Any, values: Sequence[Any]) -> str | None:

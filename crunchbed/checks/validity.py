@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from crunchbed.checks import wholeness
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.membership import ejections
@@ -16,8 +17,10 @@ from reserve_agent.contract.events.heartbeats import HeartbeatLate
 from reserve_agent.contract.events.pressure import EventsLost, HookEventsLost
 
 
-def incomplete(history: History) -> list[str]:
-    """Return why the run's end is not known: the phases that it never reached."""
+def incomplete(history: History, scenario: Scenario) -> list[str]:
+    """Return why it is not known what happened: damage, or phases that were never reached."""
+    if damaged := wholeness.damage(history, scenario):
+        return damaged
     missing = history.missing_phases()
     if missing:
         return [f"the run is not complete: no phase {', '.join(missing)}"]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import shutil
 import time
+import traceback
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from crunchbed.archive import rundir
@@ -100,12 +102,18 @@ def _measure(request: _Request, site: Site, directory: Path, progress: Progress)
     """Record the run, judge what was recorded, and show it."""
     _record(request, site, directory, progress)
     recorded = history.History.read(directory / "history.jsonl")
-    result = judge(recorded, request.scenario)
+    result = judge(recorded, request.scenario, partial(_log_failure, directory))
     result.write(directory / "result.json")
     _show(
         Recorded(request.scenario.policy, request.scenario, recorded, result), directory, progress
     )
     return result
+
+
+def _log_failure(directory: Path, error: Exception) -> None:
+    """Keep what a check says that has failed."""
+    text = "".join(traceback.format_exception(error))
+    (directory / "logs" / "judge.log").write_text(text)
 
 
 def _record(request: _Request, site: Site, directory: Path, progress: Progress) -> None:
@@ -149,6 +157,8 @@ def _show(recorded: Recorded, directory: Path, progress: Progress) -> None:
         make.write_run(recorded, directory / "report.html")
     except CrunchbedError as error:
         progress.note(str(error))
+    except Exception as error:  # the verdict stands whatever the page is made of
+        progress.note(f"no report: {error!r}")
 
 
 def _execute(request: _Request, run: Running) -> None:
@@ -181,7 +191,7 @@ def _describe(request: _Request, run: Running) -> None:
     now_ns = run.loop.now_ns()
     info = rundir.metadata(request.scenario, request.seed, run.run_id, now_ns, world)
     rundir.write_json(run.out / "run.json", info)
-    run.recorder.record(RunInfo(**info))
+    run.recorder.record(RunInfo(**info, held=request.held is not None))
 
 
 def _await_scraper(request: _Request, run: Running, since: float = 0.0) -> None:

@@ -22,6 +22,7 @@ class RunInfo(Event):
         versions: Versions of programs, packages and the kernel, by name.
         clock: The same moment by two clocks: ``monotonic_ns`` and ``unix_ns``.
         format: 2 where every event has an ``id`` and every part ends with ``part.closed``.
+        held: Whether the cluster was held open for commands, so that no phase had a set length.
     """
 
     kind: ClassVar[str] = "run.info"
@@ -33,6 +34,7 @@ class RunInfo(Event):
     versions: Mapping[str, str] | None = None
     clock: Mapping[str, int] | None = None
     format: int = 1
+    held: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
