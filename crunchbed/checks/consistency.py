@@ -10,7 +10,7 @@ from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events.base import RUN
 from reserve_agent.contract.events.faults import FaultBegan, FaultEnded
-from reserve_agent.contract.events.heartbeats import HeartbeatLate
+from reserve_agent.contract.events.heartbeats import HeartbeatLate, HeartbeatSent
 from reserve_agent.contract.events.pressure import AgentLate
 from reserve_agent.contract.events.run import PartClosed, PhaseBegan, Recovery, RunInfo
 from reserve_agent.contract.events.writes import (
@@ -23,6 +23,8 @@ from reserve_agent.contract.packets import PAGE_BYTES
 _LATE_NS: Final = 1_000_000_000
 """By how much a phase may be too long, and a writer's times may go back."""
 _EARLY_NS: Final = 5_000_000
+_LAST: Final = 1000
+"""Acknowledgements of the end of a run, which are looked at."""
 _SETTLED_NS: Final = 5_000_000_000
 """What faults may take to settle at the end of the injection."""
 
@@ -84,13 +86,26 @@ def _phases(history: History, scenario: Scenario) -> Iterator[str]:
 
 
 def _times(history: History) -> Iterator[str]:
-    """Times are within the run, and grow with the numbers of each writer."""
+    """Times are within the run; nothing is acknowledged or sent at its end."""
+    acks = history.of(WriteAcknowledged)[-_LAST:]
     starts = [mark.t for mark in history.of(PhaseBegan) if mark.name == "start"]
     ends = [closed.t for closed in history.of(PartClosed, RUN)]
     early = sum(event.t < min(starts, default=0) for event in history.events)
     late = sum(event.t > max(ends, default=event.t) for event in history.events)
     if early or late:
         yield f"{early} events are before the run, {late} after it"
+    after = sum(ack.t > result.t for result in history.of(VerifyResult) for ack in acks)
+    if after:
+        yield f"{after} writes were acknowledged after the read-back"
+    end = history.phase("end")
+    beats = 0 if end is None else len(history.during(HeartbeatSent, end))
+    if beats:
+        yield f"{beats} heartbeats were sent after the run's end"
+    yield from _order(history)
+
+
+def _order(history: History) -> Iterator[str]:
+    """Times grow with the numbers of each writer."""
     worst: dict[tuple[str, str], int] = {}
     last: dict[tuple[str, str], tuple[int, int]] = {}
     for event in history.events:  # by time: where a number goes back, its event came too early

@@ -62,7 +62,8 @@ def judge(
     except Exception as error:  # whatever was recorded, there is a verdict
         failed(error)
         reason = f"a check failed ({_place_of(error)}: {error!r})"
-        return Result.not_judged(history, scenario, [*incomplete, reason])
+        seeds = [one.seed for one in history.of(RunInfo) if isinstance(one.seed, int)]
+        return Result.not_judged(scenario, next(iter(seeds), None), [*incomplete, reason])
 
 
 def _place_of(error: Exception) -> str:

@@ -38,6 +38,7 @@ _RESUMED_NS: Final = 1_000_000_000
 _UNSEEN: Final = 64
 """Pages that may move while a sample is taken."""
 _FEW: Final = 100
+_WRITTEN_DOWN: Final = ("heartbeat", "block-io", "control")
 
 
 def contradictions(history: History, scenario: Scenario) -> list[str]:
@@ -98,8 +99,22 @@ def _journal(history: History, node: str) -> Iterator[str]:
     first = starts[0] if starts else 0
     if entries and entries != list(range(first, first + len(entries))):
         yield f"{node}: entries of the hooks' journal are missing, or there twice"
+    yield from _drops(history, node)
     if any(one.duration_ns != one.t - one.since for one in ends):
         yield f"{node}: a pressure episode has another length than from its begin to its end"
+
+
+def _drops(history: History, node: str) -> Iterator[str]:
+    """Of the traffic that matters the hooks write down every packet that they drop."""
+    tables = history.of(PacketsCounted, node)
+    counted: Counter[str] = Counter()
+    for row in tables[-1].table if tables else ():
+        if row["verdict"] == "drop":
+            counted[row["class"]] += row["packets"]
+    written = Counter(event.cls for event in history.of(PacketDropped, node))
+    for cls in _WRITTEN_DOWN:
+        if counted[cls] > written[cls]:
+            yield f"{node}: {counted[cls]} packets {cls} were dropped, {written[cls]} are there"
 
 
 def _heartbeats(history: History, scenario: Scenario, node: str) -> Iterator[str]:

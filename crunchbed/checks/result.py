@@ -11,9 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crunchbed.checks.figures import Figures
 from crunchbed.expect import Outcome
-from crunchbed.history.history import History
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.contract.events.run import RunInfo
 from reserve_agent.errors import BadInput
 
 Verdict = Literal["pass", "fail", "invalid", "unknown"]
@@ -77,13 +75,10 @@ class Result(BaseModel):
         )
 
     @classmethod
-    def not_judged(cls, history: History, scenario: Scenario, reasons: list[str]) -> Result:
-        """Return the result of a run whose history no check can make sense of."""
-        empty = cls.not_measured(scenario, 0, "")
-        infos = [one for one in history.of(RunInfo) if isinstance(one.seed, int)]
-        seed = infos[0].seed if infos else None
+    def not_judged(cls, scenario: Scenario, seed: int | None, reasons: Iterable[str]) -> Result:
+        """Return the result of a run whose history is lost, or makes no sense to a check."""
         changes = {"seed": seed, "verdict": "unknown", "reasons": tuple(reasons)}
-        return empty.model_copy(update=changes)
+        return cls.not_measured(scenario, 0, "").model_copy(update=changes)
 
     @property
     def exit_code(self) -> int:

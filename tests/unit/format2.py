@@ -52,6 +52,7 @@ def numbered(records: Iterable[Record]) -> list[Record]:
     lives: dict[str, int] = defaultdict(int)
     found = []
     for record in records:
+        record = {key: value for key, value in record.items() if key != "id"}
         part = part_of(record)
         writer = "run" if part == "run" else _writer(record)
         if writer.isalpha() and writer not in ("a", "run"):
