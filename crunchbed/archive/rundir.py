@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,16 @@ def note_history(directory: Path, merged: Mapping[str, Any]) -> None:
     """
     path = directory / "run.json"
     write_json(path, {**orjson.loads(path.read_bytes()), "history": merged})
+
+
+def note_audit(directory: Path, found: Sequence[str]) -> None:
+    """Write down in ``run.json`` what is wrong with the merged history; empty: nothing is.
+
+    Raises:
+        OSError: the file cannot be read or written.
+    """
+    merged = orjson.loads((directory / "run.json").read_bytes())["history"]
+    note_history(directory, {**merged, "audit": found})
 
 
 def _versions() -> dict[str, str]:

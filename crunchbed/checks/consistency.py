@@ -34,7 +34,6 @@ def contradictions(history: History, scenario: Scenario) -> list[str]:
     return [
         *_run(history, scenario),
         *_phases(history, scenario),
-        *_times(history),
         *_recovery(history, scenario),
         *_faults(history),
         *_verified(history, scenario),
@@ -85,7 +84,7 @@ def _phases(history: History, scenario: Scenario) -> Iterator[str]:
             )
 
 
-def _times(history: History) -> Iterator[str]:
+def wrong_times(history: History) -> Iterator[str]:
     """Times are within the run; nothing is acknowledged or sent at its end."""
     acks = history.of(WriteAcknowledged)[-_LAST:]
     starts = [mark.t for mark in history.of(PhaseBegan) if mark.name == "start"]
@@ -98,7 +97,7 @@ def _times(history: History) -> Iterator[str]:
     if after:
         yield f"{after} writes were acknowledged after the read-back"
     end = history.phase("end")
-    beats = 0 if end is None else len(history.during(HeartbeatSent, end))
+    beats = 0 if end is None else sum(e.t > end.start for e in history.of(HeartbeatSent)[-_LAST:])
     if beats:
         yield f"{beats} heartbeats were sent after the run's end"
     yield from _order(history)

@@ -62,6 +62,7 @@ class History:
     Attributes:
         events: All of them.
         damage: Why their file is not the one that was recorded; empty where nothing says so.
+        audited: What an audit of every event has found in the file as it is; None: not known.
     """
 
     def __init__(self, events: Sequence[Event]) -> None:
@@ -69,6 +70,7 @@ class History:
         self._by_kind = _grouped(events, _KIND)
         self._by_node: dict[str, dict[str, list[Event]]] = {}
         self.damage: tuple[str, ...] = ()
+        self.audited: tuple[str, ...] | None = None
         self.memo: dict[tuple[object, ...], Any] = {}
 
     @classmethod
@@ -242,6 +244,8 @@ def no_collector() -> Iterator[None]:
 def damage(content: bytes, run_json: Path, history: History) -> tuple[str, ...]:
     """Return why a history is not the one that ``run.json`` beside it was written for.
 
+    Where it is, what its audit has found becomes ``history.audited``.
+
     A history of format 1 has nothing that could be compared.
     """
     try:
@@ -255,7 +259,10 @@ def damage(content: bytes, run_json: Path, history: History) -> tuple[str, ...]:
         return ()
     if not isinstance(merged, dict):
         return ("run.json does not say what the history holds",)
-    return (*_other_content(content, merged), *_other_run(run, history))
+    found = (*_other_content(content, merged), *_other_run(run, history))
+    if not found and isinstance(merged.get("audit"), list):
+        history.audited = tuple(merged["audit"])
+    return found
 
 
 def _other_content(content: bytes, merged: Mapping[str, Any]) -> Iterator[str]:

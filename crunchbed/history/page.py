@@ -43,6 +43,14 @@ A field without such a value is always there: a line that lacks one is refused. 
 JSON's null. Kinds that are not listed here, such as those of a newer version, are kept and have
 no meaning.
 
+**Whole or not.** Histories of format 2 (`run.json`) prove that they are whole. Every writer counts
+its events in their `id`; each part of the history (a node, the controller, the run) ends with
+`part.closed`, which has the sums and the digest of the part; `run.json` has the digest of the whole
+file, and what an audit of every event has found. A number that is missing, a part without its end,
+a sum that does not add up, a field of another type, times outside of the run, or records that
+contradict one another make the verdict `unknown` with the reason. Histories without ids are of
+format 1: they cannot prove anything, and are judged as they are.
+
 This page is made from the docstrings in `reserve_agent/contract/events/` by
 `python -m crunchbed.history.page > docs/history.md`.
 """

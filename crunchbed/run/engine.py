@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from crunchbed.archive import rundir
+from crunchbed.checks import wholeness
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history import history
@@ -102,12 +103,22 @@ def _measure(request: _Request, site: Site, directory: Path, progress: Progress)
     """Record the run, judge what was recorded, and show it."""
     _record(request, site, directory, progress)
     recorded = history.History.read(directory / "history.jsonl")
+    _audit(recorded, request.scenario, directory)
     result = judge(recorded, request.scenario, partial(_log_failure, directory))
     result.write(directory / "result.json")
     _show(
         Recorded(request.scenario.policy, request.scenario, recorded, result), directory, progress
     )
     return result
+
+
+def _audit(recorded: history.History, scenario: Scenario, directory: Path) -> None:
+    """Look at every event once, and keep what is found beside the history's digest."""
+    try:
+        recorded.audited = tuple(wholeness.audit(recorded, scenario))
+    except Exception:
+        return  # the judge meets the same, and says so
+    rundir.note_audit(directory, recorded.audited)
 
 
 def _log_failure(directory: Path, error: Exception) -> None:
