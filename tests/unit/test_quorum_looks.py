@@ -36,10 +36,10 @@ def every_look(history: History, chosen: Scenario) -> float:
 
 def drawn(seed: int) -> Recording:
     chance = random.Random(seed)  # noqa: S311 - a test's
-    recording = Recording().complete()
+    recording, together = Recording().complete(), chance.uniform(900, 9000)
     for observer in ("n1", "n2", "n3"):
         for peer in {"n1", "n2", "n3"} - {observer}:
-            at = chance.uniform(900, 9000)
+            at = together if seed % 2 else chance.uniform(900, 9000)
             for _ in range(chance.randrange(25)):
                 recording.miss(at, observer, peer, 1)
                 at += chance.choice((100.0, 100.0, 100.0, chance.uniform(0, 400)))
