@@ -38,9 +38,14 @@ class Stop:
         return self._ready
 
 
-def connect_events(socket_path: Path | None) -> Events:
-    """Return a sink that reports to the agent's socket; one that drops everything for None."""
-    return NoEvents() if socket_path is None else EventSink(socket_path)
+def connect_events(socket_path: Path | None, name: str) -> Events:
+    """Return a sink that reports to the agent's socket; one that drops everything for None.
+
+    Args:
+        socket_path: The agent's socket.
+        name: Of the daemon; its first letter tells its events from those of the node's others.
+    """
+    return NoEvents() if socket_path is None else EventSink(socket_path, name[:1])
 
 
 def main(name: str, model: type[Config], body: Callable[[Config, Stop], None]) -> int:

@@ -94,7 +94,7 @@ def _send(config: TrafficConfig, stop: Stop) -> None:
     pace = Pace(config.rate, start_ns, config.end_ns)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
-        connect_events(config.events).emit(DaemonReady(name="traffic-source"))
+        connect_events(config.events, "traffic").emit(DaemonReady(name="traffic-source"))
         while not stop:
             for _ in range(pace.due(time.monotonic_ns())):
                 for target in targets:
@@ -137,7 +137,7 @@ def _receive(config: TrafficConfig, stop: Stop) -> None:
         receivers.append(_open_stalled(config.address, config.stalled))
     for receiver in receivers:
         selector.register(receiver, selectors.EVENT_READ)
-    connect_events(config.events).emit(DaemonReady(name="traffic"))
+    connect_events(config.events, "traffic").emit(DaemonReady(name="traffic"))
     while not stop:
         for key, _ in selector.select(_STOP_SECONDS):
             if isinstance(key.fileobj, socket.socket):

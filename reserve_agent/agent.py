@@ -106,13 +106,17 @@ class Agent:
             gc.freeze()
             self._loop()
         finally:
+            self.hear_daemons()
             self.read_journal()
             self._server.close()
             self.close()
 
     def close(self) -> None:
-        """Close the history and drop the hooks."""
-        self._history.close()
+        """Close the history, for good where the run has asked for that, and drop the hooks."""
+        if self._stopping:
+            self._history.finish()
+        else:
+            self._history.close()
         self._hooks.close()
         if self._sender is not None:
             self._sender.close()

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import orjson
 
-from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.base import Event, made_id
 from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.lines import LineSender
 
@@ -42,20 +42,23 @@ class EventSink:
     A daemon must neither fail nor wait because its agent does. Events that the agent is slow to
     read wait here, and so do events from while the agent is away: the sink connects anew by itself,
     and sends again what the agent has not acknowledged as written to its file. Beyond ``limit``
-    events are dropped and counted in ``lost``. Once half of the room is free again, an event
-    ``events.lost`` with their ``count`` says so in the history. Events that still wait when the
-    process ends are sent then.
+    events are dropped and counted in ``lost``; they get no number. Once half of the room is free
+    again, an event ``events.lost`` with their ``count`` says so in the history. Events that still
+    wait when the process ends are sent then.
 
     Args:
         path: The agent's socket.
+        writer: Letters that stand for the daemon in the ids of its events.
         limit: Bytes that may wait.
 
     Raises:
         OSError: No agent listens there at first.
     """
 
-    def __init__(self, path: Path, limit: int = WAITING_BYTES) -> None:
+    def __init__(self, path: Path, writer: str, limit: int = WAITING_BYTES) -> None:
+        self._writer = writer
         self._limit = limit
+        self._number = 0
         self._kept = bytearray()  # whole lines that are not known to be on file
         self._sent = 0  # bytes of ``_kept`` that this connection has taken
         self._heard = 0  # bytes that this connection's agent has on file
@@ -70,14 +73,22 @@ class EventSink:
     def emit(self, event: Event) -> None:
         """Send one event at once, or as soon as the agent reads; see ``Events.emit``."""
         now = time.monotonic_ns()
-        line = _line(event, now)
+        line = self._line(event, now)
         if len(self._kept) + len(line) > self._limit:
             self._listen()  # there may be room by now
         if self._closed or len(self._kept) + len(line) > self._limit:
             self.lost += 1
         else:
-            self._kept += line
+            self._keep(line)
         self._push(now)
+
+    def _line(self, event: Event, now: int) -> bytes:
+        id_ = made_id(self._writer, 0, self._number)
+        return orjson.dumps({"t": now, **event.record(), "id": id_}) + b"\n"
+
+    def _keep(self, line: bytes) -> None:
+        self._kept += line
+        self._number += 1
 
     def _push(self, now: int) -> None:
         """Send what the socket takes now."""
@@ -91,7 +102,7 @@ class EventSink:
                 if self.lost == self._reported or len(self._kept) > self._limit // 2:
                     return
                 count, self._reported = self.lost - self._reported, self.lost
-                self._kept += _line(EventsLost(count=count), time.monotonic_ns())
+                self._keep(self._line(EventsLost(count=count), time.monotonic_ns()))
             with memoryview(self._kept) as kept, kept[self._sent :] as unsent:
                 taken = self._sender.send(unsent)
             if taken is None:
@@ -142,7 +153,3 @@ class EventSink:
 
     def _unsent(self) -> bytearray:
         return self._kept[self._sent :] if self._sender.connected else self._kept
-
-
-def _line(event: Event, now: int) -> bytes:
-    return orjson.dumps({"t": now, **event.record()}) + b"\n"

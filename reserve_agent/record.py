@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.base import KEEPER, Event, MalformedEvent, made_id
 from reserve_agent.contract.events.faults import NodeReset
 from reserve_agent.contract.events.heartbeats import HeartbeatMissed
 from reserve_agent.contract.events.kinds import from_record
@@ -31,6 +31,7 @@ from reserve_agent.contract.events.pressure import (
 from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped, WriteAcknowledged
 from reserve_agent.lines import Message
+from reserve_agent.part import PartSum
 from reserve_agent.sizing import Throttled
 
 
@@ -49,6 +50,7 @@ class NodeSummary:
         next_entry: Number of the first entry of the hooks' journal that is not in the history;
             None where there is none yet.
         last_t: Time of the latest event, nanoseconds.
+        lives: How often the node has lost its power.
     """
 
     def __init__(self) -> None:
@@ -62,6 +64,7 @@ class NodeSummary:
         self.metrics_port = 0
         self.next_entry: int | None = None
         self.last_t = 0
+        self.lives = 0
 
     def apply(self, event: Event) -> None:
         """Take one event into account.
@@ -113,6 +116,7 @@ class NodeSummary:
     def _on_reset(self, _event: NodeReset) -> None:
         self.ready, self.view, self.sockets, self.exhausted = {}, [], {}, 0
         self.serving = False
+        self.lives += 1
 
     _UPDATES: Final[Mapping[type[Event], Callable[[NodeSummary, Any], None]]] = {
         DaemonReady: _on_ready,
@@ -135,6 +139,11 @@ class NodeSummary:
 class NodeHistory:
     """The file of JSON lines; the events that an earlier agent has written there come first.
 
+    It is one part of the run's history. Its own events are numbered here; a daemon numbers its
+    events itself, and says with an ``id`` such as ``h:12`` who it is. Its number shows what is on
+    file already: an agent may have been killed after it had written an event and before it could
+    acknowledge it, and the daemon repeats the event to the next agent.
+
     Args:
         path: The file; made where there is none.
         node: Logical name, which every event gets.
@@ -146,39 +155,53 @@ class NodeHistory:
         self._node = node
         self._observe = observe
         self._waiting: list[tuple[Event, bytes]] = []
-        self._known: set[int] = set()
+        self._next: dict[str, int] = {}
+        self._sum = PartSum()
         self._file = path.open("ab", buffering=0)
         for line in _whole_lines(path):
             event = from_record(orjson.loads(line))
             self.summary.apply(event)
-            self._known.add(hash(line))
+            self._count(event.id)
+            self._sum.add(event.id, event.kind, line)
             observe(event)
-        self._begun_at = time.monotonic_ns()
 
     def record(self, event: Event) -> None:
         """Add an event, with the time now where it has none; on file after ``flush``."""
-        event = event.stamped(time.monotonic_ns(), self._node)
+        event = event.stamped(time.monotonic_ns(), self._node, self._own_id())
         self._add(event, orjson.dumps(event.record()) + b"\n")
 
     def report(self, message: Message) -> None:
         """Add an event that another process tells, unless it is on file already.
-
-        An agent may have been killed after it had written an event and before it could acknowledge
-        it; the daemon then repeats the event to the next agent.
 
         Raises:
             MalformedEvent: the message is no event of its kind.
         """
         message.setdefault("t", time.monotonic_ns())
         message["node"] = self._node
+        id_ = message.setdefault("id", None)
+        writer, number = (KEEPER, None) if id_ is None else _parsed(id_)
+        if number is None:
+            message["id"] = self._own_id()
+        else:
+            writer = f"{writer}{self.summary.lives or ''}"
+            if number < self._next.get(writer, 0):
+                return
+            message["id"] = f"{writer}:{number}"
         line = orjson.dumps(message) + b"\n"
-        event = from_record(message)
-        if event.t > self._begun_at or hash(line) not in self._known:
-            self._add(event, line)
+        self._add(from_record(message), line)
+
+    def _own_id(self) -> str:
+        return made_id(KEEPER, 0, self._next.get(KEEPER, 0))
 
     def _add(self, event: Event, line: bytes) -> None:
         self.summary.apply(event)  # an event that makes no sense is not written down
+        self._count(event.id)
         self._waiting.append((event, line))
+
+    def _count(self, id_: str) -> None:
+        writer, _, number = id_.partition(":")
+        if number:
+            self._next[writer] = int(number) + 1
 
     def flush(self) -> None:
         """Put on file what waits: from here on no kill can undo it."""
@@ -188,13 +211,32 @@ class NodeHistory:
         left = memoryview(b"".join(line for _, line in waiting))
         while left:
             left = left[self._file.write(left) :]
-        for event, _ in waiting:
+        for event, line in waiting:
+            self._sum.add(event.id, event.kind, line)
             self._observe(event)
+
+    def finish(self) -> None:
+        """Write down what the part holds, and close it: nothing may come after that."""
+        self.flush()
+        self.record(self._sum.closing())
+        self.close()
 
     def close(self) -> None:
         """Flush and close."""
         self.flush()
         self._file.close()
+
+
+def _parsed(id_: object) -> tuple[str, int]:
+    """Return writer and number of a daemon's id.
+
+    Raises:
+        MalformedEvent: it is no id.
+    """
+    writer, _, number = id_.partition(":") if isinstance(id_, str) else ("", "", "")
+    if not (writer.isalpha() and number.isdecimal() and number.isascii()):
+        raise MalformedEvent(f"id: expected writer:number, got {id_!r}")
+    return writer, int(number)
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:

@@ -32,7 +32,8 @@ def scenario_of(directory: Path) -> Scenario:
 def rejudge(directory: Path) -> tuple[Scenario, Result]:
     """Compute the result of a run from its history; nothing is written.
 
-    A run that ended before it had a whole history keeps its recorded result.
+    A run that ended before it had a whole history keeps its recorded result. A result that was
+    computed from a history says nothing once that history is gone.
 
     Raises:
         BadInput: ``directory`` is no run directory, or a file in it is malformed.
@@ -40,9 +41,16 @@ def rejudge(directory: Path) -> tuple[Scenario, Result]:
     scenario = scenario_of(directory)
     recorded = directory / "history.jsonl"
     if not recorded.exists() and (directory / "result.json").exists():
-        return scenario, Result.read(directory / "result.json")
+        return scenario, _without_history(Result.read(directory / "result.json"), scenario)
     with blamed_on(recorded):
         return scenario, judge(History.read(recorded), scenario)
+
+
+def _without_history(recorded: Result, scenario: Scenario) -> Result:
+    if not recorded.nodes and recorded.verdict == "invalid":
+        return recorded
+    reason = "history.jsonl is missing, and result.json says that there was one"
+    return Result.not_judged(scenario, recorded.seed, [reason])
 
 
 def rejudge_all(parent: Path) -> tuple[Scenario, list[Result]]:

@@ -9,15 +9,19 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 from reserve_agent.files import write_json as write_json  # also for other files of a run
 
+FORMAT = 2
+"""Of the histories that are written now; see ``RunInfo.format``."""
 DEFAULT_PARENT = Path("runs")
 _PARTS = ("history", "logs")
 _SCENARIO = "scenario.json"
@@ -73,6 +77,26 @@ def unwritable(directory: Path, error: Exception) -> str | None:
     return None
 
 
+def note_history(directory: Path, merged: Mapping[str, Any]) -> None:
+    """Write down in ``run.json`` what the merged history holds.
+
+    Raises:
+        OSError: the file cannot be read or written.
+    """
+    path = directory / "run.json"
+    write_json(path, {**orjson.loads(path.read_bytes()), "history": merged})
+
+
+def note_audit(directory: Path, found: Sequence[str]) -> None:
+    """Write down in ``run.json`` what is wrong with the merged history; empty: nothing is.
+
+    Raises:
+        OSError: the file cannot be read or written.
+    """
+    merged = orjson.loads((directory / "run.json").read_bytes())["history"]
+    note_history(directory, {**merged, "audit": found})
+
+
 def _versions() -> dict[str, str]:
     """Return the version of everything that may matter to a figure, whatever the backend."""
     found = {name: importlib.metadata.version(name) for name in _PACKAGES}
@@ -92,6 +116,7 @@ def metadata(
         world: The kind of ``switch`` in use, and ``versions`` of the programs in use.
     """
     return {
+        "format": FORMAT,
         "run": run_id,
         "scenario": scenario.name,
         "seed": seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from crunchbed.checks import (
@@ -43,17 +43,44 @@ from reserve_agent.contract.events.writes import WriteFailed
 
 
 @no_collector()
-def judge(history: History, scenario: Scenario) -> Result:
+def judge(
+    history: History, scenario: Scenario, failed: Callable[[Exception], object] = lambda _: None
+) -> Result:
     """Compute every figure and the verdict of a run.
+
+    A check that fails on what was recorded leaves the verdict ``unknown``, and no figures.
 
     Args:
         history: what was recorded; its ``run.info`` event has seed, backend and versions.
         scenario: as resolved for this run, with the policy and flags that were in force.
+        failed: is told the error with which a check has failed.
     """
+    incomplete: list[str] = []
+    try:
+        incomplete += validity.incomplete(history, scenario)
+        return _judged(history, scenario, incomplete)
+    except Exception as error:  # whatever was recorded, there is a verdict
+        failed(error)
+        reason = f"a check failed ({_place_of(error)}: {error!r})"
+        seeds = [one.seed for one in history.of(RunInfo) if isinstance(one.seed, int)]
+        return Result.not_judged(scenario, next(iter(seeds), None), [*incomplete, reason])
+
+
+def _place_of(error: Exception) -> str:
+    """Return the function that an error comes from."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return "" if place is None else place.tb_frame.f_code.co_qualname
+
+
+def _judged(history: History, scenario: Scenario, incomplete: list[str]) -> Result:
     nodes = _figures(history, scenario)
     totals = _totals(history, scenario, nodes, phase_figures(history, scenario))
     crunched = crunch.check(history, scenario)
-    outcomes, verdict, reasons = _decide(history, scenario, totals, nodes, crunched.off_target)
+    outcomes, verdict, reasons = _decide(
+        history, scenario, totals, nodes, crunched.off_target, incomplete
+    )
     info = next(iter(history.of(RunInfo)), RunInfo())
     return Result(
         scenario=scenario.name,
@@ -80,6 +107,7 @@ def _decide(
     totals: Figures,
     nodes: dict[str, Figures],
     off_target: list[str],
+    incomplete: list[str],
 ) -> tuple[list[Outcome], Verdict, list[str]]:
     """Return the outcome of every expectation, the verdict, and its reasons."""
     texts = [text for text in scenario.expect if applies_to(text, scenario.policy)]
@@ -87,7 +115,7 @@ def _decide(
     own = evaluate(texts, {scenario.policy: totals}, {scenario.policy: nodes})
     outcomes = [*own, *before, *after]
     verdict, reasons = _verdict(
-        incomplete=validity.incomplete(history),
+        incomplete=incomplete,
         invalid=[
             *validity.disturbed(history, scenario),
             *off_target,

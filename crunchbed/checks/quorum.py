@@ -8,7 +8,8 @@ a node recovers by itself. Only detectors that listen to every peer can tell.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.lives import downtimes
@@ -35,16 +36,39 @@ def lost_seconds(history: History, scenario: Scenario) -> float | None:
         return None
     step, names = scenario.heartbeat.interval, scenario.node_names
     missed, downs = _misses_by_pair(history), {n: downtimes(history, n) for n in names}
+    window = round(_WINDOW * step)
     lost, spell = 0, 0
-    for t in range(inject.start, collect.start, step):
+    for t, looks in _looks(Interval(inject.start, collect.start), step, window, missed, downs):
         up = [name for name in names if not any(t in down for down in downs[name])]
-        since = t - round(_WINDOW * step)
-        if len(_heard(up, missed, Interval(since, t))) > len(names) // 2:
+        if len(_heard(up, missed, Interval(t - window, t))) > len(names) // 2:
             lost += spell if spell >= scenario.deadline_ns else 0
             spell = 0
         else:
-            spell += step
+            spell += looks * step
     return seconds(lost + (spell if spell >= scenario.deadline_ns else 0))
+
+
+def _looks(
+    span: Interval,
+    step: int,
+    window: int,
+    missed: Missed,
+    downs: Mapping[str, Sequence[Interval]],
+) -> Iterator[tuple[int, int]]:
+    """Yield when to look, once an interval, and how many looks in a row see the same.
+
+    What is seen changes where a miss enters or leaves the window, and where a node goes down or
+    comes back. So it takes as long as there are such changes, however long the span is.
+    """
+    changes = {span.start}
+    for deadlines in missed.values():
+        changes.update(t + after for t in deadlines for after in (1, window + 1))
+    for intervals in downs.values():
+        changes.update(t for interval in intervals for t in interval)
+    firsts = {span.start + -(-(t - span.start) // step) * step for t in changes if t in span}
+    times = [*sorted(t for t in firsts if t in span), span.end]
+    for t, following in pairwise(times):
+        yield t, -(-(following - t) // step)
 
 
 def _misses_by_pair(history: History) -> Missed:

@@ -74,6 +74,12 @@ class Result(BaseModel):
             versions={},
         )
 
+    @classmethod
+    def not_judged(cls, scenario: Scenario, seed: int | None, reasons: Iterable[str]) -> Result:
+        """Return the result of a run whose history is lost, or makes no sense to a check."""
+        changes = {"seed": seed, "verdict": "unknown", "reasons": tuple(reasons)}
+        return cls.not_measured(scenario, 0, "").model_copy(update=changes)
+
     @property
     def exit_code(self) -> int:
         """0 holds, 1 an expectation failed, 3 the run is invalid or unknown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from crunchbed.checks import wholeness
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.heartbeats import misses
@@ -20,8 +21,10 @@ from reserve_agent.contract.events.pressure import HookEventsLost
 from reserve_agent.contract.events.run import EventsLost
 
 
-def incomplete(history: History) -> list[str]:
-    """Return why the run's end is not known: the phases that it never reached."""
+def incomplete(history: History, scenario: Scenario) -> list[str]:
+    """Return why it is not known what happened: damage, or phases that were never reached."""
+    if damaged := wholeness.damage(history, scenario):
+        return damaged
     missing = history.missing_phases()
     if missing:
         return [f"the run is not complete: no phase {', '.join(missing)}"]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import os
+import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import attrgetter, itemgetter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Self, TypeVar
 
@@ -20,9 +20,8 @@ import orjson
 
 from reserve_agent.contract.events.base import Event, MalformedEvent
 from reserve_agent.contract.events.kinds import NO_EVENT, from_record
-from reserve_agent.contract.events.run import PhaseBegan
+from reserve_agent.contract.events.run import PartClosed, PhaseBegan, RunInfo
 from reserve_agent.errors import BadInput
-from reserve_agent.files import whole
 
 PHASES: Final = ("control", "inject", "recovery", "collect")
 """The phases of a complete run, in order; ``start`` comes before them."""
@@ -34,6 +33,7 @@ _NOTHING: Final[tuple[Any, ...]] = ()
 _TIME: Final = attrgetter("t")
 _KIND: Final = attrgetter("kind")
 _NODE: Final = attrgetter("node")
+_ID: Final = attrgetter("id")
 
 
 class Interval(NamedTuple):
@@ -57,12 +57,20 @@ class Interval(NamedTuple):
 
 
 class History:
-    """Events of one run, sorted by time, with an index by kind and node."""
+    """Events of one run, sorted by time, with an index by kind and node.
+
+    Attributes:
+        events: All of them.
+        damage: Why their file is not the one that was recorded; empty where nothing says so.
+        audited: What an audit of every event has found in the file as it is; None: not known.
+    """
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
         self._by_kind = _grouped(events, _KIND)
         self._by_node: dict[str, dict[str, list[Any]]] = {}
+        self.damage: tuple[str, ...] = ()
+        self.audited: tuple[str, ...] | None = None
         self.memo: dict[tuple[object, ...], Any] = {}
 
     @classmethod
@@ -73,7 +81,24 @@ class History:
             BadInput: the file cannot be read, or a line is no event; says which.
         """
         with no_collector():
-            return cls(read(path))
+            content = content_of(path)
+            history = cls(sorted(events_of(path, lines_of(content)), key=_TIME))
+            history.damage = damage(content, path.with_name("run.json"), history)
+            return history
+
+    @property
+    def kinds(self) -> Mapping[str, Sequence[Event]]:
+        """The events by kind, each by time."""
+        return self._by_kind
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its format is 2: every event has an id, and every part ends with a sum."""
+        return (
+            any(info.format != 1 for info in self.of(RunInfo))
+            or any(map(_ID, self.events))
+            or bool(self.of(PartClosed))
+        )
 
     def of(self, kind: type[_E], node: str | None = None) -> Sequence[_E]:
         """Return the events of one kind, of one node where it is given, by time."""
@@ -155,37 +180,24 @@ def read(path: Path) -> list[Event]:
         BadInput: the file cannot be read, or another line is no event; says which.
     """
     with no_collector():
-        events = _events(path, _lines(path))
-        events.sort(key=_TIME)
-    return events
+        return sorted(events_of(path, lines_of(content_of(path))), key=_TIME)
 
 
-def merge(paths: Iterable[Path], out: Path) -> None:
-    """Write the events of several files into one, sorted by time; ``out`` appears whole or not.
+def content_of(path: Path) -> bytes:
+    """Return what a file of JSON lines holds.
 
     Raises:
-        BadInput: a file cannot be read, or a line is no event; says which.
+        BadInput: the file cannot be read.
     """
-    timed: list[tuple[int, bytes]] = []
-    with no_collector():
-        for path in paths:
-            lines = _lines(path)
-            timed += zip(map(_TIME, _events(path, lines)), lines, strict=True)
-        timed.sort(key=itemgetter(0))
-    with whole(out) as partial, partial.open("wb", buffering=1 << 20) as file:
-        for _, line in timed:
-            file.write(line)
-            file.write(b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _lines(path: Path) -> list[bytes]:
-    """Return the lines of a file, without a last one that was cut."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        return path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def lines_of(content: bytes) -> list[bytes]:
+    """Return the lines of a file, without a last one that was cut."""
+    lines = content.split(b"\n")
     if not _is_object(lines[-1]):
         lines.pop()
     return lines
@@ -198,7 +210,7 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
-def _events(path: Path, lines: Sequence[bytes]) -> list[Event]:
+def events_of(path: Path, lines: Sequence[bytes]) -> list[Event]:
     """Return the event of each line."""
     events: list[Event] = []
     add, loads = events.append, orjson.loads
@@ -222,3 +234,44 @@ def no_collector() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def damage(content: bytes, run_json: Path, history: History) -> tuple[str, ...]:
+    """Return why a history is not the one that ``run.json`` beside it was written for.
+
+    Where it is, what its audit has found becomes ``history.audited``.
+
+    A history of format 1 has nothing that could be compared.
+    """
+    try:
+        run = orjson.loads(run_json.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        run = None
+    if not isinstance(run, dict):
+        return ("run.json cannot be read",) if history.numbered else ()
+    merged = run.get("history")
+    if not history.numbered and merged is None and "format" not in run:
+        return ()
+    if not isinstance(merged, dict):
+        return ("run.json does not say what the history holds",)
+    found = (*_other_content(content, merged), *_other_run(run, history))
+    if not found and isinstance(merged.get("audit"), list):
+        history.audited = tuple(merged["audit"])
+    return found
+
+
+def _other_content(content: bytes, merged: Mapping[str, Any]) -> Iterator[str]:
+    if hashlib.sha256(content).hexdigest() != merged.get("sha256"):
+        yield "the history is not as it was merged: its digest is not the one in run.json"
+    parts = merged.get("parts")
+    for name, part in parts.items() if isinstance(parts, dict) else ():
+        if not isinstance(part, dict) or part.get("damage") is not None:
+            why = part["damage"] if isinstance(part, dict) else "run.json does not describe it"
+            yield f"the history of {name} is not whole: {why}"
+
+
+def _other_run(run: Mapping[str, Any], history: History) -> Iterator[str]:
+    for info in history.of(RunInfo):
+        for key in ("run", "scenario", "seed", "backend", "format"):
+            if getattr(info, key) != run.get(key):
+                yield f"run.info and run.json differ in {key}"

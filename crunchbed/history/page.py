@@ -15,7 +15,7 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints, is_t
 
 import orjson
 
-from reserve_agent.contract.events.base import Event, key_of
+from reserve_agent.contract.events.base import COMMON, Event, key_of
 from reserve_agent.contract.events.kinds import KINDS
 
 _INTRODUCTION: Final = """# Events of a history
@@ -35,11 +35,21 @@ Each event has
 | `node` | string | Logical name of the node that it happened on; `run`, `storage` or `controller` \
 where it was none. |
 | `kind` | string | What happened: one of the kinds below. |
+| `id` | string | Who wrote it, and the number that the writer gave it: `h:12` is the 13th \
+event of the node's heartbeat daemon. |
 
 and the fields of its kind. Where a field is absent, it is read as the value under "if absent".
 A field without such a value is always there: a line that lacks one is refused. None stands for
 JSON's null. Kinds that are not listed here, such as those of a newer version, are kept and have
 no meaning.
+
+**Whole or not.** Histories of format 2 (`run.json`) prove that they are whole. Every writer counts
+its events in their `id`; each part of the history (a node, the controller, the run) ends with
+`part.closed`, which has the sums and the digest of the part; `run.json` has the digest of the whole
+file, and what an audit of every event has found. A number that is missing, a part without its end,
+a sum that does not add up, a field of another type, times outside of the run, or records that
+contradict one another make the verdict `unknown` with the reason. Histories without ids are of
+format 1: they cannot prove anything, and are judged as they are.
 
 This page is made from the docstrings in `reserve_agent/contract/events/` by
 `python -m crunchbed.history.page > docs/history.md`.
@@ -82,7 +92,7 @@ def _family(module: str, kinds: Sequence[type[Event]]) -> Iterator[str]:
 def _kind(cls: type[Event]) -> Iterator[str]:
     about, _, _ = _docstring(cls).partition("\nAttributes:")
     yield f"### `{cls.kind}`\n\n{about.strip()} (`{cls.__name__}`)\n"
-    own = [field for field in fields(cls) if field.name not in ("t", "node")]
+    own = [field for field in fields(cls) if field.name not in COMMON]
     if own:
         described, hints = described_fields(cls), get_type_hints(cls)
         yield "| field | type | if absent | meaning |"

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import shutil
 import time
+import traceback
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from crunchbed.archive import rundir
+from crunchbed.checks import wholeness
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history import history
+from crunchbed.history.merge import merge
 from crunchbed.history.recorder import Recorder
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.html import make
@@ -100,12 +104,28 @@ def _measure(request: _Request, site: Site, directory: Path, progress: Progress)
     """Record the run, judge what was recorded, and show it."""
     _record(request, site, directory, progress)
     recorded = history.History.read(directory / "history.jsonl")
-    result = judge(recorded, request.scenario)
+    _audit(recorded, request.scenario, directory)
+    result = judge(recorded, request.scenario, partial(_log_failure, directory))
     result.write(directory / "result.json")
     _show(
         Recorded(request.scenario.policy, request.scenario, recorded, result), directory, progress
     )
     return result
+
+
+def _audit(recorded: history.History, scenario: Scenario, directory: Path) -> None:
+    """Look at every event once, and keep what is found beside the history's digest."""
+    try:
+        recorded.audited = tuple(wholeness.audit(recorded, scenario))
+    except Exception:
+        return  # the judge meets the same, and says so
+    rundir.note_audit(directory, recorded.audited)
+
+
+def _log_failure(directory: Path, error: Exception) -> None:
+    """Keep what a check says that has failed."""
+    text = "".join(traceback.format_exception(error))
+    (directory / "logs" / "judge.log").write_text(text)
 
 
 def _record(request: _Request, site: Site, directory: Path, progress: Progress) -> None:
@@ -120,7 +140,9 @@ def _record(request: _Request, site: Site, directory: Path, progress: Progress) 
             progress.note(warning)
         with started(site, request.held or request.scenario, directory, recorder, progress) as run:
             _execute(request, run)
-    history.merge(sorted(parts.glob("*.jsonl")), directory / "history.jsonl")
+        recorder.finish()
+    merged = merge(sorted(parts.glob("*.jsonl")), directory / "history.jsonl")
+    rundir.note_history(directory, merged)
     shutil.rmtree(parts)
 
 
@@ -147,6 +169,8 @@ def _show(recorded: Recorded, directory: Path, progress: Progress) -> None:
         make.write_run(recorded, directory / "report.html")
     except CrunchbedError as error:
         progress.note(str(error))
+    except Exception as error:  # the verdict stands whatever the page is made of
+        progress.note(f"no report: {error!r}")
 
 
 def _execute(request: _Request, run: Running) -> None:
@@ -179,7 +203,7 @@ def _describe(request: _Request, run: Running) -> None:
     now_ns = run.loop.now_ns()
     info = rundir.metadata(request.scenario, request.seed, run.run_id, now_ns, world)
     rundir.write_json(run.out / "run.json", info)
-    run.recorder.record(RunInfo(**info))
+    run.recorder.record(RunInfo(**info, held=request.held is not None))
 
 
 def _await_scraper(request: _Request, run: Running, since: float = 0.0) -> None:

@@ -46,7 +46,7 @@ class Initiator:
 
     def __init__(self, config: InitiatorConfig) -> None:
         self._config = config
-        events = connect_events(config.events)
+        events = connect_events(config.events, "initiator")
         pages = _Pages(PoolHandle.open(config.pins))
         self._selector = selectors.DefaultSelector()
         self._server = LineServer(config.control, self._selector, self._command)

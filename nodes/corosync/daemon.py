@@ -203,7 +203,7 @@ def _registered(
 
 def body(config: CorosyncConfig, stop: Stop) -> None:
     """Run corosync and its watcher until SIGTERM."""
-    events = ViewForwarder(connect_events(config.events), config.listeners)
+    events = ViewForwarder(connect_events(config.events, "corosync"), config.listeners)
     keep_realtime()
     make_private(PRIVATE, config.keep)
     CorosyncDaemon(config, events, start_corosync(config)).run(stop)

@@ -82,7 +82,7 @@ def _lock_memory() -> None:
 def body(config: HeartbeatConfig, stop: Stop) -> None:
     """Run the daemon until SIGTERM."""
     sockets = _sockets(config)
-    events = ViewForwarder(connect_events(config.events), config.listeners)
+    events = ViewForwarder(connect_events(config.events, "heartbeat"), config.listeners)
     daemon = HeartbeatDaemon(config, events, sockets)
     _lock_memory()
     daemon.run(stop)

@@ -58,7 +58,7 @@ class ServiceDaemon:
     """One node's daemon; ``run`` returns when it is told to stop."""
 
     def __init__(self, config: ServiceConfig) -> None:
-        self._events = connect_events(config.events)
+        self._events = connect_events(config.events, "service")
         self._host = _Host(config)
         self._serving = Serving(
             config.node,

@@ -46,6 +46,7 @@ class Controller:
         self._lock = threading.RLock()
         self._counting = False
         self._stopping = False
+        self._finished = False
         self._readies = 0
         self._starts = 0
         self._metrics_port = 0
@@ -78,7 +79,8 @@ class Controller:
     def record(self, event: Event) -> None:
         """Add an event to the history; from any thread."""
         with self._lock:
-            self._history.record(event)
+            if not self._finished:
+                self._history.record(event)
 
     def run(self) -> None:
         """Serve until SIGTERM."""
@@ -91,11 +93,11 @@ class Controller:
         try:
             while not self._stopping:
                 self._serve(_TICK_SECONDS)
+            self._finish()
         finally:
             self._server.close()
             self.switches.close()
             self._pressure.close()
-            self._flush()
 
     def _serve(self, seconds: float) -> None:
         """Wait for messages, for so long at most, and do what is due."""
@@ -109,6 +111,12 @@ class Controller:
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
+
+    def _finish(self) -> None:
+        """Close the history; what the framework's threads still tell is after the run."""
+        with self._lock:
+            self._history.finish()
+            self._finished = True
 
     def _flush(self) -> None:
         with self._lock:

@@ -148,7 +148,7 @@ def test_a_ring_that_went_round_meanwhile_is_told(agent: Instrument, traffic: Tr
 
 
 def test_what_daemons_say_is_on_file_once_whatever_happens(agent: Instrument) -> None:
-    sink = EventSink(agent.socket)
+    sink = EventSink(agent.socket, "h")
     said = 0
     for round_ in range(4):
         until = time.monotonic() + 0.3

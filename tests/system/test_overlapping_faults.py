@@ -11,9 +11,9 @@ import pytest
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from crunchbed.host.requirements import missing, requirement
-from reserve_agent.contract.events.writes import WriteAcknowledged
 from reserve_agent.contract.events.faults import FaultBegan, FaultEnded, PortUp
 from reserve_agent.contract.events.pressure import PoolConfigured
+from reserve_agent.contract.events.writes import WriteAcknowledged
 from tests.system.command import run, traces
 
 pytestmark = pytest.mark.root

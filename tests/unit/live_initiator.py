@@ -88,7 +88,7 @@ class Running:
     ) -> None:
         self.pool, self.events = Pool(), Events()
         patch.setattr(initiator.PoolHandle, "open", lambda _: self.pool)
-        patch.setattr(initiator, "connect_events", lambda _: self.events)
+        patch.setattr(initiator, "connect_events", lambda *_: self.events)
         self.control = scratch / "control"
         self.stop = threading.Event()
         self._target = target

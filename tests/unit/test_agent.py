@@ -30,6 +30,9 @@ class Hooks:
     def configure(self, settings: HookSettings) -> None:
         self.config.policy = settings.policy
 
+    def close(self) -> None:
+        pass
+
     def counters(self) -> dict[tuple[Hook, PacketClass, Reason], tuple[int, int]]:
         return {(Hook.RECEIVE, PacketClass.OTHER, Reason.GRANTED): (3, 4)}
 
@@ -262,3 +265,18 @@ def test_an_event_that_nobody_can_read_is_counted_as_lost(node: Node) -> None:
     assert node.ask("status")["ready"] == {"heartbeat": 1}
     lost = [event["count"] for event in node.history() if event["kind"] == "events.lost"]
     assert lost == [1, 1, 1]
+
+
+def test_an_agent_that_is_told_to_end_closes_its_part(node: Node) -> None:
+    node.ask("event", event={"kind": "node.ejected", "reason": "heartbeats_missed", "false": True})
+    node.agent._stop()
+    node.agent.close()
+    *before, last = node.history()
+    assert last["kind"] == "part.closed"
+    assert last["writers"] == {"a": len(before)}
+
+
+def test_an_agent_that_fails_leaves_its_part_open(node: Node) -> None:
+    node.ask("event", event={"kind": "node.ejected", "reason": "heartbeats_missed", "false": True})
+    node.agent.close()
+    assert node.history()[-1]["kind"] == "node.ejected"

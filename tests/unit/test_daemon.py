@@ -141,7 +141,7 @@ def test_without_a_file_there_is_no_daemon(
 
 
 def test_without_an_agent_events_go_nowhere() -> None:
-    assert isinstance(connect_events(None), NoEvents)
+    assert isinstance(connect_events(None, "traffic"), NoEvents)
 
 
 SECOND = 1_000_000_000

@@ -98,7 +98,7 @@ def short_flush(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def sink(listener: Listener) -> Iterator[EventSink]:
-    sink = EventSink(listener.path, limit=LIMIT)
+    sink = EventSink(listener.path, "h", limit=LIMIT)
     yield sink
     sink.close()
 
@@ -118,8 +118,8 @@ def test_an_event_is_sent_at_once(listener: Listener, sink: EventSink) -> None:
     sink.emit(HeartbeatSent(t=17, peers=2))
     first, second = listener.read()
     assert before <= first.pop("t") <= time.monotonic_ns()
-    assert first == {"kind": "numbered", "number": 1}
-    assert second == {"t": 17, "kind": "heartbeat.sent", "peers": 2}
+    assert first == {"kind": "numbered", "number": 1, "id": "h:0"}
+    assert second == {"t": 17, "kind": "heartbeat.sent", "peers": 2, "id": "h:1"}
 
 
 def test_an_agent_that_does_not_read_delays_nobody(listener: Listener, sink: EventSink) -> None:
@@ -208,7 +208,7 @@ def test_an_agent_that_stays_away_costs_what_does_not_fit(
 
 
 def test_closing_sends_what_waits(listener: Listener) -> None:
-    sink = EventSink(listener.path, limit=MORE_THAN_THE_SOCKET_TAKES)
+    sink = EventSink(listener.path, "h", limit=MORE_THAN_THE_SOCKET_TAKES)
     listener.accept()
     kept = fill(sink)
     heard: list[dict[str, Any]] = []
@@ -220,7 +220,7 @@ def test_closing_sends_what_waits(listener: Listener) -> None:
 
 
 def test_closing_does_not_wait_for_ever(listener: Listener) -> None:
-    sink = EventSink(listener.path, limit=MORE_THAN_THE_SOCKET_TAKES)
+    sink = EventSink(listener.path, "h", limit=MORE_THAN_THE_SOCKET_TAKES)
     fill(sink)
     before, lost = time.monotonic(), sink.lost
     sink.close()
@@ -246,7 +246,7 @@ def test_a_daemon_that_ends_in_order_has_said_all(listener: Listener) -> None:
     code = (
         "import sys; from pathlib import Path; from reserve_agent.events import EventSink\n"
         "from tests.unit.test_events import Filler\n"
-        "sink = EventSink(Path(sys.argv[1]))\n"
+        "sink = EventSink(Path(sys.argv[1]), 'h')\n"
         "for number in range(3000): sink.emit(Filler(number=number))\n"
     )
     daemon = subprocess.Popen([sys.executable, "-c", code, str(listener.path)])

@@ -9,7 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.history.history import History, Interval, merge, read
+from crunchbed.history.history import History, Interval, read
+from crunchbed.history.merge import merge
 from reserve_agent.contract.events.faults import NodeReset, NodeUp
 from reserve_agent.contract.events.heartbeats import RingUp
 from reserve_agent.contract.events.run import PhaseBegan

@@ -10,14 +10,14 @@ import pytest
 
 from crunchbed.history import page as module
 from crunchbed.history.page import described_fields, page
-from reserve_agent.contract.events.base import Event, key_of
+from reserve_agent.contract.events.base import COMMON, Event, key_of
 from reserve_agent.contract.events.kinds import KINDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "history.md").read_text()
 
 
 def own_fields(cls: type[Event]) -> list[str]:
-    return [field.name for field in fields(cls) if field.name not in ("t", "node")]
+    return [field.name for field in fields(cls) if field.name not in COMMON]
 
 
 def section_of(kind: str) -> str:

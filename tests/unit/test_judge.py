@@ -169,3 +169,20 @@ def test_a_damaged_result_is_one_line(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "result.json").write_bytes(content)
     with pytest.raises(BadInput, match=r"result\.json: expected a result"):
         Result.read(tmp_path / "result.json")
+
+
+def test_a_check_that_fails_leaves_the_run_unknown_and_says_which() -> None:
+    recording = good_run().add(3000, "pressure.end", "n1", since="soon", duration_ns=1)
+    told: list[Exception] = []
+    result = judge(recording.history(), scenario(), told.append)
+    assert (result.verdict, result.exit_code, result.seed) == ("unknown", 3, 1)
+    assert result.reasons[0].startswith("a check failed (")
+    assert [type(error) for error in told] == [TypeError]
+
+
+def test_a_run_that_says_it_is_numbered_and_is_not_is_damaged_not_old() -> None:
+    recording = good_run()
+    recording.add(2, "run.info", seed=1, format=2)
+    result = result_of(recording)
+    assert result.verdict == "unknown"
+    assert "the history of n1 is not whole: it was not closed" in result.reasons

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,10 @@ def test_nothing_is_shown_that_a_kill_could_undo(path: Path) -> None:
 
 
 def test_what_a_daemon_says_again_is_not_written_again(path: Path) -> None:
-    said = [{"t": t, "kind": "write.ack", "seq": t, "submitted": 1} for t in range(100, 110)]
+    said = [
+        {"t": t, "kind": "write.ack", "seq": t, "submitted": 1, "id": f"i:{t - 100}"}
+        for t in range(100, 110)
+    ]
     first = Agent(path)
     for event in said[:6]:
         first.history.report(dict(event))
@@ -174,7 +178,7 @@ def test_what_a_daemon_says_is_on_file_as_it_was_said(path: Path) -> None:
     said = {"t": 5, "kind": "from.the.future", "what": [1, 2]}
     agent.history.report(dict(said))
     agent.history.flush()
-    assert lines(path) == [{**said, "node": "n1"}]
+    assert lines(path) == [{**said, "node": "n1", "id": "a:0"}]
 
 
 def test_entries_of_the_journal_are_followed_by_number() -> None:
@@ -182,3 +186,40 @@ def test_entries_of_the_journal_are_followed_by_number() -> None:
     assert state.next_entry is None
     state.apply(PressureBegan(t=1, free=256, entry=41))
     assert state.next_entry == 42
+
+
+def test_every_event_is_numbered_by_its_writer_also_by_a_successor(path: Path) -> None:
+    first = Agent(path)
+    first.history.record(AgentLate(t=1, late_ns=1))
+    first.history.report({"t": 2, "kind": "daemon.ready", "name": "heartbeat", "id": "h:0"})
+    first.history.flush()
+    first.killed()
+    second = Agent(path)
+    second.history.record(NodeReset(t=3))
+    second.history.report({"t": 4, "kind": "daemon.ready", "name": "heartbeat", "id": "h:0"})
+    second.history.report({"t": 5, "kind": "agent.late", "late_ns": 2})
+    second.history.close()
+    assert [event["id"] for event in lines(path)] == ["a:0", "h:0", "a:1", "h1:0", "a:2"]
+
+
+def test_a_part_that_is_finished_says_what_it_holds_and_takes_no_more(path: Path) -> None:
+    agent = lived(path)
+    agent.killed()
+    successor = Agent(path)
+    successor.history.report({"t": 9, "kind": "agent.late", "late_ns": 2, "id": "h:0"})
+    successor.history.finish()
+    *before, last = path.read_bytes().splitlines(keepends=True)
+    closed = orjson.loads(last)
+    assert (closed["kind"], closed["node"], closed["id"]) == ("part.closed", "n1", "a:7")
+    assert closed["writers"] == {"a": 7, "h": 1}
+    assert closed["kinds"]["agent.late"] == 1 and sum(closed["kinds"].values()) == 8
+    assert closed["sha256"] == hashlib.sha256(b"".join(before)).hexdigest()
+    with pytest.raises(ValueError, match="closed"):
+        successor.history.finish()
+
+
+@pytest.mark.parametrize("id_", [7, "", "h", "h:", ":1", "h:-1", "h:x", "h1:1"])
+def test_an_id_that_is_none_is_refused(id_: object, path: Path) -> None:
+    agent = Agent(path)
+    with pytest.raises(MalformedEvent, match="id: expected"):
+        agent.history.report({"t": 1, "kind": "agent.late", "late_ns": 1, "id": id_})

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from crunchbed.archive.rejudge import rejudge, rejudge_all
+from crunchbed.checks.result import Result
 from crunchbed.cli import app
 from reserve_agent.errors import BadInput
 from tests.unit.judged_runs import ejecting_run, good_run, result_of, scenario
@@ -90,3 +91,19 @@ def test_a_baseline_is_saved_from_runs_that_were_made_before(
     assert app.main(["baseline", "save", "kept", "--from", "c"]) == 0
     assert app.main(["regress", "kept", "--from", "c"]) == 0
     assert "verdict: no regression" in capsys.readouterr().out
+
+
+def test_a_result_is_not_believed_once_its_history_is_gone(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "run", good_run())
+    (directory / "history.jsonl").unlink()
+    _, result = rejudge(directory)
+    assert (result.verdict, result.seed) == ("unknown", 1)
+    assert result.reasons == ("history.jsonl is missing, and result.json says that there was one",)
+
+
+def test_a_result_that_never_had_a_history_is_believed(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "run", good_run())
+    (directory / "history.jsonl").unlink()
+    Result.not_measured(scenario(), 7, "no switch").write(directory / "result.json")
+    _, result = rejudge(directory)
+    assert (result.verdict, result.reasons) == ("invalid", ("no switch",))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from crunchbed import backends
+from crunchbed.archive.rejudge import rejudge
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from crunchbed.run import engine
@@ -45,6 +46,8 @@ def test_control_passes_from_scenario_to_report(tmp_path: Path) -> None:
     assert result.totals.heartbeats_sent > 500
     assert result.totals.writes_acknowledged > 1000
     assert history.missing_phases() == []
+    assert (history.numbered, history.damage, history.audited) == (True, (), ())
+    assert rejudge(tmp_path / "out")[1] == result
 
 
 def test_a_link_that_fails_is_found_out_and_its_node_joins_again(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from crunchbed.run.world import (
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.faults import NodeUp
 from tests.unit.heap_loop import HeapLoop
-from tests.unit.tiny_node import MS, TinyNode, lacks
+from tests.unit.tiny_node import BLOCKS, MS, TinyNode, lacks
 
 _SWITCH_SETTLES_NS: Final = 30 * MS
 _FAULTS: Final = ("link-down", "node-crash")
@@ -122,10 +122,11 @@ class TinyWorld:
 
     def read_back(self) -> ReadBack:
         lost = {
-            name: sum(self.blocks[block] < write for block, write in node.acknowledged.items())
+            name: BLOCKS
+            * sum(self.blocks[block] < write for block, write in node.acknowledged.items())
             for name, node in self.nodes.items()
         }
-        checked = sum(len(node.acknowledged) for node in self.nodes.values())
+        checked = BLOCKS * sum(len(node.acknowledged) for node in self.nodes.values())
         ok = checked - sum(lost.values())
         return ReadBack(checked, ok, sum(lost.values()), corrupt=0, bad_of_node=lost)
 
@@ -151,7 +152,8 @@ class TinySite:
         try:
             yield TinyWorld(scenario, recorder, self.loop, recorders)
         finally:
-            for one in recorders.values():
+            for name, one in recorders.items():
+                one.finish(name)
                 one.close()
 
 

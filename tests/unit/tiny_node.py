@@ -182,7 +182,7 @@ class TinyNode:
             write = WriteAcknowledged(
                 seq=self._writes,
                 incarnation=self.incarnation,
-                block=self._index * 1_000_000 + self._writes * BLOCKS,
+                block=self._index * 10_000 + self._writes * BLOCKS,
                 blocks=BLOCKS,
                 submitted=self._world.loop.now_ns(),
             )

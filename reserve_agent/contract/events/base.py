@@ -19,6 +19,23 @@ RUN: Final = "run"
 """The node of an event that belongs to no node."""
 
 
+COMMON: Final = ("t", "node", "id")
+"""Fields that every event has."""
+KEEPER: Final = "a"
+"""The writer of what a node's agent, or the controller, adds to its own part of the history."""
+
+
+def made_id(writer: str, life: int, number: int) -> str:
+    """Return the id of an event: ``h:12``, or ``h1:12`` of the same daemon in the node's next life.
+
+    Args:
+        writer: Letters that stand for the writer within its part of the history.
+        life: How often the writer was started before with its count at 0.
+        number: How many events the writer had written before, in this life.
+    """
+    return f"{writer}{life or ''}:{number}"
+
+
 class MalformedEvent(CrunchbedError):
     """A JSON object is no event of its kind."""
 
@@ -27,7 +44,7 @@ class Shape(NamedTuple):
     """What the fields of a kind are.
 
     Attributes:
-        keys: Name and key on disk of every field but ``t`` and ``node``.
+        keys: Name and key on disk of every field of its own.
         needed: Names of the fields without a default.
         allowed: Names of all fields.
     """
@@ -56,7 +73,7 @@ class _Fields:
     def __init_subclass__(cls, *, kind: str = "") -> None:
         dataclass(kw_only=True, init=False, repr=False, eq=False)(cls)
         every = fields(cls)  # type: ignore[arg-type]
-        keys = ((one.name, key_of(one.name)) for one in every if one.name not in ("t", "node"))
+        keys = ((one.name, key_of(one.name)) for one in every if one.name not in COMMON)
         needed = (one.name for one in every if one.default is MISSING)
         cls.kind = kind
         cls.shape = Shape(tuple(keys), frozenset(needed), frozenset(one.name for one in every))
@@ -95,10 +112,13 @@ class Event(_Fields):
         t: When, nanoseconds of CLOCK_MONOTONIC.
         node: Logical name of the node that it happened on; ``run``, ``storage`` or ``controller``
             where it was none.
+        id: Who wrote the event, and the number that the writer gave it (``made_id``); empty in
+            histories of format 1.
     """
 
     t: int = NOW
     node: str = HERE
+    id: str = ""
 
     def record(self) -> dict[str, Any]:
         """Return the JSON object of this event; time and node only where they are known."""
@@ -107,16 +127,16 @@ class Event(_Fields):
             record["t"] = self.t
         if self.node != HERE:
             record["node"] = self.node
+        if self.id:
+            record["id"] = self.id
         for name, key in self.shape.keys:
             value = getattr(self, name)
             if value is not None:
                 record[key] = value
         return record
 
-    def stamped(self, t: int, node: str) -> Self:
-        """Return this event with the time and the node where its writer left them open."""
-        if self.t != NOW and self.node != HERE:
-            return self
+    def stamped(self, t: int, node: str, id_: str = "") -> Self:
+        """Return this event with time, node and id where the event leaves them open."""
         event = object.__new__(type(self))
         values = event.__dict__
         values.update(self.__dict__)
@@ -124,6 +144,8 @@ class Event(_Fields):
             values["t"] = t
         if self.node == HERE:
             values["node"] = node
+        if not self.id:
+            values["id"] = id_
         return event
 
 

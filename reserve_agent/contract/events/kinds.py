@@ -61,8 +61,8 @@ def from_record(record: dict[str, Any]) -> Event:
         raise _malformed(record) from None
     if type(values[0]) is not int or type(values[1]) is not str:
         raise MalformedEvent(NO_EVENT)
-    if "node" not in record:
-        record["node"] = RUN
+    if type(record.setdefault("node", RUN)) is not str:
+        raise MalformedEvent("node: expected a string")
     if renamed:
         for name, key in renamed:
             if key in record:

@@ -18,6 +18,8 @@ class RunInfo(Event, kind="run.info"):
         processors: Processors of the machine.
         versions: Versions of programs, packages and the kernel, by name.
         clock: The same moment by two clocks: ``monotonic_ns`` and ``unix_ns``.
+        format: 2 where every event has an ``id`` and every part ends with ``part.closed``.
+        held: Whether the cluster was held open for commands, so that no phase had a set length.
     """
 
     run: str = ""
@@ -27,6 +29,8 @@ class RunInfo(Event, kind="run.info"):
     processors: int | None = None
     versions: Mapping[str, str] | None = None
     clock: Mapping[str, int] | None = None
+    format: int = 1
+    held: bool = False
 
 
 class PhaseBegan(Event, kind="phase"):
@@ -71,3 +75,20 @@ class EventsLost(Event, kind="events.lost"):
     """
 
     count: int
+
+
+class PartClosed(Event, kind="part.closed"):
+    """The last event of a part of the history, by its keeper: what the part holds before it.
+
+    A part is what one process puts on file: an agent what happens on its node, the controller what
+    it does, the run the rest.
+
+    Attributes:
+        writers: Number of events that were taken, by writer and its life, as in their ids.
+        kinds: Number of events by kind.
+        sha256: Digest of the part's lines in the order in which they were written.
+    """
+
+    writers: Mapping[str, int]
+    kinds: Mapping[str, int]
+    sha256: str
