@@ -58,9 +58,11 @@ def contradictions(history: History, scenario: Scenario) -> list[str]:
 def _sampled(history: History, node: str) -> Iterator[str]:
     """A node without memory, on another backend, has no samples at all."""
     samples, collect = history.of(PoolSampled, node), history.phase("collect")
-    if not history.of(PoolConfigured, node) or collect is None:
+    if not history.of(PoolConfigured, node):
         if samples:
             yield f"{node}: samples of a pool that was never configured"
+        return
+    if collect is None:
         return
     times = [sample.t for sample in samples if sample.t < collect.start]
     times = [history.of(PoolConfigured, node)[0].t, *times, collect.start]

@@ -118,7 +118,7 @@ class FaultInjection:
         # The fault counts as on until the undo is done: an undo may take its time, in which the
         # cluster goes on.
         action = self._actions[number]
-        still_held = [] if self._holds is None else self._holds.shared(action)
+        still_held = self._holds.shared(action)
         action.undo()
         self._on.pop(number, None)
         self._began.pop(number, None)

@@ -12,7 +12,7 @@ from crunchbed.checks.validity import disturbed
 from crunchbed.faults.base import NotPossible
 from crunchbed.faults.kinds import MODELS
 from crunchbed.history.history import Interval
-from crunchbed.run.fault_injection import injection
+from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.fault_plan import draw_faults
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
@@ -31,7 +31,7 @@ def world() -> FakeWorld:
 def held_at_the_ends(world: FakeWorld, *faults: dict[str, object]) -> list[object]:
     """Let faults happen in 20 ms; returns what others still held at the end of each."""
     sections = [MODELS[str(keys["kind"])].model_validate(keys) for keys in faults]
-    with injection(sections, world.context, world.recorder) as injected:
+    with FaultInjection(sections, world.context) as injected:
         for world.loop.ms in range(20):
             injected.over()
     ends = [one for one in world.recorded() if one["kind"] == "fault.end"]
@@ -131,7 +131,7 @@ def test_a_crash_of_what_is_down_is_off_target_and_brings_nothing_back(
 ) -> None:
     back: list[int] = []
     sections = [MODELS[kind].model_validate(keys) for keys in around(kind)]
-    with injection(sections, world.context, world.recorder) as injected:
+    with FaultInjection(sections, world.context) as injected:
         for world.loop.ms in range(20):
             injected.over()
             assert world.switches is not None

@@ -39,6 +39,13 @@ class Fake:
         self.said.append(f"undo {self.name}")
 
 
+class NoHolds:
+    """The fakes hold nothing."""
+
+    def shared(self, _action: object) -> list[str]:
+        return []
+
+
 class Bench:
     """An injection by a clock that the test turns."""
 
@@ -56,7 +63,7 @@ class Bench:
     @contextmanager
     def injection(self, first: int = 0) -> Iterator[FaultInjection]:
         with closing(Recorder(self.file, self.now_ns)) as recorder:
-            context = SimpleNamespace(recorder=recorder, loop=self)
+            context = SimpleNamespace(recorder=recorder, loop=self, holds=NoHolds())
             with FaultInjection(self._faults(), cast(FaultContext, context), first) as injected:
                 yield injected
 

@@ -68,6 +68,7 @@ class Bench:
             loop=cast(Any, SimpleNamespace(now_ns=lambda: 0)),
             recorder=cast(Any, SimpleNamespace(record=lambda _event: 0)),
             progress=self.progress,
+            fences=cast(Any, SimpleNamespace()),
         )
         self.hold = Hold(run)
 

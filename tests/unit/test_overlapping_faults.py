@@ -16,7 +16,7 @@ from crunchbed.backends.namespaces.network import LiveNetwork
 from crunchbed.backends.namespaces.switches import LiveSwitches
 from crunchbed.faults.base import FaultSection
 from crunchbed.faults.kinds import FAULT_KINDS, MODELS
-from crunchbed.run.fault_injection import injection
+from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.fault_plan import Step, order, steps
 from tests.unit.fault_world import MS, FakeController, FakeSwitches, FakeWorld
 from topologies.node import ClusterNode, NodeLink
@@ -265,7 +265,7 @@ def check(world: World, faults: Sequence[FaultSection]) -> None:
     before = world.state()
     model = Model(faults)
     to_come = sorted(steps(faults), key=order)
-    with injection(faults, world.context, world.recorder) as injected:
+    with FaultInjection(faults, world.context) as injected:
         for world.loop.ms in range(20):
             while to_come and to_come[0].at_ns <= world.loop.ms * MS:
                 model.step(to_come.pop(0))

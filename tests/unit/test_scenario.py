@@ -323,7 +323,10 @@ def test_a_key_of_an_item_of_a_list_can_be_set() -> None:
         ("faults.for", "expected a key of the scenario, got one in faults, which this scenario "),
         ("memory[0]", "expected a key of the scenario, got one in memory, which this scenario "),
         ("memory.pages[0]", "expected a key of the scenario, got one in pages, which this scen"),
-        ("faults[0].forr", "expected one of the keys kind, after, jitter, for, target, daemons"),
+        (
+            "faults[0].forr",
+            "expected one of the keys kind, after, jitter, count, every, for, target, daemons",
+        ),
         ("[0]", "expected a key of the scenario, got an unknown one"),
         (".", "expected one of the keys name, claim"),
     ],
