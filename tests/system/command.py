@@ -126,7 +126,8 @@ def traces(run_id: str) -> list[str]:
     marks = (f"mininet:{run_id}", f"crunchbed-{run_id}/", f"{STATE_ROOT}/{run_id}/")
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            told = (process / "cmdline").read_text() + (process / "cgroup").read_text()
+            files = (process / "cmdline", process / "cgroup")
+            told = "".join(file.read_text(errors="replace") for file in files)
         except (FileNotFoundError, ProcessLookupError):
             continue
         # One that waits for init to take note of its end is no more.

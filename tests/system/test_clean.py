@@ -83,7 +83,8 @@ def traces(run_id: str) -> list[str]:
         found += [str(parent / name)] if (parent / name).exists() else []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            marks = (process / "cmdline").read_text() + (process / "cgroup").read_text()
+            files = (process / "cmdline", process / "cgroup")
+            marks = "".join(file.read_text(errors="replace") for file in files)
         except (FileNotFoundError, ProcessLookupError):
             continue
         # One that waits for init to take note of its end is no more.

@@ -88,6 +88,8 @@ def test_a_run_becomes_a_bundle_that_nobody_judges_alike(tmp_path: Path) -> None
 TEST = f"""
 import pytest
 
+from reserve_agent.contract.events.membership import FenceStarted
+
 SETTINGS = {QUICK!r}
 
 @pytest.mark.scenario("control", policy="none", settings=SETTINGS)
