@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from pathlib import Path
 
 import orjson
@@ -136,14 +135,12 @@ def test_an_interval_holds_its_start_and_not_its_end() -> None:
     assert one.clip(Interval(20, 30)) is None
 
 
-def test_a_large_history_is_read_in_seconds(tmp_path: Path) -> None:
-    """A fifth of a million events; 1,000,000 take five times as long."""
+def test_a_large_history_is_read(tmp_path: Path) -> None:
+    """A fifth of a million events; `make bench` says how long a million take."""
     path = tmp_path / "h.jsonl"
     line = (
         b'{"t":%d,"kind":"write.ack","seq":%d,"block":4096,"blocks":4,"submitted":5,"node":"n%d"}'
     )
     path.write_bytes(b"\n".join(line % (i * 7 % 200_000, i, i % 3) for i in range(200_000)) + b"\n")
-    began = time.monotonic()
     history = History.read(path)
     assert len(history.of(WriteAcknowledged, "n1")) == 66_667
-    assert time.monotonic() - began < 4
