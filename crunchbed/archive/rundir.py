@@ -18,7 +18,7 @@ import orjson
 
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
-from reserve_agent.files import write_json as write_json  # also for other files of a run
+from reserve_agent.files import write_json
 
 FORMAT = 2
 """Of the histories that are written now; see ``RunInfo.format``."""

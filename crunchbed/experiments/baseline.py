@@ -16,6 +16,7 @@ from crunchbed.checks.result import Result
 from crunchbed.experiments.stats.interval import LEAST
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, RunInvalid
+from reserve_agent.files import write_bytes
 
 DIRECTORY: Final = Path("baselines")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -89,12 +90,10 @@ class Baseline(BaseModel):
             BadInput: It cannot be written there.
         """
         path = directory / f"{self.name}.json"
-        partial = path.with_name(f".{path.name}.partial")
         try:
             directory.mkdir(parents=True, exist_ok=True)
             text = orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
-            partial.write_bytes(text + b"\n")
-            partial.replace(path)
+            write_bytes(path, text + b"\n")
         except OSError as error:
             raise BadInput(f"{path}: cannot be written: {error.strerror}") from None
         return path

@@ -40,6 +40,7 @@ from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.run import PhaseBegan, Recovery, RunInfo
 from reserve_agent.contract.events.writes import VerifyResult, WritesVerified
 from reserve_agent.errors import CrunchbedError, RunInvalid
+from reserve_agent.files import write_json
 
 _MOST_EVENTS_SHOWN = 200_000  # about a second
 
@@ -202,7 +203,7 @@ def _describe(request: _Request, run: Running) -> None:
     world = run.world.info
     now_ns = run.loop.now_ns()
     info = rundir.metadata(request.scenario, request.seed, run.run_id, now_ns, world)
-    rundir.write_json(run.out / "run.json", info)
+    write_json(run.out / "run.json", info)
     run.recorder.record(RunInfo(**info, held=request.held is not None))
 
 

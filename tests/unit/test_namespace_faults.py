@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.backends.namespaces.losses import Loss, LossyWire
 from crunchbed.backends.namespaces.network import LiveNetwork
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.backends.namespaces.switches import LiveSwitches
-from nodes.process import Process, descendants, spawn
-from nodes.waiting import wait_until
 from reserve_agent.contract.events.faults import FaultBegan
 from tests.unit.fault_world import FakeWorld
+from tests.unit.test_namespaces_network import FakePower, host
 from topologies.node import ClusterNode, NodeLink
 
 # --- the wire
@@ -82,56 +76,7 @@ def test_a_port_is_up_with_power_and_without_cuts(monkeypatch: pytest.MonkeyPatc
     assert not port.settled(other)
 
 
-# --- a stall
-
-
-@pytest.fixture
-def family(tmp_path: Path) -> Iterator[Process]:
-    """A process with a child."""
-    argv = ["sh", "-c", "sleep 60 & wait"]
-    process = spawn(argv, name="n1 x", log=tmp_path / "x.log", netns_pid=None, cgroup=None)
-    wait_until(lambda: bool(descendants(process.pid)), 5, "it has a child")
-    yield process
-    children = descendants(process.pid)
-    process.kill()
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-
-
-def states(process: Process) -> list[str]:
-    pids = [process.pid, *descendants(process.pid)]
-    return [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] for pid in pids]
-
-
-def test_a_stall_stops_a_daemon_with_its_children_and_lets_all_go_on(family: Process) -> None:
-    node: Any = object.__new__(LiveNode)
-    node.daemons, node._paused = {"heartbeat": family}, {}
-    node.pause(["heartbeat", "service"])
-    wait_until(lambda: states(family) == ["T", "T"], 5, "both are stopped")
-    node.resume(["heartbeat", "service"])
-    wait_until(lambda: "T" not in states(family), 5, "both go on")
-
-
 # --- a switch
-
-
-class FakePower:
-    """Says which switches are on."""
-
-    def __init__(self) -> None:
-        self.on = {"s1": True, "s2": True}
-
-    def full_name(self, name: str) -> str:
-        return f"abcd{name}"
-
-    def is_on(self, name: str) -> bool:
-        return self.on[name]
-
-    def turn_off(self, name: str) -> None:
-        self.on[name] = False
-
-    def turn_on(self, name: str) -> None:
-        self.on[name] = True
 
 
 class FakePort:
@@ -147,15 +92,6 @@ class FakePort:
     def mend(self, network: str | None = None) -> bool:
         self.cuts.remove(network)
         return not self.cuts
-
-
-def host(name: str, *links: tuple[str, str]) -> ClusterNode:
-    """A host with links, each (network, switch)."""
-    made = tuple(
-        NodeLink(f"eth{i}", f"{name}-p{i}", f"10.77.{i}.{name[1:]}", network, f"abcd{switch}")
-        for i, (network, switch) in enumerate(links)
-    )
-    return ClusterNode(name, name, 1, made)
 
 
 def switches(*hosts: ClusterNode) -> tuple[LiveSwitches, dict[str, FakePort]]:

@@ -16,10 +16,10 @@ from typing import Any
 
 import orjson
 
-from crunchbed.archive import rundir
 from crunchbed.checks.result import Result
 from crunchbed.experiments.sweep.trial import Trial
 from reserve_agent.errors import BadInput, RunInvalid
+from reserve_agent.files import write_json
 
 SWEEP_FILE = "sweep.json"
 _RUNS = "runs"
@@ -74,7 +74,7 @@ class SweepFolder:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
                 raise BadInput(f"{path}: expected a new or empty directory, or a sweep's")
-            rundir.write_json(path / SWEEP_FILE, asked)
+            write_json(path / SWEEP_FILE, asked)
         except OSError as error:
             raise BadInput(f"{path}: cannot be made ({error.strerror})") from error
         return cls(path, asked)
@@ -131,7 +131,7 @@ class SweepFolder:
             partial.mkdir(parents=True)
             with zipfile.ZipFile(io.BytesIO(archive)) as packed:
                 packed.extractall(partial)  # writes nothing outside of the directory
-            rundir.write_json(partial / "trial.json", {"point": trial.point, "seed": trial.seed})
+            write_json(partial / "trial.json", {"point": trial.point, "seed": trial.seed})
             partial.rename(place)
         except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
@@ -148,7 +148,7 @@ class SweepFolder:
             RunInvalid: It cannot be written, as on a full disk.
         """
         try:
-            rundir.write_json(self.path / "summary.json", value)
+            write_json(self.path / "summary.json", value)
         except OSError as error:
             raise RunInvalid(
                 f"{self.path}: cannot be written ({error.strerror}); the runs are kept: "

@@ -16,6 +16,7 @@ from crunchbed.history.history import no_collector
 from crunchbed.report.html import comparison_page, run_page, source
 from crunchbed.report.html.source import Recorded
 from reserve_agent.errors import BadInput
+from reserve_agent.files import write_bytes
 
 _PAGE: Final = Path(__file__).with_name("page")
 _LICENCE: Final = ("uPlot.LICENSE",)
@@ -66,11 +67,9 @@ def page(content: Mapping[str, Any]) -> str:
 def _write(content: Mapping[str, Any], path: Path) -> Path:
     """Write a page; the file appears whole or not at all."""
     text = page(content)
-    partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_bytes(path, text.encode())
     except OSError as error:
         raise BadInput(f"{path}: cannot write the report ({error.strerror})") from error
     return path
