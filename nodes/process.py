@@ -9,10 +9,55 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from nodes import enter
 
 PROC = Path("/proc")
+
+
+class Stat(NamedTuple):
+    """What ``/proc/PID/stat`` says of a process.
+
+    Attributes:
+        program: The name of the program, 15 characters at most.
+        state: A letter, such as ``S``: it sleeps; ``T`` and ``t``: it is stopped.
+        parent: Pid of the parent.
+        start_ticks: When it started, in clock ticks since boot.
+    """
+
+    program: str
+    state: str
+    parent: int
+    start_ticks: int
+
+
+def stat_of(pid: int, proc: Path = PROC) -> Stat | None:
+    """Return how process ``pid`` is; None if gone or a zombie."""
+    try:
+        text = (proc / str(pid) / "stat").read_bytes().decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field is the program's name and may hold blanks and parentheses.
+    end = text.rindex(")")
+    fields = text[end + 2 :].split()
+    if fields[0] in "ZX":
+        return None
+    return Stat(text[text.index("(") + 1 : end], fields[0], int(fields[1]), int(fields[19]))
+
+
+def waited_ns(pid: int, proc: Path = PROC) -> dict[int, int]:
+    """Return how long each thread of a process has waited for a processor; nothing if gone.
+
+    A wait is added when it is over. A kernel that does not count them says 0.
+    """
+    found = {}
+    try:
+        for thread in (proc / str(pid) / "task").iterdir():
+            found[int(thread.name)] = int((thread / "schedstat").read_bytes().split()[1])
+    except (OSError, IndexError):
+        pass  # it ends at this moment, or the kernel has no such file
+    return found
 
 
 def start_ticks(pid: int, proc: Path = PROC) -> int | None:
@@ -20,25 +65,16 @@ def start_ticks(pid: int, proc: Path = PROC) -> int | None:
 
     Pid and start together name a process for good: a recycled pid has another start.
     """
-    try:
-        text = (proc / str(pid) / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The second field is the program's name and may hold blanks and parentheses.
-    fields = text[text.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+    stat = stat_of(pid, proc)
+    return None if stat is None else stat.start_ticks
 
 
 def descendants(pid: int, proc: Path = PROC) -> list[int]:
     """Return the pids of the children of process ``pid``, of their children, and so on."""
     children: dict[int, list[int]] = {}
     for path in proc.glob("[0-9]*"):
-        try:
-            text = (path / "stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        parent = int(text[text.rindex(")") + 2 :].split()[1])
-        children.setdefault(parent, []).append(int(path.name))
+        if (stat := stat_of(int(path.name), proc)) is not None:
+            children.setdefault(stat.parent, []).append(int(path.name))
     found: list[int] = []
     waiting = [pid]
     while waiting:

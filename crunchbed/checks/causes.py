@@ -14,9 +14,11 @@ from crunchbed.checks.drops import Drops
 from crunchbed.checks.dues import Due, Dues
 from crunchbed.checks.faults import FaultSpan, fault_spans, ports_down
 from crunchbed.checks.heartbeats import misses
+from crunchbed.checks.lateness import stood_still
 from crunchbed.checks.standstill import standstills
 from crunchbed.history.history import History, Interval, remembered
 from reserve_agent.contract.events.heartbeats import HeartbeatLate, HeartbeatMissed
+from reserve_agent.contract.events.run import PartLate
 
 
 @remembered
@@ -57,7 +59,9 @@ class _Evidence:
         self._stalls = [fault for fault in faults if fault.effect.stalled]
         self._absent = Absences(history)
         self._late = _late(history, self._stalls)
-        self._still = standstills(history)
+        # For longer than an interval, and so for long enough that a heartbeat is not sent.
+        parts = [one.span for one in stood_still(history) if one.span.length > interval_ns]
+        self._still = [*standstills(history), *parts]
 
     def cause(self, miss: HeartbeatMissed) -> str:
         """Return the cause of one miss."""
@@ -121,9 +125,10 @@ class _Evidence:
 
 
 def _late(history: History, stalls: list[FaultSpan]) -> dict[str, list[Interval]]:
-    """Return when daemons were late by their own clocks, those that a fault stopped left out."""
+    """Return when heartbeat daemons stood still, those that a fault stopped left out."""
     found: defaultdict[str, list[Interval]] = defaultdict(list)
-    for event in history.of(HeartbeatLate):
+    seen = (event for event in history.of(PartLate) if event.part == "heartbeat")
+    for event in (*history.of(HeartbeatLate), *seen):
         lateness = Interval(event.t - event.late_ns, event.t + 1)
         if not any(one.stalls(event.node) and one.span.clip(lateness) for one in stalls):
             found[event.node].append(lateness)

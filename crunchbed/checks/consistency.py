@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from crunchbed.checks import lateness
 from crunchbed.history.history import History
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
@@ -12,7 +13,7 @@ from reserve_agent.contract.events.base import RUN
 from reserve_agent.contract.events.faults import FaultBegan, FaultEnded
 from reserve_agent.contract.events.heartbeats import HeartbeatLate, HeartbeatSent
 from reserve_agent.contract.events.pressure import AgentLate
-from reserve_agent.contract.events.run import PartClosed, PhaseBegan, Recovery, RunInfo
+from reserve_agent.contract.events.run import PartClosed, PartLate, PhaseBegan, Recovery, RunInfo
 from reserve_agent.contract.events.writes import (
     VerifyResult,
     WriteAcknowledged,
@@ -66,7 +67,7 @@ def _phases(history: History, scenario: Scenario) -> Iterator[str]:
     if names != wanted:
         yield f"expected the phases {', '.join(wanted)}, got {', '.join(names) or 'none'}"
         return
-    lengths, late = scenario.phases, _LONG_NS
+    lengths, late = scenario.phases, _LONG_NS + lateness.run_ns(history)
     aftermath = 2 * scenario.removal_ns
     planned = scenario.crunch is not None or bool(scenario.faults)
     inject = (
@@ -126,7 +127,11 @@ def _order(history: History) -> Iterator[str]:
 
 
 def _latest(history: History) -> int:
-    late: list[AgentLate | HeartbeatLate] = [*history.of(AgentLate), *history.of(HeartbeatLate)]
+    late: list[AgentLate | HeartbeatLate | PartLate] = [
+        *history.of(AgentLate),
+        *history.of(HeartbeatLate),
+        *history.of(PartLate),
+    ]
     return max((event.late_ns for event in late), default=0)
 
 

@@ -67,6 +67,11 @@ class FaultSpan:
         """Return whether this daemon of the node stands still."""
         return daemon in self.effect.stalled.get(node, ())
 
+    def stops(self, node: str, part: str) -> bool:
+        """Return whether the fault has this daemon stopped, or the target of the storage host."""
+        hangs = self.kind == "stall" and self.effect.target_failed and node in self.targets
+        return self.stalls(node, part) or (hangs and part == "target")
+
     def takes_down(self, node: str, network: str) -> bool:
         """Return whether the node has no link to the network."""
         return node in self.effect.unlinked or network in self.effect.lost.get(node, ())

@@ -225,6 +225,7 @@ def _totals(
         io_p50_seconds=writes.percentile_seconds(latencies, 0.50),
         io_p99_seconds=writes.percentile_seconds(latencies, 0.99),
         **_at_the_switch(history, scenario, list(nodes)),
+        testbed_late_seconds=lateness.longest_seconds(history),
         packets=packets.added(one.packets for one in nodes.values()),
         phases=phases,
     )

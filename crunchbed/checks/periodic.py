@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from crunchbed.checks import heartbeats
+from crunchbed.checks import heartbeats, lateness
 from crunchbed.checks.lives import downtimes
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.schema import Scenario
@@ -20,7 +20,6 @@ from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events.heartbeats import HeartbeatLate, HeartbeatReceived, HeartbeatSent
 from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.contract.events.pressure import (
-    AgentLate,
     AgentRestarted,
     HookEventsLost,
     JournalFollowed,
@@ -66,7 +65,7 @@ def _sampled(history: History, node: str) -> Iterator[str]:
         return
     times = [sample.t for sample in samples if sample.t < collect.start]
     times = [history.of(PoolConfigured, node)[0].t, *times, collect.start]
-    late = max((event.late_ns for event in history.of(AgentLate, node)), default=0)
+    late = lateness.agent_ns(history, node)
     restarts = [event.t for event in history.of(AgentRestarted, node)]
     for before, after in pairwise(times):
         if after - before > _SAMPLE_NS + late and not any(before <= t <= after for t in restarts):

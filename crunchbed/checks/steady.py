@@ -56,7 +56,5 @@ def _within(history: History, scenario: Scenario, span: Interval) -> PhaseFigure
         pressure_episodes=len(pressed),
         pressure_seconds=seconds(sum(pressed)),
         pressure_longest_seconds=seconds(max(pressed, default=0)),
-        testbed_late_seconds=max(
-            lateness.longest_seconds(history, node, span) for node in scenario.node_names
-        ),
+        testbed_late_seconds=lateness.longest_seconds(history, span=span),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from crunchbed.checks import wholeness
+from crunchbed.checks import lateness, wholeness
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.heartbeats import misses
@@ -34,9 +34,10 @@ def incomplete(history: History, scenario: Scenario) -> list[str]:
 
 
 def disturbed(history: History, scenario: Scenario) -> list[str]:
-    """Return what went wrong before any fault was injected, or in the recording."""
+    """Return what went wrong before any fault was injected, in the testbed or the recording."""
     return [
         *_control_phase(history, scenario),
+        *lateness.too_late(history, scenario),
         *_testbed_misses(history, scenario),
         *_lost_events(history),
         *_missed_faults(history, scenario),

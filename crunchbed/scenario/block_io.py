@@ -98,6 +98,13 @@ class BlockIo(Section):
     iscsi: Iscsi = Iscsi()
     nbd: Nbd = Nbd()
 
+    @property
+    def answer_ns(self) -> int | None:
+        """How long an initiator waits for an answer of its target; None: for ever."""
+        if self.transport == "nbd":
+            return self.nbd.timeout or None
+        return self.iscsi.noop_out_timeout if self.iscsi.noop_out_interval else None
+
 
 def contradictions(block_io: BlockIo, nodes: int) -> Iterator[Contradiction]:
     """Find sizes that do not go together, or not with so many cluster nodes."""

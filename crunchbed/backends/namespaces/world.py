@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from crunchbed.backends.namespaces.controller import LiveController
 from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.backends.namespaces.live_run import LiveRun, ended_by_itself
 from crunchbed.backends.namespaces.network import LiveNetwork
+from crunchbed.backends.namespaces.part_watch import PartWatch
 from crunchbed.backends.namespaces.read_back import read_back
 from crunchbed.backends.namespaces.storage import StorageHost
 from crunchbed.backends.namespaces.switches import LiveSwitches
@@ -57,7 +59,9 @@ class NamespacesWorld:
     switches: LiveSwitches
 
     def __init__(self, run: LiveRun, recorder: Recorder, loop: SelectorLoop) -> None:
-        self._run = run
+        self._agents = NodeCgroup(run.run_id, "agents")
+        self._parts = PartWatch(self._agents.path.parent)
+        self._run = run = replace(run, started=self._started(run.started))
         self._scenario = run.scenario
         self._recorder = recorder
         self._loop = loop
@@ -68,6 +72,15 @@ class NamespacesWorld:
         self.commands = self
         openflow = run.scenario.cluster.controller != "none"
         self.controller = LiveController(run) if openflow else None
+
+    def _started(self, told: Callable[[Process], None]) -> Callable[[Process], None]:
+        """Have every process that is started watched too."""
+
+        def started(process: Process) -> None:
+            told(process)
+            self._parts.add(process)
+
+        return started
 
     def __enter__(self) -> NamespacesWorld:
         try:
@@ -83,7 +96,7 @@ class NamespacesWorld:
     def _build(self) -> None:
         """Make the network, and start all that is no part of a node that has power."""
         self._undo.callback(self._run.targets.remove)
-        self._agents = NodeCgroup(self._run.run_id, "agents")
+        self._undo.callback(self._parts.end)
         self._undo.callback(self._agents.remove)
         self._agents.create()
         self._start_network()
@@ -135,6 +148,7 @@ class NamespacesWorld:
             BadInput: The target does not know the initiators' secret, or its port is taken.
             CrunchbedError: The block device is not served.
         """
+        self._parts.begin()
         self._fences = FenceServer(
             self._run.state / "fence",
             fence,
@@ -192,10 +206,19 @@ class NamespacesWorld:
         self.disk.flood(target, flood, start_ns)
 
     def check(self) -> None:
-        """Look whether the target, the senders and the controller live."""
+        """Look whether the target, the senders and the controller live, and write down what stood.
+
+        Raises:
+            RunInvalid: One ended by itself.
+        """
+        self._record_late_parts()
         for process in self._watched:
             if process.poll() is not None:
                 raise ended_by_itself(process)
+
+    def _record_late_parts(self) -> None:
+        for late in self._parts.events():
+            self._recorder.record(late)
 
     def quiesce(self) -> None:
         """End the daemons of every node and all senders: nothing is acknowledged or counted more.
@@ -203,6 +226,8 @@ class NamespacesWorld:
         All daemons are told before one is waited for, so that none misses a peer that ended first.
         The daemon that serves is told last, so that no write fails at the end.
         """
+        self._parts.end()
+        self._record_late_parts()
         self.disk.end_senders()
         for node in self.nodes.values():
             for name, process in node.daemons.items():

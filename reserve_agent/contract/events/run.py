@@ -67,6 +67,29 @@ class DaemonReady(Event, kind="daemon.ready"):
     name: str
 
 
+class PartLate(Event, kind="part.late"):
+    """A part of the testbed stood still, as the run saw it from outside; ``t`` is the end of that.
+
+    The run looks at its processes every 50 ms, with 32 nodes every 100 ms. The length is what is
+    certain: the part may have stood still up to two looks longer.
+
+    Attributes:
+        part: What stood still: a daemon of the node, ``agent``, ``target`` of the storage host,
+            ``controller``, or ``run``, which cuts nodes off, injects faults and looks at the rest.
+        program: The program, where it is not the part itself but was started by it; None: itself.
+        since: Since when at least, nanoseconds of CLOCK_MONOTONIC.
+        late_ns: How long at least, nanoseconds.
+        why: ``stopped`` by a signal or a debugger; ``no_processor``: it was ready to run, and
+            others ran; ``woke_late``, which only the run notices of itself.
+    """
+
+    part: str
+    program: str | None = None
+    since: int
+    late_ns: int
+    why: str
+
+
 class EventsLost(Event, kind="events.lost"):
     """Events of a daemon did not reach the history.
 
