@@ -127,8 +127,11 @@ class _Evidence:
 def _late(history: History, stalls: list[FaultSpan]) -> dict[str, list[Interval]]:
     """Return when heartbeat daemons stood still, those that a fault stopped left out."""
     found: defaultdict[str, list[Interval]] = defaultdict(list)
-    seen = (event for event in history.of(PartLate) if event.part == "heartbeat")
-    for event in (*history.of(HeartbeatLate), *seen):
+    late: list[HeartbeatLate | PartLate] = [
+        *history.of(HeartbeatLate),
+        *(event for event in history.of(PartLate) if event.part == "heartbeat"),
+    ]
+    for event in late:
         lateness = Interval(event.t - event.late_ns, event.t + 1)
         if not any(one.stalls(event.node) and one.span.clip(lateness) for one in stalls):
             found[event.node].append(lateness)

@@ -7,7 +7,7 @@ waited for a processor as long. A daemon that a fault stopped did what the scena
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from crunchbed.checks.faults import fault_spans
@@ -22,6 +22,7 @@ from reserve_agent.contract.events.pressure import AgentLate
 from reserve_agent.contract.events.run import PartLate, PhaseBegan
 
 _BLOCK_IO: Final = ("initiator", "target", "service", RUN)
+_OWN: Final[Mapping[type, str]] = {AgentLate: "agent", HeartbeatLate: "heartbeat"}
 _MOST: Final = 5
 """Parts that are named; where the machine stood still, all did."""
 
@@ -56,11 +57,10 @@ def stood_still(history: History) -> list[Stood]:
 
     The machine is busy while a cluster starts, and nothing is measured then.
     """
-    own_clocks = [
-        Stood(one.node, part, None, Interval(one.t - one.late_ns, one.t))
-        for kind, part in ((AgentLate, "agent"), (HeartbeatLate, "heartbeat"))
-        for one in history.of(kind)
-    ]
+    late: list[AgentLate | HeartbeatLate] = [*history.of(AgentLate), *history.of(HeartbeatLate)]
+    own_clocks = (
+        Stood(one.node, _OWN[type(one)], None, Interval(one.t - one.late_ns, one.t)) for one in late
+    )
     return [*_seen_from_outside(history), *_unwanted(history, own_clocks)]
 
 
