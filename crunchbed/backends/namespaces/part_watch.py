@@ -35,14 +35,14 @@ class _Part(NamedTuple):
     program: str | None = None
 
 
-_UNKNOWN: Final = _Part(RUN, RUN, "")
-
-
 class PartWatch:
     """The watch of one run.
 
     Args:
         cgroup: The directory of the run's cgroups, one for each node and more.
+
+    Attributes:
+        looks: How often it has looked.
     """
 
     def __init__(self, cgroup: Path) -> None:
@@ -50,7 +50,7 @@ class PartWatch:
         self._known: dict[int, tuple[int | None, _Part]] = {}
         self._names: dict[Key, _Part] = {}
         self._stillness = Stillness()
-        self._looks = 0
+        self.looks = 0
         self._noticed: queue.SimpleQueue[PartLate] = queue.SimpleQueue()
         self._failure: Exception | None = None
         self._ended = threading.Event()
@@ -84,18 +84,14 @@ class PartWatch:
             raise RunInvalid(f"the watch over the run's processes failed: {self._failure!r}")
 
     def _run(self) -> None:
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, signal.valid_signals()
-        )  # the run's loop hears them
+        # Signals are for the thread that runs the loop, which they wake.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             due = time.monotonic_ns()
             while not self._ended.wait(max(0, due - time.monotonic_ns()) / 1e9):
                 now = time.monotonic_ns()
                 if now - due > LOOK_NS:
-                    late = PartLate(
-                        t=now, part=RUN, since=due, late_ns=now - due, why="woke_late", node=RUN
-                    )
-                    self._noticed.put(late)
+                    self._tell(_Part(RUN, RUN), due, now, "woke_late")
                 spent = time.thread_time_ns()
                 self.look(now)
                 spent = time.thread_time_ns() - spent
@@ -111,37 +107,31 @@ class PartWatch:
             for pid in pids_in(place)
             if (stat := stat_of(pid)) is not None
         }
-        waits = self._looks % _WAITS_EVERY == 0
-        self._looks += 1
+        waits = self.looks % _WAITS_EVERY == 0
+        self.looks += 1
         seen = {}
         for pid, stat in stats.items():
-            key = pid, stat.start_ticks
-            if self._names.get(key, _UNKNOWN).program is not None:  # it may have become another
-                self._names[key] = self._part_of(pid, stats)
-            seen[key] = Seen(stat.state in "Tt", waited_ns(pid) if waits else None)
+            if (part := self._part_of(pid, stats)) is not None:
+                key = pid, stat.start_ticks
+                self._names[key] = part
+                seen[key] = Seen(stat.state in "Tt", waited_ns(pid) if waits else None)
         self._notice(self._stillness.look(now_ns, seen))
 
-    def _part_of(self, pid: int, stats: Mapping[int, Stat]) -> _Part:
-        """Return the process' own name, or that of the nearest one that has started it."""
-        program, above = stats[pid].program, pid
+    def _part_of(self, pid: int, stats: Mapping[int, Stat]) -> _Part | None:
+        """Return the part that a process is, or was started by; None: a shell of somebody's."""
+        above = pid
         while above in stats:
             start, part = self._known.get(above, (None, None))
             if part is not None and start == stats[above].start_ticks:
-                return part if above == pid else part._replace(program=program)
+                return part if above == pid else part._replace(program=stats[pid].program)
             above = stats[above].parent
-        return _UNKNOWN._replace(program=program)
+        return None
 
     def _notice(self, found: list[Stood]) -> None:
         for one in found:
-            node, part, program = self._names[one.process]
-            self._noticed.put(
-                PartLate(
-                    t=one.until_ns,
-                    node=node,
-                    part=part,
-                    program=program,
-                    since=one.since_ns,
-                    late_ns=one.until_ns - one.since_ns,
-                    why=one.why,
-                )
-            )
+            self._tell(self._names[one.process], one.since_ns, one.until_ns, one.why)
+
+    def _tell(self, part: _Part, since_ns: int, until_ns: int, why: str) -> None:
+        length = until_ns - since_ns
+        event = PartLate(t=until_ns, since=since_ns, late_ns=length, why=why, **part._asdict())
+        self._noticed.put(event)
