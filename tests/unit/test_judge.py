@@ -103,7 +103,7 @@ def test_a_run_that_says_nothing_about_the_claim_is_invalid(change: Change, reas
     [
         lambda r: r.miss(1500, "n2", "n3", 4),
         lambda r: r.add(500, "heartbeat.late", "n2", late_ns=99 * MS),
-        lambda r: r.add(1500, "heartbeat.late", "n2", late_ns=900 * MS),
+        lambda r: r.add(1500, "heartbeat.late", "n2", late_ns=399 * MS),
     ],
 )
 def test_small_lateness_and_what_happens_under_the_fault_leave_a_run_valid(change: Change) -> None:
