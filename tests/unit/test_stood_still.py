@@ -224,9 +224,11 @@ def test_misses_of_a_stopped_daemon_are_the_testbeds_and_those_of_a_stalled_one_
     assert [cause for _, cause in cause_of_each(stalled.history(), 100 * MS)] == ["stalled_sender"]
 
 
-def test_a_part_that_stood_for_less_than_an_interval_explains_no_miss() -> None:
+def test_less_than_an_interval_explains_a_miss_of_a_heartbeat_daemon_alone() -> None:
     short = late(Recording().complete(), 1000, 1090, "n3", "agent").miss(1120, "n2", "n1", 7)
     assert [cause for _, cause in cause_of_each(short.history(), 100 * MS)] == ["unknown"]
+    daemon = late(Recording().complete(), 1000, 1090, "n2", "heartbeat").miss(1120, "n2", "n1", 7)
+    assert [cause for _, cause in cause_of_each(daemon.history(), 100 * MS)] == ["testbed"]
 
 
 def test_a_phase_may_be_longer_by_what_the_run_lost() -> None:
