@@ -224,7 +224,7 @@ def test_one_that_died_without_a_word(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = a_process(tmp_path, "sh", "-c", "kill -9 $$")
-    of_namespaces: Any = SimpleNamespace(_watched=[process])
+    of_namespaces: Any = SimpleNamespace(_watched=[process], _record_late_parts=lambda: None)
     check = namespaces_world.NamespacesWorld.check
     monkeypatch.setattr(cluster.world, "check", lambda: check(of_namespaces))
     with pytest.raises(RunInvalid, match=rf"ended by itself \(-9\): no word in {process.log}"):
