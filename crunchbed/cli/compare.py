@@ -42,32 +42,20 @@ from reserve_agent.errors import BadInput, RunInvalid
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The runs to make: the scenario under every policy on every seed.
-
-    Attributes:
-        scenario: what is run.
-        policies: names of policies.
-        seeds: every policy gets the same ones.
-        parent: directory that each run makes one in.
-    """
+    """The runs to make: the scenario under every policy on every seed."""
 
     scenario: Scenario
     policies: Sequence[str]
-    seeds: range
-    parent: Path
+    seeds: range  # every policy gets the same ones
+    parent: Path  # directory that each run makes one in
 
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """What the policies are crossed with.
-
-    Attributes:
-        axis: what ``settings`` are settings of.
-        settings: what each setting changes in the scenario, by dotted key.
-    """
+    """What the policies are crossed with."""
 
     axis: Axis
-    settings: Mapping[str, Mapping[str, Any]]
+    settings: Mapping[str, Mapping[str, Any]]  # each with its changes, by dotted key
 
 
 @click.command()

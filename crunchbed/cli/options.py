@@ -31,21 +31,7 @@ Command = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a command line says; an option that a command does not have keeps its default.
-
-    Attributes:
-        overrides: ``--set``: ``KEY=VALUE``, each a key of the scenario.
-        backend: ``--backend``: in place of ``cluster.backend``.
-        policy: ``--policy``: in place of the scenario's.
-        memalloc: ``--memalloc``: classes with commas, or none, in place of the scenario's.
-        seed: ``--seed``.
-        out: ``--out``: the directory to make; None for one under ``runs/``.
-        png: ``--png``: where to draw the run.
-        junit: ``--junit``: where to write JUnit XML.
-        as_json: ``--json``: print JSON on stdout.
-        quiet: ``--quiet``: say nothing of the progress.
-        prometheus: ``--prometheus``: record the metrics beside the run.
-    """
+    """What ``_SHARED`` options say; an option that a command does not have keeps its default."""
 
     overrides: tuple[str, ...] = ()
     backend: str | None = None

@@ -23,25 +23,16 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Baseline(BaseModel):
-    """Runs of one scenario under some policies, on some seeds.
-
-    Attributes:
-        format: Version of the file's format.
-        name: Name of the baseline; the file is ``<name>.json``.
-        made: When the baseline was made, UTC.
-        processors: Number of the machine's processors.
-        scenario: The scenario as resolved.
-        runs: Results of the runs, without the figures of single nodes.
-    """
+    """Runs of one scenario under some policies, on some seeds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     name: str
-    made: str
+    made: str  # when the baseline was made, UTC
     processors: int | None
     scenario: dict[str, Any]
-    runs: tuple[Result, ...] = Field(min_length=1)
+    runs: tuple[Result, ...] = Field(min_length=1)  # without the figures of single nodes
 
     @classmethod
     def of(cls, name: str, scenario: Scenario, runs: Sequence[Result], now: datetime) -> Self:

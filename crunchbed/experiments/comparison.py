@@ -42,24 +42,16 @@ def runs_with(runs: Iterable[Result], figure: str) -> int:
 
 
 class Repeated(BaseModel):
-    """One expectation over all seeds.
-
-    Attributes:
-        text: The expectation.
-        holds: Whether it holds on every seed; None where no seed refutes it, but on some it is not
-            known.
-        runnable: Whether every policy that it names was run.
-        held: On how many seeds it holds.
-        outcomes: What became of it on each seed.
-    """
+    """One expectation over all seeds."""
 
     model_config = ConfigDict(frozen=True)
 
     text: str
+    # whether it holds on every seed; None where no seed refutes it, but on some it is not known
     holds: bool | None
-    runnable: bool
-    held: int
-    outcomes: tuple[Outcome, ...]
+    runnable: bool  # whether every policy that it names was run
+    held: int  # on how many seeds it holds
+    outcomes: tuple[Outcome, ...]  # what became of it on each seed
 
 
 class Comparison(BaseModel):

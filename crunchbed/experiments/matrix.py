@@ -26,17 +26,12 @@ DETECTORS: Final = (*MODELS, COROSYNC)
 
 
 class Axis(BaseModel):
-    """What policies are crossed with.
-
-    Attributes:
-        name: Heading of the settings' column in a table.
-        figures: Figures that a table shows of each combination.
-    """
+    """What policies are crossed with."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    figures: tuple[str, ...]
+    name: str  # heading of the settings' column in a table
+    figures: tuple[str, ...]  # figures that a table shows of each combination
 
 
 FLAGS: Final = Axis(
@@ -72,25 +67,16 @@ BY_SHED: Final = Axis(
 
 
 class Cell(BaseModel):
-    """One policy with one setting, over all seeds.
-
-    Attributes:
-        policy: Name of the policy.
-        setting: Name of the setting: of ``SETTINGS``, of ``DETECTORS``, or a mode of shedding.
-        runs: Number of runs.
-        valid: Number of valid runs.
-        ejected: Number of valid runs that ejected a live node.
-        figures: Median and range of other figures, by name.
-    """
+    """One policy with one setting, over all seeds."""
 
     model_config = ConfigDict(frozen=True)
 
     policy: str
-    setting: str
+    setting: str  # name of the setting: of ``SETTINGS``, of ``DETECTORS``, or a mode of shedding
     runs: int
     valid: int
-    ejected: int
-    figures: dict[str, Spread]
+    ejected: int  # number of valid runs that ejected a live node
+    figures: dict[str, Spread]  # median and range of other figures, by name
 
 
 def cell(axis: Axis, policy: str, setting: str, results: Sequence[Result]) -> Cell:

@@ -17,27 +17,18 @@ Again = Callable[[Sequence[str]], Sequence[Result]]
 
 
 class Outcome(BaseModel):
-    """What ``crunchbed regress`` found.
-
-    Attributes:
-        baseline, scenario: Names of the baseline and of its scenario.
-        notes: How machine and versions differ from those of the baseline.
-        compared: Every figure that was compared.
-        regressions: Figures that are worse; where the runs were made again, worse in both sets,
-            except lost writes, for which one set is enough.
-        unconfirmed: Figures that were worse in the first set of runs only.
-        unknown: Why a policy could not be compared.
-    """
+    """What ``crunchbed regress`` found."""
 
     model_config = ConfigDict(frozen=True)
 
     baseline: str
     scenario: str
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # how machine and versions differ from those of the baseline
     compared: tuple[Compared, ...]
+    # worse in both sets where the runs were made again; for lost writes one set is enough
     regressions: tuple[Compared, ...]
-    unconfirmed: tuple[Compared, ...]
-    unknown: tuple[str, ...]
+    unconfirmed: tuple[Compared, ...]  # figures that were worse in the first set of runs only
+    unknown: tuple[str, ...]  # why a policy could not be compared
 
     @property
     def exit_code(self) -> int:

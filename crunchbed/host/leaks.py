@@ -63,17 +63,11 @@ THIS_MACHINE = Machine()
 
 @dataclass(frozen=True)
 class Leak:
-    """One trace of a run.
-
-    Attributes:
-        kind: what the trace is.
-        name: pid and program of a process, name of a bridge or link, else a path.
-        process: for a process, which one.
-    """
+    """One trace of a run."""
 
     kind: Kind
-    name: str
-    process: RecordedProcess | None = field(default=None, repr=False)
+    name: str  # pid and program of a process, name of a bridge or link, else a path
+    process: RecordedProcess | None = field(default=None, repr=False)  # for a process, which one
 
 
 def find(run_id: str, machine: Machine = THIS_MACHINE) -> list[Leak]:

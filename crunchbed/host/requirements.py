@@ -19,21 +19,13 @@ ROOT = "a root shell: sudo -i"
 
 @dataclass(frozen=True)
 class Requirement:
-    """One thing that a machine has or lacks.
-
-    Attributes:
-        name: Short name, unique.
-        needed_for: What does not work without it.
-        remedy: The command, or else the kernel setting, that brings it.
-        probe: Looks whether it is there.
-        required: Whether the shipped scenarios need it on the default backend.
-    """
+    """One thing that a machine has or lacks."""
 
     name: str
-    needed_for: str
-    remedy: str
-    probe: Probe
-    required: bool = True
+    needed_for: str  # what does not work without it
+    remedy: str  # the command, or else the kernel setting, that brings it
+    probe: Probe  # looks whether it is there
+    required: bool = True  # whether the shipped scenarios need it on the default backend
 
 
 @dataclass(frozen=True)

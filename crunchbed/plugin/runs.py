@@ -24,17 +24,11 @@ from reserve_agent.errors import BadInput, MissingRequirement, RunInvalid
 
 @dataclass(frozen=True)
 class PytestRun:
-    """One judged run; ``run["io_p99_seconds"]`` is a figure of its totals, in seconds.
+    """One judged run; ``run["io_p99_seconds"]`` is a figure of its totals, in seconds."""
 
-    Attributes:
-        scenario: As it was run.
-        result: All that was measured.
-        directory: Where its history and logs are.
-    """
-
-    scenario: Scenario
+    scenario: Scenario  # as it was run
     result: Result
-    directory: Path
+    directory: Path  # where its history and logs are
 
     @property
     def verdict(self) -> str:

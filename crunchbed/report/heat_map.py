@@ -49,21 +49,13 @@ Counts = Sequence[Sequence[tuple[int, int]]]
 
 @dataclass(frozen=True)
 class Layout:
-    """Which key goes where.
+    """Which key goes where."""
 
-    Attributes:
-        x: The key whose values go to the right in each panel.
-        y: The key whose values go upwards in each panel.
-        panel: The key with a panel for each value, side by side; None: one panel.
-        row: The key with a row of panels for each value; None: one row.
-        asked: Values that are words, in the order in which they are drawn, by key.
-    """
-
-    x: str
-    y: str
-    panel: str | None = None
-    row: str | None = None
-    asked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    x: str  # the key whose values go to the right in each panel
+    y: str  # the key whose values go upwards in each panel
+    panel: str | None = None  # the key with a panel for each value, side by side; None: one panel
+    row: str | None = None  # the key with a row of panels for each value; None: one row
+    asked: Mapping[str, Sequence[str]] = field(default_factory=dict)  # order of words, by key
 
     def values(self, runs: Sequence[Run], key: str | None) -> list[str]:
         """Return the values of a key in the order in which they are drawn."""

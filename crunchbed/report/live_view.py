@@ -30,25 +30,15 @@ _REST: Final = 6  # lines of a terminal that are not rows of nodes
 
 @dataclass(frozen=True)
 class View:
-    """What is drawn.
+    """What is drawn."""
 
-    Attributes:
-        label: Scenario, policy and seed of the run.
-        phase: The run's phase.
-        spent: Seconds since the phase began.
-        limit: Seconds that the phase lasts at most; None where that is not known.
-        left: Seconds until collecting begins at the latest; None where that is not known.
-        nodes: The nodes' state at the last reading; None for a node without an agent.
-        rates: Acknowledged writes of each node, MiB/s.
-    """
-
-    label: str
+    label: str  # scenario, policy and seed of the run
     phase: str
-    spent: float
-    limit: float | None
-    left: float | None
-    nodes: Mapping[str, NodeStatus | None]
-    rates: Mapping[str, float]
+    spent: float  # seconds since the phase began
+    limit: float | None  # seconds that the phase lasts at most; None where that is not known
+    left: float | None  # seconds until collecting begins at the latest; None: not known
+    nodes: Mapping[str, NodeStatus | None]  # as last read; None for a node without an agent
+    rates: Mapping[str, float]  # acknowledged writes of each node, MiB/s
 
 
 class LiveView(Progress):

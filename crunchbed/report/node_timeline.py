@@ -32,34 +32,19 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class NodeTimeline:
-    """One node of one run, as a row of panels.
-
-    Attributes:
-        node: Name of the node.
-        since: What the times are counted from, in words.
-        reserve: R, in pages of 4 KiB.
-        end: When measuring ended.
-        free: (time, free pages) of the node's pool, a list for each stretch in which it was up.
-        pressure: When the node had no page for a normal task.
-        written: Acknowledged MiB/s in bins of ``BIN_SECONDS``; the first bin begins
-            ``LEAD_SECONDS`` before second 0.
-        missed: Deadlines of the node's heartbeats that were missed, by observer.
-        down: From each fence of the node until the node boots.
-        ejected: When the node was ejected.
-        boots: When the node booted again.
-    """
+    """One node of one run, as a row of panels."""
 
     node: str
-    since: str
-    reserve: int
-    end: float
-    free: list[list[tuple[float, int]]]
-    pressure: list[Span]
-    written: list[float]
-    missed: dict[str, list[float]]
-    down: list[Span]
-    ejected: list[float]
-    boots: list[float]
+    since: str  # what the times are counted from, in words
+    reserve: int  # R, in pages of 4 KiB
+    end: float  # when measuring ended
+    free: list[list[tuple[float, int]]]  # (time, pages), a list for each stretch of being up
+    pressure: list[Span]  # when the node had no page for a normal task
+    written: list[float]  # acknowledged MiB/s in bins of ``BIN_SECONDS`` from -``LEAD_SECONDS``
+    missed: dict[str, list[float]]  # deadlines of the node's missed heartbeats, by observer
+    down: list[Span]  # from each fence of the node until the node boots
+    ejected: list[float]  # when the node was ejected
+    boots: list[float]  # when the node booted again
 
 
 def node_timeline(history: History) -> NodeTimeline:

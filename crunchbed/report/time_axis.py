@@ -11,13 +11,9 @@ from reserve_agent.contract.events.faults import CrunchBegan
 
 
 class TimeAxis(NamedTuple):
-    """Turns a history's times into the seconds of a picture.
+    """Turns a history's times into the seconds of a picture."""
 
-    Attributes:
-        zero: Nanoseconds of CLOCK_MONOTONIC at second 0.
-    """
-
-    zero: int
+    zero: int  # nanoseconds of CLOCK_MONOTONIC at second 0
 
     def at(self, t: int) -> float:
         """Return the seconds from second 0 to ``t``, to the microsecond."""

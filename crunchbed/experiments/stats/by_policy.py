@@ -13,19 +13,13 @@ from crunchbed.experiments.stats.paired import Difference, pair
 
 
 class Statistics(BaseModel):
-    """Over the valid runs of a comparison.
-
-    Attributes:
-        level: Level of all intervals.
-        figures: Median and interval, by policy and figure.
-        differences: Of every other policy from the first one, paired by seed.
-    """
+    """Over the valid runs of a comparison."""
 
     model_config = ConfigDict(frozen=True)
 
     level: float = LEVEL
-    figures: dict[str, dict[str, Estimate]]
-    differences: tuple[Difference, ...]
+    figures: dict[str, dict[str, Estimate]]  # median and interval, by policy and figure
+    differences: tuple[Difference, ...]  # of every other policy from the first one, paired by seed
 
 
 def by_seed(runs: Sequence[Result], policy: str, figure: str) -> dict[int, float]:

@@ -10,23 +10,16 @@ from crunchbed.experiments.stats.interval import Estimate, estimate
 
 
 class Difference(BaseModel):
-    """How a figure differs between two sets of runs, seed by seed.
-
-    Attributes:
-        figure: Name of the figure.
-        first, second: Names of the two sets, such as two policies.
-        difference: Median of second - first over the seeds, with its interval; in the figure's
-            unit.
-        effect: Matched-pairs rank-biserial correlation: 1 where the second is higher on every
-            seed, -1 where it is lower on every one, 0 where neither prevails.
-    """
+    """How a figure differs between two sets of runs, seed by seed."""
 
     model_config = ConfigDict(frozen=True)
 
     figure: str
-    first: str
+    first: str  # names of the two sets, such as two policies
     second: str
-    difference: Estimate
+    difference: Estimate  # median of second - first over the seeds, in the figure's unit
+    # matched-pairs rank-biserial correlation: 1 where the second is higher on every seed, -1
+    # where it is lower on every one, 0 where neither prevails
     effect: float
 
     @property

@@ -37,28 +37,18 @@ Values = Mapping[int, float]
 
 
 class Compared(BaseModel):
-    """One figure of one policy, then and now.
-
-    Attributes:
-        policy, figure: Name of the policy and of the figure.
-        before, now: Median or mean of the figure over the seeds that both sets of runs have.
-        difference: Median or mean of now - before by seed, with an interval at the level that one
-            figure of many has.
-        margin: How much worse is no regression, in the figure's unit.
-        effect: Rank-biserial correlation of the pairs, from -1 to 1; above 0 where now is higher.
-        verdict: What follows from difference and margin.
-    """
+    """One figure of one policy, then and now."""
 
     model_config = ConfigDict(frozen=True)
 
     policy: str
     figure: str
-    before: float
+    before: float  # median or mean over the seeds that both sets of runs have, as ``now``
     now: float
-    difference: Estimate
-    margin: float
-    effect: float
-    verdict: Verdict
+    difference: Estimate  # of now - before by seed; its level is that of one figure of many
+    margin: float  # how much worse is no regression, in the figure's unit
+    effect: float  # rank-biserial correlation, from -1 to 1; above 0 where now is higher
+    verdict: Verdict  # what follows from difference and margin
 
 
 def regressions(

@@ -33,19 +33,12 @@ _KINDS: Final[tuple[tuple[Callable[[str], int], Callable[[int], str]], ...]] = (
 
 @dataclass(frozen=True)
 class Range:
-    """A range of quantities, both ends included, in whole steps of the quantity's smallest unit.
-
-    Attributes:
-        low: First step.
-        high: Last step.
-        show: Returns a step as text for a scenario.
-        base: Base of round numbers: 2 for sizes, else 10.
-    """
+    """A range of quantities, both ends included, in whole steps of the quantity's smallest unit."""
 
     low: int
     high: int
-    show: Callable[[int], str]
-    base: int = 10
+    show: Callable[[int], str]  # returns a step as text for a scenario
+    base: int = 10  # base of round numbers: 2 for sizes, else 10
 
     def at(self, share: float) -> int:
         """Return the step at ``share`` of the range, 0 to 1; by ratio where it spans decades."""

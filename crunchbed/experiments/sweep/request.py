@@ -25,30 +25,18 @@ FIGURES = (
 
 
 class Request(BaseModel):
-    """A sweep, as ``sweep.json`` has it.
-
-    Attributes:
-        scenario: As resolved, without expectations, which hold for its own settings alone.
-        vary: Axes, as the command line has them.
-        seeds: Seeds of the runs at each point.
-        random: How many points to draw; None for all points of the grid.
-        random_seed: Seed of the draw.
-        find: The figure whose threshold is searched for; None for no search.
-        tolerance: Share of a threshold within which it is wanted.
-        confirm: Number of further seeds that confirm a threshold.
-        figures: Figures of the summary.
-    """
+    """A sweep, as ``sweep.json`` has it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scenario: dict[str, Any]
-    vary: tuple[str, ...]
-    seeds: tuple[int, ...]
-    random: int | None = None
+    scenario: dict[str, Any]  # resolved; without expectations, which hold for its settings alone
+    vary: tuple[str, ...]  # axes, as the command line has them
+    seeds: tuple[int, ...]  # seeds of the runs at each point
+    random: int | None = None  # how many points to draw; None for all points of the grid
     random_seed: int = 1
-    find: str | None = None
-    tolerance: float = DEFAULT_TOLERANCE
-    confirm: int = 0
+    find: str | None = None  # the figure whose threshold is searched for; None for no search
+    tolerance: float = DEFAULT_TOLERANCE  # share of a threshold within which it is wanted
+    confirm: int = 0  # number of further seeds that confirm a threshold
     figures: tuple[str, ...] = FIGURES
 
     @classmethod

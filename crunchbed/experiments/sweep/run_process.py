@@ -31,16 +31,10 @@ _PR_SET_PDEATHSIG: Final = 1
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a trial.
+    """What came of a trial."""
 
-    Attributes:
-        archive: The run's directory as a ZIP file; empty where there is no result.
-        exit_code: Of the process: 0, or why there is no result, as of every command.
-        words: Why there is no result.
-    """
-
-    archive: bytes
-    exit_code: int
+    archive: bytes  # the run's directory as a ZIP file; empty where there is no result
+    exit_code: int  # of the process: 0, or why there is no result, as of every command
     words: str
 
 

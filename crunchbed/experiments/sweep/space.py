@@ -16,17 +16,11 @@ Point = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Axis:
-    """One key with its values, or with the range that values are drawn from.
+    """One key with its values, or with the range that values are drawn from."""
 
-    Attributes:
-        key: Dotted key of the scenario.
-        values: As YAML text; empty where there is a range.
-        range: The range, for a random sweep or a search.
-    """
-
-    key: str
-    values: tuple[str, ...] = ()
-    range: Range | None = None
+    key: str  # dotted key of the scenario
+    values: tuple[str, ...] = ()  # as YAML text; empty where there is a range
+    range: Range | None = None  # the range, for a random sweep or a search
 
 
 def parse_axis(text: str) -> Axis:

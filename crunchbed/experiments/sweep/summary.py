@@ -16,25 +16,16 @@ Row = tuple[Trial, Result]
 
 
 class PointSummary(BaseModel):
-    """The runs of one point.
-
-    Attributes:
-        point: Values by key.
-        runs: Number of runs.
-        valid: Number of valid runs.
-        ejecting: Number of valid runs that ejected a node.
-        ejecting_alive: Number of valid runs that ejected a live node.
-        figures: Median and range of figures, by name.
-    """
+    """The runs of one point."""
 
     model_config = ConfigDict(frozen=True)
 
-    point: dict[str, str]
+    point: dict[str, str]  # values by key
     runs: int
     valid: int
-    ejecting: int
-    ejecting_alive: int
-    figures: dict[str, Spread]
+    ejecting: int  # number of valid runs that ejected a node
+    ejecting_alive: int  # number of valid runs that ejected a live node
+    figures: dict[str, Spread]  # median and range of figures, by name
 
 
 def summarise(rows: Iterable[Row], figures: Sequence[str]) -> list[PointSummary]:
@@ -57,31 +48,21 @@ def _of(point: dict[str, str], results: list[Result], figures: Sequence[str]) ->
 
 
 class Found(BaseModel):
-    """A threshold, and the runs that confirm it.
-
-    Attributes:
-        point: Values of the other axes.
-        key: The key along which the search went.
-        figure: The figure whose threshold it is.
-        below, above: Last value before the threshold, first value after it; None: no threshold.
-        rises: Whether the figure is above 0 from ``above`` on; else it is up to ``below``.
-        reason: Why there is no threshold.
-        confirmed: By value, how many of how many valid further runs have the figure above 0. The
-            values go from ``below`` and ``above`` outwards, until all runs of a value agree.
-        clear_below, clear_above: The values at which all agree; between them chance decides. None:
-            not asked for, or nowhere in the range.
-    """
+    """A threshold, and the runs that confirm it."""
 
     model_config = ConfigDict(frozen=True)
 
-    point: dict[str, str]
-    key: str
+    point: dict[str, str]  # values of the other axes
+    key: str  # along which the search went
     figure: str
-    below: str | None
+    below: str | None  # as in ``Threshold``
     above: str | None
     rises: bool | None
-    reason: str | None
+    reason: str | None  # why there is no threshold
+    # By value, how many of how many valid further runs have the figure above 0. The values go
+    # from ``below`` and ``above`` outwards, until all runs of a value agree.
     confirmed: dict[str, tuple[int, int]] = {}
+    # The values at which all agree; None: not asked for, or nowhere in the range.
     clear_below: str | None = None
     clear_above: str | None = None
 

@@ -24,19 +24,12 @@ def outcome_of(values: Sequence[float]) -> bool | None:
 
 @dataclass(frozen=True)
 class Threshold:
-    """What a search found.
+    """What a search found."""
 
-    Attributes:
-        below: Last value known before the change; None where there is no change.
-        above: First value known after the change; None where there is no change.
-        rises: Whether the figure is above 0 from ``above`` on; else it is up to ``below``.
-        reason: Why there is no threshold.
-    """
-
-    below: str | None
-    above: str | None
-    rises: bool | None
-    reason: str | None = None
+    below: str | None  # last value known before the change; None where there is no change
+    above: str | None  # first value known after the change; None where there is no change
+    rises: bool | None  # whether the figure is above 0 from ``above`` on, else up to ``below``
+    reason: str | None = None  # why there is no threshold
 
 
 class Search:

@@ -17,17 +17,10 @@ _NAME_LENGTH = 80
 
 @dataclass(frozen=True)
 class Trial:
-    """A scenario with the values of a point, on one seed.
+    """A scenario with the values of a point, on one seed."""
 
-    Attributes:
-        name: Name of the run's directory; the same trial always has the same name.
-        point: Values of the keys that are varied.
-        seed: Seed of the run.
-        scenario: The scenario as resolved.
-    """
-
-    name: str
-    point: Point
+    name: str  # name of the run's directory; the same trial always has the same name
+    point: Point  # values of the keys that are varied
     seed: int
     scenario: dict[str, Any] = field(repr=False, compare=False)
 

@@ -29,23 +29,14 @@ _MOST_SPREADS: Final = 12
 
 @dataclass
 class Variant:
-    """The runs of one label, such as one policy.
+    """The runs of one label, such as one policy."""
 
-    Attributes:
-        label: What the runs are called.
-        first: The first of them.
-        results: The result of each, by the order of runs; and
-        seeds: the seed of each.
-        latencies: Nanoseconds of every write of the valid runs, sorted.
-        drawn: Runs whose timelines are drawn, by seed.
-    """
-
-    label: str
+    label: str  # what the runs are called
     first: Recorded
     results: list[Result] = field(default_factory=list)
-    latencies: list[int] = field(default_factory=list)
-    seeds: list[int] = field(default_factory=list)
-    drawn: dict[int, Recorded] = field(default_factory=dict)
+    seeds: list[int] = field(default_factory=list)  # of each result
+    latencies: list[int] = field(default_factory=list)  # ns of every write of valid runs, sorted
+    drawn: dict[int, Recorded] = field(default_factory=dict)  # whose timelines are drawn, by seed
 
 
 def gather(runs: Iterable[Recorded]) -> list[Variant]:

@@ -29,19 +29,12 @@ _SEED: Final = re.compile(r"-(\d+)$")
 
 @dataclass(frozen=True)
 class Recorded:
-    """One run: what was asked for, what was recorded, and what follows from it.
+    """One run: what was asked for, what was recorded, and what follows from it."""
 
-    Attributes:
-        label: What the run is called among others, such as its policy.
-        scenario: As resolved for the run.
-        history: What was recorded; empty for a run that ended before it measured anything.
-        result: What the history was judged to.
-    """
-
-    label: str
-    scenario: Scenario
-    history: History
-    result: Result
+    label: str  # what the run is called among others, such as its policy
+    scenario: Scenario  # as resolved for the run
+    history: History  # what was recorded; empty for a run that ended before it measured anything
+    result: Result  # what the history was judged to
 
     @cached_property
     def info(self) -> RunInfo:
