@@ -72,11 +72,6 @@ def pack(directory: Path, out: Path, *, captures: bool = True) -> Manifest:
     Secrets of the scenario (CHAP) are replaced. The kernel's configuration is added where the
     kernel publishes it and the run had the same kernel.
 
-    Args:
-        directory: directory of a run with its history.
-        out: path of the archive.
-        captures: whether packet captures (``captures/``) are added.
-
     Raises:
         BadInput: ``directory`` is not that of a whole run.
         CrunchbedError: the archive cannot be written.
@@ -155,11 +150,7 @@ class _Bounded(io.BufferedIOBase):
         self.left = left
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read from the stream.
-
-        Raises:
-            ValueError: more than the limit has been read.
-        """
+        """Read from the stream; ValueError where more than the limit has been read."""
         content = self._file.read(size)
         self.left -= len(content)
         if self.left < 0:

@@ -15,11 +15,7 @@ from reserve_agent.errors import BadInput
 
 
 def scenario_of(directory: Path) -> Scenario:
-    """Return the scenario that a run directory was made for, as it was resolved.
-
-    Raises:
-        BadInput: it cannot be read, or has a key that this version does not know.
-    """
+    """Return the scenario of a run directory, as resolved; BadInput where it cannot be read."""
     path = directory / "scenario.json"
     try:
         return Scenario.of(orjson.loads(path.read_bytes()), f"{path}: ")
@@ -30,13 +26,10 @@ def scenario_of(directory: Path) -> Scenario:
 
 
 def rejudge(directory: Path) -> tuple[Scenario, Result]:
-    """Compute the result of a run from its history; nothing is written.
+    """Compute the result of a run from its history; BadInput where a file in it is malformed.
 
-    A run that ended before it had a whole history keeps its recorded result. A result that was
-    computed from a history says nothing once that history is gone.
-
-    Raises:
-        BadInput: ``directory`` is no run directory, or a file in it is malformed.
+    Nothing is written. A run that ended before it had a whole history keeps its recorded result. A
+    result that was computed from a history says nothing once that history is gone.
     """
     scenario = scenario_of(directory)
     recorded = directory / "history.jsonl"
@@ -56,11 +49,8 @@ def _without_history(recorded: Result, scenario: Scenario) -> Result:
 def rejudge_all(parent: Path) -> tuple[Scenario, list[Result]]:
     """Judge all runs of one comparison again, without disturbed runs, which were repeated.
 
-    Returns:
-        The scenario of the first run, and the results in the order of seed and policy.
-
-    Raises:
-        BadInput: there is no run, or the runs are of different scenarios.
+    Returns the scenario of the first run, and the results in the order of seed and policy.
+    BadInput: there is no run, or the runs are of different scenarios.
     """
     places = sorted(
         path.parent

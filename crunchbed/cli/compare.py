@@ -132,9 +132,7 @@ def crossed(
     """Return the scenario to run, and what the policies are crossed with, if with anything.
 
     One flag setting or one way to shed is no crossing: it is set in the scenario that is returned.
-
-    Raises:
-        BadInput: a name is unknown, or more than one option has several.
+    BadInput: a name is unknown, or more than one option has several.
     """
     sheds = [] if shed is None else names_of(shed, SHED_MODES, "way to shed")
     if len(sheds) == 1:
@@ -190,11 +188,7 @@ def _write(record: object, path: Path) -> None:
 
 
 def _cross(runs: Runs, crossing: Crossing, options: Options) -> int:
-    """Make the runs of all combinations and print them.
-
-    Returns:
-        The exit code: 3 where a combination has a run that says nothing.
-    """
+    """Make the runs of all combinations and print them; 3 where a run of one says nothing."""
     with recording(options.prometheus, runs.parent / "prometheus") as scraper:
         cells = _combinations(runs, crossing, scraper, quiet=options.quiet)
     record = [one.model_dump(mode="json") for one in cells]
@@ -213,12 +207,9 @@ def _cross(runs: Runs, crossing: Crossing, options: Options) -> int:
 def _combinations(
     runs: Runs, crossing: Crossing, scraper: Scraper | None, *, quiet: bool
 ) -> list[Cell]:
-    """Run every policy with every setting on every seed.
+    """Run every policy with every setting on every seed; BadInput, before any run, for a wrong one.
 
     What the scenario expects holds for its own setting alone, and is left out.
-
-    Raises:
-        BadInput: a setting does not go with the scenario; nothing was run.
     """
     pairs = {
         f"{policy}-{setting}": (policy, setting)

@@ -95,11 +95,7 @@ def _after(run: str, node: str) -> dict[str, NodeSummary]:
 
 
 def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the scenario's ``crunch`` for these options.
-
-    Raises:
-        BadInput: the kind is unknown, or does not know an option.
-    """
+    """Return the scenario's ``crunch`` for these options; BadInput where the kind has none such."""
     if kind not in _KINDS:
         hint = did_you_mean(kind, _KINDS)
         raise BadInput(f"unknown kind {kind!r}{hint}; known: {', '.join(_KINDS)}")

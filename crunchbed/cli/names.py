@@ -10,11 +10,7 @@ from reserve_agent.errors import BadInput
 
 
 def names_of(text: str, known: tuple[str, ...], what: str) -> list[str]:
-    """Return the names in ``text``, separated by commas.
-
-    Raises:
-        BadInput: one is not ``known``, or is there twice; ``what`` is what they are called.
-    """
+    """Return the names in ``text``; BadInput for one that is not ``known``, or there twice."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
@@ -44,9 +40,6 @@ def compared(scenario: Scenario, policies: str | None) -> list[str]:
 
     Without it: those that the scenario's expectations name, and its own, so that each expectation
     can be judged; where they name none, they are of any policy: ``none`` and ``memalloc``.
-
-    Raises:
-        BadInput: a name is unknown or there twice.
     """
     if policies is not None:
         return names_of(policies, POLICIES, "policy")

@@ -46,11 +46,7 @@ class Options:
     prometheus: bool = False
 
     def scenario(self, name: str) -> Scenario:
-        """Read the scenario that is called ``name``, with what the options change in it.
-
-        Raises:
-            BadInput: there is none, it is wrong, or a change does not fit it.
-        """
+        """Read a scenario, with what the options change in it; BadInput where either is wrong."""
         settings: dict[str, object] = {}
         for override in self.overrides:
             key, equals, value = override.partition("=")
@@ -66,14 +62,7 @@ class Options:
         return load(name).with_overrides(settings)
 
     def directory(self, name: str) -> Path:
-        """Return the directory to make: one that is not there yet, or is empty.
-
-        Args:
-            name: part of the name of a directory under ``runs/``.
-
-        Raises:
-            BadInput: ``--out`` has something in it.
-        """
+        """Return ``--out``, or one called ``name`` under ``runs/``; BadInput: it is not empty."""
         out = self.out
         if out is None:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
@@ -166,12 +155,9 @@ junit_option: Final = _SHARED["junit"]
 def bundled(
     name: str, kind: type, options: Mapping[str, Callable[[Command], Command]]
 ) -> Callable[[Command], Command]:
-    """Give a command options that come as one value.
+    """Give a command options that come as one value: its argument ``name``, which ``kind`` makes.
 
-    Args:
-        name: of the command's argument that is that value.
-        kind: what makes the value, from the options' values by keyword.
-        options: each under its keyword, in the order of the command's help.
+    ``options`` are by the keyword of ``kind``, in the order of the command's help.
     """
 
     def decorate(command: Command) -> Command:

@@ -36,12 +36,9 @@ def say(text: str, done: Mapping[str, Any], *, as_json: bool) -> None:
 
 @contextmanager
 def beside_the_verdict(what: Path | None) -> Iterator[None]:
-    """Within the block a file is written; where that fails, say so, and keep the exit code.
+    """Within the block ``what`` is written; where that fails, say so, and keep the exit code.
 
     The run is judged by then, and its verdict must not be hidden by a full disk.
-
-    Args:
-        what: the file; nothing fails where there is none.
     """
     try:
         yield

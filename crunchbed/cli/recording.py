@@ -16,12 +16,7 @@ from crunchbed.prometheus.scraper import Scraper
 def recording(wanted: bool, directory: Path | None = None) -> Iterator[Scraper | None]:
     """Keep a Prometheus for as long as this lasts, where one is ``wanted``; else yield None.
 
-    Args:
-        wanted: what the option says.
-        directory: for its data; in the first run's directory when left out.
-
-    Raises:
-        MissingRequirement: Prometheus is not installed.
+    Its data go to ``directory``, by default into the first run's. MissingRequirement without it.
     """
     if not wanted:
         yield None

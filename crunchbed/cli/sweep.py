@@ -52,11 +52,7 @@ class Points:
     figures: str
 
     def request(self, scenario: Scenario) -> Request:
-        """Return the sweep of a scenario that is asked for.
-
-        Raises:
-            BadInput: a part of it is wrong, or does not go with the scenario.
-        """
+        """Return the sweep that is asked for; BadInput where a part of it is wrong."""
         request = Request(
             scenario=scenario.resolved(),
             vary=self.vary,
@@ -249,11 +245,7 @@ def _pool(workers: int | None, scheduler: str | None, place: Path) -> AbstractCo
 
 
 def _disturbed(made: Made) -> str | None:
-    """Return why a run of the control was disturbed, or None.
-
-    Raises:
-        CrunchbedError: the control cannot be run at all.
-    """
+    """Return why a run of the control was disturbed, or None; raises as ``refuse``."""
     refuse(made, "controls side by side")
     result: Result | None = result_in(made)
     if result is None:

@@ -36,11 +36,7 @@ class Baseline(BaseModel):
 
     @classmethod
     def of(cls, name: str, scenario: Scenario, runs: Sequence[Result], now: datetime) -> Self:
-        """Return a baseline of these runs.
-
-        Raises:
-            RunInvalid: A policy has too few valid runs to compare others with.
-        """
+        """Return a baseline of these runs; RunInvalid where a policy has too few valid runs."""
         for policy in dict.fromkeys(run.policy for run in runs):
             valid = sum(run.valid for run in runs if run.policy == policy)
             if valid < LEAST:
@@ -67,19 +63,11 @@ class Baseline(BaseModel):
         return tuple(dict.fromkeys(run.seed or 0 for run in self.runs))
 
     def read_scenario(self) -> Scenario:
-        """Return the scenario.
-
-        Raises:
-            BadInput: This version does not know one of its keys, or refuses one of its values.
-        """
+        """Return the scenario; BadInput where this version refuses one of its keys or values."""
         return Scenario.of(self.scenario, f"baseline {self.name}: scenario: ")
 
     def write(self, directory: Path) -> Path:
-        """Write the file, whole or not at all; return its path.
-
-        Raises:
-            BadInput: It cannot be written there.
-        """
+        """Write the file, whole or not at all; BadInput where it cannot be written."""
         path = directory / f"{self.name}.json"
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -91,11 +79,7 @@ class Baseline(BaseModel):
 
 
 def checked_name(name: str) -> str:
-    """Return a name that a baseline can have.
-
-    Raises:
-        BadInput: The name is not fit for a file.
-    """
+    """Return a name that a baseline can have; BadInput where the name is not fit for a file."""
     if _NAME.fullmatch(name) is None:
         raise BadInput(
             f"baseline {name!r}: expected a name of letters, digits, '.', '_' and '-', at most 64"
@@ -109,11 +93,7 @@ def names(directory: Path) -> list[str]:
 
 
 def read(name: str, directory: Path) -> Baseline:
-    """Return a baseline.
-
-    Raises:
-        BadInput: There is no baseline of that name, or its file makes no sense.
-    """
+    """Return a baseline; BadInput where there is none of that name, or its file makes no sense."""
     path = directory / f"{checked_name(name)}.json"
     try:
         return Baseline.model_validate(orjson.loads(path.read_bytes()))

@@ -85,10 +85,7 @@ class Comparison(BaseModel):
 
 
 def compare(scenario: Scenario, runs: Sequence[Result]) -> Comparison:
-    """Compare runs of one scenario that differ in policy and seed.
-
-    To an expectation a run that is not valid is one that was not made.
-    """
+    """Compare runs that differ in policy and seed; to an expectation only valid runs exist."""
     policies = tuple(dict.fromkeys(run.policy for run in runs))
     seeds = tuple(dict.fromkeys(run.seed or 0 for run in runs))
     return Comparison(

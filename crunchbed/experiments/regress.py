@@ -41,15 +41,11 @@ class Outcome(BaseModel):
 def regress(
     baseline: Baseline, runs: Sequence[Result], *, tolerance: float, again: Again | None = None
 ) -> Outcome:
-    """Compare runs with a baseline.
+    """Compare runs with a baseline; ``tolerance`` is the share by which a figure may get worse.
 
-    Args:
-        baseline: What the runs are compared with.
-        runs: Runs of the baseline's policies on its seeds.
-        tolerance: Share of a figure by which the figure may get worse.
-        again: Makes a second set of runs: then a figure is a regression only if it is worse in
-            both sets. The load of a machine disturbs runs that are made one after the other alike,
-            and a second set is made later. A figure that may never be worse needs no second set.
+    ``again`` makes a second set of runs: then a figure is a regression only if it is worse in both
+    sets. The load of a machine disturbs runs that are made one after the other alike, and a second
+    set is made later. A figure that may never be worse needs no second set.
     """
     compared = regressions(baseline.runs, runs, tolerance=tolerance)
     worse = [one for one in compared if one.verdict == "worse"]

@@ -139,11 +139,7 @@ def _program(pid: int, proc: Path) -> str:
 
 
 def remove(leak: Leak) -> None:
-    """Remove one trace; a trace that is gone meanwhile is no error.
-
-    Raises:
-        CrunchbedError: the trace could not be removed; says why.
-    """
+    """Remove one trace, unless it is gone; CrunchbedError, with why, where that fails."""
     try:
         if leak.process is not None:
             _kill(leak.process)
@@ -208,14 +204,11 @@ def dead_probes(machine: Machine = THIS_MACHINE) -> list[Path]:
 
 
 def clean_run(run_id: str, machine: Machine = THIS_MACHINE) -> dict[Leak, str | None]:
-    """Remove all that a dead run has left; a live run is left alone.
+    """Remove all that a dead run has left; return every trace, with why it is still there, or None.
 
     Traces are looked for until none is found: removing one may uncover another, and a namespace
-    takes its links along some time after its last process. The state directory goes last, so that
-    a clean-up that is cut short can be done again.
-
-    Returns:
-        Every trace that was found, each with None or with the reason why it is still there.
+    takes its links along some time after its last process. The state directory goes last, so that a
+    clean-up that is cut short can be done again. A live run is left alone.
     """
     outcome: dict[Leak, str | None] = {}
     deadline = time.monotonic() + _CLEAN_SECONDS

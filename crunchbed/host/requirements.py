@@ -146,11 +146,7 @@ def missing(wanted: Iterable[Requirement], machine: Machine = THIS_MACHINE) -> l
 
 
 def require(wanted: Iterable[Requirement], machine: Machine = THIS_MACHINE) -> None:
-    """Refuse a machine (this one by default) that lacks something, naming all of it in one line.
-
-    Raises:
-        MissingRequirement: with what is missing, what was found instead, and what brings it.
-    """
+    """Raise MissingRequirement, with all that a machine lacks and what brings each thing."""
     lacking = missing(wanted, machine)
     if any(finding.name == "root" for finding in lacking):
         # Without root nothing else could be tried.

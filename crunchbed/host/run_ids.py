@@ -122,9 +122,7 @@ def _has_links(run_id: str) -> bool:
 class RunClaim:
     """A live run's hold on its id, as a context manager; its end removes the state directory.
 
-    Attributes:
-        run_id: the id.
-        path: the state directory, for sockets and the like; only root may enter.
+    ``path`` is that directory, for sockets and the like; only root may enter.
     """
 
     def __init__(self, run_id: str, path: Path, lock: socket.socket) -> None:
@@ -139,11 +137,9 @@ class RunClaim:
 
     @classmethod
     def claim(cls, root: Path = STATE_ROOT) -> RunClaim:
-        """Take a free id, before anything is made that carries it.
+        """Take a free id, before anything is made that carries it; CrunchbedError where none is.
 
-        Raises:
-            MissingRequirement: the state directory cannot be made, which takes root.
-            CrunchbedError: no free id was found.
+        MissingRequirement: the state directory cannot be made, which takes root.
         """
         for _ in range(_ATTEMPTS):
             run_id = draw_id()

@@ -93,9 +93,7 @@ def _command(pid: int, proc: Path) -> str:
 def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRun:
     """Start the scenario's cluster, watch it for ``seconds`` without a fault, audit it, end it.
 
-    Raises:
-        MissingRequirement: This machine cannot do it; nothing was started.
-        RunInvalid: The cluster did not come up; its logs are kept and named.
+    MissingRequirement: nothing was started. RunInvalid: it did not come up; its logs are named.
     """
     backend = ready_backend(scenario)
     scratch = Path(tempfile.mkdtemp(prefix="crunchbed-audit-"))

@@ -31,11 +31,7 @@ def live_runs(root: Path = STATE_ROOT) -> list[str]:
 
 
 def choose_run(wanted: str | None, root: Path = STATE_ROOT) -> str:
-    """Return the run that is meant: the one that is named, or the only one.
-
-    Raises:
-        BadInput: no such run goes on, or several do and none is named.
-    """
+    """Return the run that is named, or the only one; BadInput where there is none, or several."""
     runs = live_runs(root)
     if wanted is not None:
         if wanted not in runs:
@@ -56,9 +52,7 @@ def nodes_of(run: str, root: Path = STATE_ROOT) -> list[str]:
 def ask(run: str, node: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Message:
     """Ask a node's agent, and return its answer.
 
-    Raises:
-        BadInput: The run has no such node.
-        CrunchbedError: The agent does not answer, or refuses.
+    BadInput: the run has no such node. CrunchbedError: the agent does not answer, or refuses.
     """
     nodes = nodes_of(run, root)
     if node not in nodes:
@@ -84,9 +78,8 @@ def is_held(run: str, root: Path = STATE_ROOT) -> bool:
 def tell(run: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Message:
     """Give a held run a command, and return its answer.
 
-    Raises:
-        BadInput: the run takes no commands, or refuses this one.
-        CrunchbedError: the run has ended, does not answer, or could not do it.
+    BadInput: the run takes no commands, or refuses this one. CrunchbedError: it has ended, does not
+    answer, or could not do it.
     """
     if not is_held(run, root):
         if run not in live_runs(root):
@@ -111,9 +104,7 @@ def directory_of(run: str, root: Path = STATE_ROOT) -> Path | None:
 def place_of(run: str, node: str, root: Path = STATE_ROOT) -> Place:
     """Return where a node of a live run is; of a held run also ``storage``, the storage host.
 
-    Raises:
-        BadInput: The run has no such node.
-        CrunchbedError: The run does not answer.
+    BadInput: the run has no such node. CrunchbedError: the run does not answer.
     """
     if node == "storage" and is_held(run, root):
         told = tell(run, "status", root)["storage"]

@@ -59,11 +59,7 @@ class RunSummary(BaseModel):
 
 
 def read_summary(run: str, root: Path = STATE_ROOT) -> RunSummary:
-    """Ask a run, if it is held open, and the agents of its nodes.
-
-    Raises:
-        CrunchbedError: a run that is held open does not answer.
-    """
+    """Ask a held run, and the agents of any; CrunchbedError where a held run does not answer."""
     told = runs.tell(run, "status", root) if runs.is_held(run, root) else {}
     known: Mapping[str, Any] = told.get("nodes", {})
     names = sorted({*runs.nodes_of(run, root), *known}, key=lambda name: (len(name), name))

@@ -61,33 +61,20 @@ class PytestRun:
         return History.read(self.directory / "history.jsonl")
 
     def __getitem__(self, figure: str) -> float | None:
-        """Return a figure of the totals, such as ``misses_by_cause.link``, or of a phase.
-
-        Raises:
-            KeyError: there is no such figure.
-        """
+        """Return a figure of the totals, such as ``misses_by_cause.link``, or of a phase."""
         phase, _, rest = figure.partition(".")
         if figure not in NAMES and not (phase in PHASES and rest in PHASE_NAMES):
             raise KeyError(figure)
         return self.totals.value(figure)
 
     def expect(self, text: str) -> Outcome:
-        """Judge an expectation, as it would be in a scenario: ``run.expect("io_errors == 0")``.
-
-        Raises:
-            BadInput: it is none.
-        """
+        """Judge an expectation: ``run.expect("io_errors == 0")``; BadInput where it is none."""
         policy = self.scenario.policy
         return evaluate([text], {policy: self.totals}, {policy: self.nodes})[0]
 
 
 class Runner:
-    """Makes runs, each only once in a session.
-
-    Args:
-        parent: Directory that each run makes one in.
-        seen: Told of every run that a test gets.
-    """
+    """Makes runs in ``parent``, each only once in a session; ``seen`` gets every run of a test."""
 
     def __init__(self, parent: Path, seen: Callable[[PytestRun], None] | None = None) -> None:
         self._parent = parent
@@ -111,12 +98,8 @@ class Runner:
     ) -> PytestRun:
         """Make a run, or return the one that was made before.
 
-        Args:
-            name: Of a shipped scenario, or the path of a YAML file.
-            policy: In place of the scenario's.
-            memalloc: Classes whose sockets are memalloc, in place of the scenario's.
-            seed: Decides what the scenario leaves to chance.
-            settings: Dotted keys of the scenario with other values.
+        ``name`` is a shipped scenario or a YAML file; the rest, such as ``settings`` by dotted key,
+        replaces what the scenario says.
 
         Raises:
             BadInput: the scenario or a setting is wrong.

@@ -32,11 +32,7 @@ class Run(NamedTuple):
 
 
 def find_runs(directories: Iterable[Path]) -> list[Run]:
-    """Return the runs in directories of runs and of comparisons.
-
-    Raises:
-        BadInput: A directory has no run, or a run cannot be read.
-    """
+    """Return the runs in directories of runs or comparisons; BadInput where one has none."""
     found: dict[Path, Run] = {}
     for directory in directories:
         inside = sorted({path.parent for path in directory.glob(f"*/{_HISTORY}")})
@@ -62,11 +58,7 @@ def _run(directory: Path) -> Run:
 
 
 def timeline_of(run: Run, interval_ns: int) -> Timeline:
-    """Return what a Prometheus would have scraped of a run.
-
-    Raises:
-        BadInput: The run's history makes no sense; the message has its path.
-    """
+    """Return what a Prometheus would have scraped of a run; BadInput with the history's path."""
     path = run.directory / _HISTORY
     try:
         with blamed_on(path):
@@ -79,8 +71,7 @@ def timeline_of(run: Run, interval_ns: int) -> Timeline:
 def write(timelines: Iterable[Timeline], directory: Path) -> Iterator[Timeline]:
     """Write a Prometheus' configuration and data; yield each run once it is written.
 
-    Raises:
-        CrunchbedError: promtool refuses a run, or the directory cannot be written.
+    CrunchbedError: promtool refuses a run, or the directory cannot be written.
     """
     partial = directory / "openmetrics.part"
     try:

@@ -22,10 +22,8 @@ _ASK_SECONDS = 0.25
 class Scraper:
     """Context manager over the Prometheus of one command, which starts with the first run.
 
-    Args:
-        directory: For configuration, data and log; by default ``prometheus`` in the first run's
-            directory.
-        say: Gets lines to print: where Prometheus is.
+    Its files are in ``directory``, by default ``prometheus`` in the first run's. ``say`` gets lines
+    to print: where Prometheus is.
     """
 
     def __init__(self, directory: Path | None, say: Callable[[str], object]) -> None:
@@ -64,18 +62,11 @@ class Scraper:
         wait_until: Callable[[Callable[[], bool], float], bool],
         since: float = 0.0,
     ) -> None:
-        """Wait until Prometheus has scraped all nodes of a run.
+        """Wait until Prometheus has scraped all nodes after ``since``, seconds since 1970.
 
-        Args:
-            run_id: The run's id.
-            nodes: Number of the run's nodes.
-            wait_until: Keeps the run going until a condition holds, for so many seconds at most;
-                returns whether it holds.
-            since: Seconds since 1970; an earlier scrape does not count.
-
-        Raises:
-            RunInvalid: A node was not scraped in time.
-            CrunchbedError: Prometheus has ended.
+        ``wait_until`` keeps the run going until a condition holds, for so many seconds at most, and
+        returns whether it holds. RunInvalid: a node was not scraped in time. CrunchbedError:
+        Prometheus has ended.
         """
         self._trouble = None
         if not wait_until(lambda: self._has_scraped(run_id, nodes, since), SEEN_SECONDS):

@@ -29,13 +29,8 @@ _ANSWER_SECONDS = 5.0
 class Prometheus:
     """A Prometheus on a free port of the loopback interface.
 
-    Args:
-        directory: Made for configuration, data and log.
-        config: Content of the configuration file.
-        pump: Called again and again until Prometheus is ready; may raise.
-
-    Raises:
-        CrunchbedError: Prometheus does not get ready.
+    Configuration, data and log are in ``directory``. ``pump`` is called until Prometheus is ready,
+    and may raise. CrunchbedError: it does not get ready.
     """
 
     def __init__(
@@ -78,11 +73,7 @@ class Prometheus:
         )
 
     def require_alive(self) -> None:
-        """Raise where Prometheus has ended.
-
-        Raises:
-            CrunchbedError: It has ended; the message has the last lines of its log.
-        """
+        """Raise CrunchbedError, with the last lines of the log, where Prometheus has ended."""
         if self._process.poll() is not None:
             raise CrunchbedError(f"Prometheus ended: {self._process.last_words()}")
 
@@ -93,14 +84,9 @@ class Prometheus:
         return False
 
     def query(self, expression: str, at: float | None = None) -> list[dict[str, object]]:
-        """Return the value of an expression, which is a vector.
+        """Return the value of a PromQL vector ``at`` a time, in seconds since 1970, or now.
 
-        Args:
-            expression: PromQL.
-            at: When, in seconds since 1970; by default now.
-
-        Raises:
-            CrunchbedError: Prometheus does not answer, or refuses the expression.
+        CrunchbedError: Prometheus does not answer, or refuses the expression.
         """
         fields = {"query": expression, "time": f"{time.time() if at is None else at:.3f}"}
         try:

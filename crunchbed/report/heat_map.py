@@ -63,18 +63,10 @@ class Layout:
 
 
 def draw(runs: Sequence[Run], layout: Layout, figure: str, name: str, path: Path) -> None:
-    """Draw the share of valid runs with ``figure`` above 0; PNG, SVG or PDF by the file's name.
+    """Draw the share of valid runs with ``figure`` above 0: PNG, SVG or PDF by ``path``.
 
-    Args:
-        runs: Of a sweep.
-        layout: What goes where.
-        figure: A result name.
-        name: Of the scenario, for the title.
-        path: Of the picture.
-
-    Raises:
-        BadInput: A key was not varied.
-        CrunchbedError: The file cannot be written.
+    ``name`` is the scenario's. BadInput: a key was not varied. CrunchbedError: it cannot be
+    written.
     """
     with mpl.rc_context(_STYLE):
         drawing = _drawing(runs, layout, figure, name)

@@ -85,11 +85,7 @@ def cases_of_comparison(comparison: Comparison) -> list[Case]:
 
 
 def write_junit(path: Path | None, suite: str, cases: Sequence[Case]) -> None:
-    """Write one test suite, where there is a ``path``.
-
-    Raises:
-        CrunchbedError: it cannot be written.
-    """
+    """Write a test suite, where there is a ``path``; CrunchbedError where it cannot be written."""
     if path is None:
         return
     root = ElementTree.Element("testsuites", _counts(cases))

@@ -42,15 +42,7 @@ class View:
 
 
 class LiveView(Progress):
-    """Shows a run on a terminal.
-
-    Args:
-        stream: The terminal.
-        label: Scenario, policy and seed of the run.
-        scenario: The scenario, which has the lengths of the phases.
-        clock: Returns the time in seconds.
-        console: In place of one on ``stream``.
-    """
+    """Shows a run on a terminal: on ``console``, or one for ``stream``."""
 
     def __init__(
         self,

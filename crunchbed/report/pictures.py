@@ -24,15 +24,10 @@ _ACROSS: Final = 4
 
 
 def draw_all(directory: Path, out: Path) -> list[Path]:
-    """Draw the run or the comparison in ``directory``.
+    """Draw the run or the comparison in ``directory``; return the files that were made in ``out``.
 
-    The timeline is of the first seed; latencies and spreads are of all runs.
-
-    Returns:
-        The files that were made in ``out``.
-
-    Raises:
-        BadInput: There is no run, one cannot be read, or nothing can be written in ``out``.
+    The timeline is of the first seed; latencies and spreads are of all runs. BadInput: there is no
+    run, one cannot be read, or nothing can be written in ``out``.
     """
     with blamed_on(directory):
         return _drawn(directory, out)

@@ -43,10 +43,7 @@ def open_console(file: TextIO | None = None) -> Console:
 def new_table(console: Console, left: Sequence[str], right: Sequence[str]) -> Table:
     """Return a table without rows; a program that reads a pipe gets columns without rules.
 
-    Args:
-        console: Where the table will be printed.
-        left: Headings of the first columns, which are aligned left.
-        right: Headings of the others, which are aligned right.
+    Columns with the headings ``left`` are aligned left, those with ``right`` after them right.
     """
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
     for heading in left:
@@ -175,11 +172,7 @@ def label(name: str) -> str:
 
 
 def _nodes_shown(result: Result) -> tuple[list[str], int]:
-    """The nodes to print, and how many others there are.
-
-    All nodes of a small cluster; of a large one those that missed, were ejected, or had pressure
-    or errors.
-    """
+    """The nodes to print, and how many others there are: of a large cluster those with an event."""
     nodes = list(result.nodes)
     if len(nodes) <= MOST_NODES:
         return nodes, 0

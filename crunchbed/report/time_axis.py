@@ -23,12 +23,8 @@ class TimeAxis(NamedTuple):
 def node_and_zero(history: History, nodes: Sequence[str]) -> tuple[str, int]:
     """Return the node that a run's pictures are about, and the time that is their second 0.
 
-    The node is the crunched one; without a crunch the first that a fault hit; else the first.
-    Second 0 is the begin of the crunch; without a crunch that of the inject phase.
-
-    Args:
-        history: The run.
-        nodes: Names of its nodes.
+    The node is the crunched one; without a crunch the first that a fault hit; else the first of
+    ``nodes``. Second 0 is the begin of the crunch; without a crunch that of the inject phase.
     """
     crunches = history.of(CrunchBegan)
     if crunches:

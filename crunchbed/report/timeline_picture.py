@@ -42,16 +42,7 @@ class Row(NamedTuple):
 
 
 def draw(rows: Sequence[Row], title: str, path: Path) -> None:
-    """Draw runs below each other, and write a PNG.
-
-    Args:
-        rows: At least one.
-        title: Above the picture.
-        path: The file; its directory is made where there is none.
-
-    Raises:
-        BadInput: It cannot be written.
-    """
+    """Draw one run or more below each other, as PNG; BadInput where it cannot be written."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

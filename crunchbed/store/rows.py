@@ -55,11 +55,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def run_directories(root: Path) -> list[Path]:
-    """Return every run directory below ``root``; hidden ones, of unfinished runs, are left out.
-
-    Raises:
-        BadInput: there is no such directory.
-    """
+    """Return every run directory below ``root``, no hidden ones; BadInput without a ``root``."""
     if not root.is_dir():
         raise BadInput(f"{root}: expected a directory of runs; `crunchbed run` makes one")
     found = (path.parent for path in root.rglob("result.json"))
@@ -71,11 +67,7 @@ def run_directories(root: Path) -> list[Path]:
 
 
 def rows(directory: Path) -> Iterator[tuple[str, Row]]:
-    """Yield all rows of a run, each with the name of its table.
-
-    Raises:
-        BadInput: the result of the run is malformed.
-    """
+    """Yield all rows of a run, each with the name of its table; BadInput for a malformed result."""
     result, path = Result.read(directory / "result.json"), str(directory)
     yield "runs", _run(result, directory) | {"path": path} | _figures(result.totals)
     for node, figures in result.nodes.items():

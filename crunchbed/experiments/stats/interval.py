@@ -36,12 +36,10 @@ class Estimate(BaseModel):
 def estimate(
     values: Sequence[float], *, centre: Centre = "median", level: float = LEVEL
 ) -> Estimate:
-    """Return the median or mean of ``values`` with its two-sided bootstrap interval.
+    """Return the median or mean of one or more values with its two-sided bootstrap interval.
 
-    Args:
-        values: One or more.
-        centre: Which of the two; the mean is for what happens rarely, whose median is 0.
-        level: Level of the interval; 0.95 leaves 2.5 % on either side.
+    The mean is for what happens rarely, whose median is 0. A ``level`` of 0.95 leaves 2.5 % on
+    either side.
     """
     middle = statistics.median(values) if centre == "median" else statistics.fmean(values)
     if len(values) < LEAST:

@@ -58,16 +58,10 @@ def regressions(
     tolerance: float,
     only: Iterable[tuple[str, str]] | None = None,
 ) -> list[Compared]:
-    """Compare every figure that can get worse, of every policy, paired by seed.
+    """Compare every figure that can get worse, of every policy with ``LEAST`` pairs of valid runs.
 
-    Args:
-        baseline: Runs of the baseline; those that are not valid do not count.
-        now: Runs of the same scenario on the same seeds.
-        tolerance: Share of the baseline's middle that a figure may get worse by.
-        only: Pairs of policy and figure, where not all are to be compared.
-
-    Returns:
-        What was compared: policies and figures with at least ``LEAST`` pairs of runs.
+    Runs are paired by seed; of ``only`` these pairs of policy and figure, where it is given.
+    ``tolerance`` is the share of the baseline's middle by which a figure may get worse.
     """
     wanted = None if only is None else set(only)
     pairs = [
@@ -87,15 +81,8 @@ def margin(
 
     It is the largest of the figure's floor, of ``tolerance`` times the baseline's ``middle``, and,
     for a figure whose median is compared, of how much worse than the middle the baseline's own
-    worst run was. For a figure that a busy machine makes worse it is twice ``late`` at least: a
-    write waits for two processes of the testbed, its target and its initiator.
-
-    Args:
-        worse: When runs are worse by the figure.
-        baseline: The figure in the baseline's runs.
-        middle: Their median or mean.
-        tolerance: Share of the middle.
-        late: How late the testbed's own processes woke meanwhile, in seconds.
+    worst run was. For a figure that a busy machine makes worse it is twice ``late`` (seconds) at
+    least: a write waits for two processes of the testbed, its target and its initiator.
     """
     allowed = max(worse.floor, tolerance * abs(middle))
     if worse.late:
@@ -106,10 +93,10 @@ def margin(
 
 
 def lateness(runs: Sequence[Result], policy: str, figure: str = LATENESS) -> float:
-    """Return how late the testbed's own processes woke, in seconds.
+    """Return how late the testbed's own processes woke, in seconds; 0 where no run measured it.
 
     It is the median over a policy's runs of each run's longest lateness; in the phase of
-    ``figure``, where that is a figure of a phase. 0 where no run measured it.
+    ``figure``, where that is a figure of a phase.
     """
     phase = figure.rpartition(".")[0]
     name = f"{phase}.{LATENESS}" if phase in PHASES else LATENESS

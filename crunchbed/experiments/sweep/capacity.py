@@ -50,12 +50,7 @@ def measure(
 ) -> int:
     """Return how many runs at once, ``start`` at most, do not disturb one another; 1 at least.
 
-    Args:
-        workers: Where the runs are made.
-        scenario: The scenario whose cluster is started.
-        start: How many to try first.
-        note: Gets a line to print for each try.
-        verdict: Returns why a run was disturbed, or None.
+    ``note`` gets a line for each try; ``verdict`` returns why a run was disturbed, or None.
     """
     resolved = control_of(scenario).resolved()
     for count in range(start, 1, -1):

@@ -19,11 +19,7 @@ Run = tuple[Mapping[str, str], Result]
 
 
 def runs_of(directory: Path) -> list[Run]:
-    """Return every finished run of the sweep in a directory.
-
-    Raises:
-        BadInput: There is no sweep, or no finished run.
-    """
+    """Return every finished run of the sweep in a directory; BadInput where there is none."""
     found: list[Run] = []
     for path in sorted(directory.glob("runs/*/trial.json")):
         try:
@@ -38,24 +34,15 @@ def runs_of(directory: Path) -> list[Run]:
 
 
 def asked_order(asked: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the values of each key in the order in which they were asked for.
-
-    Args:
-        asked: Content of ``sweep.json``.
-
-    Raises:
-        BadInput: What was varied makes no sense.
-    """
+    """Return each key's values in the order of ``sweep.json``; BadInput where it has none."""
     return {axis.key: axis.values for axis in parse_axes(map(str, asked.get("vary", ())))}
 
 
 def values_of(runs: Iterable[Run], key: str | None, asked: Sequence[str] = ()) -> list[str]:
-    """Return the values of a key in the runs; for no key one empty value.
+    """Return the values of a key in the runs; BadInput where it was not varied.
 
-    Quantities come first, from the smallest on; then words, in the order of ``asked``.
-
-    Raises:
-        BadInput: The key was not varied.
+    Quantities come first, from the smallest on; then words, in the order of ``asked``. Without a
+    key there is one empty value.
     """
     if key is None:
         return [""]

@@ -26,12 +26,7 @@ _RUNS = "runs"
 
 
 class SweepFolder:
-    """The directory of one sweep.
-
-    Attributes:
-        path: The directory.
-        asked: What was asked for, as ``sweep.json`` has it.
-    """
+    """The directory of one sweep; ``asked`` is the content of its ``sweep.json``."""
 
     def __init__(self, path: Path, asked: Mapping[str, Any]) -> None:
         self.path = path
@@ -40,11 +35,7 @@ class SweepFolder:
 
     @classmethod
     def open(cls, path: Path) -> SweepFolder:
-        """Return the directory of a sweep that was begun before.
-
-        Raises:
-            BadInput: There is no sweep, or ``sweep.json`` is damaged.
-        """
+        """Return the directory of a sweep that was begun; BadInput where it makes no sense."""
         try:
             asked = orjson.loads((path / SWEEP_FILE).read_bytes())
         except OSError as error:
@@ -57,11 +48,7 @@ class SweepFolder:
 
     @classmethod
     def make(cls, path: Path, asked: Mapping[str, Any]) -> SweepFolder:
-        """Make the directory of a new sweep, or return the one that is there for the same sweep.
-
-        Raises:
-            BadInput: Something else is there, or the directory cannot be made.
-        """
+        """Make the directory of a sweep, or return that of the same one; BadInput for another."""
         asked = orjson.loads(orjson.dumps(asked))
         if (path / SWEEP_FILE).exists():
             known = cls.open(path)
@@ -81,13 +68,7 @@ class SweepFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Lock the directory, so that no other process makes the same runs.
-
-        The lock ends with this process, however the process ends.
-
-        Raises:
-            BadInput: Another process has the lock.
-        """
+        """Lock the directory until this process ends; BadInput where another has the lock."""
         with (self.path / SWEEP_FILE).open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -105,7 +86,7 @@ class SweepFolder:
         return [trial for trial in trials if not (self._runs / trial.name).exists()]
 
     def forget_unmade(self) -> int:
-        """Remove runs that left only a reason why there is no history; return how many.
+        """Remove runs that left only a reason why they have no history; return how many.
 
         Their worker died, or its disk was full; that says nothing of the run, which is made again.
         """
@@ -119,11 +100,7 @@ class SweepFolder:
         return len(unmade)
 
     def store(self, trial: Trial, archive: bytes) -> Result:
-        """Store a finished run's directory, which comes as a ZIP file; return its result.
-
-        Raises:
-            RunInvalid: It cannot be written, as on a full disk; finished runs stay.
-        """
+        """Store a finished run's directory, a ZIP file; RunInvalid where the disk is full."""
         place = self._runs / trial.name
         partial = place.with_name(f".{place.name}.part")
         try:
@@ -142,11 +119,7 @@ class SweepFolder:
         return Result.read(place / "result.json")
 
     def write_summary(self, value: Any) -> None:
-        """Write ``summary.json``.
-
-        Raises:
-            RunInvalid: It cannot be written, as on a full disk.
-        """
+        """Write ``summary.json``; RunInvalid where it cannot be written, as on a full disk."""
         try:
             write_json(self.path / "summary.json", value)
         except OSError as error:

@@ -73,11 +73,7 @@ class Range:
 
 
 def parse_range(text: str) -> Range | None:
-    """Return the range in a text ``A..B``; None where the text is no range.
-
-    Raises:
-        BadInput: The ends are not two quantities of one kind, the smaller first.
-    """
+    """Return the range in ``A..B``, None without dots; BadInput unless A < B are of one kind."""
     first, dots, last = text.partition("..")
     if not dots:
         return None

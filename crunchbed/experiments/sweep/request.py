@@ -41,15 +41,7 @@ class Request(BaseModel):
 
     @classmethod
     def of(cls, asked: object, where: str) -> Self:
-        """Return the request that ``sweep.json`` has.
-
-        Args:
-            asked: Content of the file.
-            where: Path of the file, for messages.
-
-        Raises:
-            BadInput: The content makes no sense.
-        """
+        """Return the content ``asked`` of the file ``where``; BadInput where it makes no sense."""
         try:
             return cls.model_validate(asked)
         except ValidationError as error:
@@ -58,11 +50,7 @@ class Request(BaseModel):
             raise BadInput(f"{where}: {key}: {first['msg']}") from None
 
     def check(self) -> None:
-        """Refuse what makes no sense before anything is run.
-
-        Raises:
-            BadInput: A figure is unknown, or a search or a draw cannot go along these axes.
-        """
+        """Refuse by BadInput unknown figures, and axes along which no search or draw can go."""
         for name in (*self.figures, *((self.find,) if self.find else ())):
             if name not in NAMES:
                 hint = did_you_mean(name, NAMES)
@@ -76,11 +64,7 @@ class Request(BaseModel):
 
     @property
     def base(self) -> Scenario:
-        """The scenario that is varied.
-
-        Raises:
-            BadInput: This version refuses the scenario, which may be of an older version.
-        """
+        """The scenario that is varied; BadInput where this version refuses it."""
         return Scenario.of(self.scenario, "the sweep's scenario: ")
 
     @property

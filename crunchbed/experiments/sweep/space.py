@@ -24,11 +24,7 @@ class Axis:
 
 
 def parse_axis(text: str) -> Axis:
-    """Return the axis in a text ``KEY=V,V`` or ``KEY=A..B``.
-
-    Raises:
-        BadInput: The text is neither.
-    """
+    """Return the axis in a text ``KEY=V,V`` or ``KEY=A..B``; BadInput where the text is neither."""
     key, equals, rest = text.partition("=")
     key, rest = key.strip(), rest.strip()
     if not (key and equals and rest):
@@ -46,11 +42,7 @@ def parse_axis(text: str) -> Axis:
 
 
 def parse_axes(texts: Iterable[str]) -> tuple[Axis, ...]:
-    """Return the axes in several texts.
-
-    Raises:
-        BadInput: A text is no axis, or a key is there twice.
-    """
+    """Return the axes in several texts; BadInput where one is no axis, or a key is there twice."""
     axes = tuple(parse_axis(text) for text in texts)
     keys = [axis.key for axis in axes]
     for key in keys:
@@ -71,11 +63,7 @@ def _split(text: str) -> Iterator[str]:
 
 
 def grid(axes: Sequence[Axis]) -> list[Point]:
-    """Return every combination of values; the last axis changes first.
-
-    Raises:
-        BadInput: An axis has a range and no values.
-    """
+    """Return every combination, the last axis changing first; BadInput for an axis with a range."""
     for axis in axes:
         if axis.range is not None:
             raise BadInput(

@@ -41,12 +41,9 @@ class Search:
         tolerance: float = DEFAULT_TOLERANCE,
         accepts: Callable[[str], bool] = lambda _value: True,
     ) -> None:
-        """Begin a search.
+        """Begin a search in ``span``, of values that ``accepts`` says can be run.
 
-        Args:
-            span: Where to search; its ends come first.
-            tolerance: How far the two sides may be apart, as a share of the upper value.
-            accepts: Returns whether a value between the ends can be run at all.
+        ``tolerance`` is how far the two sides may be apart, as a share of the upper value.
         """
         self._span = span
         self._tolerance = tolerance
@@ -116,13 +113,10 @@ class Search:
 
 
 class Edge:
-    """Goes away from a change until every run has the outcome of its side.
+    """Goes away from a change until every run has the outcome of its side; ``found`` is that value.
 
     Run the value that ``next`` returns, call ``learn``, until ``next`` is None. Each stride is
-    twice as long as the one before.
-
-    Attributes:
-        found: The value at which all runs agree; None until then, and where there is none.
+    twice as long as the one before. ``found`` stays None where the range ends first.
     """
 
     def __init__(
@@ -134,14 +128,10 @@ class Edge:
         wanted: bool,
         accepts: Callable[[str], bool] = lambda _value: True,
     ) -> None:
-        """Begin at one side of a change.
+        """Begin at ``start``, with strides in steps, below 0 towards the lower end.
 
-        Args:
-            span: The range not to leave.
-            start: The value on this side that is nearest to the change.
-            stride: Length of the first stride in steps; below 0 towards the lower end.
-            wanted: Whether the figure is above 0 on this side.
-            accepts: Returns whether a value can be run at all.
+        ``wanted`` is whether the figure is above 0 on this side; ``accepts``, whether a value can
+        be run.
         """
         self._span = span
         self._stride = stride

@@ -26,11 +26,7 @@ class Trial:
 
 
 def trials_of(scenario: Scenario, points: Iterable[Point], seeds: Sequence[int]) -> list[Trial]:
-    """Return a trial for every point and seed: all points on the first seed, then on the next.
-
-    Raises:
-        BadInput: A key is unknown, or its value is refused.
-    """
+    """Return all points on one seed after another; BadInput where a key or value is refused."""
     variants = [(point, scenario.with_overrides(dict(point)).resolved()) for point in points]
     return [
         Trial(_name(point, seed), point, seed, resolved)

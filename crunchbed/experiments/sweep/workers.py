@@ -19,15 +19,7 @@ _CONNECT_SECONDS = 10
 
 
 class Pool:
-    """Runs trials on workers, as many at once as it is given.
-
-    Attributes:
-        size: How many trials it can run at once.
-        remote: Whether the workers belong to a scheduler elsewhere.
-
-    Args:
-        scratch: Directory that runs work in, where the workers are of this machine.
-    """
+    """Runs trials on workers, ``size`` at once; local ones work in the directory ``scratch``."""
 
     def __init__(
         self, client: Client, size: int, *, remote: bool, scratch: Path | None = None
@@ -48,8 +40,7 @@ class Pool:
     def first_done(futures: list[Future[Made]], seconds: float) -> list[Future[Made]]:
         """Return those that are done, as soon as one is; none after so many seconds.
 
-        Raises:
-            RunInvalid: The Dask scheduler is gone, and the runs with it.
+        RunInvalid: the Dask scheduler is gone, and the runs with it.
         """
         try:
             return list(wait(futures, timeout=seconds, return_when="FIRST_COMPLETED").done)
@@ -73,11 +64,7 @@ class Pool:
 
 @contextlib.contextmanager
 def local(workers: int, scratch: Path) -> Iterator[Pool]:
-    """Start ``workers`` processes on this machine, which use the loopback interface only.
-
-    Raises:
-        MissingRequirement: Runs need root.
-    """
+    """Start processes that use the loopback interface only; MissingRequirement without root."""
     if os.geteuid() != 0:
         raise MissingRequirement("runs need root: sudo crunchbed sweep ...")
     with (
@@ -100,11 +87,7 @@ def local(workers: int, scratch: Path) -> Iterator[Pool]:
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[Pool]:
-    """Connect to a Dask scheduler whose workers are root and have crunchbed installed.
-
-    Raises:
-        CrunchbedError: The scheduler does not answer, or has no workers.
-    """
+    """Connect to a Dask scheduler with root's workers; CrunchbedError where there are none."""
     with _quiet():
         try:
             client = Client(address, timeout=_CONNECT_SECONDS)

@@ -40,10 +40,9 @@ class Variant:
 
 
 def gather(runs: Iterable[Recorded]) -> list[Variant]:
-    """Return the variants that runs are of; histories only of the first ``SEEDS_DRAWN`` seeds.
+    """Return the variants of runs; BadInput where they are of several scenarios.
 
-    Raises:
-        BadInput: The runs are of several scenarios.
+    Histories are kept of the first ``SEEDS_DRAWN`` seeds only.
     """
     found: dict[str, Variant] = {}
     drawn: set[int] = set()

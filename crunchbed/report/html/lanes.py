@@ -73,14 +73,7 @@ class Lane:
 
 
 class Lanes:
-    """Makes the rows of one run.
-
-    Args:
-        history: The run's history.
-        scenario: As resolved for the run.
-        axis: Time axis of the picture.
-        begin: What was before is left out; nanoseconds of CLOCK_MONOTONIC.
-    """
+    """Makes the rows of one run; what was before ``begin`` (CLOCK_MONOTONIC, ns) is left out."""
 
     def __init__(self, history: History, scenario: Scenario, axis: TimeAxis, begin: int) -> None:
         self._history, self._scenario, self._axis = history, scenario, axis

@@ -71,11 +71,7 @@ def _rate(blocks: int, begin: float, width: float, measured: Span) -> float | No
 
 
 def slower_than(latencies_ns: Mapping[str, Sequence[int]]) -> Curves:
-    """Return the share of writes that took longer than x seconds.
-
-    Args:
-        latencies_ns: Latencies of each curve in nanoseconds, sorted, by label.
-    """
+    """Return the share of writes that took longer than x seconds, from sorted ns by label."""
     known = {label: found for label, found in latencies_ns.items() if found}
     if not known:
         return {"x": [], "series": []}

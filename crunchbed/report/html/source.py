@@ -62,11 +62,7 @@ def is_run(directory: Path) -> bool:
 
 
 def read_run(directory: Path, label: str | None = None) -> Recorded:
-    """Read and judge one run.
-
-    Raises:
-        BadInput: There is no history, or a file cannot be read.
-    """
+    """Read and judge one run; BadInput where there is no history, or a file cannot be read."""
     scenario = _scenario(directory / _SCENARIO)
     if not (directory / HISTORY).exists():
         raise BadInput(f"{directory}: has no {HISTORY}: this run ended before it was complete")
@@ -76,13 +72,10 @@ def read_run(directory: Path, label: str | None = None) -> Recorded:
 
 
 def read_runs(directory: Path) -> Iterator[Recorded]:
-    """Read the runs of a comparison in the order in which they were made.
+    """Read the runs of a comparison in the order in which they were made, without disturbed ones.
 
-    Runs that were disturbed and made again are left out. A run without a history takes part as one
-    that measured nothing; of its ``result.json`` only the reasons count.
-
-    Raises:
-        BadInput: There is no run in the directory, or one cannot be read.
+    A run without a history takes part as one that measured nothing; of its ``result.json`` only the
+    reasons count. BadInput: there is no run in the directory, or one cannot be read.
     """
     for path in _directories_of_runs(directory):
         label, seed = _named(path.name)

@@ -61,9 +61,7 @@ class Grid(NamedTuple):
     ) -> list[int | None]:
         """Return lowest and highest value of each bin, the earlier first; None without a value.
 
-        Args:
-            points: Time in seconds and value, by time.
-            gaps: When there is no value, as of a node without power.
+        ``points`` are times in seconds with values, by time. In ``gaps`` there is no value.
         """
         low: dict[int, tuple[float, int]] = {}
         high: dict[int, tuple[float, int]] = {}
