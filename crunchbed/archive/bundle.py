@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from crunchbed.archive.rejudge import rejudge
 from reserve_agent.errors import BadInput, CrunchbedError
@@ -46,19 +46,15 @@ _HIDDEN: Final = "************"
 _BROKEN: Final = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
 
 
-class Member(BaseModel):
+class Member(BaseModel, frozen=True, extra="forbid"):
     """Size in bytes and checksum of a member, as in the manifest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int
     sha256: str
 
 
-class Manifest(BaseModel):
+class Manifest(BaseModel, frozen=True, extra="forbid"):
     """The members of a bundle, and the verdict when the bundle was made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     made_by: str

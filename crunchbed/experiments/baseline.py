@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from crunchbed.checks.result import Result
 from crunchbed.experiments.stats.interval import LEAST
@@ -22,10 +22,8 @@ DIRECTORY: Final = Path("baselines")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class Baseline(BaseModel):
+class Baseline(BaseModel, frozen=True, extra="forbid"):
     """Runs of one scenario under some policies, on some seeds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     name: str

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.result import EXIT_CODES, Result, measured
 from crunchbed.expect import Outcome, evaluate, parse
@@ -41,10 +41,8 @@ def runs_with(runs: Iterable[Result], figure: str) -> int:
     return sum(value > 0 for value in measured(runs, figure))
 
 
-class Repeated(BaseModel):
+class Repeated(BaseModel, frozen=True):
     """One expectation over all seeds."""
-
-    model_config = ConfigDict(frozen=True)
 
     text: str
     # whether it holds on every seed; None where no seed refutes it, but on some it is not known
@@ -54,10 +52,8 @@ class Repeated(BaseModel):
     outcomes: tuple[Outcome, ...]  # what became of it on each seed
 
 
-class Comparison(BaseModel):
+class Comparison(BaseModel, frozen=True):
     """Runs of several policies together; it has statistics where there is more than one seed."""
-
-    model_config = ConfigDict(frozen=True)
 
     scenario: str
     policies: tuple[str, ...]

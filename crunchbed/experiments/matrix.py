@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import Spread, runs_with, spreads_of
@@ -25,10 +25,8 @@ DETECTORS: Final = (*MODELS, COROSYNC)
 """Names that ``--detectors`` takes: the kinds of ``detector``, and corosync instead of one."""
 
 
-class Axis(BaseModel):
+class Axis(BaseModel, frozen=True):
     """What policies are crossed with."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str  # heading of the settings' column in a table
     figures: tuple[str, ...]  # figures that a table shows of each combination
@@ -66,10 +64,8 @@ BY_SHED: Final = Axis(
 )
 
 
-class Cell(BaseModel):
+class Cell(BaseModel, frozen=True):
     """One policy with one setting, over all seeds."""
-
-    model_config = ConfigDict(frozen=True)
 
     policy: str
     setting: str  # name of the setting: of ``SETTINGS``, of ``DETECTORS``, or a mode of shedding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.figures import TIME, spec_of
 from crunchbed.checks.result import EXIT_CODES, Result
@@ -16,10 +16,8 @@ Again = Callable[[Sequence[str]], Sequence[Result]]
 """Makes the runs of some policies once more, on the baseline's seeds."""
 
 
-class Outcome(BaseModel):
+class Outcome(BaseModel, frozen=True):
     """What ``crunchbed regress`` found."""
-
-    model_config = ConfigDict(frozen=True)
 
     baseline: str
     scenario: str

@@ -7,21 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.host.run_ids import STATE_ROOT
 from crunchbed.live import runs
 from reserve_agent.errors import CrunchbedError
 
 
-class NodeSummary(BaseModel):
+class NodeSummary(BaseModel, frozen=True):
     """One node; a page is 4 KiB.
 
     ``up``, ``boots``, ``link`` and ``crunch`` are those of a held run, and unknown in others. The
     rest is known while the node's agent answers, which ``agent`` says.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     agent: bool
     up: bool | None = None
@@ -42,10 +40,8 @@ class NodeSummary(BaseModel):
     daemons: tuple[str, ...] = ()
 
 
-class RunSummary(BaseModel):
+class RunSummary(BaseModel, frozen=True):
     """One run; ``phase``, ``seconds`` (since it is up) and ``switch`` are known of a held run."""
-
-    model_config = ConfigDict(frozen=True)
 
     run: str
     scenario: str

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.result import Result, Verdict
 from crunchbed.experiments.comparison import Comparison
@@ -30,10 +30,8 @@ _CONTROL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 """Characters that XML 1.0 cannot hold, not even escaped."""
 
 
-class Case(BaseModel):
+class Case(BaseModel, frozen=True):
     """One test case; ``text`` says why it did not pass."""
-
-    model_config = ConfigDict(frozen=True)
 
     classname: str
     name: str

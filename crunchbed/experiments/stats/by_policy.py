@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.figures import NAMES
 from crunchbed.checks.result import Result
@@ -12,10 +12,8 @@ from crunchbed.experiments.stats.interval import LEVEL, Estimate, estimate
 from crunchbed.experiments.stats.paired import Difference, pair
 
 
-class Statistics(BaseModel):
+class Statistics(BaseModel, frozen=True):
     """Over the valid runs of a comparison."""
-
-    model_config = ConfigDict(frozen=True)
 
     level: float = LEVEL
     figures: dict[str, dict[str, Estimate]]  # median and interval, by policy and figure

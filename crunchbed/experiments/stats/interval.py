@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 LEVEL: Final = 0.95
 LEAST: Final = 5
@@ -22,10 +22,8 @@ _SEED: Final = 0  # the same values always have the same interval
 Centre = Literal["median", "mean"]
 
 
-class Estimate(BaseModel):
+class Estimate(BaseModel, frozen=True):
     """Median or mean of ``n`` values, and its interval; without one where ``n`` is too small."""
-
-    model_config = ConfigDict(frozen=True)
 
     n: int
     value: float

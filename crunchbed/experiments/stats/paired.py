@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.experiments.stats.interval import Estimate, estimate
 
 
-class Difference(BaseModel):
+class Difference(BaseModel, frozen=True):
     """How a figure differs between two sets of runs, seed by seed."""
-
-    model_config = ConfigDict(frozen=True)
 
     figure: str
     first: str  # names of the two sets, such as two policies

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.figures import ALL_NAMES, PHASES, RARE, Worse, spec_of
 from crunchbed.checks.result import Result
@@ -36,10 +36,8 @@ Values = Mapping[int, float]
 """By seed."""
 
 
-class Compared(BaseModel):
+class Compared(BaseModel, frozen=True):
     """One figure of one policy, then and now."""
-
-    model_config = ConfigDict(frozen=True)
 
     policy: str
     figure: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from crunchbed.checks.figures import NAMES
 from crunchbed.experiments.sweep.space import Axis, Point, grid, parse_axes, sample
@@ -24,10 +24,8 @@ FIGURES = (
 """Figures of a summary, unless others are asked for."""
 
 
-class Request(BaseModel):
+class Request(BaseModel, frozen=True, extra="forbid"):
     """A sweep, as ``sweep.json`` has it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     scenario: dict[str, Any]  # resolved; without expectations, which hold for its settings alone
     vary: tuple[str, ...]  # axes, as the command line has them

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import Spread, runs_with, spreads_of
@@ -15,10 +15,8 @@ from crunchbed.experiments.sweep.trial import Trial
 Row = tuple[Trial, Result]
 
 
-class PointSummary(BaseModel):
+class PointSummary(BaseModel, frozen=True):
     """The runs of one point."""
-
-    model_config = ConfigDict(frozen=True)
 
     point: dict[str, str]  # values by key
     runs: int
@@ -47,10 +45,8 @@ def _of(point: dict[str, str], results: list[Result], figures: Sequence[str]) ->
     )
 
 
-class Found(BaseModel):
+class Found(BaseModel, frozen=True):
     """A threshold, and the runs that confirm it."""
-
-    model_config = ConfigDict(frozen=True)
 
     point: dict[str, str]  # values of the other axes
     key: str  # along which the search went
@@ -80,10 +76,8 @@ class Found(BaseModel):
         )
 
 
-class Summary(BaseModel):
+class Summary(BaseModel, frozen=True):
     """The summary of a sweep, as ``summary.json`` has it."""
-
-    model_config = ConfigDict(frozen=True)
 
     scenario: str
     seeds: tuple[int, ...]
