@@ -12,9 +12,9 @@ import click
 
 from crunchbed.cli.output import print_json
 from crunchbed.host.requirements import require, requirement
-from crunchbed.prometheus import blocks, config
+from crunchbed.prometheus import blocks
 from crunchbed.prometheus.openmetrics import Timeline
-from crunchbed.prometheus.server import Prometheus, command
+from crunchbed.prometheus.server import Prometheus, command, empty_config
 from crunchbed.scenario.units import duration_ns
 from reserve_agent.errors import BadInput
 
@@ -113,7 +113,7 @@ def _tell(found: list[blocks.Run], made: list[Timeline], directory: Path, *, as_
 
 
 def _serve(directory: Path) -> None:
-    server = Prometheus(directory, config.nobody())
+    server = Prometheus(directory, empty_config())
     try:
         click.echo(f"prometheus: {server.url} until Ctrl-C", err=True)
         signal.pause()

@@ -22,8 +22,8 @@ from crunchbed.experiments.sweep.request import FIGURES, Request
 from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Scheduler, refuse, result_in
 from crunchbed.experiments.sweep.scratch import ended_by_signals, scratch
+from crunchbed.experiments.sweep.space import trials_of
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
-from crunchbed.experiments.sweep.trial import trials_of
 from crunchbed.experiments.sweep.workers import Pool, connected, local
 from crunchbed.report.sweep_progress import SweepProgress
 from crunchbed.report.sweep_summary import print_sweep

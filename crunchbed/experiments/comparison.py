@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from crunchbed.checks.result import EXIT_CODES, Result, measured
 from crunchbed.expect import Outcome, evaluate, parse
-from crunchbed.experiments.stats.by_policy import Statistics, statistics_of
+from crunchbed.experiments.stats.paired import Statistics, statistics_of
 from crunchbed.scenario.schema import Scenario
 
 

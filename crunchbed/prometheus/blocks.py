@@ -12,10 +12,9 @@ from pydantic import ValidationError
 
 from crunchbed.history.damaged import blamed_on
 from crunchbed.history.history import History
-from crunchbed.prometheus import config
 from crunchbed.prometheus.openmetrics import Timeline
 from crunchbed.prometheus.replay import replay
-from crunchbed.prometheus.server import CONFIG, DATA
+from crunchbed.prometheus.server import CONFIG, DATA, empty_config
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError
 
@@ -76,7 +75,7 @@ def write(timelines: Iterable[Timeline], directory: Path) -> Iterator[Timeline]:
     partial = directory / "openmetrics.part"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / CONFIG).write_text(config.nobody())
+        (directory / CONFIG).write_text(empty_config())
         for timeline in timelines:
             with partial.open("w") as file:
                 file.writelines(timeline.text())

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from crunchbed.backends.namespaces.targets import labels_of
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.history.history import History
-from crunchbed.prometheus.config import JOB
 from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline
+from crunchbed.prometheus.server import JOB
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.heartbeats import HeartbeatMissed

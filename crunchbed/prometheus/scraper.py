@@ -10,8 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from crunchbed.backends.namespaces import targets
-from crunchbed.prometheus import config
-from crunchbed.prometheus.server import Prometheus, command
+from crunchbed.prometheus.server import Prometheus, command, scraping_config
 from reserve_agent.errors import CrunchbedError, RunInvalid
 
 SEEN_SECONDS = 20.0
@@ -52,7 +51,7 @@ class Scraper:
         if self.server is None:
             targets.make_directory()
             directory = (self._directory or run_directory / "prometheus").absolute()
-            self.server = Prometheus(directory, config.text(os.getpid()), pump)
+            self.server = Prometheus(directory, scraping_config(os.getpid()), pump)
             self._say(f"prometheus: {self.server.url}")
 
     def await_run(

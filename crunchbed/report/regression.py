@@ -11,9 +11,8 @@ from rich.table import Table
 
 from crunchbed.experiments.regress import Outcome
 from crunchbed.experiments.stats.worse import Compared
-from crunchbed.report.formatting import figure, interval
 from crunchbed.report.junit import Case
-from crunchbed.report.table import new_table
+from crunchbed.report.table import figure, interval, new_table
 
 _SHOWN: Final = ("worse", "better")
 _COLOURS: Final = {"worse": "red", "better": "green", "same": "dim"}

@@ -15,9 +15,8 @@ from pydantic import BaseModel
 
 from crunchbed.checks.figures import ALL_NAMES, PHASES, RARE, Worse, spec_of
 from crunchbed.checks.result import Result
-from crunchbed.experiments.stats.by_policy import by_seed
 from crunchbed.experiments.stats.interval import LEAST, Estimate, estimate
-from crunchbed.experiments.stats.paired import differences, rank_biserial
+from crunchbed.experiments.stats.paired import by_seed, differences, rank_biserial
 
 ALPHA: Final = 0.05
 """Most comparisons, as a share, that may find a regression where nothing has changed."""

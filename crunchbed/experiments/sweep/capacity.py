@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Workers
-from crunchbed.experiments.sweep.trial import Trial
+from crunchbed.experiments.sweep.space import Trial
 from crunchbed.scenario.schema import Scenario
 
 _CONTROL = "3s"

@@ -8,10 +8,9 @@ from crunchbed.checks.result import Result, measured
 from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.request import Request
 from crunchbed.experiments.sweep.schedule import Scheduler
-from crunchbed.experiments.sweep.space import Point
+from crunchbed.experiments.sweep.space import Point, Trial, trials_of
 from crunchbed.experiments.sweep.summary import Found, Row, Summary, summarise
 from crunchbed.experiments.sweep.threshold import Search, outcome_of
-from crunchbed.experiments.sweep.trial import Trial, trials_of
 from reserve_agent.errors import BadInput
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from crunchbed.checks.result import Result
-from crunchbed.experiments.sweep.trial import Trial
+from crunchbed.experiments.sweep.space import Trial
 from reserve_agent.errors import BadInput, RunInvalid
 from reserve_agent.files import write_json
 

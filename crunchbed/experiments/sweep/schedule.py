@@ -15,7 +15,7 @@ from crunchbed.checks.crunch import OFF_TARGET
 from crunchbed.checks.result import Result
 from crunchbed.experiments.attempts import TRIES
 from crunchbed.experiments.sweep.run_process import Made
-from crunchbed.experiments.sweep.trial import Trial
+from crunchbed.experiments.sweep.space import Trial
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 

@@ -1,14 +1,21 @@
-"""What a sweep varies: axes, and the points of the grid that axes span."""
+"""What a sweep varies: axes, the points of the grid that axes span, and the runs at each point."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from crunchbed.experiments.sweep.quantity import Range, parse_range
+from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
+
+_SAFE = re.compile(r"[^A-Za-z0-9.=_-]+")
+_NAME_LENGTH = 80
 
 Point = Mapping[str, str]
 """Values by dotted key, each as text for a scenario."""
@@ -93,3 +100,32 @@ def _draw(axis: Axis, dice: random.Random) -> str:
     if axis.range is None:
         return dice.choice(axis.values)
     return axis.range.show(axis.range.at(dice.random()))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A scenario with the values of a point, on one seed."""
+
+    name: str  # name of the run's directory; the same trial always has the same name
+    point: Point  # values of the keys that are varied
+    seed: int
+    scenario: dict[str, Any] = field(repr=False, compare=False)
+
+
+def trials_of(scenario: Scenario, points: Iterable[Point], seeds: Sequence[int]) -> list[Trial]:
+    """Return all points on one seed after another; BadInput where a key or value is refused."""
+    variants = [(point, scenario.with_overrides(dict(point)).resolved()) for point in points]
+    return [
+        Trial(_name(point, seed), point, seed, resolved)
+        for seed in seeds
+        for point, resolved in variants
+    ]
+
+
+def _name(point: Point, seed: int) -> str:
+    words = ",".join(f"{key}={value}" for key, value in point.items())
+    name = _SAFE.sub("-", words).strip("-")
+    if len(name) > _NAME_LENGTH or name != words.replace(",", "-"):
+        mark = hashlib.sha256(words.encode()).hexdigest()[:8]
+        name = f"{name[:_NAME_LENGTH]}-{mark}"
+    return f"{name}-seed{seed}" if name else f"seed{seed}"

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import Spread, runs_with, spreads_of
+from crunchbed.experiments.sweep.space import Trial
 from crunchbed.experiments.sweep.threshold import Threshold
-from crunchbed.experiments.sweep.trial import Trial
 
 Row = tuple[Trial, Result]
 

@@ -12,7 +12,7 @@ from typing import Any
 from distributed import CancelledError, Client, Future, LocalCluster, wait
 
 from crunchbed.experiments.sweep.run_process import Made, make
-from crunchbed.experiments.sweep.trial import Trial
+from crunchbed.experiments.sweep.space import Trial
 from reserve_agent.errors import CrunchbedError, MissingRequirement, RunInvalid
 
 _CONNECT_SECONDS = 10

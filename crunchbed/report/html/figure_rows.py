@@ -8,8 +8,7 @@ from typing import NamedTuple
 from crunchbed.checks.figures import Figures
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import spread_of
-from crunchbed.report.formatting import figure, spread
-from crunchbed.report.table import label, rows
+from crunchbed.report.table import figure, label, rows, spread
 
 
 class Cell(NamedTuple):
