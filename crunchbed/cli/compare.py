@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from crunchbed.checks.result import Result
 from crunchbed.cli.names import compared, names_of, seed_range
@@ -38,6 +37,7 @@ from crunchbed.report.table import open_console, print_comparison, print_matrix
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import MODES as SHED_MODES
 from reserve_agent.errors import BadInput, RunInvalid
+from reserve_agent.files import write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ def _write(record: object, path: Path) -> None:
     """Write down what was measured; where that fails, say so: the exit code is the runs'."""
     with beside_the_verdict(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+        write_json(path, record)
 
 
 def _cross(runs: Runs, crossing: Crossing, options: Options) -> int:

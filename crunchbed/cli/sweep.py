@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -53,16 +53,12 @@ class Points:
 
     def request(self, scenario: Scenario) -> Request:
         """Return the sweep that is asked for; BadInput where a part of it is wrong."""
-        request = Request(
-            scenario=scenario.resolved(),
-            vary=self.vary,
-            seeds=tuple(seed_range(self.seeds, 1, 1)),
-            random=self.random,
-            random_seed=self.random_seed,
-            find=self.find,
-            tolerance=self.tolerance,
-            confirm=self.confirm,
-            figures=tuple(name.strip() for name in self.figures.split(",")),
+        listed = {
+            "seeds": tuple(seed_range(self.seeds, 1, 1)),
+            "figures": [name.strip() for name in self.figures.split(",")],
+        }
+        request = Request.model_validate(
+            {**asdict(self), **listed, "scenario": scenario.resolved()}
         )
         request.check()
         trials_of(request.base, request.known_points, request.seeds)  # refuses what is wrong now
@@ -179,7 +175,7 @@ def _new(options: Options, points: Points, scenario: str) -> Begin:
     chosen = options.scenario(scenario).with_overrides({"expect": []})
     request = points.request(chosen)
     directory = options.out or options.directory(f"{chosen.name}-sweep")
-    return lambda: _held(SweepFolder.make(directory, request.model_dump(mode="json")))
+    return lambda: SweepFolder.make(directory, request.model_dump(mode="json")).held()
 
 
 def _resumed(directory: Path) -> Begin:
@@ -187,13 +183,7 @@ def _resumed(directory: Path) -> Begin:
     _refuse_beside_resume()
     folder = SweepFolder.open(directory)
     Request.of(folder.asked, str(folder.path))
-    return lambda: _held(folder)
-
-
-@contextmanager
-def _held(folder: SweepFolder) -> Iterator[SweepFolder]:
-    with folder.held():
-        yield folder
+    return folder.held
 
 
 def _refuse_beside_resume() -> None:
@@ -231,7 +221,7 @@ def _carry_out(folder: SweepFolder, made: Pool, workers: int | None, *, as_json:
         conductor = Conductor(request, folder, Scheduler(made, limit, folder.store, progress))
         summary = conductor.run()
     if as_json:
-        print_json(summary.record())
+        print_json(summary.model_dump(mode="json"))
     else:
         print_sweep(open_console(), summary, request.figures)
         click.echo(f"sweep: {folder.path}")

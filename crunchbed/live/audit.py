@@ -86,7 +86,8 @@ class AuditedSocket:
         text = f"{seen.protocol} {_end(seen.local, seen.local_port)}"
         if seen.remote_port:
             text += f" to {_end(seen.remote, seen.remote_port)}"
-        return f"{text} of {user_label(self.user)}"
+        user = self.user
+        return f"{text} of {'no process' if user is None else f'{user.name} (pid {user.pid})'}"
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,6 @@ class AuditedRun:
     def findings(self) -> list[Finding]:
         """The findings of all nodes."""
         return [finding for node in self.nodes for finding in node.findings]
-
-
-def user_label(user: User | None) -> str:
-    """``n1 heartbeat (pid 77)``."""
-    return "no process" if user is None else f"{user.name} (pid {user.pid})"
 
 
 def _end(address: str, port: int) -> str:

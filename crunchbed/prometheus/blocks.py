@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import orjson
-from pydantic import ValidationError
 
+from crunchbed.archive.rejudge import scenario_of
 from crunchbed.history.damaged import blamed_on
 from crunchbed.history.history import History
 from crunchbed.prometheus.openmetrics import Timeline
@@ -47,13 +47,12 @@ def _run(directory: Path) -> Run:
     path = directory / "run.json"
     try:
         run_id = str(orjson.loads(path.read_bytes())["run"])
-        path = directory / "scenario.json"
-        return Run(run_id, directory, Scenario.model_validate(orjson.loads(path.read_bytes())))
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise BadInput(f"{path}: not what a run writes: {first}") from None
+    return Run(run_id, directory, scenario_of(directory))
 
 
 def timeline_of(run: Run, interval_ns: int) -> Timeline:

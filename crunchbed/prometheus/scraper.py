@@ -7,7 +7,6 @@ import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from crunchbed.backends.namespaces import targets
 from crunchbed.prometheus.server import Prometheus, command, scraping_config
@@ -35,12 +34,7 @@ class Scraper:
     def __enter__(self) -> Scraper:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.server is not None:
             self.server.close()
             again = shlex.join(command(self.server.directory, "127.0.0.1:9090"))

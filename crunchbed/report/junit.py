@@ -89,10 +89,11 @@ def write_junit(path: Path | None, suite: str, cases: Sequence[Case]) -> None:
     root = ElementTree.Element("testsuites", _counts(cases))
     parent = ElementTree.SubElement(root, "testsuite", {"name": suite, **_counts(cases)})
     for case in cases:
-        attributes = {"classname": case.classname, "name": case.name, "time": f"{case.seconds:.3f}"}
-        element = ElementTree.SubElement(parent, "testcase", _clean(attributes))
+        names = {"classname": _clean(case.classname), "name": _clean(case.name)}
+        attributes = {**names, "time": f"{case.seconds:.3f}"}
+        element = ElementTree.SubElement(parent, "testcase", attributes)
         if case.status != "pass":
-            text = _CONTROL.sub("\ufffd", case.text)
+            text = _clean(case.text)
             inner = ElementTree.SubElement(element, case.status, {"message": text})
             inner.text = text
     ElementTree.indent(root)
@@ -118,5 +119,5 @@ def _counts(cases: Iterable[Case]) -> dict[str, str]:
     }
 
 
-def _clean(attributes: dict[str, str]) -> dict[str, str]:
-    return {name: _CONTROL.sub("\ufffd", value) for name, value in attributes.items()}
+def _clean(text: str) -> str:
+    return _CONTROL.sub("\ufffd", text)

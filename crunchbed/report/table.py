@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, TextIO
 
@@ -70,14 +71,17 @@ def open_console(file: TextIO | None = None) -> Console:
     return Console(file=target, width=width, highlight=False, emoji=False)
 
 
-def new_table(console: Console, left: Sequence[str], right: Sequence[str]) -> Table:
+def new_table(
+    console: Console, left: Iterable[str], right: Iterable[str] = (), *, fold: bool = False
+) -> Table:
     """Return a table without rows; a program that reads a pipe gets columns without rules.
 
-    Columns with the headings ``left`` are aligned left, those with ``right`` after them right.
+    Columns with the headings ``left`` are aligned left, those with ``right`` after them right. What
+    is too long for its column ends with an ellipsis, or is folded.
     """
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
     for heading in left:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold" if fold else "ellipsis")
     for heading in right:
         table.add_column(heading, justify="right")
     return table
@@ -229,12 +233,9 @@ def _ratio(name: str, spreads: list[Spread | None]) -> str:
 
 
 def _verdicts(runs: list[Result]) -> str:
-    counts: dict[str, int] = {}
-    for run in runs:
-        counts[run.verdict] = counts.get(run.verdict, 0) + 1
     return ", ".join(
         f"[{_COLOURS[name]}]{name}[/]{f' {count}/{len(runs)}' if len(runs) > 1 else ''}"
-        for name, count in counts.items()
+        for name, count in Counter(run.verdict for run in runs).items()
     )
 
 

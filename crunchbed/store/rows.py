@@ -11,6 +11,7 @@ import orjson
 
 from crunchbed.checks.figures import NAMES, Figures, spec_of
 from crunchbed.checks.result import Result
+from crunchbed.report.html.repeat import flat, text_of
 from reserve_agent.errors import BadInput
 
 Row = dict[str, Any]
@@ -77,8 +78,9 @@ def rows(directory: Path) -> Iterator[tuple[str, Row]]:
                 for reason, count in reasons.items():
                     row = {"class": cls, "verdict": verdict, "reason": reason, "packets": count}
                     yield "packets", {"path": path, "node": node} | row
-    for key, value in _flat(_json(directory / "scenario.json")):
-        yield "settings", {"path": path, "key": key, "value": value}
+    for key, value in flat(_json(directory / "scenario.json")):
+        if value is not None:
+            yield "settings", {"path": path, "key": key, "value": text_of(value)}
 
 
 def _run(result: Result, directory: Path) -> Row:
@@ -115,11 +117,3 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, orjson.JSONDecodeError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _flat(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{prefix}.{key}" if prefix else key)
-    elif value is not None:
-        yield prefix, value if isinstance(value, str) else orjson.dumps(value).decode()

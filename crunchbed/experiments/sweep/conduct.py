@@ -35,7 +35,7 @@ class Conductor:
             points=tuple(summarise(self._rows.values(), self._request.figures)),
             thresholds=tuple(thresholds),
         )
-        self._folder.write_summary(summary.record())
+        self._folder.write_summary(summary.model_dump(mode="json"))
         return summary
 
     def _results(self, points: Iterable[Point], seeds: Sequence[int]) -> list[Row]:

@@ -12,7 +12,7 @@ import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -67,14 +67,14 @@ class SweepFolder:
         return cls(path, asked)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[Self]:
         """Lock the directory until this process ends; BadInput where another has the lock."""
         with (self.path / SWEEP_FILE).open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BadInput(f"{self.path}: another crunchbed sweep is at it") from None
-            yield
+            yield self
 
     def result(self, trial: Trial) -> Result | None:
         """Return the result of a finished run; None for another."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import asdict
 
 from pydantic import BaseModel
 
@@ -65,15 +65,7 @@ class Found(BaseModel, frozen=True):
     @classmethod
     def of(cls, point: dict[str, str], key: str, figure: str, found: Threshold) -> Found:
         """Return what a search has found at a point."""
-        return cls(
-            point=point,
-            key=key,
-            figure=figure,
-            below=found.below,
-            above=found.above,
-            rises=found.rises,
-            reason=found.reason,
-        )
+        return cls(point=point, key=key, figure=figure, **asdict(found))
 
 
 class Summary(BaseModel, frozen=True):
@@ -89,7 +81,3 @@ class Summary(BaseModel, frozen=True):
     def whole(self) -> bool:
         """Whether every run is valid."""
         return all(one.valid == one.runs for one in self.points)
-
-    def record(self) -> dict[str, Any]:
-        """Return the summary as JSON has it."""
-        return self.model_dump(mode="json")

@@ -6,7 +6,7 @@ the change chance decides; the two edges are the nearest values at which all fur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from crunchbed.experiments.sweep.quantity import Range
@@ -105,11 +105,6 @@ class Search:
             Edge(self._span, low, -width, wanted=first, accepts=self._accepts),
             Edge(self._span, high, width, wanted=not first, accepts=self._accepts),
         )
-
-    @property
-    def outcomes(self) -> Mapping[str, bool | None]:
-        """The outcomes that are known, by value."""
-        return {self._span.show(step): outcome for step, outcome in sorted(self._known.items())}
 
 
 class Edge:

@@ -21,13 +21,10 @@ _CONNECT_SECONDS = 10
 class Pool:
     """Runs trials on workers, ``size`` at once; local ones work in the directory ``scratch``."""
 
-    def __init__(
-        self, client: Client, size: int, *, remote: bool, scratch: Path | None = None
-    ) -> None:
+    def __init__(self, client: Client, size: int, scratch: Path | None = None) -> None:
         self._client = client
         self._scratch = None if scratch is None else str(scratch)
         self.size = size
-        self.remote = remote
 
     def submit(self, trial: Trial) -> Future[Made]:
         """Start a trial; Dask does not start it again where its worker dies."""
@@ -82,7 +79,7 @@ def local(workers: int, scratch: Path) -> Iterator[Pool]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        yield Pool(client, workers, remote=False, scratch=scratch)
+        yield Pool(client, workers, scratch)
 
 
 @contextlib.contextmanager
@@ -100,7 +97,7 @@ def connected(address: str) -> Iterator[Pool]:
                     f"--scheduler {address}: no workers; start one on each machine, as root: "
                     f"`dask worker {address} --nthreads 1`"
                 )
-            yield Pool(client, sum(threads.values()), remote=True)
+            yield Pool(client, sum(threads.values()))
 
 
 @contextlib.contextmanager

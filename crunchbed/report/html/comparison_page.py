@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -132,10 +133,8 @@ def _facts(variants: Sequence[Variant], seeds: Sequence[int]) -> list[tuple[str,
 
 def _verdict(one: Variant) -> tuple[str, str, str, list[str]]:
     """Label, worst verdict (it sets the colour), counts of all verdicts, and no reasons."""
-    counts: dict[str, int] = {}
-    for result in one.results:
-        counts[result.verdict] = counts.get(result.verdict, 0) + 1
-    ranked = sorted(counts, key=lambda verdict: (verdict != "fail", -EXIT_CODES[verdict]))  # type: ignore[index]
+    counts = Counter(result.verdict for result in one.results)
+    ranked = sorted(counts, key=lambda verdict: (verdict != "fail", -EXIT_CODES[verdict]))
     text = ", ".join(f"{name} {count}/{len(one.results)}" for name, count in counts.items())
     return one.label, ranked[0], text, []
 

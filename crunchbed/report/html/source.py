@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-import orjson
-
+from crunchbed.archive.rejudge import runs_in, scenario_of
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history.damaged import blamed_on
@@ -23,7 +22,6 @@ from reserve_agent.errors import BadInput
 HISTORY: Final = "history.jsonl"
 _SCENARIO: Final = "scenario.json"
 _RESULT: Final = "result.json"
-_DISTURBED: Final = re.compile(r"-disturbed-\d+$")
 _SEED: Final = re.compile(r"-(\d+)$")
 
 
@@ -63,7 +61,7 @@ def is_run(directory: Path) -> bool:
 
 def read_run(directory: Path, label: str | None = None) -> Recorded:
     """Read and judge one run; BadInput where there is no history, or a file cannot be read."""
-    scenario = _scenario(directory / _SCENARIO)
+    scenario = scenario_of(directory)
     if not (directory / HISTORY).exists():
         raise BadInput(f"{directory}: has no {HISTORY}: this run ended before it was complete")
     with blamed_on(directory / HISTORY):
@@ -82,7 +80,7 @@ def read_runs(directory: Path) -> Iterator[Recorded]:
         if (path / HISTORY).exists():
             yield read_run(path, label)
         else:
-            scenario = _scenario(path / _SCENARIO)
+            scenario = scenario_of(path)
             result = Result.not_measured(scenario, seed, _why_none(path / _RESULT))
             yield Recorded(label, scenario, History(()), result)
 
@@ -101,8 +99,7 @@ def _why_none(path: Path) -> str:
 def _directories_of_runs(directory: Path) -> Sequence[Path]:
     if not directory.is_dir():
         raise BadInput(f"{directory}: expected the directory of a run or of a comparison")
-    found = [path for path in directory.iterdir() if (path / _SCENARIO).exists()]
-    found = [path for path in found if not _DISTURBED.search(path.name)]
+    found = runs_in(directory)
     if not found:
         raise BadInput(f"{directory}: expected a run (with a {HISTORY}) or a directory of runs")
     # In the order in which they were made: a comparison shows its policies as they were given.
@@ -113,14 +110,3 @@ def _named(name: str) -> tuple[str, int]:
     """Label and seed in a directory's name: ``memalloc-both-7`` is ``memalloc-both``, seed 7."""
     found = _SEED.search(name)
     return (name[: found.start()], int(found[1])) if found else (name, 0)
-
-
-def _scenario(path: Path) -> Scenario:
-    try:
-        return Scenario.of(
-            orjson.loads(path.read_bytes()), f"{path}: expected a resolved scenario: "
-        )
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    except orjson.JSONDecodeError as error:
-        raise BadInput(f"{path}: expected a resolved scenario: {error}") from None
