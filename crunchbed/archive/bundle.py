@@ -28,14 +28,10 @@ from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.files import whole, write_json
 
 SUFFIX: Final = ".crunchbed.tar.gz"
-LARGEST: Final = 8 << 30
-"""Bytes that a bundle may unpack to; a run of an hour has some hundred megabytes."""
-
+LARGEST: Final = 8 << 30  # bytes unpacked; a run of an hour has some hundred megabytes
 _MANIFEST: Final = "manifest.json"
 _MANIFEST_LARGEST: Final = 1 << 20
-_AROUND: Final = 1 << 16
-"""Bytes that the headers and the padding of a member may take."""
-
+_AROUND: Final = 1 << 16  # bytes that the headers and the padding of a member may take
 _CHUNK: Final = 1 << 20
 _FILES: Final = ("scenario.json", "run.json", "history.jsonl", "result.json", "verify.json")
 _FOLDERS: Final = ("logs", "captures")

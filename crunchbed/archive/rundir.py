@@ -20,8 +20,7 @@ from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 from reserve_agent.files import write_json
 
-FORMAT = 2
-"""Of the histories that are written now; see ``RunInfo.format``."""
+FORMAT = 2  # of the histories that are written now; see ``RunInfo.format``
 DEFAULT_PARENT = Path("runs")
 _PARTS = ("history", "logs")
 _SCENARIO = "scenario.json"

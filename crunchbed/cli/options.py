@@ -23,9 +23,7 @@ from reserve_agent.errors import BadInput
 
 DEFAULT_PARENT: Final = Path("runs")
 
-_MOST_OF_A_NAME: Final = 150
-"""Characters of a name that a directory is called after; file systems take 255 in all."""
-
+_MOST_OF_A_NAME: Final = 150  # characters in a directory's name; file systems take 255 in all
 Command = Callable[..., Any]
 
 

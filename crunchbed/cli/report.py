@@ -9,8 +9,7 @@ import click
 
 from reserve_agent.errors import CrunchbedError
 
-REPORT: Final = "report.html"
-"""Name of a report in the directory of its run or comparison."""
+REPORT: Final = "report.html"  # name of a report in the directory of its run or comparison
 
 
 @click.command()

@@ -22,8 +22,7 @@ BOUNDED_USERS: Final = {
 """Daemons that bound what they have in flight: the class of their sockets, name of the bound."""
 
 Severity = Literal["error", "warning"]
-_Unsafe = tuple[Severity, str, str]
-"""Severity, kind and text of a finding."""
+_Unsafe = tuple[Severity, str, str]  # severity, kind and text of a finding
 
 
 @dataclass(frozen=True)

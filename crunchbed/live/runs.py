@@ -16,9 +16,7 @@ COMING_UP: Final = "coming up"
 """State of a link that was set up and passes nothing yet, in the status of a held run."""
 
 _AGENT_SUFFIX = ".agent"
-RUN_SOCKET: Final = "run"
-"""In the run's state directory: where a run that is held open takes commands."""
-
+RUN_SOCKET: Final = "run"  # in the state directory of a run that takes commands
 _TELL_SECONDS = 30.0  # a run that cuts a node off answers when it is cut off
 
 

@@ -12,9 +12,7 @@ from typing import Final
 from reserve_agent.exposition import Sample, written
 from reserve_agent.metrics import METRICS, PREFIX, Definition
 
-MILLISECOND: Final = 1_000_000
-"""Least time between two points of one series, in nanoseconds: Prometheus knows no less."""
-
+MILLISECOND: Final = 1_000_000  # ns; Prometheus knows no less between two points of a series
 _SECOND: Final = 1_000_000_000
 _SUFFIXES = ("_total", "_info", "_bucket", "_count", "_sum", "")
 _DEFINITIONS = {PREFIX + one.name: one for one in METRICS.values()}

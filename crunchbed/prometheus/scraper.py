@@ -12,8 +12,7 @@ from crunchbed.backends.namespaces import targets
 from crunchbed.prometheus.server import Prometheus, command, scraping_config
 from reserve_agent.errors import CrunchbedError, RunInvalid
 
-SEEN_SECONDS = 20.0
-"""How long a run waits to be scraped; Prometheus takes up to 10 s to see a new target."""
+SEEN_SECONDS = 20.0  # until a run is scraped; Prometheus takes up to 10 s to see a new target
 _ASK_SECONDS = 0.25
 
 

@@ -50,14 +50,10 @@ _UNITS: Final[Mapping[str, str]] = {"memory.reserve": "pages", "memory.pages": "
 _QUANTITY: Final = re.compile(r"([0-9.]+)([A-Za-z]+)")
 
 _FIELD_INCHES: Final = (0.42, 0.34)
-_LEAST_PANEL_INCHES: Final = 0.95
-"""Room for the name of a policy."""
-
+_LEAST_PANEL_INCHES: Final = 0.95  # room for the name of a policy
 _LEAST_WIDTH_INCHES: Final = 5.0
 _MARGIN_INCHES: Final = (2.0, 1.6)
-_LETTER_SHARE: Final = 0.6
-"""Width of a letter as a share of its height."""
-
+_LETTER_SHARE: Final = 0.6  # width of a letter as a share of its height
 _TICK_POINTS: Final = 9
 _COLOURS: Final = "OrRd"
 _STYLE: Final[dict[Any, Any]] = {

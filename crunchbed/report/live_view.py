@@ -19,9 +19,7 @@ from crunchbed.run.progress import Progress, ReadNodes
 from crunchbed.run.world import NodeStatus
 from crunchbed.scenario.schema import Scenario
 
-LOOK_SECONDS: Final = 0.5
-"""Time between two readings of the nodes' state; of many nodes it is longer."""
-
+LOOK_SECONDS: Final = 0.5  # between two readings of the nodes' state; longer for many nodes
 _SECONDS_A_NODE: Final = 0.05
 _BAR_WIDTH: Final = 30
 _PAGES_A_MEBIBYTE: Final = 256

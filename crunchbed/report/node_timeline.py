@@ -18,15 +18,9 @@ from crunchbed.report.time_axis import node_and_zero, zero_in_words
 from reserve_agent.contract.events.pressure import PoolConfigured, PoolSampled, PressureBegan
 from reserve_agent.contract.events.writes import WriteAcknowledged
 
-LEAD_SECONDS = 1.0
-"""Shown of the time before the crunch."""
-
-BIN_SECONDS = 0.1
-"""Width of one value of the write rate."""
-
-PAGES_A_MEBIBYTE = 256
-"""Pages of 4 KiB, which are blocks of block I/O too."""
-
+LEAD_SECONDS = 1.0  # shown of the time before the crunch
+BIN_SECONDS = 0.1  # width of one value of the write rate
+PAGES_A_MEBIBYTE = 256  # pages of 4 KiB, which are blocks of block I/O too
 Span = tuple[float, float]
 
 

@@ -13,9 +13,7 @@ from typing import Final, Literal
 from pydantic import BaseModel
 
 LEVEL: Final = 0.95
-LEAST: Final = 5
-"""Least number of values that have an interval."""
-
+LEAST: Final = 5  # least number of values that have an interval
 _RESAMPLES: Final = 9999
 _SEED: Final = 0  # the same values always have the same interval
 

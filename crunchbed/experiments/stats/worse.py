@@ -18,21 +18,12 @@ from crunchbed.checks.result import Result
 from crunchbed.experiments.stats.interval import LEAST, Estimate, estimate
 from crunchbed.experiments.stats.paired import by_seed, differences, rank_biserial
 
-ALPHA: Final = 0.05
-"""Most comparisons, as a share, that may find a regression where nothing has changed."""
-
-FAILED: Final = "runs_failed"
-"""Name of a figure that no result has: the share of runs whose verdict is fail."""
-
-LATENESS: Final = "testbed_late_seconds"
-"""The figure that says how late the testbed's own processes woke."""
-
-TOLERANCE: Final = 0.25
-"""Share of the baseline's middle that a figure may get worse by, unless told otherwise."""
-
+ALPHA: Final = 0.05  # share of comparisons that may find a regression where nothing has changed
+FAILED: Final = "runs_failed"  # the share of runs whose verdict is fail; no result has it
+LATENESS: Final = "testbed_late_seconds"  # how late the testbed's own processes woke
+TOLERANCE: Final = 0.25  # share of the baseline's middle that a figure may get worse by
 Verdict = Literal["worse", "better", "same"]
-Values = Mapping[int, float]
-"""By seed."""
+Values = Mapping[int, float]  # by seed
 
 
 class Compared(BaseModel, frozen=True):

@@ -14,8 +14,7 @@ from crunchbed.experiments.sweep.space import parse_axes
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.errors import BadInput
 
-Run = tuple[Mapping[str, str], Result]
-"""Values of the keys that were varied, and the run's result."""
+Run = tuple[Mapping[str, str], Result]  # values of the keys that were varied, and the run's result
 
 
 def runs_of(directory: Path) -> list[Run]:

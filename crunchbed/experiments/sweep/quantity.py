@@ -10,8 +10,7 @@ from typing import Final
 from crunchbed.scenario import units
 from reserve_agent.errors import BadInput
 
-_FRACTION_STEPS: Final = 10_000
-"""Steps of 1 for numbers with a decimal point: a step is a ten-thousandth."""
+_FRACTION_STEPS: Final = 10_000  # of 1, for numbers with a decimal point
 
 
 def _show_fraction(steps: int) -> str:

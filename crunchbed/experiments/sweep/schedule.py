@@ -20,8 +20,7 @@ from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 
 _WAIT_SECONDS = 0.5
-_LATEST = 8
-"""Number of latest runs that decide whether too many run at once."""
+_LATEST = 8  # number of latest runs that decide whether too many run at once
 _ERRORS: dict[int, type[CrunchbedError]] = {2: BadInput, 4: MissingRequirement}
 
 

@@ -17,8 +17,7 @@ from reserve_agent.errors import BadInput
 _SAFE = re.compile(r"[^A-Za-z0-9.=_-]+")
 _NAME_LENGTH = 80
 
-Point = Mapping[str, str]
-"""Values by dotted key, each as text for a scenario."""
+Point = Mapping[str, str]  # values by dotted key, each as text for a scenario
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 from crunchbed.experiments.sweep.quantity import Range
 
-DEFAULT_TOLERANCE = 0.05
-"""Share of a threshold within which it is searched for, unless told otherwise."""
+DEFAULT_TOLERANCE = 0.05  # share of a threshold within which it is searched for
 
 
 def outcome_of(values: Sequence[float]) -> bool | None:

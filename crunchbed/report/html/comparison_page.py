@@ -21,9 +21,7 @@ from crunchbed.report.scale import time_scale
 from crunchbed.report.time_axis import zero_in_words
 from reserve_agent.errors import BadInput
 
-SEEDS_DRAWN: Final = 8
-"""Seeds whose timelines are drawn; tables, dots and latencies are of all seeds."""
-
+SEEDS_DRAWN: Final = 8  # seeds whose timelines are drawn; all else is of all seeds
 _LEAD_SECONDS: Final = 2.0
 _MOST_SPREADS: Final = 12
 

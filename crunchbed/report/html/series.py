@@ -17,9 +17,7 @@ from crunchbed.report.node_timeline import PAGES_A_MEBIBYTE
 from crunchbed.report.time_axis import TimeAxis
 from reserve_agent.contract.events.writes import WriteAcknowledged
 
-RATE_SECONDS: Final = 0.1
-"""Width of a bin of the write rate, unless the run is long."""
-
+RATE_SECONDS: Final = 0.1  # width of a bin of the write rate, unless the run is long
 _RATE_BINS: Final = 600
 _LATENCY_POINTS: Final = 160
 
