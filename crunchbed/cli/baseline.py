@@ -12,7 +12,7 @@ from crunchbed.archive.rejudge import rejudge_all
 from crunchbed.checks.result import Result
 from crunchbed.cli.names import compared
 from crunchbed.cli.options import Options, policies_option, takes
-from crunchbed.cli.output import beside_the_verdict, json_option, print_json
+from crunchbed.cli.output import DIRECTORY, beside_the_verdict, json_option, print_json
 from crunchbed.experiments import baseline as baselines
 from crunchbed.experiments.attempts import attempt_each
 from crunchbed.experiments.baseline import Baseline
@@ -29,7 +29,7 @@ from reserve_agent.errors import BadInput
 _directory = click.option(
     "--baselines",
     "directory",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     default=baselines.DIRECTORY,
     show_default=True,
     help="Directory that they are kept in, one file each.",
@@ -37,7 +37,7 @@ _directory = click.option(
 _from = click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     metavar="DIR",
     help="Runs that `crunchbed compare` made, instead of new ones; judged by today's checks.",
 )

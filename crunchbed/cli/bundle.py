@@ -13,7 +13,7 @@ from crunchbed.archive.rejudge import rejudge
 from crunchbed.checks.figures import NAMES
 from crunchbed.checks.result import Result
 from crunchbed.cli.options import junit_option
-from crunchbed.cli.output import beside_the_verdict, print_json
+from crunchbed.cli.output import DIRECTORY, FILE, beside_the_verdict, print_json
 from crunchbed.report.junit import cases_of_run, write_junit
 from crunchbed.report.table import open_console, print_run
 from crunchbed.scenario.schema import Scenario
@@ -24,7 +24,7 @@ from reserve_agent.errors import BadInput
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help=f"The archive; by default the run's name with {SUFFIX}, here.",
 )
@@ -53,10 +53,7 @@ def bundle(run: Path, out: Path | None, no_captures: bool) -> None:
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="BUNDLE")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Keep the run directory that is in the bundle.",
+    "--out", type=DIRECTORY, metavar="DIR", help="Keep the run directory that is in the bundle."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 @junit_option

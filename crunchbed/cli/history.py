@@ -12,6 +12,7 @@ import orjson
 from rich.markup import escape
 
 from crunchbed.cli.options import DEFAULT_PARENT
+from crunchbed.cli.output import FILE
 from crunchbed.report.table import new_table, open_console
 from crunchbed.store.database import Answer, Database, opened
 from crunchbed.store.rows import TABLES
@@ -71,7 +72,7 @@ def _schema() -> str:
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 @click.option(
     "--parquet",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help="Write a Parquet file, for pandas.read_parquet and the like.",
 )

@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 
 from crunchbed.cli.names import names_of
-from crunchbed.cli.output import json_option
+from crunchbed.cli.output import DIRECTORY, FILE, json_option
 from crunchbed.scenario.cluster import BACKENDS
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
@@ -98,8 +98,7 @@ def can_be_made(_context: click.Context, option: click.Parameter, path: Path | N
 
 
 def _file(name: str, help_text: str) -> Callable[[Command], Command]:
-    kind = click.Path(path_type=Path, dir_okay=False)
-    return click.option(name, type=kind, callback=can_be_made, metavar="FILE", help=help_text)
+    return click.option(name, type=FILE, callback=can_be_made, metavar="FILE", help=help_text)
 
 
 _SHARED: Final[Mapping[str, Callable[[Command], Command]]] = {
@@ -130,7 +129,7 @@ _SHARED: Final[Mapping[str, Callable[[Command], Command]]] = {
     ),
     "out": click.option(
         "--out",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=DIRECTORY,
         help="Directory to make; by default one under runs/.",
     ),
     "png": _file(

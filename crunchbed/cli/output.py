@@ -13,6 +13,8 @@ import orjson
 
 from reserve_agent.errors import CrunchbedError
 
+FILE: Final = click.Path(path_type=Path, dir_okay=False)
+DIRECTORY: Final = click.Path(path_type=Path, file_okay=False)
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."
 )

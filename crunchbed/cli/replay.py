@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from crunchbed.cli.output import print_json
+from crunchbed.cli.output import DIRECTORY, print_json
 from crunchbed.host.requirements import require, requirement
 from crunchbed.prometheus import blocks
 from crunchbed.prometheus.openmetrics import Timeline
@@ -31,7 +31,7 @@ _LEAST_NS = 1_000_000
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     help="Directory to make for Prometheus; replay in the first RUN by default.",
 )
 @click.option(

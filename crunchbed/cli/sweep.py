@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from crunchbed.checks.result import Result
 from crunchbed.cli.names import seed_range
 from crunchbed.cli.options import Options, bundled, takes
-from crunchbed.cli.output import print_json
+from crunchbed.cli.output import DIRECTORY, print_json
 from crunchbed.experiments.sweep import capacity
 from crunchbed.experiments.sweep.conduct import Conductor
 from crunchbed.experiments.sweep.folder import SweepFolder
@@ -122,12 +122,7 @@ _POINTS: Final = {
     help="Runs at once; auto finds out how many do not disturb one another.",
 )
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask scheduler's workers instead.")
-@click.option(
-    "--resume",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Go on with a sweep that was ended.",
-)
+@click.option("--resume", type=DIRECTORY, metavar="DIR", help="Go on with a sweep that was ended.")
 @takes("overrides", "backend", "out", "as_json")
 def sweep(
     options: Options,
