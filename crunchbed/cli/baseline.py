@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -108,8 +109,7 @@ def save(
 @json_option
 def list_baselines(directory: Path, as_json: bool) -> None:
     """List the baselines with their scenarios."""
-    found = [baselines.read(name, directory) for name in baselines.names(directory)]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": one.name,
             "scenario": one.scenario.get("name"),
@@ -117,16 +117,14 @@ def list_baselines(directory: Path, as_json: bool) -> None:
             "seeds": len(one.seeds),
             "made": one.made,
         }
-        for one in found
+        for one in (baselines.read(name, directory) for name in baselines.names(directory))
     ]
     if as_json:
         print_json(rows)
         return
-    for row, one in zip(rows, found, strict=True):
-        policies = ",".join(one.policies)
-        click.echo(
-            f"{row['name']}  {row['scenario']}  {policies}  {row['seeds']} seeds  {one.made}"
-        )
+    for row in rows:
+        policies = ",".join(row["policies"])
+        click.echo("{name}  {scenario}  {0}  {seeds} seeds  {made}".format(policies, **row))
     if not rows:
         click.echo(f"no baselines in {directory}")
 

@@ -13,7 +13,7 @@ from crunchbed.cli.output import json_option, say
 from crunchbed.live import runs
 from crunchbed.live.summary import NodeSummary, read_summary
 from crunchbed.run.held.scenario import LONGEST
-from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.scenario.kinds import require_known
 from crunchbed.scenario.units import DURATION_HINT, duration_ns, format_duration
 from nodes.waiting import wait_until
 from reserve_agent.errors import BadInput, CrunchbedError
@@ -96,9 +96,7 @@ def _after(run: str, node: str) -> dict[str, NodeSummary]:
 
 def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the scenario's ``crunch`` for these options; BadInput where the kind has none such."""
-    if kind not in _KINDS:
-        hint = did_you_mean(kind, _KINDS)
-        raise BadInput(f"unknown kind {kind!r}{hint}; known: {', '.join(_KINDS)}")
+    require_known(kind, _KINDS, "kind")
     if kind == "timed" and options["length"] is None:
         raise BadInput(f"--for: expected {DURATION_HINT} with --kind timed, got nothing")
     depth = options["depth"]

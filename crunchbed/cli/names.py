@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crunchbed.expect import parse
-from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.scenario.kinds import require_known
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput
@@ -13,9 +13,7 @@ def names_of(text: str, known: tuple[str, ...], what: str) -> list[str]:
     """Return the names in ``text``; BadInput for one that is not ``known``, or there twice."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise BadInput(f"unknown {what} {name!r}{hint}; known: {', '.join(known)}")
+        require_known(name, known, what)
     if len(set(names)) != len(names):
         raise BadInput(f"expected each {what} once, got {text}")
     return names

@@ -66,7 +66,7 @@ def attempt_variants(
     """
     places = [(name, seed, parent / f"{name}-{seed}") for seed in seeds for name in variants]
     return [
-        (name, *attempt(variants[name], seed, place, scraper, quiet=quiet))
+        (name, attempt(variants[name], seed, place, scraper, quiet=quiet), place)
         for name, seed, place in places
     ]
 
@@ -78,8 +78,8 @@ def attempt(
     scraper: Scraper | None = None,
     *,
     quiet: bool = False,
-) -> tuple[Result, Path]:
-    """Make a run until it is valid, ``TRIES`` times at most; return result and directory.
+) -> Result:
+    """Make a run until it is valid, ``TRIES`` times at most; return the last result.
 
     The directories of disturbed runs stay beside ``directory``, as ``...-disturbed-1`` and so on.
 
@@ -95,12 +95,10 @@ def attempt(
         except CrunchbedError as error:
             result = Result.not_measured(scenario, seed, str(error))
         if result.verdict != "invalid":
-            return result, directory
+            break
         again = number < TRIES
         reasons = "; ".join(result.reasons) + ("; once more" if again else "")
         sys.stderr.write(f"crunchbed: {scenario.policy}, seed {seed}: {reasons}\n")
-        if not again:
-            return result, directory
-        if directory.exists():
+        if again and directory.exists():
             directory.rename(directory.with_name(f"{directory.name}-disturbed-{number}"))
-    raise AssertionError("unreachable: the last try returns")
+    return result

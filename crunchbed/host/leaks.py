@@ -217,17 +217,13 @@ def clean_run(run_id: str, machine: Machine = THIS_MACHINE) -> dict[Leak, str | 
         if not leaks:
             break
         traces = [leak for leak in leaks if leak.kind != "state"] or leaks
-        reasons = {leak: _try_remove(leak) for leak in traces}
-        outcome |= reasons
-        stuck = None not in reasons.values()
+        for leak in traces:
+            try:
+                remove(leak)
+                outcome[leak] = None
+            except CrunchbedError as error:
+                outcome[leak] = str(error)
+        stuck = all(outcome[leak] is not None for leak in traces)
         if stuck or time.monotonic() > deadline:
             break
     return outcome
-
-
-def _try_remove(leak: Leak) -> str | None:
-    try:
-        remove(leak)
-    except CrunchbedError as error:
-        return str(error)
-    return None

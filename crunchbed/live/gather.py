@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from crunchbed.history.recorder import Recorder
-from crunchbed.host.run_ids import STATE_ROOT, RecordedProcess, RunRecord
+from crunchbed.host.run_ids import RecordedProcess
 from crunchbed.live import runs
 from crunchbed.live.audit import AuditedNode, AuditedRun, Facts, User, audit_node
 from crunchbed.run.backend import Backend
@@ -21,31 +21,31 @@ from nodes.process import PROC
 from reserve_agent.errors import CrunchbedError
 
 
-def audit_live_runs(root: Path = STATE_ROOT) -> list[AuditedRun]:
+def audit_live_runs() -> list[AuditedRun]:
     """Audit every live run of this machine; a run that ends meanwhile is left out.
 
     ``problem`` of a run says why its agents do not answer, as those of an older version.
     """
     audited = []
-    for run in runs.live_runs(root):
+    for run in runs.live_runs():
         try:
-            audited.append(audit_run(run, root))
+            audited.append(audit_run(run))
         except CrunchbedError as error:
-            if run in runs.live_runs(root):
+            if run in runs.live_runs():
                 audited.append(AuditedRun(run, (), str(error)))
     return audited
 
 
-def audit_run(run: str, root: Path = STATE_ROOT) -> AuditedRun:
+def audit_run(run: str) -> AuditedRun:
     """Audit one run, by asking every agent of it."""
-    nodes = sorted(runs.nodes_of(run, root), key=lambda name: (len(name), name))
-    record = RunRecord.read(root / run)
+    nodes = sorted(runs.nodes_of(run), key=lambda name: (len(name), name))
+    record = runs.record_of(run)
     processes = () if record is None else record.processes
-    return AuditedRun(run, tuple(_audit(run, node, processes, root) for node in nodes))
+    return AuditedRun(run, tuple(_audit(run, node, processes) for node in nodes))
 
 
-def _audit(run: str, node: str, processes: Sequence[RecordedProcess], root: Path) -> AuditedNode:
-    facts = Facts.from_message(runs.ask(run, node, "audit", root))
+def _audit(run: str, node: str, processes: Sequence[RecordedProcess]) -> AuditedNode:
+    facts = Facts.from_message(runs.ask(run, node, "audit"))
     users = _users(node, {one.inode for one in facts.sockets}, processes)
     return audit_node(node, facts, users)
 

@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from crunchbed.host.run_ids import STATE_ROOT
 from crunchbed.live import runs
 from reserve_agent.errors import CrunchbedError
 
@@ -54,12 +53,12 @@ class RunSummary(BaseModel, frozen=True):
     nodes: dict[str, NodeSummary]
 
 
-def read_summary(run: str, root: Path = STATE_ROOT) -> RunSummary:
+def read_summary(run: str) -> RunSummary:
     """Ask a held run, and the agents of any; CrunchbedError where a held run does not answer."""
-    told = runs.tell(run, "status", root) if runs.is_held(run, root) else {}
+    told = runs.tell(run, "status") if runs.is_held(run) else {}
     known: Mapping[str, Any] = told.get("nodes", {})
-    names = sorted({*runs.nodes_of(run, root), *known}, key=lambda name: (len(name), name))
-    directory = runs.directory_of(run, root)
+    names = sorted({*runs.nodes_of(run), *known}, key=lambda name: (len(name), name))
+    directory = runs.directory_of(run)
     return RunSummary(
         run=run,
         scenario=_scenario(directory),
@@ -69,7 +68,7 @@ def read_summary(run: str, root: Path = STATE_ROOT) -> RunSummary:
         switch=told.get("switch"),
         storage_link=told["storage"]["link"] if told else None,
         directory=None if directory is None else str(directory),
-        nodes={name: _node(run, name, known.get(name, {}), root) for name in names},
+        nodes={name: _node(run, name, known.get(name, {})) for name in names},
     )
 
 
@@ -81,9 +80,9 @@ def _scenario(directory: Path | None) -> str:
         return "unknown"
 
 
-def _node(run: str, name: str, known: Mapping[str, Any], root: Path) -> NodeSummary:
+def _node(run: str, name: str, known: Mapping[str, Any]) -> NodeSummary:
     try:
-        told = runs.ask(run, name, "status", root)
+        told = runs.ask(run, name, "status")
     except CrunchbedError:
         return NodeSummary(agent=False, **known)
     pool = told["pool"]

@@ -124,7 +124,6 @@ class Runner:
         if place.exists():
             raise BadInput(f"{place}: is there already; give another --crunchbed-runs")
         try:
-            result, directory = attempt(scenario, seed, place)
+            return PytestRun(scenario, attempt(scenario, seed, place), place)
         except MissingRequirement as error:
             pytest.skip(str(error))
-        return PytestRun(scenario, result, directory)

@@ -112,18 +112,11 @@ class Conductor:
                 above = sum(value > 0 for value in values)
                 counted[number][point[found[number].key]] = (above, len(values))
                 edge.learn(values)
-        return [
-            one.model_copy(
-                update={
-                    "confirmed": counted[number],
-                    "clear_below": turns[number][0].found,
-                    "clear_above": turns[number][1].found,
-                }
-            )
-            if number in turns
-            else one
-            for number, one in enumerate(found)
-        ]
+        for number, (low, high) in turns.items():
+            sides = {"clear_below": low.found, "clear_above": high.found}
+            update = {"confirmed": counted[number], **sides}
+            found[number] = found[number].model_copy(update=update)
+        return found
 
 
 def _values(rows: Iterable[Row], point: Point, figure: str) -> list[float]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from crunchbed.checks.figures import NAMES
 from crunchbed.experiments.sweep.space import Axis, Point, grid, parse_axes, sample
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
-from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.scenario.kinds import require_known
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
@@ -50,9 +50,7 @@ class Request(BaseModel, frozen=True, extra="forbid"):
     def check(self) -> None:
         """Refuse by BadInput unknown figures, and axes along which no search or draw can go."""
         for name in (*self.figures, *((self.find,) if self.find else ())):
-            if name not in NAMES:
-                hint = did_you_mean(name, NAMES)
-                raise BadInput(f"unknown figure {name!r}{hint}; known: {', '.join(NAMES)}")
+            require_known(name, NAMES, "figure")
         ranges = [axis.key for axis in self.axes if axis.range is not None]
         if self.find is not None and (len(ranges) != 1 or self.random is not None):
             raise BadInput(

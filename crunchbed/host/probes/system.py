@@ -21,11 +21,7 @@ def root(machine: Machine) -> Seen:
 
 def file(path: str) -> Probe:
     """Whether a file of the machine can be read."""
-
-    def probe(machine: Machine) -> Seen:
-        return Seen((machine.root / path.lstrip("/")).exists(), path)
-
-    return probe
+    return lambda machine: Seen((machine.root / path.lstrip("/")).exists(), path)
 
 
 def tool(name: str) -> Probe:
@@ -50,11 +46,7 @@ def library(name: str) -> Probe:
 
 def module(name: str) -> Probe:
     """Whether this Python has a module (the system's packages are seen through .venv)."""
-
-    def probe(machine: Machine) -> Seen:
-        return Seen(machine.importable(name), f"Python module {name}")
-
-    return probe
+    return lambda machine: Seen(machine.importable(name), f"Python module {name}")
 
 
 def bpffs(machine: Machine) -> Seen:
