@@ -57,8 +57,7 @@ def audit(options: Options, scenario: str | None, seconds: float | None) -> int:
         runs = [observe(chosen, seconds or DEFAULT_SECONDS, progress)]
         progress.done()
     if options.as_json:
-        report = {"runs": [_record(run) for run in runs]}
-        print_json(report)
+        print_json({"runs": [_record(run) for run in runs]})
     else:
         console = open_console()
         for run in runs:
@@ -131,7 +130,7 @@ def _print_run(console: Console, run: AuditedRun) -> None:
 
 def _print_protocols(console: Console, run: AuditedRun) -> None:
     headings = ("node", "interface", "protocol", "packets", "vm-aware")
-    table = new_table(console, headings, fold=True)
+    table = new_table(console, headings, overflow="fold")
     for node in run.nodes:
         interfaces = ", ".join(node.facts.interfaces)
         if not node.facts.block_io_packets:
@@ -145,7 +144,7 @@ def _print_protocols(console: Console, run: AuditedRun) -> None:
 def _print_sockets(console: Console, run: AuditedRun) -> None:
     """Print the sockets that matter to the reserve; JSON has all."""
     headings = ("node", "socket", "class", "memalloc", "throttled")
-    table = new_table(console, headings, fold=True)
+    table = new_table(console, headings, overflow="fold")
     for node in run.nodes:
         for one in node.sockets:
             if one.seen.memalloc or one.seen.cls == "block-io":

@@ -189,8 +189,7 @@ def _made(
 
 def _show(outcome: Outcome, options: Options) -> None:
     if options.as_json:
-        record = {**outcome.model_dump(mode="json"), "exit_code": outcome.exit_code}
-        print_json(record)
+        print_json({**outcome.model_dump(mode="json"), "exit_code": outcome.exit_code})
     else:
         print_outcome(open_console(), outcome)
     with beside_the_verdict(options.junit):

@@ -100,11 +100,8 @@ def _show(
     changed = _changed(result, recorded)
     then = None if recorded is None else recorded.verdict
     if as_json:
-        record = {
-            **result.model_dump(mode="json"),
-            "recorded": {"verdict": then, "changed": changed},
-        }
-        print_json(record)
+        then_and_now = {"recorded": {"verdict": then, "changed": changed}}
+        print_json({**result.model_dump(mode="json"), **then_and_now})
         return
     print_run(open_console(), result, scenario)
     by = "" if manifest is None else f", bundled by crunchbed {manifest.made_by}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,21 +16,9 @@ from crunchbed.cli.output import beside_the_verdict, print_json
 from crunchbed.cli.picture import draw_runs
 from crunchbed.cli.recording import recording
 from crunchbed.cli.report import REPORT, name_report, written
+from crunchbed.experiments import matrix
 from crunchbed.experiments.attempts import attempt_each, attempt_variants
 from crunchbed.experiments.comparison import compare as compare_runs
-from crunchbed.experiments.matrix import (
-    BY_DETECTOR,
-    BY_SHED,
-    DETECTORS,
-    FLAGS,
-    SETTINGS,
-    Axis,
-    Cell,
-    cell,
-    detector_of,
-    flags_of,
-    shed_of,
-)
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.junit import cases_of_comparison, write_junit
 from crunchbed.report.table import open_console, print_comparison, print_matrix
@@ -38,6 +26,8 @@ from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import MODES as SHED_MODES
 from reserve_agent.errors import BadInput, RunInvalid
 from reserve_agent.files import write_json
+
+_FLAG_SETTINGS: Final = tuple(matrix.SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +44,7 @@ class Runs:
 class Crossing:
     """What the policies are crossed with."""
 
-    axis: Axis
+    axis: matrix.Axis
     settings: Mapping[str, Mapping[str, Any]]  # each with its changes, by dotted key
 
 
@@ -64,13 +54,13 @@ class Crossing:
 @click.option(
     "--memalloc",
     metavar="F,F",
-    help=f"Flag setting of all runs, out of {', '.join(SETTINGS)}; several are crossed with the "
-    "policies.",
+    help=f"Flag setting of all runs, out of {', '.join(_FLAG_SETTINGS)}; several are crossed with "
+    "the policies.",
 )
 @click.option(
     "--detectors",
     metavar="D,D",
-    help=f"Cross the policies with failure detectors, out of {', '.join(DETECTORS)}.",
+    help=f"Cross the policies with failure detectors, out of {', '.join(matrix.DETECTORS)}.",
 )
 @click.option(
     "--shed",
@@ -136,23 +126,23 @@ def crossed(
     """
     sheds = [] if shed is None else names_of(shed, SHED_MODES, "way to shed")
     if len(sheds) == 1:
-        scenario = scenario.with_overrides(shed_of(sheds[0]))
-    settings = [] if memalloc is None else names_of(memalloc, tuple(SETTINGS), "flag setting")
+        scenario = scenario.with_overrides(matrix.shed_of(sheds[0]))
+    settings = [] if memalloc is None else names_of(memalloc, _FLAG_SETTINGS, "flag setting")
     if len(settings) == 1:
-        scenario = scenario.with_overrides(flags_of(settings[0]))
+        scenario = scenario.with_overrides(matrix.flags_of(settings[0]))
     if len(sheds) > 1:
         if len(settings) > 1 or detectors is not None:
             raise BadInput("--shed: expected one way to shed with --memalloc or --detectors")
-        return scenario, Crossing(BY_SHED, {name: shed_of(name) for name in sheds})
+        return scenario, Crossing(matrix.BY_SHED, {name: matrix.shed_of(name) for name in sheds})
     if detectors is not None:
         if len(settings) > 1:
             raise BadInput("--detectors: expected one flag setting with it, got --memalloc of more")
-        names = names_of(detectors, DETECTORS, "detector")
+        names = names_of(detectors, matrix.DETECTORS, "detector")
         return scenario, Crossing(
-            BY_DETECTOR, {name: detector_of(scenario, name) for name in names}
+            matrix.BY_DETECTOR, {name: matrix.detector_of(scenario, name) for name in names}
         )
     if len(settings) > 1:
-        return scenario, Crossing(FLAGS, {name: flags_of(name) for name in settings})
+        return scenario, Crossing(matrix.FLAGS, {name: matrix.flags_of(name) for name in settings})
     return scenario, None
 
 
@@ -206,7 +196,7 @@ def _cross(runs: Runs, crossing: Crossing, options: Options) -> int:
 
 def _combinations(
     runs: Runs, crossing: Crossing, scraper: Scraper | None, *, quiet: bool
-) -> list[Cell]:
+) -> list[matrix.Cell]:
     """Run every policy with every setting on every seed; BadInput, before any run, for a wrong one.
 
     What the scenario expects holds for its own setting alone, and is left out.
@@ -227,4 +217,4 @@ def _combinations(
         variants, runs.seeds, runs.parent, scraper, quiet=quiet
     ):
         results.setdefault(name, []).append(result)
-    return [cell(crossing.axis, *pairs[name], made) for name, made in results.items()]
+    return [matrix.cell(crossing.axis, *pairs[name], made) for name, made in results.items()]

@@ -122,7 +122,7 @@ def _show(answer: Answer, *, as_json: bool) -> None:
         click.echo(orjson.dumps(found, default=str, option=orjson.OPT_INDENT_2).decode())
         return
     console = open_console()
-    table = new_table(console, map(escape, answer.columns), fold=True)
+    table = new_table(console, map(escape, answer.columns), overflow="fold")
     for row in answer.rows:
         table.add_row(*(escape(_text(value)) for value in row))
     if not console.is_terminal:

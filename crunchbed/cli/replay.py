@@ -104,8 +104,7 @@ def _tell(found: list[blocks.Run], made: list[Timeline], directory: Path, *, as_
     ]
     start = command(directory, "127.0.0.1:9090")
     if as_json:
-        record = {"runs": rows, "directory": str(directory), "command": start}
-        print_json(record)
+        print_json({"runs": rows, "directory": str(directory), "command": start})
         return
     for row in rows:
         click.echo(f"run {row['run']}: {row['samples']} samples of {row['series']} series")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from rich import box
 from rich.console import Console
@@ -72,18 +72,18 @@ def open_console(file: TextIO | None = None) -> Console:
 
 
 def new_table(
-    console: Console, left: Iterable[str], right: Iterable[str] = (), *, fold: bool = False
+    console: Console, left: Iterable[str], right: Iterable[str] = (), **column: Any
 ) -> Table:
     """Return a table without rows; a program that reads a pipe gets columns without rules.
 
-    Columns with the headings ``left`` are aligned left, those with ``right`` after them right. What
-    is too long for its column ends with an ellipsis, or is folded.
+    Columns called ``left`` are aligned left, those called ``right`` after them right; every one
+    gets the options ``column`` of rich.
     """
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
     for heading in left:
-        table.add_column(heading, overflow="fold" if fold else "ellipsis")
+        table.add_column(heading, **column)
     for heading in right:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", **column)
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from crunchbed.checks.figures import CAUSES, spec_of
@@ -210,7 +210,7 @@ def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str,
     level, rate = series.free_pages(each, *whole), series.write_rates(each, *whole)
     shown = {
         "label": str(seed),
-        "rows": [lane.shown() for lane in lanes],
+        "rows": [asdict(lane) for lane in lanes],
         "level": level,
         "rate": rate,
     }

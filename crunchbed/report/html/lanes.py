@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -66,10 +66,6 @@ class Lane:
         counts = {name: len(getattr(self, name)) for name in fewer}
         left_out = {name: n for name, n in counts.items() if n > len(fewer[name])}
         return replace(self, **fewer, left_out=left_out)
-
-    def shown(self) -> dict[str, Any]:
-        """Return the row as JSON has it."""
-        return asdict(self)
 
 
 class Lanes:
