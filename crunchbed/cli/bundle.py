@@ -77,16 +77,12 @@ def judge(source: Path, out: Path | None, as_json: bool, junit: Path | None) -> 
             directory = out or Path(temporary) / "run"
             manifest = unpack(source, directory)
         scenario, result = rejudge(directory)
-        recorded = _recorded(directory)
+        old = directory / "result.json"
+        recorded = Result.read(old) if old.exists() else None
     _show(scenario, result, recorded, manifest, as_json=as_json)
     with beside_the_verdict(junit):
         write_junit(junit, scenario.name, cases_of_run(result))
     return result.exit_code
-
-
-def _recorded(directory: Path) -> Result | None:
-    path = directory / "result.json"
-    return Result.read(path) if path.exists() else None
 
 
 def _show(

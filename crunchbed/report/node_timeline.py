@@ -45,7 +45,7 @@ def node_timeline(history: History) -> NodeTimeline:
     """Return the timeline of the node that a run is about."""
     node, zero = node_and_zero(history, _nodes(history))
     end = history.measured.end
-    down = downtimes(history, node)
+    down, free = downtimes(history, node), free_pages(history, node)
 
     def at(t: int) -> float:
         return (t - zero) / 1e9
@@ -65,7 +65,7 @@ def node_timeline(history: History) -> NodeTimeline:
         since=zero_in_words(history),
         reserve=reserve_pages(history, node) or 0,
         end=at(end),
-        free=[[(at(t), pages) for t, pages in life] for life in _free_by_life(history, node)],
+        free=[[(at(t), pages) for t, pages in free if t in life] for life in lives(history, node)],
         pressure=spans(episodes(history, node)),
         written=_rate(history, node, zero, at(end)),
         missed=missed,
@@ -87,11 +87,6 @@ def free_pages(history: History, node: str) -> list[tuple[int, int]]:
         *history.of(PressureBegan, node),
     ]
     return sorted((event.t, event.free) for event in events)
-
-
-def _free_by_life(history: History, node: str) -> list[list[tuple[int, int]]]:
-    points = free_pages(history, node)
-    return [[point for point in points if point[0] in life] for life in lives(history, node)]
 
 
 def _rate(history: History, node: str, zero: int, end: float) -> list[float]:

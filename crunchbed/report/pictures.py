@@ -29,26 +29,20 @@ def draw_all(directory: Path, out: Path) -> list[Path]:
     The timeline is of the first seed; latencies and spreads are of all runs. BadInput: there is no
     run, one cannot be read, or nothing can be written in ``out``.
     """
-    with blamed_on(directory):
-        return _drawn(directory, out)
-
-
-def _drawn(directory: Path, out: Path) -> list[Path]:
-    if source.is_run(directory):
-        variants = comparison_page.gather([source.read_run(directory)])
-    else:
-        variants = comparison_page.gather(source.read_runs(directory))
     made = [out / "timeline.png"]
-    _time_lines(variants, made[0])
-    latencies = series.slower_than({one.label: one.latencies for one in variants})
-    if latencies["series"]:
-        made.append(out / "latency.png")
-        save(_latencies(latencies), made[-1], _DOTS_PER_INCH)
-    rows = figure_rows.of_variants([one.results for one in variants])
-    spreads = comparison_page.spreads(variants, rows)
-    if spreads:
-        made.append(out / "spread.png")
-        save(_spreads([one.label for one in variants], spreads), made[-1], _DOTS_PER_INCH)
+    with blamed_on(directory):
+        is_run = source.is_run(directory)
+        runs = [source.read_run(directory)] if is_run else source.read_runs(directory)
+        variants = comparison_page.gather(runs)
+        _time_lines(variants, made[0])
+        latencies = series.slower_than({one.label: one.latencies for one in variants})
+        if latencies["series"]:
+            made.append(out / "latency.png")
+            save(_latencies(latencies), made[-1], _DOTS_PER_INCH)
+        rows = figure_rows.of_variants([one.results for one in variants])
+        if spreads := comparison_page.spreads(variants, rows):
+            made.append(out / "spread.png")
+            save(_spreads([one.label for one in variants], spreads), made[-1], _DOTS_PER_INCH)
     return made
 
 

@@ -10,6 +10,7 @@ from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Workers
 from crunchbed.experiments.sweep.space import Trial
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.units import duration_ns
 
 _CONTROL = "3s"
 _REST = "100ms"
@@ -29,16 +30,10 @@ def control_of(scenario: Scenario) -> Scenario:
             "crunch": None,
             "faults": [],
             "expect": [],
-            "phases.control": max(_CONTROL, f"{2 * deadline}ns", key=_nanoseconds),
+            "phases.control": max(_CONTROL, f"{2 * deadline}ns", key=duration_ns),
             "phases.inject": _REST,
         }
     )
-
-
-def _nanoseconds(text: str) -> int:
-    from crunchbed.scenario.units import duration_ns
-
-    return duration_ns(text)
 
 
 def measure(

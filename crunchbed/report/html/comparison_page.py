@@ -176,8 +176,8 @@ def _charts(
         "phases": [],
         "causes": CAUSES,
         "groups": groups,
-        "level": _NOTHING["level"],
-        "rate": _NOTHING["rate"],
+        "level": {"x": [], "series": []},
+        "rate": {"x": [], "series": []},
         "latency": series.slower_than({one.label: one.latencies for one in variants}),
         "at_first": labels,
         "bands": [],
@@ -185,12 +185,6 @@ def _charts(
         "spreads": spreads(variants, rows),
     }
     return charts, left_out
-
-
-_NOTHING: Final[dict[str, Any]] = {
-    "level": {"x": [], "series": []},
-    "rate": {"x": [], "series": []},
-}
 
 
 def _whole(runs: Sequence[Recorded]) -> Span:
