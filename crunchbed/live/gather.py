@@ -50,32 +50,30 @@ def _audit(run: str, node: str, processes: Sequence[RecordedProcess]) -> Audited
     return audit_node(node, facts, users)
 
 
-def _users(
-    node: str, inodes: set[int], processes: Sequence[RecordedProcess], proc: Path = PROC
-) -> dict[int, User]:
+def _users(node: str, inodes: set[int], processes: Sequence[RecordedProcess]) -> dict[int, User]:
     """Return who has the sockets with these inodes: the node's own daemons, or any process."""
     daemons = {
         process.pid: process.name.removeprefix(f"{node} ")
         for process in processes
-        if process.name.startswith(f"{node} ") and process.is_alive(proc)
+        if process.name.startswith(f"{node} ") and process.is_alive()
     }
     users: dict[int, User] = {}
     for pid, daemon in daemons.items():
-        for inode in inodes & _sockets_of(pid, proc):
+        for inode in inodes & _sockets_of(pid):
             users[inode] = User(pid, f"{node} {daemon}", daemon)
     others = inodes - users.keys() - {0}
-    pids = (int(path.name) for path in proc.iterdir() if path.name.isdigit()) if others else ()
+    pids = (int(path.name) for path in PROC.iterdir() if path.name.isdigit()) if others else ()
     for pid in pids:
-        for inode in others & _sockets_of(pid, proc):
-            users.setdefault(inode, User(pid, _command(pid, proc)))
+        for inode in others & _sockets_of(pid):
+            users.setdefault(inode, User(pid, _command(pid)))
     return users
 
 
-def _sockets_of(pid: int, proc: Path) -> set[int]:
+def _sockets_of(pid: int) -> set[int]:
     """Return the inodes of a process's sockets; none where the process is gone."""
     found = set()
     with suppress(OSError):
-        for entry in (proc / str(pid) / "fd").iterdir():
+        for entry in (PROC / str(pid) / "fd").iterdir():
             with suppress(OSError):  # closed meanwhile
                 kind, _, rest = str(entry.readlink()).partition(":[")
                 if kind == "socket":
@@ -83,9 +81,9 @@ def _sockets_of(pid: int, proc: Path) -> set[int]:
     return found
 
 
-def _command(pid: int, proc: Path) -> str:
+def _command(pid: int) -> str:
     try:
-        return (proc / str(pid) / "comm").read_text().strip()
+        return (PROC / str(pid) / "comm").read_text().strip()
     except OSError:
         return "a process"
 

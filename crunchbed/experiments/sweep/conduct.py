@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from crunchbed.checks.result import Result, measured
+from crunchbed.checks.result import measured
 from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.request import Request
 from crunchbed.experiments.sweep.schedule import Scheduler
-from crunchbed.experiments.sweep.space import Point, Trial, trials_of
+from crunchbed.experiments.sweep.space import Point, trials_of
 from crunchbed.experiments.sweep.summary import Found, Row, Summary, summarise
 from crunchbed.experiments.sweep.threshold import Search, outcome_of
 from reserve_agent.errors import BadInput
@@ -42,15 +42,9 @@ class Conductor:
         """Results of these points; a run that is finished already is not made again."""
         trials = trials_of(self._request.base, points, seeds)
         self._scheduler.run(self._folder.missing(trials))
-        rows = [(trial, self._read(trial)) for trial in trials]
+        rows = [(trial, self._folder.result(trial)) for trial in trials]
         self._rows |= {trial.name: (trial, result) for trial, result in rows}
         return rows
-
-    def _read(self, trial: Trial) -> Result:
-        result = self._folder.result(trial)
-        if result is None:
-            raise AssertionError(f"{trial.name} was run and has no result")
-        return result
 
     def _search(self, figure: str) -> list[Found]:
         """Search at every point; each round makes the runs of one value of every search."""

@@ -76,10 +76,9 @@ class SweepFolder:
                 raise BadInput(f"{self.path}: another crunchbed sweep is at it") from None
             yield self
 
-    def result(self, trial: Trial) -> Result | None:
-        """Return the result of a finished run; None for another."""
-        path = self._runs / trial.name / "result.json"
-        return Result.read(path) if path.exists() else None
+    def result(self, trial: Trial) -> Result:
+        """Return the result of a finished run; BadInput where it is none."""
+        return Result.read(self._runs / trial.name / "result.json")
 
     def missing(self, trials: Iterable[Trial]) -> list[Trial]:
         """Return the trials that are not finished."""

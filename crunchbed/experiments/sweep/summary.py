@@ -31,18 +31,17 @@ def summarise(rows: Iterable[Row], figures: Sequence[str]) -> list[PointSummary]
     by_point: dict[tuple[tuple[str, str], ...], list[Result]] = {}
     for trial, result in rows:
         by_point.setdefault(tuple(trial.point.items()), []).append(result)
-    return [_of(dict(point), results, figures) for point, results in by_point.items()]
-
-
-def _of(point: dict[str, str], results: list[Result], figures: Sequence[str]) -> PointSummary:
-    return PointSummary(
-        point=point,
-        runs=len(results),
-        valid=sum(result.valid for result in results),
-        ejecting=runs_with(results, "nodes_ejected"),
-        ejecting_alive=runs_with(results, "false_ejections"),
-        figures=spreads_of(results, figures),
-    )
+    return [
+        PointSummary(
+            point=dict(point),
+            runs=len(results),
+            valid=sum(result.valid for result in results),
+            ejecting=runs_with(results, "nodes_ejected"),
+            ejecting_alive=runs_with(results, "false_ejections"),
+            figures=spreads_of(results, figures),
+        )
+        for point, results in by_point.items()
+    ]
 
 
 class Found(BaseModel, frozen=True):
