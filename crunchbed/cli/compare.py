@@ -10,11 +10,10 @@ from typing import Any, Final
 import click
 
 from crunchbed.checks.result import Result
+from crunchbed.cli.beside import draw_runs, recording
 from crunchbed.cli.names import compared, names_of, seed_range
 from crunchbed.cli.options import Options, policies_option, takes
 from crunchbed.cli.output import beside_the_verdict, print_json
-from crunchbed.cli.picture import draw_runs
-from crunchbed.cli.recording import recording
 from crunchbed.cli.report import REPORT, name_report, written
 from crunchbed.experiments import matrix
 from crunchbed.experiments.attempts import attempt_each, attempt_variants
