@@ -223,7 +223,9 @@ def _members(directory: Path, *, captures: bool) -> Iterator[tuple[str, bytes]]:
     for name in _FILES:
         if (directory / name).is_file():
             content = (directory / name).read_bytes()
-            yield name, _without_secrets(content) if name == "scenario.json" else content
+            if name == "scenario.json":
+                content = orjson.dumps(_hidden(orjson.loads(content)), option=orjson.OPT_INDENT_2)
+            yield name, content
     for folder in _FOLDERS if captures else _FOLDERS[:1]:
         for path in sorted((directory / folder).glob("*")):
             if path.is_file() and not path.is_symlink():
@@ -233,11 +235,8 @@ def _members(directory: Path, *, captures: bool) -> Iterator[tuple[str, bytes]]:
         yield "kernel-config", config
 
 
-def _without_secrets(content: bytes) -> bytes:
-    return orjson.dumps(_hidden(orjson.loads(content)), option=orjson.OPT_INDENT_2)
-
-
 def _hidden(value: Any) -> Any:
+    """Return a scenario's value without its secrets."""
     if isinstance(value, dict):
         return {
             key: _HIDDEN if "secret" in key and isinstance(inner, str) else _hidden(inner)

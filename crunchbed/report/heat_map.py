@@ -22,7 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from crunchbed.checks.figures import spec_of
-from crunchbed.checks.result import Result, measured
+from crunchbed.checks.result import measured
 from crunchbed.experiments.sweep.finished_runs import Run, values_of, where
 from reserve_agent.errors import CrunchbedError
 
@@ -138,7 +138,8 @@ def _drawing(runs: Sequence[Run], layout: Layout, figure: str, name: str) -> Fig
         for column, panel in enumerate(panels):
             one = axes[line][column]
             fixed = {layout.panel or "": panel, layout.row or "": row}
-            _panel(one, _counts(runs, fixed, (layout.x, xs), (layout.y, ys), figure))
+            fields = [[{**fixed, layout.x: x, layout.y: y} for x in xs] for y in ys]
+            _panel(one, [[_count(runs, wanted, figure) for wanted in row] for row in fields])
             _ticks(one, xs, ys, room)
             if layout.panel and line == 0:
                 one.set_title(panel_title(layout.panel, panel), fontweight="bold")
@@ -179,19 +180,9 @@ def _ticks(axes: Axes, xs: Sequence[str], ys: Sequence[str], room: float) -> Non
     axes.tick_params(length=0)
 
 
-def _counts(
-    runs: Sequence[Run],
-    fixed: Mapping[str, str],
-    across: tuple[str, Sequence[str]],
-    up: tuple[str, Sequence[str]],
-    figure: str,
-) -> Counts:
-    (x_key, xs), (y_key, ys) = across, up
-    return [[_count(where(runs, {**fixed, x_key: x, y_key: y}), figure) for x in xs] for y in ys]
-
-
-def _count(results: Sequence[Result], figure: str) -> tuple[int, int]:
-    known = measured(results, figure)
+def _count(runs: Sequence[Run], wanted: Mapping[str, str], figure: str) -> tuple[int, int]:
+    """How many runs with the wanted values have a figure above 0, and how many measured it."""
+    known = measured(where(runs, wanted), figure)
     return sum(value > 0 for value in known), len(known)
 
 

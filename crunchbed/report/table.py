@@ -109,7 +109,9 @@ def print_run(console: Console, result: Result, scenario: Scenario) -> None:
         console.print(
             f"{_mark(outcome.holds)}  {escape(outcome.text)}  ({outcome.shown})", soft_wrap=True
         )
-    _print_verdict(console, result)
+    console.print(f"verdict: [{_COLOURS[result.verdict]}]{result.verdict}[/]")
+    for reason in result.reasons:
+        console.print(f"  {escape(reason)}", soft_wrap=True)
 
 
 def print_comparison(console: Console, comparison: Comparison, scenario: Scenario) -> None:
@@ -249,9 +251,3 @@ def _expectation(repeated: Repeated) -> str:
     of = len(repeated.outcomes)
     why = f"{repeated.held}/{of}" if of > 1 else repeated.outcomes[0].shown or "no valid run"
     return f"{_mark(repeated.holds)}  {escape(repeated.text)}  ({why})"
-
-
-def _print_verdict(console: Console, result: Result) -> None:
-    console.print(f"verdict: [{_COLOURS[result.verdict]}]{result.verdict}[/]")
-    for reason in result.reasons:
-        console.print(f"  {escape(reason)}", soft_wrap=True)

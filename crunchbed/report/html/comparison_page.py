@@ -46,8 +46,10 @@ def gather(runs: Iterable[Recorded]) -> list[Variant]:
     found: dict[str, Variant] = {}
     drawn: set[int] = set()
     for run in runs:
-        _require_same(run, next(iter(found.values()), None))
         one = found.setdefault(run.label, Variant(run.label, run))
+        first, name = next(iter(found.values())).first.scenario.name, run.scenario.name
+        if name != first:
+            raise BadInput(f"expected runs of one scenario, got {first} and {name}")
         seed = run.result.seed or 0
         one.results.append(run.result)
         one.seeds.append(seed)
@@ -61,24 +63,19 @@ def gather(runs: Iterable[Recorded]) -> list[Variant]:
     return list(found.values())
 
 
-def _require_same(run: Recorded, one: Variant | None) -> None:
-    name = run.scenario.name
-    if one is not None and one.first.scenario.name != name:
-        raise BadInput(f"expected runs of one scenario, got {one.first.scenario.name} and {name}")
-
-
 def content(variants: Sequence[Variant]) -> dict[str, Any]:
     """Return what the template of a comparison's page needs."""
     first = variants[0].first
     scenario = first.scenario
     labels = [one.label for one in variants]
     seeds = sorted({seed for one in variants for seed in one.seeds})
+    of_seeds = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
     results = [result for one in variants for result in one.results]
     rows = figure_rows.of_variants([one.results for one in variants])
     charts, left_out = _charts(variants, rows)
     longest = max((one.totals.pressure_longest_seconds for one in results), default=0.0)
     return {
-        "title": f"{scenario.name}: {', '.join(labels)}; {_named(seeds)}",
+        "title": f"{scenario.name}: {', '.join(labels)}; {of_seeds}",
         "scenario": scenario,
         "verdicts": [_verdict(one) for one in variants],
         "expectations": _expectations(variants),
@@ -111,10 +108,6 @@ def undrawn(variants: Sequence[Variant]) -> list[tuple[str, str]]:
             run = f"{one.label}, seed {result.seed}"
             whose.setdefault("; ".join(result.reasons) or result.verdict, []).append(run)
     return [(reason, "; ".join(runs)) for reason, runs in whose.items()]
-
-
-def _named(seeds: Sequence[int]) -> str:
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
 
 
 def _facts(variants: Sequence[Variant], seeds: Sequence[int]) -> list[tuple[str, str]]:
@@ -158,7 +151,8 @@ def _charts(
 ) -> tuple[dict[str, Any], list[str]]:
     drawn = sorted({seed for one in variants for seed in one.drawn})
     runs = [run for one in variants for run in one.drawn.values()]
-    whole = _whole(runs)
+    end = max((run.axis.at(run.history.measured.end) for run in runs), default=1.0)
+    whole = -_LEAD_SECONDS, max(end, 0.001)
     left_out: list[str] = []
     groups = []
     for seed in drawn:
@@ -185,11 +179,6 @@ def _charts(
         "spreads": spreads(variants, rows),
     }
     return charts, left_out
-
-
-def _whole(runs: Sequence[Recorded]) -> Span:
-    end = max((run.axis.at(run.history.measured.end) for run in runs), default=1.0)
-    return -_LEAD_SECONDS, max(end, 0.001)
 
 
 def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str, Any], list[str]]:
