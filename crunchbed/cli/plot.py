@@ -9,8 +9,7 @@ import click
 
 from crunchbed.checks.figures import NAMES
 from crunchbed.cli.output import DIRECTORY, FILE
-from crunchbed.experiments.sweep.finished_runs import asked_order, runs_of
-from crunchbed.experiments.sweep.folder import SweepFolder
+from crunchbed.experiments.sweep.folder import SweepFolder, asked_order, runs_of
 from crunchbed.report.heat_map import Layout, draw
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.errors import BadInput, CrunchbedError

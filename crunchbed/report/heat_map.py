@@ -23,7 +23,7 @@ from matplotlib.ticker import PercentFormatter
 
 from crunchbed.checks.figures import spec_of
 from crunchbed.checks.result import measured
-from crunchbed.experiments.sweep.finished_runs import Run, values_of, where
+from crunchbed.experiments.sweep.folder import Run, values_of, where
 from reserve_agent.errors import CrunchbedError
 
 _KEYS: Final[Mapping[str, tuple[str, str]]] = {
