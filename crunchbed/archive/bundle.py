@@ -21,21 +21,17 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from crunchbed.archive.rejudge import rejudge
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.files import whole, write_json
 
 SUFFIX: Final = ".crunchbed.tar.gz"
-LARGEST: Final = 8 << 30
-"""Bytes that a bundle may unpack to; a run of an hour has some hundred megabytes."""
-
+LARGEST: Final = 8 << 30  # bytes unpacked; a run of an hour has some hundred megabytes
 _MANIFEST: Final = "manifest.json"
 _MANIFEST_LARGEST: Final = 1 << 20
-_AROUND: Final = 1 << 16
-"""Bytes that the headers and the padding of a member may take."""
-
+_AROUND: Final = 1 << 16  # bytes that the headers and the padding of a member may take
 _CHUNK: Final = 1 << 20
 _FILES: Final = ("scenario.json", "run.json", "history.jsonl", "result.json", "verify.json")
 _FOLDERS: Final = ("logs", "captures")
@@ -46,19 +42,15 @@ _HIDDEN: Final = "************"
 _BROKEN: Final = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
 
 
-class Member(BaseModel):
+class Member(BaseModel, frozen=True, extra="forbid"):
     """Size in bytes and checksum of a member, as in the manifest."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int
     sha256: str
 
 
-class Manifest(BaseModel):
+class Manifest(BaseModel, frozen=True, extra="forbid"):
     """The members of a bundle, and the verdict when the bundle was made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
     made_by: str
@@ -71,11 +63,6 @@ def pack(directory: Path, out: Path, *, captures: bool = True) -> Manifest:
 
     Secrets of the scenario (CHAP) are replaced. The kernel's configuration is added where the
     kernel publishes it and the run had the same kernel.
-
-    Args:
-        directory: directory of a run with its history.
-        out: path of the archive.
-        captures: whether packet captures (``captures/``) are added.
 
     Raises:
         BadInput: ``directory`` is not that of a whole run.
@@ -155,11 +142,7 @@ class _Bounded(io.BufferedIOBase):
         self.left = left
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read from the stream.
-
-        Raises:
-            ValueError: more than the limit has been read.
-        """
+        """Read from the stream; ValueError where more than the limit has been read."""
         content = self._file.read(size)
         self.left -= len(content)
         if self.left < 0:
@@ -240,7 +223,9 @@ def _members(directory: Path, *, captures: bool) -> Iterator[tuple[str, bytes]]:
     for name in _FILES:
         if (directory / name).is_file():
             content = (directory / name).read_bytes()
-            yield name, _without_secrets(content) if name == "scenario.json" else content
+            if name == "scenario.json":
+                content = orjson.dumps(_hidden(orjson.loads(content)), option=orjson.OPT_INDENT_2)
+            yield name, content
     for folder in _FOLDERS if captures else _FOLDERS[:1]:
         for path in sorted((directory / folder).glob("*")):
             if path.is_file() and not path.is_symlink():
@@ -250,11 +235,8 @@ def _members(directory: Path, *, captures: bool) -> Iterator[tuple[str, bytes]]:
         yield "kernel-config", config
 
 
-def _without_secrets(content: bytes) -> bytes:
-    return orjson.dumps(_hidden(orjson.loads(content)), option=orjson.OPT_INDENT_2)
-
-
 def _hidden(value: Any) -> Any:
+    """Return a scenario's value without its secrets."""
     if isinstance(value, dict):
         return {
             key: _HIDDEN if "secret" in key and isinstance(inner, str) else _hidden(inner)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -13,30 +15,34 @@ from crunchbed.history.history import History
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
+_DISTURBED: Final = re.compile(r"-disturbed-\d+$")
+
 
 def scenario_of(directory: Path) -> Scenario:
-    """Return the scenario that a run directory was made for, as it was resolved.
-
-    Raises:
-        BadInput: it cannot be read, or has a key that this version does not know.
-    """
+    """Return the scenario of a run directory, as resolved; BadInput where it cannot be read."""
     path = directory / "scenario.json"
     try:
-        return Scenario.of(orjson.loads(path.read_bytes()), f"{path}: ")
+        keys = orjson.loads(path.read_bytes())
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
     except orjson.JSONDecodeError as error:
         raise BadInput(f"{path}: expected JSON: {error}") from None
+    if not isinstance(keys, dict):
+        raise BadInput(f"{path}: expected a resolved scenario")
+    return Scenario.of(keys, f"{path}: ")
+
+
+def runs_in(parent: Path) -> list[Path]:
+    """Return the directories of a comparison's runs, without disturbed runs, made again since."""
+    found = (path.parent for path in parent.glob("*/scenario.json"))
+    return [path for path in found if not _DISTURBED.search(path.name)]
 
 
 def rejudge(directory: Path) -> tuple[Scenario, Result]:
-    """Compute the result of a run from its history; nothing is written.
+    """Compute the result of a run from its history; BadInput where a file in it is malformed.
 
-    A run that ended before it had a whole history keeps its recorded result. A result that was
-    computed from a history says nothing once that history is gone.
-
-    Raises:
-        BadInput: ``directory`` is no run directory, or a file in it is malformed.
+    Nothing is written. A run that ended before it had a whole history keeps its recorded result. A
+    result that was computed from a history says nothing once that history is gone.
     """
     scenario = scenario_of(directory)
     recorded = directory / "history.jsonl"
@@ -56,17 +62,10 @@ def _without_history(recorded: Result, scenario: Scenario) -> Result:
 def rejudge_all(parent: Path) -> tuple[Scenario, list[Result]]:
     """Judge all runs of one comparison again, without disturbed runs, which were repeated.
 
-    Returns:
-        The scenario of the first run, and the results in the order of seed and policy.
-
-    Raises:
-        BadInput: there is no run, or the runs are of different scenarios.
+    Returns the scenario of the first run, and the results in the order of seed and policy.
+    BadInput: there is no run, or the runs are of different scenarios.
     """
-    places = sorted(
-        path.parent
-        for path in parent.glob("*/scenario.json")
-        if "-disturbed-" not in path.parent.name
-    )
+    places = sorted(runs_in(parent))
     if not places:
         raise BadInput(f"{parent}: expected a directory of runs, as `crunchbed compare` makes one")
     found = [rejudge(place) for place in places]

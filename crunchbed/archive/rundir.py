@@ -20,8 +20,7 @@ from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 from reserve_agent.files import write_json
 
-FORMAT = 2
-"""Of the histories that are written now; see ``RunInfo.format``."""
+FORMAT = 2  # of the histories that are written now; see ``RunInfo.format``
 DEFAULT_PARENT = Path("runs")
 _PARTS = ("history", "logs")
 _SCENARIO = "scenario.json"
@@ -30,11 +29,7 @@ _PACKAGES = ("crunchbed", "prometheus-client", "pydantic")
 
 
 def make(scenario: Scenario, seed: int, run_id: str, out: Path | None) -> Path:
-    """Make the directory of a run and return its path; ``out`` must be new or empty.
-
-    Raises:
-        BadInput: the directory cannot be made there.
-    """
+    """Make the directory of a run, new or empty; BadInput where it cannot be made there."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     path = (
         out or DEFAULT_PARENT / f"{stamp}-{scenario.name[:150]}-{scenario.policy}-{seed}-{run_id}"
@@ -78,21 +73,13 @@ def unwritable(directory: Path, error: Exception) -> str | None:
 
 
 def note_history(directory: Path, merged: Mapping[str, Any]) -> None:
-    """Write down in ``run.json`` what the merged history holds.
-
-    Raises:
-        OSError: the file cannot be read or written.
-    """
+    """Write down in ``run.json`` what the merged history holds; may raise OSError."""
     path = directory / "run.json"
     write_json(path, {**orjson.loads(path.read_bytes()), "history": merged})
 
 
 def note_audit(directory: Path, found: Sequence[str]) -> None:
-    """Write down in ``run.json`` what is wrong with the merged history; empty: nothing is.
-
-    Raises:
-        OSError: the file cannot be read or written.
-    """
+    """Write down in ``run.json`` what is wrong with the merged history; may raise OSError."""
     merged = orjson.loads((directory / "run.json").read_bytes())["history"]
     note_history(directory, {**merged, "audit": found})
 
@@ -106,14 +93,9 @@ def _versions() -> dict[str, str]:
 def metadata(
     scenario: Scenario, seed: int, run_id: str, now_ns: int, world: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what ``run.json`` says. ``clock`` ties the history's clock to the calendar.
+    """Return what ``run.json`` says; its ``clock`` ties ``now_ns`` to the calendar.
 
-    Args:
-        scenario: What is run.
-        seed: Of the run.
-        run_id: Of the run.
-        now_ns: The time of the history's clock.
-        world: The kind of ``switch`` in use, and ``versions`` of the programs in use.
+    ``world`` has the kind of ``switch`` and the ``versions`` of the programs in use.
     """
     return {
         "format": FORMAT,

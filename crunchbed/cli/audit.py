@@ -8,17 +8,15 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from crunchbed.cli.options import Options, takes
 from crunchbed.cli.output import print_json
 from crunchbed.live.audit import AuditedNode, AuditedRun, AuditedSocket
 from crunchbed.live.gather import audit_live_runs, observe
 from crunchbed.report.progress import LineProgress
-from crunchbed.report.table import open_console
+from crunchbed.report.table import new_table, open_console
 from reserve_agent.errors import BadInput, MissingRequirement, RunInvalid
 
 DEFAULT_SECONDS = 3.0
@@ -59,8 +57,7 @@ def audit(options: Options, scenario: str | None, seconds: float | None) -> int:
         runs = [observe(chosen, seconds or DEFAULT_SECONDS, progress)]
         progress.done()
     if options.as_json:
-        report = {"runs": [_record(run) for run in runs]}
-        print_json(report)
+        print_json({"runs": [_record(run) for run in runs]})
     else:
         console = open_console()
         for run in runs:
@@ -131,15 +128,9 @@ def _print_run(console: Console, run: AuditedRun) -> None:
         console.print("[green]no finding[/]")
 
 
-def _table(console: Console, *columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
 def _print_protocols(console: Console, run: AuditedRun) -> None:
-    table = _table(console, "node", "interface", "protocol", "packets", "vm-aware")
+    headings = ("node", "interface", "protocol", "packets", "vm-aware")
+    table = new_table(console, headings, overflow="fold")
     for node in run.nodes:
         interfaces = ", ".join(node.facts.interfaces)
         if not node.facts.block_io_packets:
@@ -152,16 +143,15 @@ def _print_protocols(console: Console, run: AuditedRun) -> None:
 
 def _print_sockets(console: Console, run: AuditedRun) -> None:
     """Print the sockets that matter to the reserve; JSON has all."""
-    table = _table(console, "node", "socket", "class", "memalloc", "throttled")
+    headings = ("node", "socket", "class", "memalloc", "throttled")
+    table = new_table(console, headings, overflow="fold")
     for node in run.nodes:
         for one in node.sockets:
             if one.seen.memalloc or one.seen.cls == "block-io":
-                table.add_row(node.node, *map(escape, _columns(one)), _throttled(one))
+                memalloc = "yes" if one.seen.memalloc else "no"
+                cells = (escape(one.label), one.seen.cls, memalloc, _throttled(one))
+                table.add_row(node.node, *cells)
     console.print(table)
-
-
-def _columns(one: AuditedSocket) -> tuple[str, str, str]:
-    return one.label, one.seen.cls, "yes" if one.seen.memalloc else "no"
 
 
 def _throttled(one: AuditedSocket) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +13,7 @@ from crunchbed.archive.rejudge import rejudge_all
 from crunchbed.checks.result import Result
 from crunchbed.cli.names import compared
 from crunchbed.cli.options import Options, policies_option, takes
-from crunchbed.cli.output import beside_the_verdict, json_option, print_json
+from crunchbed.cli.output import DIRECTORY, beside_the_verdict, json_option, print_json
 from crunchbed.experiments import baseline as baselines
 from crunchbed.experiments.attempts import attempt_each
 from crunchbed.experiments.baseline import Baseline
@@ -29,7 +30,7 @@ from reserve_agent.errors import BadInput
 _directory = click.option(
     "--baselines",
     "directory",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     default=baselines.DIRECTORY,
     show_default=True,
     help="Directory that they are kept in, one file each.",
@@ -37,7 +38,7 @@ _directory = click.option(
 _from = click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     metavar="DIR",
     help="Runs that `crunchbed compare` made, instead of new ones; judged by today's checks.",
 )
@@ -108,8 +109,7 @@ def save(
 @json_option
 def list_baselines(directory: Path, as_json: bool) -> None:
     """List the baselines with their scenarios."""
-    found = [baselines.read(name, directory) for name in baselines.names(directory)]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": one.name,
             "scenario": one.scenario.get("name"),
@@ -117,16 +117,14 @@ def list_baselines(directory: Path, as_json: bool) -> None:
             "seeds": len(one.seeds),
             "made": one.made,
         }
-        for one in found
+        for one in (baselines.read(name, directory) for name in baselines.names(directory))
     ]
     if as_json:
         print_json(rows)
         return
-    for row, one in zip(rows, found, strict=True):
-        policies = ",".join(one.policies)
-        click.echo(
-            f"{row['name']}  {row['scenario']}  {policies}  {row['seeds']} seeds  {one.made}"
-        )
+    for row in rows:
+        policies = ",".join(row["policies"])
+        click.echo("{name}  {scenario}  {0}  {seeds} seeds  {made}".format(policies, **row))
     if not rows:
         click.echo(f"no baselines in {directory}")
 
@@ -191,8 +189,7 @@ def _made(
 
 def _show(outcome: Outcome, options: Options) -> None:
     if options.as_json:
-        record = {**outcome.model_dump(mode="json"), "exit_code": outcome.exit_code}
-        print_json(record)
+        print_json({**outcome.model_dump(mode="json"), "exit_code": outcome.exit_code})
     else:
         print_outcome(open_console(), outcome)
     with beside_the_verdict(options.junit):

@@ -13,7 +13,7 @@ from crunchbed.archive.rejudge import rejudge
 from crunchbed.checks.figures import NAMES
 from crunchbed.checks.result import Result
 from crunchbed.cli.options import junit_option
-from crunchbed.cli.output import beside_the_verdict, print_json
+from crunchbed.cli.output import DIRECTORY, FILE, beside_the_verdict, print_json
 from crunchbed.report.junit import cases_of_run, write_junit
 from crunchbed.report.table import open_console, print_run
 from crunchbed.scenario.schema import Scenario
@@ -24,7 +24,7 @@ from reserve_agent.errors import BadInput
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help=f"The archive; by default the run's name with {SUFFIX}, here.",
 )
@@ -53,10 +53,7 @@ def bundle(run: Path, out: Path | None, no_captures: bool) -> None:
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="BUNDLE")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Keep the run directory that is in the bundle.",
+    "--out", type=DIRECTORY, metavar="DIR", help="Keep the run directory that is in the bundle."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 @junit_option
@@ -80,16 +77,12 @@ def judge(source: Path, out: Path | None, as_json: bool, junit: Path | None) -> 
             directory = out or Path(temporary) / "run"
             manifest = unpack(source, directory)
         scenario, result = rejudge(directory)
-        recorded = _recorded(directory)
+        old = directory / "result.json"
+        recorded = Result.read(old) if old.exists() else None
     _show(scenario, result, recorded, manifest, as_json=as_json)
     with beside_the_verdict(junit):
         write_junit(junit, scenario.name, cases_of_run(result))
     return result.exit_code
-
-
-def _recorded(directory: Path) -> Result | None:
-    path = directory / "result.json"
-    return Result.read(path) if path.exists() else None
 
 
 def _show(
@@ -103,11 +96,8 @@ def _show(
     changed = _changed(result, recorded)
     then = None if recorded is None else recorded.verdict
     if as_json:
-        record = {
-            **result.model_dump(mode="json"),
-            "recorded": {"verdict": then, "changed": changed},
-        }
-        print_json(record)
+        then_and_now = {"recorded": {"verdict": then, "changed": changed}}
+        print_json({**result.model_dump(mode="json"), **then_and_now})
         return
     print_run(open_console(), result, scenario)
     by = "" if manifest is None else f", bundled by crunchbed {manifest.made_by}"

@@ -15,8 +15,7 @@ from crunchbed.host.probes.machine import NOT_TRIED
 from crunchbed.host.requirements import Finding, probe_all
 from reserve_agent.errors import MissingRequirement
 
-PIPED_COLUMNS = 200
-"""Wide enough that no line is folded for grep."""
+PIPED_COLUMNS = 200  # wide enough that no line is folded for grep
 
 
 @click.command()

@@ -61,8 +61,7 @@ def _print_json(
         }
         for run_id, outcome in outcomes.items()
     ]
-    report = {"dry_run": dry_run, "runs": runs, "live": live}
-    print_json(report)
+    print_json({"dry_run": dry_run, "runs": runs, "live": live})
 
 
 def _print_text(

@@ -5,69 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
-import orjson
 
 from crunchbed.checks.result import Result
+from crunchbed.cli.beside import draw_runs, recording
 from crunchbed.cli.names import compared, names_of, seed_range
 from crunchbed.cli.options import Options, policies_option, takes
 from crunchbed.cli.output import beside_the_verdict, print_json
-from crunchbed.cli.picture import draw_runs
-from crunchbed.cli.recording import recording
 from crunchbed.cli.report import REPORT, name_report, written
+from crunchbed.experiments import matrix
 from crunchbed.experiments.attempts import attempt_each, attempt_variants
 from crunchbed.experiments.comparison import compare as compare_runs
-from crunchbed.experiments.matrix import (
-    BY_DETECTOR,
-    BY_SHED,
-    DETECTORS,
-    FLAGS,
-    SETTINGS,
-    Axis,
-    Cell,
-    cell,
-    detector_of,
-    flags_of,
-    shed_of,
-)
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.junit import cases_of_comparison, write_junit
 from crunchbed.report.table import open_console, print_comparison, print_matrix
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import MODES as SHED_MODES
 from reserve_agent.errors import BadInput, RunInvalid
+from reserve_agent.files import write_json
+
+_FLAG_SETTINGS: Final = tuple(matrix.SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The runs to make: the scenario under every policy on every seed.
-
-    Attributes:
-        scenario: what is run.
-        policies: names of policies.
-        seeds: every policy gets the same ones.
-        parent: directory that each run makes one in.
-    """
+    """The runs to make: the scenario under every policy on every seed."""
 
     scenario: Scenario
     policies: Sequence[str]
-    seeds: range
-    parent: Path
+    seeds: range  # every policy gets the same ones
+    parent: Path  # directory that each run makes one in
 
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """What the policies are crossed with.
+    """What the policies are crossed with."""
 
-    Attributes:
-        axis: what ``settings`` are settings of.
-        settings: what each setting changes in the scenario, by dotted key.
-    """
-
-    axis: Axis
-    settings: Mapping[str, Mapping[str, Any]]
+    axis: matrix.Axis
+    settings: Mapping[str, Mapping[str, Any]]  # each with its changes, by dotted key
 
 
 @click.command()
@@ -76,13 +53,13 @@ class Crossing:
 @click.option(
     "--memalloc",
     metavar="F,F",
-    help=f"Flag setting of all runs, out of {', '.join(SETTINGS)}; several are crossed with the "
-    "policies.",
+    help=f"Flag setting of all runs, out of {', '.join(_FLAG_SETTINGS)}; several are crossed with "
+    "the policies.",
 )
 @click.option(
     "--detectors",
     metavar="D,D",
-    help=f"Cross the policies with failure detectors, out of {', '.join(DETECTORS)}.",
+    help=f"Cross the policies with failure detectors, out of {', '.join(matrix.DETECTORS)}.",
 )
 @click.option(
     "--shed",
@@ -144,29 +121,27 @@ def crossed(
     """Return the scenario to run, and what the policies are crossed with, if with anything.
 
     One flag setting or one way to shed is no crossing: it is set in the scenario that is returned.
-
-    Raises:
-        BadInput: a name is unknown, or more than one option has several.
+    BadInput: a name is unknown, or more than one option has several.
     """
     sheds = [] if shed is None else names_of(shed, SHED_MODES, "way to shed")
     if len(sheds) == 1:
-        scenario = scenario.with_overrides(shed_of(sheds[0]))
-    settings = [] if memalloc is None else names_of(memalloc, tuple(SETTINGS), "flag setting")
+        scenario = scenario.with_overrides(matrix.shed_of(sheds[0]))
+    settings = [] if memalloc is None else names_of(memalloc, _FLAG_SETTINGS, "flag setting")
     if len(settings) == 1:
-        scenario = scenario.with_overrides(flags_of(settings[0]))
+        scenario = scenario.with_overrides(matrix.flags_of(settings[0]))
     if len(sheds) > 1:
         if len(settings) > 1 or detectors is not None:
             raise BadInput("--shed: expected one way to shed with --memalloc or --detectors")
-        return scenario, Crossing(BY_SHED, {name: shed_of(name) for name in sheds})
+        return scenario, Crossing(matrix.BY_SHED, {name: matrix.shed_of(name) for name in sheds})
     if detectors is not None:
         if len(settings) > 1:
             raise BadInput("--detectors: expected one flag setting with it, got --memalloc of more")
-        names = names_of(detectors, DETECTORS, "detector")
+        names = names_of(detectors, matrix.DETECTORS, "detector")
         return scenario, Crossing(
-            BY_DETECTOR, {name: detector_of(scenario, name) for name in names}
+            matrix.BY_DETECTOR, {name: matrix.detector_of(scenario, name) for name in names}
         )
     if len(settings) > 1:
-        return scenario, Crossing(FLAGS, {name: flags_of(name) for name in settings})
+        return scenario, Crossing(matrix.FLAGS, {name: matrix.flags_of(name) for name in settings})
     return scenario, None
 
 
@@ -198,15 +173,11 @@ def _write(record: object, path: Path) -> None:
     """Write down what was measured; where that fails, say so: the exit code is the runs'."""
     with beside_the_verdict(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+        write_json(path, record)
 
 
 def _cross(runs: Runs, crossing: Crossing, options: Options) -> int:
-    """Make the runs of all combinations and print them.
-
-    Returns:
-        The exit code: 3 where a combination has a run that says nothing.
-    """
+    """Make the runs of all combinations and print them; 3 where a run of one says nothing."""
     with recording(options.prometheus, runs.parent / "prometheus") as scraper:
         cells = _combinations(runs, crossing, scraper, quiet=options.quiet)
     record = [one.model_dump(mode="json") for one in cells]
@@ -224,13 +195,10 @@ def _cross(runs: Runs, crossing: Crossing, options: Options) -> int:
 
 def _combinations(
     runs: Runs, crossing: Crossing, scraper: Scraper | None, *, quiet: bool
-) -> list[Cell]:
-    """Run every policy with every setting on every seed.
+) -> list[matrix.Cell]:
+    """Run every policy with every setting on every seed; BadInput, before any run, for a wrong one.
 
     What the scenario expects holds for its own setting alone, and is left out.
-
-    Raises:
-        BadInput: a setting does not go with the scenario; nothing was run.
     """
     pairs = {
         f"{policy}-{setting}": (policy, setting)
@@ -248,4 +216,4 @@ def _combinations(
         variants, runs.seeds, runs.parent, scraper, quiet=quiet
     ):
         results.setdefault(name, []).append(result)
-    return [cell(crossing.axis, *pairs[name], made) for name, made in results.items()]
+    return [matrix.cell(crossing.axis, *pairs[name], made) for name, made in results.items()]

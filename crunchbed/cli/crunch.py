@@ -13,7 +13,7 @@ from crunchbed.cli.output import json_option, say
 from crunchbed.live import runs
 from crunchbed.live.summary import NodeSummary, read_summary
 from crunchbed.run.held.scenario import LONGEST
-from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.scenario.kinds import require_known
 from crunchbed.scenario.units import DURATION_HINT, duration_ns, format_duration
 from nodes.waiting import wait_until
 from reserve_agent.errors import BadInput, CrunchbedError
@@ -35,9 +35,7 @@ _POLL_SECONDS = 0.1
 @click.command()
 @click.argument("node")
 @click.option("--kind", default="timed", show_default=True, help=f"{', '.join(_KINDS)}.")
-@click.option(
-    "--for", "length", metavar="TIME", help="timed, flood: how long, such as 200ms; at most 3600s."
-)
+@click.option("--for", metavar="TIME", help="timed, flood: how long, such as 200ms; at most 3600s.")
 @click.option("--depth", type=float, help="timed: share of the reserve that is gone; 0.5.")
 @click.option("--count", type=int, help="timed: so many windows of that length; 1.")
 @click.option("--every", metavar="TIME", help="timed: one window in each such period.")
@@ -95,44 +93,37 @@ def _after(run: str, node: str) -> dict[str, NodeSummary]:
 
 
 def _settings(kind: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the scenario's ``crunch`` for these options.
-
-    Raises:
-        BadInput: the kind is unknown, or does not know an option.
-    """
-    if kind not in _KINDS:
-        hint = did_you_mean(kind, _KINDS)
-        raise BadInput(f"unknown kind {kind!r}{hint}; known: {', '.join(_KINDS)}")
-    if kind == "timed" and options["length"] is None:
+    """Return the scenario's ``crunch`` for these options; BadInput where the kind has none such."""
+    require_known(kind, _KINDS, "kind")
+    if kind == "timed" and options["for"] is None:
         raise BadInput(f"--for: expected {DURATION_HINT} with --kind timed, got nothing")
     depth = options["depth"]
     if depth is not None and not math.isfinite(depth):  # JSON has no such number
         raise BadInput(f"--depth: expected a number from 0 to 1, got {depth:g}")
-    length, every = _duration(options, "length"), _duration(options, "every")
+    length, every = _duration(options, "for"), _duration(options, "every")
     keys = {option.removeprefix("--"): key for key, option in _OPTIONS[kind].items()}
     settings: dict[str, Any] = {"kind": kind}
     for name, value in options.items():
-        option = "for" if name == "length" else name
         if value is None:
             continue
-        if option not in keys:
-            raise BadInput(f"--{option}: expected another --kind than {kind}")
-        settings[keys[option]] = value
+        if name not in keys:
+            raise BadInput(f"--{name}: expected another --kind than {kind}")
+        settings[keys[name]] = value
     _must_end(kind, length, every, options["count"])
     return settings
 
 
 def _duration(options: dict[str, Any], name: str) -> int | None:
     """Return the option's nanoseconds; None where the option is not given."""
-    text, option = options[name], "--for" if name == "length" else f"--{name}"
+    text = options[name]
     if text is None:
         return None
     try:
         found = duration_ns(text)
     except ValueError:
-        raise BadInput(f"{option}: expected {DURATION_HINT}, got {text!r}") from None
+        raise BadInput(f"--{name}: expected {DURATION_HINT}, got {text!r}") from None
     if found > _LONGEST_NS:
-        raise BadInput(f"{option}: expected at most {LONGEST}, got {text!r}")
+        raise BadInput(f"--{name}: expected at most {LONGEST}, got {text!r}")
     return found
 
 

@@ -36,14 +36,8 @@ def command(scenario: str, options: Options, directory: Path) -> list[str]:
 def hold(command: Sequence[str], directory: Path, log: Path) -> str:
     """Start the command, and return the run's id as soon as its cluster takes commands.
 
-    Args:
-        command: of the process, which outlives this one.
-        directory: the run directory that the command makes.
-        log: file for what the process prints.
-
-    Raises:
-        CrunchbedError: the process ended before its cluster was up; with its own words, and of
-            the kind that has its exit code.
+    The command's process outlives this one; ``log`` gets what it prints. Where it ends before its
+    cluster is up, the error has its words and its exit code.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:

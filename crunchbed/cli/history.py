@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import csv
-import io
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
-from rich import box
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from crunchbed.cli.options import DEFAULT_PARENT
-from crunchbed.report.table import open_console
+from crunchbed.cli.output import FILE
+from crunchbed.report.table import new_table, open_console
 from crunchbed.store.database import Answer, Database, opened
 from crunchbed.store.rows import TABLES
 from reserve_agent.errors import BadInput
@@ -75,7 +72,7 @@ def _schema() -> str:
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 @click.option(
     "--parquet",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help="Write a Parquet file, for pandas.read_parquet and the like.",
 )
@@ -107,7 +104,9 @@ def query(
             return
         answer = database.ask(sql)
     if as_csv:
-        _print_csv(answer)
+        writer = csv.writer(sys.stdout)
+        writer.writerow(answer.columns)
+        writer.writerows(answer.rows)
     else:
         _show(answer, as_json=as_json)
 
@@ -122,10 +121,8 @@ def _show(answer: Answer, *, as_json: bool) -> None:
         found = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
         click.echo(orjson.dumps(found, default=str, option=orjson.OPT_INDENT_2).decode())
         return
-    console: Console = open_console()
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
-    for column in answer.columns:
-        table.add_column(escape(column), overflow="fold")
+    console = open_console()
+    table = new_table(console, map(escape, answer.columns), overflow="fold")
     for row in answer.rows:
         table.add_row(*(escape(_text(value)) for value in row))
     if not console.is_terminal:
@@ -137,11 +134,3 @@ def _text(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _print_csv(answer: Answer) -> None:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(answer.columns)
-    writer.writerows(answer.rows)
-    sys.stdout.write(buffer.getvalue())

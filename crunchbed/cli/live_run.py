@@ -18,9 +18,7 @@ of_run: Final = click.option(
 def chosen_run(run_id: str | None) -> str:
     """Return the id of the live run that is meant: the one named, or the only one.
 
-    Raises:
-        MissingRequirement: this is not root, to whom alone live runs answer.
-        BadInput: there is no such run, or there are several and none is named.
+    MissingRequirement: not root, to whom alone live runs answer. BadInput: no such run, or several.
     """
     if os.geteuid() != 0:
         raise MissingRequirement("this needs root: live runs answer to root only")

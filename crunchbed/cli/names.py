@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from crunchbed.expect import parse
-from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.scenario.kinds import require_known
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput
 
 
 def names_of(text: str, known: tuple[str, ...], what: str) -> list[str]:
-    """Return the names in ``text``, separated by commas.
-
-    Raises:
-        BadInput: one is not ``known``, or is there twice; ``what`` is what they are called.
-    """
+    """Return the names in ``text``; BadInput for one that is not ``known``, or there twice."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise BadInput(f"unknown {what} {name!r}{hint}; known: {', '.join(known)}")
+        require_known(name, known, what)
     if len(set(names)) != len(names):
         raise BadInput(f"expected each {what} once, got {text}")
     return names
@@ -44,9 +38,6 @@ def compared(scenario: Scenario, policies: str | None) -> list[str]:
 
     Without it: those that the scenario's expectations name, and its own, so that each expectation
     can be judged; where they name none, they are of any policy: ``none`` and ``memalloc``.
-
-    Raises:
-        BadInput: a name is unknown or there twice.
     """
     if policies is not None:
         return names_of(policies, POLICIES, "policy")

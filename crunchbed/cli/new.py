@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from crunchbed.cli.output import DIRECTORY
 from crunchbed.scenario.loader import load, load_file, path_of
 from reserve_agent.errors import BadInput, CrunchbedError
 
@@ -63,11 +64,7 @@ expect:
 @click.argument("name")
 @click.option("--from", "origin", metavar="SCENARIO", help="Begin with a copy of this one.")
 @click.option(
-    "--dir",
-    "directory",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(),
-    help="Where to put it; by default here.",
+    "--dir", "directory", type=DIRECTORY, default=Path(), help="Where to put it; by default here."
 )
 def new(name: str, origin: str | None, directory: Path) -> None:
     """Write NAME.yaml, a scenario to begin with.

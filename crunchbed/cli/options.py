@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 
 from crunchbed.cli.names import names_of
-from crunchbed.cli.output import json_option
+from crunchbed.cli.output import DIRECTORY, FILE, json_option
 from crunchbed.scenario.cluster import BACKENDS
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
@@ -23,29 +23,13 @@ from reserve_agent.errors import BadInput
 
 DEFAULT_PARENT: Final = Path("runs")
 
-_MOST_OF_A_NAME: Final = 150
-"""Characters of a name that a directory is called after; file systems take 255 in all."""
-
+_MOST_OF_A_NAME: Final = 150  # characters in a directory's name; file systems take 255 in all
 Command = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a command line says; an option that a command does not have keeps its default.
-
-    Attributes:
-        overrides: ``--set``: ``KEY=VALUE``, each a key of the scenario.
-        backend: ``--backend``: in place of ``cluster.backend``.
-        policy: ``--policy``: in place of the scenario's.
-        memalloc: ``--memalloc``: classes with commas, or none, in place of the scenario's.
-        seed: ``--seed``.
-        out: ``--out``: the directory to make; None for one under ``runs/``.
-        png: ``--png``: where to draw the run.
-        junit: ``--junit``: where to write JUnit XML.
-        as_json: ``--json``: print JSON on stdout.
-        quiet: ``--quiet``: say nothing of the progress.
-        prometheus: ``--prometheus``: record the metrics beside the run.
-    """
+    """What ``_SHARED`` options say; an option that a command does not have keeps its default."""
 
     overrides: tuple[str, ...] = ()
     backend: str | None = None
@@ -60,11 +44,7 @@ class Options:
     prometheus: bool = False
 
     def scenario(self, name: str) -> Scenario:
-        """Read the scenario that is called ``name``, with what the options change in it.
-
-        Raises:
-            BadInput: there is none, it is wrong, or a change does not fit it.
-        """
+        """Read a scenario, with what the options change in it; BadInput where either is wrong."""
         settings: dict[str, object] = {}
         for override in self.overrides:
             key, equals, value = override.partition("=")
@@ -80,14 +60,7 @@ class Options:
         return load(name).with_overrides(settings)
 
     def directory(self, name: str) -> Path:
-        """Return the directory to make: one that is not there yet, or is empty.
-
-        Args:
-            name: part of the name of a directory under ``runs/``.
-
-        Raises:
-            BadInput: ``--out`` has something in it.
-        """
+        """Return ``--out``, or one called ``name`` under ``runs/``; BadInput: it is not empty."""
         out = self.out
         if out is None:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
@@ -125,8 +98,7 @@ def can_be_made(_context: click.Context, option: click.Parameter, path: Path | N
 
 
 def _file(name: str, help_text: str) -> Callable[[Command], Command]:
-    kind = click.Path(path_type=Path, dir_okay=False)
-    return click.option(name, type=kind, callback=can_be_made, metavar="FILE", help=help_text)
+    return click.option(name, type=FILE, callback=can_be_made, metavar="FILE", help=help_text)
 
 
 _SHARED: Final[Mapping[str, Callable[[Command], Command]]] = {
@@ -157,7 +129,7 @@ _SHARED: Final[Mapping[str, Callable[[Command], Command]]] = {
     ),
     "out": click.option(
         "--out",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=DIRECTORY,
         help="Directory to make; by default one under runs/.",
     ),
     "png": _file(
@@ -180,12 +152,9 @@ junit_option: Final = _SHARED["junit"]
 def bundled(
     name: str, kind: type, options: Mapping[str, Callable[[Command], Command]]
 ) -> Callable[[Command], Command]:
-    """Give a command options that come as one value.
+    """Give a command options that come as one value: its argument ``name``, which ``kind`` makes.
 
-    Args:
-        name: of the command's argument that is that value.
-        kind: what makes the value, from the options' values by keyword.
-        options: each under its keyword, in the order of the command's help.
+    ``options`` are by the keyword of ``kind``, in the order of the command's help.
     """
 
     def decorate(command: Command) -> Command:

@@ -13,6 +13,8 @@ import orjson
 
 from reserve_agent.errors import CrunchbedError
 
+FILE: Final = click.Path(path_type=Path, dir_okay=False)
+DIRECTORY: Final = click.Path(path_type=Path, file_okay=False)
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON on stdout."
 )
@@ -36,12 +38,9 @@ def say(text: str, done: Mapping[str, Any], *, as_json: bool) -> None:
 
 @contextmanager
 def beside_the_verdict(what: Path | None) -> Iterator[None]:
-    """Within the block a file is written; where that fails, say so, and keep the exit code.
+    """Within the block ``what`` is written; where that fails, say so, and keep the exit code.
 
     The run is judged by then, and its verdict must not be hidden by a full disk.
-
-    Args:
-        what: the file; nothing fails where there is none.
     """
     try:
         yield

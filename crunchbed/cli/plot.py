@@ -8,15 +8,15 @@ from pathlib import Path
 import click
 
 from crunchbed.checks.figures import NAMES
-from crunchbed.experiments.sweep.finished_runs import asked_order, runs_of
-from crunchbed.experiments.sweep.folder import SweepFolder
+from crunchbed.cli.output import DIRECTORY, FILE
+from crunchbed.experiments.sweep.folder import SweepFolder, asked_order, runs_of
 from crunchbed.report.heat_map import Layout, draw
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.errors import BadInput, CrunchbedError
 
 
 @click.command()
-@click.argument("sweep", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("sweep", type=DIRECTORY)
 @click.option("--x", required=True, metavar="KEY", help="To the right.")
 @click.option("--y", required=True, metavar="KEY", help="Upwards.")
 @click.option("--panel", metavar="KEY", help="A panel for each value, side by side.")
@@ -24,17 +24,12 @@ from reserve_agent.errors import BadInput, CrunchbedError
 @click.option("--figure", default="false_ejections", show_default=True, help="Counted if above 0.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     default=Path("sweep.png"),
     show_default=True,
     help="Picture: .png, .svg or .pdf.",
 )
-@click.option(
-    "--csv",
-    "table",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write every run's values and the figure.",
-)
+@click.option("--csv", "table", type=FILE, help="Also write every run's values and the figure.")
 def plot(
     sweep: Path,
     x: str,

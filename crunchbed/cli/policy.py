@@ -7,9 +7,8 @@ import click
 from crunchbed.cli.live_run import chosen_run, of_run
 from crunchbed.cli.output import json_option, print_json
 from crunchbed.live import runs
-from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.scenario.kinds import require_known
 from reserve_agent.contract.packets import POLICIES
-from reserve_agent.errors import BadInput
 
 
 @click.command()
@@ -28,9 +27,7 @@ def policy(node: str, policy: str, as_json: bool, run_id: str | None) -> None:
       crunchbed policy all none --run k3xq
       crunchbed policy all none --json | jq .nodes
     """  # noqa: D301 - \b is click's
-    if policy not in POLICIES:
-        hint = did_you_mean(policy, POLICIES)
-        raise BadInput(f"unknown policy {policy!r}{hint}; known: {', '.join(POLICIES)}")
+    require_known(policy, POLICIES, "policy")
     run = chosen_run(run_id)
     names = runs.nodes_of(run) if node == "all" else [node]
     for name in names:

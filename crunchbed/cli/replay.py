@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from crunchbed.cli.output import print_json
+from crunchbed.cli.output import DIRECTORY, print_json
 from crunchbed.host.requirements import require, requirement
-from crunchbed.prometheus import blocks, config
+from crunchbed.prometheus import blocks
 from crunchbed.prometheus.openmetrics import Timeline
-from crunchbed.prometheus.server import Prometheus, command
+from crunchbed.prometheus.server import Prometheus, command, empty_config
 from crunchbed.scenario.units import duration_ns
 from reserve_agent.errors import BadInput
 
@@ -31,7 +31,7 @@ _LEAST_NS = 1_000_000
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     help="Directory to make for Prometheus; replay in the first RUN by default.",
 )
 @click.option(
@@ -104,8 +104,7 @@ def _tell(found: list[blocks.Run], made: list[Timeline], directory: Path, *, as_
     ]
     start = command(directory, "127.0.0.1:9090")
     if as_json:
-        record = {"runs": rows, "directory": str(directory), "command": start}
-        print_json(record)
+        print_json({"runs": rows, "directory": str(directory), "command": start})
         return
     for row in rows:
         click.echo(f"run {row['run']}: {row['samples']} samples of {row['series']} series")
@@ -113,7 +112,7 @@ def _tell(found: list[blocks.Run], made: list[Timeline], directory: Path, *, as_
 
 
 def _serve(directory: Path) -> None:
-    server = Prometheus(directory, config.nobody())
+    server = Prometheus(directory, empty_config())
     try:
         click.echo(f"prometheus: {server.url} until Ctrl-C", err=True)
         signal.pause()

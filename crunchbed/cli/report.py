@@ -7,23 +7,23 @@ from typing import Final
 
 import click
 
+from crunchbed.cli.output import DIRECTORY, FILE
 from reserve_agent.errors import CrunchbedError
 
-REPORT: Final = "report.html"
-"""Name of a report in the directory of its run or comparison."""
+REPORT: Final = "report.html"  # name of a report in the directory of its run or comparison
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("directory", type=DIRECTORY)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help="The file to write; report.html in DIRECTORY by default.",
 )
 @click.option(
     "--png",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     metavar="DIR",
     help="Write the pictures there too: the time line, the latencies, and what runs differ in.",
 )

@@ -34,8 +34,7 @@ def size(options: Options, scenario: str) -> None:
     given = sizing.reserve_pages(chosen)
     if options.as_json:
         rows = [{"term": term.text, "pages": term.pages} for term in terms]
-        record = {"terms": rows, "computed_pages": total, "reserve_pages": given}
-        print_json(record)
+        print_json({"terms": rows, "computed_pages": total, "reserve_pages": given})
         return
     console = open_console()
     table = Table(box=None, show_header=False)

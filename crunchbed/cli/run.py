@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
+from crunchbed.cli.beside import draw_runs, recording
 from crunchbed.cli.options import Options, takes
 from crunchbed.cli.output import beside_the_verdict, print_json
-from crunchbed.cli.picture import draw_runs
-from crunchbed.cli.recording import recording
 from crunchbed.cli.report import REPORT, name_report
 from crunchbed.experiments.attempts import execute
 from crunchbed.report.junit import cases_of_run, write_junit

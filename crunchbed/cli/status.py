@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 
 import click
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from crunchbed.cli.live_run import chosen_run, of_run
 from crunchbed.live import runs
 from crunchbed.live.summary import NodeSummary, RunSummary, read_summary
-from crunchbed.report.table import open_console
+from crunchbed.report.table import new_table, open_console
 from reserve_agent.errors import CrunchbedError
 
 
@@ -82,17 +81,11 @@ def _title(state: RunSummary) -> str:
     return ", ".join(words)
 
 
-_COLUMNS = (
-    *("node", "power", "link", "policy", "pressure", "free", "reserve", "dirty"),
-    *("lowest", "misses", "boots", "view"),
-)
-
-
 def _table(console: Console, state: RunSummary) -> Table:
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
-    for name in _COLUMNS:
-        right = name in ("free", "reserve", "dirty", "lowest", "misses", "boots")
-        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    left = ("node", "power", "link", "policy", "pressure")
+    right = ("free", "reserve", "dirty", "lowest", "misses", "boots")
+    table = new_table(console, left, right, no_wrap=True)
+    table.add_column("view", no_wrap=True)
     for name, node in state.nodes.items():
         table.add_row(*_row(name, node))
     return table

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from crunchbed.checks.result import Result
 from crunchbed.cli.names import seed_range
 from crunchbed.cli.options import Options, bundled, takes
-from crunchbed.cli.output import print_json
+from crunchbed.cli.output import DIRECTORY, print_json
 from crunchbed.experiments.sweep import capacity
 from crunchbed.experiments.sweep.conduct import Conductor
 from crunchbed.experiments.sweep.folder import SweepFolder
@@ -22,8 +22,8 @@ from crunchbed.experiments.sweep.request import FIGURES, Request
 from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Scheduler, refuse, result_in
 from crunchbed.experiments.sweep.scratch import ended_by_signals, scratch
+from crunchbed.experiments.sweep.space import trials_of
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
-from crunchbed.experiments.sweep.trial import trials_of
 from crunchbed.experiments.sweep.workers import Pool, connected, local
 from crunchbed.report.sweep_progress import SweepProgress
 from crunchbed.report.sweep_summary import print_sweep
@@ -52,21 +52,13 @@ class Points:
     figures: str
 
     def request(self, scenario: Scenario) -> Request:
-        """Return the sweep of a scenario that is asked for.
-
-        Raises:
-            BadInput: a part of it is wrong, or does not go with the scenario.
-        """
-        request = Request(
-            scenario=scenario.resolved(),
-            vary=self.vary,
-            seeds=tuple(seed_range(self.seeds, 1, 1)),
-            random=self.random,
-            random_seed=self.random_seed,
-            find=self.find,
-            tolerance=self.tolerance,
-            confirm=self.confirm,
-            figures=tuple(name.strip() for name in self.figures.split(",")),
+        """Return the sweep that is asked for; BadInput where a part of it is wrong."""
+        listed = {
+            "seeds": tuple(seed_range(self.seeds, 1, 1)),
+            "figures": [name.strip() for name in self.figures.split(",")],
+        }
+        request = Request.model_validate(
+            {**asdict(self), **listed, "scenario": scenario.resolved()}
         )
         request.check()
         trials_of(request.base, request.known_points, request.seeds)  # refuses what is wrong now
@@ -130,12 +122,7 @@ _POINTS: Final = {
     help="Runs at once; auto finds out how many do not disturb one another.",
 )
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask scheduler's workers instead.")
-@click.option(
-    "--resume",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Go on with a sweep that was ended.",
-)
+@click.option("--resume", type=DIRECTORY, metavar="DIR", help="Go on with a sweep that was ended.")
 @takes("overrides", "backend", "out", "as_json")
 def sweep(
     options: Options,
@@ -183,7 +170,7 @@ def _new(options: Options, points: Points, scenario: str) -> Begin:
     chosen = options.scenario(scenario).with_overrides({"expect": []})
     request = points.request(chosen)
     directory = options.out or options.directory(f"{chosen.name}-sweep")
-    return lambda: _held(SweepFolder.make(directory, request.model_dump(mode="json")))
+    return lambda: SweepFolder.make(directory, request.model_dump(mode="json")).held()
 
 
 def _resumed(directory: Path) -> Begin:
@@ -191,13 +178,7 @@ def _resumed(directory: Path) -> Begin:
     _refuse_beside_resume()
     folder = SweepFolder.open(directory)
     Request.of(folder.asked, str(folder.path))
-    return lambda: _held(folder)
-
-
-@contextmanager
-def _held(folder: SweepFolder) -> Iterator[SweepFolder]:
-    with folder.held():
-        yield folder
+    return folder.held
 
 
 def _refuse_beside_resume() -> None:
@@ -235,7 +216,7 @@ def _carry_out(folder: SweepFolder, made: Pool, workers: int | None, *, as_json:
         conductor = Conductor(request, folder, Scheduler(made, limit, folder.store, progress))
         summary = conductor.run()
     if as_json:
-        print_json(summary.record())
+        print_json(summary.model_dump(mode="json"))
     else:
         print_sweep(open_console(), summary, request.figures)
         click.echo(f"sweep: {folder.path}")
@@ -249,11 +230,7 @@ def _pool(workers: int | None, scheduler: str | None, place: Path) -> AbstractCo
 
 
 def _disturbed(made: Made) -> str | None:
-    """Return why a run of the control was disturbed, or None.
-
-    Raises:
-        CrunchbedError: the control cannot be run at all.
-    """
+    """Return why a run of the control was disturbed, or None; raises as ``refuse``."""
     refuse(made, "controls side by side")
     result: Result | None = result_in(made)
     if result is None:

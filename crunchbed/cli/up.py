@@ -8,10 +8,10 @@ import click
 
 from crunchbed.checks.result import Result
 from crunchbed.cli import detach as detached
+from crunchbed.cli.beside import recording
 from crunchbed.cli.live_run import chosen_run, of_run
 from crunchbed.cli.options import Options, takes
 from crunchbed.cli.output import json_option, print_json, say
-from crunchbed.cli.recording import recording
 from crunchbed.history.history import History
 from crunchbed.live import runs
 from crunchbed.prometheus.scraper import Scraper

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import NamedTuple
 
 import click
 
 from crunchbed.cli.output import json_option, print_json
-from crunchbed.scenario.loader import Finding, examine, path_of, shown
+from crunchbed.scenario.loader import examine, path_of, shown
 from crunchbed.scenario.problems import dotted
 from reserve_agent.errors import BadInput
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """One problem, as it is printed; ``key`` is None where the file is no YAML or not there."""
 
+    line: int | None
+    key: str | None
+    expected: str | None
+    got: str | None
     text: str
-    line: int | None = None
-    key: str | None = None
-    expected: str | None = None
-    got: str | None = None
-
-    @classmethod
-    def of(cls, file: str, finding: Finding) -> Self:
-        problem = finding.problem
-        text = f"{file}:{finding.line}: {problem}"
-        return cls(text, finding.line, dotted(problem.path), problem.expected, problem.got)
-
-    def record(self) -> dict[str, Any]:
-        """Return what ``--json`` says of it."""
-        return {name: getattr(self, name) for name in ("line", "key", "expected", "got", "text")}
 
 
 @click.command()
@@ -56,7 +44,7 @@ def validate(files: tuple[str, ...], quiet: bool, as_json: bool) -> int:
     count = sum(len(problems) for problems in found.values())
     if as_json:
         listed = [
-            {"file": file, "problems": [one.record() for one in problems]}
+            {"file": file, "problems": [one._asdict() for one in problems]}
             for file, problems in found.items()
         ]
         print_json({"files": listed, "problems": count})
@@ -71,9 +59,12 @@ def validate(files: tuple[str, ...], quiet: bool, as_json: bool) -> int:
 def _problems(file: str) -> list[_Line]:
     try:
         path = path_of(file)
-        _, findings = examine(path)
+        found = [(one.line, one.problem) for one in examine(path)[1]]
     except BadInput as error:
         text = str(error)
         place = re.match(r"(?:.*?):(\d+): ", text)
-        return [_Line(text, int(place[1]) if place else None)]
-    return [_Line.of(shown(path), one) for one in findings]
+        return [_Line(int(place[1]) if place else None, None, None, None, text)]
+    return [
+        _Line(line, dotted(one.path), one.expected, one.got, f"{shown(path)}:{line}: {one}")
+        for line, one in found
+    ]

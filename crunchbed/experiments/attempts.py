@@ -45,11 +45,7 @@ def attempt_each(
     *,
     quiet: bool = False,
 ) -> list[tuple[Result, Path]]:
-    """Make a run of every policy on every seed; see ``attempt_variants``.
-
-    Raises:
-        BadInput: A policy does not go with the scenario; nothing was run.
-    """
+    """Make a run of every policy on every seed; BadInput where the scenario refuses a policy."""
     variants = {policy: scenario.with_overrides({"policy": policy}) for policy in policies}
     made = attempt_variants(variants, seeds, parent, scraper, quiet=quiet)
     return [(result, place) for _, result, place in made]
@@ -65,21 +61,12 @@ def attempt_variants(
 ) -> list[tuple[str, Result, Path]]:
     """Make a run of every variant on every seed: all on the first seed, then all on the next.
 
-    Args:
-        variants: Scenarios by name.
-        seeds: Of the runs.
-        parent: Directory that each run makes one in.
-        scraper: Records the runs' metrics.
-        quiet: Say nothing of their progress.
-
-    Returns:
-        Of each run the name of its variant, its result and its directory.
-
-    Raises: as ``attempt``.
+    Returns, of each run, the name of its variant, its result, and its directory in ``parent``.
+    Raises as ``attempt``.
     """
     places = [(name, seed, parent / f"{name}-{seed}") for seed in seeds for name in variants]
     return [
-        (name, *attempt(variants[name], seed, place, scraper, quiet=quiet))
+        (name, attempt(variants[name], seed, place, scraper, quiet=quiet), place)
         for name, seed, place in places
     ]
 
@@ -91,13 +78,10 @@ def attempt(
     scraper: Scraper | None = None,
     *,
     quiet: bool = False,
-) -> tuple[Result, Path]:
-    """Make a run until it is valid, ``TRIES`` times at most.
+) -> Result:
+    """Make a run until it is valid, ``TRIES`` times at most; return the last result.
 
     The directories of disturbed runs stay beside ``directory``, as ``...-disturbed-1`` and so on.
-
-    Returns:
-        The result of the last run made, and its directory.
 
     Raises:
         BadInput: The scenario or the directory is wrong for all runs alike.
@@ -111,12 +95,10 @@ def attempt(
         except CrunchbedError as error:
             result = Result.not_measured(scenario, seed, str(error))
         if result.verdict != "invalid":
-            return result, directory
+            break
         again = number < TRIES
         reasons = "; ".join(result.reasons) + ("; once more" if again else "")
         sys.stderr.write(f"crunchbed: {scenario.policy}, seed {seed}: {reasons}\n")
-        if not again:
-            return result, directory
-        if directory.exists():
+        if again and directory.exists():
             directory.rename(directory.with_name(f"{directory.name}-disturbed-{number}"))
-    raise AssertionError("unreachable: the last try returns")
+    return result

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from crunchbed.checks.result import Result
 from crunchbed.experiments.stats.interval import LEAST
@@ -22,34 +22,19 @@ DIRECTORY: Final = Path("baselines")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class Baseline(BaseModel):
-    """Runs of one scenario under some policies, on some seeds.
-
-    Attributes:
-        format: Version of the file's format.
-        name: Name of the baseline; the file is ``<name>.json``.
-        made: When the baseline was made, UTC.
-        processors: Number of the machine's processors.
-        scenario: The scenario as resolved.
-        runs: Results of the runs, without the figures of single nodes.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Baseline(BaseModel, frozen=True, extra="forbid"):
+    """Runs of one scenario under some policies, on some seeds."""
 
     format: Literal[1] = 1
     name: str
-    made: str
+    made: str  # when the baseline was made, UTC
     processors: int | None
     scenario: dict[str, Any]
-    runs: tuple[Result, ...] = Field(min_length=1)
+    runs: tuple[Result, ...] = Field(min_length=1)  # without the figures of single nodes
 
     @classmethod
     def of(cls, name: str, scenario: Scenario, runs: Sequence[Result], now: datetime) -> Self:
-        """Return a baseline of these runs.
-
-        Raises:
-            RunInvalid: A policy has too few valid runs to compare others with.
-        """
+        """Return a baseline of these runs; RunInvalid where a policy has too few valid runs."""
         for policy in dict.fromkeys(run.policy for run in runs):
             valid = sum(run.valid for run in runs if run.policy == policy)
             if valid < LEAST:
@@ -76,19 +61,11 @@ class Baseline(BaseModel):
         return tuple(dict.fromkeys(run.seed or 0 for run in self.runs))
 
     def read_scenario(self) -> Scenario:
-        """Return the scenario.
-
-        Raises:
-            BadInput: This version does not know one of its keys, or refuses one of its values.
-        """
+        """Return the scenario; BadInput where this version refuses one of its keys or values."""
         return Scenario.of(self.scenario, f"baseline {self.name}: scenario: ")
 
     def write(self, directory: Path) -> Path:
-        """Write the file, whole or not at all; return its path.
-
-        Raises:
-            BadInput: It cannot be written there.
-        """
+        """Write the file, whole or not at all; BadInput where it cannot be written."""
         path = directory / f"{self.name}.json"
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -100,11 +77,7 @@ class Baseline(BaseModel):
 
 
 def checked_name(name: str) -> str:
-    """Return a name that a baseline can have.
-
-    Raises:
-        BadInput: The name is not fit for a file.
-    """
+    """Return a name that a baseline can have; BadInput where the name is not fit for a file."""
     if _NAME.fullmatch(name) is None:
         raise BadInput(
             f"baseline {name!r}: expected a name of letters, digits, '.', '_' and '-', at most 64"
@@ -118,11 +91,7 @@ def names(directory: Path) -> list[str]:
 
 
 def read(name: str, directory: Path) -> Baseline:
-    """Return a baseline.
-
-    Raises:
-        BadInput: There is no baseline of that name, or its file makes no sense.
-    """
+    """Return a baseline; BadInput where there is none of that name, or its file makes no sense."""
     path = directory / f"{checked_name(name)}.json"
     try:
         return Baseline.model_validate(orjson.loads(path.read_bytes()))

@@ -6,11 +6,11 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.result import EXIT_CODES, Result, measured
 from crunchbed.expect import Outcome, evaluate, parse
-from crunchbed.experiments.stats.by_policy import Statistics, statistics_of
+from crunchbed.experiments.stats.paired import Statistics, statistics_of
 from crunchbed.scenario.schema import Scenario
 
 
@@ -41,31 +41,19 @@ def runs_with(runs: Iterable[Result], figure: str) -> int:
     return sum(value > 0 for value in measured(runs, figure))
 
 
-class Repeated(BaseModel):
-    """One expectation over all seeds.
-
-    Attributes:
-        text: The expectation.
-        holds: Whether it holds on every seed; None where no seed refutes it, but on some it is not
-            known.
-        runnable: Whether every policy that it names was run.
-        held: On how many seeds it holds.
-        outcomes: What became of it on each seed.
-    """
-
-    model_config = ConfigDict(frozen=True)
+class Repeated(BaseModel, frozen=True):
+    """One expectation over all seeds."""
 
     text: str
+    # whether it holds on every seed; None where no seed refutes it, but on some it is not known
     holds: bool | None
-    runnable: bool
-    held: int
-    outcomes: tuple[Outcome, ...]
+    runnable: bool  # whether every policy that it names was run
+    held: int  # on how many seeds it holds
+    outcomes: tuple[Outcome, ...]  # what became of it on each seed
 
 
-class Comparison(BaseModel):
+class Comparison(BaseModel, frozen=True):
     """Runs of several policies together; it has statistics where there is more than one seed."""
-
-    model_config = ConfigDict(frozen=True)
 
     scenario: str
     policies: tuple[str, ...]
@@ -93,10 +81,7 @@ class Comparison(BaseModel):
 
 
 def compare(scenario: Scenario, runs: Sequence[Result]) -> Comparison:
-    """Compare runs of one scenario that differ in policy and seed.
-
-    To an expectation a run that is not valid is one that was not made.
-    """
+    """Compare runs that differ in policy and seed; to an expectation only valid runs exist."""
     policies = tuple(dict.fromkeys(run.policy for run in runs))
     seeds = tuple(dict.fromkeys(run.seed or 0 for run in runs))
     return Comparison(

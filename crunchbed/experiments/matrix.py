@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import Spread, runs_with, spreads_of
@@ -25,18 +25,11 @@ DETECTORS: Final = (*MODELS, COROSYNC)
 """Names that ``--detectors`` takes: the kinds of ``detector``, and corosync instead of one."""
 
 
-class Axis(BaseModel):
-    """What policies are crossed with.
+class Axis(BaseModel, frozen=True):
+    """What policies are crossed with."""
 
-    Attributes:
-        name: Heading of the settings' column in a table.
-        figures: Figures that a table shows of each combination.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    figures: tuple[str, ...]
+    name: str  # heading of the settings' column in a table
+    figures: tuple[str, ...]  # figures that a table shows of each combination
 
 
 FLAGS: Final = Axis(
@@ -71,26 +64,15 @@ BY_SHED: Final = Axis(
 )
 
 
-class Cell(BaseModel):
-    """One policy with one setting, over all seeds.
-
-    Attributes:
-        policy: Name of the policy.
-        setting: Name of the setting: of ``SETTINGS``, of ``DETECTORS``, or a mode of shedding.
-        runs: Number of runs.
-        valid: Number of valid runs.
-        ejected: Number of valid runs that ejected a live node.
-        figures: Median and range of other figures, by name.
-    """
-
-    model_config = ConfigDict(frozen=True)
+class Cell(BaseModel, frozen=True):
+    """One policy with one setting, over all seeds."""
 
     policy: str
-    setting: str
+    setting: str  # name of the setting: of ``SETTINGS``, of ``DETECTORS``, or a mode of shedding
     runs: int
     valid: int
-    ejected: int
-    figures: dict[str, Spread]
+    ejected: int  # number of valid runs that ejected a live node
+    figures: dict[str, Spread]  # median and range of other figures, by name
 
 
 def cell(axis: Axis, policy: str, setting: str, results: Sequence[Result]) -> Cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.figures import TIME, spec_of
 from crunchbed.checks.result import EXIT_CODES, Result
@@ -16,28 +16,17 @@ Again = Callable[[Sequence[str]], Sequence[Result]]
 """Makes the runs of some policies once more, on the baseline's seeds."""
 
 
-class Outcome(BaseModel):
-    """What ``crunchbed regress`` found.
-
-    Attributes:
-        baseline, scenario: Names of the baseline and of its scenario.
-        notes: How machine and versions differ from those of the baseline.
-        compared: Every figure that was compared.
-        regressions: Figures that are worse; where the runs were made again, worse in both sets,
-            except lost writes, for which one set is enough.
-        unconfirmed: Figures that were worse in the first set of runs only.
-        unknown: Why a policy could not be compared.
-    """
-
-    model_config = ConfigDict(frozen=True)
+class Outcome(BaseModel, frozen=True):
+    """What ``crunchbed regress`` found."""
 
     baseline: str
     scenario: str
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # how machine and versions differ from those of the baseline
     compared: tuple[Compared, ...]
+    # worse in both sets where the runs were made again; for lost writes one set is enough
     regressions: tuple[Compared, ...]
-    unconfirmed: tuple[Compared, ...]
-    unknown: tuple[str, ...]
+    unconfirmed: tuple[Compared, ...]  # figures that were worse in the first set of runs only
+    unknown: tuple[str, ...]  # why a policy could not be compared
 
     @property
     def exit_code(self) -> int:
@@ -50,15 +39,11 @@ class Outcome(BaseModel):
 def regress(
     baseline: Baseline, runs: Sequence[Result], *, tolerance: float, again: Again | None = None
 ) -> Outcome:
-    """Compare runs with a baseline.
+    """Compare runs with a baseline; ``tolerance`` is the share by which a figure may get worse.
 
-    Args:
-        baseline: What the runs are compared with.
-        runs: Runs of the baseline's policies on its seeds.
-        tolerance: Share of a figure by which the figure may get worse.
-        again: Makes a second set of runs: then a figure is a regression only if it is worse in
-            both sets. The load of a machine disturbs runs that are made one after the other alike,
-            and a second set is made later. A figure that may never be worse needs no second set.
+    ``again`` makes a second set of runs: then a figure is a regression only if it is worse in both
+    sets. The load of a machine disturbs runs that are made one after the other alike, and a second
+    set is made later. A figure that may never be worse needs no second set.
     """
     compared = regressions(baseline.runs, runs, tolerance=tolerance)
     worse = [one for one in compared if one.verdict == "worse"]

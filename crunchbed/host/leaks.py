@@ -63,17 +63,11 @@ THIS_MACHINE = Machine()
 
 @dataclass(frozen=True)
 class Leak:
-    """One trace of a run.
-
-    Attributes:
-        kind: what the trace is.
-        name: pid and program of a process, name of a bridge or link, else a path.
-        process: for a process, which one.
-    """
+    """One trace of a run."""
 
     kind: Kind
-    name: str
-    process: RecordedProcess | None = field(default=None, repr=False)
+    name: str  # pid and program of a process, name of a bridge or link, else a path
+    process: RecordedProcess | None = field(default=None, repr=False)  # for a process, which one
 
 
 def find(run_id: str, machine: Machine = THIS_MACHINE) -> list[Leak]:
@@ -145,11 +139,7 @@ def _program(pid: int, proc: Path) -> str:
 
 
 def remove(leak: Leak) -> None:
-    """Remove one trace; a trace that is gone meanwhile is no error.
-
-    Raises:
-        CrunchbedError: the trace could not be removed; says why.
-    """
+    """Remove one trace, unless it is gone; CrunchbedError, with why, where that fails."""
     try:
         if leak.process is not None:
             _kill(leak.process)
@@ -214,14 +204,11 @@ def dead_probes(machine: Machine = THIS_MACHINE) -> list[Path]:
 
 
 def clean_run(run_id: str, machine: Machine = THIS_MACHINE) -> dict[Leak, str | None]:
-    """Remove all that a dead run has left; a live run is left alone.
+    """Remove all that a dead run has left; return every trace, with why it is still there, or None.
 
     Traces are looked for until none is found: removing one may uncover another, and a namespace
-    takes its links along some time after its last process. The state directory goes last, so that
-    a clean-up that is cut short can be done again.
-
-    Returns:
-        Every trace that was found, each with None or with the reason why it is still there.
+    takes its links along some time after its last process. The state directory goes last, so that a
+    clean-up that is cut short can be done again. A live run is left alone.
     """
     outcome: dict[Leak, str | None] = {}
     deadline = time.monotonic() + _CLEAN_SECONDS
@@ -230,17 +217,13 @@ def clean_run(run_id: str, machine: Machine = THIS_MACHINE) -> dict[Leak, str | 
         if not leaks:
             break
         traces = [leak for leak in leaks if leak.kind != "state"] or leaks
-        reasons = {leak: _try_remove(leak) for leak in traces}
-        outcome |= reasons
-        stuck = None not in reasons.values()
+        for leak in traces:
+            try:
+                remove(leak)
+                outcome[leak] = None
+            except CrunchbedError as error:
+                outcome[leak] = str(error)
+        stuck = all(outcome[leak] is not None for leak in traces)
         if stuck or time.monotonic() > deadline:
             break
     return outcome
-
-
-def _try_remove(leak: Leak) -> str | None:
-    try:
-        remove(leak)
-    except CrunchbedError as error:
-        return str(error)
-    return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crunchbed.host.probes import hooks, netns, system
+from crunchbed.host.probes import hooks, system
 from crunchbed.host.probes.machine import NOT_TRIED, THIS_MACHINE, Machine
 from crunchbed.host.probes.system import Probe
 from reserve_agent.errors import MissingRequirement
@@ -19,21 +19,13 @@ ROOT = "a root shell: sudo -i"
 
 @dataclass(frozen=True)
 class Requirement:
-    """One thing that a machine has or lacks.
-
-    Attributes:
-        name: Short name, unique.
-        needed_for: What does not work without it.
-        remedy: The command, or else the kernel setting, that brings it.
-        probe: Looks whether it is there.
-        required: Whether the shipped scenarios need it on the default backend.
-    """
+    """One thing that a machine has or lacks."""
 
     name: str
-    needed_for: str
-    remedy: str
-    probe: Probe
-    required: bool = True
+    needed_for: str  # what does not work without it
+    remedy: str  # the command, or else the kernel setting, that brings it
+    probe: Probe  # looks whether it is there
+    required: bool = True  # whether the shipped scenarios need it on the default backend
 
 
 @dataclass(frozen=True)
@@ -70,9 +62,9 @@ def _hook(name: str, needed_for: str, remedy: str) -> Requirement:
 
 _BTF = system.file("/sys/kernel/btf/vmlinux")
 _CGROUP2 = "mount -t cgroup2 none /sys/fs/cgroup/unified"
-_TBF = netns.qdisc("tbf", "rate", "1mbit", "burst", "16kb", "latency", "1ms")
-_VLAN = netns.link("link", "lo", "name", "crunchbed", "type", "vlan", "id", "2")
-_BRIDGE = netns.link("crunchbed", "type", "bridge")
+_TBF = system.qdisc("tbf", "rate", "1mbit", "burst", "16kb", "latency", "1ms")
+_VLAN = system.link("link", "lo", "name", "crunchbed", "type", "vlan", "id", "2")
+_BRIDGE = system.link("crunchbed", "type", "bridge")
 _OVS = _module("openvswitch", "OPENVSWITCH")
 _NETEM = _module("sch_netem", "NET_SCH_NETEM")
 _COROSYNC = "membership: corosync"
@@ -94,21 +86,21 @@ _REQUIRED = (
     Requirement("mnexec", "nodes and links", SETUP, system.tool("mnexec")),
     Requirement("ip", "nodes and links", SETUP, system.tool("ip")),
     Requirement("tbf", "shaped ports", _module("sch_tbf", "NET_SCH_TBF"), _TBF),
-    Requirement("open-vswitch", "the switch", SETUP, netns.open_vswitch),
+    Requirement("open-vswitch", "the switch", SETUP, system.open_vswitch),
     Requirement(
-        "ovs-userspace", "a switch on any kernel", _module("tun", "TUN"), netns.ovs_userspace
+        "ovs-userspace", "a switch on any kernel", _module("tun", "TUN"), system.ovs_userspace
     ),
     Requirement("nbdkit", "block targets", SETUP, system.tool("nbdkit")),
     Requirement("libnbd", "block initiators", SETUP, system.module("nbd")),
 )
 
 _OPTIONAL = (
-    _optional("ovs-kernel", "a faster switch", _OVS, netns.ovs_kernel),
+    _optional("ovs-kernel", "a faster switch", _OVS, system.ovs_kernel),
     _optional("linux-bridge", "a switch without own loss", _module("bridge", "BRIDGE"), _BRIDGE),
     _optional("vlan", "separate storage network", _module("8021q", "VLAN_8021Q"), _VLAN),
-    _optional("netem", "links with delay or loss", _NETEM, netns.qdisc("netem", "delay", "1ms")),
+    _optional("netem", "links with delay or loss", _NETEM, system.qdisc("netem", "delay", "1ms")),
     _optional("os-ken", "cluster.controller: openflow", SETUP, system.module("os_ken")),
-    _optional("htb", "shed: queue", _module("sch_htb", "NET_SCH_HTB"), netns.qdisc("htb")),
+    _optional("htb", "shed: queue", _module("sch_htb", "NET_SCH_HTB"), system.qdisc("htb")),
     _optional("sctp", "SCTP traffic", _module("sctp", "IP_SCTP"), system.sctp),
     _optional("memory-cgroup", "limits on real memory", _kernel("MEMCG"), system.memory_cgroup),
     _optional("ethtool", "tests: offloads", SETUP, system.tool("ethtool")),
@@ -154,11 +146,7 @@ def missing(wanted: Iterable[Requirement], machine: Machine = THIS_MACHINE) -> l
 
 
 def require(wanted: Iterable[Requirement], machine: Machine = THIS_MACHINE) -> None:
-    """Refuse a machine (this one by default) that lacks something, naming all of it in one line.
-
-    Raises:
-        MissingRequirement: with what is missing, what was found instead, and what brings it.
-    """
+    """Raise MissingRequirement, with all that a machine lacks and what brings each thing."""
     lacking = missing(wanted, machine)
     if any(finding.name == "root" for finding in lacking):
         # Without root nothing else could be tried.

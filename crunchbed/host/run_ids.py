@@ -34,17 +34,11 @@ def draw_id() -> str:
 
 @dataclass(frozen=True)
 class RecordedProcess:
-    """A process, by its pid and its start: another process with the same pid starts later.
+    """A process, by its pid and its start: another process with the same pid starts later."""
 
-    Attributes:
-        name: what the process is, such as "n1 heartbeat".
-        pid: its pid.
-        start_ticks: clock ticks from boot to its start, field 22 of /proc/PID/stat.
-    """
-
-    name: str
+    name: str  # what the process is, such as "n1 heartbeat"
     pid: int
-    start_ticks: int
+    start_ticks: int  # clock ticks from boot to its start, field 22 of /proc/PID/stat
 
     def is_alive(self, proc: Path = PROC) -> bool:
         """Whether this process still runs; a zombie does not."""
@@ -53,19 +47,12 @@ class RecordedProcess:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The content of ``run.json``, in a run's state directory.
-
-    Attributes:
-        id: the run's id.
-        owner: the process that executes the run.
-        directory: where the run writes its results; None before there is one.
-        processes: those that the run has started.
-    """
+    """The content of ``run.json``, in a run's state directory."""
 
     id: str
     owner: RecordedProcess
-    directory: Path | None
-    processes: tuple[RecordedProcess, ...]
+    directory: Path | None  # where the run writes its results; None before there is one
+    processes: tuple[RecordedProcess, ...]  # those that the run has started
 
     def to_json(self) -> bytes:
         """Return the file's bytes."""
@@ -135,9 +122,7 @@ def _has_links(run_id: str) -> bool:
 class RunClaim:
     """A live run's hold on its id, as a context manager; its end removes the state directory.
 
-    Attributes:
-        run_id: the id.
-        path: the state directory, for sockets and the like; only root may enter.
+    ``path`` is that directory, for sockets and the like; only root may enter.
     """
 
     def __init__(self, run_id: str, path: Path, lock: socket.socket) -> None:
@@ -152,11 +137,9 @@ class RunClaim:
 
     @classmethod
     def claim(cls, root: Path = STATE_ROOT) -> RunClaim:
-        """Take a free id, before anything is made that carries it.
+        """Take a free id, before anything is made that carries it; CrunchbedError where none is.
 
-        Raises:
-            MissingRequirement: the state directory cannot be made, which takes root.
-            CrunchbedError: no free id was found.
+        MissingRequirement: the state directory cannot be made, which takes root.
         """
         for _ in range(_ATTEMPTS):
             run_id = draw_id()

@@ -22,23 +22,16 @@ BOUNDED_USERS: Final = {
 """Daemons that bound what they have in flight: the class of their sockets, name of the bound."""
 
 Severity = Literal["error", "warning"]
-_Unsafe = tuple[Severity, str, str]
-"""Severity, kind and text of a finding."""
+_Unsafe = tuple[Severity, str, str]  # severity, kind and text of a finding
 
 
 @dataclass(frozen=True)
 class User:
-    """A process that has a socket.
-
-    Attributes:
-        pid: The process's pid.
-        name: The process's name.
-        daemon: Which of the node's own daemons it is; None for any other process.
-    """
+    """A process that has a socket."""
 
     pid: int
     name: str
-    daemon: str | None = None
+    daemon: str | None = None  # which of the node's own daemons it is; None for any other process
 
 
 @dataclass(frozen=True)
@@ -69,34 +62,21 @@ class Facts:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that makes the reserve unsafe.
+    """Something that makes the reserve unsafe."""
 
-    Attributes:
-        severity: ``error`` where it can harm block I/O or heartbeats.
-        kind: ``not_throttled``, ``not_memalloc`` or ``not_vm_aware``.
-        node: The node's name.
-        text: What is unsafe, in a sentence.
-    """
-
-    severity: Severity
-    kind: str
+    severity: Severity  # ``error`` where it can harm block I/O or heartbeats
+    kind: str  # ``not_throttled``, ``not_memalloc`` or ``not_vm_aware``
     node: str
     text: str
 
 
 @dataclass(frozen=True)
 class AuditedSocket:
-    """A socket, who has it, and the bound of what is in flight on it.
-
-    Attributes:
-        seen: The socket.
-        user: Who has it; None where it is the kernel, or a process that is gone.
-        bound: What its user has in flight at most; None where nobody bounds it.
-    """
+    """A socket, who has it, and the bound of what is in flight on it."""
 
     seen: SocketSeen
-    user: User | None
-    bound: str | None
+    user: User | None  # who has it; None where it is the kernel, or a process that is gone
+    bound: str | None  # what its user has in flight at most; None where nobody bounds it
 
     @property
     def label(self) -> str:
@@ -105,7 +85,8 @@ class AuditedSocket:
         text = f"{seen.protocol} {_end(seen.local, seen.local_port)}"
         if seen.remote_port:
             text += f" to {_end(seen.remote, seen.remote_port)}"
-        return f"{text} of {user_label(self.user)}"
+        user = self.user
+        return f"{text} of {'no process' if user is None else f'{user.name} (pid {user.pid})'}"
 
 
 @dataclass(frozen=True)
@@ -120,27 +101,16 @@ class AuditedNode:
 
 @dataclass(frozen=True)
 class AuditedRun:
-    """One run.
-
-    Attributes:
-        run: The run's id.
-        nodes: The run's nodes; none where it has only just begun.
-        problem: Why the run could not be audited; None where it was.
-    """
+    """One run."""
 
     run: str
-    nodes: tuple[AuditedNode, ...]
-    problem: str | None = None
+    nodes: tuple[AuditedNode, ...]  # the run's nodes; none where it has only just begun
+    problem: str | None = None  # why the run could not be audited; None where it was
 
     @property
     def findings(self) -> list[Finding]:
         """The findings of all nodes."""
         return [finding for node in self.nodes for finding in node.findings]
-
-
-def user_label(user: User | None) -> str:
-    """``n1 heartbeat (pid 77)``."""
-    return "no process" if user is None else f"{user.name} (pid {user.pid})"
 
 
 def _end(address: str, port: int) -> str:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from crunchbed.history.recorder import Recorder
-from crunchbed.host.run_ids import STATE_ROOT, RecordedProcess, RunRecord
+from crunchbed.host.run_ids import RecordedProcess
 from crunchbed.live import runs
 from crunchbed.live.audit import AuditedNode, AuditedRun, Facts, User, audit_node
 from crunchbed.run.backend import Backend
@@ -21,61 +21,59 @@ from nodes.process import PROC
 from reserve_agent.errors import CrunchbedError
 
 
-def audit_live_runs(root: Path = STATE_ROOT) -> list[AuditedRun]:
+def audit_live_runs() -> list[AuditedRun]:
     """Audit every live run of this machine; a run that ends meanwhile is left out.
 
     ``problem`` of a run says why its agents do not answer, as those of an older version.
     """
     audited = []
-    for run in runs.live_runs(root):
+    for run in runs.live_runs():
         try:
-            audited.append(audit_run(run, root))
+            audited.append(audit_run(run))
         except CrunchbedError as error:
-            if run in runs.live_runs(root):
+            if run in runs.live_runs():
                 audited.append(AuditedRun(run, (), str(error)))
     return audited
 
 
-def audit_run(run: str, root: Path = STATE_ROOT) -> AuditedRun:
+def audit_run(run: str) -> AuditedRun:
     """Audit one run, by asking every agent of it."""
-    nodes = sorted(runs.nodes_of(run, root), key=lambda name: (len(name), name))
-    record = RunRecord.read(root / run)
+    nodes = sorted(runs.nodes_of(run), key=lambda name: (len(name), name))
+    record = runs.record_of(run)
     processes = () if record is None else record.processes
-    return AuditedRun(run, tuple(_audit(run, node, processes, root) for node in nodes))
+    return AuditedRun(run, tuple(_audit(run, node, processes) for node in nodes))
 
 
-def _audit(run: str, node: str, processes: Sequence[RecordedProcess], root: Path) -> AuditedNode:
-    facts = Facts.from_message(runs.ask(run, node, "audit", root))
+def _audit(run: str, node: str, processes: Sequence[RecordedProcess]) -> AuditedNode:
+    facts = Facts.from_message(runs.ask(run, node, "audit"))
     users = _users(node, {one.inode for one in facts.sockets}, processes)
     return audit_node(node, facts, users)
 
 
-def _users(
-    node: str, inodes: set[int], processes: Sequence[RecordedProcess], proc: Path = PROC
-) -> dict[int, User]:
+def _users(node: str, inodes: set[int], processes: Sequence[RecordedProcess]) -> dict[int, User]:
     """Return who has the sockets with these inodes: the node's own daemons, or any process."""
     daemons = {
         process.pid: process.name.removeprefix(f"{node} ")
         for process in processes
-        if process.name.startswith(f"{node} ") and process.is_alive(proc)
+        if process.name.startswith(f"{node} ") and process.is_alive()
     }
     users: dict[int, User] = {}
     for pid, daemon in daemons.items():
-        for inode in inodes & _sockets_of(pid, proc):
+        for inode in inodes & _sockets_of(pid):
             users[inode] = User(pid, f"{node} {daemon}", daemon)
     others = inodes - users.keys() - {0}
-    pids = (int(path.name) for path in proc.iterdir() if path.name.isdigit()) if others else ()
+    pids = (int(path.name) for path in PROC.iterdir() if path.name.isdigit()) if others else ()
     for pid in pids:
-        for inode in others & _sockets_of(pid, proc):
-            users.setdefault(inode, User(pid, _command(pid, proc)))
+        for inode in others & _sockets_of(pid):
+            users.setdefault(inode, User(pid, _command(pid)))
     return users
 
 
-def _sockets_of(pid: int, proc: Path) -> set[int]:
+def _sockets_of(pid: int) -> set[int]:
     """Return the inodes of a process's sockets; none where the process is gone."""
     found = set()
     with suppress(OSError):
-        for entry in (proc / str(pid) / "fd").iterdir():
+        for entry in (PROC / str(pid) / "fd").iterdir():
             with suppress(OSError):  # closed meanwhile
                 kind, _, rest = str(entry.readlink()).partition(":[")
                 if kind == "socket":
@@ -83,9 +81,9 @@ def _sockets_of(pid: int, proc: Path) -> set[int]:
     return found
 
 
-def _command(pid: int, proc: Path) -> str:
+def _command(pid: int) -> str:
     try:
-        return (proc / str(pid) / "comm").read_text().strip()
+        return (PROC / str(pid) / "comm").read_text().strip()
     except OSError:
         return "a process"
 
@@ -93,9 +91,7 @@ def _command(pid: int, proc: Path) -> str:
 def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRun:
     """Start the scenario's cluster, watch it for ``seconds`` without a fault, audit it, end it.
 
-    Raises:
-        MissingRequirement: This machine cannot do it; nothing was started.
-        RunInvalid: The cluster did not come up; its logs are kept and named.
+    MissingRequirement: nothing was started. RunInvalid: it did not come up; its logs are named.
     """
     backend = ready_backend(scenario)
     scratch = Path(tempfile.mkdtemp(prefix="crunchbed-audit-"))

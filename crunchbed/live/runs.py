@@ -16,27 +16,21 @@ COMING_UP: Final = "coming up"
 """State of a link that was set up and passes nothing yet, in the status of a held run."""
 
 _AGENT_SUFFIX = ".agent"
-RUN_SOCKET: Final = "run"
-"""In the run's state directory: where a run that is held open takes commands."""
-
+RUN_SOCKET: Final = "run"  # in the state directory of a run that takes commands
 _TELL_SECONDS = 30.0  # a run that cuts a node off answers when it is cut off
 
 
-def live_runs(root: Path = STATE_ROOT) -> list[str]:
+def live_runs() -> list[str]:
     """Return the ids of the runs that go on."""
-    if not root.is_dir():
+    if not STATE_ROOT.is_dir():
         return []
-    records = (RunRecord.read(path) for path in sorted(root.iterdir()) if path.is_dir())
+    records = (RunRecord.read(path) for path in sorted(STATE_ROOT.iterdir()) if path.is_dir())
     return [record.id for record in records if record is not None and record.owner.is_alive()]
 
 
-def choose_run(wanted: str | None, root: Path = STATE_ROOT) -> str:
-    """Return the run that is meant: the one that is named, or the only one.
-
-    Raises:
-        BadInput: no such run goes on, or several do and none is named.
-    """
-    runs = live_runs(root)
+def choose_run(wanted: str | None) -> str:
+    """Return the run that is named, or the only one; BadInput where there is none, or several."""
+    runs = live_runs()
     if wanted is not None:
         if wanted not in runs:
             raise BadInput(f"no live run {wanted!r}; live runs: {', '.join(runs) or 'none'}")
@@ -48,25 +42,26 @@ def choose_run(wanted: str | None, root: Path = STATE_ROOT) -> str:
     return runs[0]
 
 
-def nodes_of(run: str, root: Path = STATE_ROOT) -> list[str]:
+def nodes_of(run: str) -> list[str]:
     """Return the names of the nodes of a live run that have an agent."""
-    return sorted(path.stem for path in (root / run).glob(f"*{_AGENT_SUFFIX}"))
+    return sorted(path.stem for path in (STATE_ROOT / run).glob(f"*{_AGENT_SUFFIX}"))
 
 
-def ask(run: str, node: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Message:
+def ask(run: str, node: str, op: str, **fields: object) -> Message:
     """Ask a node's agent, and return its answer.
 
-    Raises:
-        BadInput: The run has no such node.
-        CrunchbedError: The agent does not answer, or refuses.
+    BadInput: the run has no such node. CrunchbedError: the agent does not answer, or refuses.
     """
-    nodes = nodes_of(run, root)
-    if node not in nodes:
-        raise BadInput(
-            f"no node {node!r} in run {run}; its nodes: {', '.join(nodes) or 'none yet'}"
-        )
-    with closing(LineClient(root / run / f"{node}{_AGENT_SUFFIX}")) as client:
+    _require_node(run, node)
+    with closing(LineClient(STATE_ROOT / run / f"{node}{_AGENT_SUFFIX}")) as client:
         return client.ask(op=op, **fields)
+
+
+def _require_node(run: str, node: str) -> None:
+    nodes = nodes_of(run)
+    if node not in nodes:
+        known = ", ".join(nodes) or "none yet"
+        raise BadInput(f"no node {node!r} in run {run}; its nodes: {known}")
 
 
 class Place(NamedTuple):
@@ -76,51 +71,51 @@ class Place(NamedTuple):
     cgroup: Path
 
 
-def is_held(run: str, root: Path = STATE_ROOT) -> bool:
+def is_held(run: str) -> bool:
     """Whether a run takes commands, as one does that `crunchbed up` holds open."""
-    return (root / run / RUN_SOCKET).is_socket()
+    return (STATE_ROOT / run / RUN_SOCKET).is_socket()
 
 
-def tell(run: str, op: str, root: Path = STATE_ROOT, **fields: object) -> Message:
+def tell(run: str, op: str, **fields: object) -> Message:
     """Give a held run a command, and return its answer.
 
-    Raises:
-        BadInput: the run takes no commands, or refuses this one.
-        CrunchbedError: the run has ended, does not answer, or could not do it.
+    BadInput: the run takes no commands, or refuses this one. CrunchbedError: it has ended, does not
+    answer, or could not do it.
     """
-    if not is_held(run, root):
-        if run not in live_runs(root):
+    if not is_held(run):
+        if run not in live_runs():
             raise CrunchbedError(f"run {run} has ended")
-        directory = directory_of(run, root)
+        directory = directory_of(run)
         if directory is not None and not (directory / "run.json").exists():
             raise BadInput(f"run {run} is still starting; `crunchbed up --detach` returns when up")
         raise BadInput(f"run {run} takes no commands: `crunchbed up` does, from when it is up on")
-    with closing(LineClient(root / run / RUN_SOCKET, _TELL_SECONDS)) as client:
+    with closing(LineClient(STATE_ROOT / run / RUN_SOCKET, _TELL_SECONDS)) as client:
         reply = client.ask(op=op, **fields)
     if "refused" in reply:
         raise BadInput(str(reply["refused"]))
     return reply
 
 
-def directory_of(run: str, root: Path = STATE_ROOT) -> Path | None:
+def record_of(run: str) -> RunRecord | None:
+    """Return the record of a run; None where it is missing or makes no sense."""
+    return RunRecord.read(STATE_ROOT / run)
+
+
+def directory_of(run: str) -> Path | None:
     """Return the run directory of a live run; None where it has none yet."""
-    record = RunRecord.read(root / run)
+    record = record_of(run)
     return None if record is None else record.directory
 
 
-def place_of(run: str, node: str, root: Path = STATE_ROOT) -> Place:
+def place_of(run: str, node: str) -> Place:
     """Return where a node of a live run is; of a held run also ``storage``, the storage host.
 
-    Raises:
-        BadInput: The run has no such node.
-        CrunchbedError: The run does not answer.
+    BadInput: the run has no such node. CrunchbedError: the run does not answer.
     """
-    if node == "storage" and is_held(run, root):
-        told = tell(run, "status", root)["storage"]
-    elif node in nodes_of(run, root):
-        settings = orjson.loads((root / run / f"{node}{_AGENT_SUFFIX}.json").read_bytes())
-        told = {"pid": settings["netns_pid"], "cgroup": settings["cgroup"]}
+    if node == "storage" and is_held(run):
+        told = tell(run, "status")["storage"]
     else:
-        known = ", ".join(nodes_of(run, root)) or "none yet"
-        raise BadInput(f"no node {node!r} in run {run}; its nodes: {known}")
+        _require_node(run, node)
+        settings = orjson.loads((STATE_ROOT / run / f"{node}{_AGENT_SUFFIX}.json").read_bytes())
+        told = {"pid": settings["netns_pid"], "cgroup": settings["cgroup"]}
     return Place(int(told["pid"]), Path(told["cgroup"]))

@@ -7,21 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from crunchbed.host.run_ids import STATE_ROOT
 from crunchbed.live import runs
 from reserve_agent.errors import CrunchbedError
 
 
-class NodeSummary(BaseModel):
+class NodeSummary(BaseModel, frozen=True):
     """One node; a page is 4 KiB.
 
     ``up``, ``boots``, ``link`` and ``crunch`` are those of a held run, and unknown in others. The
     rest is known while the node's agent answers, which ``agent`` says.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     agent: bool
     up: bool | None = None
@@ -42,10 +39,8 @@ class NodeSummary(BaseModel):
     daemons: tuple[str, ...] = ()
 
 
-class RunSummary(BaseModel):
+class RunSummary(BaseModel, frozen=True):
     """One run; ``phase``, ``seconds`` (since it is up) and ``switch`` are known of a held run."""
-
-    model_config = ConfigDict(frozen=True)
 
     run: str
     scenario: str
@@ -58,16 +53,12 @@ class RunSummary(BaseModel):
     nodes: dict[str, NodeSummary]
 
 
-def read_summary(run: str, root: Path = STATE_ROOT) -> RunSummary:
-    """Ask a run, if it is held open, and the agents of its nodes.
-
-    Raises:
-        CrunchbedError: a run that is held open does not answer.
-    """
-    told = runs.tell(run, "status", root) if runs.is_held(run, root) else {}
+def read_summary(run: str) -> RunSummary:
+    """Ask a held run, and the agents of any; CrunchbedError where a held run does not answer."""
+    told = runs.tell(run, "status") if runs.is_held(run) else {}
     known: Mapping[str, Any] = told.get("nodes", {})
-    names = sorted({*runs.nodes_of(run, root), *known}, key=lambda name: (len(name), name))
-    directory = runs.directory_of(run, root)
+    names = sorted({*runs.nodes_of(run), *known}, key=lambda name: (len(name), name))
+    directory = runs.directory_of(run)
     return RunSummary(
         run=run,
         scenario=_scenario(directory),
@@ -77,7 +68,7 @@ def read_summary(run: str, root: Path = STATE_ROOT) -> RunSummary:
         switch=told.get("switch"),
         storage_link=told["storage"]["link"] if told else None,
         directory=None if directory is None else str(directory),
-        nodes={name: _node(run, name, known.get(name, {}), root) for name in names},
+        nodes={name: _node(run, name, known.get(name, {})) for name in names},
     )
 
 
@@ -89,9 +80,9 @@ def _scenario(directory: Path | None) -> str:
         return "unknown"
 
 
-def _node(run: str, name: str, known: Mapping[str, Any], root: Path) -> NodeSummary:
+def _node(run: str, name: str, known: Mapping[str, Any]) -> NodeSummary:
     try:
-        told = runs.ask(run, name, "status", root)
+        told = runs.ask(run, name, "status")
     except CrunchbedError:
         return NodeSummary(agent=False, **known)
     pool = told["pool"]

@@ -24,17 +24,11 @@ from reserve_agent.errors import BadInput, MissingRequirement, RunInvalid
 
 @dataclass(frozen=True)
 class PytestRun:
-    """One judged run; ``run["io_p99_seconds"]`` is a figure of its totals, in seconds.
+    """One judged run; ``run["io_p99_seconds"]`` is a figure of its totals, in seconds."""
 
-    Attributes:
-        scenario: As it was run.
-        result: All that was measured.
-        directory: Where its history and logs are.
-    """
-
-    scenario: Scenario
+    scenario: Scenario  # as it was run
     result: Result
-    directory: Path
+    directory: Path  # where its history and logs are
 
     @property
     def verdict(self) -> str:
@@ -67,33 +61,20 @@ class PytestRun:
         return History.read(self.directory / "history.jsonl")
 
     def __getitem__(self, figure: str) -> float | None:
-        """Return a figure of the totals, such as ``misses_by_cause.link``, or of a phase.
-
-        Raises:
-            KeyError: there is no such figure.
-        """
+        """Return a figure of the totals, such as ``misses_by_cause.link``, or of a phase."""
         phase, _, rest = figure.partition(".")
         if figure not in NAMES and not (phase in PHASES and rest in PHASE_NAMES):
             raise KeyError(figure)
         return self.totals.value(figure)
 
     def expect(self, text: str) -> Outcome:
-        """Judge an expectation, as it would be in a scenario: ``run.expect("io_errors == 0")``.
-
-        Raises:
-            BadInput: it is none.
-        """
+        """Judge an expectation: ``run.expect("io_errors == 0")``; BadInput where it is none."""
         policy = self.scenario.policy
         return evaluate([text], {policy: self.totals}, {policy: self.nodes})[0]
 
 
 class Runner:
-    """Makes runs, each only once in a session.
-
-    Args:
-        parent: Directory that each run makes one in.
-        seen: Told of every run that a test gets.
-    """
+    """Makes runs in ``parent``, each only once in a session; ``seen`` gets every run of a test."""
 
     def __init__(self, parent: Path, seen: Callable[[PytestRun], None] | None = None) -> None:
         self._parent = parent
@@ -117,12 +98,8 @@ class Runner:
     ) -> PytestRun:
         """Make a run, or return the one that was made before.
 
-        Args:
-            name: Of a shipped scenario, or the path of a YAML file.
-            policy: In place of the scenario's.
-            memalloc: Classes whose sockets are memalloc, in place of the scenario's.
-            seed: Decides what the scenario leaves to chance.
-            settings: Dotted keys of the scenario with other values.
+        ``name`` is a shipped scenario or a YAML file; the rest, such as ``settings`` by dotted key,
+        replaces what the scenario says.
 
         Raises:
             BadInput: the scenario or a setting is wrong.
@@ -147,7 +124,6 @@ class Runner:
         if place.exists():
             raise BadInput(f"{place}: is there already; give another --crunchbed-runs")
         try:
-            result, directory = attempt(scenario, seed, place)
+            return PytestRun(scenario, attempt(scenario, seed, place), place)
         except MissingRequirement as error:
             pytest.skip(str(error))
-        return PytestRun(scenario, result, directory)

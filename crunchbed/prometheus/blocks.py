@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import orjson
-from pydantic import ValidationError
 
+from crunchbed.archive.rejudge import scenario_of
 from crunchbed.history.damaged import blamed_on
 from crunchbed.history.history import History
-from crunchbed.prometheus import config
 from crunchbed.prometheus.openmetrics import Timeline
 from crunchbed.prometheus.replay import replay
-from crunchbed.prometheus.server import CONFIG, DATA
+from crunchbed.prometheus.server import CONFIG, DATA, empty_config
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError
 
@@ -32,11 +31,7 @@ class Run(NamedTuple):
 
 
 def find_runs(directories: Iterable[Path]) -> list[Run]:
-    """Return the runs in directories of runs and of comparisons.
-
-    Raises:
-        BadInput: A directory has no run, or a run cannot be read.
-    """
+    """Return the runs in directories of runs or comparisons; BadInput where one has none."""
     found: dict[Path, Run] = {}
     for directory in directories:
         inside = sorted({path.parent for path in directory.glob(f"*/{_HISTORY}")})
@@ -52,21 +47,16 @@ def _run(directory: Path) -> Run:
     path = directory / "run.json"
     try:
         run_id = str(orjson.loads(path.read_bytes())["run"])
-        path = directory / "scenario.json"
-        return Run(run_id, directory, Scenario.model_validate(orjson.loads(path.read_bytes())))
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise BadInput(f"{path}: not what a run writes: {first}") from None
+    return Run(run_id, directory, scenario_of(directory))
 
 
 def timeline_of(run: Run, interval_ns: int) -> Timeline:
-    """Return what a Prometheus would have scraped of a run.
-
-    Raises:
-        BadInput: The run's history makes no sense; the message has its path.
-    """
+    """Return what a Prometheus would have scraped of a run; BadInput with the history's path."""
     path = run.directory / _HISTORY
     try:
         with blamed_on(path):
@@ -79,13 +69,12 @@ def timeline_of(run: Run, interval_ns: int) -> Timeline:
 def write(timelines: Iterable[Timeline], directory: Path) -> Iterator[Timeline]:
     """Write a Prometheus' configuration and data; yield each run once it is written.
 
-    Raises:
-        CrunchbedError: promtool refuses a run, or the directory cannot be written.
+    CrunchbedError: promtool refuses a run, or the directory cannot be written.
     """
     partial = directory / "openmetrics.part"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / CONFIG).write_text(config.nobody())
+        (directory / CONFIG).write_text(empty_config())
         for timeline in timelines:
             with partial.open("w") as file:
                 file.writelines(timeline.text())

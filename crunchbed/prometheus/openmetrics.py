@@ -12,9 +12,7 @@ from typing import Final
 from reserve_agent.exposition import Sample, written
 from reserve_agent.metrics import METRICS, PREFIX, Definition
 
-MILLISECOND: Final = 1_000_000
-"""Least time between two points of one series, in nanoseconds: Prometheus knows no less."""
-
+MILLISECOND: Final = 1_000_000  # ns; Prometheus knows no less between two points of a series
 _SECOND: Final = 1_000_000_000
 _SUFFIXES = ("_total", "_info", "_bucket", "_count", "_sum", "")
 _DEFINITIONS = {PREFIX + one.name: one for one in METRICS.values()}
@@ -23,11 +21,7 @@ _DEFINITIONS = {PREFIX + one.name: one for one in METRICS.values()}
 class Timeline:
     """Samples of one run in the order of time, which become text at the end.
 
-    Args:
-        labels: Labels of the scrape target, for every sample that has no such label itself.
-
-    Attributes:
-        samples: Number of samples.
+    ``labels`` are the scrape target's, for every sample that has no such label itself.
     """
 
     def __init__(self, labels: Mapping[str, str]) -> None:
@@ -72,11 +66,7 @@ class Timeline:
 
 
 def definition_of(sample: str) -> Definition:
-    """Return the metric that a sample belongs to, by the sample's name.
-
-    Raises:
-        KeyError: It belongs to no metric of crunchbed.
-    """
+    """Return the metric that a sample belongs to, by the sample's name; may raise KeyError."""
     for suffix in _SUFFIXES:
         stem = sample.removesuffix(suffix)
         if sample.endswith(suffix) and stem in _DEFINITIONS:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from crunchbed.backends.namespaces.targets import labels_of
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.history.history import History
-from crunchbed.prometheus.config import JOB
 from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline
+from crunchbed.prometheus.server import JOB
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.heartbeats import HeartbeatMissed
@@ -47,11 +47,7 @@ class Clock(NamedTuple):
 
     @classmethod
     def of(cls, history: History) -> Clock:
-        """Return the moment that the run has recorded.
-
-        Raises:
-            BadInput: The run ended before it recorded one.
-        """
+        """Return the moment that the run has recorded; BadInput where it ended before that."""
         for event in history.of(RunInfo):
             clock = event.clock or {}
             if {"monotonic_ns", "unix_ns"} <= clock.keys():
@@ -115,16 +111,9 @@ class _Controller:
 
 
 def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> Timeline:
-    """Scrape a run that is over.
+    """Scrape a run that is over; BadInput where the history does not say when it was.
 
-    Args:
-        history: What the run recorded.
-        scenario: What was run.
-        run: The run's id.
-        interval_ns: Time between two scrapes; one more is made at the end of the history.
-
-    Raises:
-        BadInput: The history does not say when the run was.
+    One more scrape, after those at every ``interval_ns``, is made at the end of the history.
     """
     clock = Clock.of(history)
     timeline = Timeline({"job": JOB, **labels_of(run, scenario)})

@@ -7,25 +7,20 @@ import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from crunchbed.backends.namespaces import targets
-from crunchbed.prometheus import config
-from crunchbed.prometheus.server import Prometheus, command
+from crunchbed.prometheus.server import Prometheus, command, scraping_config
 from reserve_agent.errors import CrunchbedError, RunInvalid
 
-SEEN_SECONDS = 20.0
-"""How long a run waits to be scraped; Prometheus takes up to 10 s to see a new target."""
+SEEN_SECONDS = 20.0  # until a run is scraped; Prometheus takes up to 10 s to see a new target
 _ASK_SECONDS = 0.25
 
 
 class Scraper:
     """Context manager over the Prometheus of one command, which starts with the first run.
 
-    Args:
-        directory: For configuration, data and log; by default ``prometheus`` in the first run's
-            directory.
-        say: Gets lines to print: where Prometheus is.
+    Its files are in ``directory``, by default ``prometheus`` in the first run's. ``say`` gets lines
+    to print: where Prometheus is.
     """
 
     def __init__(self, directory: Path | None, say: Callable[[str], object]) -> None:
@@ -38,12 +33,7 @@ class Scraper:
     def __enter__(self) -> Scraper:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.server is not None:
             self.server.close()
             again = shlex.join(command(self.server.directory, "127.0.0.1:9090"))
@@ -54,7 +44,7 @@ class Scraper:
         if self.server is None:
             targets.make_directory()
             directory = (self._directory or run_directory / "prometheus").absolute()
-            self.server = Prometheus(directory, config.text(os.getpid()), pump)
+            self.server = Prometheus(directory, scraping_config(os.getpid()), pump)
             self._say(f"prometheus: {self.server.url}")
 
     def await_run(
@@ -64,18 +54,11 @@ class Scraper:
         wait_until: Callable[[Callable[[], bool], float], bool],
         since: float = 0.0,
     ) -> None:
-        """Wait until Prometheus has scraped all nodes of a run.
+        """Wait until Prometheus has scraped all nodes after ``since``, seconds since 1970.
 
-        Args:
-            run_id: The run's id.
-            nodes: Number of the run's nodes.
-            wait_until: Keeps the run going until a condition holds, for so many seconds at most;
-                returns whether it holds.
-            since: Seconds since 1970; an earlier scrape does not count.
-
-        Raises:
-            RunInvalid: A node was not scraped in time.
-            CrunchbedError: Prometheus has ended.
+        ``wait_until`` keeps the run going until a condition holds, for so many seconds at most, and
+        returns whether it holds. RunInvalid: a node was not scraped in time. CrunchbedError:
+        Prometheus has ended.
         """
         self._trouble = None
         if not wait_until(lambda: self._has_scraped(run_id, nodes, since), SEEN_SECONDS):

@@ -1,4 +1,4 @@
-"""Debian's Prometheus as a child process of this command."""
+"""Debian's Prometheus as a child process of this command, and its configuration."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import orjson
 
+from crunchbed.backends.namespaces import targets
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError
 
 CONFIG: Final = "prometheus.yml"
 DATA: Final = "data"
+INTERVAL_SECONDS: Final = 1
+JOB: Final = "crunchbed"
+_RULES = "dashboards/prometheus/rules.yml"
 _KEPT_FOR = "100y"  # by default samples older than 15 days are deleted, those of a replayed run too
 _TRIES = 3
 _START_SECONDS = 20.0
@@ -26,16 +30,50 @@ _END_SECONDS = 20.0
 _ANSWER_SECONDS = 5.0
 
 
+def rules_file() -> Path | None:
+    """Return the file of recording and alerting rules; None where it was not installed."""
+    path = Path(__file__).resolve().parents[2] / _RULES
+    return path if path.exists() else None
+
+
+def scraping_config(owner: int, directory: Path = targets.DIRECTORY) -> str:
+    """Return a configuration that scrapes only the runs which process ``owner`` executes.
+
+    It is JSON, which is YAML too, so that no path can break it.
+    """
+    rules = rules_file()
+    job = {
+        "job_name": JOB,
+        # run_info has the policy that is in force, its target the one of the start.
+        "honor_labels": True,
+        "file_sd_configs": [{"files": [str(directory / "*.json")], "refresh_interval": "2s"}],
+        "relabel_configs": [
+            {"source_labels": [targets.OWNER], "regex": str(owner), "action": "keep"}
+        ],
+    }
+    return _written([job], [] if rules is None else [str(rules)])
+
+
+def empty_config() -> str:
+    """Return a configuration without targets, for data that are there already."""
+    return _written([], [])
+
+
+def _written(jobs: list[dict[str, Any]], rules: list[str]) -> str:
+    times = ("scrape_interval", "scrape_timeout", "evaluation_interval")
+    config = {
+        "global": dict.fromkeys(times, f"{INTERVAL_SECONDS}s"),
+        "rule_files": rules,
+        "scrape_configs": jobs,
+    }
+    return orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
 class Prometheus:
     """A Prometheus on a free port of the loopback interface.
 
-    Args:
-        directory: Made for configuration, data and log.
-        config: Content of the configuration file.
-        pump: Called again and again until Prometheus is ready; may raise.
-
-    Raises:
-        CrunchbedError: Prometheus does not get ready.
+    Configuration, data and log are in ``directory``. ``pump`` is called until Prometheus is ready,
+    and may raise. CrunchbedError: it does not get ready.
     """
 
     def __init__(
@@ -78,11 +116,7 @@ class Prometheus:
         )
 
     def require_alive(self) -> None:
-        """Raise where Prometheus has ended.
-
-        Raises:
-            CrunchbedError: It has ended; the message has the last lines of its log.
-        """
+        """Raise CrunchbedError, with the last lines of the log, where Prometheus has ended."""
         if self._process.poll() is not None:
             raise CrunchbedError(f"Prometheus ended: {self._process.last_words()}")
 
@@ -93,14 +127,9 @@ class Prometheus:
         return False
 
     def query(self, expression: str, at: float | None = None) -> list[dict[str, object]]:
-        """Return the value of an expression, which is a vector.
+        """Return the value of a PromQL vector ``at`` a time, in seconds since 1970, or now.
 
-        Args:
-            expression: PromQL.
-            at: When, in seconds since 1970; by default now.
-
-        Raises:
-            CrunchbedError: Prometheus does not answer, or refuses the expression.
+        CrunchbedError: Prometheus does not answer, or refuses the expression.
         """
         fields = {"query": expression, "time": f"{time.time() if at is None else at:.3f}"}
         try:

@@ -6,6 +6,7 @@ lightness.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,20 +21,39 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from crunchbed.checks.result import Result, measured
-from crunchbed.experiments.sweep.finished_runs import Run, values_of, where
-from crunchbed.report.axis_labels import axis_label, panel_title, runs_with, value_label
+from crunchbed.checks.figures import spec_of
+from crunchbed.checks.result import measured
+from crunchbed.experiments.sweep.folder import Run, values_of, where
 from reserve_agent.errors import CrunchbedError
 
-_FIELD_INCHES: Final = (0.42, 0.34)
-_LEAST_PANEL_INCHES: Final = 0.95
-"""Room for the name of a policy."""
+_KEYS: Final[Mapping[str, tuple[str, str]]] = {
+    "crunch.length": ("crunch length", "how long no page is free"),
+    "crunch.depth": ("crunch depth", "share of the reserve that is gone"),
+    "crunch.count": ("crunch count", "windows"),
+    "crunch.every": ("crunch period", "from one window to the next"),
+    "crunch.pages": ("crunch size", "pages of 4 KiB that tasks want"),
+    "crunch.duration": ("crunch length", "how long packets come"),
+    "memory.reserve": ("reserve", "pages of 4 KiB"),
+    "memory.pages": ("memory", "pages of 4 KiB"),
+    "heartbeat.interval": ("heartbeat interval", "from one to the next"),
+    "heartbeat.misses": ("misses until suspected", "heartbeats"),
+    "block_io.queue_depth": ("queue depth", "writes in flight"),
+    "block_io.request": ("request size", "of a write"),
+    "block_io.dirty_rate": ("steady writing", "pages of 4 KiB a second"),
+    "traffic.rate": ("other traffic", "packets a second"),
+    "cluster.nodes": ("cluster size", "nodes"),
+    "policy": ("policy", ""),
+}
+"""Name of a key, and its unit or meaning."""
 
+_UNITS: Final[Mapping[str, str]] = {"memory.reserve": "pages", "memory.pages": "pages"}
+_QUANTITY: Final = re.compile(r"([0-9.]+)([A-Za-z]+)")
+
+_FIELD_INCHES: Final = (0.42, 0.34)
+_LEAST_PANEL_INCHES: Final = 0.95  # room for the name of a policy
 _LEAST_WIDTH_INCHES: Final = 5.0
 _MARGIN_INCHES: Final = (2.0, 1.6)
-_LETTER_SHARE: Final = 0.6
-"""Width of a letter as a share of its height."""
-
+_LETTER_SHARE: Final = 0.6  # width of a letter as a share of its height
 _TICK_POINTS: Final = 9
 _COLOURS: Final = "OrRd"
 _STYLE: Final[dict[Any, Any]] = {
@@ -47,23 +67,44 @@ Counts = Sequence[Sequence[tuple[int, int]]]
 """Runs in which it happened, and valid runs, by y and x."""
 
 
+def axis_label(key: str) -> str:
+    """Return what a key is called, with its unit; the key itself where it has no other name."""
+    name, unit = _KEYS.get(key, (key, ""))
+    return f"{name} ({unit})" if unit else name
+
+
+def value_label(value: str) -> str:
+    """Return a value with a space before its unit: ``300ms`` is 300 ms."""
+    found = _QUANTITY.fullmatch(value)
+    if found is None:
+        return value
+    unit = {"us": "\N{MICRO SIGN}s"}.get(found[2], found[2])
+    return f"{found[1]} {unit}"
+
+
+def panel_title(key: str, value: str) -> str:
+    """Return what a panel shows: the name of a policy alone, else the key's name and the value."""
+    if key == "policy":
+        return value
+    name, _ = _KEYS.get(key, (key, ""))
+    unit = _UNITS.get(key, "") if value.isdigit() else ""
+    return f"{name} {value_label(value)} {unit}".rstrip()
+
+
+def runs_with(figure: str) -> str:
+    """Return what the runs are called in which a figure is above 0."""
+    return spec_of(figure).runs_with or f"runs with {figure} above 0"
+
+
 @dataclass(frozen=True)
 class Layout:
-    """Which key goes where.
+    """Which key goes where."""
 
-    Attributes:
-        x: The key whose values go to the right in each panel.
-        y: The key whose values go upwards in each panel.
-        panel: The key with a panel for each value, side by side; None: one panel.
-        row: The key with a row of panels for each value; None: one row.
-        asked: Values that are words, in the order in which they are drawn, by key.
-    """
-
-    x: str
-    y: str
-    panel: str | None = None
-    row: str | None = None
-    asked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    x: str  # the key whose values go to the right in each panel
+    y: str  # the key whose values go upwards in each panel
+    panel: str | None = None  # the key with a panel for each value, side by side; None: one panel
+    row: str | None = None  # the key with a row of panels for each value; None: one row
+    asked: Mapping[str, Sequence[str]] = field(default_factory=dict)  # order of words, by key
 
     def values(self, runs: Sequence[Run], key: str | None) -> list[str]:
         """Return the values of a key in the order in which they are drawn."""
@@ -71,18 +112,10 @@ class Layout:
 
 
 def draw(runs: Sequence[Run], layout: Layout, figure: str, name: str, path: Path) -> None:
-    """Draw the share of valid runs with ``figure`` above 0; PNG, SVG or PDF by the file's name.
+    """Draw the share of valid runs with ``figure`` above 0: PNG, SVG or PDF by ``path``.
 
-    Args:
-        runs: Of a sweep.
-        layout: What goes where.
-        figure: A result name.
-        name: Of the scenario, for the title.
-        path: Of the picture.
-
-    Raises:
-        BadInput: A key was not varied.
-        CrunchbedError: The file cannot be written.
+    ``name`` is the scenario's. BadInput: a key was not varied. CrunchbedError: it cannot be
+    written.
     """
     with mpl.rc_context(_STYLE):
         drawing = _drawing(runs, layout, figure, name)
@@ -105,7 +138,8 @@ def _drawing(runs: Sequence[Run], layout: Layout, figure: str, name: str) -> Fig
         for column, panel in enumerate(panels):
             one = axes[line][column]
             fixed = {layout.panel or "": panel, layout.row or "": row}
-            _panel(one, _counts(runs, fixed, (layout.x, xs), (layout.y, ys), figure))
+            fields = [[{**fixed, layout.x: x, layout.y: y} for x in xs] for y in ys]
+            _panel(one, [[_count(runs, wanted, figure) for wanted in row] for row in fields])
             _ticks(one, xs, ys, room)
             if layout.panel and line == 0:
                 one.set_title(panel_title(layout.panel, panel), fontweight="bold")
@@ -146,19 +180,9 @@ def _ticks(axes: Axes, xs: Sequence[str], ys: Sequence[str], room: float) -> Non
     axes.tick_params(length=0)
 
 
-def _counts(
-    runs: Sequence[Run],
-    fixed: Mapping[str, str],
-    across: tuple[str, Sequence[str]],
-    up: tuple[str, Sequence[str]],
-    figure: str,
-) -> Counts:
-    (x_key, xs), (y_key, ys) = across, up
-    return [[_count(where(runs, {**fixed, x_key: x, y_key: y}), figure) for x in xs] for y in ys]
-
-
-def _count(results: Sequence[Result], figure: str) -> tuple[int, int]:
-    known = measured(results, figure)
+def _count(runs: Sequence[Run], wanted: Mapping[str, str], figure: str) -> tuple[int, int]:
+    """How many runs with the wanted values have a figure above 0, and how many measured it."""
+    known = measured(where(runs, wanted), figure)
     return sum(value > 0 for value in known), len(known)
 
 

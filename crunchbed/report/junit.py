@@ -10,9 +10,7 @@ import re
 import xml.etree.ElementTree as ElementTree  # it writes only
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Final, Literal, NamedTuple
 
 from crunchbed.checks.result import Result, Verdict
 from crunchbed.experiments.comparison import Comparison
@@ -30,10 +28,8 @@ _CONTROL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 """Characters that XML 1.0 cannot hold, not even escaped."""
 
 
-class Case(BaseModel):
+class Case(NamedTuple):
     """One test case; ``text`` says why it did not pass."""
-
-    model_config = ConfigDict(frozen=True)
 
     classname: str
     name: str
@@ -46,59 +42,40 @@ def cases_of_run(result: Result) -> list[Case]:
     """Return the case of a run, and one for each expectation that it decides."""
     classname = f"crunchbed.{result.scenario}.{result.policy}"
     where = f"seed {result.seed}"
-    whole = Case(
-        classname=classname,
-        name=where,
-        status=_STATUSES[result.verdict],
-        text="; ".join(result.reasons),
-        seconds=result.duration_seconds,
+    why = "; ".join(result.reasons)
+    whole = Case(classname, where, _STATUSES[result.verdict], why, result.duration_seconds)
+    expected = (
+        Case(classname, f"{where}: {one.text}", _of(one.holds), one.shown)
+        for one in result.expectations
     )
-    return [
-        whole,
-        *(
-            Case(
-                classname=classname,
-                name=f"{where}: {one.text}",
-                status=_of(one.holds),
-                text=one.shown,
-            )
-            for one in result.expectations
-        ),
-    ]
+    return [whole, *expected]
 
 
 def cases_of_comparison(comparison: Comparison) -> list[Case]:
     """Return the case of every run, and one for each expectation over all seeds."""
     runs = [cases_of_run(run)[0] for run in comparison.runs]
-    expected = [
-        Case(
-            classname=f"crunchbed.{comparison.scenario}",
-            name=one.text,
-            status=_of(one.holds) if one.runnable else "skipped",
-            text=f"holds on {one.held} of {len(one.outcomes)} seeds"
-            if one.runnable
-            else "names a policy that was not run",
-        )
-        for one in comparison.expectations
-    ]
-    return [*runs, *expected]
+    classname = f"crunchbed.{comparison.scenario}"
+    for one in comparison.expectations:
+        if one.runnable:
+            held = f"holds on {one.held} of {len(one.outcomes)} seeds"
+            runs.append(Case(classname, one.text, _of(one.holds), held))
+        else:
+            runs.append(Case(classname, one.text, "skipped", "names a policy that was not run"))
+    return runs
 
 
 def write_junit(path: Path | None, suite: str, cases: Sequence[Case]) -> None:
-    """Write one test suite, where there is a ``path``.
-
-    Raises:
-        CrunchbedError: it cannot be written.
-    """
+    """Write a test suite, where there is a ``path``; CrunchbedError where it cannot be written."""
     if path is None:
         return
     root = ElementTree.Element("testsuites", _counts(cases))
     parent = ElementTree.SubElement(root, "testsuite", {"name": suite, **_counts(cases)})
     for case in cases:
-        attributes = {"classname": case.classname, "name": case.name, "time": f"{case.seconds:.3f}"}
-        element = ElementTree.SubElement(parent, "testcase", _clean(attributes))
+        names = {"classname": _clean(case.classname), "name": _clean(case.name)}
+        attributes = {**names, "time": f"{case.seconds:.3f}"}
+        element = ElementTree.SubElement(parent, "testcase", attributes)
         if case.status != "pass":
-            text = _CONTROL.sub("\ufffd", case.text)
+            text = _clean(case.text)
             inner = ElementTree.SubElement(element, case.status, {"message": text})
             inner.text = text
     ElementTree.indent(root)
@@ -124,5 +101,5 @@ def _counts(cases: Iterable[Case]) -> dict[str, str]:
     }
 
 
-def _clean(attributes: dict[str, str]) -> dict[str, str]:
-    return {name: _CONTROL.sub("\ufffd", value) for name, value in attributes.items()}
+def _clean(text: str) -> str:
+    return _CONTROL.sub("\ufffd", text)

@@ -19,9 +19,7 @@ from crunchbed.run.progress import Progress, ReadNodes
 from crunchbed.run.world import NodeStatus
 from crunchbed.scenario.schema import Scenario
 
-LOOK_SECONDS: Final = 0.5
-"""Time between two readings of the nodes' state; of many nodes it is longer."""
-
+LOOK_SECONDS: Final = 0.5  # between two readings of the nodes' state; longer for many nodes
 _SECONDS_A_NODE: Final = 0.05
 _BAR_WIDTH: Final = 30
 _PAGES_A_MEBIBYTE: Final = 256
@@ -30,37 +28,19 @@ _REST: Final = 6  # lines of a terminal that are not rows of nodes
 
 @dataclass(frozen=True)
 class View:
-    """What is drawn.
+    """What is drawn."""
 
-    Attributes:
-        label: Scenario, policy and seed of the run.
-        phase: The run's phase.
-        spent: Seconds since the phase began.
-        limit: Seconds that the phase lasts at most; None where that is not known.
-        left: Seconds until collecting begins at the latest; None where that is not known.
-        nodes: The nodes' state at the last reading; None for a node without an agent.
-        rates: Acknowledged writes of each node, MiB/s.
-    """
-
-    label: str
+    label: str  # scenario, policy and seed of the run
     phase: str
-    spent: float
-    limit: float | None
-    left: float | None
-    nodes: Mapping[str, NodeStatus | None]
-    rates: Mapping[str, float]
+    spent: float  # seconds since the phase began
+    limit: float | None  # seconds that the phase lasts at most; None where that is not known
+    left: float | None  # seconds until collecting begins at the latest; None: not known
+    nodes: Mapping[str, NodeStatus | None]  # as last read; None for a node without an agent
+    rates: Mapping[str, float]  # acknowledged writes of each node, MiB/s
 
 
 class LiveView(Progress):
-    """Shows a run on a terminal.
-
-    Args:
-        stream: The terminal.
-        label: Scenario, policy and seed of the run.
-        scenario: The scenario, which has the lengths of the phases.
-        clock: Returns the time in seconds.
-        console: In place of one on ``stream``.
-    """
+    """Shows a run on a terminal: on ``console``, or one for ``stream``."""
 
     def __init__(
         self,

@@ -18,55 +18,34 @@ from crunchbed.report.time_axis import node_and_zero, zero_in_words
 from reserve_agent.contract.events.pressure import PoolConfigured, PoolSampled, PressureBegan
 from reserve_agent.contract.events.writes import WriteAcknowledged
 
-LEAD_SECONDS = 1.0
-"""Shown of the time before the crunch."""
-
-BIN_SECONDS = 0.1
-"""Width of one value of the write rate."""
-
-PAGES_A_MEBIBYTE = 256
-"""Pages of 4 KiB, which are blocks of block I/O too."""
-
+LEAD_SECONDS = 1.0  # shown of the time before the crunch
+BIN_SECONDS = 0.1  # width of one value of the write rate
+PAGES_A_MEBIBYTE = 256  # pages of 4 KiB, which are blocks of block I/O too
 Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class NodeTimeline:
-    """One node of one run, as a row of panels.
-
-    Attributes:
-        node: Name of the node.
-        since: What the times are counted from, in words.
-        reserve: R, in pages of 4 KiB.
-        end: When measuring ended.
-        free: (time, free pages) of the node's pool, a list for each stretch in which it was up.
-        pressure: When the node had no page for a normal task.
-        written: Acknowledged MiB/s in bins of ``BIN_SECONDS``; the first bin begins
-            ``LEAD_SECONDS`` before second 0.
-        missed: Deadlines of the node's heartbeats that were missed, by observer.
-        down: From each fence of the node until the node boots.
-        ejected: When the node was ejected.
-        boots: When the node booted again.
-    """
+    """One node of one run, as a row of panels."""
 
     node: str
-    since: str
-    reserve: int
-    end: float
-    free: list[list[tuple[float, int]]]
-    pressure: list[Span]
-    written: list[float]
-    missed: dict[str, list[float]]
-    down: list[Span]
-    ejected: list[float]
-    boots: list[float]
+    since: str  # what the times are counted from, in words
+    reserve: int  # R, in pages of 4 KiB
+    end: float  # when measuring ended
+    free: list[list[tuple[float, int]]]  # (time, pages), a list for each stretch of being up
+    pressure: list[Span]  # when the node had no page for a normal task
+    written: list[float]  # acknowledged MiB/s in bins of ``BIN_SECONDS`` from -``LEAD_SECONDS``
+    missed: dict[str, list[float]]  # deadlines of the node's missed heartbeats, by observer
+    down: list[Span]  # from each fence of the node until the node boots
+    ejected: list[float]  # when the node was ejected
+    boots: list[float]  # when the node booted again
 
 
 def node_timeline(history: History) -> NodeTimeline:
     """Return the timeline of the node that a run is about."""
     node, zero = node_and_zero(history, _nodes(history))
     end = history.measured.end
-    down = downtimes(history, node)
+    down, free = downtimes(history, node), free_pages(history, node)
 
     def at(t: int) -> float:
         return (t - zero) / 1e9
@@ -86,7 +65,7 @@ def node_timeline(history: History) -> NodeTimeline:
         since=zero_in_words(history),
         reserve=reserve_pages(history, node) or 0,
         end=at(end),
-        free=[[(at(t), pages) for t, pages in life] for life in _free_by_life(history, node)],
+        free=[[(at(t), pages) for t, pages in free if t in life] for life in lives(history, node)],
         pressure=spans(episodes(history, node)),
         written=_rate(history, node, zero, at(end)),
         missed=missed,
@@ -108,11 +87,6 @@ def free_pages(history: History, node: str) -> list[tuple[int, int]]:
         *history.of(PressureBegan, node),
     ]
     return sorted((event.t, event.free) for event in events)
-
-
-def _free_by_life(history: History, node: str) -> list[list[tuple[int, int]]]:
-    points = free_pages(history, node)
-    return [[point for point in points if point[0] in life] for life in lives(history, node)]
 
 
 def _rate(history: History, node: str, zero: int, end: float) -> list[float]:

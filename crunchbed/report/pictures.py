@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from crunchbed.history.damaged import blamed_on
 from crunchbed.report.html import comparison_page, figure_rows, series, source
 from crunchbed.report.html.comparison_page import Variant
-from crunchbed.report.timeline_picture import Row, draw
+from crunchbed.report.timeline_picture import Row, draw, save
 from reserve_agent.errors import BadInput
 
 if TYPE_CHECKING:
@@ -24,37 +24,29 @@ _ACROSS: Final = 4
 
 
 def draw_all(directory: Path, out: Path) -> list[Path]:
-    """Draw the run or the comparison in ``directory``.
+    """Draw the run or the comparison in ``directory``; return the files that were made in ``out``.
 
-    The timeline is of the first seed; latencies and spreads are of all runs.
-
-    Returns:
-        The files that were made in ``out``.
-
-    Raises:
-        BadInput: There is no run, one cannot be read, or nothing can be written in ``out``.
+    The timeline is of the first seed; latencies and spreads are of all runs. BadInput: there is no
+    run, one cannot be read, or nothing can be written in ``out``.
     """
+    made = [out / "timeline.png"]
     with blamed_on(directory):
-        return _drawn(directory, out)
-
-
-def _drawn(directory: Path, out: Path) -> list[Path]:
-    if source.is_run(directory):
-        variants = comparison_page.gather([source.read_run(directory)])
-    else:
-        variants = comparison_page.gather(source.read_runs(directory))
-    made = [_time_lines(variants, out / "timeline.png")]
-    latencies = series.slower_than({one.label: one.latencies for one in variants})
-    if latencies["series"]:
-        made.append(_latencies(latencies, out / "latency.png"))
-    rows = figure_rows.of_variants([one.results for one in variants])
-    spreads = comparison_page.spreads(variants, rows)
-    if spreads:
-        made.append(_spreads([one.label for one in variants], spreads, out / "spread.png"))
+        is_run = source.is_run(directory)
+        runs = [source.read_run(directory)] if is_run else source.read_runs(directory)
+        variants = comparison_page.gather(runs)
+        _time_lines(variants, made[0])
+        latencies = series.slower_than({one.label: one.latencies for one in variants})
+        if latencies["series"]:
+            made.append(out / "latency.png")
+            save(_latencies(latencies), made[-1], _DOTS_PER_INCH)
+        rows = figure_rows.of_variants([one.results for one in variants])
+        if spreads := comparison_page.spreads(variants, rows):
+            made.append(out / "spread.png")
+            save(_spreads([one.label for one in variants], spreads), made[-1], _DOTS_PER_INCH)
     return made
 
 
-def _time_lines(variants: Sequence[Variant], path: Path) -> Path:
+def _time_lines(variants: Sequence[Variant], path: Path) -> None:
     seeds = [seed for one in variants for seed in one.drawn]
     if not seeds:
         raise BadInput(f"{path}: not drawn: no run left a history")
@@ -62,10 +54,9 @@ def _time_lines(variants: Sequence[Variant], path: Path) -> Path:
         Row(one.label, one.drawn[seeds[0]].history) for one in variants if seeds[0] in one.drawn
     ]
     draw(rows, f"{variants[0].first.scenario.name}, seed {seeds[0]}", path)
-    return path
 
 
-def _latencies(curves: series.Curves, path: Path) -> Path:
+def _latencies(curves: series.Curves) -> Figure:
     figure = _figure(6.0, 4.0)
     axes = figure.subplots()
     for index, one in enumerate(curves["series"]):
@@ -76,10 +67,10 @@ def _latencies(curves: series.Curves, path: Path) -> Path:
     )
     axes.grid(visible=True, alpha=0.3)
     axes.legend(frameon=False)
-    return _save(figure, path)
+    return figure
 
 
-def _spreads(labels: Sequence[str], spreads: Sequence[dict[str, Any]], path: Path) -> Path:
+def _spreads(labels: Sequence[str], spreads: Sequence[dict[str, Any]]) -> Figure:
     down = -(-len(spreads) // _ACROSS)
     figure = _figure(3.0 * min(_ACROSS, len(spreads)), 2.4 * down)
     grid = figure.subplots(down, min(_ACROSS, len(spreads)), squeeze=False)
@@ -95,7 +86,7 @@ def _spreads(labels: Sequence[str], spreads: Sequence[dict[str, Any]], path: Pat
         margin = 0.08 * (max(every) - min(every))
         panel.set_ylim(min(every) - margin, max(every) + margin)
         panel.tick_params(labelsize=8)
-    return _save(figure, path)
+    return figure
 
 
 def _draw_spread(panel: Axes, one: Mapping[str, Any]) -> None:
@@ -122,18 +113,6 @@ def _pen(index: int) -> dict[str, Any]:
 
 
 def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
-    except OSError as error:
-        raise BadInput(f"{path}: cannot write the picture ({error.strerror})") from error
-    return path
+    return Figure(figsize=(width, height), facecolor="white", layout="constrained")

@@ -38,12 +38,7 @@ def _shown(scenario: Scenario, label: str) -> LineProgress | LiveView:
 
 
 class LineProgress(Progress):
-    """Shows a run on a text stream.
-
-    Args:
-        stream: Where to write, in general stderr.
-        label: Scenario, policy and seed of the run; in front of every line.
-    """
+    """Shows a run on a text stream, with ``label`` in front of every line."""
 
     def __init__(self, stream: TextIO, label: str) -> None:
         self._stream = stream

@@ -11,9 +11,8 @@ from rich.table import Table
 
 from crunchbed.experiments.regress import Outcome
 from crunchbed.experiments.stats.worse import Compared
-from crunchbed.report.formatting import figure, interval
 from crunchbed.report.junit import Case
-from crunchbed.report.table import new_table
+from crunchbed.report.table import figure, interval, new_table
 
 _SHOWN: Final = ("worse", "better")
 _COLOURS: Final = {"worse": "red", "better": "green", "same": "dim"}
@@ -43,23 +42,19 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
 
 def cases_of(outcome: Outcome) -> list[Case]:
     """Return a test case for every figure that was compared, and for what is not known."""
+    classname = f"crunchbed.regress.{outcome.baseline}"
     figures = [
         Case(
-            classname=f"crunchbed.regress.{outcome.baseline}.{one.policy}",
-            name=one.figure,
-            status="failure" if one in outcome.regressions else "pass",
-            text=f"{figure(one.before)} then, {figure(one.now)} now: {interval(one.difference)}, "
+            f"{classname}.{one.policy}",
+            one.figure,
+            "failure" if one in outcome.regressions else "pass",
+            f"{figure(one.before)} then, {figure(one.now)} now: {interval(one.difference)}, "
             f"where up to {figure(one.margin)} is allowed",
         )
         for one in outcome.compared
     ]
     unknown = [
-        Case(
-            classname=f"crunchbed.regress.{outcome.baseline}",
-            name=f"valid runs {number}",
-            status="error",
-            text=reason,
-        )
+        Case(classname, f"valid runs {number}", "error", reason)
         for number, reason in enumerate(outcome.unknown, 1)
     ]
     return [*figures, *unknown]

@@ -13,12 +13,7 @@ def corosync_token_seconds(nodes: int) -> float:
 
 
 def time_scale(scenario: Scenario, pressure_seconds: float) -> str:
-    """Return a line with the scenario's deadline, corosync's, and what pressure is at that scale.
-
-    Args:
-        scenario: What was run.
-        pressure_seconds: The longest pressure of the run.
-    """
+    """Return the scenario's deadline beside corosync's, and the longest pressure at that scale."""
     deadline = seconds(scenario.deadline_ns)
     token = corosync_token_seconds(scenario.cluster.nodes)
     scale = token / deadline

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from crunchbed.checks.result import Result
-from crunchbed.experiments.sweep.trial import Trial
+from crunchbed.experiments.sweep.space import Trial
 
 
 class SweepProgress:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from rich import box
 from rich.console import Console
@@ -15,8 +16,8 @@ from crunchbed.checks.figures import CAUSES, NAMES, Figures, spec_of
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import Comparison, Repeated, Spread
 from crunchbed.experiments.matrix import Axis, Cell
-from crunchbed.experiments.stats.by_policy import Statistics
-from crunchbed.report.formatting import figure, interval, spread
+from crunchbed.experiments.stats.interval import Estimate
+from crunchbed.experiments.stats.paired import Statistics
 from crunchbed.report.scale import time_scale
 from crunchbed.scenario.schema import Scenario
 
@@ -33,6 +34,36 @@ _ROWS: Final = (
 )
 
 
+def figure(value: float | None) -> str:
+    """Return a figure; ``-`` where nothing was measured."""
+    if value is None:
+        return "-"
+    if isinstance(value, int) or value.is_integer():
+        return f"{value:.0f}"
+    return f"{value:.6f}" if value < 0.001 else f"{value:.4f}" if value < 1 else f"{value:.2f}"
+
+
+def spread(found: Spread | None) -> str:
+    """Return a median with its range; one figure where all are equal."""
+    if found is None:
+        return figure(None)
+    if found.low == found.high:
+        return figure(found.median)
+    return f"{figure(found.median)} [{figure(found.low)}..{figure(found.high)}]"
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign."""
+    return f"{'-' if value < 0 else '+'}{figure(abs(value))}"
+
+
+def interval(found: Estimate) -> str:
+    """Return a difference with its interval, where it has one."""
+    if found.low is None or found.high is None:
+        return signed(found.value)
+    return f"{signed(found.value)} [{signed(found.low)}..{signed(found.high)}]"
+
+
 def open_console(file: TextIO | None = None) -> Console:
     """Return a console for ``file``, by default stdout; plain and wide where it is no terminal."""
     target = file or sys.stdout
@@ -40,19 +71,19 @@ def open_console(file: TextIO | None = None) -> Console:
     return Console(file=target, width=width, highlight=False, emoji=False)
 
 
-def new_table(console: Console, left: Sequence[str], right: Sequence[str]) -> Table:
+def new_table(
+    console: Console, left: Iterable[str], right: Iterable[str] = (), **column: Any
+) -> Table:
     """Return a table without rows; a program that reads a pipe gets columns without rules.
 
-    Args:
-        console: Where the table will be printed.
-        left: Headings of the first columns, which are aligned left.
-        right: Headings of the others, which are aligned right.
+    Columns called ``left`` are aligned left, those called ``right`` after them right; every one
+    gets the options ``column`` of rich.
     """
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
     for heading in left:
-        table.add_column(heading)
+        table.add_column(heading, **column)
     for heading in right:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", **column)
     return table
 
 
@@ -78,7 +109,9 @@ def print_run(console: Console, result: Result, scenario: Scenario) -> None:
         console.print(
             f"{_mark(outcome.holds)}  {escape(outcome.text)}  ({outcome.shown})", soft_wrap=True
         )
-    _print_verdict(console, result)
+    console.print(f"verdict: [{_COLOURS[result.verdict]}]{result.verdict}[/]")
+    for reason in result.reasons:
+        console.print(f"  {escape(reason)}", soft_wrap=True)
 
 
 def print_comparison(console: Console, comparison: Comparison, scenario: Scenario) -> None:
@@ -175,11 +208,7 @@ def label(name: str) -> str:
 
 
 def _nodes_shown(result: Result) -> tuple[list[str], int]:
-    """The nodes to print, and how many others there are.
-
-    All nodes of a small cluster; of a large one those that missed, were ejected, or had pressure
-    or errors.
-    """
+    """The nodes to print, and how many others there are: of a large cluster those with an event."""
     nodes = list(result.nodes)
     if len(nodes) <= MOST_NODES:
         return nodes, 0
@@ -206,12 +235,9 @@ def _ratio(name: str, spreads: list[Spread | None]) -> str:
 
 
 def _verdicts(runs: list[Result]) -> str:
-    counts: dict[str, int] = {}
-    for run in runs:
-        counts[run.verdict] = counts.get(run.verdict, 0) + 1
     return ", ".join(
         f"[{_COLOURS[name]}]{name}[/]{f' {count}/{len(runs)}' if len(runs) > 1 else ''}"
-        for name, count in counts.items()
+        for name, count in Counter(run.verdict for run in runs).items()
     )
 
 
@@ -225,9 +251,3 @@ def _expectation(repeated: Repeated) -> str:
     of = len(repeated.outcomes)
     why = f"{repeated.held}/{of}" if of > 1 else repeated.outcomes[0].shown or "no valid run"
     return f"{_mark(repeated.holds)}  {escape(repeated.text)}  ({why})"
-
-
-def _print_verdict(console: Console, result: Result) -> None:
-    console.print(f"verdict: [{_COLOURS[result.verdict]}]{result.verdict}[/]")
-    for reason in result.reasons:
-        console.print(f"  {escape(reason)}", soft_wrap=True)

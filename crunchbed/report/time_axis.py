@@ -11,13 +11,9 @@ from reserve_agent.contract.events.faults import CrunchBegan
 
 
 class TimeAxis(NamedTuple):
-    """Turns a history's times into the seconds of a picture.
+    """Turns a history's times into the seconds of a picture."""
 
-    Attributes:
-        zero: Nanoseconds of CLOCK_MONOTONIC at second 0.
-    """
-
-    zero: int
+    zero: int  # nanoseconds of CLOCK_MONOTONIC at second 0
 
     def at(self, t: int) -> float:
         """Return the seconds from second 0 to ``t``, to the microsecond."""
@@ -27,12 +23,8 @@ class TimeAxis(NamedTuple):
 def node_and_zero(history: History, nodes: Sequence[str]) -> tuple[str, int]:
     """Return the node that a run's pictures are about, and the time that is their second 0.
 
-    The node is the crunched one; without a crunch the first that a fault hit; else the first.
-    Second 0 is the begin of the crunch; without a crunch that of the inject phase.
-
-    Args:
-        history: The run.
-        nodes: Names of its nodes.
+    The node is the crunched one; without a crunch the first that a fault hit; else the first of
+    ``nodes``. Second 0 is the begin of the crunch; without a crunch that of the inject phase.
     """
     crunches = history.of(CrunchBegan)
     if crunches:

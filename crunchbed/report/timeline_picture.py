@@ -42,23 +42,12 @@ class Row(NamedTuple):
 
 
 def draw(rows: Sequence[Row], title: str, path: Path) -> None:
-    """Draw runs below each other, and write a PNG.
-
-    Args:
-        rows: At least one.
-        title: Above the picture.
-        path: The file; its directory is made where there is none.
-
-    Raises:
-        BadInput: It cannot be written.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Draw one run or more below each other, as PNG; BadInput where it cannot be written."""
     from matplotlib.figure import Figure
 
     traces = [node_timeline(row.history) for row in rows]
     height = _FRAME_INCHES + _ROW_INCHES * len(rows)
     figure = Figure(figsize=(_WIDTH_INCHES, height), facecolor="white")
-    FigureCanvasAgg(figure)
     grid: list[list[Axes]] = figure.subplots(len(rows), 3, sharex=True, squeeze=False).tolist()
     for row, one, panels in zip(rows, traces, grid, strict=True):
         _draw_free(panels[0], one)
@@ -69,9 +58,14 @@ def draw(rows: Sequence[Row], title: str, path: Path) -> None:
         _name_row(panels[0], row.label, one)
     _scale(grid, traces)
     _finish(figure, grid, traces, title)
+    save(figure, path, _DOTS_PER_INCH)
+
+
+def save(figure: Figure, path: Path, dots_per_inch: int) -> None:
+    """Write a figure as PNG, in a directory that may be new; BadInput where that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+        figure.savefig(path, format="png", dpi=dots_per_inch, metadata={"Software": None})
     except OSError as error:
         raise BadInput(f"{path}: cannot write the picture ({error.strerror})") from error
 

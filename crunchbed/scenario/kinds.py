@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, PlainSerializer
 from pydantic_core import PydanticCustomError
 
 from crunchbed.scenario import units
+from reserve_agent.errors import BadInput
 
 MAX_COUNT: Final = 2**31 - 1
 
@@ -153,6 +154,13 @@ def did_you_mean(value: object, names: Sequence[str]) -> str:
     """Return `` (did you mean X?)`` or nothing."""
     close = difflib.get_close_matches(str(value), names, n=1)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def require_known(name: str, known: Sequence[str], what: str) -> None:
+    """Raise BadInput where ``name`` is no ``what`` that is known, with those that are."""
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise BadInput(f"unknown {what} {name!r}{hint}; known: {', '.join(known)}")
 
 
 def _quantity(

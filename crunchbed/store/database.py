@@ -27,10 +27,7 @@ class Answer(NamedTuple):
 def opened(root: Path, parquet: Path | None = None) -> Iterator[Database]:
     """Open a database of all runs below ``root``, without damaged ones, which it names.
 
-    Statements can reach no file but the one that becomes ``parquet``.
-
-    Raises:
-        BadInput: there is no such directory.
+    Statements can reach no file but the one that becomes ``parquet``. BadInput: no such directory.
     """
     directories = run_directories(root)
     connection = duckdb.connect(":memory:")
@@ -46,10 +43,9 @@ def opened(root: Path, parquet: Path | None = None) -> Iterator[Database]:
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, directories: Sequence[Path]) -> list[str]:
-    """Fill the tables, by files of JSON lines, since DuckDB takes many rows at once that way.
+    """Fill the tables; return why a directory was left out, for each that was.
 
-    Returns:
-        Why a directory was left out, for each that was.
+    Rows go through files of JSON lines, since DuckDB takes many rows at once that way.
     """
     damaged: list[str] = []
     with (
@@ -81,22 +77,14 @@ def _fill(connection: duckdb.DuckDBPyConnection, directories: Sequence[Path]) ->
 
 
 class Database:
-    """All runs below a directory, open for queries.
-
-    Attributes:
-        damaged: For each damaged run why it is left out.
-    """
+    """All runs below a directory, open for queries; ``damaged`` says why runs were left out."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, damaged: list[str]) -> None:
         self._connection = connection
         self.damaged = damaged
 
     def ask(self, sql: str, parameters: Sequence[object] = ()) -> Answer:
-        """Run one statement.
-
-        Raises:
-            BadInput: DuckDB refuses the statement; says why.
-        """
+        """Run one statement; BadInput, with the reason, where DuckDB refuses it."""
         try:
             cursor = self._connection.execute(sql, list(parameters))
             if cursor is None:
@@ -107,12 +95,9 @@ class Database:
             raise BadInput(f"query: {' '.join(str(error).split())}") from None
 
     def write_parquet(self, sql: str, path: Path) -> None:
-        """Write what a query finds into a Parquet file; it appears whole or not at all.
+        """Write what a query finds into the Parquet file that the database was opened with.
 
-        ``path`` must be the one that the database was opened with.
-
-        Raises:
-            BadInput: DuckDB refuses the query, or the file cannot be written.
+        BadInput: DuckDB refuses the query, or the file cannot be written, whole or not at all.
         """
         try:
             relation = self._connection.sql(sql)

@@ -11,6 +11,7 @@ import orjson
 
 from crunchbed.checks.figures import NAMES, Figures, spec_of
 from crunchbed.checks.result import Result
+from crunchbed.report.html.repeat import flat, text_of
 from reserve_agent.errors import BadInput
 
 Row = dict[str, Any]
@@ -55,11 +56,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def run_directories(root: Path) -> list[Path]:
-    """Return every run directory below ``root``; hidden ones, of unfinished runs, are left out.
-
-    Raises:
-        BadInput: there is no such directory.
-    """
+    """Return every run directory below ``root``, no hidden ones; BadInput without a ``root``."""
     if not root.is_dir():
         raise BadInput(f"{root}: expected a directory of runs; `crunchbed run` makes one")
     found = (path.parent for path in root.rglob("result.json"))
@@ -71,11 +68,7 @@ def run_directories(root: Path) -> list[Path]:
 
 
 def rows(directory: Path) -> Iterator[tuple[str, Row]]:
-    """Yield all rows of a run, each with the name of its table.
-
-    Raises:
-        BadInput: the result of the run is malformed.
-    """
+    """Yield all rows of a run, each with the name of its table; BadInput for a malformed result."""
     result, path = Result.read(directory / "result.json"), str(directory)
     yield "runs", _run(result, directory) | {"path": path} | _figures(result.totals)
     for node, figures in result.nodes.items():
@@ -85,8 +78,9 @@ def rows(directory: Path) -> Iterator[tuple[str, Row]]:
                 for reason, count in reasons.items():
                     row = {"class": cls, "verdict": verdict, "reason": reason, "packets": count}
                     yield "packets", {"path": path, "node": node} | row
-    for key, value in _flat(_json(directory / "scenario.json")):
-        yield "settings", {"path": path, "key": key, "value": value}
+    for key, value in flat(_json(directory / "scenario.json")):
+        if value is not None:
+            yield "settings", {"path": path, "key": key, "value": text_of(value)}
 
 
 def _run(result: Result, directory: Path) -> Row:
@@ -123,11 +117,3 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, orjson.JSONDecodeError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _flat(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{prefix}.{key}" if prefix else key)
-    elif value is not None:
-        yield prefix, value if isinstance(value, str) else orjson.dumps(value).decode()

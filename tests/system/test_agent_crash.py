@@ -38,7 +38,7 @@ def run(
     """A run, repeated where the machine disturbed it; nothing is left of any."""
     chosen = loader.load(scenario).with_overrides({**QUIET, **changes})
     out = tmp_path / "out"
-    result = engine.run(chosen, out=out) if once else attempts.attempt(chosen, 1, out)[0]
+    result = engine.run(chosen, out=out) if once else attempts.attempt(chosen, 1, out)
     history = History.read(out / "history.jsonl")
     (info,) = history.of(RunInfo)
     assert traces(info.run) == []

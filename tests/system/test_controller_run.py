@@ -37,7 +37,7 @@ def run(tmp_path: Path, scenario: str, **changes: object) -> tuple[Result, Histo
     """A run, repeated where the machine disturbed it; nothing is left of any."""
     chosen = loader.load(scenario).with_overrides({**OPENFLOW, **changes})
     out = tmp_path / "out"
-    result = attempts.attempt(chosen, 1, out)[0]
+    result = attempts.attempt(chosen, 1, out)
     history = History.read(out / "history.jsonl")
     (info,) = history.of(RunInfo)
     assert traces(info.run) == []

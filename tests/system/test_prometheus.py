@@ -14,7 +14,8 @@ import pytest
 from crunchbed.backends.namespaces import targets
 from crunchbed.checks.result import Result
 from crunchbed.host import leaks
-from crunchbed.prometheus import blocks, config
+from crunchbed.prometheus import blocks
+from crunchbed.prometheus import server as prometheus_server
 from crunchbed.prometheus.server import Prometheus
 from nodes.process import start_ticks
 from nodes.waiting import wait_until
@@ -60,7 +61,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
     out = tmp_path_factory.mktemp("compared") / "out"
     command = run("compare", *COMPARED, "--out", out, "--prometheus")
     assert (out / "comparison.json").exists(), command.errors
-    server = Prometheus(out / "prometheus", config.nobody())
+    server = Prometheus(out / "prometheus", prometheus_server.empty_config())
     try:
         judged = [out / "none-1", out / "memalloc-1"]  # not those that were disturbed before
         found = {one.scenario.policy: one for one in blocks.find_runs(judged)}

@@ -11,7 +11,7 @@ from crunchbed.checks.result import Result
 from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.request import Request
 from crunchbed.experiments.sweep.run_process import Made
-from crunchbed.experiments.sweep.trial import Trial, trials_of
+from crunchbed.experiments.sweep.space import Trial, trials_of
 from crunchbed.scenario.loader import load
 from tests.unit.judged_runs import good_run, result_of
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from crunchbed.cli import app
+from crunchbed.live import runs
 from crunchbed.live.audit import AuditedNode, Facts, User, audit_node
 from crunchbed.live.gather import audit_live_runs
 from reserve_agent.contract.packets import SOCK_MEMALLOC, PacketClass, Policy, PortRule
@@ -150,10 +151,13 @@ def test_sockets_are_decoded_and_classified_and_closed_ones_left_out() -> None:
     assert (last.protocol, last.cls) == ("udp", "other"), "a rule is for its protocol only"
 
 
-def test_a_directory_without_audit_live_runs_has_nothing_to_audit(tmp_path: Path) -> None:
-    assert audit_live_runs(tmp_path / "none") == []
-    (tmp_path / "abcd").mkdir()
-    assert audit_live_runs(tmp_path) == []
+def test_a_directory_without_audit_live_runs_has_nothing_to_audit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "STATE_ROOT", tmp_path / "none")
+    assert audit_live_runs() == []
+    (tmp_path / "none" / "abcd").mkdir(parents=True)
+    assert audit_live_runs() == []
 
 
 @pytest.mark.parametrize(

@@ -129,11 +129,7 @@ class FakeRun:
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where live runs are looked for, by root."""
-    for name in ("live_runs", "choose_run", "nodes_of", "ask", "is_held", "tell", "place_of"):
-        function = getattr(runs, name)
-        defaults = tuple(tmp_path if isinstance(d, Path) else d for d in function.__defaults__)
-        monkeypatch.setattr(function, "__defaults__", defaults)
-    monkeypatch.setattr(read_summary, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(runs, "STATE_ROOT", tmp_path)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     return tmp_path
 
@@ -194,7 +190,7 @@ def test_a_run_that_is_not_held_open_takes_no_commands(
 ) -> None:
     with RunClaim.claim(root) as state:
         code, line = failing(capsys, *arguments(command))
-        assert read_summary(state.run_id, root).held is False
+        assert read_summary(state.run_id).held is False
     assert code == 2
     assert "takes no commands: `crunchbed up` does" in line
 

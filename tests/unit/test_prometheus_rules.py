@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from crunchbed.backends.namespaces.targets import labels_of
-from crunchbed.prometheus import config
+from crunchbed.prometheus import server
 from crunchbed.scenario.loader import load
 from reserve_agent.metrics import METRICS
 from tests.unit.dashboard_queries import asked
@@ -31,7 +31,7 @@ def promtool(*arguments: str | Path) -> str:
 def test_the_configuration_is_accepted_with_the_rules(tmp_path: Path) -> None:
     path = tmp_path / 'a "directory": with\nodd name' / "prometheus.yml"
     path.parent.mkdir()
-    path.write_text(config.text(1234, path.parent))
+    path.write_text(server.scraping_config(1234, path.parent))
     (path.parent / "abcd-n1.json").write_text("[]")  # promtool warns of a pattern without a file
     told = promtool("check", "config", path)
     assert "1 rule files found" in told
@@ -87,6 +87,6 @@ def test_rules_name_metrics_that_exist() -> None:
 
 
 def test_only_the_runs_of_one_process_are_scraped() -> None:
-    (job,) = orjson.loads(config.text(1234))["scrape_configs"]
+    (job,) = orjson.loads(server.scraping_config(1234))["scrape_configs"]
     (keep,) = job["relabel_configs"]
     assert (keep["source_labels"], keep["regex"], keep["action"]) == (["__owner__"], "1234", "keep")

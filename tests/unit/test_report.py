@@ -10,9 +10,8 @@ import pytest
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import compare
-from crunchbed.report.formatting import figure
 from crunchbed.report.scale import time_scale
-from crunchbed.report.table import open_console, print_comparison, print_run
+from crunchbed.report.table import figure, open_console, print_comparison, print_run
 from tests.unit.judged_runs import ejecting_run, good_run, result_of, scenario
 
 # --- comparisons

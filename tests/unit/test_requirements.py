@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.cli import check
 from crunchbed.host import requirements
-from crunchbed.host.probes import hooks, netns, system
+from crunchbed.host.probes import hooks, system
 from crunchbed.host.probes.machine import NOT_TRIED, Answer, Machine, run_command
 from crunchbed.host.requirements import (
     REQUIREMENTS,
@@ -116,18 +116,18 @@ def test_network_is_tried_in_a_namespace_of_its_own(tmp_path: Path) -> None:
         asked.append(argv)
         return Answer(ok=False, output="", reason="Unknown device type")
 
-    seen = netns.link("crunchbed", "type", "bridge")(machine(tmp_path, run=refuse))
+    seen = system.link("crunchbed", "type", "bridge")(machine(tmp_path, run=refuse))
     assert seen == (False, "Unknown device type")
     assert asked == [("unshare", "--net", "ip", "link", "add", "crunchbed", "type", "bridge")]
-    assert netns.qdisc("tbf")(machine(tmp_path)).present
+    assert system.qdisc("tbf")(machine(tmp_path)).present
 
 
 def test_userspace_switching_takes_tap_interfaces(tmp_path: Path) -> None:
     here = machine(tmp_path, run=lambda _argv: Answer(ok=True, output="[netdev]", reason=""))
-    assert netns.ovs_userspace(here) == (False, "no /dev/net/tun")
+    assert system.ovs_userspace(here) == (False, "no /dev/net/tun")
     (tmp_path / "dev/net").mkdir(parents=True)
     (tmp_path / "dev/net/tun").touch()
-    assert netns.ovs_userspace(here) == (True, "datapath types [netdev]")
+    assert system.ovs_userspace(here) == (True, "datapath types [netdev]")
 
 
 def test_hooks_are_tried_in_an_empty_cgroup_that_goes_again(tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ import statistics
 import pytest
 
 from crunchbed.checks.figures import NAMES, PHASE_NAMES, spec_of
-from crunchbed.experiments.stats.by_policy import statistics_of
 from crunchbed.experiments.stats.interval import LEAST, estimate
-from crunchbed.experiments.stats.paired import differences, pair, rank_biserial
+from crunchbed.experiments.stats.paired import differences, pair, rank_biserial, statistics_of
 from crunchbed.experiments.stats.worse import FAILED, margin, regressions
 from tests.unit.recorded_figures import Change, changed, dice, drawn, recorded
 

@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from crunchbed.cli import app
-from crunchbed.experiments.sweep.finished_runs import asked_order, runs_of, values_of, where
-from crunchbed.report.axis_labels import axis_label, panel_title, value_label
+from crunchbed.experiments.sweep.folder import asked_order, runs_of, values_of, where
+from crunchbed.report.heat_map import axis_label, panel_title, value_label
 from reserve_agent.errors import BadInput
 from tests.unit.judged_runs import ejecting_run, good_run, result_of
 

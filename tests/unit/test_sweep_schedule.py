@@ -15,7 +15,7 @@ from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.request import Request
 from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Scheduler
-from crunchbed.experiments.sweep.trial import Trial, trials_of
+from crunchbed.experiments.sweep.space import Trial, trials_of
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement, RunInvalid
 from tests.unit.judged_runs import good_run, result_of
 from tests.unit.sweep_workers import (

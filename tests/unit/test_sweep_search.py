@@ -10,7 +10,7 @@ import pytest
 from crunchbed.experiments.sweep.conduct import Conductor
 from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.schedule import Scheduler
-from crunchbed.experiments.sweep.trial import Trial, trials_of
+from crunchbed.experiments.sweep.space import Trial, trials_of
 from crunchbed.report.sweep_summary import threshold_line
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput

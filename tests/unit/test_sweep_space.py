@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crunchbed.experiments.sweep.quantity import Range, parse_range
-from crunchbed.experiments.sweep.space import grid, parse_axes, sample
-from crunchbed.experiments.sweep.trial import trials_of
+from crunchbed.experiments.sweep.space import grid, parse_axes, sample, trials_of
 from crunchbed.scenario.loader import load
 from reserve_agent.errors import BadInput
 

@@ -50,12 +50,13 @@ def test_a_command_that_comes_too_early_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RunClaim.claim(tmp_path / "state") as state:
+        monkeypatch.setattr(runs, "STATE_ROOT", tmp_path / "state")
         monkeypatch.setattr(runs, "directory_of", lambda *_: tmp_path)
         with pytest.raises(BadInput, match=f"run {state.run_id} is still starting"):
-            runs.tell(state.run_id, "crunch", tmp_path / "state")
+            runs.tell(state.run_id, "crunch")
         (tmp_path / "run.json").write_text("{}")
         with pytest.raises(BadInput, match="takes no commands"):
-            runs.tell(state.run_id, "crunch", tmp_path / "state")
+            runs.tell(state.run_id, "crunch")
 
 
 def test_the_depth_of_a_crunch_is_a_number(

@@ -10,22 +10,18 @@ import statistics
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 LEVEL: Final = 0.95
-LEAST: Final = 5
-"""Least number of values that have an interval."""
-
+LEAST: Final = 5  # least number of values that have an interval
 _RESAMPLES: Final = 9999
 _SEED: Final = 0  # the same values always have the same interval
 
 Centre = Literal["median", "mean"]
 
 
-class Estimate(BaseModel):
+class Estimate(BaseModel, frozen=True):
     """Median or mean of ``n`` values, and its interval; without one where ``n`` is too small."""
-
-    model_config = ConfigDict(frozen=True)
 
     n: int
     value: float
@@ -36,12 +32,10 @@ class Estimate(BaseModel):
 def estimate(
     values: Sequence[float], *, centre: Centre = "median", level: float = LEVEL
 ) -> Estimate:
-    """Return the median or mean of ``values`` with its two-sided bootstrap interval.
+    """Return the median or mean of one or more values with its two-sided bootstrap interval.
 
-    Args:
-        values: One or more.
-        centre: Which of the two; the mean is for what happens rarely, whose median is 0.
-        level: Level of the interval; 0.95 leaves 2.5 % on either side.
+    The mean is for what happens rarely, whose median is 0. A ``level`` of 0.95 leaves 2.5 % on
+    either side.
     """
     middle = statistics.median(values) if centre == "median" else statistics.fmean(values)
     if len(values) < LEAST:

@@ -11,54 +11,32 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.figures import ALL_NAMES, PHASES, RARE, Worse, spec_of
 from crunchbed.checks.result import Result
-from crunchbed.experiments.stats.by_policy import by_seed
 from crunchbed.experiments.stats.interval import LEAST, Estimate, estimate
-from crunchbed.experiments.stats.paired import differences, rank_biserial
+from crunchbed.experiments.stats.paired import by_seed, differences, rank_biserial
 
-ALPHA: Final = 0.05
-"""Most comparisons, as a share, that may find a regression where nothing has changed."""
-
-FAILED: Final = "runs_failed"
-"""Name of a figure that no result has: the share of runs whose verdict is fail."""
-
-LATENESS: Final = "testbed_late_seconds"
-"""The figure that says how late the testbed's own processes woke."""
-
-TOLERANCE: Final = 0.25
-"""Share of the baseline's middle that a figure may get worse by, unless told otherwise."""
-
+ALPHA: Final = 0.05  # share of comparisons that may find a regression where nothing has changed
+FAILED: Final = "runs_failed"  # the share of runs whose verdict is fail; no result has it
+LATENESS: Final = "testbed_late_seconds"  # how late the testbed's own processes woke
+TOLERANCE: Final = 0.25  # share of the baseline's middle that a figure may get worse by
 Verdict = Literal["worse", "better", "same"]
-Values = Mapping[int, float]
-"""By seed."""
+Values = Mapping[int, float]  # by seed
 
 
-class Compared(BaseModel):
-    """One figure of one policy, then and now.
-
-    Attributes:
-        policy, figure: Name of the policy and of the figure.
-        before, now: Median or mean of the figure over the seeds that both sets of runs have.
-        difference: Median or mean of now - before by seed, with an interval at the level that one
-            figure of many has.
-        margin: How much worse is no regression, in the figure's unit.
-        effect: Rank-biserial correlation of the pairs, from -1 to 1; above 0 where now is higher.
-        verdict: What follows from difference and margin.
-    """
-
-    model_config = ConfigDict(frozen=True)
+class Compared(BaseModel, frozen=True):
+    """One figure of one policy, then and now."""
 
     policy: str
     figure: str
-    before: float
+    before: float  # median or mean over the seeds that both sets of runs have, as ``now``
     now: float
-    difference: Estimate
-    margin: float
-    effect: float
-    verdict: Verdict
+    difference: Estimate  # of now - before by seed; its level is that of one figure of many
+    margin: float  # how much worse is no regression, in the figure's unit
+    effect: float  # rank-biserial correlation, from -1 to 1; above 0 where now is higher
+    verdict: Verdict  # what follows from difference and margin
 
 
 def regressions(
@@ -68,16 +46,10 @@ def regressions(
     tolerance: float,
     only: Iterable[tuple[str, str]] | None = None,
 ) -> list[Compared]:
-    """Compare every figure that can get worse, of every policy, paired by seed.
+    """Compare every figure that can get worse, of every policy with ``LEAST`` pairs of valid runs.
 
-    Args:
-        baseline: Runs of the baseline; those that are not valid do not count.
-        now: Runs of the same scenario on the same seeds.
-        tolerance: Share of the baseline's middle that a figure may get worse by.
-        only: Pairs of policy and figure, where not all are to be compared.
-
-    Returns:
-        What was compared: policies and figures with at least ``LEAST`` pairs of runs.
+    Runs are paired by seed; of ``only`` these pairs of policy and figure, where it is given.
+    ``tolerance`` is the share of the baseline's middle by which a figure may get worse.
     """
     wanted = None if only is None else set(only)
     pairs = [
@@ -97,15 +69,8 @@ def margin(
 
     It is the largest of the figure's floor, of ``tolerance`` times the baseline's ``middle``, and,
     for a figure whose median is compared, of how much worse than the middle the baseline's own
-    worst run was. For a figure that a busy machine makes worse it is twice ``late`` at least: a
-    write waits for two processes of the testbed, its target and its initiator.
-
-    Args:
-        worse: When runs are worse by the figure.
-        baseline: The figure in the baseline's runs.
-        middle: Their median or mean.
-        tolerance: Share of the middle.
-        late: How late the testbed's own processes woke meanwhile, in seconds.
+    worst run was. For a figure that a busy machine makes worse it is twice ``late`` (seconds) at
+    least: a write waits for two processes of the testbed, its target and its initiator.
     """
     allowed = max(worse.floor, tolerance * abs(middle))
     if worse.late:
@@ -116,10 +81,10 @@ def margin(
 
 
 def lateness(runs: Sequence[Result], policy: str, figure: str = LATENESS) -> float:
-    """Return how late the testbed's own processes woke, in seconds.
+    """Return how late the testbed's own processes woke, in seconds; 0 where no run measured it.
 
     It is the median over a policy's runs of each run's longest lateness; in the phase of
-    ``figure``, where that is a figure of a phase. 0 where no run measured it.
+    ``figure``, where that is a figure of a phase.
     """
     phase = figure.rpartition(".")[0]
     name = f"{phase}.{LATENESS}" if phase in PHASES else LATENESS

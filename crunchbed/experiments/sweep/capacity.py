@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Workers
-from crunchbed.experiments.sweep.trial import Trial
+from crunchbed.experiments.sweep.space import Trial
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.units import duration_ns
 
 _CONTROL = "3s"
 _REST = "100ms"
@@ -29,16 +30,10 @@ def control_of(scenario: Scenario) -> Scenario:
             "crunch": None,
             "faults": [],
             "expect": [],
-            "phases.control": max(_CONTROL, f"{2 * deadline}ns", key=_nanoseconds),
+            "phases.control": max(_CONTROL, f"{2 * deadline}ns", key=duration_ns),
             "phases.inject": _REST,
         }
     )
-
-
-def _nanoseconds(text: str) -> int:
-    from crunchbed.scenario.units import duration_ns
-
-    return duration_ns(text)
 
 
 def measure(
@@ -50,12 +45,7 @@ def measure(
 ) -> int:
     """Return how many runs at once, ``start`` at most, do not disturb one another; 1 at least.
 
-    Args:
-        workers: Where the runs are made.
-        scenario: The scenario whose cluster is started.
-        start: How many to try first.
-        note: Gets a line to print for each try.
-        verdict: Returns why a run was disturbed, or None.
+    ``note`` gets a line for each try; ``verdict`` returns why a run was disturbed, or None.
     """
     resolved = control_of(scenario).resolved()
     for count in range(start, 1, -1):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from crunchbed.checks.result import Result, measured
+from crunchbed.checks.result import measured
 from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.request import Request
 from crunchbed.experiments.sweep.schedule import Scheduler
-from crunchbed.experiments.sweep.space import Point
+from crunchbed.experiments.sweep.space import Point, trials_of
 from crunchbed.experiments.sweep.summary import Found, Row, Summary, summarise
 from crunchbed.experiments.sweep.threshold import Search, outcome_of
-from crunchbed.experiments.sweep.trial import Trial, trials_of
 from reserve_agent.errors import BadInput
 
 
@@ -36,22 +35,16 @@ class Conductor:
             points=tuple(summarise(self._rows.values(), self._request.figures)),
             thresholds=tuple(thresholds),
         )
-        self._folder.write_summary(summary.record())
+        self._folder.write_summary(summary.model_dump(mode="json"))
         return summary
 
     def _results(self, points: Iterable[Point], seeds: Sequence[int]) -> list[Row]:
         """Results of these points; a run that is finished already is not made again."""
         trials = trials_of(self._request.base, points, seeds)
         self._scheduler.run(self._folder.missing(trials))
-        rows = [(trial, self._read(trial)) for trial in trials]
+        rows = [(trial, self._folder.result(trial)) for trial in trials]
         self._rows |= {trial.name: (trial, result) for trial, result in rows}
         return rows
-
-    def _read(self, trial: Trial) -> Result:
-        result = self._folder.result(trial)
-        if result is None:
-            raise AssertionError(f"{trial.name} was run and has no result")
-        return result
 
     def _search(self, figure: str) -> list[Found]:
         """Search at every point; each round makes the runs of one value of every search."""
@@ -113,18 +106,11 @@ class Conductor:
                 above = sum(value > 0 for value in values)
                 counted[number][point[found[number].key]] = (above, len(values))
                 edge.learn(values)
-        return [
-            one.model_copy(
-                update={
-                    "confirmed": counted[number],
-                    "clear_below": turns[number][0].found,
-                    "clear_above": turns[number][1].found,
-                }
-            )
-            if number in turns
-            else one
-            for number, one in enumerate(found)
-        ]
+        for number, (low, high) in turns.items():
+            sides = {"clear_below": low.found, "clear_above": high.found}
+            update = {"confirmed": counted[number], **sides}
+            found[number] = found[number].model_copy(update=update)
+        return found
 
 
 def _values(rows: Iterable[Row], point: Point, figure: str) -> list[float]:

@@ -10,8 +10,7 @@ from typing import Final
 from crunchbed.scenario import units
 from reserve_agent.errors import BadInput
 
-_FRACTION_STEPS: Final = 10_000
-"""Steps of 1 for numbers with a decimal point: a step is a ten-thousandth."""
+_FRACTION_STEPS: Final = 10_000  # of 1, for numbers with a decimal point
 
 
 def _show_fraction(steps: int) -> str:
@@ -33,19 +32,12 @@ _KINDS: Final[tuple[tuple[Callable[[str], int], Callable[[int], str]], ...]] = (
 
 @dataclass(frozen=True)
 class Range:
-    """A range of quantities, both ends included, in whole steps of the quantity's smallest unit.
-
-    Attributes:
-        low: First step.
-        high: Last step.
-        show: Returns a step as text for a scenario.
-        base: Base of round numbers: 2 for sizes, else 10.
-    """
+    """A range of quantities, both ends included, in whole steps of the quantity's smallest unit."""
 
     low: int
     high: int
-    show: Callable[[int], str]
-    base: int = 10
+    show: Callable[[int], str]  # returns a step as text for a scenario
+    base: int = 10  # base of round numbers: 2 for sizes, else 10
 
     def at(self, share: float) -> int:
         """Return the step at ``share`` of the range, 0 to 1; by ratio where it spans decades."""
@@ -80,11 +72,7 @@ class Range:
 
 
 def parse_range(text: str) -> Range | None:
-    """Return the range in a text ``A..B``; None where the text is no range.
-
-    Raises:
-        BadInput: The ends are not two quantities of one kind, the smaller first.
-    """
+    """Return the range in ``A..B``, None without dots; BadInput unless A < B are of one kind."""
     first, dots, last = text.partition("..")
     if not dots:
         return None

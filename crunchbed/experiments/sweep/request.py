@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from crunchbed.checks.figures import NAMES
 from crunchbed.experiments.sweep.space import Axis, Point, grid, parse_axes, sample
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
-from crunchbed.scenario.kinds import did_you_mean
+from crunchbed.scenario.kinds import require_known
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
@@ -24,44 +24,22 @@ FIGURES = (
 """Figures of a summary, unless others are asked for."""
 
 
-class Request(BaseModel):
-    """A sweep, as ``sweep.json`` has it.
+class Request(BaseModel, frozen=True, extra="forbid"):
+    """A sweep, as ``sweep.json`` has it."""
 
-    Attributes:
-        scenario: As resolved, without expectations, which hold for its own settings alone.
-        vary: Axes, as the command line has them.
-        seeds: Seeds of the runs at each point.
-        random: How many points to draw; None for all points of the grid.
-        random_seed: Seed of the draw.
-        find: The figure whose threshold is searched for; None for no search.
-        tolerance: Share of a threshold within which it is wanted.
-        confirm: Number of further seeds that confirm a threshold.
-        figures: Figures of the summary.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    scenario: dict[str, Any]
-    vary: tuple[str, ...]
-    seeds: tuple[int, ...]
-    random: int | None = None
+    scenario: dict[str, Any]  # resolved; without expectations, which hold for its settings alone
+    vary: tuple[str, ...]  # axes, as the command line has them
+    seeds: tuple[int, ...]  # seeds of the runs at each point
+    random: int | None = None  # how many points to draw; None for all points of the grid
     random_seed: int = 1
-    find: str | None = None
-    tolerance: float = DEFAULT_TOLERANCE
-    confirm: int = 0
+    find: str | None = None  # the figure whose threshold is searched for; None for no search
+    tolerance: float = DEFAULT_TOLERANCE  # share of a threshold within which it is wanted
+    confirm: int = 0  # number of further seeds that confirm a threshold
     figures: tuple[str, ...] = FIGURES
 
     @classmethod
     def of(cls, asked: object, where: str) -> Self:
-        """Return the request that ``sweep.json`` has.
-
-        Args:
-            asked: Content of the file.
-            where: Path of the file, for messages.
-
-        Raises:
-            BadInput: The content makes no sense.
-        """
+        """Return the content ``asked`` of the file ``where``; BadInput where it makes no sense."""
         try:
             return cls.model_validate(asked)
         except ValidationError as error:
@@ -70,15 +48,9 @@ class Request(BaseModel):
             raise BadInput(f"{where}: {key}: {first['msg']}") from None
 
     def check(self) -> None:
-        """Refuse what makes no sense before anything is run.
-
-        Raises:
-            BadInput: A figure is unknown, or a search or a draw cannot go along these axes.
-        """
+        """Refuse by BadInput unknown figures, and axes along which no search or draw can go."""
         for name in (*self.figures, *((self.find,) if self.find else ())):
-            if name not in NAMES:
-                hint = did_you_mean(name, NAMES)
-                raise BadInput(f"unknown figure {name!r}{hint}; known: {', '.join(NAMES)}")
+            require_known(name, NAMES, "figure")
         ranges = [axis.key for axis in self.axes if axis.range is not None]
         if self.find is not None and (len(ranges) != 1 or self.random is not None):
             raise BadInput(
@@ -88,11 +60,7 @@ class Request(BaseModel):
 
     @property
     def base(self) -> Scenario:
-        """The scenario that is varied.
-
-        Raises:
-            BadInput: This version refuses the scenario, which may be of an older version.
-        """
+        """The scenario that is varied; BadInput where this version refuses it."""
         return Scenario.of(self.scenario, "the sweep's scenario: ")
 
     @property

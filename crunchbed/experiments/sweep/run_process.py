@@ -31,27 +31,15 @@ _PR_SET_PDEATHSIG: Final = 1
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a trial.
+    """What came of a trial."""
 
-    Attributes:
-        archive: The run's directory as a ZIP file; empty where there is no result.
-        exit_code: Of the process: 0, or why there is no result, as of every command.
-        words: Why there is no result.
-    """
-
-    archive: bytes
-    exit_code: int
+    archive: bytes  # the run's directory as a ZIP file; empty where there is no result
+    exit_code: int  # of the process: 0, or why there is no result, as of every command
     words: str
 
 
 def make(scenario: dict[str, Any], seed: int, scratch: str | None = None) -> Made:
-    """Make one run in a new process, and wait for its end.
-
-    Args:
-        scenario: Resolved.
-        seed: Of the run.
-        scratch: Directory to work in; that for temporary files by default.
-    """
+    """Make one run of a resolved scenario in a new process; wait for its end."""
     with tempfile.TemporaryDirectory(prefix="crunchbed-trial-", dir=scratch) as place:
         out = Path(place, "run")
         spec = Path(place, SPEC)
@@ -84,8 +72,7 @@ def _pack(directory: Path) -> bytes:
 def main(path: Path) -> int:
     """Make the run that the JSON file ``path`` says: ``scenario``, ``seed``, ``out``, ``parent``.
 
-    Returns:
-        0 where there is a result, whatever its verdict; else the exit code of the error.
+    Returns 0 where there is a result, whatever its verdict; else the exit code of the error.
     """
     told = path.open("rb")  # locked until this process ends: `scratch` waits for that
     fcntl.flock(told, fcntl.LOCK_SH)

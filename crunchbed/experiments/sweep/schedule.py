@@ -15,13 +15,12 @@ from crunchbed.checks.crunch import OFF_TARGET
 from crunchbed.checks.result import Result
 from crunchbed.experiments.attempts import TRIES
 from crunchbed.experiments.sweep.run_process import Made
-from crunchbed.experiments.sweep.trial import Trial
+from crunchbed.experiments.sweep.space import Trial
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 
 _WAIT_SECONDS = 0.5
-_LATEST = 8
-"""Number of latest runs that decide whether too many run at once."""
+_LATEST = 8  # number of latest runs that decide whether too many run at once
 _ERRORS: dict[int, type[CrunchbedError]] = {2: BadInput, 4: MissingRequirement}
 
 
@@ -59,14 +58,11 @@ class _Try:
 
 
 class Scheduler:
-    """Makes trials until each has a result.
+    """Makes trials until each has a result; at most ``limit`` go on at once.
 
     A run that was disturbed is made again, at most twice, and the last time alone. Runs that go on
     at once may disturb each other: where so many of the latest were disturbed that one run less at
     once would bring as many valid runs in the same time, the limit is lowered by one.
-
-    Attributes:
-        limit: How many runs go on at once.
     """
 
     def __init__(
@@ -83,12 +79,7 @@ class Scheduler:
         self._disturbed: deque[bool] = deque(maxlen=_LATEST)
 
     def run(self, trials: Iterable[Trial]) -> None:
-        """Make all trials.
-
-        Raises:
-            BadInput: A trial's scenario cannot be run at all.
-            MissingRequirement: A machine of a worker lacks something.
-        """
+        """Make all trials; raises as ``refuse``."""
         waiting = deque(_Try(trial, 1, 0) for trial in trials)
         running: dict[Any, _Try] = {}
         while waiting or running:
@@ -136,12 +127,7 @@ class Scheduler:
 
 
 def refuse(made: Made, name: str) -> None:
-    """Raise where all runs would fail alike, or where the machine lacks something.
-
-    Raises:
-        BadInput: The scenario cannot be run at all.
-        MissingRequirement: The machine lacks something.
-    """
+    """Raise BadInput or MissingRequirement where the exit code says that all runs would fail."""
     if made.exit_code in _ERRORS:
         raise _ERRORS[made.exit_code](f"{name}: {made.words}")
 
@@ -155,11 +141,7 @@ def _by_others(result: Result | None) -> bool:
 
 
 def result_in(made: Made) -> Result | None:
-    """Return the result in a run's archive; None where the run has none.
-
-    Raises:
-        CrunchbedError: This version cannot read the result.
-    """
+    """Return the result in a run's archive, if any; CrunchbedError for another version's."""
     if not made.archive:
         return None
     try:

@@ -52,12 +52,9 @@ def _is_locked(path: Path) -> bool:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Within the block SIGTERM and SIGHUP end the sweep as Ctrl-C does; a second one is ignored.
+    """Within the block the first SIGTERM or SIGHUP raises KeyboardInterrupt; a second is ignored.
 
     A signal that was ignored stays so, as SIGHUP under nohup.
-
-    Raises:
-        KeyboardInterrupt: one has arrived.
     """
     arrived = False
 

@@ -1,40 +1,36 @@
-"""What a sweep varies: axes, and the points of the grid that axes span."""
+"""What a sweep varies: axes, the points of the grid that axes span, and the runs at each point."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from crunchbed.experiments.sweep.quantity import Range, parse_range
+from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
-Point = Mapping[str, str]
-"""Values by dotted key, each as text for a scenario."""
+_SAFE = re.compile(r"[^A-Za-z0-9.=_-]+")
+_NAME_LENGTH = 80
+
+Point = Mapping[str, str]  # values by dotted key, each as text for a scenario
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One key with its values, or with the range that values are drawn from.
+    """One key with its values, or with the range that values are drawn from."""
 
-    Attributes:
-        key: Dotted key of the scenario.
-        values: As YAML text; empty where there is a range.
-        range: The range, for a random sweep or a search.
-    """
-
-    key: str
-    values: tuple[str, ...] = ()
-    range: Range | None = None
+    key: str  # dotted key of the scenario
+    values: tuple[str, ...] = ()  # as YAML text; empty where there is a range
+    range: Range | None = None  # the range, for a random sweep or a search
 
 
 def parse_axis(text: str) -> Axis:
-    """Return the axis in a text ``KEY=V,V`` or ``KEY=A..B``.
-
-    Raises:
-        BadInput: The text is neither.
-    """
+    """Return the axis in a text ``KEY=V,V`` or ``KEY=A..B``; BadInput where the text is neither."""
     key, equals, rest = text.partition("=")
     key, rest = key.strip(), rest.strip()
     if not (key and equals and rest):
@@ -52,11 +48,7 @@ def parse_axis(text: str) -> Axis:
 
 
 def parse_axes(texts: Iterable[str]) -> tuple[Axis, ...]:
-    """Return the axes in several texts.
-
-    Raises:
-        BadInput: A text is no axis, or a key is there twice.
-    """
+    """Return the axes in several texts; BadInput where one is no axis, or a key is there twice."""
     axes = tuple(parse_axis(text) for text in texts)
     keys = [axis.key for axis in axes]
     for key in keys:
@@ -77,11 +69,7 @@ def _split(text: str) -> Iterator[str]:
 
 
 def grid(axes: Sequence[Axis]) -> list[Point]:
-    """Return every combination of values; the last axis changes first.
-
-    Raises:
-        BadInput: An axis has a range and no values.
-    """
+    """Return every combination, the last axis changing first; BadInput for an axis with a range."""
     for axis in axes:
         if axis.range is not None:
             raise BadInput(
@@ -111,3 +99,32 @@ def _draw(axis: Axis, dice: random.Random) -> str:
     if axis.range is None:
         return dice.choice(axis.values)
     return axis.range.show(axis.range.at(dice.random()))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A scenario with the values of a point, on one seed."""
+
+    name: str  # name of the run's directory; the same trial always has the same name
+    point: Point  # values of the keys that are varied
+    seed: int
+    scenario: dict[str, Any] = field(repr=False, compare=False)
+
+
+def trials_of(scenario: Scenario, points: Iterable[Point], seeds: Sequence[int]) -> list[Trial]:
+    """Return all points on one seed after another; BadInput where a key or value is refused."""
+    variants = [(point, scenario.with_overrides(dict(point)).resolved()) for point in points]
+    return [
+        Trial(_name(point, seed), point, seed, resolved)
+        for seed in seeds
+        for point, resolved in variants
+    ]
+
+
+def _name(point: Point, seed: int) -> str:
+    words = ",".join(f"{key}={value}" for key, value in point.items())
+    name = _SAFE.sub("-", words).strip("-")
+    if len(name) > _NAME_LENGTH or name != words.replace(",", "-"):
+        mark = hashlib.sha256(words.encode()).hexdigest()[:8]
+        name = f"{name[:_NAME_LENGTH]}-{mark}"
+    return f"{name}-seed{seed}" if name else f"seed{seed}"

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import asdict
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import Spread, runs_with, spreads_of
+from crunchbed.experiments.sweep.space import Trial
 from crunchbed.experiments.sweep.threshold import Threshold
-from crunchbed.experiments.sweep.trial import Trial
 
 Row = tuple[Trial, Result]
 
 
-class PointSummary(BaseModel):
-    """The runs of one point.
+class PointSummary(BaseModel, frozen=True):
+    """The runs of one point."""
 
-    Attributes:
-        point: Values by key.
-        runs: Number of runs.
-        valid: Number of valid runs.
-        ejecting: Number of valid runs that ejected a node.
-        ejecting_alive: Number of valid runs that ejected a live node.
-        figures: Median and range of figures, by name.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    point: dict[str, str]
+    point: dict[str, str]  # values by key
     runs: int
     valid: int
-    ejecting: int
-    ejecting_alive: int
-    figures: dict[str, Spread]
+    ejecting: int  # number of valid runs that ejected a node
+    ejecting_alive: int  # number of valid runs that ejected a live node
+    figures: dict[str, Spread]  # median and range of figures, by name
 
 
 def summarise(rows: Iterable[Row], figures: Sequence[str]) -> list[PointSummary]:
@@ -42,67 +31,44 @@ def summarise(rows: Iterable[Row], figures: Sequence[str]) -> list[PointSummary]
     by_point: dict[tuple[tuple[str, str], ...], list[Result]] = {}
     for trial, result in rows:
         by_point.setdefault(tuple(trial.point.items()), []).append(result)
-    return [_of(dict(point), results, figures) for point, results in by_point.items()]
+    return [
+        PointSummary(
+            point=dict(point),
+            runs=len(results),
+            valid=sum(result.valid for result in results),
+            ejecting=runs_with(results, "nodes_ejected"),
+            ejecting_alive=runs_with(results, "false_ejections"),
+            figures=spreads_of(results, figures),
+        )
+        for point, results in by_point.items()
+    ]
 
 
-def _of(point: dict[str, str], results: list[Result], figures: Sequence[str]) -> PointSummary:
-    return PointSummary(
-        point=point,
-        runs=len(results),
-        valid=sum(result.valid for result in results),
-        ejecting=runs_with(results, "nodes_ejected"),
-        ejecting_alive=runs_with(results, "false_ejections"),
-        figures=spreads_of(results, figures),
-    )
+class Found(BaseModel, frozen=True):
+    """A threshold, and the runs that confirm it."""
 
-
-class Found(BaseModel):
-    """A threshold, and the runs that confirm it.
-
-    Attributes:
-        point: Values of the other axes.
-        key: The key along which the search went.
-        figure: The figure whose threshold it is.
-        below, above: Last value before the threshold, first value after it; None: no threshold.
-        rises: Whether the figure is above 0 from ``above`` on; else it is up to ``below``.
-        reason: Why there is no threshold.
-        confirmed: By value, how many of how many valid further runs have the figure above 0. The
-            values go from ``below`` and ``above`` outwards, until all runs of a value agree.
-        clear_below, clear_above: The values at which all agree; between them chance decides. None:
-            not asked for, or nowhere in the range.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    point: dict[str, str]
-    key: str
+    point: dict[str, str]  # values of the other axes
+    key: str  # along which the search went
     figure: str
-    below: str | None
+    below: str | None  # as in ``Threshold``
     above: str | None
     rises: bool | None
-    reason: str | None
+    reason: str | None  # why there is no threshold
+    # By value, how many of how many valid further runs have the figure above 0. The values go
+    # from ``below`` and ``above`` outwards, until all runs of a value agree.
     confirmed: dict[str, tuple[int, int]] = {}
+    # The values at which all agree; None: not asked for, or nowhere in the range.
     clear_below: str | None = None
     clear_above: str | None = None
 
     @classmethod
     def of(cls, point: dict[str, str], key: str, figure: str, found: Threshold) -> Found:
         """Return what a search has found at a point."""
-        return cls(
-            point=point,
-            key=key,
-            figure=figure,
-            below=found.below,
-            above=found.above,
-            rises=found.rises,
-            reason=found.reason,
-        )
+        return cls(point=point, key=key, figure=figure, **asdict(found))
 
 
-class Summary(BaseModel):
+class Summary(BaseModel, frozen=True):
     """The summary of a sweep, as ``summary.json`` has it."""
-
-    model_config = ConfigDict(frozen=True)
 
     scenario: str
     seeds: tuple[int, ...]
@@ -114,7 +80,3 @@ class Summary(BaseModel):
     def whole(self) -> bool:
         """Whether every run is valid."""
         return all(one.valid == one.runs for one in self.points)
-
-    def record(self) -> dict[str, Any]:
-        """Return the summary as JSON has it."""
-        return self.model_dump(mode="json")

@@ -6,13 +6,12 @@ the change chance decides; the two edges are the nearest values at which all fur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from crunchbed.experiments.sweep.quantity import Range
 
-DEFAULT_TOLERANCE = 0.05
-"""Share of a threshold within which it is searched for, unless told otherwise."""
+DEFAULT_TOLERANCE = 0.05  # share of a threshold within which it is searched for
 
 
 def outcome_of(values: Sequence[float]) -> bool | None:
@@ -24,19 +23,12 @@ def outcome_of(values: Sequence[float]) -> bool | None:
 
 @dataclass(frozen=True)
 class Threshold:
-    """What a search found.
+    """What a search found."""
 
-    Attributes:
-        below: Last value known before the change; None where there is no change.
-        above: First value known after the change; None where there is no change.
-        rises: Whether the figure is above 0 from ``above`` on; else it is up to ``below``.
-        reason: Why there is no threshold.
-    """
-
-    below: str | None
-    above: str | None
-    rises: bool | None
-    reason: str | None = None
+    below: str | None  # last value known before the change; None where there is no change
+    above: str | None  # first value known after the change; None where there is no change
+    rises: bool | None  # whether the figure is above 0 from ``above`` on, else up to ``below``
+    reason: str | None = None  # why there is no threshold
 
 
 class Search:
@@ -48,12 +40,9 @@ class Search:
         tolerance: float = DEFAULT_TOLERANCE,
         accepts: Callable[[str], bool] = lambda _value: True,
     ) -> None:
-        """Begin a search.
+        """Begin a search in ``span``, of values that ``accepts`` says can be run.
 
-        Args:
-            span: Where to search; its ends come first.
-            tolerance: How far the two sides may be apart, as a share of the upper value.
-            accepts: Returns whether a value between the ends can be run at all.
+        ``tolerance`` is how far the two sides may be apart, as a share of the upper value.
         """
         self._span = span
         self._tolerance = tolerance
@@ -116,20 +105,12 @@ class Search:
             Edge(self._span, high, width, wanted=not first, accepts=self._accepts),
         )
 
-    @property
-    def outcomes(self) -> Mapping[str, bool | None]:
-        """The outcomes that are known, by value."""
-        return {self._span.show(step): outcome for step, outcome in sorted(self._known.items())}
-
 
 class Edge:
-    """Goes away from a change until every run has the outcome of its side.
+    """Goes away from a change until every run has the outcome of its side; ``found`` is that value.
 
     Run the value that ``next`` returns, call ``learn``, until ``next`` is None. Each stride is
-    twice as long as the one before.
-
-    Attributes:
-        found: The value at which all runs agree; None until then, and where there is none.
+    twice as long as the one before. ``found`` stays None where the range ends first.
     """
 
     def __init__(
@@ -141,14 +122,10 @@ class Edge:
         wanted: bool,
         accepts: Callable[[str], bool] = lambda _value: True,
     ) -> None:
-        """Begin at one side of a change.
+        """Begin at ``start``, with strides in steps, below 0 towards the lower end.
 
-        Args:
-            span: The range not to leave.
-            start: The value on this side that is nearest to the change.
-            stride: Length of the first stride in steps; below 0 towards the lower end.
-            wanted: Whether the figure is above 0 on this side.
-            accepts: Returns whether a value can be run at all.
+        ``wanted`` is whether the figure is above 0 on this side; ``accepts``, whether a value can
+        be run.
         """
         self._span = span
         self._stride = stride

@@ -12,30 +12,19 @@ from typing import Any
 from distributed import CancelledError, Client, Future, LocalCluster, wait
 
 from crunchbed.experiments.sweep.run_process import Made, make
-from crunchbed.experiments.sweep.trial import Trial
+from crunchbed.experiments.sweep.space import Trial
 from reserve_agent.errors import CrunchbedError, MissingRequirement, RunInvalid
 
 _CONNECT_SECONDS = 10
 
 
 class Pool:
-    """Runs trials on workers, as many at once as it is given.
+    """Runs trials on workers, ``size`` at once; local ones work in the directory ``scratch``."""
 
-    Attributes:
-        size: How many trials it can run at once.
-        remote: Whether the workers belong to a scheduler elsewhere.
-
-    Args:
-        scratch: Directory that runs work in, where the workers are of this machine.
-    """
-
-    def __init__(
-        self, client: Client, size: int, *, remote: bool, scratch: Path | None = None
-    ) -> None:
+    def __init__(self, client: Client, size: int, scratch: Path | None = None) -> None:
         self._client = client
         self._scratch = None if scratch is None else str(scratch)
         self.size = size
-        self.remote = remote
 
     def submit(self, trial: Trial) -> Future[Made]:
         """Start a trial; Dask does not start it again where its worker dies."""
@@ -48,8 +37,7 @@ class Pool:
     def first_done(futures: list[Future[Made]], seconds: float) -> list[Future[Made]]:
         """Return those that are done, as soon as one is; none after so many seconds.
 
-        Raises:
-            RunInvalid: The Dask scheduler is gone, and the runs with it.
+        RunInvalid: the Dask scheduler is gone, and the runs with it.
         """
         try:
             return list(wait(futures, timeout=seconds, return_when="FIRST_COMPLETED").done)
@@ -73,11 +61,7 @@ class Pool:
 
 @contextlib.contextmanager
 def local(workers: int, scratch: Path) -> Iterator[Pool]:
-    """Start ``workers`` processes on this machine, which use the loopback interface only.
-
-    Raises:
-        MissingRequirement: Runs need root.
-    """
+    """Start processes that use the loopback interface only; MissingRequirement without root."""
     if os.geteuid() != 0:
         raise MissingRequirement("runs need root: sudo crunchbed sweep ...")
     with (
@@ -95,16 +79,12 @@ def local(workers: int, scratch: Path) -> Iterator[Pool]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        yield Pool(client, workers, remote=False, scratch=scratch)
+        yield Pool(client, workers, scratch)
 
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[Pool]:
-    """Connect to a Dask scheduler whose workers are root and have crunchbed installed.
-
-    Raises:
-        CrunchbedError: The scheduler does not answer, or has no workers.
-    """
+    """Connect to a Dask scheduler with root's workers; CrunchbedError where there are none."""
     with _quiet():
         try:
             client = Client(address, timeout=_CONNECT_SECONDS)
@@ -117,7 +97,7 @@ def connected(address: str) -> Iterator[Pool]:
                     f"--scheduler {address}: no workers; start one on each machine, as root: "
                     f"`dask worker {address} --nthreads 1`"
                 )
-            yield Pool(client, sum(threads.values()), remote=True)
+            yield Pool(client, sum(threads.values()))
 
 
 @contextlib.contextmanager

@@ -78,22 +78,13 @@ def _load_problem(library: str) -> str | None:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where probes look.
+    """Where probes look."""
 
-    Attributes:
-        root: Directory that stands for ``/``.
-        run: Runs a command.
-        which: Finds an executable.
-        importable: Whether Python has a module.
-        loadable: Why a shared library cannot be loaded, or None.
-        euid: Effective user id.
-    """
-
-    root: Path = Path("/")
+    root: Path = Path("/")  # directory that stands for ``/``
     run: Callable[[Sequence[str]], Answer] = run_command
-    which: Callable[[str], str | None] = find_tool
-    importable: Callable[[str], bool] = _is_importable
-    loadable: Callable[[str], str | None] = _load_problem
+    which: Callable[[str], str | None] = find_tool  # finds an executable
+    importable: Callable[[str], bool] = _is_importable  # whether Python has a module
+    loadable: Callable[[str], str | None] = _load_problem  # why a library cannot be loaded
     euid: Callable[[], int] = os.geteuid
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from crunchbed.checks.figures import CAUSES, spec_of
@@ -20,45 +21,35 @@ from crunchbed.report.scale import time_scale
 from crunchbed.report.time_axis import zero_in_words
 from reserve_agent.errors import BadInput
 
-SEEDS_DRAWN: Final = 8
-"""Seeds whose timelines are drawn; tables, dots and latencies are of all seeds."""
-
+SEEDS_DRAWN: Final = 8  # seeds whose timelines are drawn; all else is of all seeds
 _LEAD_SECONDS: Final = 2.0
 _MOST_SPREADS: Final = 12
 
 
 @dataclass
 class Variant:
-    """The runs of one label, such as one policy.
+    """The runs of one label, such as one policy."""
 
-    Attributes:
-        label: What the runs are called.
-        first: The first of them.
-        results: The result of each, by the order of runs; and
-        seeds: the seed of each.
-        latencies: Nanoseconds of every write of the valid runs, sorted.
-        drawn: Runs whose timelines are drawn, by seed.
-    """
-
-    label: str
+    label: str  # what the runs are called
     first: Recorded
     results: list[Result] = field(default_factory=list)
-    latencies: list[int] = field(default_factory=list)
-    seeds: list[int] = field(default_factory=list)
-    drawn: dict[int, Recorded] = field(default_factory=dict)
+    seeds: list[int] = field(default_factory=list)  # of each result
+    latencies: list[int] = field(default_factory=list)  # ns of every write of valid runs, sorted
+    drawn: dict[int, Recorded] = field(default_factory=dict)  # whose timelines are drawn, by seed
 
 
 def gather(runs: Iterable[Recorded]) -> list[Variant]:
-    """Return the variants that runs are of; histories only of the first ``SEEDS_DRAWN`` seeds.
+    """Return the variants of runs; BadInput where they are of several scenarios.
 
-    Raises:
-        BadInput: The runs are of several scenarios.
+    Histories are kept of the first ``SEEDS_DRAWN`` seeds only.
     """
     found: dict[str, Variant] = {}
     drawn: set[int] = set()
     for run in runs:
-        _require_same(run, next(iter(found.values()), None))
         one = found.setdefault(run.label, Variant(run.label, run))
+        first, name = next(iter(found.values())).first.scenario.name, run.scenario.name
+        if name != first:
+            raise BadInput(f"expected runs of one scenario, got {first} and {name}")
         seed = run.result.seed or 0
         one.results.append(run.result)
         one.seeds.append(seed)
@@ -72,24 +63,19 @@ def gather(runs: Iterable[Recorded]) -> list[Variant]:
     return list(found.values())
 
 
-def _require_same(run: Recorded, one: Variant | None) -> None:
-    name = run.scenario.name
-    if one is not None and one.first.scenario.name != name:
-        raise BadInput(f"expected runs of one scenario, got {one.first.scenario.name} and {name}")
-
-
 def content(variants: Sequence[Variant]) -> dict[str, Any]:
     """Return what the template of a comparison's page needs."""
     first = variants[0].first
     scenario = first.scenario
     labels = [one.label for one in variants]
     seeds = sorted({seed for one in variants for seed in one.seeds})
+    of_seeds = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
     results = [result for one in variants for result in one.results]
     rows = figure_rows.of_variants([one.results for one in variants])
     charts, left_out = _charts(variants, rows)
     longest = max((one.totals.pressure_longest_seconds for one in results), default=0.0)
     return {
-        "title": f"{scenario.name}: {', '.join(labels)}; {_named(seeds)}",
+        "title": f"{scenario.name}: {', '.join(labels)}; {of_seeds}",
         "scenario": scenario,
         "verdicts": [_verdict(one) for one in variants],
         "expectations": _expectations(variants),
@@ -124,10 +110,6 @@ def undrawn(variants: Sequence[Variant]) -> list[tuple[str, str]]:
     return [(reason, "; ".join(runs)) for reason, runs in whose.items()]
 
 
-def _named(seeds: Sequence[int]) -> str:
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
-
-
 def _facts(variants: Sequence[Variant], seeds: Sequence[int]) -> list[tuple[str, str]]:
     results = [result for one in variants for result in one.results]
     scenario = variants[0].first.scenario
@@ -142,10 +124,8 @@ def _facts(variants: Sequence[Variant], seeds: Sequence[int]) -> list[tuple[str,
 
 def _verdict(one: Variant) -> tuple[str, str, str, list[str]]:
     """Label, worst verdict (it sets the colour), counts of all verdicts, and no reasons."""
-    counts: dict[str, int] = {}
-    for result in one.results:
-        counts[result.verdict] = counts.get(result.verdict, 0) + 1
-    ranked = sorted(counts, key=lambda verdict: (verdict != "fail", -EXIT_CODES[verdict]))  # type: ignore[index]
+    counts = Counter(result.verdict for result in one.results)
+    ranked = sorted(counts, key=lambda verdict: (verdict != "fail", -EXIT_CODES[verdict]))
     text = ", ".join(f"{name} {count}/{len(one.results)}" for name, count in counts.items())
     return one.label, ranked[0], text, []
 
@@ -171,7 +151,8 @@ def _charts(
 ) -> tuple[dict[str, Any], list[str]]:
     drawn = sorted({seed for one in variants for seed in one.drawn})
     runs = [run for one in variants for run in one.drawn.values()]
-    whole = _whole(runs)
+    end = max((run.axis.at(run.history.measured.end) for run in runs), default=1.0)
+    whole = -_LEAD_SECONDS, max(end, 0.001)
     left_out: list[str] = []
     groups = []
     for seed in drawn:
@@ -189,8 +170,8 @@ def _charts(
         "phases": [],
         "causes": CAUSES,
         "groups": groups,
-        "level": _NOTHING["level"],
-        "rate": _NOTHING["rate"],
+        "level": {"x": [], "series": []},
+        "rate": {"x": [], "series": []},
         "latency": series.slower_than({one.label: one.latencies for one in variants}),
         "at_first": labels,
         "bands": [],
@@ -198,17 +179,6 @@ def _charts(
         "spreads": spreads(variants, rows),
     }
     return charts, left_out
-
-
-_NOTHING: Final[dict[str, Any]] = {
-    "level": {"x": [], "series": []},
-    "rate": {"x": [], "series": []},
-}
-
-
-def _whole(runs: Sequence[Recorded]) -> Span:
-    end = max((run.axis.at(run.history.measured.end) for run in runs), default=1.0)
-    return -_LEAD_SECONDS, max(end, 0.001)
 
 
 def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str, Any], list[str]]:
@@ -223,7 +193,7 @@ def _group(seed: int, runs: dict[str, Recorded], whole: Span) -> tuple[dict[str,
     level, rate = series.free_pages(each, *whole), series.write_rates(each, *whole)
     shown = {
         "label": str(seed),
-        "rows": [lane.shown() for lane in lanes],
+        "rows": [asdict(lane) for lane in lanes],
         "level": level,
         "rate": rate,
     }

@@ -8,36 +8,23 @@ from typing import NamedTuple
 from crunchbed.checks.figures import Figures
 from crunchbed.checks.result import Result
 from crunchbed.experiments.comparison import spread_of
-from crunchbed.report.formatting import figure, spread
-from crunchbed.report.table import label, rows
+from crunchbed.report.table import figure, label, rows, spread
 
 
 class Cell(NamedTuple):
-    """One figure.
-
-    Attributes:
-        text: What is shown.
-        value: The figure itself; None where nothing was measured.
-    """
+    """One figure."""
 
     text: str
-    value: float | None
+    value: float | None  # the figure itself; None where nothing was measured
 
 
 class Row(NamedTuple):
-    """One figure in every column.
-
-    Attributes:
-        name: The figure.
-        label: What the row is called.
-        part: Whether the figure is a part of the one in the row above.
-        cells: The figure in each column.
-    """
+    """One figure in every column."""
 
     name: str
     label: str
-    part: bool
-    cells: list[Cell]
+    part: bool  # whether the figure is a part of the one in the row above
+    cells: list[Cell]  # the figure in each column
 
 
 def of_run(result: Result) -> tuple[list[str], list[Row]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -30,37 +30,21 @@ _MARKS: Final = ("unheard", "missed")
 
 @dataclass
 class Lane:
-    """One node's row; times in seconds of the time axis, causes as indexes in ``CAUSES``.
-
-    Attributes:
-        label: What the row is called.
-        measured: From the begin to the end of measuring, which differs between runs.
-        pressure: When the node had no page for a normal task.
-        down: From each fence or death of the node until the node boots.
-        faults: When a fault of the scenario hit the node.
-        serving: When the node served the block device.
-        beating: When the node's heartbeats went out, without a gap of more than two intervals.
-        stalls: When the node's writes waited and none was acknowledged for ``STALL_SECONDS``.
-        unheard: The node's heartbeats that others missed.
-        missed: Heartbeats of others that the node missed.
-        ejected: When the node was ejected alive.
-        removed: When the node was ejected since it was down or cut off.
-        left_out: How many spans or marks there were, for each kind of which some are left out.
-    """
+    """One node's row; times in seconds of the time axis, causes as indexes in ``CAUSES``."""
 
     label: str
-    measured: Span
-    pressure: list[Span]
-    down: list[Span]
-    faults: list[Span]
-    serving: list[Span]
-    beating: list[Span]
-    stalls: list[Span]
-    unheard: list[Mark]
-    missed: list[Mark]
-    ejected: list[float]
-    removed: list[float]
-    left_out: dict[str, int] = field(default_factory=dict)
+    measured: Span  # from the begin to the end of measuring, which differs between runs
+    pressure: list[Span]  # when the node had no page for a normal task
+    down: list[Span]  # from each fence or death of the node until the node boots
+    faults: list[Span]  # when a fault of the scenario hit the node
+    serving: list[Span]  # when the node served the block device
+    beating: list[Span]  # when its heartbeats went out, without a gap of over two intervals
+    stalls: list[Span]  # when writes waited and none was acknowledged for ``STALL_SECONDS``
+    unheard: list[Mark]  # the node's heartbeats that others missed
+    missed: list[Mark]  # heartbeats of others that the node missed
+    ejected: list[float]  # when the node was ejected alive
+    removed: list[float]  # when the node was ejected since it was down or cut off
+    left_out: dict[str, int] = field(default_factory=dict)  # kinds with fewer drawn: how many
 
     def since(self, begin: float) -> Lane:
         """Return the row without marks before ``begin``; spans are clipped where they are made."""
@@ -83,20 +67,9 @@ class Lane:
         left_out = {name: n for name, n in counts.items() if n > len(fewer[name])}
         return replace(self, **fewer, left_out=left_out)
 
-    def shown(self) -> dict[str, Any]:
-        """Return the row as JSON has it."""
-        return asdict(self)
-
 
 class Lanes:
-    """Makes the rows of one run.
-
-    Args:
-        history: The run's history.
-        scenario: As resolved for the run.
-        axis: Time axis of the picture.
-        begin: What was before is left out; nanoseconds of CLOCK_MONOTONIC.
-    """
+    """Makes the rows of one run; what was before ``begin`` (CLOCK_MONOTONIC, ns) is left out."""
 
     def __init__(self, history: History, scenario: Scenario, axis: TimeAxis, begin: int) -> None:
         self._history, self._scenario, self._axis = history, scenario, axis

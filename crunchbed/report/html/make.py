@@ -32,20 +32,12 @@ _SCRIPTS: Final = (
 
 
 def write_run(run: Recorded, path: Path) -> Path:
-    """Write the report of a run that is read already; returns ``path``.
-
-    Raises:
-        BadInput: It cannot be written.
-    """
+    """Write the report of a run that is read already; BadInput where it cannot be written."""
     return _write(run_page.content(run), path)
 
 
 def write(directory: Path, path: Path) -> Path:
-    """Write the report of the run, or of the comparison, in ``directory``; returns ``path``.
-
-    Raises:
-        BadInput: There is neither, it cannot be read, or the report cannot be written.
-    """
+    """Write the report of a run or a comparison; return ``path``. BadInput: it cannot be made."""
     with no_collector(), blamed_on(directory):
         if source.is_run(directory):
             return _write(run_page.content(source.read_run(directory)), path)

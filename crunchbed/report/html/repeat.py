@@ -16,13 +16,13 @@ _MISSING = object()
 
 def differences(scenarios: Mapping[str, Scenario]) -> list[tuple[str, list[str]]]:
     """Return the keys in which scenarios differ, each with the value of every scenario."""
-    flat = [dict(_flat(one.resolved())) for one in scenarios.values()]
-    keys = dict.fromkeys(key for one in flat for key in one)
+    each = [dict(flat(one.resolved())) for one in scenarios.values()]
+    keys = dict.fromkeys(key for one in each for key in one)
     found = []
     for key in keys:
-        values = [one.get(key, _MISSING) for one in flat]
+        values = [one.get(key, _MISSING) for one in each]
         if any(value != values[0] for value in values):
-            found.append((key, ["-" if value is _MISSING else _text(value) for value in values]))
+            found.append((key, ["-" if value is _MISSING else text_of(value) for value in values]))
     return found
 
 
@@ -56,13 +56,15 @@ def _in_a_row(seeds: Sequence[int]) -> list[tuple[int, int]]:
     return [(seeds[first], seeds[last - 1]) for first, last in pairwise(edges)]
 
 
-def _flat(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def flat(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of nested mappings with its dotted key."""
     for key, one in value.items():
         if isinstance(one, Mapping):
-            yield from _flat(one, f"{above}{key}.")
+            yield from flat(one, f"{above}{key}.")
         else:
             yield f"{above}{key}", one
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """Return a setting's value as ``--set`` takes it."""
     return value if isinstance(value, str) else orjson.dumps(value).decode()

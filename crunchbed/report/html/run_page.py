@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
@@ -98,7 +99,7 @@ def charts_of(run: Recorded) -> tuple[dict[str, Any], list[str]]:
             run.history, run.axis, Interval(begin, run.history.measured.end + 1)
         ),
         "causes": CAUSES,
-        "groups": [{"label": "", "rows": [lane.shown() for lane in drawn]}],
+        "groups": [{"label": "", "rows": [asdict(lane) for lane in drawn]}],
         "level": level,
         "rate": rate,
         "latency": series.slower_than(everybody),

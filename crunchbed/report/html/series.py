@@ -17,9 +17,7 @@ from crunchbed.report.node_timeline import PAGES_A_MEBIBYTE
 from crunchbed.report.time_axis import TimeAxis
 from reserve_agent.contract.events.writes import WriteAcknowledged
 
-RATE_SECONDS: Final = 0.1
-"""Width of a bin of the write rate, unless the run is long."""
-
+RATE_SECONDS: Final = 0.1  # width of a bin of the write rate, unless the run is long
 _RATE_BINS: Final = 600
 _LATENCY_POINTS: Final = 160
 
@@ -71,11 +69,7 @@ def _rate(blocks: int, begin: float, width: float, measured: Span) -> float | No
 
 
 def slower_than(latencies_ns: Mapping[str, Sequence[int]]) -> Curves:
-    """Return the share of writes that took longer than x seconds.
-
-    Args:
-        latencies_ns: Latencies of each curve in nanoseconds, sorted, by label.
-    """
+    """Return the share of writes that took longer than x seconds, from sorted ns by label."""
     known = {label: found for label, found in latencies_ns.items() if found}
     if not known:
         return {"x": [], "series": []}

@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-import orjson
-
+from crunchbed.archive.rejudge import runs_in, scenario_of
 from crunchbed.checks.judge import judge
 from crunchbed.checks.result import Result
 from crunchbed.history.damaged import blamed_on
@@ -23,25 +22,17 @@ from reserve_agent.errors import BadInput
 HISTORY: Final = "history.jsonl"
 _SCENARIO: Final = "scenario.json"
 _RESULT: Final = "result.json"
-_DISTURBED: Final = re.compile(r"-disturbed-\d+$")
 _SEED: Final = re.compile(r"-(\d+)$")
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One run: what was asked for, what was recorded, and what follows from it.
+    """One run: what was asked for, what was recorded, and what follows from it."""
 
-    Attributes:
-        label: What the run is called among others, such as its policy.
-        scenario: As resolved for the run.
-        history: What was recorded; empty for a run that ended before it measured anything.
-        result: What the history was judged to.
-    """
-
-    label: str
-    scenario: Scenario
-    history: History
-    result: Result
+    label: str  # what the run is called among others, such as its policy
+    scenario: Scenario  # as resolved for the run
+    history: History  # what was recorded; empty for a run that ended before it measured anything
+    result: Result  # what the history was judged to
 
     @cached_property
     def info(self) -> RunInfo:
@@ -69,12 +60,8 @@ def is_run(directory: Path) -> bool:
 
 
 def read_run(directory: Path, label: str | None = None) -> Recorded:
-    """Read and judge one run.
-
-    Raises:
-        BadInput: There is no history, or a file cannot be read.
-    """
-    scenario = _scenario(directory / _SCENARIO)
+    """Read and judge one run; BadInput where there is no history, or a file cannot be read."""
+    scenario = scenario_of(directory)
     if not (directory / HISTORY).exists():
         raise BadInput(f"{directory}: has no {HISTORY}: this run ended before it was complete")
     with blamed_on(directory / HISTORY):
@@ -83,20 +70,17 @@ def read_run(directory: Path, label: str | None = None) -> Recorded:
 
 
 def read_runs(directory: Path) -> Iterator[Recorded]:
-    """Read the runs of a comparison in the order in which they were made.
+    """Read the runs of a comparison in the order in which they were made, without disturbed ones.
 
-    Runs that were disturbed and made again are left out. A run without a history takes part as one
-    that measured nothing; of its ``result.json`` only the reasons count.
-
-    Raises:
-        BadInput: There is no run in the directory, or one cannot be read.
+    A run without a history takes part as one that measured nothing; of its ``result.json`` only the
+    reasons count. BadInput: there is no run in the directory, or one cannot be read.
     """
     for path in _directories_of_runs(directory):
         label, seed = _named(path.name)
         if (path / HISTORY).exists():
             yield read_run(path, label)
         else:
-            scenario = _scenario(path / _SCENARIO)
+            scenario = scenario_of(path)
             result = Result.not_measured(scenario, seed, _why_none(path / _RESULT))
             yield Recorded(label, scenario, History(()), result)
 
@@ -115,8 +99,7 @@ def _why_none(path: Path) -> str:
 def _directories_of_runs(directory: Path) -> Sequence[Path]:
     if not directory.is_dir():
         raise BadInput(f"{directory}: expected the directory of a run or of a comparison")
-    found = [path for path in directory.iterdir() if (path / _SCENARIO).exists()]
-    found = [path for path in found if not _DISTURBED.search(path.name)]
+    found = runs_in(directory)
     if not found:
         raise BadInput(f"{directory}: expected a run (with a {HISTORY}) or a directory of runs")
     # In the order in which they were made: a comparison shows its policies as they were given.
@@ -127,14 +110,3 @@ def _named(name: str) -> tuple[str, int]:
     """Label and seed in a directory's name: ``memalloc-both-7`` is ``memalloc-both``, seed 7."""
     found = _SEED.search(name)
     return (name[: found.start()], int(found[1])) if found else (name, 0)
-
-
-def _scenario(path: Path) -> Scenario:
-    try:
-        return Scenario.of(
-            orjson.loads(path.read_bytes()), f"{path}: expected a resolved scenario: "
-        )
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    except orjson.JSONDecodeError as error:
-        raise BadInput(f"{path}: expected a resolved scenario: {error}") from None

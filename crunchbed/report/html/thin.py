@@ -10,24 +10,16 @@ from collections.abc import Iterable, Sequence
 from heapq import nlargest
 from typing import Final, NamedTuple
 
-MOST_DRAWN: Final = 2000
-"""Most marks or spans of one kind in one row of a timeline."""
-
-MOST_IN_ALL: Final = 24_000
-"""Most marks or spans of one kind in all rows."""
-
-LEVEL_BINS: Final = 600
-"""Bins of a level over a run; each keeps its lowest and its highest value."""
-
+MOST_DRAWN: Final = 2000  # most marks or spans of one kind in one row of a timeline
+MOST_IN_ALL: Final = 24_000  # most marks or spans of one kind in all rows
+LEVEL_BINS: Final = 600  # bins of a level over a run; each keeps its lowest and its highest value
 _SCATTER: Final = 2654435761  # Knuth's multiplicative hash
 
 Span = tuple[float, float]
-Mark = tuple[float, int]
-"""A time, and the index of a cause."""
+Mark = tuple[float, int]  # a time, and the index of a cause
 
 
-GAP: Final = -1
-"""The value of a level where there is none, as of a node without power."""
+GAP: Final = -1  # the value of a level where there is none, as of a node without power
 
 
 class Grid(NamedTuple):
@@ -61,9 +53,7 @@ class Grid(NamedTuple):
     ) -> list[int | None]:
         """Return lowest and highest value of each bin, the earlier first; None without a value.
 
-        Args:
-            points: Time in seconds and value, by time.
-            gaps: When there is no value, as of a node without power.
+        ``points`` are times in seconds with values, by time. In ``gaps`` there is no value.
         """
         low: dict[int, tuple[float, int]] = {}
         high: dict[int, tuple[float, int]] = {}

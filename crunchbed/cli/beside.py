@@ -1,17 +1,34 @@
-"""What ``--png`` draws."""
+"""What commands make beside their runs: a Prometheus for `--prometheus`, a picture for `--png`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
+from crunchbed.host.requirements import require, requirement
+from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.timeline_picture import Row, draw
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import CrunchbedError
+
+
+@contextmanager
+def recording(wanted: bool, directory: Path | None = None) -> Iterator[Scraper | None]:
+    """Keep a Prometheus for as long as this lasts, where one is ``wanted``; else yield None.
+
+    Its data go to ``directory``, by default into the first run's. MissingRequirement without it.
+    """
+    if not wanted:
+        yield None
+        return
+    require([requirement("prometheus")])
+    with Scraper(directory, lambda text: click.echo(text, err=True)) as scraper:
+        yield scraper
 
 
 def draw_runs(
