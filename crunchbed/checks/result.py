@@ -36,7 +36,7 @@ class Result(BaseModel):
         versions: Of everything that may matter, by name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     scenario: str
     policy: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -32,12 +32,14 @@ from crunchbed.experiments.matrix import (
     flags_of,
     shed_of,
 )
-from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.junit import cases_of_comparison, write_junit
 from crunchbed.report.table import open_console, print_comparison, print_matrix
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import MODES as SHED_MODES
 from reserve_agent.errors import BadInput, RunInvalid
+
+if TYPE_CHECKING:
+    from crunchbed.prometheus.scraper import Scraper
 
 
 @dataclass(frozen=True, slots=True)

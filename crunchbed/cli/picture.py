@@ -8,8 +8,6 @@ from pathlib import Path
 import click
 
 from crunchbed.checks.result import Result
-from crunchbed.history.history import History
-from crunchbed.report.timeline_picture import Row, draw
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import CrunchbedError
 
@@ -25,6 +23,9 @@ def draw_runs(
     """Draw these runs, where there is a ``png``; a run without a history is left out."""
     if png is None:
         return
+    from crunchbed.history.history import History
+    from crunchbed.report.timeline_picture import Row, draw
+
     rows = [
         Row(
             result.policy if result.valid else f"{result.policy} ({result.verdict})",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from crunchbed.host.requirements import require, requirement
-from crunchbed.prometheus.scraper import Scraper
+if TYPE_CHECKING:
+    from crunchbed.prometheus.scraper import Scraper
 
 
 @contextmanager
@@ -26,6 +27,9 @@ def recording(wanted: bool, directory: Path | None = None) -> Iterator[Scraper |
     if not wanted:
         yield None
         return
+    from crunchbed.host.requirements import require, requirement
+    from crunchbed.prometheus.scraper import Scraper
+
     require([requirement("prometheus")])
     with Scraper(directory, lambda text: click.echo(text, err=True)) as scraper:
         yield scraper
