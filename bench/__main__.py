@@ -11,7 +11,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import block, commands, history, hooks, scrape, starts
+from bench import block, commands, history, hooks, scrape, starts, timed
 from reserve_agent.errors import CrunchbedError
 
 WIDTH = 150  # of a table, wherever the output goes
@@ -49,8 +49,9 @@ BESIDE: Final = {"commands": commands, "history": history}
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each part.")
 @click.option(
     "--beside",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Another checkout, to be measured in turns with this one by `commands` and `history`.",
+    type=click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True),
+    help="Another checkout, to be measured in turns with this one by `commands` and `history`. "
+    "Its own .venv runs it.",
 )
 @click.option(
     "--output",
@@ -75,10 +76,14 @@ def main(what: tuple[str, ...], rounds: int | None, beside: Path | None, output:
     console = Console(width=WIDTH)
     found: dict[str, Any] = {"kernel": platform.release(), "machine": _processor()}
     try:
+        if beside is not None:
+            timed.argv(beside)  # a missing environment is told before anything is measured
         for name in what or PARTS:
             found[name] = _measure(name, rounds, beside, console)
     except CrunchbedError as error:
-        raise click.ClickException(str(error)) from error
+        failure = click.ClickException(str(error))
+        failure.exit_code = error.exit_code
+        raise failure from error
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     console.print(f"figures: {output}")

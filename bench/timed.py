@@ -14,7 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from bench.spread import Spread
-from reserve_agent.errors import CrunchbedError
+from reserve_agent.errors import BadInput, CrunchbedError
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = 1.1
@@ -40,10 +40,19 @@ Result = dict[tuple[str, str], list[Times]]
 
 
 def argv(checkout: Path) -> list[str]:
-    """The arguments that start the command line of a checkout, run in that directory."""
+    """The arguments that start the command line of a checkout, run in that directory.
+
+    Another checkout may need other packages, and so is run by its own environment.
+
+    Raises:
+        BadInput: Another checkout has no environment.
+    """
+    python = Path(sys.executable) if checkout == ROOT else checkout / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise BadInput(f"{checkout}: has no .venv; run `make setup` there first")
     # Checkouts from before `python -m crunchbed` had the command line in crunchbed/cli.py.
     whole = (checkout / "crunchbed" / "__main__.py").exists()
-    return [sys.executable, "-m", "crunchbed" if whole else "crunchbed.cli"]
+    return [str(python), "-m", "crunchbed" if whole else "crunchbed.cli"]
 
 
 def measure(checkout: Path, arguments: Sequence[str]) -> Times:
@@ -69,9 +78,9 @@ def in_turns(commands: Mapping[str, Sequence[str]], rounds: int, beside: Path | 
     Args:
         commands: by name, the arguments of ``crunchbed``.
         rounds: how often; the order of the checkouts alternates.
-        beside: root of another checkout; None measures this one alone.
+        beside: absolute root of another checkout; None measures this one alone.
     """
-    places = [("here", ROOT)] if beside is None else [("here", ROOT), ("beside", beside.resolve())]
+    places = [("here", ROOT)] if beside is None else [("here", ROOT), ("beside", beside)]
     found: Result = {(name, place): [] for name in commands for place, _ in places}
     for number in range(rounds):
         for name, arguments in commands.items():

@@ -40,6 +40,30 @@ def test_a_command_is_timed_and_a_failed_one_is_told() -> None:
         timed.measure(ROOT, ["no-such-command"])
 
 
+def test_another_checkout_is_run_by_its_own_environment(tmp_path: Path) -> None:
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    assert timed.argv(tmp_path) == [str(python), "-m", "crunchbed.cli"]
+    (tmp_path / "crunchbed").mkdir()
+    (tmp_path / "crunchbed" / "__main__.py").touch()
+    assert timed.argv(tmp_path) == [str(python), "-m", "crunchbed"]
+    assert timed.argv(ROOT) == [sys.executable, "-m", "crunchbed"]
+
+
+def test_another_checkout_without_an_environment_is_told_first(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "commands", "--beside", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"Error: {tmp_path}: has no .venv; run `make setup` there first\n"
+    assert done.stdout == ""
+
+
 def test_a_checkout_is_compared_by_processor_time() -> None:
     found = {
         ("list", "here"): [Times(1.0, 0.5)],
