@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -81,9 +82,8 @@ def main(what: tuple[str, ...], rounds: int | None, beside: Path | None, output:
         for name in what or PARTS:
             found[name] = _measure(name, rounds, beside, console)
     except CrunchbedError as error:
-        failure = click.ClickException(str(error))
-        failure.exit_code = error.exit_code
-        raise failure from error
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     console.print(f"figures: {output}")

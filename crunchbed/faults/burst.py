@@ -11,13 +11,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from crunchbed.faults.base import (
-    RANDOM,
-    FaultContext,
-    FaultSection,
-    NotPossible,
-    one_of_nodes,
-)
+from crunchbed.faults.action import FaultAction, FaultContext, NotPossible
+from crunchbed.faults.base import RANDOM, FaultSection, one_of_nodes
 from crunchbed.run.world import NodeSilent, burst_asked_ns
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
@@ -44,10 +39,6 @@ class Burst(FaultSection):
     work_of: _Node | None = Field(default=None, alias="work-of")
     takes: Annotated[int, kinds.duration("0s", "60s"), DurationText] = 0
 
-    def action(self, context: FaultContext) -> BurstAction:
-        """Return the fault, ready to begin."""
-        return BurstAction(self, context)
-
     def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         """Yield a target that writes nothing, and work that cannot move to the target."""
         yield from super().host_contradictions(facts)
@@ -59,15 +50,14 @@ class Burst(FaultSection):
             yield "work-of", "another node than target", str(self.work_of)
 
 
-class BurstAction:
+class BurstAction(FaultAction[Burst], of=Burst):
     """Has the node's tasks want pages, now or once the other node has gone down."""
 
     def __init__(self, fault: Burst, context: FaultContext) -> None:
+        super().__init__(fault, context)
         nodes = context.world.nodes
         self._node = nodes[fault.target]
         self._other = None if fault.work_of is None else nodes[fault.work_of]
-        self._fault = fault
-        self._recorder = context.recorder
         self._loop = context.loop
         self._other_boot = 0
         self._moves_at: int | None = None
@@ -89,7 +79,8 @@ class BurstAction:
         self._boot = self._node.incarnation
         self._node.begin_burst(fault.pages, fault.rate, start)
         self._earliest_end_ns = start + burst_asked_ns(fault.pages, fault.rate)
-        self._recorder.record(BurstBegan(t=start, target=self._node.name, pages=fault.pages))
+        began = BurstBegan(t=start, target=fault.target, pages=fault.pages)
+        self._context.recorder.record(began)
 
     def lingers(self) -> bool:
         """Return whether the burst goes on, or is about to begin; begins it when it is due."""

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
-from crunchbed.faults.base import STORAGE, Effect, FaultContext, Lasting, NotPossible
+from crunchbed.faults.action import FaultAction, NotPossible
+from crunchbed.faults.base import STORAGE, Effect, Lasting
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText
@@ -25,10 +26,6 @@ class SlowDisk(Lasting):
     kind: Literal["slow-disk"]
     target: Annotated[str, kinds.choice((STORAGE,))] = STORAGE
     wdelay: Annotated[int, kinds.duration("1ms", "60s"), DurationText] = 100_000_000
-
-    def action(self, context: FaultContext) -> SlowDiskAction:
-        """Return the fault, ready to begin."""
-        return SlowDiskAction(self, context)
 
     @staticmethod
     def effect(_event: FaultBegan, /) -> Effect:
@@ -51,21 +48,12 @@ class SlowDisk(Lasting):
             )
 
 
-class SlowDiskAction:
+class SlowDiskAction(FaultAction[SlowDisk], of=SlowDisk):
     """Starts the block target anew with a delay of every write."""
-
-    def __init__(self, fault: SlowDisk, context: FaultContext) -> None:
-        self._disk = context.world.disk
-        self._wdelay_ns = fault.wdelay
-        self._target = context.holds.target
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Start the target anew with the delay."""
-        if self._disk is None:
+        if self._context.world.disk is None:
             raise NotPossible("the storage host has no block target")
-        self._target.hold(self, {("delay",): self._wdelay_ns})
-        return replace(event, wdelay_ns=self._wdelay_ns)
-
-    def undo(self) -> None:
-        """Start the target anew, with the delay that other faults leave."""
-        self._target.release(self)
+        self._context.holds.target.hold(self, {("delay",): self._fault.wdelay})
+        return replace(event, wdelay_ns=self._fault.wdelay)

@@ -11,16 +11,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, model_validator
 
-from crunchbed.faults.base import (
-    RANDOM,
-    STORAGE,
-    Effect,
-    FaultContext,
-    Host,
-    Lasting,
-    NotPossible,
-    targets_of,
-)
+from crunchbed.faults.action import FaultAction, NotPossible
+from crunchbed.faults.base import RANDOM, STORAGE, Effect, Host, Lasting, targets_of
 from crunchbed.faults.holds import Daemon
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
@@ -63,10 +55,6 @@ class Stall(Lasting):
             return {"daemons": [TARGET], **keys}
         return keys
 
-    def action(self, context: FaultContext) -> StallAction:
-        """Return the fault, ready to begin."""
-        return StallAction(self, context)
-
     @staticmethod
     def effect(event: FaultBegan, /) -> Effect:
         """Daemons stand still; the node is silent where the heartbeat daemon is among them."""
@@ -89,32 +77,24 @@ class Stall(Lasting):
         return self.daemons == STALLED_DAEMONS or set(self.daemons) <= set(names)
 
 
-class StallAction:
+class StallAction(FaultAction[Stall], of=Stall):
     """Pauses daemons and resumes them."""
-
-    def __init__(self, fault: Stall, context: FaultContext) -> None:
-        self._world = context.world
-        self._holds = context.holds
-        self._host = fault.target
-        self._daemons = fault.daemons
 
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Pause the daemons; of ``all``, those that the node has."""
-        if self._host == STORAGE:
-            if self._world.disk is None:
+        host, daemons = self._fault.target, self._fault.daemons
+        world, holds = self._context.world, self._context.holds
+        if host == STORAGE:
+            if world.disk is None:
                 raise NotPossible("the storage host has no block target")
-            self._holds.target.hold(self, {("stalled",): 1})
-            return replace(event, daemons=self._daemons)
-        node = self._world.nodes[self._host]
+            holds.target.hold(self, {("stalled",): 1})
+            return replace(event, daemons=daemons)
+        node = world.nodes[host]
         if not node.up:
             raise NotPossible(f"{node.name} was down")
-        there = tuple(name for name in self._daemons if name in node.daemon_names)
+        there = tuple(name for name in daemons if name in node.daemon_names)
         if not there:
-            raise NotPossible(f"{node.name} has no daemon {', '.join(self._daemons)}")
+            raise NotPossible(f"{node.name} has no daemon {', '.join(daemons)}")
         wanted = {Daemon(node.name, node.incarnation, name): True for name in there}
-        self._holds.daemons.hold(self, wanted)
+        holds.daemons.hold(self, wanted)
         return replace(event, daemons=there)
-
-    def undo(self) -> None:
-        """Resume the daemons that are still there and that no other fault stalls."""
-        self._holds.release(self)

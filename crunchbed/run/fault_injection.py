@@ -8,13 +8,8 @@ from dataclasses import replace
 
 from crunchbed.checks import faults
 from crunchbed.checks.faults import FaultSpan
-from crunchbed.faults.base import (
-    FaultContext,
-    FaultSection,
-    Lingering,
-    NotPossible,
-    Settling,
-)
+from crunchbed.faults.action import FaultContext, NotPossible
+from crunchbed.faults.base import FaultSection
 from crunchbed.history.history import Interval
 from crunchbed.run.fault_plan import Step, order, steps
 from reserve_agent.contract.events.faults import FaultBegan, FaultEnded
@@ -69,8 +64,7 @@ class FaultInjection:
                 self._keep_length(step)
             elif step.fault in self._on:
                 self._undo(step.fault)
-        on = (self._actions[number] for number in self._on)
-        lingers = any(isinstance(fault, Lingering) and fault.lingers() for fault in on)
+        lingers = any(self._actions[number].lingers() for number in self._on)
         return self.settled() and not self._steps and not lingers
 
     def settled(self) -> bool:
@@ -78,7 +72,7 @@ class FaultInjection:
 
         Every fault is asked, since a fault records the end of its effect when it is asked.
         """
-        settling = [isinstance(fault, Settling) and fault.settling() for fault in self._actions]
+        settling = [action.settling() for action in self._actions]
         return not any(settling)
 
     def cut_off_since(self, target: str, by: str) -> int | None:

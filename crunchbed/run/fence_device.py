@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
-from reserve_agent.contract.events.base import Event
+from crunchbed.run.world import EventRecorder
 from reserve_agent.contract.events.membership import FenceDelayed, FenceFailed
-
-
-class _Recorder(Protocol):
-    def record(self, event: Event, /) -> int:
-        """Write an event; returns its time."""
 
 
 class FenceDevice:
@@ -31,7 +25,7 @@ class FenceDevice:
         self,
         cut_off: Callable[[str, str], bool],
         delay_ns: Callable[[str], int],
-        recorder: _Recorder,
+        recorder: EventRecorder,
     ) -> None:
         self._cut_off = cut_off
         self._delay_ns = delay_ns

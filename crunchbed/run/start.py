@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crunchbed.archive import rundir
 from crunchbed.backends import backend_of
-from crunchbed.faults.base import FaultContext
+from crunchbed.faults.action import FaultContext
 from crunchbed.history.recorder import Recorder
 from crunchbed.host import requirements
 from crunchbed.run import signals

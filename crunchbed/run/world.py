@@ -59,6 +59,13 @@ class Fence(Protocol):
         """Return how long a request that has just come is to wait before it is carried out."""
 
 
+class EventRecorder(Protocol):
+    """The run's own part of the history."""
+
+    def record(self, event: Event, /) -> int:
+        """Write an event, with the time now where it has none; returns the event's time."""
+
+
 class Clock(Protocol):
     """The time of a run: real, or a simulator's."""
 

@@ -11,8 +11,8 @@ import pytest
 
 from crunchbed.backends.namespaces.live_agent import LiveAgent
 from crunchbed.backends.namespaces.live_node import LiveNode
+from crunchbed.faults.action import NotPossible
 from crunchbed.faults.agent_crash import AgentCrash, AgentCrashAction
-from crunchbed.faults.base import NotPossible
 from crunchbed.faults.holds import Holds
 from crunchbed.run.world import NodeSilent, NodeStatus
 from nodes.process import Process, spawn
