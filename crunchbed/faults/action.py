@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from crunchbed.faults.holds import Holds, Packets
-from crunchbed.run.world import EventRecorder, Impairment, Loop, Undo, World
+from crunchbed.run.world import EventRecorder, Impairment, Loop, Node, Undo, World
 from reserve_agent.contract.events.faults import FaultBegan
 
 _Fault = TypeVar("_Fault")
@@ -83,6 +83,19 @@ class FaultAction(ABC, Generic[_Fault]):
     def __init__(self, fault: _Fault, context: FaultContext) -> None:
         self._fault = fault
         self._context = context
+
+    def _with_power(self, name: str) -> Node:
+        """Return a node; raises ``NotPossible`` where the node is down."""
+        node = self._context.world.nodes[name]
+        if not node.up:
+            raise NotPossible(f"{name} was down")
+        return node
+
+    def _hold_target(self, what: str, value: int) -> None:
+        """Hold the block target, see ``holds``; raises ``NotPossible`` where there is none."""
+        if self._context.world.disk is None:
+            raise NotPossible("the storage host has no block target")
+        self._context.holds.target.hold(self, {(what,): value})
 
     @abstractmethod
     def begin(self, event: FaultBegan) -> FaultBegan:

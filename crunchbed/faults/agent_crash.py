@@ -18,11 +18,10 @@ class AgentCrash(Lasting):
     target: Target = "n1"
 
 
-class AgentCrashAction(FaultAction[AgentCrash], of=AgentCrash):
+class _AgentCrashAction(FaultAction[AgentCrash], of=AgentCrash):
     """Kills a node's agent."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Kill the agent."""
         node = self._context.world.nodes[self._fault.target]
         killed = isinstance(node, KillsAgent) and node.kill_agent()
         if not killed:

@@ -18,14 +18,11 @@ class ArpExpiry(FaultSection):
     target: Target = "n1"
 
 
-class ArpExpiryAction(FaultAction[ArpExpiry], of=ArpExpiry):
-    """Has a node forget its neighbours."""
+class _ArpExpiryAction(FaultAction[ArpExpiry], of=ArpExpiry):
+    """Has a node forget its neighbours; before the next packet it has to ask for the address."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Forget all neighbours; before the next packet the node has to ask for the address."""
-        node = self._context.world.nodes[self._fault.target]
-        if not node.up:
-            raise NotPossible(f"{node.name} was down")
+        node = self._with_power(self._fault.target)
         forgotten = node.forget_neighbours()
         if not forgotten:
             raise NotPossible(f"{node.name} knew no neighbour")

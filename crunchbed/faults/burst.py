@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from crunchbed.faults.action import FaultAction, FaultContext, NotPossible
+from crunchbed.faults.action import FaultAction, FaultContext
 from crunchbed.faults.base import RANDOM, FaultSection, one_of_nodes
 from crunchbed.run.world import NodeSilent, burst_asked_ns
 from crunchbed.scenario import kinds
@@ -50,7 +50,7 @@ class Burst(FaultSection):
             yield "work-of", "another node than target", str(self.work_of)
 
 
-class BurstAction(FaultAction[Burst], of=Burst):
+class _BurstAction(FaultAction[Burst], of=Burst):
     """Has the node's tasks want pages, now or once the other node has gone down."""
 
     def __init__(self, fault: Burst, context: FaultContext) -> None:
@@ -65,12 +65,10 @@ class BurstAction(FaultAction[Burst], of=Burst):
         self._earliest_end_ns = 0
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Want the pages now, or wait for the other node to go down."""
         if self._other is not None:
             self._other_boot = self._other.incarnation
             return replace(event, pages=self._fault.pages, from_=self._other.name)
-        if not self._node.up:
-            raise NotPossible(f"{self._node.name} was down")
+        self._with_power(self._fault.target)
         self._start()
         return replace(event, pages=self._fault.pages)
 
@@ -83,7 +81,7 @@ class BurstAction(FaultAction[Burst], of=Burst):
         self._context.recorder.record(began)
 
     def lingers(self) -> bool:
-        """Return whether the burst goes on, or is about to begin; begins it when it is due."""
+        """Whether the burst goes on, or is about to begin; begins it when it is due."""
         if self._boot is None and not self._begun_by_now():
             return self._moves_at is not None and self._node.up
         if self._rebooted:
@@ -115,6 +113,5 @@ class BurstAction(FaultAction[Burst], of=Burst):
         return not self._node.up or self._node.incarnation != self._boot
 
     def undo(self) -> None:
-        """Have the tasks that still wait give up."""
         if self._boot is not None and not self._rebooted:
             self._node.calm()

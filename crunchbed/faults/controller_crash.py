@@ -31,13 +31,12 @@ class ControllerCrash(Lasting):
             yield "kind", "another kind where cluster.controller is none", self.kind
 
 
-class ControllerCrashAction(FaultAction[ControllerCrash], of=ControllerCrash):
-    """Kills the controller."""
+class _ControllerCrashAction(FaultAction[ControllerCrash], of=ControllerCrash):
+    """Kills the controller; at the end another one has to take over."""
 
     _ready_by: int | None = None
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Kill the controller."""
         controller = self._context.world.controller
         if controller is None or not controller.kill():
             raise NotPossible("the controller was down")
@@ -45,7 +44,6 @@ class ControllerCrashAction(FaultAction[ControllerCrash], of=ControllerCrash):
         return event
 
     def undo(self) -> None:
-        """Start another controller."""
         down = self._context.holds.down
         last = bool(down.of(self)) and not down.shared(self, _CONTROLLER)
         super().undo()
@@ -53,7 +51,6 @@ class ControllerCrashAction(FaultAction[ControllerCrash], of=ControllerCrash):
             self._ready_by = self._context.loop.now_ns() + _READY_NS
 
     def settling(self) -> bool:
-        """Return whether the new controller has yet to take over."""
         controller = self._context.world.controller
         if self._ready_by is None or controller is None:
             return False

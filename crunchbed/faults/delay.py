@@ -27,11 +27,10 @@ class Delay(Lasting):
     direction: Direction = "in"
 
 
-class DelayAction(ImpairingAction[Delay], of=Delay):
-    """Holds packets back."""
+class _DelayAction(ImpairingAction[Delay], of=Delay):
+    """Holds every packet of the direction back."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Hold every packet of the direction back."""
         fault = self._fault
         ways = {"in": (False,), "out": (True,), "both": (False, True)}[fault.direction]
         self.impair(

@@ -31,11 +31,10 @@ class FenceFailure(Lasting):
             yield "fails", "1 or more, or a time that it takes", "0"
 
 
-class FenceFailureAction(FaultAction[FenceFailure], of=FenceFailure):
-    """Has the fence device fail or be slow."""
+class _FenceFailureAction(FaultAction[FenceFailure], of=FenceFailure):
+    """Has the requests that come from now on fail or be slow."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Let the requests that come from now on fail or be slow."""
         fault = self._fault
         wanted: dict[tuple[str, str], int] = {}
         if fault.fails:

@@ -45,8 +45,8 @@ class LinkDown(Lasting):
             yield "network", f"one of {', '.join(known)}", str(self.network)
 
 
-class LinkDownAction(FaultAction[LinkDown], of=LinkDown):
-    """Cuts the links and mends them."""
+class _LinkDownAction(FaultAction[LinkDown], of=LinkDown):
+    """Cuts the links and mends them; records ``port.up`` once packets pass again."""
 
     def __init__(self, fault: LinkDown, context: FaultContext) -> None:
         super().__init__(fault, context)
@@ -56,7 +56,6 @@ class LinkDownAction(FaultAction[LinkDown], of=LinkDown):
         self._number: int | None = None
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Cut the links."""
         host, network = self._fault.target, self._fault.network
         self._number = event.number
         self._context.recorder.record(PortDown(target=host, network=network, number=event.number))
@@ -66,14 +65,12 @@ class LinkDownAction(FaultAction[LinkDown], of=LinkDown):
         return replace(event, network=network)
 
     def undo(self) -> None:
-        """Mend the links; another fault may keep them down."""
         mine = self._context.holds.links.of(self)
         super().undo()
         if mine and self._network.mend(self._fault.target, self._fault.network):
             self._settle_until = self._loop.now_ns() + _SETTLE_NS
 
     def settling(self) -> bool:
-        """Return whether packets do not pass yet; records ``port.up`` once packets pass."""
         host, network = self._fault.target, self._fault.network
         if self._settle_until is None:
             return False

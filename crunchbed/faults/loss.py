@@ -60,11 +60,10 @@ class Loss(Lasting):
         )
 
 
-class LossAction(ImpairingAction[Loss], of=Loss):
+class _LossAction(ImpairingAction[Loss], of=Loss):
     """Loses packets; which ones is drawn when they come, not from the seed."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Have nodes lose packets."""
         fault, world = self._fault, self._context.world
         losses: list[Impairment] = []
         if fault.direction != "out":

@@ -35,11 +35,10 @@ class NodeCrash(FaultSection):
         return Effect(silenced=targets_of(event))
 
 
-class NodeCrashAction(FaultAction[NodeCrash], of=NodeCrash):
-    """Takes a node's power away."""
+class _NodeCrashAction(FaultAction[NodeCrash], of=NodeCrash):
+    """Takes a node's power away; lasts until it has power again, which its fence sees to."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Power off."""
         node = self._fault.target
         if not self._context.power.crash(node, _REASON):
             raise NotPossible(f"{node} was down")
@@ -47,5 +46,4 @@ class NodeCrashAction(FaultAction[NodeCrash], of=NodeCrash):
         return event
 
     def lingers(self) -> bool:
-        """Return whether the node is still down: its fence will power it on."""
         return self._context.power.is_down(self._fault.target)

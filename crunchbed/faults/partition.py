@@ -55,11 +55,10 @@ class Partition(Lasting):
             yield "target", f"fewer than all {nodes} nodes", f"{len(self.targets)}"
 
 
-class PartitionAction(ImpairingAction[Partition], of=Partition):
+class _PartitionAction(ImpairingAction[Partition], of=Partition):
     """Loses all packets between the two sides."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Have each side lose what the other side sends."""
         world, side = self._context.world, self._fault.targets
         losses = [
             Impairment(target=target, source=source, loss=1.0)

@@ -22,14 +22,12 @@ class ResizeReserve(Lasting):
     pages: kinds.Pages = 64
 
 
-class ResizeReserveAction(FaultAction[ResizeReserve], of=ResizeReserve):
-    """Resizes a node's reserve."""
+class _ResizeReserveAction(FaultAction[ResizeReserve], of=ResizeReserve):
+    """Resizes a node's reserve; pages in use stay in use."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Resize the reserve; pages in use stay in use."""
         name, pages, holds = self._fault.target, self._fault.pages, self._context.holds
-        if not self._context.world.nodes[name].up:
-            raise NotPossible(f"{name} was down")
+        self._with_power(name)
         held = holds.reserves.value((name,))
         try:
             holds.reserves.hold(self, {(name,): pages})
@@ -42,7 +40,6 @@ class ResizeReserveAction(FaultAction[ResizeReserve], of=ResizeReserve):
         return replace(event, pages=holds.reserves.value((name,)), was=was)
 
     def undo(self) -> None:
-        """Give the reserve the size that the other faults leave it, or its former size."""
         # A node that reboots meanwhile takes the size that its scenario says.
         with suppress(CrunchbedError):
             super().undo()

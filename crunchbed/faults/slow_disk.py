@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
-from crunchbed.faults.action import FaultAction, NotPossible
+from crunchbed.faults.action import FaultAction
 from crunchbed.faults.base import STORAGE, Effect, Lasting
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
@@ -48,12 +48,9 @@ class SlowDisk(Lasting):
             )
 
 
-class SlowDiskAction(FaultAction[SlowDisk], of=SlowDisk):
+class _SlowDiskAction(FaultAction[SlowDisk], of=SlowDisk):
     """Starts the block target anew with a delay of every write."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Start the target anew with the delay."""
-        if self._context.world.disk is None:
-            raise NotPossible("the storage host has no block target")
-        self._context.holds.target.hold(self, {("delay",): self._fault.wdelay})
+        self._hold_target("delay", self._fault.wdelay)
         return replace(event, wdelay_ns=self._fault.wdelay)

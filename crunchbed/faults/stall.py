@@ -77,24 +77,18 @@ class Stall(Lasting):
         return self.daemons == STALLED_DAEMONS or set(self.daemons) <= set(names)
 
 
-class StallAction(FaultAction[Stall], of=Stall):
-    """Pauses daemons and resumes them."""
+class _StallAction(FaultAction[Stall], of=Stall):
+    """Pauses daemons, of ``all`` those that the node has, and resumes them."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Pause the daemons; of ``all``, those that the node has."""
         host, daemons = self._fault.target, self._fault.daemons
-        world, holds = self._context.world, self._context.holds
         if host == STORAGE:
-            if world.disk is None:
-                raise NotPossible("the storage host has no block target")
-            holds.target.hold(self, {("stalled",): 1})
+            self._hold_target("stalled", 1)
             return replace(event, daemons=daemons)
-        node = world.nodes[host]
-        if not node.up:
-            raise NotPossible(f"{node.name} was down")
+        node = self._with_power(host)
         there = tuple(name for name in daemons if name in node.daemon_names)
         if not there:
             raise NotPossible(f"{node.name} has no daemon {', '.join(daemons)}")
         wanted = {Daemon(node.name, node.incarnation, name): True for name in there}
-        holds.daemons.hold(self, wanted)
+        self._context.holds.daemons.hold(self, wanted)
         return replace(event, daemons=there)

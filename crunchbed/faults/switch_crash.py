@@ -43,10 +43,11 @@ class SwitchCrash(Lasting):
             yield "target", f"one of {', '.join(facts.switches)}", self.target
 
 
-class SwitchCrashAction(FaultAction[SwitchCrash], of=SwitchCrash):
+class _SwitchCrashAction(FaultAction[SwitchCrash], of=SwitchCrash):
     """Takes a switch's power away.
 
-    A host is cut off where no other switch gives it a ring of heartbeats.
+    A host is cut off where no other switch gives it a ring of heartbeats. Once packets pass again,
+    ``port.up`` is recorded of every host that was cut off.
     """
 
     def __init__(self, fault: SwitchCrash, context: FaultContext) -> None:
@@ -61,7 +62,6 @@ class SwitchCrashAction(FaultAction[SwitchCrash], of=SwitchCrash):
         self._settle_until: int | None = None
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Power off."""
         switches = self._context.world.switches
         if switches is None or not switches.is_on(self._name):
             raise NotPossible(f"{self._name} was down")
@@ -77,17 +77,12 @@ class SwitchCrashAction(FaultAction[SwitchCrash], of=SwitchCrash):
         return replace(event, cut=self._cut, lost=self._links)
 
     def undo(self) -> None:
-        """Power on."""
         off = bool(self._holds.down.of(self))
         super().undo()
         if off:
             self._settle_until = self._loop.now_ns() + _SETTLE_NS
 
     def settling(self) -> bool:
-        """Return whether packets do not pass yet.
-
-        Records ``port.up`` of every host that was cut off once packets pass.
-        """
         if self._settle_until is None:
             return False
         if self._loop.now_ns() < self._settle_until and not self._passes():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from crunchbed.faults.action import FaultAction, NotPossible
+from crunchbed.faults.action import FaultAction
 from crunchbed.faults.base import STORAGE, Effect, Lasting
 from crunchbed.scenario import kinds
 from reserve_agent.contract.events.faults import FaultBegan
@@ -24,12 +24,9 @@ class TargetCrash(Lasting):
         return Effect(target_failed=True)
 
 
-class TargetCrashAction(FaultAction[TargetCrash], of=TargetCrash):
+class _TargetCrashAction(FaultAction[TargetCrash], of=TargetCrash):
     """Kills the block target."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Kill the target."""
-        if self._context.world.disk is None:
-            raise NotPossible("the storage host has no block target")
-        self._context.holds.target.hold(self, {("down",): 1})
+        self._hold_target("down", 1)
         return event
