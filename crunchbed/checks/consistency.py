@@ -126,7 +126,7 @@ def _order(history: History) -> Iterator[str]:
 
 
 def _latest(history: History) -> int:
-    late: list[AgentLate | HeartbeatLate] = [*history.of(AgentLate), *history.of(HeartbeatLate)]
+    late: list[AgentLate | HeartbeatLate] = history.together(AgentLate, HeartbeatLate)
     return max((event.late_ns for event in late), default=0)
 
 
