@@ -12,7 +12,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import block, commands, history, hooks, scrape, starts, timed
+from bench import block, commands, hooks, scrape, starts
+from bench.timed import Timed, argv
 from reserve_agent.errors import CrunchbedError
 
 WIDTH = 150  # of a table, wherever the output goes
@@ -33,16 +34,14 @@ class Part(Protocol):
         """The result for the JSON file."""
 
 
-PARTS: Final[dict[str, Part]] = {
+PARTS: Final[dict[str, Part | Timed]] = {
     "hooks": hooks,
     "block": block,
     "starts": starts,
     "scrape": scrape,
-    "commands": commands,
-    "history": history,
+    "commands": commands.STARTS,
+    "history": commands.HISTORY,
 }
-BESIDE: Final = {"commands": commands, "history": history}
-"""The parts that can measure another checkout in turns with this one."""
 
 
 @click.command()
@@ -78,7 +77,7 @@ def main(what: tuple[str, ...], rounds: int | None, beside: Path | None, output:
     found: dict[str, Any] = {"kernel": platform.release(), "machine": _processor()}
     try:
         if beside is not None:
-            timed.argv(beside)  # a missing environment is told before anything is measured
+            argv(beside)  # a missing environment is told before anything is measured
         for name in what or PARTS:
             found[name] = _measure(name, rounds, beside, console)
     except CrunchbedError as error:
@@ -93,7 +92,7 @@ def _measure(name: str, rounds: int | None, beside: Path | None, console: Consol
     """Measure one part, print its table, and return it for the JSON file."""
     part = PARTS[name]
     times = rounds or part.ROUNDS
-    result = BESIDE[name].run(times, beside) if name in BESIDE else part.run(times)
+    result = part.run(times, beside) if isinstance(part, Timed) else part.run(times)
     console.print(part.table(result))
     return part.as_dict(result)
 

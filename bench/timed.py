@@ -6,14 +6,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from bench.spread import Spread
+from bench.spread import Spread, coloured
 from reserve_agent.errors import BadInput, CrunchbedError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,21 +89,42 @@ def in_turns(commands: Mapping[str, Sequence[str]], rounds: int, beside: Path | 
     return found
 
 
-def table(title: str, found: Result) -> Table:
-    """A row for each command: seconds here, seconds beside, and the ratio of the medians."""
-    shown = Table(title=f"{title}, seconds: median (quartiles)")
-    for heading in ("crunchbed", "elapsed", "processor", "beside", f"ratio (goal {GOAL})"):
-        shown.add_column(heading, justify="left" if heading == "crunchbed" else "right")
-    for name in dict.fromkeys(command for command, _ in found):
-        here = _spreads(found[name, "here"])
-        row = [name, here["elapsed"].shown(2), here["processor"].shown(2)]
-        if (name, "beside") in found:
-            other = _spreads(found[name, "beside"])["processor"]
-            ratio = here["processor"].median / other.median
-            row += [other.shown(2), f"[{'red' if ratio > GOAL else 'green'}]{ratio:.2f}[/]"]
-        shown.add_row(*row)
-    shown.caption = "beside and ratio are of processor time, which a busy machine changes least"
-    return shown
+@dataclass(frozen=True)
+class Timed:
+    """A part of the bench that times commands.
+
+    Attributes:
+        title: of the table.
+        ROUNDS: how many there are by default.
+        run: times the commands in so many rounds, here and in another checkout, if there is one.
+    """
+
+    title: str
+    ROUNDS: int
+    run: Callable[[int, Path | None], Result]
+
+    def table(self, found: Result, /) -> Table:
+        """A row for each command: seconds here, seconds beside, and the ratio of the medians."""
+        shown = Table(title=f"{self.title}, seconds: median (quartiles)")
+        for heading in ("crunchbed", "elapsed", "processor", "beside", f"ratio (goal {GOAL})"):
+            shown.add_column(heading, justify="left" if heading == "crunchbed" else "right")
+        for name in dict.fromkeys(command for command, _ in found):
+            here = _spreads(found[name, "here"])
+            row = [name, here["elapsed"].shown(2), here["processor"].shown(2)]
+            if (name, "beside") in found:
+                other = _spreads(found[name, "beside"])["processor"]
+                ratio = here["processor"].median / other.median
+                row += [other.shown(2), coloured(f"{ratio:.2f}", good=ratio <= GOAL)]
+            shown.add_row(*row)
+        shown.caption = "beside and ratio: of processor time, which a busy machine changes least"
+        return shown
+
+    def as_dict(self, found: Result, /) -> list[dict[str, Any]]:
+        """For the JSON file; seconds."""
+        return [
+            {"command": name, "checkout": place, **_spreads(times)}
+            for (name, place), times in found.items()
+        ]
 
 
 def _spreads(times: Sequence[Times]) -> dict[str, Spread]:
@@ -111,15 +132,3 @@ def _spreads(times: Sequence[Times]) -> dict[str, Spread]:
         "elapsed": Spread.of([one.elapsed for one in times]),
         "processor": Spread.of([one.processor for one in times]),
     }
-
-
-def as_dict(found: Result) -> list[dict[str, Any]]:
-    """For the JSON file; seconds."""
-    return [
-        {
-            "command": name,
-            "checkout": place,
-            **{part: spread.as_dict() for part, spread in _spreads(times).items()},
-        }
-        for (name, place), times in found.items()
-    ]

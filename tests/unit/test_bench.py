@@ -71,9 +71,9 @@ def test_a_checkout_is_compared_by_processor_time() -> None:
         ("--help", "here"): [Times(1.0, 0.5)],
     }
     shown = io.StringIO()
-    Console(width=120, file=shown).print(timed.table("commands", found))
+    Console(width=120, file=shown).print(commands.STARTS.table(found))
     assert "2.00" in shown.getvalue()
-    assert [row["checkout"] for row in timed.as_dict(found)] == ["here", "beside", "here"]
+    assert [row["checkout"] for row in commands.STARTS.as_dict(found)] == ["here", "beside", "here"]
 
 
 def test_every_command_that_is_timed_exists() -> None:
