@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from crunchbed.faults.holds import Holds, Packets
-from crunchbed.run.world import EventRecorder, Impairment, Loop, Node, Undo, World
+from crunchbed.run.world import EventRecorder, Fence, Impairment, Loop, Node, Undo, World
 from reserve_agent.contract.events.faults import FaultBegan
 
 _Fault = TypeVar("_Fault")
@@ -25,40 +25,19 @@ class Power(Protocol):
     def crash(self, name: str, reason: str) -> bool:
         """Take a node's power away without a fence; returns False where the node is down."""
 
-    def is_down(self, name: str) -> bool:
-        """Return whether a node has no power."""
-
     def boot_if_down(self, name: str) -> None:
         """Power a node on, unless the node is up or its reboot is due anyway."""
 
 
-class Fences(Protocol):
-    """The device that cuts nodes off, as faults may use it."""
-
-    def requests(self, target: str, /) -> int:
-        """Return how many requests to cut a node off were carried out, or failed."""
-
-    def set(self, things: Mapping[tuple[str, str], int | None], /) -> None:
-        """Set, or remove, what is wrong: ``fails`` (up to which request), ``takes`` (ns)."""
-
-
 @dataclass(frozen=True)
 class FaultContext:
-    """What faults act on.
-
-    Attributes:
-        world: The cluster.
-        power: The nodes' power.
-        recorder: The run's own part of the history.
-        loop: The run's clock.
-        fences: The device that cuts nodes off.
-    """
+    """What faults act on."""
 
     world: World
     power: Power
     recorder: EventRecorder
     loop: Loop
-    fences: Fences
+    fences: Fence
 
     @cached_property
     def holds(self) -> Holds:

@@ -128,8 +128,8 @@ class FaultSection(Section):
         )
 
     def _misfits(self, facts: ClusterFacts) -> Iterator[Contradiction]:
-        yield from self.host_contradictions(facts)
-        yield from self.own_contradictions(facts)
+        yield from self._host_contradictions(facts)
+        yield from self._own_contradictions(facts)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -152,9 +152,9 @@ class FaultSection(Section):
 
     def contradictions(self, facts: ClusterFacts) -> Iterator[Contradiction]:
         """Yield what does not go with the rest of the scenario; keys are relative to the fault."""
-        yield from self.host_contradictions(facts)
+        yield from self._host_contradictions(facts)
         yield from self._time_contradictions(facts)
-        yield from self.own_contradictions(facts)
+        yield from self._own_contradictions(facts)
         if RANDOM in self.targets and not self.candidates(facts):
             yield "target", "a target that this fault can hit: no cluster node is one", RANDOM
 
@@ -171,14 +171,14 @@ class FaultSection(Section):
                 format_duration(end),
             )
 
-    def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+    def _host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         """Yield the hosts that the cluster does not have, or that the fault cannot hit."""
         known = (*facts.node_names, RANDOM, *self.beside_nodes)
         for target in self.targets:
             if target not in known:
                 yield "target", one_of_nodes(facts, RANDOM, *self.beside_nodes), target
 
-    def own_contradictions(self, _facts: ClusterFacts, /) -> Iterator[Contradiction]:
+    def _own_contradictions(self, _facts: ClusterFacts, /) -> Iterator[Contradiction]:
         """Yield what else does not go with this kind."""
         yield from ()
 

@@ -39,9 +39,8 @@ class Burst(FaultSection):
     work_of: _Node | None = Field(default=None, alias="work-of")
     takes: Annotated[int, kinds.duration("0s", "60s"), DurationText] = 0
 
-    def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a target that writes nothing, and work that cannot move to the target."""
-        yield from super().host_contradictions(facts)
+    def _host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+        yield from super()._host_contradictions(facts)
         if self.target in facts.pair:
             yield "target", f"a node that writes: {', '.join(facts.writers)}", self.target
         if self.work_of is not None and self.work_of not in facts.node_names:

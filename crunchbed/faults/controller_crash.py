@@ -25,8 +25,7 @@ class ControllerCrash(Lasting):
     kind: Literal["controller-crash"]
     target: Annotated[str, kinds.choice((CONTROLLER,))] = CONTROLLER
 
-    def own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a cluster that has no controller."""
+    def _own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         if facts.controller == "none":
             yield "kind", "another kind where cluster.controller is none", self.kind
 

@@ -25,8 +25,7 @@ class FenceFailure(Lasting):
     fails: Annotated[int, kinds.whole("requests", 0, 1000)] = 1
     takes: Annotated[int, kinds.duration("0s", "60s"), DurationText] = 0
 
-    def own_contradictions(self, _facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a fault that changes nothing."""
+    def _own_contradictions(self, _facts: ClusterFacts, /) -> Iterator[Contradiction]:
         if not self.fails and not self.takes:
             yield "fails", "1 or more, or a time that it takes", "0"
 

@@ -94,7 +94,7 @@ class Daemon(NamedTuple):
 
 
 Down = tuple[str, str]
-"""Something without power or without a process: its sort (a key of ``restored``) and its name."""
+"""Something without power or without a process: its sort (see ``_restore``) and its name."""
 Link = tuple[str, str]
 """A host, and the network that the link leads to."""
 Packets = tuple[str, str]

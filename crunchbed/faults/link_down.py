@@ -38,8 +38,7 @@ class LinkDown(Lasting):
         lost = dict.fromkeys(targets, (event.network,))
         return Effect(lost=lost, silenced=targets, path_failed=True)
 
-    def own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a network that the host has no link to."""
+    def _own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         known = facts.networks_of(self.target)
         if self.network not in (None, *known):
             yield "network", f"one of {', '.join(known)}", str(self.network)

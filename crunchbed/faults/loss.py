@@ -35,9 +35,8 @@ class Loss(Lasting):
     sender: Sender | None = Field(default=None, alias="from")
     direction: Direction = "in"
 
-    def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a target or a sender that the cluster does not have."""
-        yield from super().host_contradictions(facts)
+    def _host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+        yield from super()._host_contradictions(facts)
         if self.sender not in (None, *facts.node_names, STORAGE):
             yield "from", one_of_nodes(facts, STORAGE), str(self.sender)
         if self.sender is not None and self.direction != "in":

@@ -46,4 +46,4 @@ class _NodeCrashAction(FaultAction[NodeCrash], of=NodeCrash):
         return event
 
     def lingers(self) -> bool:
-        return self._context.power.is_down(self._fault.target)
+        return not self._context.world.nodes[self._fault.target].up

@@ -47,9 +47,8 @@ class Partition(Lasting):
         targets = targets_of(event)
         return Effect(parted=targets, silenced=targets)
 
-    def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield unknown nodes, and a partition with nobody on the other side."""
-        yield from super().host_contradictions(facts)
+    def _host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+        yield from super()._host_contradictions(facts)
         nodes = len(facts.node_names)
         if len(self.targets) >= nodes:
             yield "target", f"fewer than all {nodes} nodes", f"{len(self.targets)}"

@@ -32,8 +32,7 @@ class SlowDisk(Lasting):
         """Everybody's writes wait for the target, which is started twice."""
         return Effect(target_failed=True)
 
-    def own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a target that cannot be started with a delay."""
+    def _own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         if facts.pair:
             yield (
                 "kind",

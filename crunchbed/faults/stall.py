@@ -64,8 +64,7 @@ class Stall(Lasting):
             return Effect(target_failed=True)
         return Effect(stalled=dict.fromkeys(targets, daemons), silenced=targets)
 
-    def own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield daemons that the target does not have."""
+    def _own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         hosts = facts.node_names if self.target == RANDOM else self.targets
         known = [_has(facts, host) for host in hosts if host in (*facts.node_names, STORAGE)]
         if self.target == STORAGE and facts.pair:

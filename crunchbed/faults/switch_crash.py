@@ -37,8 +37,7 @@ class SwitchCrash(Lasting):
             switch_failed=True,
         )
 
-    def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a switch that the network does not have."""
+    def _host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         if self.target not in facts.switches:
             yield "target", f"one of {', '.join(facts.switches)}", self.target
 

@@ -54,9 +54,7 @@ class _Request:
 
     Attributes:
         scenario: What is recorded and judged.
-        seed: Decides everything that the scenario leaves to chance.
         held: What the cluster is started for that is held open; None for an experiment.
-        scraper: Records the run's metrics.
     """
 
     scenario: Scenario

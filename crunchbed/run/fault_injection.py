@@ -11,7 +11,7 @@ from crunchbed.checks.faults import FaultSpan
 from crunchbed.faults.action import FaultContext, NotPossible
 from crunchbed.faults.base import FaultSection
 from crunchbed.history.history import Interval
-from crunchbed.run.fault_plan import Step, order, steps
+from crunchbed.run.fault_plan import Step, steps
 from reserve_agent.contract.events.faults import FaultBegan, FaultEnded
 
 _NO_END = 2**63 - 1
@@ -59,7 +59,7 @@ class FaultInjection:
         """Do what is due; returns whether every step is done and no fault has an effect left."""
         while self._steps and self._start_ns + self._steps[0].at_ns <= self._clock.now_ns():
             step = self._steps.pop(0)
-            if step.what == "begin":
+            if step.begins:
                 self._begin(step.fault)
                 self._keep_length(step)
             elif step.fault in self._on:
@@ -101,11 +101,8 @@ class FaultInjection:
         """
         late = max(0, self._on[begin.fault] - self._start_ns - begin.at_ns)
         self._steps = sorted(
-            (
-                step._replace(at_ns=step.at_ns + late) if step.fault == begin.fault else step
-                for step in self._steps
-            ),
-            key=order,
+            step._replace(at_ns=step.at_ns + late) if step.fault == begin.fault else step
+            for step in self._steps
         )
 
     def _undo(self, number: int) -> None:

@@ -14,7 +14,7 @@ class FenceDevice:
     Args:
         cut_off: Cuts a node off for another one; returns whether that is certain.
         delay_ns: By how much the fence of a node waits before it is carried out.
-        recorder: The run's part of the history.
+        recorder: Is told of fences that wait or fail.
 
     Attributes:
         slow_ns: Time that the device takes for the fence of a node, by node.

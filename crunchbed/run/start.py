@@ -39,14 +39,7 @@ class Running:
 
     Attributes:
         scenario: What the cluster was started for.
-        run_id: Short id that every name of the run carries.
         out: The run directory.
-        world: The cluster.
-        supervisor: Keeps the cluster going.
-        loop: Lets time pass.
-        recorder: The run's part of the history.
-        progress: Who watches.
-        fences: The device that cuts nodes off.
     """
 
     scenario: Scenario

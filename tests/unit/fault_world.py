@@ -222,9 +222,6 @@ class FakePower:
             node.paused.clear()
         return was
 
-    def is_down(self, name: str) -> bool:
-        return not self.nodes[name].up
-
     def boot_if_down(self, name: str) -> None:
         self.nodes[name].up = True
 
