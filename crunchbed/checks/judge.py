@@ -39,6 +39,7 @@ from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import OFF
 from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events.run import RunInfo
+from reserve_agent.contract.events.switches import ControllerReady
 from reserve_agent.contract.events.writes import WriteFailed
 
 
@@ -194,11 +195,11 @@ def _moves(found: list[service.Failover]) -> dict[str, Any]:
 
 def _at_the_switch(history: History, scenario: Scenario, nodes: list[str]) -> dict[str, Any]:
     """Return the figures of switches with a controller; none without a controller."""
-    if not switch.has_controller(history):
+    if not history.of(ControllerReady):
         return {}
     found: dict[str, Any] = {
-        "switch_packets": switch.added(switch.packets(history, node) for node in nodes),
-        "switch_drops": sum(switch.drops(history, node) for node in nodes),
+        "switch_packets": switch.packets(history, *nodes),
+        "switch_drops": switch.drops(history, *nodes),
     }
     if scenario.shed.mode != OFF:
         found |= switch.figures([switch.shedding(history, node) for node in nodes])
