@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -11,7 +12,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import block, commands, history, hooks, scrape, starts
+from bench import block, commands, hooks, scrape, starts
+from bench.timed import Timed, argv
 from reserve_agent.errors import CrunchbedError
 
 WIDTH = 150  # of a table, wherever the output goes
@@ -32,16 +34,14 @@ class Part(Protocol):
         """The result for the JSON file."""
 
 
-PARTS: Final[dict[str, Part]] = {
+PARTS: Final[dict[str, Part | Timed]] = {
     "hooks": hooks,
     "block": block,
     "starts": starts,
     "scrape": scrape,
-    "commands": commands,
-    "history": history,
+    "commands": commands.STARTS,
+    "history": commands.HISTORY,
 }
-BESIDE: Final = {"commands": commands, "history": history}
-"""The parts that can measure another checkout in turns with this one."""
 
 
 @click.command()
@@ -49,8 +49,9 @@ BESIDE: Final = {"commands": commands, "history": history}
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of each part.")
 @click.option(
     "--beside",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Another checkout, to be measured in turns with this one by `commands` and `history`.",
+    type=click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True),
+    help="Another checkout, to be measured in turns with this one by `commands` and `history`. "
+    "Its own .venv runs it.",
 )
 @click.option(
     "--output",
@@ -75,10 +76,13 @@ def main(what: tuple[str, ...], rounds: int | None, beside: Path | None, output:
     console = Console(width=WIDTH)
     found: dict[str, Any] = {"kernel": platform.release(), "machine": _processor()}
     try:
+        if beside is not None:
+            argv(beside)  # a missing environment is told before anything is measured
         for name in what or PARTS:
             found[name] = _measure(name, rounds, beside, console)
     except CrunchbedError as error:
-        raise click.ClickException(str(error)) from error
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     console.print(f"figures: {output}")
@@ -88,7 +92,7 @@ def _measure(name: str, rounds: int | None, beside: Path | None, console: Consol
     """Measure one part, print its table, and return it for the JSON file."""
     part = PARTS[name]
     times = rounds or part.ROUNDS
-    result = BESIDE[name].run(times, beside) if name in BESIDE else part.run(times)
+    result = part.run(times, beside) if isinstance(part, Timed) else part.run(times)
     console.print(part.table(result))
     return part.as_dict(result)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.spread import Spread
+from bench.spread import Spread, coloured
 from nodes.block.target import is_listening, nbdkit_argv
 from nodes.process import Process, entering, spawn
 from nodes.waiting import wait_until
@@ -153,7 +153,7 @@ def measure(variant: str, rate_mbit: float | None) -> Writes:
 Result = dict[tuple[str, str], list[Writes]]
 
 
-def run(rounds: int = ROUNDS) -> Result:
+def run(rounds: int) -> Result:
     """Measure all variants in turns; returns by shaping and variant one entry for each round."""
     found: Result = {(rate, variant): [] for rate in RATES for variant in VARIANTS}
     for number in range(rounds):
@@ -191,12 +191,12 @@ def table(result: Result) -> Table:
     for rate, variant in result:
         found = _spreads(result, (rate, variant))
         lost = found["lost_percent"]
-        colour = "green" if lost.median <= GOAL_LOST_PERCENT else "red"
+        cell = coloured(lost.shown(1), good=lost.median <= GOAL_LOST_PERCENT)
         shown.add_row(
             rate,
             variant,
             found["megabits_per_second"].shown(),
-            "" if variant == VARIANTS[0] else f"[{colour}]{lost.shown(1)}[/]",
+            "" if variant == VARIANTS[0] else cell,
             found["p99_milliseconds"].shown(2),
         )
     return shown
@@ -205,13 +205,7 @@ def table(result: Result) -> Table:
 def as_dict(result: Result) -> dict[str, Any]:
     """For the JSON file."""
     rows = [
-        {
-            "link": rate,
-            "variant": variant,
-            **{
-                name: spread.as_dict() for name, spread in _spreads(result, (rate, variant)).items()
-            },
-        }
+        {"link": rate, "variant": variant, **_spreads(result, (rate, variant))}
         for rate, variant in result
     ]
     return {"goal_lost_percent": GOAL_LOST_PERCENT, "rows": rows}

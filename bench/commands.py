@@ -1,25 +1,31 @@
-"""How long the command line takes to start."""
+"""How long the command line takes to start, and to judge and report a run of a million events."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from rich.table import Table
+from bench.long_history import write_long_run
+from bench.timed import Result, Timed, in_turns
 
-from bench import timed
-from bench.timed import Result, as_dict
-
-__all__ = ["ROUNDS", "as_dict", "run", "table"]
-
-ROUNDS = 15
+EVENTS = 1_000_000
 COMMANDS = {"--help": ["--help"], "run --help": ["run", "--help"], "list": ["list"]}
 
 
-def run(rounds: int = ROUNDS, beside: Path | None = None) -> Result:
-    """Start every command in every round; ``beside`` is another checkout to compare with."""
-    return timed.in_turns(COMMANDS, rounds, beside)
+def _start(rounds: int, beside: Path | None) -> Result:
+    return in_turns(COMMANDS, rounds, beside)
 
 
-def table(found: Result) -> Table:
-    """One row for a command."""
-    return timed.table("start of the command line", found)
+def _judge_and_report(rounds: int, beside: Path | None) -> Result:
+    with TemporaryDirectory(prefix="crunchbed-bench-") as directory:
+        long = Path(directory) / "long"
+        write_long_run(long, EVENTS)
+        commands = {
+            "judge": ["judge", str(long)],
+            "report": ["report", str(long), "--out", f"{directory}/report.html"],
+        }
+        return in_turns(commands, rounds, beside)
+
+
+STARTS = Timed("start of the command line", 15, _start)
+HISTORY = Timed(f"a run of {EVENTS:,} events", 3, _judge_and_report)

@@ -12,13 +12,13 @@ that requires the mark, ``cb_deliver`` drops the packets and writes each into th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from bench.spread import Spread
+from bench.spread import Spread, coloured
 from reserve_agent.contract.packets import PacketClass, Policy, PortRule
 from reserve_agent.hooks import libbpf
 from reserve_agent.hooks.layout import MARK_CHARGED, MARK_FROM_RESERVE, MARK_PAGES_SHIFT
@@ -128,7 +128,7 @@ class Result(NamedTuple):
     parts: dict[str, Spread]
 
 
-def run(rounds: int = ROUNDS) -> Result:
+def run(rounds: int) -> Result:
     """Measure every cell, and the parts that no rule can avoid, in every round."""
     node = Node()
     found: dict[Cell, list[float]] = {cell: [] for cell in cells()}
@@ -161,9 +161,8 @@ def table(result: Result) -> Table:
         shown.add_column(policy.name.lower(), justify="right")
     rows: dict[tuple[str, str, str], list[str]] = {}
     for cell, spread in result.cells.items():
-        colour = "green" if spread.median <= GOAL_NS else "red"
         row = rows.setdefault((cell.state, cell.hook, cell.packet), [])
-        row.append(f"[{colour}]{spread.shown()}[/]")
+        row.append(coloured(spread.shown(), good=spread.median <= GOAL_NS))
     for heading_of, figures in rows.items():
         shown.add_row(*heading_of, *figures)
     return shown
@@ -174,15 +173,9 @@ def as_dict(result: Result) -> dict[str, Any]:
     return {
         "unit": "ns over an empty program",
         "goal": GOAL_NS,
-        "parts": {name: spread.as_dict() for name, spread in result.parts.items()},
+        "parts": result.parts,
         "cells": [
-            {
-                "state": cell.state,
-                "hook": cell.hook,
-                "packet": cell.packet,
-                "policy": cell.policy.name.lower(),
-                **spread.as_dict(),
-            }
+            {**asdict(cell), "policy": cell.policy.name.lower(), **asdict(spread)}
             for cell, spread in result.cells.items()
         ],
     }

@@ -17,7 +17,7 @@ import orjson
 from rich.table import Table
 
 from bench.scraped import NODES
-from bench.spread import Spread
+from bench.spread import Spread, coloured
 from crunchbed.prometheus.server import Prometheus
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
@@ -55,7 +55,7 @@ def processor_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def run(rounds: int = ROUNDS) -> list[Round]:
+def run(rounds: int) -> list[Round]:
     """Measure with and without scrapes, in turns."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -140,9 +140,8 @@ def table(rounds: list[Round]) -> Table:
         shown.add_column(heading, justify="right")
     found = _spreads(rounds)
     own = found["exporters_percent"]
-    colour = "green" if own.median <= GOAL_PERCENT else "red"
     shown.add_row(
-        f"[{colour}]{own.shown(2)}[/]",
+        coloured(own.shown(2), good=own.median <= GOAL_PERCENT),
         found["scrape_microseconds"].shown(),
         found["prometheus_percent"].shown(1),
     )
@@ -151,5 +150,4 @@ def table(rounds: list[Round]) -> Table:
 
 def as_dict(rounds: list[Round]) -> dict[str, Any]:
     """For the JSON file."""
-    spreads = {name: spread.as_dict() for name, spread in _spreads(rounds).items()}
-    return {"goal_percent": GOAL_PERCENT, "nodes": NODES, **spreads}
+    return {"goal_percent": GOAL_PERCENT, "nodes": NODES, **_spreads(rounds)}

@@ -23,8 +23,6 @@ from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings, NodeHooks
 
 NODES = 32
 _STEP_SECONDS = 0.1
-_WRITE = {"kind": "write.ack", "transport": "nbd", "submitted": 0}
-# Packet counters that a node has which was under pressure with all kinds of traffic.
 _CONFIGURED = PoolConfigured(
     total=0, reserve=0, clean=0, computed=0, policy="memalloc", metrics_port=0
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Spread:
         """The text ``median (low..high)``."""
         return f"{self.median:.{digits}f} ({self.low:.{digits}f}..{self.high:.{digits}f})"
 
-    def as_dict(self) -> dict[str, float]:
-        """For the JSON file."""
-        return asdict(self)
+
+def coloured(text: str, *, good: bool) -> str:
+    """Return a text that a table shows in green, or in red where it misses its goal."""
+    return f"[{'green' if good else 'red'}]{text}[/]"

@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.spread import Spread
+from bench.spread import Spread, coloured
 from crunchbed.host.run_ids import draw_id
 from reserve_agent.errors import CrunchbedError
 
@@ -28,12 +28,8 @@ _TIMEOUT_SECONDS = 120
 _OURS = """
 import sys, time
 from topologies.cluster import Cluster
-cluster = Cluster(sys.argv[1], nodes=int(sys.argv[2]))
+net = Cluster(sys.argv[1], nodes=int(sys.argv[2]))
 began = time.monotonic()
-cluster.start()
-up = time.monotonic()
-cluster.stop()
-print(up - began, time.monotonic() - up)
 """
 _PLAIN = """
 import sys, time, warnings
@@ -52,12 +48,14 @@ ovs = partial(OVSBridge, datapath=datapath, batch=True)
 switch = BridgeSwitch if kind == "linux-bridge" else ovs
 began = time.monotonic()
 net = Mininet(topo=StarTopo(int(sys.argv[2]), sys.argv[1]), switch=switch, controller=None)
+"""
+_START_AND_STOP = """
 net.start()
 up = time.monotonic()
 net.stop()
 print(up - began, time.monotonic() - up)
 """
-_PROGRAMS = {"plain": _PLAIN, "crunchbed": _OURS}
+_PROGRAMS = {"plain": _PLAIN + _START_AND_STOP, "crunchbed": _OURS + _START_AND_STOP}
 
 Result = dict[tuple[int, str], list[tuple[float, float]]]
 """(nodes, variant) to (start, stop) of each round, seconds."""
@@ -83,7 +81,7 @@ def measure(variant: str, nodes: int) -> tuple[float, float]:
     return float(start), float(stop)
 
 
-def run(rounds: int = ROUNDS) -> Result:
+def run(rounds: int) -> Result:
     """Measure all sizes, with both variants in turns."""
     found: Result = {(nodes, variant): [] for nodes in SIZES for variant in VARIANTS}
     for _ in range(rounds):
@@ -108,8 +106,7 @@ def table(found: Result) -> Table:
             spreads = _spreads(found, nodes, part)
             plain, ours = spreads["plain"], spreads["crunchbed"]
             ratio = ours.median / plain.median
-            colour = "red" if ratio > GOAL else "green"
-            cells = (plain.shown(2), ours.shown(2), f"[{colour}]{ratio:.2f}[/]")
+            cells = (plain.shown(2), ours.shown(2), coloured(f"{ratio:.2f}", good=ratio <= GOAL))
             made.add_row(str(nodes), word, *cells)
     return made
 
@@ -117,12 +114,7 @@ def table(found: Result) -> Table:
 def as_dict(found: Result) -> list[dict[str, Any]]:
     """For the JSON file."""
     return [
-        {
-            "nodes": nodes,
-            "what": word,
-            "variants": {name: one.as_dict() for name, one in spreads.items()},
-        }
+        {"nodes": nodes, "what": word, "variants": _spreads(found, nodes, part)}
         for nodes in SIZES
         for part, word in enumerate(("start_seconds", "stop_seconds"))
-        for spreads in (_spreads(found, nodes, part),)
     ]

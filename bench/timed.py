@@ -6,15 +6,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from bench.spread import Spread
-from reserve_agent.errors import CrunchbedError
+from bench.spread import Spread, coloured
+from reserve_agent.errors import BadInput, CrunchbedError
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = 1.1
@@ -40,10 +40,19 @@ Result = dict[tuple[str, str], list[Times]]
 
 
 def argv(checkout: Path) -> list[str]:
-    """The arguments that start the command line of a checkout, run in that directory."""
+    """The arguments that start the command line of a checkout, run in that directory.
+
+    Another checkout may need other packages, and so is run by its own environment.
+
+    Raises:
+        BadInput: Another checkout has no environment.
+    """
+    python = Path(sys.executable) if checkout == ROOT else checkout / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise BadInput(f"{checkout}: has no .venv; run `make setup` there first")
     # Checkouts from before `python -m crunchbed` had the command line in crunchbed/cli.py.
     whole = (checkout / "crunchbed" / "__main__.py").exists()
-    return [sys.executable, "-m", "crunchbed" if whole else "crunchbed.cli"]
+    return [str(python), "-m", "crunchbed" if whole else "crunchbed.cli"]
 
 
 def measure(checkout: Path, arguments: Sequence[str]) -> Times:
@@ -69,9 +78,9 @@ def in_turns(commands: Mapping[str, Sequence[str]], rounds: int, beside: Path | 
     Args:
         commands: by name, the arguments of ``crunchbed``.
         rounds: how often; the order of the checkouts alternates.
-        beside: root of another checkout; None measures this one alone.
+        beside: absolute root of another checkout; None measures this one alone.
     """
-    places = [("here", ROOT)] if beside is None else [("here", ROOT), ("beside", beside.resolve())]
+    places = [("here", ROOT)] if beside is None else [("here", ROOT), ("beside", beside)]
     found: Result = {(name, place): [] for name in commands for place, _ in places}
     for number in range(rounds):
         for name, arguments in commands.items():
@@ -80,21 +89,42 @@ def in_turns(commands: Mapping[str, Sequence[str]], rounds: int, beside: Path | 
     return found
 
 
-def table(title: str, found: Result) -> Table:
-    """A row for each command: seconds here, seconds beside, and the ratio of the medians."""
-    shown = Table(title=f"{title}, seconds: median (quartiles)")
-    for heading in ("crunchbed", "elapsed", "processor", "beside", f"ratio (goal {GOAL})"):
-        shown.add_column(heading, justify="left" if heading == "crunchbed" else "right")
-    for name in dict.fromkeys(command for command, _ in found):
-        here = _spreads(found[name, "here"])
-        row = [name, here["elapsed"].shown(2), here["processor"].shown(2)]
-        if (name, "beside") in found:
-            other = _spreads(found[name, "beside"])["processor"]
-            ratio = here["processor"].median / other.median
-            row += [other.shown(2), f"[{'red' if ratio > GOAL else 'green'}]{ratio:.2f}[/]"]
-        shown.add_row(*row)
-    shown.caption = "beside and ratio are of processor time, which a busy machine changes least"
-    return shown
+@dataclass(frozen=True)
+class Timed:
+    """A part of the bench that times commands.
+
+    Attributes:
+        title: of the table.
+        ROUNDS: how many there are by default.
+        run: times the commands in so many rounds, here and in another checkout, if there is one.
+    """
+
+    title: str
+    ROUNDS: int
+    run: Callable[[int, Path | None], Result]
+
+    def table(self, found: Result, /) -> Table:
+        """A row for each command: seconds here, seconds beside, and the ratio of the medians."""
+        shown = Table(title=f"{self.title}, seconds: median (quartiles)")
+        for heading in ("crunchbed", "elapsed", "processor", "beside", f"ratio (goal {GOAL})"):
+            shown.add_column(heading, justify="left" if heading == "crunchbed" else "right")
+        for name in dict.fromkeys(command for command, _ in found):
+            here = _spreads(found[name, "here"])
+            row = [name, here["elapsed"].shown(2), here["processor"].shown(2)]
+            if (name, "beside") in found:
+                other = _spreads(found[name, "beside"])["processor"]
+                ratio = here["processor"].median / other.median
+                row += [other.shown(2), coloured(f"{ratio:.2f}", good=ratio <= GOAL)]
+            shown.add_row(*row)
+        shown.caption = "beside and ratio: of processor time, which a busy machine changes least"
+        return shown
+
+    def as_dict(self, found: Result, /) -> list[dict[str, Any]]:
+        """For the JSON file; seconds."""
+        return [
+            {"command": name, "checkout": place, **_spreads(times)}
+            for (name, place), times in found.items()
+        ]
 
 
 def _spreads(times: Sequence[Times]) -> dict[str, Spread]:
@@ -102,15 +132,3 @@ def _spreads(times: Sequence[Times]) -> dict[str, Spread]:
         "elapsed": Spread.of([one.elapsed for one in times]),
         "processor": Spread.of([one.processor for one in times]),
     }
-
-
-def as_dict(found: Result) -> list[dict[str, Any]]:
-    """For the JSON file; seconds."""
-    return [
-        {
-            "command": name,
-            "checkout": place,
-            **{part: spread.as_dict() for part, spread in _spreads(times).items()},
-        }
-        for (name, place), times in found.items()
-    ]

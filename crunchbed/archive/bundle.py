@@ -23,7 +23,6 @@ from typing import Any, Final, Literal
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from crunchbed.archive.rejudge import rejudge
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.files import whole, write_json
 
@@ -68,6 +67,8 @@ def pack(directory: Path, out: Path, *, captures: bool = True) -> Manifest:
         BadInput: ``directory`` is not that of a whole run.
         CrunchbedError: the archive cannot be written.
     """
+    from crunchbed.archive.rejudge import rejudge  # brings the checks
+
     _, result = rejudge(directory)
     if not (directory / "history.jsonl").exists():
         raise BadInput(f"{directory}: expected a run with a history.jsonl, got none")

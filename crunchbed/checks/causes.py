@@ -7,17 +7,19 @@ no packet was dropped, the faults and the clocks of that moment tell.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 
-from crunchbed.checks.absences import Absences
 from crunchbed.checks.drops import Drops
 from crunchbed.checks.dues import Due, Dues
 from crunchbed.checks.faults import FaultSpan, fault_spans, ports_down
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.lateness import stood_still
+from crunchbed.checks.lives import downtimes
 from crunchbed.checks.standstill import standstills
 from crunchbed.history.history import History, Interval, remembered
 from reserve_agent.contract.events.heartbeats import HeartbeatLate, HeartbeatMissed
+from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.contract.events.run import PartLate
 
 
@@ -57,7 +59,7 @@ class _Evidence:
         self._losses = [fault for fault in faults if fault.kind == "loss"]
         self._switches = [fault.span for fault in faults if fault.effect.switch_failed]
         self._stalls = [fault for fault in faults if fault.effect.stalled]
-        self._absent = Absences(history)
+        self._absent = _Absences(history)
         self._late = _late(history, self._stalls)
         # For longer than an interval, and so for long enough that a heartbeat is not sent.
         parts = [one.span for one in stood_still(history) if one.span.length > interval_ns]
@@ -136,3 +138,31 @@ def _late(history: History, stalls: list[FaultSpan]) -> dict[str, list[Interval]
         if not any(one.stalls(event.node) and one.span.clip(lateness) for one in stalls):
             found[event.node].append(lateness)
     return found
+
+
+class _Absences:
+    """When no heartbeat of a peer could be expected: it was down, or not yet a member again."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._downs: dict[str, list[int]] = {}
+        self._added: dict[tuple[str | None, str], list[int]] = {}
+
+    def covers(self, observer: str, peer: str, t: int) -> bool:
+        """Return whether ``peer`` was absent: from its power-off until a view held it again."""
+        if peer not in self._downs:
+            self._downs[peer] = [down.start for down in downtimes(self._history, peer)]
+        since = max((down for down in self._downs[peer] if down <= t), default=None)
+        if since is None:
+            return False
+        back = self._first_added(observer, peer, since) or self._first_added(None, peer, since)
+        return back is None or t < back
+
+    def _first_added(self, observer: str | None, peer: str, since: int) -> int | None:
+        key = (observer, peer)
+        if key not in self._added:
+            views = self._history.of(ViewInstalled, observer)
+            self._added[key] = [view.t for view in views if peer in view.added]
+        times = self._added[key]
+        index = bisect_left(times, since)
+        return times[index] if index < len(times) else None

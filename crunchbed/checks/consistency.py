@@ -127,11 +127,9 @@ def _order(history: History) -> Iterator[str]:
 
 
 def _latest(history: History) -> int:
-    late: list[AgentLate | HeartbeatLate | PartLate] = [
-        *history.of(AgentLate),
-        *history.of(HeartbeatLate),
-        *history.of(PartLate),
-    ]
+    late: list[AgentLate | HeartbeatLate | PartLate] = history.together(
+        AgentLate, HeartbeatLate, PartLate
+    )
     return max((event.late_ns for event in late), default=0)
 
 

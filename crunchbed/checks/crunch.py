@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,10 @@ class CrunchCheck:
     off_target: list[str] = field(default_factory=list)
 
 
+_Achieved = tuple[dict[str, Any], str | None]
+"""What came of a crunch, and why that is not what was asked for; None where it is."""
+
+
 def check(history: History, scenario: Scenario) -> CrunchCheck:
     """Compare the scenario's crunch with the pressure on its target.
 
@@ -56,92 +60,75 @@ def check(history: History, scenario: Scenario) -> CrunchCheck:
     target = target_of(begin)
     requested = {"kind": crunch.kind, "target": target, **begin.requested}
     if crunch.kind == "writeback":
-        return _writeback(history, crunch, target, begin.t, requested)
-    if crunch.kind == "flood":
-        return _flood(history, crunch, target, begin.t, requested)
-    windows = [Interval(start, end) for start, end in begin.windows]
-    if len(windows) != crunch.count:
-        reason = f"the history has {len(windows)} of the crunch's {crunch.count} windows"
-        return CrunchCheck(requested, off_target=[reason])
-    return _timed(history, windows, target, begin.t, requested)
+        achieved, reason = _writeback(history, crunch, target, begin.t)
+    elif crunch.kind == "flood":
+        achieved, reason = _flood(history, crunch, target, begin.t)
+    else:
+        windows = [Interval(start, end) for start, end in begin.windows]
+        if len(windows) != crunch.count:
+            reason = f"the history has {len(windows)} of the crunch's {crunch.count} windows"
+            return CrunchCheck(requested, off_target=[reason])
+        requested["pressure_episodes"] = len(windows)
+        requested["pressure_seconds"] = seconds(_length(windows))
+        achieved, reason = _timed(history, windows, target, begin.t)
+    off_target = [] if reason is None else [f"{OFF_TARGET}: {reason}"]
+    return CrunchCheck(requested, achieved, off_target)
 
 
-def _writeback(
-    history: History,
-    crunch: WritebackCrunch,
-    target: str,
-    start: int,
-    requested: Mapping[str, Any],
-) -> CrunchCheck:
+def _writeback(history: History, crunch: WritebackCrunch, target: str, start: int) -> _Achieved:
     found = [episode for episode in episodes(history, target) if episode.end > start]
-    onset = max(found[0].start - start, 0) if found else None
-    limit = 2 * crunch.pages * 1_000_000_000 // crunch.rate + STEP_NS
+    limit = seconds(2 * crunch.pages * 1_000_000_000 // crunch.rate + STEP_NS)
     dirtied = [event.dirtied for event in history.of(DirtyProgress, target)]
-    achieved = {
-        "pages": max(dirtied, default=0),
-        "pressure_after_seconds": None if onset is None else seconds(onset),
-        "pressure_episodes": len(found),
-        "pressure_seconds": seconds(sum(episode.length for episode in found)),
-    }
-    reasons = []
-    if onset is None:
-        reasons = [f"{OFF_TARGET}: {target} never came under memory pressure"]
-    elif onset > limit:
-        reasons = [
-            f"{OFF_TARGET}: {target} came under memory pressure after "
-            f"{seconds(onset):.3f} s, not within {seconds(limit):.3f} s"
-        ]
-    return CrunchCheck(requested, achieved, reasons)
+    pressure, reason = _pressure(found, target, start)
+    onset = pressure["pressure_after_seconds"]
+    if onset is not None and onset > limit:
+        reason = (
+            f"{target} came under memory pressure after {onset:.3f} s, not within {limit:.3f} s"
+        )
+    return {"pages": max(dirtied, default=0), **pressure}, reason
 
 
-def _flood(
-    history: History, crunch: FloodCrunch, target: str, start: int, requested: Mapping[str, Any]
-) -> CrunchCheck:
+def _flood(history: History, crunch: FloodCrunch, target: str, start: int) -> _Achieved:
     end = start + crunch.duration
     found = [one for one in episodes(history, target) if start < one.end and one.start < end]
+    return _pressure(found, target, start)
+
+
+def _pressure(found: Sequence[Interval], target: str, start: int) -> _Achieved:
+    """Return what episodes of pressure a crunch brought about that began at ``start``."""
     achieved = {
         "pressure_after_seconds": seconds(max(found[0].start - start, 0)) if found else None,
         "pressure_episodes": len(found),
-        "pressure_seconds": seconds(sum(episode.length for episode in found)),
+        "pressure_seconds": seconds(_length(found)),
     }
-    reasons = [] if found else [f"{OFF_TARGET}: {target} never came under memory pressure"]
-    return CrunchCheck(requested, achieved, reasons)
+    return achieved, None if found else f"{target} never came under memory pressure"
 
 
-def _timed(
-    history: History,
-    windows: list[Interval],
-    target: str,
-    start: int,
-    requested: Mapping[str, Any],
-) -> CrunchCheck:
+def _timed(history: History, windows: list[Interval], target: str, start: int) -> _Achieved:
     # A crunch ends when its node goes down: the node has free memory after the reboot.
     life = next((one for one in lives(history, target) if start in one), None)
     due = overlap(windows, [life]) if life is not None else []
     pressed = overlap(due, episodes(history, target))
     starts = [window.start for window in due]
     reached = len({bisect_right(starts, one.start) for one in pressed})
-    asked = sum(window.length for window in due)
-    got = sum(one.length for one in pressed)
-    requested = {
-        **requested,
-        "pressure_episodes": len(windows),
-        "pressure_seconds": seconds(sum(window.length for window in windows)),
-    }
+    asked, got = _length(due), _length(pressed)
     achieved = {
         "windows_while_up": len(due),
         "seconds_while_up": seconds(asked),
         "pressure_episodes": reached,
         "pressure_seconds": seconds(got),
     }
-    reasons = []
+    reason = None
     if not due:
-        reasons = [f"{OFF_TARGET}: {target} was down in every window"]
+        reason = f"{target} was down in every window"
     elif reached < len(due):
-        reasons = [f"{OFF_TARGET}: pressure in {reached} of {len(due)} windows on {target}"]
+        reason = f"pressure in {reached} of {len(due)} windows on {target}"
     elif got < REACHED * asked:
-        reasons = [
-            f"{OFF_TARGET}: {seconds(got):.6f} s of pressure in windows of "
-            f"{seconds(asked):.6f} s on {target}"
-        ]
-    return CrunchCheck(requested, achieved, reasons)
+        reason = (
+            f"{seconds(got):.6f} s of pressure in windows of {seconds(asked):.6f} s on {target}"
+        )
+    return achieved, reason
+
+
+def _length(intervals: Sequence[Interval]) -> int:
+    return sum(one.length for one in intervals)

@@ -151,8 +151,8 @@ def ports_down(history: History) -> dict[str, list[Interval]]:
     """
     found: dict[str, list[Interval]] = {}
     down: dict[tuple[str, str | None, int | None], int] = {}
-    changes: list[PortDown | PortUp] = [*history.of(PortDown), *history.of(PortUp)]
-    for event in sorted(changes, key=lambda e: e.t):
+    changes: list[PortDown | PortUp] = history.together(PortDown, PortUp)
+    for event in changes:
         link = host, *_ = target_of(event), event.network, event.number
         if isinstance(event, PortDown):
             down.setdefault(link, event.t)

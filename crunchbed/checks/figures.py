@@ -86,7 +86,7 @@ class PhaseFigures(BaseModel):
     A figure that ``Figures`` has too is specified there.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     phase_seconds: Annotated[float, Spec("s")]
     heartbeats_sent: int
@@ -113,7 +113,7 @@ class PhaseFigures(BaseModel):
 class Figures(BaseModel):
     """What was measured on one node, or on all of them; None where nothing was measured."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     heartbeats_sent: Annotated[int, Spec(total="sum", outcome=False)] = 0
     heartbeats_missed: Annotated[

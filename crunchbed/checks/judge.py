@@ -39,6 +39,7 @@ from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import OFF
 from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events.run import RunInfo
+from reserve_agent.contract.events.switches import ControllerReady
 from reserve_agent.contract.events.writes import WriteFailed
 
 
@@ -139,7 +140,6 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
     found: dict[str, Figures] = {}
     for node in scenario.node_names:
         latencies = writes.latencies_ns(history, node)
-        pressed = [episode.length for episode in pressure.episodes(history, node)]
         counts = causes.get(node, Counter())
         found[node] = Figures(
             heartbeats_sent=heartbeats.sent(history, node),
@@ -150,8 +150,7 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
             writes_acknowledged=len(latencies),
             writes_lost=writes.lost(history, node),
             io_errors=len(history.of(WriteFailed, node)),
-            io_p50_seconds=writes.percentile_seconds(latencies, 0.50),
-            io_p99_seconds=writes.percentile_seconds(latencies, 0.99),
+            **writes.latency_figures(latencies),
             io_longest_stall_seconds=writes.longest_stall_seconds(
                 history, node, scenario.block_io.request
             ),
@@ -159,9 +158,7 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
                 history, node, scenario.block_io.request
             ),
             rings_restore_seconds=paths.rings_restore_seconds(history, node),
-            pressure_episodes=len(pressed),
-            pressure_seconds=seconds(sum(pressed)),
-            pressure_longest_seconds=seconds(max(pressed, default=0)),
+            **pressure.figures(pressure.episodes(history, node)),
             reserve_pages=reserve.reserve_pages(history, node),
             reserve_low_water_pages=reserve.low_water_pages(history, node),
             **_at_the_switch(history, scenario, [node]),
@@ -188,20 +185,21 @@ def _ejected(
 
 def _moves(found: list[service.Failover]) -> dict[str, Any]:
     """Return the figures of the block device's moves to another node."""
+    lengths = [one.length_ns for one in found]
     return {
         "failovers": len(found),
-        "failover_seconds": service.median_seconds(found),
-        "failover_longest_seconds": service.longest_seconds(found),
+        "failover_seconds": median_seconds(lengths),
+        "failover_longest_seconds": max(lengths) / 1e9 if lengths else None,
     }
 
 
 def _at_the_switch(history: History, scenario: Scenario, nodes: list[str]) -> dict[str, Any]:
     """Return the figures of switches with a controller; none without a controller."""
-    if not switch.has_controller(history):
+    if not history.of(ControllerReady):
         return {}
     found: dict[str, Any] = {
-        "switch_packets": switch.added(switch.packets(history, node) for node in nodes),
-        "switch_drops": sum(switch.drops(history, node) for node in nodes),
+        "switch_packets": switch.packets(history, *nodes),
+        "switch_drops": switch.drops(history, *nodes),
     }
     if scenario.shed.mode != OFF:
         found |= switch.figures([switch.shedding(history, node) for node in nodes])
@@ -222,8 +220,7 @@ def _totals(
         detection_delay_seconds=median_seconds(detection_delays(ejections(history))),
         quorum_lost_seconds=quorum.lost_seconds(history, scenario),
         writes_lost=writes.lost(history),
-        io_p50_seconds=writes.percentile_seconds(latencies, 0.50),
-        io_p99_seconds=writes.percentile_seconds(latencies, 0.99),
+        **writes.latency_figures(latencies),
         **_at_the_switch(history, scenario, list(nodes)),
         testbed_late_seconds=lateness.longest_seconds(history),
         packets=packets.added(one.packets for one in nodes.values()),

@@ -32,16 +32,12 @@ def downtimes(history: History, node: str) -> list[Interval]:
 
     The start of a fence counts only where the node did go down after it.
     """
-    events: list[FenceStarted | NodeDown | NodeUp] = [
-        *history.of(FenceStarted),
-        *history.of(NodeDown),
-        *history.of(NodeUp),
-    ]
-    events = [event for event in events if target_of(event) == node]
+    events: list[FenceStarted | NodeDown | NodeUp]
+    events = history.together(FenceStarted, NodeDown, NodeUp)
     found: list[Interval] = []
     fence: int | None = None
     down: int | None = None
-    for event in sorted(events, key=lambda event: event.t):
+    for event in (one for one in events if target_of(one) == node):
         match event:
             case FenceStarted():
                 fence = event.t if fence is None else fence

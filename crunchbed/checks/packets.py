@@ -6,7 +6,7 @@ A hook says ``pass`` or ``drop``. Here a packet that passed is ``received``, ``d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from crunchbed.checks.figures import Packets
@@ -21,10 +21,16 @@ _PASSED: Final[Mapping[str, str]] = {
 
 
 def packets(history: History, node: str) -> Packets:
-    """Return the node's counts from its last ``packets`` event, which is cumulative."""
+    """Return the node's counts."""
+    return _nest(
+        (row["class"], _verdict(row), row["reason"], row["packets"]) for row in rows(history, node)
+    )
+
+
+def rows(history: History, node: str) -> Sequence[PacketCount]:
+    """Return the rows of the node's last ``packets`` event, which is cumulative."""
     events = history.of(PacketsCounted, node)
-    rows = events[-1].table if events else ()
-    return _nest((row["class"], _verdict(row), row["reason"], row["packets"]) for row in rows)
+    return events[-1].table if events else ()
 
 
 def added(tables: Iterable[Packets]) -> Packets:

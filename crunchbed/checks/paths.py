@@ -50,11 +50,8 @@ def _lost_rings(history: History, node: str) -> list[Interval]:
     since: dict[tuple[int, str], int] = {}
     found = []
     # After the measurement the daemons end, one after the other.
-    both: list[RingDown | RingUp] = [
-        *history.during(RingDown, measured, node),
-        *history.during(RingUp, measured, node),
-    ]
-    for event in sorted(both, key=lambda event: event.t):
+    events: list[RingDown | RingUp] = history.together(RingDown, RingUp, node=node)
+    for event in (one for one in events if one.t in measured):
         key = (event.ring, event.peer)
         if isinstance(event, RingDown):
             since.setdefault(key, event.t)

@@ -14,6 +14,7 @@ from typing import Final
 
 from crunchbed.checks import heartbeats, lateness
 from crunchbed.checks.lives import downtimes
+from crunchbed.checks.packets import rows
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
@@ -89,27 +90,22 @@ def _journal(history: History, node: str) -> Iterator[str]:
     """The hooks number what they write; a reader that found some overwritten says so."""
     if history.of(HookEventsLost, node):
         return
-    ends = history.of(PressureEnded, node)
-    written: list[PressureBegan | PressureEnded | PacketDropped] = [
-        *history.of(PressureBegan, node),
-        *ends,
-        *history.of(PacketDropped, node),
-    ]
+    written: list[PressureBegan | PressureEnded | PacketDropped]
+    written = history.together(PressureBegan, PressureEnded, PacketDropped, node=node)
     entries = sorted(event.entry for event in written if event.entry is not None)
     starts = [event.next for event in history.of(JournalFollowed, node)]
     first = starts[0] if starts else 0
     if entries and entries != list(range(first, first + len(entries))):
         yield f"{node}: entries of the hooks' journal are missing, or there twice"
     yield from _drops(history, node)
-    if any(one.duration_ns != one.t - one.since for one in ends):
+    if any(one.duration_ns != one.t - one.since for one in history.of(PressureEnded, node)):
         yield f"{node}: a pressure episode has another length than from its begin to its end"
 
 
 def _drops(history: History, node: str) -> Iterator[str]:
     """Of the traffic that matters the hooks write down every packet that they drop."""
-    tables = history.of(PacketsCounted, node)
     counted: Counter[str] = Counter()
-    for row in tables[-1].table if tables else ():
+    for row in rows(history, node):
         if row["verdict"] == "drop":
             counted[row["class"]] += row["packets"]
     written = Counter(event.cls for event in history.of(PacketDropped, node))
@@ -147,11 +143,10 @@ def _numbers(history: History, node: str) -> Iterator[str]:
 
 def _counts(history: History, node: str) -> Iterator[str]:
     """Hooks count every heartbeat; a datagram of several rings is counted on each of them."""
-    tables = history.of(PacketsCounted, node)
-    if not tables:
+    if not history.of(PacketsCounted, node):
         return
     counted: Counter[tuple[str, str]] = Counter()
-    for row in tables[-1].table:
+    for row in rows(history, node):
         if row["class"] == "heartbeat":
             counted[row["hook"], row["verdict"]] += row["packets"]
     got = sum(sum(event.counts.values()) for event in history.of(HeartbeatReceived, node))

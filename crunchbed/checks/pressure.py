@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from crunchbed.checks.lives import lives, overlap
 from crunchbed.history.history import History, Interval, remembered
+from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events.pressure import PressureBegan, PressureEnded
 
 
@@ -16,14 +20,22 @@ def episodes(history: History, node: str) -> list[Interval]:
     return overlap(_recorded(history, node), lives(history, node))
 
 
+def figures(pressed: Sequence[Interval]) -> dict[str, Any]:
+    """Return the figures of episodes of pressure, by name."""
+    lengths = [episode.length for episode in pressed]
+    return {
+        "pressure_episodes": len(lengths),
+        "pressure_seconds": seconds(sum(lengths)),
+        "pressure_longest_seconds": seconds(max(lengths, default=0)),
+    }
+
+
 def _recorded(history: History, node: str) -> list[Interval]:
-    events: list[PressureBegan | PressureEnded] = [
-        *history.of(PressureBegan, node),
-        *history.of(PressureEnded, node),
-    ]
+    events: list[PressureBegan | PressureEnded]
+    events = history.together(PressureBegan, PressureEnded, node=node)
     found: list[Interval] = []
     begun: int | None = None
-    for event in sorted(events, key=lambda event: event.t):
+    for event in events:
         if isinstance(event, PressureBegan):
             begun = event.t if begun is None else begun
         else:

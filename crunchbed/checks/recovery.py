@@ -65,9 +65,12 @@ def _events(history: History, node: str) -> list[NodeDown | ViewInstalled]:
     control, measured = history.phase("control"), history.measured
     start = measured.start if control is None else control.start
     span = Interval(start, measured.end)
-    downs = [down for down in history.during(NodeDown, span) if target_of(down) == node]
-    both: list[NodeDown | ViewInstalled] = [*history.during(ViewInstalled, span), *downs]
-    return sorted(both, key=lambda event: event.t)
+    events: list[NodeDown | ViewInstalled] = history.together(ViewInstalled, NodeDown)
+    return [
+        event
+        for event in events
+        if event.t in span and (isinstance(event, ViewInstalled) or target_of(event) == node)
+    ]
 
 
 def _hold(

@@ -13,6 +13,7 @@ from crunchbed.checks.figures import Figures
 from crunchbed.expect import Outcome
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
+from reserve_agent.files import write_bytes
 
 Verdict = Literal["pass", "fail", "invalid", "unknown"]
 
@@ -36,7 +37,7 @@ class Result(BaseModel):
         versions: Of everything that may matter, by name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     scenario: str
     policy: str
@@ -92,11 +93,8 @@ class Result(BaseModel):
 
     def write(self, path: Path) -> None:
         """Write ``result.json``; it appears whole or not at all."""
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_bytes(
-            orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n"
-        )
-        partial.replace(path)
+        options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        write_bytes(path, orjson.dumps(self.model_dump(mode="json"), option=options))
 
     @classmethod
     def read(cls, path: Path) -> Result:

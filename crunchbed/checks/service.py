@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from bisect import bisect_left
 from itertools import combinations, pairwise
 from typing import NamedTuple
@@ -49,13 +48,10 @@ def servings(history: History) -> list[Serving]:
 
 
 def _end(history: History, node: str, since: int) -> int:
-    events: list[ServiceStopped | NodeDown | ServiceStarted] = [
-        *history.of(ServiceStopped),
-        *history.of(NodeDown),
-        *history.of(ServiceStarted),
-    ]
+    events: list[ServiceStopped | NodeDown | ServiceStarted]
+    events = history.together(ServiceStopped, NodeDown, ServiceStarted)
     ends = (event.t for event in events if target_of(event) == node and event.t > since)
-    return min(ends, default=history.span.end + 1)
+    return next(ends, history.span.end + 1)
 
 
 def double_writers(history: History) -> list[str]:
@@ -88,13 +84,3 @@ def _length(acks: list[int], start: int, end: int) -> int:
     before = acks[index - 1] if index else start
     after = acks[index] if index < len(acks) else end
     return max(after - before, 0)
-
-
-def median_seconds(found: list[Failover]) -> float | None:
-    """Return the median length; None without a fail-over."""
-    return statistics.median(one.length_ns for one in found) / 1e9 if found else None
-
-
-def longest_seconds(found: list[Failover]) -> float | None:
-    """Return the longest; None without a fail-over."""
-    return max(one.length_ns for one in found) / 1e9 if found else None

@@ -36,7 +36,7 @@ def _within(history: History, scenario: Scenario, span: Interval) -> PhaseFigure
         is not None
     ]
     pressed = [
-        episode.length
+        episode
         for node in scenario.node_names
         for episode in overlap(pressure.episodes(history, node), [span])
     ]
@@ -50,11 +50,8 @@ def _within(history: History, scenario: Scenario, span: Interval) -> PhaseFigure
         writes_acknowledged=len(acks),
         writes_per_second=len(acks) / seconds(span.length) if span.length else None,
         io_errors=len(history.during(WriteFailed, span)),
-        io_p50_seconds=writes.percentile_seconds(latencies, 0.50),
-        io_p99_seconds=writes.percentile_seconds(latencies, 0.99),
+        **writes.latency_figures(latencies),
         io_longest_stall_seconds=max(stalls, default=None),
-        pressure_episodes=len(pressed),
-        pressure_seconds=seconds(sum(pressed)),
-        pressure_longest_seconds=seconds(max(pressed, default=0)),
+        **pressure.figures(pressed),
         testbed_late_seconds=lateness.longest_seconds(history, span=span),
     )

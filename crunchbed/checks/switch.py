@@ -6,14 +6,13 @@ Without a controller every figure is None.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from crunchbed.checks.pressure import episodes
 from crunchbed.checks.writes import percentile_seconds
 from crunchbed.history.history import History, Interval
 from reserve_agent.contract.events.switches import (
-    ControllerReady,
     ShedApplied,
     SwitchPacketsCounted,
 )
@@ -31,11 +30,6 @@ class Shedding(NamedTuple):
     reactions: tuple[int, ...]
     in_time: int
     too_late: int
-
-
-def has_controller(history: History) -> bool:
-    """Whether the run had an OpenFlow controller."""
-    return bool(history.of(ControllerReady))
 
 
 def shedding(history: History, node: str) -> Shedding:
@@ -62,22 +56,14 @@ def figures(of_nodes: Sequence[Shedding]) -> dict[str, Any]:
     }
 
 
-def drops(history: History, node: str) -> int:
-    """Return the number of packets to ``node`` that the switches shed."""
-    return sum(_rows(history, node, "dropped").values())
+def drops(history: History, *nodes: str) -> int:
+    """Return the number of packets to these nodes that the switches shed."""
+    return sum(_rows(history, nodes, "dropped").values())
 
 
-def packets(history: History, node: str) -> dict[str, int]:
-    """Return the packets to ``node`` at its switch by class, shed packets included."""
-    return dict(sorted(_rows(history, node, "table").items()))
-
-
-def added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    """Return the sum of several nodes' counts."""
-    total: Counter[str] = Counter()
-    for one in counts:
-        total.update(one)
-    return dict(sorted(total.items()))
+def packets(history: History, *nodes: str) -> dict[str, int]:
+    """Return the packets to these nodes at their switches by class, shed packets included."""
+    return dict(sorted(_rows(history, nodes, "table").items()))
 
 
 def _applied(history: History, node: str) -> list[ShedApplied]:
@@ -107,7 +93,9 @@ def _reactions(applied: Iterable[ShedApplied]) -> Iterable[int]:
         on = event.on
 
 
-def _rows(history: History, node: str, table: Literal["table", "dropped"]) -> Counter[str]:
+def _rows(
+    history: History, nodes: Collection[str], table: Literal["table", "dropped"]
+) -> Counter[str]:
     """Return packets by class: the last count less the last count before the control phase."""
     counts = history.of(SwitchPacketsCounted)
     if not counts:
@@ -116,17 +104,17 @@ def _rows(history: History, node: str, table: Literal["table", "dropped"]) -> Co
     start = 0 if control is None else control.start
     if counts[-1].t < start:
         return Counter()
-    found = _by_class(counts[-1], node, table)
+    found = _by_class(counts[-1], nodes, table)
     if before := [event for event in counts if event.t < start]:
-        found.subtract(_by_class(before[-1], node, table))
+        found.subtract(_by_class(before[-1], nodes, table))
     return found
 
 
 def _by_class(
-    event: SwitchPacketsCounted, node: str, table: Literal["table", "dropped"]
+    event: SwitchPacketsCounted, nodes: Collection[str], table: Literal["table", "dropped"]
 ) -> Counter[str]:
     found: Counter[str] = Counter()
     for name, cls, count, *_bytes in event.table if table == "table" else event.dropped:
-        if name == node:
+        if name in nodes:
             found[str(cls)] += int(count)
     return found

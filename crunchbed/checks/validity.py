@@ -91,10 +91,7 @@ def _missed_faults(history: History, scenario: Scenario) -> Iterator[str]:
 
 def _was_asked(history: History, fault: FaultSpan) -> bool:
     """Return whether a fence failed or waited in the fault."""
-    asked: list[FenceFailed | FenceDelayed] = [
-        *history.of(FenceFailed),
-        *history.of(FenceDelayed),
-    ]
+    asked: list[FenceFailed | FenceDelayed] = history.together(FenceFailed, FenceDelayed)
     return any(event.t in fault.span and event.target in fault.targets for event in asked)
 
 

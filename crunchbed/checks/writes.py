@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Any
 
 from crunchbed.checks.lives import lives, overlap
 from crunchbed.history.history import History, Interval, remembered
@@ -25,6 +26,14 @@ def percentile_seconds(sorted_ns: Sequence[int], share: float) -> float | None:
     if not sorted_ns:
         return None
     return sorted_ns[math.ceil(share * len(sorted_ns)) - 1] / 1e9
+
+
+def latency_figures(sorted_ns: Sequence[int]) -> dict[str, Any]:
+    """Return the figures of these latencies, by name."""
+    return {
+        "io_p50_seconds": percentile_seconds(sorted_ns, 0.50),
+        "io_p99_seconds": percentile_seconds(sorted_ns, 0.99),
+    }
 
 
 def longest_stall_seconds(

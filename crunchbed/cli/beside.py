@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from crunchbed.checks.result import Result
-from crunchbed.history.history import History
-from crunchbed.host.requirements import require, requirement
-from crunchbed.prometheus.scraper import Scraper
-from crunchbed.report.timeline_picture import Row, draw
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import CrunchbedError
+
+if TYPE_CHECKING:
+    from crunchbed.prometheus.scraper import Scraper
 
 
 @contextmanager
@@ -26,6 +26,9 @@ def recording(wanted: bool, directory: Path | None = None) -> Iterator[Scraper |
     if not wanted:
         yield None
         return
+    from crunchbed.host.requirements import require, requirement
+    from crunchbed.prometheus.scraper import Scraper
+
     require([requirement("prometheus")])
     with Scraper(directory, lambda text: click.echo(text, err=True)) as scraper:
         yield scraper
@@ -42,6 +45,9 @@ def draw_runs(
     """Draw these runs, where there is a ``png``; a run without a history is left out."""
     if png is None:
         return
+    from crunchbed.history.history import History
+    from crunchbed.report.timeline_picture import Row, draw
+
     rows = [
         Row(
             result.policy if result.valid else f"{result.policy} ({result.verdict})",

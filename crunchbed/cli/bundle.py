@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from crunchbed.archive.bundle import SUFFIX, Manifest, pack, unpack
-from crunchbed.archive.rejudge import rejudge
 from crunchbed.checks.figures import NAMES
 from crunchbed.checks.result import Result
 from crunchbed.cli.options import junit_option
@@ -71,6 +70,8 @@ def judge(source: Path, out: Path | None, as_json: bool, junit: Path | None) -> 
     """  # noqa: D301 - \b is click's
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"--out {out}: expected a new or empty directory")
+    from crunchbed.archive.rejudge import rejudge  # brings the checks
+
     with tempfile.TemporaryDirectory(prefix="crunchbed-judge-") as temporary:
         directory, manifest = source, None
         if not source.is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,7 +18,6 @@ from crunchbed.cli.report import REPORT, name_report, written
 from crunchbed.experiments import matrix
 from crunchbed.experiments.attempts import attempt_each, attempt_variants
 from crunchbed.experiments.comparison import compare as compare_runs
-from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.junit import cases_of_comparison, write_junit
 from crunchbed.report.table import open_console, print_comparison, print_matrix
 from crunchbed.scenario.schema import Scenario
@@ -27,6 +26,9 @@ from reserve_agent.errors import BadInput, RunInvalid
 from reserve_agent.files import write_json
 
 _FLAG_SETTINGS: Final = tuple(matrix.SETTINGS)
+
+if TYPE_CHECKING:
+    from crunchbed.prometheus.scraper import Scraper
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,12 +15,14 @@ from crunchbed.cli.options import Options, takes
 from crunchbed.cli.output import json_option, print_json, say
 from crunchbed.history.history import History
 from crunchbed.live import runs
-from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.actions_taken import actions_taken
 from crunchbed.report.progress import watched
 from crunchbed.report.table import open_console, print_run
 from crunchbed.scenario.schema import Scenario
 from nodes.waiting import wait_until
+
+if TYPE_CHECKING:
+    from crunchbed.prometheus.scraper import Scraper
 
 _END_SECONDS = 600.0
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crunchbed.checks.result import Result
-from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.progress import watched
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
+
+if TYPE_CHECKING:
+    from crunchbed.prometheus.scraper import Scraper
 
 TRIES = 3
 """How often a run is made until it is valid.

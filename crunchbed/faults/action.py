@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar
 
-from crunchbed.faults.holds import Holds
-from crunchbed.run.world import Loop, World
-from reserve_agent.contract.events.base import Event
+from crunchbed.faults.holds import Holds, Packets
+from crunchbed.run.world import EventRecorder, Fence, Impairment, Loop, Node, Undo, World
 from reserve_agent.contract.events.faults import FaultBegan
+
+_Fault = TypeVar("_Fault")
 
 
 class NotPossible(Exception):
@@ -23,47 +25,19 @@ class Power(Protocol):
     def crash(self, name: str, reason: str) -> bool:
         """Take a node's power away without a fence; returns False where the node is down."""
 
-    def is_down(self, name: str) -> bool:
-        """Return whether a node has no power."""
-
     def boot_if_down(self, name: str) -> None:
         """Power a node on, unless the node is up or its reboot is due anyway."""
 
 
-class Fences(Protocol):
-    """The device that cuts nodes off, as faults may use it."""
-
-    def requests(self, target: str, /) -> int:
-        """Return how many requests to cut a node off were carried out, or failed."""
-
-    def set(self, things: Mapping[tuple[str, str], int | None], /) -> None:
-        """Set, or remove, what is wrong: ``fails`` (up to which request), ``takes`` (ns)."""
-
-
-class EventRecorder(Protocol):
-    """The run's own part of the history."""
-
-    def record(self, event: Event, /) -> int:
-        """Write an event, with the time now where it has none; returns the event's time."""
-
-
 @dataclass(frozen=True)
 class FaultContext:
-    """What faults act on.
-
-    Attributes:
-        world: The cluster.
-        power: The nodes' power.
-        recorder: The run's own part of the history.
-        loop: The run's clock.
-        fences: The device that cuts nodes off.
-    """
+    """What faults act on."""
 
     world: World
     power: Power
     recorder: EventRecorder
     loop: Loop
-    fences: Fences
+    fences: Fence
 
     @cached_property
     def holds(self) -> Holds:
@@ -71,9 +45,38 @@ class FaultContext:
         return Holds(self.world, self.power.boot_if_down, self.fences.set)
 
 
-class FaultAction(Protocol):
-    """One fault, ready to begin. ``undo`` follows every ``begin``, also one that failed."""
+class FaultAction(ABC, Generic[_Fault]):
+    """One fault, ready to begin. ``undo`` follows every ``begin``, also one that failed.
 
+    A subclass names the kind of fault that it carries out: ``of=LinkDown``.
+
+    Args:
+        fault: The settings.
+        context: What the fault acts on.
+    """
+
+    def __init_subclass__(cls, *, of: type[Any] | None = None) -> None:
+        if of is not None:
+            of.action_class = cls
+
+    def __init__(self, fault: _Fault, context: FaultContext) -> None:
+        self._fault = fault
+        self._context = context
+
+    def _with_power(self, name: str) -> Node:
+        """Return a node; raises ``NotPossible`` where the node is down."""
+        node = self._context.world.nodes[name]
+        if not node.up:
+            raise NotPossible(f"{name} was down")
+        return node
+
+    def _hold_target(self, what: str, value: int) -> None:
+        """Hold the block target, see ``holds``; raises ``NotPossible`` where there is none."""
+        if self._context.world.disk is None:
+            raise NotPossible("the storage host has no block target")
+        self._context.holds.target.hold(self, {(what,): value})
+
+    @abstractmethod
     def begin(self, event: FaultBegan) -> FaultBegan:
         """Do it.
 
@@ -87,21 +90,36 @@ class FaultAction(Protocol):
             NotPossible: there is nothing to act on.
         """
 
-    def undo(self) -> None:
-        """Take it back; the node or the process that was hit may be gone."""
-
-
-@runtime_checkable
-class Lingering(Protocol):
-    """A fault without an end of its own, which the injection waits for."""
-
     def lingers(self) -> bool:
-        """Return whether what the fault began still goes on."""
+        """Return whether what the fault began still goes on, though it has no end of its own."""
+        return False
 
-
-@runtime_checkable
-class Settling(Protocol):
-    """A fault whose effect lasts for a moment after the undo."""
+    def undo(self) -> None:
+        """Take the fault back, as far as no other one holds the same; what was hit may be gone."""
+        self._context.holds.release(self)
 
     def settling(self) -> bool:
         """Return whether the effect still lasts; asked again and again after ``undo``."""
+        return False
+
+
+class ImpairingAction(FaultAction[_Fault]):
+    """A fault that something happens to packets as long as it is on."""
+
+    _mend: Undo | None = None
+
+    def impair(self, held: Iterable[Packets], impairments: Sequence[Impairment]) -> None:
+        """Impair packets until the undo.
+
+        Args:
+            held: The packets, as the history names those that several faults hold.
+            impairments: What happens to them.
+        """
+        self._context.holds.packets.hold(self, dict.fromkeys(held, True))
+        self._mend = self._context.world.network.impair(impairments)
+
+    def undo(self) -> None:
+        """Have this fault do nothing to packets any more."""
+        super().undo()
+        if self._mend is not None:
+            self._mend()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from crunchbed.faults.base import FaultContext, Lasting, NotPossible
+from crunchbed.faults.action import FaultAction, NotPossible
+from crunchbed.faults.base import Lasting
 from crunchbed.run.world import KillsAgent
 from crunchbed.scenario.kinds import Target
 from reserve_agent.contract.events.faults import FaultBegan
@@ -16,27 +17,14 @@ class AgentCrash(Lasting):
     kind: Literal["agent-crash"]
     target: Target = "n1"
 
-    def action(self, context: FaultContext) -> AgentCrashAction:
-        """Return the fault, ready to begin."""
-        return AgentCrashAction(self, context)
 
-
-class AgentCrashAction:
+class _AgentCrashAction(FaultAction[AgentCrash], of=AgentCrash):
     """Kills a node's agent."""
 
-    def __init__(self, fault: AgentCrash, context: FaultContext) -> None:
-        self._node = context.world.nodes[fault.target]
-        self._down = context.holds.down
-
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Kill the agent."""
-        agent = ("agent", self._node.name)
-        killed = isinstance(self._node, KillsAgent) and self._node.kill_agent()
+        node = self._context.world.nodes[self._fault.target]
+        killed = isinstance(node, KillsAgent) and node.kill_agent()
         if not killed:
-            raise NotPossible(f"the agent of {self._node.name} was down")
-        self._down.hold(self, {agent: True})
+            raise NotPossible(f"the agent of {node.name} was down")
+        self._context.holds.down.hold(self, {("agent", node.name): True})
         return event
-
-    def undo(self) -> None:
-        """Start another agent, unless something has needed and started one already."""
-        self._down.release(self)

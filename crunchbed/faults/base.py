@@ -5,37 +5,19 @@ Durations and times are nanoseconds; the times are those of the run's clock.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from crunchbed.faults.action import (
-    EventRecorder,
-    FaultAction,
-    FaultContext,
-    Lingering,
-    NotPossible,
-    Settling,
-)
+from crunchbed.faults.action import FaultAction, FaultContext
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
 from reserve_agent.contract.events.faults import FaultBegan
-
-# The action is part of what every kind has, and may be had from here.
-__all__ = [
-    "EventRecorder",
-    "FaultAction",
-    "FaultContext",
-    "Lingering",
-    "NotPossible",
-    "Settling",
-]
 
 STORAGE: Final = "storage"
 """The target that is the storage host."""
@@ -98,7 +80,7 @@ def targets_of(event: FaultBegan) -> tuple[str, ...]:
 # --- the settings
 
 
-class FaultSection(Section, ABC):
+class FaultSection(Section):
     """The settings of every kind of fault.
 
     ``after`` counts from the begin of the inject phase. ``jitter`` is the longest time by which
@@ -108,6 +90,8 @@ class FaultSection(Section, ABC):
 
     beside_nodes: ClassVar[tuple[str, ...]] = ()
     """Targets that are not cluster nodes."""
+    action_class: ClassVar[type[FaultAction[Any]]]
+    """What carries faults of this kind out; set by the class that says ``of=`` this one."""
 
     kind: str
     after: Annotated[int, kinds.duration("0s"), DurationText] = 1_000_000_000
@@ -144,8 +128,8 @@ class FaultSection(Section, ABC):
         )
 
     def _misfits(self, facts: ClusterFacts) -> Iterator[Contradiction]:
-        yield from self.host_contradictions(facts)
-        yield from self.own_contradictions(facts)
+        yield from self._host_contradictions(facts)
+        yield from self._own_contradictions(facts)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -157,9 +141,9 @@ class FaultSection(Section, ABC):
         """Return the same fault with another target."""
         return self.model_copy(update={"target": node})
 
-    @abstractmethod
-    def action(self, context: FaultContext) -> FaultAction:
+    def action(self, context: FaultContext) -> FaultAction[Any]:
         """Return the fault, ready to begin; nothing is done to the cluster yet."""
+        return self.action_class(self, context)
 
     @staticmethod
     def effect(_event: FaultBegan, /) -> Effect:
@@ -168,9 +152,9 @@ class FaultSection(Section, ABC):
 
     def contradictions(self, facts: ClusterFacts) -> Iterator[Contradiction]:
         """Yield what does not go with the rest of the scenario; keys are relative to the fault."""
-        yield from self.host_contradictions(facts)
+        yield from self._host_contradictions(facts)
         yield from self._time_contradictions(facts)
-        yield from self.own_contradictions(facts)
+        yield from self._own_contradictions(facts)
         if RANDOM in self.targets and not self.candidates(facts):
             yield "target", "a target that this fault can hit: no cluster node is one", RANDOM
 
@@ -187,14 +171,14 @@ class FaultSection(Section, ABC):
                 format_duration(end),
             )
 
-    def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+    def _host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         """Yield the hosts that the cluster does not have, or that the fault cannot hit."""
         known = (*facts.node_names, RANDOM, *self.beside_nodes)
         for target in self.targets:
             if target not in known:
                 yield "target", one_of_nodes(facts, RANDOM, *self.beside_nodes), target
 
-    def own_contradictions(self, _facts: ClusterFacts, /) -> Iterator[Contradiction]:
+    def _own_contradictions(self, _facts: ClusterFacts, /) -> Iterator[Contradiction]:
         """Yield what else does not go with this kind."""
         yield from ()
 

@@ -11,13 +11,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from crunchbed.faults.base import (
-    RANDOM,
-    FaultContext,
-    FaultSection,
-    NotPossible,
-    one_of_nodes,
-)
+from crunchbed.faults.action import FaultAction, FaultContext
+from crunchbed.faults.base import RANDOM, FaultSection, one_of_nodes
 from crunchbed.run.world import NodeSilent, burst_asked_ns
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
@@ -44,13 +39,8 @@ class Burst(FaultSection):
     work_of: _Node | None = Field(default=None, alias="work-of")
     takes: Annotated[int, kinds.duration("0s", "60s"), DurationText] = 0
 
-    def action(self, context: FaultContext) -> BurstAction:
-        """Return the fault, ready to begin."""
-        return BurstAction(self, context)
-
-    def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a target that writes nothing, and work that cannot move to the target."""
-        yield from super().host_contradictions(facts)
+    def _host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+        yield from super()._host_contradictions(facts)
         if self.target in facts.pair:
             yield "target", f"a node that writes: {', '.join(facts.writers)}", self.target
         if self.work_of is not None and self.work_of not in facts.node_names:
@@ -59,15 +49,14 @@ class Burst(FaultSection):
             yield "work-of", "another node than target", str(self.work_of)
 
 
-class BurstAction:
+class _BurstAction(FaultAction[Burst], of=Burst):
     """Has the node's tasks want pages, now or once the other node has gone down."""
 
     def __init__(self, fault: Burst, context: FaultContext) -> None:
+        super().__init__(fault, context)
         nodes = context.world.nodes
         self._node = nodes[fault.target]
         self._other = None if fault.work_of is None else nodes[fault.work_of]
-        self._fault = fault
-        self._recorder = context.recorder
         self._loop = context.loop
         self._other_boot = 0
         self._moves_at: int | None = None
@@ -75,12 +64,10 @@ class BurstAction:
         self._earliest_end_ns = 0
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Want the pages now, or wait for the other node to go down."""
         if self._other is not None:
             self._other_boot = self._other.incarnation
             return replace(event, pages=self._fault.pages, from_=self._other.name)
-        if not self._node.up:
-            raise NotPossible(f"{self._node.name} was down")
+        self._with_power(self._fault.target)
         self._start()
         return replace(event, pages=self._fault.pages)
 
@@ -89,10 +76,11 @@ class BurstAction:
         self._boot = self._node.incarnation
         self._node.begin_burst(fault.pages, fault.rate, start)
         self._earliest_end_ns = start + burst_asked_ns(fault.pages, fault.rate)
-        self._recorder.record(BurstBegan(t=start, target=self._node.name, pages=fault.pages))
+        began = BurstBegan(t=start, target=fault.target, pages=fault.pages)
+        self._context.recorder.record(began)
 
     def lingers(self) -> bool:
-        """Return whether the burst goes on, or is about to begin; begins it when it is due."""
+        """Whether the burst goes on, or is about to begin; begins it when it is due."""
         if self._boot is None and not self._begun_by_now():
             return self._moves_at is not None and self._node.up
         if self._rebooted:
@@ -124,6 +112,5 @@ class BurstAction:
         return not self._node.up or self._node.incarnation != self._boot
 
     def undo(self) -> None:
-        """Have the tasks that still wait give up."""
         if self._boot is not None and not self._rebooted:
             self._node.calm()

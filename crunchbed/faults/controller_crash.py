@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final, Literal
 
-from crunchbed.faults.base import CONTROLLER, FaultContext, Lasting, NotPossible
+from crunchbed.faults.action import FaultAction, NotPossible
+from crunchbed.faults.base import CONTROLLER, Lasting
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from reserve_agent.contract.events.faults import FaultBegan
@@ -24,44 +25,35 @@ class ControllerCrash(Lasting):
     kind: Literal["controller-crash"]
     target: Annotated[str, kinds.choice((CONTROLLER,))] = CONTROLLER
 
-    def action(self, context: FaultContext) -> ControllerCrashAction:
-        """Return the fault, ready to begin."""
-        return ControllerCrashAction(context)
-
-    def own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a cluster that has no controller."""
+    def _own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         if facts.controller == "none":
             yield "kind", "another kind where cluster.controller is none", self.kind
 
 
-class ControllerCrashAction:
-    """Kills the controller."""
+class _ControllerCrashAction(FaultAction[ControllerCrash], of=ControllerCrash):
+    """Kills the controller; at the end another one has to take over."""
 
-    def __init__(self, context: FaultContext) -> None:
-        self._controller = context.world.controller
-        self._down = context.holds.down
-        self._loop = context.loop
-        self._ready_by: int | None = None
+    _ready_by: int | None = None
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Kill the controller."""
-        if self._controller is None or not self._controller.kill():
+        controller = self._context.world.controller
+        if controller is None or not controller.kill():
             raise NotPossible("the controller was down")
-        self._down.hold(self, {_CONTROLLER: True})
+        self._context.holds.down.hold(self, {_CONTROLLER: True})
         return event
 
     def undo(self) -> None:
-        """Start another controller."""
-        last = bool(self._down.of(self)) and not self._down.shared(self, _CONTROLLER)
-        self._down.release(self)
+        down = self._context.holds.down
+        last = bool(down.of(self)) and not down.shared(self, _CONTROLLER)
+        super().undo()
         if last:
-            self._ready_by = self._loop.now_ns() + _READY_NS
+            self._ready_by = self._context.loop.now_ns() + _READY_NS
 
     def settling(self) -> bool:
-        """Return whether the new controller has yet to take over."""
-        if self._ready_by is None or self._controller is None:
+        controller = self._context.world.controller
+        if self._ready_by is None or controller is None:
             return False
-        if self._loop.now_ns() < self._ready_by and not self._controller.is_ready():
+        if self._context.loop.now_ns() < self._ready_by and not controller.is_ready():
             return True
         self._ready_by = None
         return False

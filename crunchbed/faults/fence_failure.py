@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from crunchbed.faults.base import FaultContext, Lasting
+from crunchbed.faults.action import FaultAction
+from crunchbed.faults.base import Lasting
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText, Target
@@ -24,36 +25,21 @@ class FenceFailure(Lasting):
     fails: Annotated[int, kinds.whole("requests", 0, 1000)] = 1
     takes: Annotated[int, kinds.duration("0s", "60s"), DurationText] = 0
 
-    def action(self, context: FaultContext) -> FenceFailureAction:
-        """Return the fault, ready to begin."""
-        return FenceFailureAction(self, context)
-
-    def own_contradictions(self, _facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a fault that changes nothing."""
+    def _own_contradictions(self, _facts: ClusterFacts, /) -> Iterator[Contradiction]:
         if not self.fails and not self.takes:
             yield "fails", "1 or more, or a time that it takes", "0"
 
 
-class FenceFailureAction:
-    """Has the fence device fail or be slow."""
-
-    def __init__(self, fault: FenceFailure, context: FaultContext) -> None:
-        self._fault = fault
-        self._device = context.fences
-        self._held = context.holds.fences
+class _FenceFailureAction(FaultAction[FenceFailure], of=FenceFailure):
+    """Has the requests that come from now on fail or be slow."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Let the requests that come from now on fail or be slow."""
         fault = self._fault
         wanted: dict[tuple[str, str], int] = {}
         if fault.fails:
-            until = self._device.requests(fault.target) + fault.fails
-            wanted["fails", fault.target] = until
+            done = self._context.fences.requests(fault.target)
+            wanted["fails", fault.target] = done + fault.fails
         if fault.takes:
             wanted["takes", fault.target] = fault.takes
-        self._held.hold(self, wanted)
+        self._context.holds.fences.hold(self, wanted)
         return replace(event, fails=fault.fails, takes_ns=fault.takes)
-
-    def undo(self) -> None:
-        """Let the device do as it should, as far as no other fault holds it."""
-        self._held.release(self)

@@ -94,25 +94,21 @@ class Daemon(NamedTuple):
 
 
 Down = tuple[str, str]
-"""Something without power or without a process: its sort (a key of ``restored``) and its name."""
+"""Something without power or without a process: its sort (see ``_restore``) and its name."""
 Link = tuple[str, str]
 """A host, and the network that the link leads to."""
 Packets = tuple[str, str]
 """What happens to packets, such as ``loss``, and to which: ``of n2 to n1``."""
 
 
-def packets(
-    what: str, impairments: Iterable[Impairment], hosts: Iterable[str]
-) -> dict[Packets, bool]:
-    """Return the packets that something happens to, as they are held."""
-    known = list(hosts)
-    pairs = [
-        (source, one.target)
+def lost_packets(impairments: Iterable[Impairment], hosts: Sequence[str]) -> list[Packets]:
+    """Return the packets that losses hit, as they are held."""
+    return [
+        ("loss", f"of {source} to {one.target}")
         for one in impairments
-        for source in ([one.source] if one.source else known)
+        for source in ([one.source] if one.source else hosts)
         if source != one.target
     ]
-    return {(what, f"of {source} to {target}"): True for source, target in pairs}
 
 
 class Holds:

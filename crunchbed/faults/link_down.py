@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, ClassVar, Final, Literal
 
-from crunchbed.faults.base import STORAGE, Effect, FaultContext, Host, Lasting, targets_of
+from crunchbed.faults.action import FaultAction, FaultContext
+from crunchbed.faults.base import STORAGE, Effect, Host, Lasting, targets_of
 from crunchbed.scenario import kinds
 from crunchbed.scenario.cluster import LABELS
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
@@ -28,10 +29,6 @@ class LinkDown(Lasting):
     target: Host = "n1"
     network: Annotated[str | None, kinds.choice_or_none(LABELS)] = None
 
-    def action(self, context: FaultContext) -> LinkDownAction:
-        """Return the fault, ready to begin."""
-        return LinkDownAction(self, context)
-
     @staticmethod
     def effect(event: FaultBegan, /) -> Effect:
         """The host has lost one network, or all."""
@@ -41,53 +38,43 @@ class LinkDown(Lasting):
         lost = dict.fromkeys(targets, (event.network,))
         return Effect(lost=lost, silenced=targets, path_failed=True)
 
-    def own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a network that the host has no link to."""
+    def _own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         known = facts.networks_of(self.target)
         if self.network not in (None, *known):
             yield "network", f"one of {', '.join(known)}", str(self.network)
 
 
-class LinkDownAction:
-    """Cuts the links and mends them."""
+class _LinkDownAction(FaultAction[LinkDown], of=LinkDown):
+    """Cuts the links and mends them; records ``port.up`` once packets pass again."""
 
     def __init__(self, fault: LinkDown, context: FaultContext) -> None:
-        self._target = fault.target
-        self._network_name = fault.network
+        super().__init__(fault, context)
         self._network = context.world.network
-        self._links = context.holds.links
-        self._recorder = context.recorder
         self._loop = context.loop
         self._settle_until: int | None = None
         self._number: int | None = None
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Cut the links."""
+        host, network = self._fault.target, self._fault.network
         self._number = event.number
-        self._recorder.record(
-            PortDown(target=self._target, network=self._network_name, number=event.number)
-        )
-        networks = self._network.networks(self._target)
-        named = networks if self._network_name is None else (self._network_name,)
-        self._links.hold(self, {(self._target, network): True for network in named})
-        self._network.cut(self._target, self._network_name)
-        return replace(event, network=self._network_name)
+        self._context.recorder.record(PortDown(target=host, network=network, number=event.number))
+        named = self._network.networks(host) if network is None else (network,)
+        self._context.holds.links.hold(self, {(host, one): True for one in named})
+        self._network.cut(host, network)
+        return replace(event, network=network)
 
     def undo(self) -> None:
-        """Mend the links; another fault may keep them down."""
-        mine = self._links.of(self)
-        self._links.release(self)
-        if mine and self._network.mend(self._target, self._network_name):
+        mine = self._context.holds.links.of(self)
+        super().undo()
+        if mine and self._network.mend(self._fault.target, self._fault.network):
             self._settle_until = self._loop.now_ns() + _SETTLE_NS
 
     def settling(self) -> bool:
-        """Return whether packets do not pass yet; records ``port.up`` once packets pass."""
+        host, network = self._fault.target, self._fault.network
         if self._settle_until is None:
             return False
-        if self._loop.now_ns() < self._settle_until and not self._network.settled(self._target):
+        if self._loop.now_ns() < self._settle_until and not self._network.settled(host):
             return True
         self._settle_until = None
-        self._recorder.record(
-            PortUp(target=self._target, network=self._network_name, number=self._number)
-        )
+        self._context.recorder.record(PortUp(target=host, network=network, number=self._number))
         return False

@@ -8,17 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from crunchbed.faults.base import (
-    STORAGE,
-    Direction,
-    Effect,
-    FaultContext,
-    Lasting,
-    one_of_nodes,
-    targets_of,
-)
-from crunchbed.faults.holds import packets
-from crunchbed.run.world import Impairment, Undo
+from crunchbed.faults.action import ImpairingAction
+from crunchbed.faults.base import STORAGE, Direction, Effect, Lasting, one_of_nodes, targets_of
+from crunchbed.faults.holds import lost_packets
+from crunchbed.run.world import Impairment
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import Target
@@ -42,13 +35,8 @@ class Loss(Lasting):
     sender: Sender | None = Field(default=None, alias="from")
     direction: Direction = "in"
 
-    def action(self, context: FaultContext) -> LossAction:
-        """Return the fault, ready to begin."""
-        return LossAction(self, context)
-
-    def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a target or a sender that the cluster does not have."""
-        yield from super().host_contradictions(facts)
+    def _host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+        yield from super()._host_contradictions(facts)
         if self.sender not in (None, *facts.node_names, STORAGE):
             yield "from", one_of_nodes(facts, STORAGE), str(self.sender)
         if self.sender is not None and self.direction != "in":
@@ -71,31 +59,17 @@ class Loss(Lasting):
         )
 
 
-class LossAction:
+class _LossAction(ImpairingAction[Loss], of=Loss):
     """Loses packets; which ones is drawn when they come, not from the seed."""
 
-    def __init__(self, fault: Loss, context: FaultContext) -> None:
-        self._network = context.world.network
-        self._packets = context.holds.packets
-        self._fault = fault
-        self._impairments: list[Impairment] = []
-        if fault.direction != "out":
-            self._impairments.append(Impairment(fault.target, fault.sender, loss=fault.share))
-        if fault.direction != "in":
-            others = (name for name in context.world.nodes if name != fault.target)
-            self._impairments += [Impairment(one, fault.target, loss=fault.share) for one in others]
-        self._undo: Undo | None = None
-
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Have nodes lose packets."""
-        self._packets.hold(self, packets("loss", self._impairments, self._network.hosts))
-        self._undo = self._network.impair(self._impairments)
-        fault = self._fault
+        fault, world = self._fault, self._context.world
+        losses: list[Impairment] = []
+        if fault.direction != "out":
+            losses.append(Impairment(fault.target, fault.sender, loss=fault.share))
+        if fault.direction != "in":
+            others = (name for name in world.nodes if name != fault.target)
+            losses += [Impairment(one, fault.target, loss=fault.share) for one in others]
+        self.impair(lost_packets(losses, world.network.hosts), losses)
         direction = None if fault.direction == "in" else fault.direction
         return replace(event, share=fault.share, from_=fault.sender, direction=direction)
-
-    def undo(self) -> None:
-        """Lose no packets for this fault any more."""
-        self._packets.release(self)
-        if self._undo is not None:
-            self._undo()

@@ -6,7 +6,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from crunchbed.faults.base import Effect, FaultContext, FaultSection, NotPossible, targets_of
+from crunchbed.faults.action import FaultAction, NotPossible
+from crunchbed.faults.base import Effect, FaultSection, targets_of
 from crunchbed.scenario import kinds
 from crunchbed.scenario.kinds import Target
 from reserve_agent.contract.events.faults import FaultBegan
@@ -28,36 +29,21 @@ class NodeCrash(FaultSection):
         """Time from the begin to the undo; None: until the injection is over."""
         return self.length
 
-    def action(self, context: FaultContext) -> NodeCrashAction:
-        """Return the fault, ready to begin."""
-        return NodeCrashAction(self, context)
-
     @staticmethod
     def effect(event: FaultBegan, /) -> Effect:
         """The node is silent."""
         return Effect(silenced=targets_of(event))
 
 
-class NodeCrashAction:
-    """Takes a node's power away."""
-
-    def __init__(self, fault: NodeCrash, context: FaultContext) -> None:
-        self._target = fault.target
-        self._power = context.power
-        self._down = context.holds.down
+class _NodeCrashAction(FaultAction[NodeCrash], of=NodeCrash):
+    """Takes a node's power away; lasts until it has power again, which its fence sees to."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Power off."""
-        power = ("power", self._target)
-        if not self._power.crash(self._target, _REASON):
-            raise NotPossible(f"{self._target} was down")
-        self._down.hold(self, {power: True})
+        node = self._fault.target
+        if not self._context.power.crash(node, _REASON):
+            raise NotPossible(f"{node} was down")
+        self._context.holds.down.hold(self, {("power", node): True})
         return event
 
     def lingers(self) -> bool:
-        """Return whether the node is still down: its fence will power it on."""
-        return self._power.is_down(self._target)
-
-    def undo(self) -> None:
-        """Power on, unless the fence has done so or is about to."""
-        self._down.release(self)
+        return not self._context.world.nodes[self._fault.target].up

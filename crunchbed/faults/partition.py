@@ -10,9 +10,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator
 
-from crunchbed.faults.base import RANDOM, Effect, FaultContext, Lasting, targets_of
-from crunchbed.faults.holds import packets
-from crunchbed.run.world import Impairment, Undo
+from crunchbed.faults.action import ImpairingAction
+from crunchbed.faults.base import RANDOM, Effect, Lasting, targets_of
+from crunchbed.faults.holds import lost_packets
+from crunchbed.run.world import Impairment
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from reserve_agent.contract.events.faults import FaultBegan
@@ -40,47 +41,30 @@ class Partition(Lasting):
         """Return the same partition with one node on its own."""
         return self.model_copy(update={"target": (node,)})
 
-    def action(self, context: FaultContext) -> PartitionAction:
-        """Return the fault, ready to begin."""
-        return PartitionAction(self, context)
-
     @staticmethod
     def effect(event: FaultBegan, /) -> Effect:
         """The targets and the other nodes are parted."""
         targets = targets_of(event)
         return Effect(parted=targets, silenced=targets)
 
-    def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield unknown nodes, and a partition with nobody on the other side."""
-        yield from super().host_contradictions(facts)
+    def _host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
+        yield from super()._host_contradictions(facts)
         nodes = len(facts.node_names)
         if len(self.targets) >= nodes:
             yield "target", f"fewer than all {nodes} nodes", f"{len(self.targets)}"
 
 
-class PartitionAction:
+class _PartitionAction(ImpairingAction[Partition], of=Partition):
     """Loses all packets between the two sides."""
 
-    def __init__(self, fault: Partition, context: FaultContext) -> None:
-        self._network = context.world.network
-        self._packets = context.holds.packets
-        others = [name for name in context.world.nodes if name not in fault.targets]
-        pairs = [(one, other) for one in fault.targets for other in others]
-        self._impairments = [
+    def begin(self, event: FaultBegan) -> FaultBegan:
+        world, side = self._context.world, self._fault.targets
+        losses = [
             Impairment(target=target, source=source, loss=1.0)
-            for one, other in pairs
+            for one in side
+            for other in world.nodes
+            if other not in side
             for target, source in ((one, other), (other, one))
         ]
-        self._undo: Undo | None = None
-
-    def begin(self, event: FaultBegan) -> FaultBegan:
-        """Have each side lose what the other side sends."""
-        self._packets.hold(self, packets("loss", self._impairments, self._network.hosts))
-        self._undo = self._network.impair(self._impairments)
+        self.impair(lost_packets(losses, world.network.hosts), losses)
         return event
-
-    def undo(self) -> None:
-        """Lose no packets for this fault any more."""
-        self._packets.release(self)
-        if self._undo is not None:
-            self._undo()

@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
-from crunchbed.faults.base import FaultContext, Lasting, NotPossible
+from crunchbed.faults.action import FaultAction, NotPossible
+from crunchbed.faults.base import Lasting
 from crunchbed.scenario import kinds
 from crunchbed.scenario.kinds import Target
 from reserve_agent.contract.events.faults import FaultBegan
@@ -20,38 +21,25 @@ class ResizeReserve(Lasting):
     target: Target = "n1"
     pages: kinds.Pages = 64
 
-    def action(self, context: FaultContext) -> ResizeReserveAction:
-        """Return the fault, ready to begin."""
-        return ResizeReserveAction(self, context)
 
-
-class ResizeReserveAction:
-    """Resizes a node's reserve."""
-
-    def __init__(self, fault: ResizeReserve, context: FaultContext) -> None:
-        self._node = context.world.nodes[fault.target]
-        self._pages = fault.pages
-        self._reserves = context.holds.reserves
-        self._sizes = context.holds.sizes
+class _ResizeReserveAction(FaultAction[ResizeReserve], of=ResizeReserve):
+    """Resizes a node's reserve; pages in use stay in use."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Resize the reserve; pages in use stay in use."""
-        if not self._node.up:
-            raise NotPossible(f"{self._node.name} was down")
-        reserve = (self._node.name,)
-        held = self._reserves.value(reserve)
+        name, pages, holds = self._fault.target, self._fault.pages, self._context.holds
+        self._with_power(name)
+        held = holds.reserves.value((name,))
         try:
-            self._reserves.hold(self, {reserve: self._pages})
+            holds.reserves.hold(self, {(name,): pages})
         except CrunchbedError as error:
             raise NotPossible(str(error)) from error
-        was = self._sizes.before[self._node.name] if held is None else held
-        if held is None and was == self._pages:
-            self._reserves.release(self)
-            raise NotPossible(f"the reserve of {self._node.name} had {was} pages already")
-        return replace(event, pages=self._reserves.value(reserve), was=was)
+        was = holds.sizes.before[name] if held is None else held
+        if held is None and was == pages:
+            holds.reserves.release(self)
+            raise NotPossible(f"the reserve of {name} had {was} pages already")
+        return replace(event, pages=holds.reserves.value((name,)), was=was)
 
     def undo(self) -> None:
-        """Give the reserve the size that the other faults leave it, or its former size."""
         # A node that reboots meanwhile takes the size that its scenario says.
         with suppress(CrunchbedError):
-            self._reserves.release(self)
+            super().undo()

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
-from crunchbed.faults.base import STORAGE, Effect, FaultContext, Lasting, NotPossible
+from crunchbed.faults.action import FaultAction
+from crunchbed.faults.base import STORAGE, Effect, Lasting
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText
@@ -26,17 +27,12 @@ class SlowDisk(Lasting):
     target: Annotated[str, kinds.choice((STORAGE,))] = STORAGE
     wdelay: Annotated[int, kinds.duration("1ms", "60s"), DurationText] = 100_000_000
 
-    def action(self, context: FaultContext) -> SlowDiskAction:
-        """Return the fault, ready to begin."""
-        return SlowDiskAction(self, context)
-
     @staticmethod
     def effect(_event: FaultBegan, /) -> Effect:
         """Everybody's writes wait for the target, which is started twice."""
         return Effect(target_failed=True)
 
-    def own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a target that cannot be started with a delay."""
+    def _own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         if facts.pair:
             yield (
                 "kind",
@@ -51,21 +47,9 @@ class SlowDisk(Lasting):
             )
 
 
-class SlowDiskAction:
+class _SlowDiskAction(FaultAction[SlowDisk], of=SlowDisk):
     """Starts the block target anew with a delay of every write."""
 
-    def __init__(self, fault: SlowDisk, context: FaultContext) -> None:
-        self._disk = context.world.disk
-        self._wdelay_ns = fault.wdelay
-        self._target = context.holds.target
-
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Start the target anew with the delay."""
-        if self._disk is None:
-            raise NotPossible("the storage host has no block target")
-        self._target.hold(self, {("delay",): self._wdelay_ns})
-        return replace(event, wdelay_ns=self._wdelay_ns)
-
-    def undo(self) -> None:
-        """Start the target anew, with the delay that other faults leave."""
-        self._target.release(self)
+        self._hold_target("delay", self._fault.wdelay)
+        return replace(event, wdelay_ns=self._fault.wdelay)

@@ -11,16 +11,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, model_validator
 
-from crunchbed.faults.base import (
-    RANDOM,
-    STORAGE,
-    Effect,
-    FaultContext,
-    Host,
-    Lasting,
-    NotPossible,
-    targets_of,
-)
+from crunchbed.faults.action import FaultAction, NotPossible
+from crunchbed.faults.base import RANDOM, STORAGE, Effect, Host, Lasting, targets_of
 from crunchbed.faults.holds import Daemon
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
@@ -63,10 +55,6 @@ class Stall(Lasting):
             return {"daemons": [TARGET], **keys}
         return keys
 
-    def action(self, context: FaultContext) -> StallAction:
-        """Return the fault, ready to begin."""
-        return StallAction(self, context)
-
     @staticmethod
     def effect(event: FaultBegan, /) -> Effect:
         """Daemons stand still; the node is silent where the heartbeat daemon is among them."""
@@ -76,8 +64,7 @@ class Stall(Lasting):
             return Effect(target_failed=True)
         return Effect(stalled=dict.fromkeys(targets, daemons), silenced=targets)
 
-    def own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield daemons that the target does not have."""
+    def _own_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         hosts = facts.node_names if self.target == RANDOM else self.targets
         known = [_has(facts, host) for host in hosts if host in (*facts.node_names, STORAGE)]
         if self.target == STORAGE and facts.pair:
@@ -89,32 +76,18 @@ class Stall(Lasting):
         return self.daemons == STALLED_DAEMONS or set(self.daemons) <= set(names)
 
 
-class StallAction:
-    """Pauses daemons and resumes them."""
-
-    def __init__(self, fault: Stall, context: FaultContext) -> None:
-        self._world = context.world
-        self._holds = context.holds
-        self._host = fault.target
-        self._daemons = fault.daemons
+class _StallAction(FaultAction[Stall], of=Stall):
+    """Pauses daemons, of ``all`` those that the node has, and resumes them."""
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Pause the daemons; of ``all``, those that the node has."""
-        if self._host == STORAGE:
-            if self._world.disk is None:
-                raise NotPossible("the storage host has no block target")
-            self._holds.target.hold(self, {("stalled",): 1})
-            return replace(event, daemons=self._daemons)
-        node = self._world.nodes[self._host]
-        if not node.up:
-            raise NotPossible(f"{node.name} was down")
-        there = tuple(name for name in self._daemons if name in node.daemon_names)
+        host, daemons = self._fault.target, self._fault.daemons
+        if host == STORAGE:
+            self._hold_target("stalled", 1)
+            return replace(event, daemons=daemons)
+        node = self._with_power(host)
+        there = tuple(name for name in daemons if name in node.daemon_names)
         if not there:
-            raise NotPossible(f"{node.name} has no daemon {', '.join(self._daemons)}")
+            raise NotPossible(f"{node.name} has no daemon {', '.join(daemons)}")
         wanted = {Daemon(node.name, node.incarnation, name): True for name in there}
-        self._holds.daemons.hold(self, wanted)
+        self._context.holds.daemons.hold(self, wanted)
         return replace(event, daemons=there)
-
-    def undo(self) -> None:
-        """Resume the daemons that are still there and that no other fault stalls."""
-        self._holds.release(self)

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Final, Literal
 
-from crunchbed.faults.base import Effect, FaultContext, Lasting, NotPossible
+from crunchbed.faults.action import FaultAction, FaultContext, NotPossible
+from crunchbed.faults.base import Effect, Lasting
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from reserve_agent.contract.events.faults import FaultBegan, PortDown, PortUp
@@ -24,10 +25,6 @@ class SwitchCrash(Lasting):
     kind: Literal["switch-crash"]
     target: Annotated[str, kinds.text("a switch such as s1", r"s[1-9]\d?")] = "s1"
 
-    def action(self, context: FaultContext) -> SwitchCrashAction:
-        """Return the fault, ready to begin."""
-        return SwitchCrashAction(self, context)
-
     @staticmethod
     def effect(event: FaultBegan, /) -> Effect:
         """Hosts have lost networks; those without any ring of heartbeats are cut off."""
@@ -40,23 +37,21 @@ class SwitchCrash(Lasting):
             switch_failed=True,
         )
 
-    def host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
-        """Yield a switch that the network does not have."""
+    def _host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         if self.target not in facts.switches:
             yield "target", f"one of {', '.join(facts.switches)}", self.target
 
 
-class SwitchCrashAction:
+class _SwitchCrashAction(FaultAction[SwitchCrash], of=SwitchCrash):
     """Takes a switch's power away.
 
-    A host is cut off where no other switch gives it a ring of heartbeats.
+    A host is cut off where no other switch gives it a ring of heartbeats. Once packets pass again,
+    ``port.up`` is recorded of every host that was cut off.
     """
 
     def __init__(self, fault: SwitchCrash, context: FaultContext) -> None:
+        super().__init__(fault, context)
         self._name = fault.target
-        self._switches = context.world.switches
-        self._controller = context.world.controller
-        self._network = context.world.network
         self._holds = context.holds
         self._recorder = context.recorder
         self._loop = context.loop
@@ -66,32 +61,27 @@ class SwitchCrashAction:
         self._settle_until: int | None = None
 
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Power off."""
-        if self._switches is None or not self._switches.is_on(self._name):
+        switches = self._context.world.switches
+        if switches is None or not switches.is_on(self._name):
             raise NotPossible(f"{self._name} was down")
-        self._links = self._switches.links_to(self._name)
-        self._cut = self._switches.cut_off_by(self._name)
+        self._links = switches.links_to(self._name)
+        self._cut = switches.cut_off_by(self._name)
         for host in self._cut:
             self._recorder.record(PortDown(target=host, switch=self._name, number=event.number))
         self._number = event.number
         self._holds.down.hold(self, {("switch", self._name): True})
-        self._switches.turn_off(self._name)
+        switches.turn_off(self._name)
         links = ((host, network) for host, lost in self._links.items() for network in lost)
         self._holds.links.hold(self, dict.fromkeys(links, True))
         return replace(event, cut=self._cut, lost=self._links)
 
     def undo(self) -> None:
-        """Power on."""
         off = bool(self._holds.down.of(self))
-        self._holds.release(self)
+        super().undo()
         if off:
             self._settle_until = self._loop.now_ns() + _SETTLE_NS
 
     def settling(self) -> bool:
-        """Return whether packets do not pass yet.
-
-        Records ``port.up`` of every host that was cut off once packets pass.
-        """
         if self._settle_until is None:
             return False
         if self._loop.now_ns() < self._settle_until and not self._passes():
@@ -102,5 +92,6 @@ class SwitchCrashAction:
         return False
 
     def _passes(self) -> bool:
-        ready = self._controller is None or self._controller.is_ready()
-        return ready and all(self._network.settled(host) for host in self._links)
+        world = self._context.world
+        ready = world.controller is None or world.controller.is_ready()
+        return ready and all(world.network.settled(host) for host in self._links)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from crunchbed.faults.base import STORAGE, Effect, FaultContext, Lasting, NotPossible
+from crunchbed.faults.action import FaultAction
+from crunchbed.faults.base import STORAGE, Effect, Lasting
 from crunchbed.scenario import kinds
 from reserve_agent.contract.events.faults import FaultBegan
 
@@ -17,30 +18,15 @@ class TargetCrash(Lasting):
     kind: Literal["target-crash"]
     target: Annotated[str, kinds.choice((STORAGE,))] = STORAGE
 
-    def action(self, context: FaultContext) -> TargetCrashAction:
-        """Return the fault, ready to begin."""
-        return TargetCrashAction(context)
-
     @staticmethod
     def effect(_event: FaultBegan, /) -> Effect:
         """Nobody's writes are acknowledged."""
         return Effect(target_failed=True)
 
 
-class TargetCrashAction:
+class _TargetCrashAction(FaultAction[TargetCrash], of=TargetCrash):
     """Kills the block target."""
 
-    def __init__(self, context: FaultContext) -> None:
-        self._disk = context.world.disk
-        self._target = context.holds.target
-
     def begin(self, event: FaultBegan) -> FaultBegan:
-        """Kill the target."""
-        if self._disk is None:
-            raise NotPossible("the storage host has no block target")
-        self._target.hold(self, {("down",): 1})
+        self._hold_target("down", 1)
         return event
-
-    def undo(self) -> None:
-        """Start the target again, unless another fault keeps it down."""
-        self._target.release(self)

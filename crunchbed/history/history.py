@@ -109,6 +109,10 @@ class History:
             self._by_node[name] = _grouped(self._by_kind.get(name, _NOTHING), _NODE)
         return self._by_node[name].get(node, _NOTHING)
 
+    def together(self, *kinds: type[_E], node: str | None = None) -> list[_E]:
+        """Return the events of several kinds, of one node where it is given, by time."""
+        return sorted((event for kind in kinds for event in self.of(kind, node)), key=_TIME)
+
     def during(self, kind: type[_E], span: Interval, node: str | None = None) -> Sequence[_E]:
         """Return those of ``of(kind, node)`` that happened in ``span``."""
         events = self.of(kind, node)

@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crunchbed.archive import rundir
 from crunchbed.checks import wholeness
@@ -21,7 +22,6 @@ from crunchbed.checks.result import Result
 from crunchbed.history import history
 from crunchbed.history.merge import merge
 from crunchbed.history.recorder import Recorder
-from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.html import make
 from crunchbed.report.html.source import Recorded
 from crunchbed.run import signals
@@ -42,6 +42,9 @@ from reserve_agent.contract.events.writes import VerifyResult, WritesVerified
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.files import write_json
 
+if TYPE_CHECKING:
+    from crunchbed.prometheus.scraper import Scraper
+
 _MOST_EVENTS_SHOWN = 200_000  # about a second
 
 
@@ -51,9 +54,7 @@ class _Request:
 
     Attributes:
         scenario: What is recorded and judged.
-        seed: Decides everything that the scenario leaves to chance.
         held: What the cluster is started for that is held open; None for an experiment.
-        scraper: Records the run's metrics.
     """
 
     scenario: Scenario

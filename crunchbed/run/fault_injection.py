@@ -8,15 +8,10 @@ from dataclasses import replace
 
 from crunchbed.checks import faults
 from crunchbed.checks.faults import FaultSpan
-from crunchbed.faults.base import (
-    FaultContext,
-    FaultSection,
-    Lingering,
-    NotPossible,
-    Settling,
-)
+from crunchbed.faults.action import FaultContext, NotPossible
+from crunchbed.faults.base import FaultSection
 from crunchbed.history.history import Interval
-from crunchbed.run.fault_plan import Step, order, steps
+from crunchbed.run.fault_plan import Step, steps
 from reserve_agent.contract.events.faults import FaultBegan, FaultEnded
 
 _NO_END = 2**63 - 1
@@ -64,13 +59,12 @@ class FaultInjection:
         """Do what is due; returns whether every step is done and no fault has an effect left."""
         while self._steps and self._start_ns + self._steps[0].at_ns <= self._clock.now_ns():
             step = self._steps.pop(0)
-            if step.what == "begin":
+            if step.begins:
                 self._begin(step.fault)
                 self._keep_length(step)
             elif step.fault in self._on:
                 self._undo(step.fault)
-        on = (self._actions[number] for number in self._on)
-        lingers = any(isinstance(fault, Lingering) and fault.lingers() for fault in on)
+        lingers = any(self._actions[number].lingers() for number in self._on)
         return self.settled() and not self._steps and not lingers
 
     def settled(self) -> bool:
@@ -78,7 +72,7 @@ class FaultInjection:
 
         Every fault is asked, since a fault records the end of its effect when it is asked.
         """
-        settling = [isinstance(fault, Settling) and fault.settling() for fault in self._actions]
+        settling = [action.settling() for action in self._actions]
         return not any(settling)
 
     def cut_off_since(self, target: str, by: str) -> int | None:
@@ -107,11 +101,8 @@ class FaultInjection:
         """
         late = max(0, self._on[begin.fault] - self._start_ns - begin.at_ns)
         self._steps = sorted(
-            (
-                step._replace(at_ns=step.at_ns + late) if step.fault == begin.fault else step
-                for step in self._steps
-            ),
-            key=order,
+            step._replace(at_ns=step.at_ns + late) if step.fault == begin.fault else step
+            for step in self._steps
         )
 
     def _undo(self, number: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from crunchbed.faults.base import RANDOM, FaultSection
 from crunchbed.scenario.schema import Scenario
@@ -13,14 +13,16 @@ from crunchbed.scenario.schema import Scenario
 class Step(NamedTuple):
     """The begin or the undo of a fault.
 
+    Steps are sorted as they are done: at the same moment one fault ends before another begins.
+
     Attributes:
         at_ns: Nanoseconds from the begin of the inject phase.
-        what: Which of the two.
+        begins: Whether it is the begin.
         fault: Number of the fault, from 0.
     """
 
     at_ns: int
-    what: Literal["undo", "begin"]
+    begins: bool
     fault: int
 
 
@@ -46,17 +48,11 @@ def draw_faults(scenario: Scenario, seed: int) -> tuple[FaultSection, ...]:
 def steps(faults: Sequence[FaultSection]) -> list[Step]:
     """Return every begin and undo in order.
 
-    A fault that lasts until the injection is over has no undo. At the same moment one fault ends
-    before another begins.
+    A fault that lasts until the injection is over has no undo.
     """
     found = []
     for number, fault in enumerate(faults):
-        found.append(Step(fault.after, "begin", number))
+        found.append(Step(fault.after, True, number))
         if fault.lasts_ns is not None:
-            found.append(Step(fault.after + fault.lasts_ns, "undo", number))
-    return sorted(found, key=order)
-
-
-def order(step: Step) -> tuple[int, bool, int]:
-    """Return the key by which steps are sorted."""
-    return step.at_ns, step.what == "begin", step.fault
+            found.append(Step(fault.after + fault.lasts_ns, False, number))
+    return sorted(found)

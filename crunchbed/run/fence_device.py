@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
-from reserve_agent.contract.events.base import Event
+from crunchbed.run.world import EventRecorder
 from reserve_agent.contract.events.membership import FenceDelayed, FenceFailed
-
-
-class _Recorder(Protocol):
-    def record(self, event: Event, /) -> int:
-        """Write an event; returns its time."""
 
 
 class FenceDevice:
@@ -20,7 +14,7 @@ class FenceDevice:
     Args:
         cut_off: Cuts a node off for another one; returns whether that is certain.
         delay_ns: By how much the fence of a node waits before it is carried out.
-        recorder: The run's part of the history.
+        recorder: Is told of fences that wait or fail.
 
     Attributes:
         slow_ns: Time that the device takes for the fence of a node, by node.
@@ -31,7 +25,7 @@ class FenceDevice:
         self,
         cut_off: Callable[[str, str], bool],
         delay_ns: Callable[[str], int],
-        recorder: _Recorder,
+        recorder: EventRecorder,
     ) -> None:
         self._cut_off = cut_off
         self._delay_ns = delay_ns

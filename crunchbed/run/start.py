@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crunchbed.archive import rundir
 from crunchbed.backends import backend_of
-from crunchbed.faults.base import FaultContext
+from crunchbed.faults.action import FaultContext
 from crunchbed.history.recorder import Recorder
 from crunchbed.host import requirements
 from crunchbed.run import signals
@@ -39,14 +39,7 @@ class Running:
 
     Attributes:
         scenario: What the cluster was started for.
-        run_id: Short id that every name of the run carries.
         out: The run directory.
-        world: The cluster.
-        supervisor: Keeps the cluster going.
-        loop: Lets time pass.
-        recorder: The run's part of the history.
-        progress: Who watches.
-        fences: The device that cuts nodes off.
     """
 
     scenario: Scenario

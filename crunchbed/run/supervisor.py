@@ -92,10 +92,6 @@ class Supervisor:
         self._progress.note(f"{name} is down: {reason}")
         return True
 
-    def is_down(self, name: str) -> bool:
-        """Whether a node has no power."""
-        return not self.nodes[name].up
-
     def boot_if_down(self, name: str) -> None:
         """Power a node on, unless it is up or its reboot is due anyway."""
         if not self.nodes[name].up and name not in self._reboots:

@@ -58,6 +58,19 @@ class Fence(Protocol):
     def wait_ns(self, target: str, by: str, /) -> int:
         """Return how long a request that has just come is to wait before it is carried out."""
 
+    def requests(self, target: str, /) -> int:
+        """Return how many requests to cut a node off were carried out, or failed."""
+
+    def set(self, things: Mapping[tuple[str, str], int | None], /) -> None:
+        """Set, or remove, what is wrong: ``fails`` (up to which request), ``takes`` (ns)."""
+
+
+class EventRecorder(Protocol):
+    """The run's own part of the history."""
+
+    def record(self, event: Event, /) -> int:
+        """Write an event, with the time now where it has none; returns the event's time."""
+
 
 class Clock(Protocol):
     """The time of a run: real, or a simulator's."""

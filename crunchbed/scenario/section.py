@@ -42,9 +42,12 @@ def _delay_text(value: int | dict[str, int]) -> str | dict[str, str]:
 
 
 class Section(BaseModel):
-    """A mapping of known keys that nothing changes once it is read."""
+    """A mapping of known keys that nothing changes once it is read.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Pydantic builds the validator of a section when it is first used: a command's help needs none.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Memory(Section):

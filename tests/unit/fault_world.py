@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
-from crunchbed.faults.base import FaultAction, FaultContext
+from crunchbed.faults.action import FaultAction, FaultContext
 from crunchbed.faults.kinds import MODELS
 from crunchbed.run.fence_device import FenceDevice
 from crunchbed.run.world import Impairment, NodeSilent, NodeStatus, Undo, World
@@ -222,9 +222,6 @@ class FakePower:
             node.paused.clear()
         return was
 
-    def is_down(self, name: str) -> bool:
-        return not self.nodes[name].up
-
     def boot_if_down(self, name: str) -> None:
         self.nodes[name].up = True
 
@@ -268,7 +265,7 @@ class FakeWorld:
         return [event.record() for event in self.recorder.events]
 
 
-def begin(action: FaultAction) -> dict[str, Any]:
+def begin(action: FaultAction[Any]) -> dict[str, Any]:
     """Begin a fault; returns what its event says besides kind and fault."""
     record = action.begin(FaultBegan(fault="x")).record()
     named = ("kind", "fault", "target", "targets")

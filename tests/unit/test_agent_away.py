@@ -11,8 +11,8 @@ import pytest
 
 from crunchbed.backends.namespaces.live_agent import LiveAgent
 from crunchbed.backends.namespaces.live_node import LiveNode
-from crunchbed.faults.agent_crash import AgentCrash, AgentCrashAction
-from crunchbed.faults.base import NotPossible
+from crunchbed.faults.action import NotPossible
+from crunchbed.faults.agent_crash import AgentCrash
 from crunchbed.faults.holds import Holds
 from crunchbed.run.world import NodeSilent, NodeStatus
 from nodes.process import Process, spawn
@@ -89,7 +89,7 @@ def test_the_fault_kills_and_brings_back(node: LiveNode) -> None:
     nodes: Any = SimpleNamespace(nodes={"n1": node})
     holds = Holds(nodes, lambda _node: None, lambda _things: None)
     world: Any = SimpleNamespace(world=nodes, holds=holds)
-    fault = AgentCrashAction(AgentCrash(kind="agent-crash"), world)
+    fault = AgentCrash(kind="agent-crash").action(world)
     named = FaultBegan(fault="agent-crash", target="n1")
     assert fault.begin(named) == named
     with pytest.raises(NotPossible, match="the agent of n1 was down"):

@@ -40,6 +40,30 @@ def test_a_command_is_timed_and_a_failed_one_is_told() -> None:
         timed.measure(ROOT, ["no-such-command"])
 
 
+def test_another_checkout_is_run_by_its_own_environment(tmp_path: Path) -> None:
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    assert timed.argv(tmp_path) == [str(python), "-m", "crunchbed.cli"]
+    (tmp_path / "crunchbed").mkdir()
+    (tmp_path / "crunchbed" / "__main__.py").touch()
+    assert timed.argv(tmp_path) == [str(python), "-m", "crunchbed"]
+    assert timed.argv(ROOT) == [sys.executable, "-m", "crunchbed"]
+
+
+def test_another_checkout_without_an_environment_is_told_first(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "commands", "--beside", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"Error: {tmp_path}: has no .venv; run `make setup` there first\n"
+    assert done.stdout == ""
+
+
 def test_a_checkout_is_compared_by_processor_time() -> None:
     found = {
         ("list", "here"): [Times(1.0, 0.5)],
@@ -47,9 +71,9 @@ def test_a_checkout_is_compared_by_processor_time() -> None:
         ("--help", "here"): [Times(1.0, 0.5)],
     }
     shown = io.StringIO()
-    Console(width=120, file=shown).print(timed.table("commands", found))
+    Console(width=120, file=shown).print(commands.STARTS.table(found))
     assert "2.00" in shown.getvalue()
-    assert [row["checkout"] for row in timed.as_dict(found)] == ["here", "beside", "here"]
+    assert [row["checkout"] for row in commands.STARTS.as_dict(found)] == ["here", "beside", "here"]
 
 
 def test_every_command_that_is_timed_exists() -> None:

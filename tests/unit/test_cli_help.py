@@ -34,11 +34,23 @@ def test_every_command_has_help(command: str, capsys: Captured) -> None:
     assert f"Usage: crunchbed {command}" in capsys.readouterr().out
 
 
-def test_help_imports_none_of_the_machinery() -> None:
+_CHECKS = {"crunchbed.checks.judge", "crunchbed.run.engine"}
+_OPTIONAL = {"crunchbed.prometheus.scraper", "crunchbed.report.timeline_picture"}
+
+
+@pytest.mark.parametrize(
+    ("command", "heavy"),
+    [
+        ([], {"pydantic", "rich", "mininet", "ruamel.yaml", "crunchbed.run.engine"}),
+        (["run"], _CHECKS | _OPTIONAL),
+        (["compare"], _CHECKS | _OPTIONAL),
+        (["judge"], _CHECKS),
+    ],
+)
+def test_help_imports_none_of_the_machinery(command: list[str], heavy: set[str]) -> None:
     code = (
-        "import sys; import crunchbed.cli.app; crunchbed.cli.app.main(['--help']); "
-        "heavy = {'pydantic', 'rich', 'mininet', 'ruamel.yaml', 'crunchbed.run.engine'}; "
-        "sys.exit(str(heavy & set(sys.modules) or ''))"
+        f"import sys; import crunchbed.cli.app; crunchbed.cli.app.main({[*command, '--help']}); "
+        f"sys.exit(str({heavy} & set(sys.modules) or ''))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False

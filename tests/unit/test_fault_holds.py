@@ -9,7 +9,7 @@ import pytest
 
 from crunchbed.checks.faults import cut_off_at, cut_off_since, fault_spans, ports_down
 from crunchbed.checks.validity import disturbed
-from crunchbed.faults.base import NotPossible
+from crunchbed.faults.action import NotPossible
 from crunchbed.faults.kinds import MODELS
 from crunchbed.history.history import Interval
 from crunchbed.run.fault_injection import FaultInjection

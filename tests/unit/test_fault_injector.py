@@ -12,7 +12,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from crunchbed.faults.base import FaultContext, NotPossible
+from crunchbed.faults.action import FaultContext, NotPossible
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.fault_plan import draw_faults
@@ -37,6 +37,12 @@ class Fake:
 
     def undo(self) -> None:
         self.said.append(f"undo {self.name}")
+
+    def lingers(self) -> bool:
+        return False
+
+    def settling(self) -> bool:
+        return False
 
 
 class NoHolds:

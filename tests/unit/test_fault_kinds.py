@@ -13,7 +13,7 @@ import pytest
 
 from crunchbed import faults
 from crunchbed.checks.faults import fault_spans
-from crunchbed.faults.base import Lingering, NotPossible
+from crunchbed.faults.action import FaultAction, NotPossible
 from crunchbed.faults.kinds import FAULT_KINDS, MODELS
 from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.world import Impairment
@@ -295,7 +295,7 @@ def test_the_work_of_a_node_moves_when_that_node_goes_down(world: FakeWorld) -> 
     world.nodes["n2"].up = True
     assert fault.lingers()
     assert world.said == [("burst", "n2", 12_000, 100_000_000, 1320 * MS)]
-    assert isinstance(fault, Lingering)
+    assert isinstance(fault, FaultAction)
 
 
 # --- what the checks know of them

@@ -111,11 +111,11 @@ def test_steps_come_by_time_and_one_fault_ends_before_the_next_begins() -> None:
         {"kind": "node-crash", "target": "n3", "after": "1500ms"},
     )
     assert steps(draw_faults(scenario, 1)) == [
-        Step(1000 * MS, "begin", 0),
-        Step(1500 * MS, "begin", 2),
-        Step(2000 * MS, "undo", 0),
-        Step(2000 * MS, "begin", 1),
-        Step(2500 * MS, "undo", 1),
+        Step(1000 * MS, True, 0),
+        Step(1500 * MS, True, 2),
+        Step(2000 * MS, False, 0),
+        Step(2000 * MS, True, 1),
+        Step(2500 * MS, False, 1),
     ]
 
 
@@ -125,7 +125,7 @@ def test_at_one_moment_the_undo_comes_first() -> None:
         {"kind": "stall", "after": "1s", "for": "1s"},
     )
     at_once = [step for step in steps(draw_faults(scenario, 1)) if step.at_ns == 2000 * MS]
-    assert at_once == [Step(2000 * MS, "undo", 1), Step(2000 * MS, "begin", 0)]
+    assert at_once == [Step(2000 * MS, False, 1), Step(2000 * MS, True, 0)]
 
 
 def test_only_delay_needs_something_of_the_machine() -> None:

@@ -60,7 +60,7 @@ READERS: dict[str, set[str]] = {
     "crunchbed/scenario/loader.py": {"os", "pathlib", "sysconfig"},
     "crunchbed/scenario/yaml.py": {"io", "ruamel"},
     # The one place that knows result.json: the model, and its file.
-    "crunchbed/checks/result.py": {"orjson", "pathlib"},
+    "crunchbed/checks/result.py": {"orjson", "pathlib", "reserve_agent.files"},
     # Imported in the functions that need them: bootstrap intervals and rank statistics.
     "crunchbed/experiments/stats/interval.py": {"numpy", "scipy"},
     "crunchbed/experiments/stats/paired.py": {"scipy"},

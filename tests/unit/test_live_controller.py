@@ -18,8 +18,8 @@ from crunchbed.backends.namespaces.controller import LiveController
 from crunchbed.backends.namespaces.live_run import LiveRun
 from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.backends.namespaces.world import NamespacesWorld
-from crunchbed.faults.base import FaultContext, NotPossible
-from crunchbed.faults.controller_crash import ControllerCrashAction
+from crunchbed.faults.action import FaultContext, NotPossible
+from crunchbed.faults.controller_crash import ControllerCrash
 from crunchbed.faults.holds import Holds
 from crunchbed.run.world import World
 from crunchbed.scenario.loader import load
@@ -154,6 +154,7 @@ def test_a_port_that_somebody_has_taken_meanwhile_is_named(
             run.controller.wait_until_ready()
 
 
+FAULT = ControllerCrash(kind="controller-crash")
 CRASH = FaultBegan(fault="controller-crash", target="controller")
 
 
@@ -171,13 +172,13 @@ def test_the_fault_kills_it_and_another_takes_over(run: Run) -> None:
     watched: list[Process] = []
     run.controller.watch(watched)
     context = acting_on(run.controller)
-    fault = ControllerCrashAction(context)
+    fault = FAULT.action(context)
     fault.begin(CRASH)
     assert first is not None
     assert first.poll() == -9
     assert watched == [], "its end is no failure of the testbed"
     with pytest.raises(NotPossible):
-        ControllerCrashAction(context).begin(CRASH)
+        FAULT.action(context).begin(CRASH)
     assert not run.controller.is_ready()
     fault.undo()
     assert watched == [run.controller.process] != [first]
@@ -188,7 +189,7 @@ def test_the_fault_kills_it_and_another_takes_over(run: Run) -> None:
 
 
 def test_a_fault_that_met_nothing_has_nothing_to_undo(run: Run) -> None:
-    fault = ControllerCrashAction(acting_on(None))
+    fault = FAULT.action(acting_on(None))
     with pytest.raises(NotPossible, match="the controller was down"):
         fault.begin(CRASH)
     fault.undo()

@@ -17,7 +17,7 @@ from crunchbed.backends.namespaces.switches import LiveSwitches
 from crunchbed.faults.base import FaultSection
 from crunchbed.faults.kinds import FAULT_KINDS, MODELS
 from crunchbed.run.fault_injection import FaultInjection
-from crunchbed.run.fault_plan import Step, order, steps
+from crunchbed.run.fault_plan import Step, steps
 from tests.unit.fault_world import MS, FakeController, FakeSwitches, FakeWorld
 from topologies.node import ClusterNode, NodeLink
 
@@ -126,7 +126,7 @@ class Model:
     def step(self, step: Step) -> None:
         fault = self.faults[step.fault]
         (target, *_) = fault.targets
-        if step.what == "undo":
+        if not step.begins:
             self.on = [number for number in self.on if number != step.fault]
             return
         if fault.kind in ("stall", "resize-reserve") and not self._up(target):
@@ -264,7 +264,7 @@ def check(world: World, faults: Sequence[FaultSection]) -> None:
     """Let the faults happen millisecond by millisecond, beside the model."""
     before = world.state()
     model = Model(faults)
-    to_come = sorted(steps(faults), key=order)
+    to_come = sorted(steps(faults))
     with FaultInjection(faults, world.context) as injected:
         for world.loop.ms in range(20):
             while to_come and to_come[0].at_ns <= world.loop.ms * MS:

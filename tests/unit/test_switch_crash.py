@@ -9,7 +9,7 @@ import pytest
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.faults import cut_off_since, fault_spans
 from crunchbed.checks.paths import path_restore_seconds, rings_restore_seconds
-from crunchbed.faults.base import NotPossible
+from crunchbed.faults.action import NotPossible
 from crunchbed.faults.switch_crash import SwitchCrash
 from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.scenario.loader import load
