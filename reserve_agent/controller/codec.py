@@ -8,7 +8,6 @@ from typing import Any
 from reserve_agent.controller.requests import (
     Ask,
     Barrier,
-    HeldFlow,
     PutFlow,
     PutGroup,
     PutMeter,
@@ -26,6 +25,7 @@ from reserve_agent.controller.rules.state import (
     Flow,
     FlowKey,
     Group,
+    HeldFlow,
     Meter,
     Output,
     SetField,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from reserve_agent.controller.requests import HeldFlow
-from reserve_agent.controller.rules import cookie
-from reserve_agent.controller.rules.counts import Counted, PacketTable
+from reserve_agent.controller.rules.counts import PacketTable
 from reserve_agent.controller.switches import Switches
 
 ANSWER_SECONDS = 5.0
@@ -70,14 +68,5 @@ def _read(switches: Switches, seconds: float, clock: Clock, wait: Wait) -> Packe
     if not _pass(clock() + seconds, all_there, clock, lambda _: wait(_POLL_SECONDS)):
         return None
     for name, (flows, dropped) in replies.items():
-        table.add_switch(name, _counted(flows.content), dropped.content)
+        table.add_switch(name, flows.content, dropped.content)
     return table
-
-
-def _counted(flows: list[HeldFlow]) -> list[Counted]:
-    found = []
-    for held in flows:
-        decoded = cookie.decode(held.cookie)
-        if decoded is not None:
-            found.append(Counted(decoded[0], held.packets, held.bytes))
-    return found

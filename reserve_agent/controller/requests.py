@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from reserve_agent.controller.rules.state import Flow, FlowKey, Group, Meter
+from reserve_agent.controller.rules.state import Flow, FlowKey, Group, HeldFlow, Meter
 
 
 @dataclass(frozen=True)
@@ -93,22 +93,6 @@ Request = (
     | Barrier
     | Ask
 )
-
-
-@dataclass(frozen=True)
-class HeldFlow:
-    """A flow that a switch holds.
-
-    Attributes:
-        flow: The flow as we would make it; None where it is not ours.
-        cookie: The cookie as on the wire.
-        packets, bytes: Its counters.
-    """
-
-    flow: Flow | None
-    cookie: int
-    packets: int
-    bytes: int
 
 
 @dataclass

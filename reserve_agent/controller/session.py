@@ -20,7 +20,6 @@ from reserve_agent.controller.requests import (
     Ask,
     Barrier,
     Held,
-    HeldFlow,
     PutFlow,
     PutGroup,
     PutMeter,
@@ -34,7 +33,7 @@ from reserve_agent.controller.requests import (
 from reserve_agent.controller.rules import cookie
 from reserve_agent.controller.rules.cookie import Purpose
 from reserve_agent.controller.rules.difference import Difference, difference
-from reserve_agent.controller.rules.state import Flow, SwitchState, by_key
+from reserve_agent.controller.rules.state import Flow, HeldFlow, SwitchState, by_key
 
 _MAX_TRIES = 3
 _ALL_BITS = 0xFFFF_FFFF_FFFF_FFFF

@@ -8,7 +8,6 @@ from reserve_agent.controller.requests import (
     Ask,
     Barrier,
     Held,
-    HeldFlow,
     PutFlow,
     PutGroup,
     PutMeter,
@@ -18,7 +17,7 @@ from reserve_agent.controller.requests import (
     RemoveMeter,
     Request,
 )
-from reserve_agent.controller.rules.state import FlowKey, Group, Meter
+from reserve_agent.controller.rules.state import FlowKey, Group, HeldFlow, Meter
 from reserve_agent.controller.session import Session
 
 

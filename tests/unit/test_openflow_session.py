@@ -5,13 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reserve_agent.contract.packets import PacketClass, PortRule
-from reserve_agent.controller.requests import Ask, Barrier, HeldFlow, PutFlow
+from reserve_agent.controller.requests import Ask, Barrier, PutFlow
 from reserve_agent.controller.rules.classify import IPV4, UDP, known_flows
 from reserve_agent.controller.rules.cookie import Cookie, Purpose, decode
 from reserve_agent.controller.rules.desired import desired_state, pressure_change
 from reserve_agent.controller.rules.first_bytes import Connection
 from reserve_agent.controller.rules.settings import Shed
-from reserve_agent.controller.rules.state import Flow, FlowKey, Group, Meter, SwitchState, match_of
+from reserve_agent.controller.rules.state import (
+    Flow,
+    FlowKey,
+    Group,
+    HeldFlow,
+    Meter,
+    SwitchState,
+    match_of,
+)
 from reserve_agent.controller.session import Session
 from tests.unit.openflow_fabric import star
 from tests.unit.openflow_switch import FakeSwitch

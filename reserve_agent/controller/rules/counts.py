@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from reserve_agent.contract.packets import PacketClass
-from reserve_agent.controller.rules.cookie import Cookie, Purpose
+from reserve_agent.controller.rules import cookie
+from reserve_agent.controller.rules.cookie import Purpose
 from reserve_agent.controller.rules.settings import Shed
+from reserve_agent.controller.rules.state import HeldFlow
 from reserve_agent.controller.wiring import Network
 
 Row = tuple[str, str, int, int]
 """Node, class, packets, bytes."""
 _Counts = Counter[tuple[str, PacketClass, str]]
 """By node, class, and ``packets`` or ``bytes``."""
-
-
-@dataclass(frozen=True)
-class Counted:
-    """One flow's counters."""
-
-    cookie: Cookie
-    packets: int
-    bytes: int
 
 
 class PacketTable:
@@ -41,25 +33,26 @@ class PacketTable:
     def add_switch(
         self,
         switch: str,
-        flows: Iterable[Counted],
+        flows: Iterable[HeldFlow],
         metered: Mapping[int, tuple[int, int]],
     ) -> None:
         """Add the counters of one switch.
 
         Args:
             switch: Its name.
-            flows: Counters of its flows.
+            flows: Its flows; those that are not ours do not count.
             metered: Packets and bytes that each meter has dropped, by number.
         """
         for flow in flows:
-            cls, port = flow.cookie.cls, flow.cookie.port
-            if cls is None:
+            decoded = cookie.decode(flow.cookie)
+            if decoded is None or decoded[0].cls is None:
                 continue
-            if flow.cookie.purpose is Purpose.FLOOD:
+            purpose, cls, port = decoded[0].purpose, decoded[0].cls, decoded[0].port
+            if purpose is Purpose.FLOOD:
                 for number in self._others(switch, port):
                     self._count(self._delivered, switch, number, cls, flow.packets, flow.bytes)
                 continue
-            for into in self._tables_of(flow.cookie.purpose):
+            for into in self._tables_of(purpose):
                 self._count(into, switch, port, cls, flow.packets, flow.bytes)
         for port, (packets, size) in metered.items():
             if (switch, port) in self._nodes and self._shed.classes:
@@ -92,10 +85,6 @@ class PacketTable:
     def arrived(self) -> list[Row]:
         """What arrived for each node, shed or not; a packet to all nodes counts for each."""
         return self._rows(self._delivered + _minus(self._arrived, self._by_address))
-
-    def delivered(self) -> list[Row]:
-        """What the switches sent on to each node."""
-        return self._rows(_minus(self._delivered, self._metered))
 
     def dropped(self) -> list[Row]:
         """What the switches shed for each node; packets that wait in a queue were not shed."""

@@ -85,6 +85,22 @@ class Flow:
 
 
 @dataclass(frozen=True)
+class HeldFlow:
+    """A flow that a switch holds.
+
+    Attributes:
+        flow: The flow as we would make it; None where it is not ours.
+        cookie: The cookie as on the wire.
+        packets, bytes: Its counters.
+    """
+
+    flow: Flow | None
+    cookie: int
+    packets: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Meter:
     """Drops what is above a rate.
 
