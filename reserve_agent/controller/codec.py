@@ -75,14 +75,13 @@ class Encoder:
                 return self._ask(request)
 
     def _ask(self, request: Ask) -> Any:
-        parser, to = self._parser, self._to
-        if request.table == "flows":
-            return parser.OFPFlowStatsRequest(to)
-        if request.table == "groups":
-            return parser.OFPGroupDescStatsRequest(to)
-        if request.table == "meters":
-            return parser.OFPMeterConfigStatsRequest(to)
-        return parser.OFPMeterStatsRequest(to)
+        kinds = {
+            "flows": self._parser.OFPFlowStatsRequest,
+            "groups": self._parser.OFPGroupDescStatsRequest,
+            "meters": self._parser.OFPMeterConfigStatsRequest,
+            "dropped": self._parser.OFPMeterStatsRequest,
+        }
+        return kinds[request.table](self._to)
 
     def _put_flow(self, flow: Flow, epoch: int) -> Any:
         # An entry with the same match and priority is replaced, and its counters are copied:
@@ -122,8 +121,7 @@ class Encoder:
         )
 
     def _match(self, key: FlowKey) -> Any:
-        fields = {name: _with_mask(value) for name, value in key.match}
-        return self._parser.OFPMatch(**fields)
+        return self._parser.OFPMatch(**{name: _with_mask(value) for name, value in key.match})
 
     def _instructions(self, flow: Flow) -> list[Any]:
         parser, found = self._parser, []

@@ -54,6 +54,7 @@ class Switches:
         classes: Which class a port means.
         shed: What is done to traffic toward a node under pressure.
         record: See ``Record``.
+        ready_before: Whether an earlier controller of this run was ready already.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class Switches:
         classes: tuple[PortRule, ...],
         shed: Shed,
         record: Record,
+        *,
+        ready_before: bool = False,
     ) -> None:
         self.network = network
         self.shed_settings = shed
@@ -80,7 +83,7 @@ class Switches:
         self._want = dict(desired_state(network, classes, shed, self.pressed, self._tree))
         self._looked: dict[Connection, tuple[PacketClass, float]] = {}
         self._was_ready = False
-        self._ready_before = False
+        self._ready_before = ready_before
         self._lock = RLock()
 
     @property
@@ -136,10 +139,6 @@ class Switches:
         self._ready_before = True
         flows = sum(len(state.flows) for state in self._want.values())
         self._record(kind(switches=len(self._names), flows=flows))
-
-    def continues(self) -> None:
-        """Note that an earlier controller of this run was ready already."""
-        self._ready_before = True
 
     def disconnected(self, dpid: int, session: Session) -> None:
         """The connection of a switch is gone; the switch forwards all the same."""
