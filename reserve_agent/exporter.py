@@ -6,8 +6,7 @@ agent too: its successor first observes all that is in the history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
 
 from reserve_agent import exposition
 from reserve_agent.contract.events.base import Event
@@ -33,7 +32,7 @@ from reserve_agent.contract.events.writes import (
     WritesVerified,
 )
 from reserve_agent.contract.packets import DROP_CAUSES, Hook, PacketClass, Reason
-from reserve_agent.exposition import Families, Family, Rows, Sample
+from reserve_agent.exposition import Families, Family, Rows
 from reserve_agent.metrics import NODE_METRICS
 
 PacketCounts = Mapping[tuple[Hook, PacketClass, Reason], tuple[int, int]]
@@ -63,7 +62,7 @@ _PACKET_LABELS = {
 }
 
 
-class Exporter:
+class Exporter(Families):
     """One node's metrics.
 
     Args:
@@ -87,10 +86,8 @@ class Exporter:
         self._read_packets = read_packets
         self._read_pool = read_pool
         readers = {"packets": self._packets, **{name: self._pool(name) for name in _POOL}}
-        self._of = {
-            one.name: Family(one, {"node": node}, readers.get(one.name)) for one in NODE_METRICS
-        }
-        self.families = Families(self._of.values())
+        fixed = {"node": node}
+        super().__init__(Family(one, fixed, readers.get(one.name)) for one in NODE_METRICS)
         self._out_since: int | None = None
         self._gone_since: dict[str, int] = {}
         self._drops: dict[str, str] = {}
@@ -114,34 +111,56 @@ class Exporter:
         field = _POOL[name]
         return lambda: [((), self._read_pool(field))]
 
-    def observe(self, event: Event) -> None:
-        """Update the metrics from one event of the node's history."""
-        update = self._UPDATES.get(type(event))
-        if update is not None:
-            update(self, event)
-
-    def samples(self) -> Iterator[Sample]:
-        """Every series, now."""
-        return self.families.samples()
-
-    def text(self) -> str:
-        """Every series, as the text that Prometheus reads."""
-        return self.families.text()
-
     def serve(self, port: int = 0) -> int:
         """Serve the metrics on the loopback interface; returns the port. See ``exposition``."""
         return exposition.serve(self.text, self._of["scrape_seconds"].observe, port)
 
-    def _on_config(self, event: PoolConfigured) -> None:
-        self._of["run"].only(self._run, self._scenario, event.policy)
+    def observe(self, event: Event) -> None:
+        """Update the metrics from one event of the node's history."""
+        of = self._of
+        match event:
+            case PoolConfigured():
+                of["run"].only(self._run, self._scenario, event.policy)
+            case HeartbeatSent(peers=peers):
+                of["heartbeats_sent"].add(by=peers if isinstance(peers, int) else len(peers))
+            case HeartbeatReceived():
+                for peer, count in event.counts.items():
+                    of["heartbeats_received"].add(peer, by=count)
+            case HeartbeatMissed():
+                cause = event.cause or self._drops.get(event.tag or "", "unknown")
+                of["heartbeats_missed"].add(event.peer or "unknown", cause)
+            case HeartbeatLate():
+                of["timers_late"].add()
+            case PacketDropped():
+                self._on_drop(event)
+            case HookEventsLost():
+                of["hook_events_lost"].add(by=event.count)
+            case PressureEnded():
+                of["pressure_duration_seconds"].observe(event.duration_ns / 1e9)
+            case WriteAcknowledged():
+                seconds = (event.t - event.submitted) / 1e9
+                of["block_io_seconds"].observe(seconds, event.transport, "write")
+            case WriteFailed():
+                of["block_io_errors"].add(event.transport, "write")
+            case WritesVerified():
+                of["writes_lost"].add(by=event.lost)
+            case _:
+                self._follow(event)
 
-    def _on_sent(self, event: HeartbeatSent) -> None:
-        peers = event.peers
-        self._of["heartbeats_sent"].add(by=peers if isinstance(peers, int) else len(peers))
-
-    def _on_received(self, event: HeartbeatReceived) -> None:
-        for peer, count in event.counts.items():
-            self._of["heartbeats_received"].add(peer, by=count)
+    def _follow(self, event: Event) -> None:
+        """Update what tells whether the node is a member, and whether it serves."""
+        match event:
+            case NodeEjected():
+                self._on_ejected(event)
+            case ViewInstalled():
+                self._on_view(event)
+            case ServiceStarted():
+                self._on_service_start(event)
+            case ServiceStopped():
+                self._of["serving"].set(0)
+            case NodeReset():  # without power it is a member of nothing that it knew of
+                self._of["membership_size"].set(0)
+                self._of["serving"].set(0)
 
     def _on_drop(self, event: PacketDropped) -> None:
         """Remember the latest heartbeats that this node's own hooks have dropped."""
@@ -150,10 +169,6 @@ class Exporter:
         self._drops[event.tag] = DROP_CAUSES.get(event.reason, "unknown")
         if len(self._drops) > _KEPT_DROPS:
             del self._drops[next(iter(self._drops))]
-
-    def _on_miss(self, event: HeartbeatMissed) -> None:
-        cause = event.cause or self._drops.get(event.tag or "", "unknown")
-        self._of["heartbeats_missed"].add(event.peer or "unknown", cause)
 
     def _on_ejected(self, event: NodeEjected) -> None:
         self._of["nodes_ejected"].add(event.reason, str(event.false).lower())
@@ -169,19 +184,6 @@ class Exporter:
             self._of["flaps"].add()
             self._out_since = None
 
-    def _on_pressure_end(self, event: PressureEnded) -> None:
-        self._of["pressure_duration_seconds"].observe(event.duration_ns / 1e9)
-
-    def _on_write(self, event: WriteAcknowledged) -> None:
-        seconds = (event.t - event.submitted) / 1e9
-        self._of["block_io_seconds"].observe(seconds, event.transport, "write")
-
-    def _on_write_error(self, event: WriteFailed) -> None:
-        self._of["block_io_errors"].add(event.transport, "write")
-
-    def _on_verified(self, event: WritesVerified) -> None:
-        self._of["writes_lost"].add(by=event.lost)
-
     def _on_service_start(self, event: ServiceStarted) -> None:
         self._of["serving"].set(1)
         if event.taken_from:
@@ -189,36 +191,3 @@ class Exporter:
             if event.taken_from in self._gone_since:
                 length = event.t - self._gone_since.pop(event.taken_from)
                 self._of["failover_seconds"].observe(length / 1e9)
-
-    def _on_service_stop(self, _event: ServiceStopped) -> None:
-        self._of["serving"].set(0)
-
-    def _on_late(self, _event: HeartbeatLate) -> None:
-        self._of["timers_late"].add()
-
-    def _on_reset(self, _event: NodeReset) -> None:
-        # The node lost power: it is a member of nothing that it knew of.
-        self._of["membership_size"].set(0)
-        self._of["serving"].set(0)
-
-    def _on_events_lost(self, event: HookEventsLost) -> None:
-        self._of["hook_events_lost"].add(by=event.count)
-
-    _UPDATES: Final[Mapping[type[Event], Callable[[Exporter, Any], None]]] = {
-        PoolConfigured: _on_config,
-        HeartbeatSent: _on_sent,
-        HeartbeatReceived: _on_received,
-        HeartbeatMissed: _on_miss,
-        HeartbeatLate: _on_late,
-        PacketDropped: _on_drop,
-        NodeEjected: _on_ejected,
-        ViewInstalled: _on_view,
-        ServiceStarted: _on_service_start,
-        ServiceStopped: _on_service_stop,
-        PressureEnded: _on_pressure_end,
-        NodeReset: _on_reset,
-        HookEventsLost: _on_events_lost,
-        WriteAcknowledged: _on_write,
-        WriteFailed: _on_write_error,
-        WritesVerified: _on_verified,
-    }

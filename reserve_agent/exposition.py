@@ -167,20 +167,20 @@ class Families(Collector):
     """The families of one exporter, which a registry of prometheus_client takes as well."""
 
     def __init__(self, families: Iterable[Family]) -> None:
-        self._families = list(families)
+        self._of = {family.definition.name: family for family in families}
 
     def samples(self) -> Iterator[Sample]:
         """Every line of a scrape, now."""
-        for family in self._families:
+        for family in self._of.values():
             yield from family.samples()
 
     def text(self) -> str:
-        """A scrape."""
-        return "".join(family.text() for family in self._families)
+        """A scrape, as the text that Prometheus reads."""
+        return "".join(family.text() for family in self._of.values())
 
     def collect(self) -> Iterator[Metric]:
         """Return every family as a registry of prometheus_client asks for it."""
-        for family in self._families:
+        for family in self._of.values():
             definition = family.definition
             made = Metric(PREFIX + definition.name, definition.text, definition.kind)
             for sample in family.samples():

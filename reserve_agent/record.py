@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
@@ -73,67 +73,36 @@ class NodeSummary:
             TypeError: a socket that was attached lacks a field, or has one too many.
         """
         self.last_t = max(self.last_t, event.t)
-        if (update := self._UPDATES.get(type(event))) is not None:
-            update(self, event)
-
-    def _on_journal_entry(self, event: PressureBegan | PressureEnded | PacketDropped) -> None:
-        if event.entry is not None:
-            self.next_entry = event.entry + 1
-
-    def _on_drop(self, event: PacketDropped) -> None:
-        self._on_journal_entry(event)
-        self.exhausted += event.reason == "reserve_exhausted"
-
-    def _on_ready(self, event: DaemonReady) -> None:
-        self.ready[event.name] = self.ready.get(event.name, 0) + 1
-
-    def _on_view(self, event: ViewInstalled) -> None:
-        self.view = list(event.members)
-
-    def _on_service(self, event: ServiceStarted | ServiceStopped) -> None:
-        self.serving = isinstance(event, ServiceStarted)
-
-    def _on_miss(self, _event: HeartbeatMissed) -> None:
-        self.misses += 1
-
-    def _on_write(self, event: WriteAcknowledged) -> None:
-        self.written += event.blocks
-
-    def _on_config(self, event: PoolConfigured) -> None:
-        self.metrics_port = event.metrics_port
-
-    def _on_journal(self, event: JournalFollowed) -> None:
-        self.next_entry = event.next
-
-    def _on_attached(self, event: SocketAttached) -> None:
-        fields: Mapping[str, Any] = event.socket
-        socket = Throttled(**fields)
-        self.sockets[socket.name] = socket
-
-    def _on_detached(self, event: SocketDetached) -> None:
-        self.sockets.pop(event.name, None)
-
-    def _on_reset(self, _event: NodeReset) -> None:
-        self.ready, self.view, self.sockets, self.exhausted = {}, [], {}, 0
-        self.serving = False
-        self.lives += 1
-
-    _UPDATES: Final[Mapping[type[Event], Callable[[NodeSummary, Any], None]]] = {
-        DaemonReady: _on_ready,
-        ViewInstalled: _on_view,
-        ServiceStarted: _on_service,
-        ServiceStopped: _on_service,
-        HeartbeatMissed: _on_miss,
-        WriteAcknowledged: _on_write,
-        PoolConfigured: _on_config,
-        JournalFollowed: _on_journal,
-        PressureBegan: _on_journal_entry,
-        PressureEnded: _on_journal_entry,
-        PacketDropped: _on_drop,
-        SocketAttached: _on_attached,
-        SocketDetached: _on_detached,
-        NodeReset: _on_reset,
-    }
+        match event:
+            case PressureBegan() | PressureEnded() | PacketDropped():
+                if event.entry is not None:
+                    self.next_entry = event.entry + 1
+                if isinstance(event, PacketDropped):
+                    self.exhausted += event.reason == "reserve_exhausted"
+            case JournalFollowed():
+                self.next_entry = event.next
+            case HeartbeatMissed():
+                self.misses += 1
+            case WriteAcknowledged():
+                self.written += event.blocks
+            case DaemonReady():
+                self.ready[event.name] = self.ready.get(event.name, 0) + 1
+            case ViewInstalled():
+                self.view = list(event.members)
+            case ServiceStarted() | ServiceStopped():
+                self.serving = isinstance(event, ServiceStarted)
+            case PoolConfigured():
+                self.metrics_port = event.metrics_port
+            case SocketAttached():
+                fields: Mapping[str, Any] = event.socket
+                socket = Throttled(**fields)
+                self.sockets[socket.name] = socket
+            case SocketDetached():
+                self.sockets.pop(event.name, None)
+            case NodeReset():
+                self.ready, self.view, self.sockets, self.exhausted = {}, [], {}, 0
+                self.serving = False
+                self.lives += 1
 
 
 class NodeHistory:
