@@ -215,14 +215,6 @@ def read_map(fd: int, key: int, buffer: c.Array[S] | S) -> None:
     _check(found, "read a map")
 
 
-def write_map(fd: int, key: int, value: c.Structure) -> None:
-    """Write one map value."""
-    written = _lib().bpf_map_update_elem(
-        fd, c.byref(c.c_uint32(key)), c.byref(value), c.c_uint64(0)
-    )
-    _check(written, "write a map")
-
-
 def possible_cpus() -> int:
     """How many values a per-processor map has."""
     return _check(_lib().libbpf_num_possible_cpus(), "count processors")
