@@ -63,14 +63,10 @@ _PACKET_LABELS = {
 
 
 class Exporter(Families):
-    """One node's metrics.
+    """The metrics of ``node``; ``run`` (its id) and ``scenario`` are labels of the info metric.
 
-    Args:
-        node: Value of the label ``node``.
-        run: Run id, for the info metric.
-        scenario: Name of the scenario, for the info metric.
-        read_packets: Returns the hooks' packet counters.
-        read_pool: Returns one counter of the pool by its name in ``layout.POOL_FIELDS``.
+    At a scrape ``read_packets`` returns the hooks' packet counters, and ``read_pool`` a counter of
+    the pool by its name in ``layout.POOL_FIELDS``.
     """
 
     def __init__(

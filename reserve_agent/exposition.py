@@ -41,12 +41,9 @@ class Sample(NamedTuple):
 
 
 class Family:
-    """One metric with the values of all its series.
+    """One metric with the values of all its series, which all have the labels ``fixed``.
 
-    Args:
-        definition: What it is.
-        fixed: Labels that all its series have.
-        read: Returns all series at each scrape, for a metric that is counted elsewhere.
+    ``read`` returns all series at each scrape, for a metric that is counted elsewhere.
     """
 
     def __init__(
@@ -189,16 +186,13 @@ class Families(Collector):
 
 
 def serve(text: Callable[[], str], took: Callable[[float], None], port: int = 0) -> int:
-    """Serve metrics on ``port`` of the loopback interface, or on a free one, from a thread.
+    """Serve metrics on the loopback interface, from a thread; returns the port.
 
     Args:
         text: Returns a scrape.
         took: Is told how many seconds each answer took to make.
         port: The port to take if it is free; 0 for any. A successor keeps its port so that
             scrapers find it.
-
-    Returns:
-        The port.
     """
     handler = type("Handler", (_Handler,), {"text": staticmethod(text), "took": staticmethod(took)})
     try:

@@ -15,10 +15,7 @@ JournalEvent = PressureBegan | PressureEnded | PacketDropped
 class JournalReader:
     """Follows the ring that the hooks write; counts in ``lost`` what was overwritten unread.
 
-    Args:
-        pool: Holds the ring's head.
-        journal: The ring.
-        start: Number of the first entry to read; None: the next entry that is written.
+    ``start`` is the number of the first entry to read; None: the next entry that is written.
     """
 
     def __init__(self, pool: Pool, journal: Journal, start: int | None = None) -> None:

@@ -113,10 +113,8 @@ class NodeHistory:
     file already: an agent may have been killed after it had written an event and before it could
     acknowledge it, and the daemon repeats the event to the next agent.
 
-    Args:
-        path: The file; made where there is none.
-        node: Logical name, which every event gets.
-        observe: Is told of every event once it is on file.
+    The file is made where there is none. Every event gets the name ``node``, and ``observe`` is
+    told of it once it is on file.
     """
 
     def __init__(self, path: Path, node: str, observe: Callable[[Event], None]) -> None:

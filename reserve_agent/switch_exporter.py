@@ -19,9 +19,8 @@ Row = Sequence[Any]
 class SwitchExporter(Families):
     """The metrics that a run's controller exports.
 
-    Args:
-        read: Returns the counters of the switches: rows of ``table`` and of ``dropped``. Called at
-            every scrape, from another thread; may return counters that it has returned before.
+    ``read`` returns the counters of the switches: rows of ``table`` and of ``dropped``. It is
+    called at every scrape, from another thread, and may return what it has returned before.
     """
 
     def __init__(self, read: Callable[[], Mapping[str, Sequence[Row]]]) -> None:

@@ -12,12 +12,9 @@ LATE_SECONDS: Final = 0.005
 
 
 class Wakeups:
-    """Waits for file descriptors, and reports a wait that took longer than it should.
+    """Waits for file descriptors, and tells ``late`` of a wait that took longer than it should.
 
-    Args:
-        selector: Has the descriptors.
-        late: Is told by how much, in nanoseconds, if that is more than ``LATE_SECONDS``.
-        clock: Seconds; tests pass another.
+    ``late`` gets the nanoseconds, if they are more than ``LATE_SECONDS``; ``clock`` has seconds.
     """
 
     def __init__(

@@ -37,11 +37,7 @@ _CLASS_MASK = 0xFF
 
 
 class Encoder:
-    """Makes messages for one switch.
-
-    Args:
-        datapath: The library's object for the switch.
-    """
+    """Makes messages for one switch, the library's ``datapath``."""
 
     def __init__(self, datapath: Any) -> None:
         self._to = datapath
@@ -178,11 +174,7 @@ class Encoder:
 
 
 class Decoder:
-    """Reads what a switch says it holds.
-
-    Args:
-        of: The library's constants of OpenFlow 1.3.
-    """
+    """Reads what a switch says it holds; ``of`` has the library's constants of OpenFlow 1.3."""
 
     def __init__(self, of: Any) -> None:
         self._of = of

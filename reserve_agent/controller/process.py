@@ -31,14 +31,7 @@ _TICK_SECONDS = 0.1
 
 
 class Controller:
-    """The controller of one run; ``run`` returns when SIGTERM arrives.
-
-    Args:
-        config: The configuration that the run has written.
-
-    Attributes:
-        switches: The switches.
-    """
+    """The controller of one run; ``run`` returns when SIGTERM arrives."""
 
     def __init__(self, config: ControllerConfig) -> None:
         self._config = config

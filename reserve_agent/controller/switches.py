@@ -49,12 +49,7 @@ _ON_ITS_WAY_SECONDS = 2.0
 class Switches:
     """The switches of one run.
 
-    Args:
-        network: The run's network.
-        classes: Which class a port means.
-        shed: What is done to traffic toward a node under pressure.
-        record: See ``Record``.
-        ready_before: Whether an earlier controller of this run was ready already.
+    ``ready_before`` says whether an earlier controller of this run was ready already.
     """
 
     def __init__(
@@ -94,15 +89,9 @@ class Switches:
             return all(session is not None and session.ready for session in found)
 
     def connected(self, dpid: int, link: Link, down: set[int]) -> Session | None:
-        """A switch has connected and said who it is.
+        """A switch has connected and said who it is; ``down`` are its ports that are down.
 
-        Args:
-            dpid: Its datapath id.
-            link: Sends to it.
-            down: Its ports that are down.
-
-        Returns:
-            Its session; None for a switch that is not of this run.
+        Returns its session; None for a switch that is not of this run.
         """
         with self._lock:
             if dpid not in self._names:
@@ -184,16 +173,10 @@ class Switches:
         self._want = dict(want)
 
     def shed(self, node: str, *, on: bool, done: Callable[[int], None]) -> bool:
-        """Begin or end shedding what goes to a node.
+        """Begin or end shedding what goes to a node; return whether anything changes.
 
-        Args:
-            node: Its name.
-            on: Whether it is under pressure.
-            done: Called with the time (nanoseconds of CLOCK_MONOTONIC) when the change is in force
-                on every connected switch that has the node; from a thread of the framework.
-
-        Returns:
-            Whether anything changes; ``done`` is not called otherwise.
+        If so, ``done`` is called with the time (nanoseconds of CLOCK_MONOTONIC) when the change is
+        in force on every connected switch that has the node; from a thread of the framework.
         """
         with self._lock:
             if on == (node in self.pressed):

@@ -130,11 +130,7 @@ class NodeModel:
     def transmit(self, frame: bytes, socket: Socket | None, now: int, queued: int = 0) -> bool:
         """The driver's transmit buffer; False where the sender stalls.
 
-        Args:
-            frame: What is to go out.
-            socket: Whose it is.
-            now: The time.
-            queued: Bytes that wait behind this segment in the socket's write queue.
+        ``queued`` bytes wait behind this segment in the socket's write queue.
         """
         packet, pool = parse(frame, self.rules), self.pool
         segment = read_segment(frame, packet, queued)

@@ -75,11 +75,8 @@ def address_flows(
 ) -> Iterator[Flow]:
     """Requests for one address go to its port; its owner's announcements go to everybody.
 
-    Args:
-        switch: The switch that the flows are for.
-        address: IPv4 address.
-        port: The port of the address that is nearest to the switch.
-        actions: What brings a packet there, see ``SwitchForwarding``.
+    ``port`` is the address's port that is nearest to ``switch``, and ``actions`` bring a packet
+    there, see ``SwitchForwarding``.
     """
     request: dict[str, Value] = {
         "eth_dst": BROADCAST,

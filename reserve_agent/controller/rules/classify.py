@@ -31,11 +31,7 @@ KNOWN_SECONDS = 60
 
 
 def classify_flows(classes: Collection[PortRule]) -> Iterator[Flow]:
-    """Flows of the first table.
-
-    Args:
-        classes: Which class a port means; the first rule for a port counts.
-    """
+    """Flows of the first table; the first rule for a port counts."""
     done: set[tuple[int, int]] = set()
     for index, rule in enumerate(classes):
         if rule.protocol in _PORT_FIELDS and (rule.protocol, rule.port) not in done:

@@ -36,12 +36,9 @@ class PacketTable:
         flows: Iterable[HeldFlow],
         metered: Mapping[int, tuple[int, int]],
     ) -> None:
-        """Add the counters of one switch.
+        """Add the counters of one switch; flows that are not ours do not count.
 
-        Args:
-            switch: Its name.
-            flows: Its flows; those that are not ours do not count.
-            metered: Packets and bytes that each meter has dropped, by number.
+        ``metered`` has the packets and bytes that each meter has dropped, by number.
         """
         for flow in flows:
             decoded = cookie.decode(flow.cookie)

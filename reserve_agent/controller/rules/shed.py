@@ -24,13 +24,9 @@ DEFERRED_DSCP = 1
 def pressure_flows(
     port: HostPort, addresses: Collection[str], shed: Shed, *, under_pressure: bool
 ) -> Iterator[Flow]:
-    """The flows for packets to the node behind one port.
+    """The flows on a port's switch for packets to the node behind the port.
 
-    Args:
-        port: The port; the flows belong on its switch.
-        addresses: Hardware addresses that packets for the port may carry.
-        shed: What is done under pressure, and to which classes.
-        under_pressure: Whether the node is under pressure.
+    ``addresses`` are the hardware addresses that such packets may carry.
     """
     for cls in PacketClass:
         shed_now = under_pressure and cls in shed.classes
