@@ -9,9 +9,8 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.figures import Figures
-from crunchbed.expect.constants import joined
 from crunchbed.expect.grammar import parse, steady
-from crunchbed.expect.tree import Comparison, Expectation, Name, Node, Number
+from crunchbed.expect.tree import Comparison, Expectation, Name, Node, Number, joined
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "==": operator.eq,

@@ -18,9 +18,16 @@ from dataclasses import replace
 from typing import Final
 
 from crunchbed.checks.figures import NAMES, PHASE_NAMES, PHASES
-from crunchbed.expect.constants import divides_by_zero
 from crunchbed.expect.quantities import mismatch, quantity
-from crunchbed.expect.tree import Comparison, Expectation, Name, Node, Number, Operation
+from crunchbed.expect.tree import (
+    Comparison,
+    Expectation,
+    Name,
+    Node,
+    Number,
+    Operation,
+    divides_by_zero,
+)
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput

@@ -26,7 +26,7 @@ class LinkDown(Lasting):
 
     kind: Literal["link-down"]
     target: Host = "n1"
-    network: Annotated[str | None, kinds.choice_or_none(LABELS)] = None
+    network: Annotated[str, kinds.choice(LABELS)] | None = None
 
     def action(self, context: FaultContext) -> LinkDownAction:
         """Return the fault, ready to begin."""

@@ -17,8 +17,6 @@ from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
 from reserve_agent.contract.packets import MAX_WINDOWS
 
-"""Windows of a timed crunch that the hooks' map holds."""
-
 
 class WritebackCrunch(Section):
     """Normal tasks dirty ``pages`` at ``rate``; acknowledged writes free them."""
