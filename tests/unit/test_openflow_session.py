@@ -18,7 +18,6 @@ from reserve_agent.controller.rules.state import (
     HeldFlow,
     Meter,
     SwitchState,
-    match_of,
 )
 from reserve_agent.controller.session import Session
 from tests.unit.openflow_fabric import star
@@ -89,7 +88,7 @@ def test_what_an_older_controller_or_somebody_else_has_left_is_removed() -> None
     switch = FakeSwitch()
     old = desired_state(star(4), RULES, SHED)[1]
     switch.run(Story(switch, old).session)
-    foreign = FlowKey(0, 5, match_of(eth_type=IPV4))
+    foreign = FlowKey.of(0, 5, eth_type=IPV4)
     switch.flows[foreign] = HeldFlow(None, 0, 0, 0)
     switch.groups[99] = None
     switch.meters[98] = Meter(1, 1)

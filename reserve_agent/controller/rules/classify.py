@@ -18,7 +18,6 @@ from reserve_agent.controller.rules.state import (
     Meter,
     Output,
     Value,
-    match_of,
 )
 
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
@@ -43,7 +42,7 @@ def classify_flows(classes: Collection[PortRule]) -> Iterator[Flow]:
         for protocol in (ICMP, ICMPV6):
             yield _class_flow(tables.FIXED, control, eth_type=kind, ip_proto=protocol)
         yield Flow(
-            FlowKey(tables.CLASSIFY, tables.LOOK, match_of(eth_type=kind, ip_proto=TCP)),
+            FlowKey.of(tables.CLASSIFY, tables.LOOK, eth_type=kind, ip_proto=TCP),
             Cookie(Purpose.LOOK, PacketClass.OTHER),
             actions=(Output(CONTROLLER),),
             cls=PacketClass.OTHER,
@@ -63,7 +62,7 @@ def _rule_flows(rule: PortRule, priority: int) -> Iterator[Flow]:
 
 
 def _class_flow(priority: int, cls: PacketClass, **fields: Value) -> Flow:
-    key = FlowKey(tables.CLASSIFY, priority, match_of(**fields))
+    key = FlowKey.of(tables.CLASSIFY, priority, **fields)
     purpose = Purpose.CLASSIFY if fields else Purpose.MISS
     return Flow(key, Cookie(purpose, cls), cls=cls, goto=tables.PRESSURE)
 
@@ -84,7 +83,7 @@ def known_flows(connection: Connection, cls: PacketClass) -> Iterator[Flow]:
             "tcp_dst": one.destination_port,
         }
         yield Flow(
-            FlowKey(tables.CLASSIFY, tables.KNOWN, match_of(**fields)),
+            FlowKey.of(tables.CLASSIFY, tables.KNOWN, **fields),
             Cookie(Purpose.KNOWN, cls),
             cls=cls,
             goto=tables.PRESSURE,

@@ -14,7 +14,7 @@ from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.classify import IPV4, IPV6
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.settings import Shed
-from reserve_agent.controller.rules.state import Flow, FlowKey, Meter, SetField, Value, match_of
+from reserve_agent.controller.rules.state import Flow, FlowKey, Meter, SetField, Value
 from reserve_agent.controller.wiring import HostPort
 
 DEFERRED_DSCP = 1
@@ -39,7 +39,7 @@ def _flows(
 ) -> Iterator[Flow]:
     cookie = Cookie(Purpose.PRESSURE, cls, port.number)
     fields: dict[str, Value] = {"metadata": int(cls), "eth_dst": address}
-    key = FlowKey(tables.PRESSURE, tables.UNICAST, match_of(**fields))
+    key = FlowKey.of(tables.PRESSURE, tables.UNICAST, **fields)
     if shed_now and shed.mode == "drop":
         yield Flow(key, cookie)
         return
@@ -49,8 +49,7 @@ def _flows(
         # Only IP can be marked, and a flow may mark only what it matches: one for each version.
         mark = (SetField("ip_dscp", DEFERRED_DSCP),) if shed_now else ()
         for kind in (IPV4, IPV6):
-            match = match_of(eth_type=kind, **fields)
-            key = FlowKey(tables.PRESSURE, tables.UNICAST + 1, match)
+            key = FlowKey.of(tables.PRESSURE, tables.UNICAST + 1, eth_type=kind, **fields)
             yield Flow(key, cookie, actions=mark, goto=tables.FORWARD)
 
 
