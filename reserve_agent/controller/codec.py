@@ -8,13 +8,11 @@ from typing import Any
 from reserve_agent.controller.requests import (
     Ask,
     Barrier,
+    Put,
     PutFlow,
-    PutGroup,
-    PutMeter,
+    Remove,
     RemoveCookie,
     RemoveFlow,
-    RemoveGroup,
-    RemoveMeter,
     Request,
 )
 from reserve_agent.controller.rules import cookie
@@ -53,18 +51,12 @@ class Encoder:
                 return self._remove_flow(request.key)
             case RemoveCookie():
                 return self._remove_cookie(request)
-            case PutGroup():
-                return self._group(request.number, request.group, new=request.new)
-            case RemoveGroup():
-                # The switch ignores the kind of a group to remove; buckets must not be given.
-                command, kind = self._of.OFPGC_DELETE, self._of.OFPGT_ALL
-                return self._parser.OFPGroupMod(self._to, command, kind, request.number, [])
-            case PutMeter():
-                return self._meter(request.number, request.meter, new=request.new)
-            case RemoveMeter():
-                return self._parser.OFPMeterMod(
-                    self._to, self._of.OFPMC_DELETE, self._of.OFPMF_KBPS, request.number, []
-                )
+            case Put(number, Group() as group):
+                return self._group(number, group, new=request.new)
+            case Put(number, Meter() as meter):
+                return self._meter(number, meter, new=request.new)
+            case Remove():
+                return self._remove(request)
             case Barrier():
                 return self._parser.OFPBarrierRequest(self._to)
             case Ask():
@@ -161,6 +153,14 @@ class Encoder:
             number,
             buckets,
         )
+
+    def _remove(self, request: Remove) -> Any:
+        if request.kind is Meter:
+            command, unit = self._of.OFPMC_DELETE, self._of.OFPMF_KBPS
+            return self._parser.OFPMeterMod(self._to, command, unit, request.number, [])
+        # The switch ignores the kind of a group to remove; buckets must not be given.
+        command, kind = self._of.OFPGC_DELETE, self._of.OFPGT_ALL
+        return self._parser.OFPGroupMod(self._to, command, kind, request.number, [])
 
     def _meter(self, number: int, meter: Meter, *, new: bool) -> Any:
         unit = self._of.OFPMF_PKTPS if meter.unit == "packets" else self._of.OFPMF_KBPS

@@ -32,35 +32,20 @@ class RemoveCookie:
 
 
 @dataclass(frozen=True)
-class PutGroup:
-    """Make a group; ``new`` is False to change one that is there."""
+class Put:
+    """Make a group or a meter; ``new`` is False to change one that is there."""
 
     number: int
-    group: Group
+    what: Group | Meter
     new: bool
 
 
 @dataclass(frozen=True)
-class RemoveGroup:
-    """Remove a group."""
+class Remove:
+    """Remove the group or the meter with a number."""
 
     number: int
-
-
-@dataclass(frozen=True)
-class PutMeter:
-    """Make a meter; ``new`` is False to change one that is there."""
-
-    number: int
-    meter: Meter
-    new: bool
-
-
-@dataclass(frozen=True)
-class RemoveMeter:
-    """Remove a meter."""
-
-    number: int
+    kind: type[Group] | type[Meter]
 
 
 @dataclass(frozen=True)
@@ -82,17 +67,7 @@ class Ask:
     ticket: int
 
 
-Request = (
-    PutFlow
-    | RemoveFlow
-    | RemoveCookie
-    | PutGroup
-    | RemoveGroup
-    | PutMeter
-    | RemoveMeter
-    | Barrier
-    | Ask
-)
+Request = PutFlow | RemoveFlow | RemoveCookie | Put | Remove | Barrier | Ask
 
 
 @dataclass
