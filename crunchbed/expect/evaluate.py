@@ -57,10 +57,8 @@ def evaluate(
 ) -> list[Outcome]:
     """Judge each expectation by one run per policy.
 
-    Args:
-        texts: The expectations.
-        totals: The figures of all nodes, by the policy's name.
-        nodes: The figures of each node; what is expected of a node that is not there is not known.
+    ``totals`` has the figures of all nodes by the policy's name; what is expected of a node that
+    is not in ``nodes`` is not known.
     """
     return [_outcome(parse(text), _Runs(totals, nodes or {})) for text in texts]
 

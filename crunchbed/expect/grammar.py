@@ -57,11 +57,7 @@ _WORD: Final = re.compile(
 
 @functools.cache
 def parse(text: str, known: tuple[str, ...] = NAMES) -> Expectation:
-    """Read one expectation.
-
-    Args:
-        text: A comparison.
-        known: Figures that it may name without a phase.
+    """Read one expectation; ``known`` are the figures that it may name without a phase.
 
     Raises:
         BadInput: the form is wrong or a name is unknown; the text completes "got ...".

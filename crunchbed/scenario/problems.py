@@ -38,11 +38,9 @@ def dotted(path: tuple[str | int, ...]) -> str:
 
 
 def problems(error: ValidationError, root: Model) -> list[Problem]:
-    """Return every problem; keys that do not go together, where each key alone is right.
+    """Return every problem of the model ``root``, in which pydantic has found ``error``.
 
-    Args:
-        error: what pydantic raised.
-        root: the model that it raised it of.
+    Keys that do not go together are problems where each key alone is right.
     """
     # A default that depends on a wrong value is no mistake of its own.
     listed: list[Problem] = []

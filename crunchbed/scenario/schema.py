@@ -104,11 +104,9 @@ class Scenario(Section):
 
     @classmethod
     def of(cls, keys: object, where: str) -> Scenario:
-        """Return the scenario that ``keys``, which no file of the user's has, make up.
+        """Return the scenario that ``keys``, as ``resolved`` returns them, make up.
 
-        Args:
-            keys: a mapping as ``resolved`` returns it.
-            where: what a message about them begins with.
+        No file of the user's has these keys; a message about them begins with ``where``.
 
         Raises:
             BadInput: a key is unknown or a value is refused; says which.

@@ -47,13 +47,10 @@ class Link(Protocol):
 
 
 class Session:
-    """One connection of one switch.
+    """One connection of one switch, which should hold ``want``.
 
-    Args:
-        link: Sends to the switch.
-        want: What it should hold.
-        ready: Called once it is known to hold that.
-        failed: Called with the reason where it does not, after three attempts.
+    ``ready`` is called once the switch is known to hold that; ``failed`` is called with the reason
+    where it does not, after three attempts.
     """
 
     def __init__(

@@ -82,13 +82,10 @@ def flood_tree(
     down: Collection[Port] = (),
     kept: Collection[SwitchLink] = (),
 ) -> frozenset[SwitchLink]:
-    """Links that join all switches without a loop.
+    """Links that join all switches without a loop; links of ports that are ``down`` are not used.
 
-    Args:
-        network: Switches and links.
-        down: Ports that are down: their links are not used.
-        kept: Links of the tree until now. They stay where possible, so that old and new flows
-            make no loop together while the switches change over one after another.
+    The links ``kept``, of the tree until now, stay where possible, so that old and new flows make
+    no loop together while the switches change over one after another.
     """
     root = {switch.name: switch.name for switch in network.switches}
 
