@@ -83,7 +83,9 @@ class Agent:
         self._sender = None if told is None else PressureSender(config.node, told)
         self._stopping = False
         self._selector = selectors.DefaultSelector()
-        self._wakeups = Wakeups(self._selector, self._note_late)
+        self._wakeups = Wakeups(
+            self._selector, lambda late: self._history.record(AgentLate(late_ns=late))
+        )
 
     def run(self) -> None:
         """Attach, or continue where an agent was killed; serve until SIGTERM; detach."""
@@ -143,9 +145,6 @@ class Agent:
     def _patience(self, until: float) -> float:
         left = until - time.monotonic()
         return max(0.0, left if self._sender is None else min(left, WATCH_SECONDS))
-
-    def _note_late(self, late_ns: int) -> None:
-        self._history.record(AgentLate(late_ns=late_ns))
 
     def _tell_of_pressure(self) -> None:
         """The controller hears of it sooner than the history: what counts is when it acts."""

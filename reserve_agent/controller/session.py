@@ -160,11 +160,8 @@ class Session:
         requests += [RemoveCookie(value, mask) for value, mask in sorted(cookies)]
         requests += [Remove(one, Group) for one in found.groups if one not in self._want.groups]
         requests += [Remove(one, Meter) for one in found.meters if one not in self._want.meters]
-        requests.append(Barrier(self._wait(lambda _: self._look_again())))
-        self._link.send(requests)
-
-    def _look_again(self) -> None:
-        self._ask_for_all(partial(self._verify, self._want))
+        look_again = self._wait(lambda _: self._ask_for_all(partial(self._verify, self._want)))
+        self._link.send([*requests, Barrier(look_again)])
 
     def _verify(self, wanted: SwitchState, found: Held) -> None:
         """Compare what the switch holds; write what is missing again, and compare again.

@@ -223,7 +223,7 @@ def possible_cpus() -> int:
 class TestRun:
     """A program that can be called: BPF_PROG_TEST_RUN with its buffers allocated once."""
 
-    def __init__(self, fd: int, frame: bytes = bytes(64)) -> None:
+    def __init__(self, fd: int) -> None:
         self._fd = fd
         self.context = SkBuff()
         self._options = TestRunOptions(sz=c.sizeof(TestRunOptions), repeat=1)
@@ -232,7 +232,7 @@ class TestRun:
         self._options.ctx_size_in = self._options.ctx_size_out = c.sizeof(SkBuff)
         self._reference = c.byref(self._options)
         self._call = _lib().bpf_prog_test_run_opts
-        self.set_frame(frame)
+        self.set_frame(bytes(64))
 
     def set_frame(self, frame: bytes) -> None:
         """The packet that the next calls see, from its Ethernet header."""
