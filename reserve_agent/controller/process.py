@@ -88,9 +88,7 @@ class Controller:
         try:
             while not self._stopping:
                 self._serve(_TICK_SECONDS)
-            with self._lock:  # what the framework's threads still tell is after the run
-                self._history.finish()
-                self._finished = True
+            self._finish()
         finally:
             self._server.close()
             self.switches.close()
@@ -108,6 +106,12 @@ class Controller:
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
+
+    def _finish(self) -> None:
+        """Close the history; what the framework's threads still tell is after the run."""
+        with self._lock:
+            self._history.finish()
+            self._finished = True
 
     def _flush(self) -> None:
         with self._lock:

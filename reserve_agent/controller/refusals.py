@@ -22,9 +22,7 @@ class Refusals:
     """Counts of one kind, by reason. Its owner sees to it that one thread at a time calls it."""
 
     def __init__(
-        self,
-        kind: type[OpenFlowMalformed] | type[PressureRefused],
-        record: Callable[[Event], None],
+        self, kind: type[OpenFlowMalformed] | type[PressureRefused], record: Callable[[Event], None]
     ) -> None:
         self._kind = kind
         self._record = record

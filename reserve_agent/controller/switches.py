@@ -102,10 +102,7 @@ class Switches:
             self._down |= {(name, number) for number in down}
             self._follow_ports()
             session = Session(
-                link,
-                self._want[dpid],
-                self._switch_is_ready,
-                partial(self._differs, name),
+                link, self._want[dpid], self._switch_is_ready, partial(self._differs, name)
             )
             self.sessions[dpid] = session
             self._gone.discard(dpid)

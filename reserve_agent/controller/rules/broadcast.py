@@ -66,10 +66,7 @@ def nearest_ports(paths: Paths, switch: str) -> dict[str, HostPort]:
 
 
 def address_flows(
-    switch: str,
-    address: str,
-    port: HostPort,
-    actions: Mapping[int | None, tuple[Action, ...]],
+    switch: str, address: str, port: HostPort, actions: Mapping[int | None, tuple[Action, ...]]
 ) -> Iterator[Flow]:
     """Requests for one address go to its port; its owner's announcements go to everybody.
 

@@ -11,14 +11,7 @@ from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.first_bytes import Connection
-from reserve_agent.controller.rules.state import (
-    CONTROLLER,
-    Flow,
-    FlowKey,
-    Meter,
-    Output,
-    Value,
-)
+from reserve_agent.controller.rules.state import CONTROLLER, Flow, FlowKey, Meter, Output, Value
 
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132

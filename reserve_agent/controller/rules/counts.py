@@ -31,10 +31,7 @@ class PacketTable:
         self._metered: _Counts = Counter()
 
     def add_switch(
-        self,
-        switch: str,
-        flows: Iterable[HeldFlow],
-        metered: Mapping[int, tuple[int, int]],
+        self, switch: str, flows: Iterable[HeldFlow], metered: Mapping[int, tuple[int, int]]
     ) -> None:
         """Add the counters of one switch; flows that are not ours do not count.
 
@@ -67,13 +64,7 @@ class PacketTable:
         return [number for name, number in self._nodes if name == switch and number != port]
 
     def _count(
-        self,
-        into: _Counts,
-        switch: str,
-        port: int,
-        cls: PacketClass,
-        packets: int,
-        size: int,
+        self, into: _Counts, switch: str, port: int, cls: PacketClass, packets: int, size: int
     ) -> None:
         node = self._nodes[switch, port]
         into[node, cls, "packets"] += packets

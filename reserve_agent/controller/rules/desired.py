@@ -55,10 +55,7 @@ def desired_state(
         states[switch.dpid] = SwitchState(
             flows=by_key(flows),
             meters={CONTROLLER_METER: LOOKS, **shed_meters(ports, shed)},
-            groups={
-                FLOOD_GROUP: flood_group(paths, switch.name, links),
-                **forwarding.groups,
-            },
+            groups={FLOOD_GROUP: flood_group(paths, switch.name, links), **forwarding.groups},
         )
     return states
 

@@ -78,9 +78,7 @@ class Paths:
 
 
 def flood_tree(
-    network: Network,
-    down: Collection[Port] = (),
-    kept: Collection[SwitchLink] = (),
+    network: Network, down: Collection[Port] = (), kept: Collection[SwitchLink] = ()
 ) -> frozenset[SwitchLink]:
     """Links that join all switches without a loop; links of ports that are ``down`` are not used.
 
