@@ -15,7 +15,7 @@ import selectors
 import signal
 import time
 
-from reserve_agent import tables
+from reserve_agent import tables, wakeups
 from reserve_agent.config import AgentConfig
 from reserve_agent.contract.events.base import MalformedEvent
 from reserve_agent.contract.events.pressure import (
@@ -36,7 +36,6 @@ from reserve_agent.operations import Operations
 from reserve_agent.pool_handle import PoolHandle
 from reserve_agent.pressure_report import PressureSender
 from reserve_agent.record import NodeHistory
-from reserve_agent.wakeups import Wakeups
 
 POLL_SECONDS = 0.01
 SAMPLE_SECONDS = 0.05
@@ -83,9 +82,6 @@ class Agent:
         self._sender = None if told is None else PressureSender(config.node, told)
         self._stopping = False
         self._selector = selectors.DefaultSelector()
-        self._wakeups = Wakeups(
-            self._selector, lambda late: self._history.record(AgentLate(late_ns=late))
-        )
 
     def run(self) -> None:
         """Attach, or continue where an agent was killed; serve until SIGTERM; detach."""
@@ -130,7 +126,7 @@ class Agent:
         next_poll = time.monotonic()
         next_sample = next_poll
         while not self._stopping:
-            for key in self._wakeups.wait(self._patience(next_poll)):
+            for key in wakeups.wait(self._selector, self._patience(next_poll), self._note_late):
                 key.data()
             self._tell_of_pressure()
             now = time.monotonic()
@@ -145,6 +141,9 @@ class Agent:
     def _patience(self, until: float) -> float:
         left = until - time.monotonic()
         return max(0.0, left if self._sender is None else min(left, WATCH_SECONDS))
+
+    def _note_late(self, late_ns: int) -> None:
+        self._history.record(AgentLate(late_ns=late_ns))
 
     def _tell_of_pressure(self) -> None:
         """The controller hears of it sooner than the history: what counts is when it acts."""

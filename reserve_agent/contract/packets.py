@@ -106,9 +106,6 @@ class Reason(IntEnum):
 POLICIES: Final = tuple(policy.name.lower() for policy in Policy)
 """Names of the policies, as scenarios and results have them."""
 
-CLASSES: Final = tuple(cls.label for cls in PacketClass)
-"""Names of the classes."""
-
 MEMALLOC_CLASSES: Final = (PacketClass.BLOCK_IO.label, PacketClass.HEARTBEAT.label)
 """Classes whose sockets a scenario may flag as memalloc: both are throttled by their users."""
 
