@@ -7,6 +7,7 @@ agent too: its successor first observes all that is in the history.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import product
 
 from reserve_agent import exposition
 from reserve_agent.contract.events.base import Event
@@ -43,22 +44,10 @@ _POOL = {
     "pages_low_water": "low_water",
     "pressure_active": "pressure",
 }
-_FROM_ZERO = (
-    *("heartbeats_sent", "flaps", "writes_lost", "failovers", "timers_late", "hook_events_lost"),
-)
-_SEEN_FROM_START = (
-    *("detection_delay_seconds", "recovery_seconds", "pressure_duration_seconds"),
-    *("failover_seconds", "scrape_seconds"),
-)
 _KEPT_DROPS = 1024
 _PACKET_LABELS = {
-    (hook, cls, reason): (
-        *(hook.name.lower(), cls.label),
-        *("pass" if reason.passed else "drop", reason.name.lower()),
-    )
-    for hook in Hook
-    for cls in PacketClass
-    for reason in Reason
+    (hook, cls, reason): (hook.name.lower(), cls.label, reason.verdict, reason.name.lower())
+    for hook, cls, reason in product(Hook, PacketClass, Reason)
 }
 
 
@@ -91,10 +80,11 @@ class Exporter(Families):
 
     def _begin(self) -> None:
         """Set counters to 0 from the start, so that the first event is a rise."""
-        for name in _FROM_ZERO:
-            self._of[name].add(by=0)
-        for name in _SEEN_FROM_START:
-            self._of[name].open()
+        for one in NODE_METRICS:
+            if one.kind == "counter" and not one.labels:
+                self._of[one.name].add(by=0)
+            elif one.kind == "histogram" and not one.labels:
+                self._of[one.name].open()
         for false in ("true", "false"):
             self._of["nodes_ejected"].add("heartbeats_missed", false, by=0)
         self._of["serving"].set(0)

@@ -25,7 +25,7 @@ def packets_counted(
             {
                 "hook": hook.name.lower(),
                 "class": cls.label,
-                "verdict": "pass" if reason.passed else "drop",
+                "verdict": reason.verdict,
                 "reason": reason.name.lower(),
                 "packets": count,
                 "pages": pages,

@@ -102,6 +102,11 @@ class Reason(IntEnum):
         """Whether the packet went on."""
         return self <= Reason.FROM_RESERVE
 
+    @property
+    def verdict(self) -> str:
+        """The verdict as histories and metrics have it."""
+        return "pass" if self.passed else "drop"
+
 
 POLICIES: Final = tuple(policy.name.lower() for policy in Policy)
 """Names of the policies, as scenarios and results have them."""

@@ -6,6 +6,7 @@ import ctypes
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from operator import add
 from pathlib import Path
 
@@ -36,9 +37,7 @@ _SERVICE_TICKS = 8
 # pages behind them.
 _COUNTER_PLACES = {
     (hook, cls, reason): 2 * (hook << COUNTER_HOOK_SHIFT | cls << COUNTER_CLASS_SHIFT | reason)
-    for hook in Hook
-    for cls in PacketClass
-    for reason in Reason
+    for hook, cls, reason in product(Hook, PacketClass, Reason)
 }
 
 
