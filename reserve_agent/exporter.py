@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import product
 
-from reserve_agent import exposition
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.faults import NodeReset
 from reserve_agent.contract.events.heartbeats import (
@@ -97,9 +96,9 @@ class Exporter(Families):
         field = _POOL[name]
         return lambda: [((), self._read_pool(field))]
 
-    def serve(self, port: int = 0) -> int:
-        """Serve the metrics on the loopback interface; returns the port. See ``exposition``."""
-        return exposition.serve(self.text, self._of["scrape_seconds"].observe, port)
+    def took(self, seconds: float) -> None:
+        """Note how long an answer to a scraper took to make."""
+        self._of["scrape_seconds"].observe(seconds)
 
     def observe(self, event: Event) -> None:
         """Update the metrics from one event of the node's history."""

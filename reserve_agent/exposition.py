@@ -175,6 +175,24 @@ class Families:
         """A scrape, as the text that Prometheus reads."""
         return "".join(family.text() for family in self._of.values())
 
+    def took(self, seconds: float) -> None:
+        """Note how long an answer took to make."""
+
+    def serve(self, port: int = 0) -> int:
+        """Serve the metrics on the loopback interface, from a thread; returns the port.
+
+        It is ``port`` if that is free, so that scrapers find a successor; 0 stands for any.
+        """
+        handler = type("Handler", (_Handler,), {"families": self})
+        try:
+            server = _Server(("127.0.0.1", port), handler)
+        except OSError:
+            if port == 0:
+                raise
+            return self.serve()
+        Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+        return int(server.server_address[1])
+
     def collect(self) -> Iterator[Metric]:
         """Return every family as a registry of prometheus_client asks for it."""
         from prometheus_client import Metric  # 50 ms that an agent's start does without
@@ -185,26 +203,6 @@ class Families:
             for sample in family.samples():
                 made.add_sample(sample.name, dict(sample.labels), sample.value)
             yield made
-
-
-def serve(text: Callable[[], str], took: Callable[[float], None], port: int = 0) -> int:
-    """Serve metrics on the loopback interface, from a thread; returns the port.
-
-    Args:
-        text: Returns a scrape.
-        took: Is told how many seconds each answer took to make.
-        port: The port to take if it is free; 0 for any. A successor keeps its port so that
-            scrapers find it.
-    """
-    handler = type("Handler", (_Handler,), {"text": staticmethod(text), "took": staticmethod(took)})
-    try:
-        server = _Server(("127.0.0.1", port), handler)
-    except OSError:
-        if port == 0:
-            raise
-        return serve(text, took)
-    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return int(server.server_address[1])
 
 
 class _Server(ThreadingTCPServer):
@@ -219,8 +217,7 @@ class _Handler(StreamRequestHandler):
     """
 
     timeout = _IDLE_SECONDS
-    text: Callable[[], str]
-    took: Callable[[float], None]
+    families: Families
 
     def handle(self) -> None:
         """Serve one connection, until it is closed or idle for too long."""
@@ -240,8 +237,8 @@ class _Handler(StreamRequestHandler):
         if path.partition(b"?")[0] != b"/metrics":
             self._send(HTTPStatus.NOT_FOUND, "see /metrics\n")
             return goes_on
-        self._send(HTTPStatus.OK, self.text())
-        self.took(time.perf_counter() - began)
+        self._send(HTTPStatus.OK, self.families.text())
+        self.families.took(time.perf_counter() - began)
         return goes_on
 
     def _skip_headers(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from reserve_agent import exposition
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.switches import OpenFlowMalformed, PressureRefused, ShedApplied
 from reserve_agent.exposition import Families, Family, Rows
@@ -58,7 +57,3 @@ class SwitchExporter(Families):
                 self._of["pressure_messages_refused"].add(CONTROLLER, by=event.count)
             case OpenFlowMalformed():
                 self._of["openflow_malformed"].add(CONTROLLER, by=event.count)
-
-    def serve(self, port: int = 0) -> int:
-        """Serve the metrics on the loopback interface; returns the port."""
-        return exposition.serve(self.text, lambda _seconds: None, port)

@@ -61,13 +61,14 @@ class History:
 
     Attributes:
         events: All of them.
+        kinds: The events by kind, each by time.
         damage: Why their file is not the one that was recorded; empty where nothing says so.
         audited: What an audit of every event has found in the file as it is; None: not known.
     """
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
-        self._by_kind = _grouped(events, _KIND)
+        self.kinds = _grouped(events, _KIND)
         self._by_node: dict[str, dict[str, list[Any]]] = {}
         self.damage: tuple[str, ...] = ()
         self.audited: tuple[str, ...] | None = None
@@ -89,11 +90,6 @@ class History:
             return history
 
     @property
-    def kinds(self) -> Mapping[str, Sequence[Event]]:
-        """The events by kind, each by time."""
-        return self._by_kind
-
-    @property
     def numbered(self) -> bool:
         """Whether its format is 2: every event has an id, and every part ends with a sum."""
         return (
@@ -106,9 +102,9 @@ class History:
         """Return the events of one kind, of one node where it is given, by time."""
         name = kind.kind
         if node is None:
-            return self._by_kind.get(name, _NOTHING)
+            return self.kinds.get(name, _NOTHING)
         if name not in self._by_node:
-            self._by_node[name] = _grouped(self._by_kind.get(name, _NOTHING), _NODE)
+            self._by_node[name] = _grouped(self.kinds.get(name, _NOTHING), _NODE)
         return self._by_node[name].get(node, _NOTHING)
 
     def during(self, kind: type[_E], span: Interval, node: str | None = None) -> Sequence[_E]:

@@ -105,6 +105,7 @@ class NodeHooks:
 
     def _open(self, source: libbpf.BpfObject | pinned.PinnedObject) -> None:
         self._source = source
+        self.map_fd, self.program_fd = source.map_fd, source.program_fd
         self._check_layout()
         self.config = libbpf.map_memory(source.map_fd("cb_config"), layout.Config)
         self.pool = libbpf.map_memory(source.map_fd("cb_pool"), layout.Pool)
@@ -174,14 +175,6 @@ class NodeHooks:
         programs = {name: self.program_fd(name) for name in pinned.PINNED_PROGRAMS}
         maps = {name: self.map_fd(name) for name in pinned.PINNED_MAPS}
         pinned.write_pins(directory, programs | maps, self._links)
-
-    def program_fd(self, name: str) -> int:
-        """File descriptor of a program; hooks that were taken over have those that were pinned."""
-        return self._source.program_fd(name)
-
-    def map_fd(self, name: str) -> int:
-        """File descriptor of a map."""
-        return self._source.map_fd(name)
 
     def counters(self) -> dict[tuple[Hook, PacketClass, Reason], tuple[int, int]]:
         """Packets and pages by hook, class and reason since loading; zero rows left out."""
