@@ -143,3 +143,18 @@ class PortRule:
     protocol: int
     cls: PacketClass
     flags: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The settings of the policies ``softnet`` and ``mempool``.
+
+    Attributes:
+        softnet_limit: Packets that the softnet queue holds before it throttles.
+        softnet_cost_ns: Nanoseconds that the queue needs for a packet.
+        mempool_pages: Pages in a memalloc socket's own pool.
+    """
+
+    softnet_limit: int = SOFTNET_LIMIT
+    softnet_cost_ns: int = SOFTNET_COST_NS
+    mempool_pages: int = MEMPOOL_PAGES

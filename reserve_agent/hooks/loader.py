@@ -13,10 +13,8 @@ from pathlib import Path
 from reserve_agent.contract.packets import (
     MAX_LOSSES,
     MAX_RULES,
-    MEMPOOL_PAGES,
-    SOFTNET_COST_NS,
-    SOFTNET_LIMIT,
     Hook,
+    Limits,
     PacketClass,
     Policy,
     PortRule,
@@ -42,26 +40,20 @@ _COUNTER_PLACES = {
 
 
 @dataclass(frozen=True)
-class HookSettings:
-    """What the agent tells the hooks.
+class HookSettings(Limits):
+    """What the agent tells the hooks, beside the limits of the policies.
 
     Attributes:
         policy: The rule set that the node follows under pressure.
         service_ns: How long a running reader keeps a buffer, in nanoseconds; rounded up to
             eight wheel ticks of a power of two each.
         rules: At most eight.
-        softnet_limit: Packets the softnet queue holds.
-        softnet_cost_ns: Nanoseconds the softnet queue needs for one packet.
-        mempool_pages: Pages in each memalloc socket's own pool under ``mempool``.
         enforce: Refuse protocols that are not vm-aware always, not only from the reserve.
     """
 
     policy: Policy
     service_ns: int = 200_000
     rules: tuple[PortRule, ...] = ()
-    softnet_limit: int = SOFTNET_LIMIT
-    softnet_cost_ns: int = SOFTNET_COST_NS
-    mempool_pages: int = MEMPOOL_PAGES
     enforce: bool = False
 
 

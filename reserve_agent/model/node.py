@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from reserve_agent.contract.packets import Hook, PacketClass, Policy, PortRule, Reason
+from reserve_agent.contract.packets import Hook, Limits, PacketClass, Policy, PortRule, Reason
 from reserve_agent.model import transmit
 from reserve_agent.model.packet import (
     Packet,
@@ -15,7 +15,7 @@ from reserve_agent.model.packet import (
     read_acknowledgement,
     read_segment,
 )
-from reserve_agent.model.policies import Limits, Rules, Softnet, all_policies, reader_runs
+from reserve_agent.model.policies import Rules, Softnet, all_policies, reader_runs
 from reserve_agent.model.pool import Fate, Pool
 from reserve_agent.model.sockets import Socket
 

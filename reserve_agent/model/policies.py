@@ -6,32 +6,9 @@ for, and where it comes from, stands in docs/policies.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from reserve_agent.contract.packets import (
-    MEMPOOL_PAGES,
-    SOFTNET_COST_NS,
-    SOFTNET_LIMIT,
-    Policy,
-    Reason,
-)
+from reserve_agent.contract.packets import Limits, Policy, Reason
 from reserve_agent.model.pool import Pool
 from reserve_agent.model.sockets import Socket
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The settings of ``softnet`` and ``mempool``.
-
-    Attributes:
-        softnet_limit: Packets that the softnet queue holds before it throttles.
-        softnet_cost_ns: Nanoseconds that the queue needs for a packet.
-        mempool_pages: Pages in a memalloc socket's own pool.
-    """
-
-    softnet_limit: int = SOFTNET_LIMIT
-    softnet_cost_ns: int = SOFTNET_COST_NS
-    mempool_pages: int = MEMPOOL_PAGES
 
 
 class Rules:

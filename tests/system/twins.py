@@ -6,13 +6,12 @@ import ctypes
 import os
 from typing import Any
 
-from reserve_agent.contract.packets import Hook, PacketClass, Policy, PortRule, Reason
+from reserve_agent.contract.packets import Hook, Limits, PacketClass, Policy, PortRule, Reason
 from reserve_agent.hooks import layout, libbpf
 from reserve_agent.hooks.layout import Op, Protocols
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.model.node import Mark, NodeModel
 from reserve_agent.model.packet import parse
-from reserve_agent.model.policies import Limits
 from tests.system import frames
 
 SHORTEST = 60  # of a frame on a wire; the kernel runs no headless ones
