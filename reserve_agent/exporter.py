@@ -9,28 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import product
 
+from reserve_agent.contract.events import faults, heartbeats, membership, pressure, writes
 from reserve_agent.contract.events.base import Event
-from reserve_agent.contract.events.faults import NodeReset
-from reserve_agent.contract.events.heartbeats import (
-    HeartbeatLate,
-    HeartbeatMissed,
-    HeartbeatReceived,
-    HeartbeatSent,
-)
-from reserve_agent.contract.events.membership import NodeEjected, ViewInstalled
-from reserve_agent.contract.events.pressure import (
-    HookEventsLost,
-    PacketDropped,
-    PoolConfigured,
-    PressureEnded,
-)
-from reserve_agent.contract.events.writes import (
-    ServiceStarted,
-    ServiceStopped,
-    WriteAcknowledged,
-    WriteFailed,
-    WritesVerified,
-)
 from reserve_agent.contract.packets import DROP_CAUSES, Hook, PacketClass, Reason
 from reserve_agent.exposition import Families, Family, Rows
 from reserve_agent.metrics import NODE_METRICS
@@ -104,30 +84,30 @@ class Exporter(Families):
         """Update the metrics from one event of the node's history."""
         of = self._of
         match event:
-            case PoolConfigured():
+            case pressure.PoolConfigured():
                 of["run"].only(self._run, self._scenario, event.policy)
-            case HeartbeatSent(peers=peers):
+            case heartbeats.HeartbeatSent(peers=peers):
                 of["heartbeats_sent"].add(by=peers if isinstance(peers, int) else len(peers))
-            case HeartbeatReceived():
+            case heartbeats.HeartbeatReceived():
                 for peer, count in event.counts.items():
                     of["heartbeats_received"].add(peer, by=count)
-            case HeartbeatMissed():
+            case heartbeats.HeartbeatMissed():
                 cause = event.cause or self._drops.get(event.tag or "", "unknown")
                 of["heartbeats_missed"].add(event.peer or "unknown", cause)
-            case HeartbeatLate():
+            case heartbeats.HeartbeatLate():
                 of["timers_late"].add()
-            case PacketDropped():
+            case pressure.PacketDropped():
                 self._on_drop(event)
-            case HookEventsLost():
+            case pressure.HookEventsLost():
                 of["hook_events_lost"].add(by=event.count)
-            case PressureEnded():
+            case pressure.PressureEnded():
                 of["pressure_duration_seconds"].observe(event.duration_ns / 1e9)
-            case WriteAcknowledged():
+            case writes.WriteAcknowledged():
                 seconds = (event.t - event.submitted) / 1e9
                 of["block_io_seconds"].observe(seconds, event.transport, "write")
-            case WriteFailed():
+            case writes.WriteFailed():
                 of["block_io_errors"].add(event.transport, "write")
-            case WritesVerified():
+            case writes.WritesVerified():
                 of["writes_lost"].add(by=event.lost)
             case _:
                 self._follow(event)
@@ -135,19 +115,19 @@ class Exporter(Families):
     def _follow(self, event: Event) -> None:
         """Update what tells whether the node is a member, and whether it serves."""
         match event:
-            case NodeEjected():
+            case membership.NodeEjected():
                 self._on_ejected(event)
-            case ViewInstalled():
+            case membership.ViewInstalled():
                 self._on_view(event)
-            case ServiceStarted():
+            case writes.ServiceStarted():
                 self._on_service_start(event)
-            case ServiceStopped():
+            case writes.ServiceStopped():
                 self._of["serving"].set(0)
-            case NodeReset():  # without power it is a member of nothing that it knew of
+            case faults.NodeReset():  # without power it is a member of nothing that it knew of
                 self._of["membership_size"].set(0)
                 self._of["serving"].set(0)
 
-    def _on_drop(self, event: PacketDropped) -> None:
+    def _on_drop(self, event: pressure.PacketDropped) -> None:
         """Remember the latest heartbeats that this node's own hooks have dropped."""
         if event.cls != "heartbeat" or event.hook == "transmit":
             return
@@ -155,13 +135,13 @@ class Exporter(Families):
         if len(self._drops) > _KEPT_DROPS:
             del self._drops[next(iter(self._drops))]
 
-    def _on_ejected(self, event: NodeEjected) -> None:
+    def _on_ejected(self, event: membership.NodeEjected) -> None:
         self._of["nodes_ejected"].add(event.reason, str(event.false).lower())
         if event.delay_ns is not None:
             self._of["detection_delay_seconds"].observe(event.delay_ns / 1e9)
         self._out_since = event.t
 
-    def _on_view(self, event: ViewInstalled) -> None:
+    def _on_view(self, event: membership.ViewInstalled) -> None:
         self._of["membership_size"].set(len(event.members))
         self._gone_since |= dict.fromkeys(event.removed, event.t)
         if self._out_since is not None and self._node in event.members:
@@ -169,7 +149,7 @@ class Exporter(Families):
             self._of["flaps"].add()
             self._out_since = None
 
-    def _on_service_start(self, event: ServiceStarted) -> None:
+    def _on_service_start(self, event: writes.ServiceStarted) -> None:
         self._of["serving"].set(1)
         if event.taken_from:
             self._of["failovers"].add()

@@ -14,22 +14,9 @@ from typing import Any
 
 import orjson
 
+from reserve_agent.contract.events import faults, heartbeats, membership, pressure, run, writes
 from reserve_agent.contract.events.base import KEEPER, Event, MalformedEvent, made_id
-from reserve_agent.contract.events.faults import NodeReset
-from reserve_agent.contract.events.heartbeats import HeartbeatMissed
 from reserve_agent.contract.events.kinds import from_record
-from reserve_agent.contract.events.membership import ViewInstalled
-from reserve_agent.contract.events.pressure import (
-    JournalFollowed,
-    PacketDropped,
-    PoolConfigured,
-    PressureBegan,
-    PressureEnded,
-    SocketAttached,
-    SocketDetached,
-)
-from reserve_agent.contract.events.run import DaemonReady
-from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped, WriteAcknowledged
 from reserve_agent.lines import Message
 from reserve_agent.part import PartSum
 from reserve_agent.sizing import Throttled
@@ -74,32 +61,32 @@ class NodeSummary:
         """
         self.last_t = max(self.last_t, event.t)
         match event:
-            case PressureBegan() | PressureEnded() | PacketDropped():
+            case pressure.PressureBegan() | pressure.PressureEnded() | pressure.PacketDropped():
                 if event.entry is not None:
                     self.next_entry = event.entry + 1
-                if isinstance(event, PacketDropped):
+                if isinstance(event, pressure.PacketDropped):
                     self.exhausted += event.reason == "reserve_exhausted"
-            case JournalFollowed():
+            case pressure.JournalFollowed():
                 self.next_entry = event.next
-            case HeartbeatMissed():
+            case heartbeats.HeartbeatMissed():
                 self.misses += 1
-            case WriteAcknowledged():
+            case writes.WriteAcknowledged():
                 self.written += event.blocks
-            case DaemonReady():
+            case run.DaemonReady():
                 self.ready[event.name] = self.ready.get(event.name, 0) + 1
-            case ViewInstalled():
+            case membership.ViewInstalled():
                 self.view = list(event.members)
-            case ServiceStarted() | ServiceStopped():
-                self.serving = isinstance(event, ServiceStarted)
-            case PoolConfigured():
+            case writes.ServiceStarted() | writes.ServiceStopped():
+                self.serving = isinstance(event, writes.ServiceStarted)
+            case pressure.PoolConfigured():
                 self.metrics_port = event.metrics_port
-            case SocketAttached():
+            case pressure.SocketAttached():
                 fields: Mapping[str, Any] = event.socket
                 socket = Throttled(**fields)
                 self.sockets[socket.name] = socket
-            case SocketDetached():
+            case pressure.SocketDetached():
                 self.sockets.pop(event.name, None)
-            case NodeReset():
+            case faults.NodeReset():
                 self.ready, self.view, self.sockets, self.exhausted = {}, [], {}, 0
                 self.serving = False
                 self.lives += 1

@@ -12,13 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from reserve_agent.contract.events import switches
 from reserve_agent.contract.events.base import Event
-from reserve_agent.contract.events.switches import (
-    ControllerReady,
-    ControllerRestarted,
-    ControllerStarted,
-    SwitchPacketsCounted,
-)
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.counting import count_packets, read_packets
 from reserve_agent.controller.pressure import PressureListener
@@ -53,12 +48,12 @@ class Controller:
         nodes = {port.node for port in config.network.hosts}
         self._pressure = PressureListener(nodes, self.switches.shed, self.record, time.monotonic_ns)
         if self._starts:
-            self.record(ControllerRestarted())
+            self.record(switches.ControllerRestarted())
 
     def _observe(self, event: Event) -> None:
         """Take an event that is on file, also those that an earlier controller has written."""
-        self._was_ready |= isinstance(event, ControllerReady)
-        if isinstance(event, ControllerStarted):
+        self._was_ready |= isinstance(event, switches.ControllerReady)
+        if isinstance(event, switches.ControllerStarted):
             self._starts += 1
             self._metrics_port = event.metrics_port
         self._exporter.observe(event)
@@ -83,7 +78,7 @@ class Controller:
         self._config.control.unlink(missing_ok=True)  # of a controller that was killed
         # The port of the controller before, if there was one, so that scrapers find this one.
         port = self._exporter.serve(self._metrics_port)
-        self.record(ControllerStarted(framework=framework.NAME, metrics_port=port))
+        self.record(switches.ControllerStarted(framework=framework.NAME, metrics_port=port))
         self._server = LineServer(self._config.control, self._selector, self._handle)
         try:
             while not self._stopping:
@@ -154,6 +149,6 @@ class Controller:
             self._counting = False
         if table is None:
             return {"error": "packets: a switch does not answer"}
-        self.record(SwitchPacketsCounted(table=table.arrived(), dropped=table.dropped()))
+        self.record(switches.SwitchPacketsCounted(table=table.arrived(), dropped=table.dropped()))
         self._flush()
         return {"ok": True}

@@ -14,18 +14,8 @@ from functools import partial
 from threading import RLock
 from typing import Any
 
+from reserve_agent.contract.events import switches
 from reserve_agent.contract.events.base import Event
-from reserve_agent.contract.events.switches import (
-    ConnectionClassified,
-    ControllerBack,
-    ControllerDiffers,
-    ControllerLost,
-    ControllerReady,
-    ControllerStranger,
-    OpenFlowMalformed,
-    OpenFlowRefused,
-    TreeChanged,
-)
 from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.pending_change import PendingChange
 from reserve_agent.controller.refusals import Refusals
@@ -70,7 +60,7 @@ class Switches:
         self._gone: set[int] = set()
         self._changes: dict[str, PendingChange] = {}
         self._record = record
-        self._refusals = Refusals(OpenFlowMalformed, record)
+        self._refusals = Refusals(switches.OpenFlowMalformed, record)
         self._names = {switch.dpid: switch.name for switch in network.switches}
         self._down: set[Port] = set()
         self._tree: frozenset[SwitchLink] = flood_tree(network)
@@ -95,7 +85,7 @@ class Switches:
         """
         with self._lock:
             if dpid not in self._names:
-                self._record(ControllerStranger(dpid=dpid))
+                self._record(switches.ControllerStranger(dpid=dpid))
                 return None
             name = self._names[dpid]
             self._down = {port for port in self._down if port[0] != name}
@@ -115,13 +105,13 @@ class Switches:
     def _differs(self, name: str, reason: str) -> None:
         """A switch does not hold what it should, after several attempts."""
         _log.error("switch %s differs from what was meant: %s", name, reason)
-        self._record(ControllerDiffers(switch=name, reason=reason))
+        self._record(switches.ControllerDiffers(switch=name, reason=reason))
 
     def _switch_is_ready(self) -> None:
         if self._was_ready or not self.ready:
             return
         self._was_ready = True
-        kind = ControllerBack if self._ready_before else ControllerReady
+        kind = switches.ControllerBack if self._ready_before else switches.ControllerReady
         self._ready_before = True
         flows = sum(len(state.flows) for state in self._want.values())
         self._record(kind(switches=len(self._names), flows=flows))
@@ -137,7 +127,7 @@ class Switches:
             self._gone.add(dpid)
             for change in self._changes.values():
                 change.lost(dpid)
-            self._record(ControllerLost(switch=self._names[dpid]))
+            self._record(switches.ControllerLost(switch=self._names[dpid]))
 
     def answer(self, session: Session, ticket: int, content: Any = None) -> None:
         """A switch has answered."""
@@ -148,7 +138,7 @@ class Switches:
         """A switch has refused a request."""
         with self._lock:
             session.refuse(reason)
-            self._record(OpenFlowRefused(switch=self._names[dpid], reason=reason))
+            self._record(switches.OpenFlowRefused(switch=self._names[dpid], reason=reason))
 
     def port(self, dpid: int, number: int, *, up: bool) -> None:
         """A port went up or down: floods may need a new tree; groups react without us."""
@@ -162,7 +152,9 @@ class Switches:
         if tree == self._tree:
             return
         self._tree = tree
-        self._record(TreeChanged(links=[[link.a, link.b] for link in sorted(tree, key=str)]))
+        self._record(
+            switches.TreeChanged(links=[[link.a, link.b] for link in sorted(tree, key=str)])
+        )
         want = desired_state(self.network, self._classes, self.shed_settings, self.pressed, tree)
         for dpid, state in want.items():
             if dpid in self.sessions:
@@ -231,7 +223,7 @@ class Switches:
 
     def _note_class(self, connection: Connection, cls: PacketClass) -> None:
         self._record(
-            ConnectionClassified(
+            switches.ConnectionClassified(
                 source=f"{connection.source}:{connection.source_port}",
                 destination=f"{connection.destination}:{connection.destination_port}",
                 cls=cls.label,
