@@ -14,16 +14,7 @@ from pydantic import BeforeValidator, ValidationError, model_validator
 from crunchbed.expect import parse, steady
 from crunchbed.faults import kinds as fault_kinds
 from crunchbed.faults.kinds import Faults
-from crunchbed.scenario import (
-    block_io,
-    cluster,
-    corosync,
-    cross,
-    crunch,
-    detector,
-    kinds,
-    shed,
-)
+from crunchbed.scenario import block_io, cluster, corosync, cross, crunch, detector, kinds, shed
 from crunchbed.scenario.block_io import BlockIo
 from crunchbed.scenario.cluster import Cluster
 from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync

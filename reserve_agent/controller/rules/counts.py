@@ -43,8 +43,9 @@ class PacketTable:
                 continue
             purpose, cls, port = decoded[0].purpose, decoded[0].cls, decoded[0].port
             if purpose is Purpose.FLOOD:
-                for number in self._others(switch, port):
-                    self._count(self._delivered, switch, number, cls, flow.packets, flow.bytes)
+                for name, number in self._nodes:
+                    if name == switch and number != port:
+                        self._count(self._delivered, name, number, cls, flow.packets, flow.bytes)
                 continue
             for into in self._tables_of(purpose):
                 self._count(into, switch, port, cls, flow.packets, flow.bytes)
@@ -59,9 +60,6 @@ class PacketTable:
         if purpose is Purpose.ASKED:
             return (self._delivered,)
         return (self._arrived,) if purpose is Purpose.PRESSURE else ()
-
-    def _others(self, switch: str, port: int) -> list[int]:
-        return [number for name, number in self._nodes if name == switch and number != port]
 
     def _count(
         self, into: _Counts, switch: str, port: int, cls: PacketClass, packets: int, size: int
