@@ -19,7 +19,7 @@ from reserve_agent.contract.events.pressure import PoolConfigured
 from reserve_agent.contract.events.writes import WriteAcknowledged
 from reserve_agent.contract.packets import Hook, PacketClass, Policy, Reason
 from reserve_agent.exporter import Exporter, PacketCounts
-from reserve_agent.hooks.loader import OBJECT_PATH, HookSettings, NodeHooks
+from reserve_agent.hooks.loader import HookSettings, NodeHooks
 
 NODES = 32
 _STEP_SECONDS = 0.1
@@ -52,7 +52,7 @@ def exporter_of(hooks: NodeHooks) -> Exporter:
 
 def main() -> None:
     """Serve until this process is killed."""
-    hooks = NodeHooks(OBJECT_PATH)
+    hooks = NodeHooks()
     hooks.configure(HookSettings(Policy.MEMALLOC))
     exporter = exporter_of(hooks)
     peers = [f"n{number}" for number in range(2, NODES + 1)]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nodes.daemon import Stop, connect_events, main
 from reserve_agent.contract.events.run import DaemonReady
-from reserve_agent.memalloc import set_memalloc, set_stalled
+from reserve_agent.socket_options import set_memalloc, set_stalled
 
 _TICK_SECONDS = 0.01
 _STOP_SECONDS = 0.1  # within which SIGTERM is noticed

@@ -15,16 +15,10 @@ import selectors
 import signal
 import time
 
-from reserve_agent import tables
+from reserve_agent import tables, wakeups
 from reserve_agent.config import AgentConfig
+from reserve_agent.contract.events import pressure, run
 from reserve_agent.contract.events.base import MalformedEvent
-from reserve_agent.contract.events.pressure import (
-    AgentLate,
-    AgentRestarted,
-    HookEventsLost,
-    JournalFollowed,
-)
-from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.contract.packets import Policy
 from reserve_agent.exporter import Exporter
 from reserve_agent.hooks import pinned
@@ -36,7 +30,6 @@ from reserve_agent.operations import Operations
 from reserve_agent.pool_handle import PoolHandle
 from reserve_agent.pressure_report import PressureSender
 from reserve_agent.record import NodeHistory
-from reserve_agent.wakeups import Wakeups
 
 POLL_SECONDS = 0.01
 SAMPLE_SECONDS = 0.05
@@ -83,7 +76,6 @@ class Agent:
         self._sender = None if told is None else PressureSender(config.node, told)
         self._stopping = False
         self._selector = selectors.DefaultSelector()
-        self._wakeups = Wakeups(self._selector, self._note_late)
 
     def run(self) -> None:
         """Attach, or continue where an agent was killed; serve until SIGTERM; detach."""
@@ -91,9 +83,9 @@ class Agent:
         self._memory.metrics_port = self._exporter.serve(summary.metrics_port)
         config.socket.unlink(missing_ok=True)  # of an agent that was killed
         if self._successor:
-            self._history.record(AgentRestarted(since=summary.last_t))
+            self._history.record(pressure.AgentRestarted(since=summary.last_t))
         else:
-            self._history.record(JournalFollowed(next=self._journal.next))
+            self._history.record(pressure.JournalFollowed(next=self._journal.next))
             self._history.flush()  # whatever a pin outlives is then on file
             self._hooks.attach(
                 netns_pid=config.netns_pid, interfaces=config.interfaces, cgroup=config.cgroup
@@ -128,7 +120,7 @@ class Agent:
         next_poll = time.monotonic()
         next_sample = next_poll
         while not self._stopping:
-            for key in self._wakeups.wait(self._patience(next_poll)):
+            for key in wakeups.wait(self._selector, self._patience(next_poll), self._note_late):
                 key.data()
             self._tell_of_pressure()
             now = time.monotonic()
@@ -145,7 +137,7 @@ class Agent:
         return max(0.0, left if self._sender is None else min(left, WATCH_SECONDS))
 
     def _note_late(self, late_ns: int) -> None:
-        self._history.record(AgentLate(late_ns=late_ns))
+        self._history.record(pressure.AgentLate(late_ns=late_ns))
 
     def _tell_of_pressure(self) -> None:
         """The controller hears of it sooner than the history: what counts is when it acts."""
@@ -160,7 +152,7 @@ class Agent:
         for event in self._journal.new():
             self._history.record(event)
         if self._journal.lost != lost:
-            self._history.record(HookEventsLost(count=self._journal.lost - lost))
+            self._history.record(pressure.HookEventsLost(count=self._journal.lost - lost))
         state = self._hooks.pool
         self._memory.watch_emergency(pressure=bool(state.pressure), raised=bool(state.emergency))
         self._history.flush()
@@ -182,5 +174,5 @@ class Agent:
         try:
             self._history.report(message)
         except MalformedEvent:
-            self._history.record(EventsLost(count=1))
+            self._history.record(run.EventsLost(count=1))
         return None

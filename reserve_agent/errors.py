@@ -1,11 +1,4 @@
-"""The exceptions of the project.
-
-CrunchbedError
-├── BadInput            the user's input is wrong; exit code 2
-├── MissingRequirement  this machine lacks something; exit code 4
-├── RunInvalid          a run says nothing about the claim; exit code 3
-└── HookError           the kernel refused or lost a hook
-"""
+"""The exceptions of the project; each has the exit code of a command that it ends."""
 
 
 class CrunchbedError(Exception):

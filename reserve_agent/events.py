@@ -42,14 +42,9 @@ class EventSink:
     A daemon must neither fail nor wait because its agent does. Events that the agent is slow to
     read wait here, and so do events from while the agent is away: the sink connects anew by itself,
     and sends again what the agent has not acknowledged as written to its file. Beyond ``limit``
-    events are dropped and counted in ``lost``; they get no number. Once half of the room is free
-    again, an event ``events.lost`` with their ``count`` says so in the history. Events that still
-    wait when the process ends are sent then.
-
-    Args:
-        path: The agent's socket.
-        writer: Letters that stand for the daemon in the ids of its events.
-        limit: Bytes that may wait.
+    bytes events are dropped and counted in ``lost``; they get no number. Once half of the room is
+    free again, an event ``events.lost`` with their ``count`` says so in the history. Events that
+    still wait when the process ends are sent then. ``writer`` stands for the daemon in their ids.
 
     Raises:
         OSError: No agent listens there at first.

@@ -6,34 +6,13 @@ agent too: its successor first observes all that is in the history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from itertools import product
 
-from reserve_agent import exposition
+from reserve_agent.contract.events import faults, heartbeats, membership, pressure, writes
 from reserve_agent.contract.events.base import Event
-from reserve_agent.contract.events.faults import NodeReset
-from reserve_agent.contract.events.heartbeats import (
-    HeartbeatLate,
-    HeartbeatMissed,
-    HeartbeatReceived,
-    HeartbeatSent,
-)
-from reserve_agent.contract.events.membership import NodeEjected, ViewInstalled
-from reserve_agent.contract.events.pressure import (
-    HookEventsLost,
-    PacketDropped,
-    PoolConfigured,
-    PressureEnded,
-)
-from reserve_agent.contract.events.writes import (
-    ServiceStarted,
-    ServiceStopped,
-    WriteAcknowledged,
-    WriteFailed,
-    WritesVerified,
-)
 from reserve_agent.contract.packets import DROP_CAUSES, Hook, PacketClass, Reason
-from reserve_agent.exposition import Families, Family, Rows, Sample
+from reserve_agent.exposition import Families, Family, Rows
 from reserve_agent.metrics import NODE_METRICS
 
 PacketCounts = Mapping[tuple[Hook, PacketClass, Reason], tuple[int, int]]
@@ -44,34 +23,18 @@ _POOL = {
     "pages_low_water": "low_water",
     "pressure_active": "pressure",
 }
-_FROM_ZERO = (
-    *("heartbeats_sent", "flaps", "writes_lost", "failovers", "timers_late", "hook_events_lost"),
-)
-_SEEN_FROM_START = (
-    *("detection_delay_seconds", "recovery_seconds", "pressure_duration_seconds"),
-    *("failover_seconds", "scrape_seconds"),
-)
 _KEPT_DROPS = 1024
 _PACKET_LABELS = {
-    (hook, cls, reason): (
-        *(hook.name.lower(), cls.label),
-        *("pass" if reason.passed else "drop", reason.name.lower()),
-    )
-    for hook in Hook
-    for cls in PacketClass
-    for reason in Reason
+    (hook, cls, reason): (hook.name.lower(), cls.label, reason.verdict, reason.name.lower())
+    for hook, cls, reason in product(Hook, PacketClass, Reason)
 }
 
 
-class Exporter:
-    """One node's metrics.
+class Exporter(Families):
+    """The metrics of ``node``; ``run`` (its id) and ``scenario`` are labels of the info metric.
 
-    Args:
-        node: Value of the label ``node``.
-        run: Run id, for the info metric.
-        scenario: Name of the scenario, for the info metric.
-        read_packets: Returns the hooks' packet counters.
-        read_pool: Returns one counter of the pool by its name in ``layout.POOL_FIELDS``.
+    At a scrape ``read_packets`` returns the hooks' packet counters, and ``read_pool`` a counter of
+    the pool by its name in ``layout.POOL_FIELDS``.
     """
 
     def __init__(
@@ -87,10 +50,8 @@ class Exporter:
         self._read_packets = read_packets
         self._read_pool = read_pool
         readers = {"packets": self._packets, **{name: self._pool(name) for name in _POOL}}
-        self._of = {
-            one.name: Family(one, {"node": node}, readers.get(one.name)) for one in NODE_METRICS
-        }
-        self.families = Families(self._of.values())
+        fixed = {"node": node}
+        super().__init__(Family(one, fixed, readers.get(one.name)) for one in NODE_METRICS)
         self._out_since: int | None = None
         self._gone_since: dict[str, int] = {}
         self._drops: dict[str, str] = {}
@@ -98,10 +59,11 @@ class Exporter:
 
     def _begin(self) -> None:
         """Set counters to 0 from the start, so that the first event is a rise."""
-        for name in _FROM_ZERO:
-            self._of[name].add(by=0)
-        for name in _SEEN_FROM_START:
-            self._of[name].open()
+        for one in NODE_METRICS:
+            if one.kind == "counter" and not one.labels:
+                self._of[one.name].add(by=0)
+            elif one.kind == "histogram" and not one.labels:
+                self._of[one.name].open()
         for false in ("true", "false"):
             self._of["nodes_ejected"].add("heartbeats_missed", false, by=0)
         self._of["serving"].set(0)
@@ -114,36 +76,58 @@ class Exporter:
         field = _POOL[name]
         return lambda: [((), self._read_pool(field))]
 
+    def took(self, seconds: float) -> None:
+        """Note how long an answer to a scraper took to make."""
+        self._of["scrape_seconds"].observe(seconds)
+
     def observe(self, event: Event) -> None:
         """Update the metrics from one event of the node's history."""
-        update = self._UPDATES.get(type(event))
-        if update is not None:
-            update(self, event)
+        of = self._of
+        match event:
+            case pressure.PoolConfigured():
+                of["run"].only(self._run, self._scenario, event.policy)
+            case heartbeats.HeartbeatSent(peers=peers):
+                of["heartbeats_sent"].add(by=peers if isinstance(peers, int) else len(peers))
+            case heartbeats.HeartbeatReceived():
+                for peer, count in event.counts.items():
+                    of["heartbeats_received"].add(peer, by=count)
+            case heartbeats.HeartbeatMissed():
+                cause = event.cause or self._drops.get(event.tag or "", "unknown")
+                of["heartbeats_missed"].add(event.peer or "unknown", cause)
+            case heartbeats.HeartbeatLate():
+                of["timers_late"].add()
+            case pressure.PacketDropped():
+                self._on_drop(event)
+            case pressure.HookEventsLost():
+                of["hook_events_lost"].add(by=event.count)
+            case pressure.PressureEnded():
+                of["pressure_duration_seconds"].observe(event.duration_ns / 1e9)
+            case writes.WriteAcknowledged():
+                seconds = (event.t - event.submitted) / 1e9
+                of["block_io_seconds"].observe(seconds, event.transport, "write")
+            case writes.WriteFailed():
+                of["block_io_errors"].add(event.transport, "write")
+            case writes.WritesVerified():
+                of["writes_lost"].add(by=event.lost)
+            case _:
+                self._follow(event)
 
-    def samples(self) -> Iterator[Sample]:
-        """Every series, now."""
-        return self.families.samples()
+    def _follow(self, event: Event) -> None:
+        """Update what tells whether the node is a member, and whether it serves."""
+        match event:
+            case membership.NodeEjected():
+                self._on_ejected(event)
+            case membership.ViewInstalled():
+                self._on_view(event)
+            case writes.ServiceStarted():
+                self._on_service_start(event)
+            case writes.ServiceStopped():
+                self._of["serving"].set(0)
+            case faults.NodeReset():  # without power it is a member of nothing that it knew of
+                self._of["membership_size"].set(0)
+                self._of["serving"].set(0)
 
-    def text(self) -> str:
-        """Every series, as the text that Prometheus reads."""
-        return self.families.text()
-
-    def serve(self, port: int = 0) -> int:
-        """Serve the metrics on the loopback interface; returns the port. See ``exposition``."""
-        return exposition.serve(self.text, self._of["scrape_seconds"].observe, port)
-
-    def _on_config(self, event: PoolConfigured) -> None:
-        self._of["run"].only(self._run, self._scenario, event.policy)
-
-    def _on_sent(self, event: HeartbeatSent) -> None:
-        peers = event.peers
-        self._of["heartbeats_sent"].add(by=peers if isinstance(peers, int) else len(peers))
-
-    def _on_received(self, event: HeartbeatReceived) -> None:
-        for peer, count in event.counts.items():
-            self._of["heartbeats_received"].add(peer, by=count)
-
-    def _on_drop(self, event: PacketDropped) -> None:
+    def _on_drop(self, event: pressure.PacketDropped) -> None:
         """Remember the latest heartbeats that this node's own hooks have dropped."""
         if event.cls != "heartbeat" or event.hook == "transmit":
             return
@@ -151,17 +135,13 @@ class Exporter:
         if len(self._drops) > _KEPT_DROPS:
             del self._drops[next(iter(self._drops))]
 
-    def _on_miss(self, event: HeartbeatMissed) -> None:
-        cause = event.cause or self._drops.get(event.tag or "", "unknown")
-        self._of["heartbeats_missed"].add(event.peer or "unknown", cause)
-
-    def _on_ejected(self, event: NodeEjected) -> None:
+    def _on_ejected(self, event: membership.NodeEjected) -> None:
         self._of["nodes_ejected"].add(event.reason, str(event.false).lower())
         if event.delay_ns is not None:
             self._of["detection_delay_seconds"].observe(event.delay_ns / 1e9)
         self._out_since = event.t
 
-    def _on_view(self, event: ViewInstalled) -> None:
+    def _on_view(self, event: membership.ViewInstalled) -> None:
         self._of["membership_size"].set(len(event.members))
         self._gone_since |= dict.fromkeys(event.removed, event.t)
         if self._out_since is not None and self._node in event.members:
@@ -169,56 +149,10 @@ class Exporter:
             self._of["flaps"].add()
             self._out_since = None
 
-    def _on_pressure_end(self, event: PressureEnded) -> None:
-        self._of["pressure_duration_seconds"].observe(event.duration_ns / 1e9)
-
-    def _on_write(self, event: WriteAcknowledged) -> None:
-        seconds = (event.t - event.submitted) / 1e9
-        self._of["block_io_seconds"].observe(seconds, event.transport, "write")
-
-    def _on_write_error(self, event: WriteFailed) -> None:
-        self._of["block_io_errors"].add(event.transport, "write")
-
-    def _on_verified(self, event: WritesVerified) -> None:
-        self._of["writes_lost"].add(by=event.lost)
-
-    def _on_service_start(self, event: ServiceStarted) -> None:
+    def _on_service_start(self, event: writes.ServiceStarted) -> None:
         self._of["serving"].set(1)
         if event.taken_from:
             self._of["failovers"].add()
             if event.taken_from in self._gone_since:
                 length = event.t - self._gone_since.pop(event.taken_from)
                 self._of["failover_seconds"].observe(length / 1e9)
-
-    def _on_service_stop(self, _event: ServiceStopped) -> None:
-        self._of["serving"].set(0)
-
-    def _on_late(self, _event: HeartbeatLate) -> None:
-        self._of["timers_late"].add()
-
-    def _on_reset(self, _event: NodeReset) -> None:
-        # The node lost power: it is a member of nothing that it knew of.
-        self._of["membership_size"].set(0)
-        self._of["serving"].set(0)
-
-    def _on_events_lost(self, event: HookEventsLost) -> None:
-        self._of["hook_events_lost"].add(by=event.count)
-
-    _UPDATES: Final[Mapping[type[Event], Callable[[Exporter, Any], None]]] = {
-        PoolConfigured: _on_config,
-        HeartbeatSent: _on_sent,
-        HeartbeatReceived: _on_received,
-        HeartbeatMissed: _on_miss,
-        HeartbeatLate: _on_late,
-        PacketDropped: _on_drop,
-        NodeEjected: _on_ejected,
-        ViewInstalled: _on_view,
-        ServiceStarted: _on_service_start,
-        ServiceStopped: _on_service_stop,
-        PressureEnded: _on_pressure_end,
-        NodeReset: _on_reset,
-        HookEventsLost: _on_events_lost,
-        WriteAcknowledged: _on_write,
-        WriteFailed: _on_write_error,
-        WritesVerified: _on_verified,
-    }

@@ -16,12 +16,12 @@ from http import HTTPStatus
 from itertools import accumulate
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
-from typing import NamedTuple
-
-from prometheus_client import Metric
-from prometheus_client.registry import Collector
+from typing import TYPE_CHECKING, NamedTuple
 
 from reserve_agent.metrics import PREFIX, Definition
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _IDLE_SECONDS = 60.0
@@ -41,12 +41,9 @@ class Sample(NamedTuple):
 
 
 class Family:
-    """One metric with the values of all its series.
+    """One metric with the values of all its series, which all have the labels ``fixed``.
 
-    Args:
-        definition: What it is.
-        fixed: Labels that all its series have.
-        read: Returns all series at each scrape, for a metric that is counted elsewhere.
+    ``read`` returns all series at each scrape, for a metric that is counted elsewhere.
     """
 
     def __init__(
@@ -163,52 +160,49 @@ def written(labels: Mapping[str, str]) -> str:
     return ",".join(f'{name}="{labels[name].translate(_ESCAPES)}"' for name in sorted(labels))
 
 
-class Families(Collector):
+class Families:
     """The families of one exporter, which a registry of prometheus_client takes as well."""
 
     def __init__(self, families: Iterable[Family]) -> None:
-        self._families = list(families)
+        self._of = {family.definition.name: family for family in families}
 
     def samples(self) -> Iterator[Sample]:
         """Every line of a scrape, now."""
-        for family in self._families:
+        for family in self._of.values():
             yield from family.samples()
 
     def text(self) -> str:
-        """A scrape."""
-        return "".join(family.text() for family in self._families)
+        """A scrape, as the text that Prometheus reads."""
+        return "".join(family.text() for family in self._of.values())
+
+    def took(self, seconds: float) -> None:
+        """Note how long an answer took to make."""
+
+    def serve(self, port: int = 0) -> int:
+        """Serve the metrics on the loopback interface, from a thread; returns the port.
+
+        It is ``port`` if that is free, so that scrapers find a successor; 0 stands for any.
+        """
+        handler = type("Handler", (_Handler,), {"families": self})
+        try:
+            server = _Server(("127.0.0.1", port), handler)
+        except OSError:
+            if port == 0:
+                raise
+            return self.serve()
+        Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+        return int(server.server_address[1])
 
     def collect(self) -> Iterator[Metric]:
         """Return every family as a registry of prometheus_client asks for it."""
-        for family in self._families:
+        from prometheus_client import Metric  # 50 ms that an agent's start does without
+
+        for family in self._of.values():
             definition = family.definition
             made = Metric(PREFIX + definition.name, definition.text, definition.kind)
             for sample in family.samples():
                 made.add_sample(sample.name, dict(sample.labels), sample.value)
             yield made
-
-
-def serve(text: Callable[[], str], took: Callable[[float], None], port: int = 0) -> int:
-    """Serve metrics on ``port`` of the loopback interface, or on a free one, from a thread.
-
-    Args:
-        text: Returns a scrape.
-        took: Is told how many seconds each answer took to make.
-        port: The port to take if it is free; 0 for any. A successor keeps its port so that
-            scrapers find it.
-
-    Returns:
-        The port.
-    """
-    handler = type("Handler", (_Handler,), {"text": staticmethod(text), "took": staticmethod(took)})
-    try:
-        server = _Server(("127.0.0.1", port), handler)
-    except OSError:
-        if port == 0:
-            raise
-        return serve(text, took)
-    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return int(server.server_address[1])
 
 
 class _Server(ThreadingTCPServer):
@@ -223,8 +217,7 @@ class _Handler(StreamRequestHandler):
     """
 
     timeout = _IDLE_SECONDS
-    text: Callable[[], str]
-    took: Callable[[float], None]
+    families: Families
 
     def handle(self) -> None:
         """Serve one connection, until it is closed or idle for too long."""
@@ -244,8 +237,8 @@ class _Handler(StreamRequestHandler):
         if path.partition(b"?")[0] != b"/metrics":
             self._send(HTTPStatus.NOT_FOUND, "see /metrics\n")
             return goes_on
-        self._send(HTTPStatus.OK, self.text())
-        self.took(time.perf_counter() - began)
+        self._send(HTTPStatus.OK, self.families.text())
+        self.families.took(time.perf_counter() - began)
         return goes_on
 
     def _skip_headers(self) -> bool:

@@ -36,19 +36,11 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written there.
-    """
+    """Write a file that appears whole or not at all; raises OSError where it cannot."""
     with whole(path) as partial:
         partial.write_bytes(content)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as indented JSON, in a file that appears whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written there.
-    """
+    """Write a value as indented JSON; see ``write_bytes``."""
     write_bytes(path, orjson.dumps(value, option=orjson.OPT_INDENT_2))

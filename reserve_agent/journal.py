@@ -5,20 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.pressure import PacketDropped, PressureBegan, PressureEnded
 from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.hooks.layout import JOURNAL_ENTRIES, Entry, Journal, JournalEntry, Pool
-
-JournalEvent = PressureBegan | PressureEnded | PacketDropped
 
 
 class JournalReader:
     """Follows the ring that the hooks write; counts in ``lost`` what was overwritten unread.
 
-    Args:
-        pool: Holds the ring's head.
-        journal: The ring.
-        start: Number of the first entry to read; None: the next entry that is written.
+    ``start`` is the number of the first entry to read; None: the next entry that is written.
     """
 
     def __init__(self, pool: Pool, journal: Journal, start: int | None = None) -> None:
@@ -27,7 +23,7 @@ class JournalReader:
         self.next = int(pool.journal_head) if start is None else start
         self.lost = 0
 
-    def new(self) -> Iterator[JournalEvent]:
+    def new(self) -> Iterator[Event]:
         """Events since the last call, oldest first."""
         head = int(self._pool.journal_head)
         if head - self.next > JOURNAL_ENTRIES:
@@ -45,7 +41,7 @@ class JournalReader:
                 yield _event(entry, self.next - 1)
 
 
-def _event(entry: JournalEntry, number: int) -> JournalEvent:
+def _event(entry: JournalEntry, number: int) -> Event:
     t, value = int(entry.t), int(entry.value)
     if entry.kind == Entry.PRESSURE_BEGIN:
         return PressureBegan(t=t, free=value, entry=number)

@@ -25,19 +25,19 @@ from reserve_agent.sizing import Throttled, computed_pages
 
 
 class PoolControl(Protocol):
-    """The operations on a node's pool that the decisions need; see ``PoolHandle``."""
+    """The operations of ``PoolHandle`` that the decisions need."""
 
     def snapshot(self) -> dict[str, int]:
-        """All counters of the pool."""
+        """See ``PoolHandle.snapshot``."""
 
     def resize(self, total: int, reserve: int) -> bool:
-        """Set size and reserve in pages; False when the pages in use would not fit."""
+        """See ``PoolHandle.resize``."""
 
     def reset(self, clean: int) -> None:
-        """Forget all pages in use but ``clean``."""
+        """See ``PoolHandle.reset``."""
 
     def set_emergency(self, *, raised: bool) -> None:
-        """Raise or lower the flag that the ``critical`` policy obeys."""
+        """See ``PoolHandle.set_emergency``."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,8 @@ class ReserveRule:
 class NodeMemory:
     """The memory of one node, as its agent manages it.
 
-    Args:
-        pool: The node's pool.
-        pages: Pages that the pool has in all.
-        rule: How large the reserve is to be.
-        policy: The policy that the hooks follow.
-        sockets: The throttled memalloc sockets by name, as the history has them.
-        record: Adds an event to the node's history.
+    ``sockets`` returns the throttled memalloc sockets by name, as the history has them, and
+    ``record`` adds an event to the history.
 
     Attributes:
         policy: The policy in force.
@@ -133,9 +128,6 @@ class NodeMemory:
     def attach(self, socket: Mapping[str, str | int | bool]) -> dict[str, int]:
         """A throttled memalloc socket is there, or has another queue depth.
 
-        Args:
-            socket: The fields of ``Throttled``.
-
         Returns:
             Pages of the reserve, and pages that the sockets need: ``reserve`` and ``computed``.
 
@@ -169,12 +161,7 @@ class NodeMemory:
         self.describe()
 
     def watch_emergency(self, *, pressure: bool, raised: bool) -> None:
-        """Have the emergency flag follow the pressure, as late as the agent sees it.
-
-        Args:
-            pressure: Whether the node is under pressure.
-            raised: Whether the flag is up.
-        """
+        """Have the emergency flag follow the pressure, as late as the agent sees it."""
         if self.policy is Policy.CRITICAL and pressure != raised:
             self._pool.set_emergency(raised=pressure)
             self._record(EmergencyChanged(raised=pressure))

@@ -93,9 +93,7 @@ NODE_METRICS: Final = (
         PRESSURE_BUCKETS,
     ),
     _counter(
-        "packets",
-        "Packets that a hook gave a verdict on.",
-        *("hook", "class", "verdict", "reason"),
+        "packets", "Packets that a hook gave a verdict on.", *("hook", "class", "verdict", "reason")
     ),
     _histogram(
         "block_io_seconds",

@@ -164,18 +164,12 @@ class Operations:
 
 
 _OPERATIONS: Final[Mapping[str, Callable[..., Message]]] = {
-    "status": Operations.status,
-    "event": Operations.event,
-    "windows": Operations.windows,
-    "resize": Operations.resize,
-    "losses": Operations.losses,
-    "reset": Operations.reset,
-    "wake": Operations.wake,
-    "policy": Operations.policy,
-    "attach": Operations.attach,
-    "detach": Operations.detach,
-    "audit": Operations.audit,
-    "sockets": Operations.sockets,
-    "packets": Operations.packets,
+    operation.__name__: operation
+    for operation in (
+        *(Operations.status, Operations.event, Operations.windows, Operations.resize),
+        *(Operations.losses, Operations.reset, Operations.wake, Operations.policy),
+        *(Operations.attach, Operations.detach, Operations.audit, Operations.sockets),
+        Operations.packets,
+    )
 }
 """Every operation by its name on the wire."""

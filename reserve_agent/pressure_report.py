@@ -33,9 +33,8 @@ class PressureReport:
     def due(self, since: int | None, now: int) -> Message | None:
         """Return the message to send now; None for none.
 
-        Args:
-            since: When the pressure that goes on began, nanoseconds; None where there is none.
-            now: CLOCK_MONOTONIC, nanoseconds.
+        Times are nanoseconds of CLOCK_MONOTONIC; ``since`` is when the pressure that goes on
+        began, None where there is none.
         """
         if since != self._since:
             self._since = since
@@ -57,10 +56,7 @@ class PressureSender:
         self._sender = LineSender(controller)
 
     def tell(self, since: int | None, now: int) -> None:
-        """Send the message that is due, if any; a controller that is away hears the next one.
-
-        The arguments are those of ``PressureReport.due``.
-        """
+        """Send the message that is due; a controller that is away hears the next one."""
         if (message := self._report.due(since, now)) is not None:
             line = orjson.dumps(message) + b"\n"
             if not self._send(line, now):

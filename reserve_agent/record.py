@@ -10,26 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
+from reserve_agent.contract.events import faults, heartbeats, membership, pressure, run, writes
 from reserve_agent.contract.events.base import KEEPER, Event, MalformedEvent, made_id
-from reserve_agent.contract.events.faults import NodeReset
-from reserve_agent.contract.events.heartbeats import HeartbeatMissed
 from reserve_agent.contract.events.kinds import from_record
-from reserve_agent.contract.events.membership import ViewInstalled
-from reserve_agent.contract.events.pressure import (
-    JournalFollowed,
-    PacketDropped,
-    PoolConfigured,
-    PressureBegan,
-    PressureEnded,
-    SocketAttached,
-    SocketDetached,
-)
-from reserve_agent.contract.events.run import DaemonReady
-from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped, WriteAcknowledged
 from reserve_agent.lines import Message
 from reserve_agent.part import PartSum
 from reserve_agent.sizing import Throttled
@@ -73,67 +60,36 @@ class NodeSummary:
             TypeError: a socket that was attached lacks a field, or has one too many.
         """
         self.last_t = max(self.last_t, event.t)
-        if (update := self._UPDATES.get(type(event))) is not None:
-            update(self, event)
-
-    def _on_journal_entry(self, event: PressureBegan | PressureEnded | PacketDropped) -> None:
-        if event.entry is not None:
-            self.next_entry = event.entry + 1
-
-    def _on_drop(self, event: PacketDropped) -> None:
-        self._on_journal_entry(event)
-        self.exhausted += event.reason == "reserve_exhausted"
-
-    def _on_ready(self, event: DaemonReady) -> None:
-        self.ready[event.name] = self.ready.get(event.name, 0) + 1
-
-    def _on_view(self, event: ViewInstalled) -> None:
-        self.view = list(event.members)
-
-    def _on_service(self, event: ServiceStarted | ServiceStopped) -> None:
-        self.serving = isinstance(event, ServiceStarted)
-
-    def _on_miss(self, _event: HeartbeatMissed) -> None:
-        self.misses += 1
-
-    def _on_write(self, event: WriteAcknowledged) -> None:
-        self.written += event.blocks
-
-    def _on_config(self, event: PoolConfigured) -> None:
-        self.metrics_port = event.metrics_port
-
-    def _on_journal(self, event: JournalFollowed) -> None:
-        self.next_entry = event.next
-
-    def _on_attached(self, event: SocketAttached) -> None:
-        fields: Mapping[str, Any] = event.socket
-        socket = Throttled(**fields)
-        self.sockets[socket.name] = socket
-
-    def _on_detached(self, event: SocketDetached) -> None:
-        self.sockets.pop(event.name, None)
-
-    def _on_reset(self, _event: NodeReset) -> None:
-        self.ready, self.view, self.sockets, self.exhausted = {}, [], {}, 0
-        self.serving = False
-        self.lives += 1
-
-    _UPDATES: Final[Mapping[type[Event], Callable[[NodeSummary, Any], None]]] = {
-        DaemonReady: _on_ready,
-        ViewInstalled: _on_view,
-        ServiceStarted: _on_service,
-        ServiceStopped: _on_service,
-        HeartbeatMissed: _on_miss,
-        WriteAcknowledged: _on_write,
-        PoolConfigured: _on_config,
-        JournalFollowed: _on_journal,
-        PressureBegan: _on_journal_entry,
-        PressureEnded: _on_journal_entry,
-        PacketDropped: _on_drop,
-        SocketAttached: _on_attached,
-        SocketDetached: _on_detached,
-        NodeReset: _on_reset,
-    }
+        match event:
+            case pressure.PressureBegan() | pressure.PressureEnded() | pressure.PacketDropped():
+                if event.entry is not None:
+                    self.next_entry = event.entry + 1
+                if isinstance(event, pressure.PacketDropped):
+                    self.exhausted += event.reason == "reserve_exhausted"
+            case pressure.JournalFollowed():
+                self.next_entry = event.next
+            case heartbeats.HeartbeatMissed():
+                self.misses += 1
+            case writes.WriteAcknowledged():
+                self.written += event.blocks
+            case run.DaemonReady():
+                self.ready[event.name] = self.ready.get(event.name, 0) + 1
+            case membership.ViewInstalled():
+                self.view = list(event.members)
+            case writes.ServiceStarted() | writes.ServiceStopped():
+                self.serving = isinstance(event, writes.ServiceStarted)
+            case pressure.PoolConfigured():
+                self.metrics_port = event.metrics_port
+            case pressure.SocketAttached():
+                fields: Mapping[str, Any] = event.socket
+                socket = Throttled(**fields)
+                self.sockets[socket.name] = socket
+            case pressure.SocketDetached():
+                self.sockets.pop(event.name, None)
+            case faults.NodeReset():
+                self.ready, self.view, self.sockets, self.exhausted = {}, [], {}, 0
+                self.serving = False
+                self.lives += 1
 
 
 class NodeHistory:
@@ -144,10 +100,8 @@ class NodeHistory:
     file already: an agent may have been killed after it had written an event and before it could
     acknowledge it, and the daemon repeats the event to the next agent.
 
-    Args:
-        path: The file; made where there is none.
-        node: Logical name, which every event gets.
-        observe: Is told of every event once it is on file.
+    The file is made where there is none. Every event gets the name ``node``, and ``observe`` is
+    told of it once it is on file.
     """
 
     def __init__(self, path: Path, node: str, observe: Callable[[Event], None]) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from reserve_agent import exposition
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.switches import OpenFlowMalformed, PressureRefused, ShedApplied
-from reserve_agent.exposition import Families, Family, Rows, Sample
+from reserve_agent.exposition import Families, Family, Rows
 from reserve_agent.metrics import SWITCH_METRICS
 
 CONTROLLER = "controller"
@@ -16,12 +15,11 @@ Row = Sequence[Any]
 """Node that the packets were for, class, packets, bytes."""
 
 
-class SwitchExporter:
+class SwitchExporter(Families):
     """The metrics that a run's controller exports.
 
-    Args:
-        read: Returns the counters of the switches: rows of ``table`` and of ``dropped``. Called at
-            every scrape, from another thread; may return counters that it has returned before.
+    ``read`` returns the counters of the switches: rows of ``table`` and of ``dropped``. It is
+    called at every scrape, from another thread, and may return what it has returned before.
     """
 
     def __init__(self, read: Callable[[], Mapping[str, Sequence[Row]]]) -> None:
@@ -32,8 +30,7 @@ class SwitchExporter:
             # From the same counters: a scrape asks the switches once.
             "switch_drops": lambda: self._rows(self._seen, "dropped"),
         }
-        self._of = {one.name: Family(one, {}, readers.get(one.name)) for one in SWITCH_METRICS}
-        self.families = Families(self._of.values())
+        super().__init__(Family(one, {}, readers.get(one.name)) for one in SWITCH_METRICS)
         for name in ("pressure_messages_refused", "openflow_malformed"):
             self._of[name].add(CONTROLLER, by=0)
 
@@ -60,15 +57,3 @@ class SwitchExporter:
                 self._of["pressure_messages_refused"].add(CONTROLLER, by=event.count)
             case OpenFlowMalformed():
                 self._of["openflow_malformed"].add(CONTROLLER, by=event.count)
-
-    def samples(self) -> Iterator[Sample]:
-        """Every series, now."""
-        return self.families.samples()
-
-    def text(self) -> str:
-        """A scrape."""
-        return self.families.text()
-
-    def serve(self, port: int = 0) -> int:
-        """Serve the metrics on the loopback interface; returns the port."""
-        return exposition.serve(self.text, lambda _seconds: None, port)

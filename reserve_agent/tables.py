@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from reserve_agent.contract.events.pressure import PacketsCounted, PoolSampled, ReserveUsersCounted
 from reserve_agent.contract.packets import Hook, PacketClass, Reason
@@ -11,16 +12,8 @@ from reserve_agent.hooks.audit import SocketSeen
 
 def sampled(pool: Mapping[str, int]) -> PoolSampled:
     """The counters of a pool that are written down every now and then."""
-    return PoolSampled(
-        free=pool["free"],
-        dirty=pool["dirty"],
-        demand=pool["demand"],
-        rx_running=pool["rx_running"],
-        rx_stalled=pool["rx_stalled"],
-        hoarded=pool["hoarded"],
-        tx=pool["tx"],
-        low_water=pool["low_water"],
-    )
+    values: dict[str, Any] = {name: pool[name] for name, _ in PoolSampled.shape.keys}
+    return PoolSampled(**values)
 
 
 def packets_counted(
@@ -32,7 +25,7 @@ def packets_counted(
             {
                 "hook": hook.name.lower(),
                 "class": cls.label,
-                "verdict": "pass" if reason.passed else "drop",
+                "verdict": reason.verdict,
                 "reason": reason.name.lower(),
                 "packets": count,
                 "pages": pages,

@@ -11,30 +11,19 @@ LATE_SECONDS: Final = 0.005
 """Least lateness that counts: ``epoll`` has timers of milliseconds, and other processes run too."""
 
 
-class Wakeups:
-    """Waits for file descriptors, and reports a wait that took longer than it should.
+def wait(
+    selector: selectors.BaseSelector,
+    seconds: float,
+    late: Callable[[int], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> list[selectors.SelectorKey]:
+    """Return the descriptors that are ready, after ``seconds`` at the latest.
 
-    Args:
-        selector: Has the descriptors.
-        late: Is told by how much, in nanoseconds, if that is more than ``LATE_SECONDS``.
-        clock: Seconds; tests pass another.
+    ``late`` is told by how many nanoseconds the wait took too long, if more than ``LATE_SECONDS``.
     """
-
-    def __init__(
-        self,
-        selector: selectors.BaseSelector,
-        late: Callable[[int], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._selector = selector
-        self._late = late
-        self._clock = clock
-
-    def wait(self, seconds: float) -> list[selectors.SelectorKey]:
-        """Return the descriptors that are ready, after ``seconds`` at the latest."""
-        begun = self._clock()
-        ready = self._selector.select(seconds)
-        late = self._clock() - begun - seconds
-        if late > LATE_SECONDS:
-            self._late(round(late * 1e9))
-        return [key for key, _ in ready]
+    begun = clock()
+    ready = selector.select(seconds)
+    excess = clock() - begun - seconds
+    if excess > LATE_SECONDS:
+        late(round(excess * 1e9))
+    return [key for key, _ in ready]

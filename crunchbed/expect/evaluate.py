@@ -9,9 +9,8 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from crunchbed.checks.figures import Figures
-from crunchbed.expect.constants import joined
 from crunchbed.expect.grammar import parse, steady
-from crunchbed.expect.tree import Comparison, Expectation, Name, Node, Number
+from crunchbed.expect.tree import Comparison, Expectation, Name, Node, Number, joined
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "==": operator.eq,
@@ -58,10 +57,8 @@ def evaluate(
 ) -> list[Outcome]:
     """Judge each expectation by one run per policy.
 
-    Args:
-        texts: The expectations.
-        totals: The figures of all nodes, by the policy's name.
-        nodes: The figures of each node; what is expected of a node that is not there is not known.
+    ``totals`` has the figures of all nodes by the policy's name; what is expected of a node that
+    is not in ``nodes`` is not known.
     """
     return [_outcome(parse(text), _Runs(totals, nodes or {})) for text in texts]
 

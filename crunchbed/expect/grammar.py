@@ -18,9 +18,16 @@ from dataclasses import replace
 from typing import Final
 
 from crunchbed.checks.figures import NAMES, PHASE_NAMES, PHASES
-from crunchbed.expect.constants import divides_by_zero
 from crunchbed.expect.quantities import mismatch, quantity
-from crunchbed.expect.tree import Comparison, Expectation, Name, Node, Number, Operation
+from crunchbed.expect.tree import (
+    Comparison,
+    Expectation,
+    Name,
+    Node,
+    Number,
+    Operation,
+    divides_by_zero,
+)
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.contract.packets import POLICIES
 from reserve_agent.errors import BadInput
@@ -50,11 +57,7 @@ _WORD: Final = re.compile(
 
 @functools.cache
 def parse(text: str, known: tuple[str, ...] = NAMES) -> Expectation:
-    """Read one expectation.
-
-    Args:
-        text: A comparison.
-        known: Figures that it may name without a phase.
+    """Read one expectation; ``known`` are the figures that it may name without a phase.
 
     Raises:
         BadInput: the form is wrong or a name is unknown; the text completes "got ...".

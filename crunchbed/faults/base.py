@@ -97,7 +97,7 @@ class FaultSection(Section):
     after: Annotated[int, kinds.duration("0s"), DurationText] = 1_000_000_000
     jitter: Annotated[int, kinds.duration("0s"), DurationText] = 0
     count: Annotated[int, kinds.whole("times", 1, MOST_FAULTS)] = 1
-    every: Annotated[int | None, kinds.duration_or_none("1ms"), kinds.DurationTextOrNone] = None
+    every: Annotated[int, kinds.duration("1ms"), kinds.DurationText] | None = None
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class LinkDown(Lasting):
 
     kind: Literal["link-down"]
     target: Host = "n1"
-    network: Annotated[str | None, kinds.choice_or_none(LABELS)] = None
+    network: Annotated[str, kinds.choice(LABELS)] | None = None
 
     @staticmethod
     def effect(event: FaultBegan, /) -> Effect:

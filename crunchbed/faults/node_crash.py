@@ -20,7 +20,7 @@ class NodeCrash(FaultSection):
 
     kind: Literal["node-crash"]
     target: Target = "n1"
-    length: Annotated[int | None, kinds.duration_or_none("1ms"), kinds.DurationTextOrNone] = Field(
+    length: Annotated[int, kinds.duration("1ms"), kinds.DurationText] | None = Field(
         default=None, alias="for"
     )
 

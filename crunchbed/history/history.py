@@ -61,13 +61,14 @@ class History:
 
     Attributes:
         events: All of them.
+        kinds: The events by kind, each by time.
         damage: Why their file is not the one that was recorded; empty where nothing says so.
         audited: What an audit of every event has found in the file as it is; None: not known.
     """
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
-        self._by_kind = _grouped(events, _KIND)
+        self.kinds = _grouped(events, _KIND)
         self._by_node: dict[str, dict[str, list[Any]]] = {}
         self.damage: tuple[str, ...] = ()
         self.audited: tuple[str, ...] | None = None
@@ -77,19 +78,16 @@ class History:
     def read(cls, path: Path) -> Self:
         """Return the history in a file of JSON lines.
 
+        A last line that is cut, since its writer was killed, is left out.
+
         Raises:
-            BadInput: the file cannot be read, or a line is no event; says which.
+            BadInput: the file cannot be read, or another line is no event; says which.
         """
         with no_collector():
             content = content_of(path)
             history = cls(sorted(events_of(path, lines_of(content)), key=_TIME))
             history.damage = damage(content, path.with_name("run.json"), history)
             return history
-
-    @property
-    def kinds(self) -> Mapping[str, Sequence[Event]]:
-        """The events by kind, each by time."""
-        return self._by_kind
 
     @property
     def numbered(self) -> bool:
@@ -104,9 +102,9 @@ class History:
         """Return the events of one kind, of one node where it is given, by time."""
         name = kind.kind
         if node is None:
-            return self._by_kind.get(name, _NOTHING)
+            return self.kinds.get(name, _NOTHING)
         if name not in self._by_node:
-            self._by_node[name] = _grouped(self._by_kind.get(name, _NOTHING), _NODE)
+            self._by_node[name] = _grouped(self.kinds.get(name, _NOTHING), _NODE)
         return self._by_node[name].get(node, _NOTHING)
 
     def together(self, *kinds: type[_E], node: str | None = None) -> list[_E]:
@@ -173,18 +171,6 @@ def remembered(
         return found
 
     return ask
-
-
-def read(path: Path) -> list[Event]:
-    """Return the events of a file of JSON lines, sorted by time.
-
-    A last line that is cut, since its writer was killed, is left out.
-
-    Raises:
-        BadInput: the file cannot be read, or another line is no event; says which.
-    """
-    with no_collector():
-        return sorted(events_of(path, lines_of(content_of(path))), key=_TIME)
 
 
 def content_of(path: Path) -> bytes:

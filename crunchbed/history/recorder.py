@@ -13,11 +13,9 @@ from reserve_agent.part import PartSum
 
 
 class Recorder:
-    """Appends the run's own events, one JSON line each, at once.
+    """Appends the run's own events to a new file, one JSON line each, at once.
 
-    Args:
-        path: The file, a new one; its name without the ending stands for the writer.
-        now_ns: The run's clock, nanoseconds.
+    The file's name without the ending stands for the writer; ``now_ns`` is the run's clock.
     """
 
     def __init__(self, path: Path, now_ns: Callable[[], int]) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from reserve_agent.contract.packets import Policy
+from reserve_agent.contract.packets import Limits, Policy
 from reserve_agent.hooks.audit import ProtocolSeen, SocketSeen
-from reserve_agent.model.policies import Limits, all_policies
+from reserve_agent.model.policies import all_policies
 from reserve_agent.sizing import Throttled
 
 BOUNDED_USERS: Final = {

@@ -7,8 +7,8 @@ kernel's NBD driver (``nbd-netlink.h``), and the defaults of open-iscsi 2.1.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Final, cast
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
@@ -25,16 +25,16 @@ _KEY = "12 to 16 printable characters without blanks, as a CHAP secret has"
 _NEVER = "never"
 
 
-def _duration_or_never() -> BeforeValidator:
-    """Accept a duration, in nanoseconds, or ``never``, which is None."""
-    bounded = cast(Callable[[object], int], kinds.duration("0s").func)
-    return BeforeValidator(lambda value: None if value == _NEVER else bounded(value))
-
-
+_bounded = kinds.duration_of("0s")
 _OrNeverText: Final = PlainSerializer(
     lambda value: _NEVER if value is None else format_duration(value), return_type=str
 )
-_OrNever = Annotated[int | None, _duration_or_never(), _OrNeverText]
+_OrNever = Annotated[
+    int | None,
+    BeforeValidator(lambda value: None if value == _NEVER else _bounded(value)),
+    _OrNeverText,
+]
+"""A duration, or ``never``, which is None."""
 _Duration = Annotated[int, kinds.duration("0s"), DurationText]
 _Secret = Annotated[str, kinds.text(_KEY, r"[!-~]{12,16}")]
 

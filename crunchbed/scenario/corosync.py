@@ -44,11 +44,7 @@ class Corosync(Section):
     two_node: Annotated[bool, kinds.yes_or_no()] = False
 
     def token_ns(self, silence_ns: int) -> int:
-        """``totem.token``, before what is added for each node beyond two.
-
-        Args:
-            silence_ns: the value of a ``token`` that is left out.
-        """
+        """``totem.token``, or else ``silence_ns``, before what is added for nodes beyond two."""
         return silence_ns if self.token is None else self.token
 
     def token_timeout_ns(self, silence_ns: int, nodes: int) -> int:

@@ -23,10 +23,8 @@ _INITIATORS = 1
 def memory(memory: Memory, reserve: int, request: int) -> Iterator[Contradiction]:
     """Find what the node's memory has no room for.
 
-    Args:
-        memory: the section.
-        reserve: pages of the reserve: as the section says, or as computed for ``auto``.
-        request: bytes of a block write.
+    ``reserve`` has pages, as the section says, or as computed for ``auto``; ``request`` has the
+    bytes of a block write.
     """
     free = (memory.pages - memory.clean - reserve) * PAGE_BYTES
     told = f"{reserve}, which is auto here" if memory.reserve == "auto" else f"{reserve}"
@@ -101,11 +99,7 @@ def _deadline_of(membership: str, detector: AnyDetector) -> tuple[str, str]:
 
 
 def ports(port_of: Mapping[str, int]) -> Iterator[Contradiction]:
-    """Find a port that two sections use: packets are classified by port, whatever their protocol.
-
-    Args:
-        port_of: the port of each section, by the section's key.
-    """
+    """Find a port that two sections use: a port decides a packet's class, whatever its protocol."""
     taken: dict[int, str] = {}
     for section, port in port_of.items():
         if port in taken:
@@ -128,12 +122,8 @@ def undecidable(
 ) -> Iterator[Contradiction]:
     """Find expectations of a figure or a node that no run of this scenario has.
 
-    Args:
-        facts: the cluster.
-        expect: the expectations.
-        shed: whether the switches shed.
-        heard_by_all: whether every node listens to the heartbeats of every other.
-        faults: whether there are faults beside the crunch.
+    ``heard_by_all`` says whether every node listens to the heartbeats of every other, and
+    ``faults`` whether there are faults beside the crunch.
     """
     needs = {
         "switch_drops": (facts.controller != "none", "cluster.controller openflow"),

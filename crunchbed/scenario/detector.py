@@ -94,12 +94,7 @@ MODELS: Final[Mapping[str, type[DetectorSection]]] = {
 
 
 def settings(section: AnyDetector, interval: int) -> Settings:
-    """The detector's settings, with every default filled in.
-
-    Args:
-        section: the parameters that the scenario gives.
-        interval: ``heartbeat.interval``, which the defaults are scaled by.
-    """
+    """The detector's settings, with every default, scaled by ``heartbeat.interval``, filled in."""
     model = KINDS[section.kind]
     known = {field.name for field in fields(model)}
     given: dict[str, Any] = {}

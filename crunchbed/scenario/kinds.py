@@ -71,17 +71,6 @@ def choice(names: Sequence[str]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def choice_or_none(names: Sequence[str]) -> BeforeValidator:
-    """Accept one of ``names``, or nothing."""
-
-    def check(value: object) -> str | None:
-        if value is not None and value not in names:
-            reject(f"one of {', '.join(names)}{did_you_mean(value, names)}")
-        return None if value is None else str(value)
-
-    return BeforeValidator(check)
-
-
 def subset(names: Sequence[str], least: int = 0) -> BeforeValidator:
     """Accept a list of distinct ``names``, put in their order, with ``least`` of them or more."""
     expected = f"a list of distinct names out of {', '.join(names)}"
@@ -113,26 +102,17 @@ def text(expected: str, pattern: str | None = None) -> BeforeValidator:
 
 def fraction(low: float, high: float) -> BeforeValidator:
     """Accept a number within the bounds, both included."""
-    expected = f"a number from {low:g} to {high:g}"
-
-    def check(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            reject(expected)
-        if not low <= value <= high:  # also refuses nan
-            reject(expected)
-        return float(value)
-
-    return BeforeValidator(check)
+    return _number(f"a number from {low:g} to {high:g}", lambda value: low <= value <= high)
 
 
 def above_zero(high: float) -> BeforeValidator:
     """Accept a number above 0, up to a bound that is included."""
-    expected = f"a number above 0, at most {high:g}"
+    return _number(f"a number above 0, at most {high:g}", lambda value: 0 < value <= high)
 
+
+def _number(expected: str, fits: Callable[[float], bool]) -> BeforeValidator:
     def check(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            reject(expected)
-        if not 0 < value <= high:  # also refuses nan
+        if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
             reject(expected)
         return float(value)
 
@@ -195,12 +175,6 @@ def duration(low: str, high: str = "60min") -> BeforeValidator:
     return BeforeValidator(duration_of(low, high))
 
 
-def duration_or_none(low: str, high: str = "60min") -> BeforeValidator:
-    """Accept what ``duration`` accepts, or nothing."""
-    check = duration_of(low, high)
-    return BeforeValidator(lambda value: None if value is None else check(value))
-
-
 def size(low: str, high: str) -> BeforeValidator:
     """Accept a size within the bounds, both included; the value is in bytes."""
     quantity = _quantity(units.size_bytes, units.format_size, units.SIZE_HINT, low, high)
@@ -222,9 +196,6 @@ def rate(low: str, high: str) -> BeforeValidator:
 
 
 DurationText: Final = PlainSerializer(units.format_duration, return_type=str)
-DurationTextOrNone: Final = PlainSerializer(
-    lambda value: None if value is None else units.format_duration(value), return_type=str | None
-)
 SizeText: Final = PlainSerializer(units.format_size, return_type=str)
 RateText: Final = PlainSerializer(units.format_rate, return_type=str)
 

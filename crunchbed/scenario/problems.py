@@ -38,11 +38,9 @@ def dotted(path: tuple[str | int, ...]) -> str:
 
 
 def problems(error: ValidationError, root: Model) -> list[Problem]:
-    """Return every problem; keys that do not go together, where each key alone is right.
+    """Return every problem of the model ``root``, in which pydantic has found ``error``.
 
-    Args:
-        error: what pydantic raised.
-        root: the model that it raised it of.
+    Keys that do not go together are problems where each key alone is right.
     """
     # A default that depends on a wrong value is no mistake of its own.
     listed: list[Problem] = []
@@ -119,7 +117,7 @@ def _located(loc: tuple[str | int, ...], root: Model) -> tuple[tuple[str | int, 
         path.append(part)
         if model is not None and index < len(loc) - 1:
             of_kind = _kinds(model, str(part))
-            model = None if of_kind else _section(model, str(part))
+            model = None if of_kind else next(_models_of(model, str(part)), None)
     return tuple(path), model
 
 
@@ -132,10 +130,6 @@ def _kinds(model: Model, key: str) -> Mapping[str, Model]:
         for each in models
         if "kind" in each.model_fields
     }
-
-
-def _section(model: Model, key: str) -> Model | None:
-    return next(_models_of(model, key), None)
 
 
 def _models_of(model: Model, key: str) -> Iterator[Model]:

@@ -14,16 +14,7 @@ from pydantic import BeforeValidator, ValidationError, model_validator
 from crunchbed.expect import parse, steady
 from crunchbed.faults import kinds as fault_kinds
 from crunchbed.faults.kinds import Faults
-from crunchbed.scenario import (
-    block_io,
-    cluster,
-    corosync,
-    cross,
-    crunch,
-    detector,
-    kinds,
-    shed,
-)
+from crunchbed.scenario import block_io, cluster, corosync, cross, crunch, detector, kinds, shed
 from crunchbed.scenario.block_io import BlockIo
 from crunchbed.scenario.cluster import Cluster
 from crunchbed.scenario.corosync import MEMBERSHIPS, Corosync
@@ -104,11 +95,9 @@ class Scenario(Section):
 
     @classmethod
     def of(cls, keys: object, where: str) -> Scenario:
-        """Return the scenario that ``keys``, which no file of the user's has, make up.
+        """Return the scenario that ``keys``, as ``resolved`` returns them, make up.
 
-        Args:
-            keys: a mapping as ``resolved`` returns it.
-            where: what a message about them begins with.
+        No file of the user's has these keys; a message about them begins with ``where``.
 
         Raises:
             BadInput: a key is unknown or a value is refused; says which.

@@ -14,19 +14,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final, NoReturn
 
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    NodeEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
 
 from reserve_agent.errors import BadInput
 
@@ -136,16 +125,16 @@ class _Reader:
         """Read the one document that there may be; an empty text is null."""
         root = None
         for event in self._events:
-            if isinstance(event, DocumentStartEvent):
+            if isinstance(event, events.DocumentStartEvent):
                 if root is not None:
                     self._refuse("not valid YAML: but found another document")
                 if event.version not in (None, (1, 2)):
                     self._refuse("expected YAML 1.2, got a directive for another version")
-            elif isinstance(event, NodeEvent):
+            elif isinstance(event, events.NodeEvent):
                 root = self._node(event, 0)
         return root or _Node(1, None)
 
-    def _parsed(self, text: str) -> Iterator[Event]:
+    def _parsed(self, text: str) -> Iterator[events.Event]:
         """Yield events; whatever the library raises is one line."""
         if len(text) > MAX_CHARACTERS:
             self._refuse(f"expected at most {MAX_CHARACTERS} characters, got {len(text)}")
@@ -172,9 +161,9 @@ class _Reader:
                 self._line = text.count("\n", 0, at) + 1
                 self._refuse("nested too deep")
 
-    def _node(self, event: NodeEvent, depth: int) -> _Node:
+    def _node(self, event: events.NodeEvent, depth: int) -> _Node:
         line, anchor = event.start_mark.line + 1, event.anchor
-        if isinstance(event, AliasEvent):
+        if isinstance(event, events.AliasEvent):
             found = self._anchors.get(anchor)
             if found is None:
                 what = "its own part" if anchor in self._anchors else "an unknown anchor"
@@ -187,13 +176,13 @@ class _Reader:
         if anchor is not None:
             self._anchors[anchor] = None
         node = _Node(line, None)
-        if isinstance(event, MappingStartEvent):
+        if isinstance(event, events.MappingStartEvent):
             self._must_be(("map",), event.tag)
             node.value = self._mapping(depth)
-        elif isinstance(event, SequenceStartEvent):
+        elif isinstance(event, events.SequenceStartEvent):
             self._must_be(("seq",), event.tag)
             node.value = self._sequence(depth)
-        elif isinstance(event, ScalarEvent):
+        elif isinstance(event, events.ScalarEvent):
             self._must_be(_SCALARS, event.tag)
             node.value = self._scalar(event)
         if anchor is not None:
@@ -209,15 +198,17 @@ class _Reader:
 
     def _sequence(self, depth: int) -> list[_Node]:
         items = []
-        while not isinstance(event := self._next(), SequenceEndEvent):
+        while not isinstance(event := self._next(), events.SequenceEndEvent):
             items.append(self._node(event, depth + 1))
         return items
 
     def _mapping(self, depth: int) -> dict[str, tuple[int, _Node]]:
         own: dict[str, tuple[int, _Node]] = {}
         merged: dict[str, tuple[int, _Node]] = {}
-        while not isinstance(event := self._next(), MappingEndEvent):
-            merges = isinstance(event, ScalarEvent) and event.value == _MERGE and not event.style
+        while not isinstance(event := self._next(), events.MappingEndEvent):
+            merges = (
+                isinstance(event, events.ScalarEvent) and not event.style and event.value == _MERGE
+            )
             key, line = self._node(event, depth + 1).value, self._line
             if not isinstance(key, str):
                 got = "a mapping or a list" if isinstance(key, dict | list) else repr(key)
@@ -234,7 +225,7 @@ class _Reader:
                 own[key] = (line, value)
         return {**merged, **own}
 
-    def _scalar(self, event: ScalarEvent) -> bool | int | float | str | None:
+    def _scalar(self, event: events.ScalarEvent) -> bool | int | float | str | None:
         text, tag = event.value, event.tag
         if _NO_TEXT.search(text):
             self._refuse("expected text, got half a surrogate pair")

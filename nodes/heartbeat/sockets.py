@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nodes.membership.datagram import MAX_BYTES
 from nodes.membership.rings import Arrival
-from reserve_agent.memalloc import set_memalloc
-from reserve_agent.socket_options import SO_RCVBUFFORCE, SO_TIMESTAMPNS
+from reserve_agent.socket_options import SO_RCVBUFFORCE, SO_TIMESTAMPNS, set_memalloc
 
 _TIMESPEC = struct.Struct("@qq")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)

@@ -102,12 +102,14 @@ class Reason(IntEnum):
         """Whether the packet went on."""
         return self <= Reason.FROM_RESERVE
 
+    @property
+    def verdict(self) -> str:
+        """The verdict as histories and metrics have it."""
+        return "pass" if self.passed else "drop"
+
 
 POLICIES: Final = tuple(policy.name.lower() for policy in Policy)
 """Names of the policies, as scenarios and results have them."""
-
-CLASSES: Final = tuple(cls.label for cls in PacketClass)
-"""Names of the classes."""
 
 MEMALLOC_CLASSES: Final = (PacketClass.BLOCK_IO.label, PacketClass.HEARTBEAT.label)
 """Classes whose sockets a scenario may flag as memalloc: both are throttled by their users."""
@@ -141,3 +143,18 @@ class PortRule:
     protocol: int
     cls: PacketClass
     flags: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The settings of the policies ``softnet`` and ``mempool``.
+
+    Attributes:
+        softnet_limit: Packets that the softnet queue holds before it throttles.
+        softnet_cost_ns: Nanoseconds that the queue needs for a packet.
+        mempool_pages: Pages in a memalloc socket's own pool.
+    """
+
+    softnet_limit: int = SOFTNET_LIMIT
+    softnet_cost_ns: int = SOFTNET_COST_NS
+    mempool_pages: int = MEMPOOL_PAGES

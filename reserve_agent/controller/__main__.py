@@ -30,19 +30,13 @@ def main() -> int:
     except CrunchbedError as error:
         sys.stderr.write(f"controller: {error}\n")
         return error.exit_code
+    except Exception:  # nobody has foreseen it; the process ends all the same
+        traceback.print_exc()
+        return CrunchbedError.exit_code
     return 0
 
 
-def _to_the_end() -> int:
-    """Return the exit code, also after an error that nobody has foreseen."""
-    try:
-        return main()
-    except Exception:
-        traceback.print_exc()
-        return CrunchbedError.exit_code
-
-
 if __name__ == "__main__":
-    code = _to_the_end()
+    code = main()
     sys.stderr.flush()
     os._exit(code)  # the framework's threads wait for connections, and nothing else ends them

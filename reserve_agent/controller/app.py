@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from reserve_agent.controller import framework
@@ -17,6 +17,14 @@ _ofp_event = framework.part("controller.ofp_event")
 _handler = framework.part("controller.handler")
 _of13 = framework.part("ofproto.ofproto_v1_3")
 _MAIN, _DEAD = _handler.MAIN_DISPATCHER, _handler.DEAD_DISPATCHER
+_decoder = Decoder(_of13)
+_READERS: Mapping[type, Callable[[list[Any]], Any]] = {
+    _ofp_event.EventOFPFlowStatsReply: _decoder.flows,
+    _ofp_event.EventOFPGroupDescStatsReply: _decoder.groups,
+    _ofp_event.EventOFPMeterConfigStatsReply: _decoder.meters,
+    _ofp_event.EventOFPMeterStatsReply: _decoder.dropped,
+}
+"""How the rows of each answer are read."""
 _log = logging.getLogger(__name__)
 _Hear = Callable[["SwitchApp", Any], None]
 
@@ -86,13 +94,6 @@ class SwitchApp(framework.App):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._switches = switches
         self._connections: dict[Any, _Connection] = {}
-        decoder = Decoder(_of13)
-        self._readers: dict[type, Callable[[list[Any]], Any]] = {
-            _ofp_event.EventOFPFlowStatsReply: decoder.flows,
-            _ofp_event.EventOFPGroupDescStatsReply: decoder.groups,
-            _ofp_event.EventOFPMeterConfigStatsReply: decoder.meters,
-            _ofp_event.EventOFPMeterStatsReply: decoder.dropped,
-        }
 
     @_on(_ofp_event.EventOFPStateChange, [_MAIN, _DEAD])
     def _state_changed(self, event: Any) -> None:
@@ -118,19 +119,11 @@ class SwitchApp(framework.App):  # type: ignore[misc]
     def _barrier_passed(self, event: Any) -> None:
         self._answer(event.msg, None)
 
-    @_on(
-        [
-            _ofp_event.EventOFPFlowStatsReply,
-            _ofp_event.EventOFPGroupDescStatsReply,
-            _ofp_event.EventOFPMeterConfigStatsReply,
-            _ofp_event.EventOFPMeterStatsReply,
-        ],
-        _MAIN,
-    )
+    @_on(list(_READERS), _MAIN)
     def _table_told(self, event: Any) -> None:
         switch = self._connections.get(event.msg.datapath)
         if switch is not None and (rows := switch.collected(event.msg)) is not None:
-            self._answer(event.msg, self._readers[type(event)](rows))
+            self._answer(event.msg, _READERS[type(event)](rows))
 
     @_on(_ofp_event.EventOFPPacketIn, _MAIN)
     def _copied(self, event: Any) -> None:

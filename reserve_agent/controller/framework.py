@@ -57,9 +57,7 @@ def report_malformed(report: Callable[[str], bool]) -> None:
     """Report every message that is no OpenFlow, and close the connection of its sender.
 
     The framework alone writes a traceback into a log, and for some messages nothing at all.
-
-    Args:
-        report: Takes the reason; returns whether the reason is worth a line in the log.
+    ``report`` takes the reason, and returns whether it is worth a line in the log.
     """
     parse = _parser.msg
     logging.getLogger(_parser.__name__).setLevel(logging.CRITICAL)
@@ -119,14 +117,11 @@ def _can_listen(address: str, port: int) -> None:
 def start(app: str, address: str, port: int, **arguments: object) -> None:
     """Start the OpenFlow server with one application, in threads of the framework.
 
-    Args:
-        app: The application's module; its one subclass of ``App`` gets ``arguments``.
-        address: IPv4 address to listen on.
-        port: TCP port to listen on.
-        arguments: Keyword arguments for the application.
+    The module ``app`` has one subclass of ``App``, which gets ``arguments``; ``address`` (IPv4) and
+    ``port`` (TCP) are listened on.
 
     Raises:
-        CrunchbedError: its port is taken.
+        CrunchbedError: the port is taken.
     """
     _can_listen(address, port)
     _end_with_the_peer()

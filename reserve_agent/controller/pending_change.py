@@ -9,11 +9,8 @@ class PendingChange:
     """Waits until the switches of one change have answered.
 
     A switch that is lost carries no packet that matters. So it is not waited for, unless it is the
-    only switch of the change: the change then holds once that switch is back.
-
-    Args:
-        switches: Datapath ids; at least one.
-        done: Called once, when the change is in force.
+    only switch of the change: the change then holds once that switch is back. ``done`` is called
+    once, when the change is in force.
     """
 
     def __init__(self, switches: Collection[int], done: Callable[[], None]) -> None:

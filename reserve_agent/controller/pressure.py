@@ -40,13 +40,8 @@ class _Node:
 class PressureListener:
     """Takes pressure messages, has the switches follow, and records when they do.
 
-    All methods belong to one thread.
-
-    Args:
-        nodes: Names of the nodes that there are.
-        apply: Has the switches shed what goes to a node, or no longer.
-        record: Adds an event to the history; may be called from any thread.
-        clock: CLOCK_MONOTONIC, nanoseconds.
+    All methods belong to one thread; ``record`` may be called from any thread. ``clock`` has
+    nanoseconds of CLOCK_MONOTONIC.
     """
 
     def __init__(

@@ -12,13 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from reserve_agent.contract.events import switches
 from reserve_agent.contract.events.base import Event
-from reserve_agent.contract.events.switches import (
-    ControllerReady,
-    ControllerRestarted,
-    ControllerStarted,
-    SwitchPacketsCounted,
-)
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.counting import count_packets, read_packets
 from reserve_agent.controller.pressure import PressureListener
@@ -31,14 +26,7 @@ _TICK_SECONDS = 0.1
 
 
 class Controller:
-    """The controller of one run; ``run`` returns when SIGTERM arrives.
-
-    Args:
-        config: The configuration that the run has written.
-
-    Attributes:
-        switches: The switches.
-    """
+    """The controller of one run; ``run`` returns when SIGTERM arrives."""
 
     def __init__(self, config: ControllerConfig) -> None:
         self._config = config
@@ -47,32 +35,32 @@ class Controller:
         self._counting = False
         self._stopping = False
         self._finished = False
-        self._readies = 0
+        self._was_ready = False
         self._starts = 0
         self._metrics_port = 0
         self._shown: Mapping[str, Any] = {}
         self._exporter = SwitchExporter(self._show)
         config.history.parent.mkdir(parents=True, exist_ok=True)
         self._history = NodeHistory(config.history, CONTROLLER, self._observe)
-        self.switches = Switches(config.network, config.classes, config.shed, self.record)
+        self.switches = Switches(
+            config.network, config.classes, config.shed, self.record, ready_before=self._was_ready
+        )
         nodes = {port.node for port in config.network.hosts}
         self._pressure = PressureListener(nodes, self.switches.shed, self.record, time.monotonic_ns)
         if self._starts:
-            self.record(ControllerRestarted())
-        if self._readies:
-            self.switches.continues()
+            self.record(switches.ControllerRestarted())
 
     def _observe(self, event: Event) -> None:
         """Take an event that is on file, also those that an earlier controller has written."""
-        self._readies += isinstance(event, ControllerReady)
-        if isinstance(event, ControllerStarted):
+        self._was_ready |= isinstance(event, switches.ControllerReady)
+        if isinstance(event, switches.ControllerStarted):
             self._starts += 1
             self._metrics_port = event.metrics_port
         self._exporter.observe(event)
 
     def _show(self) -> Mapping[str, Any]:
         """The counters of the switches, for a scrape; the last ones where a switch is silent."""
-        if (table := read_packets(self.switches, time.monotonic)) is not None:
+        if (table := read_packets(self.switches)) is not None:
             self._shown = {"table": table.arrived(), "dropped": table.dropped()}
         return self._shown
 
@@ -84,11 +72,13 @@ class Controller:
 
     def run(self) -> None:
         """Serve until SIGTERM."""
+        from reserve_agent.controller import framework
+
         signal.signal(signal.SIGTERM, self._stop)
         self._config.control.unlink(missing_ok=True)  # of a controller that was killed
         # The port of the controller before, if there was one, so that scrapers find this one.
         port = self._exporter.serve(self._metrics_port)
-        self.record(ControllerStarted(framework=self._framework_name(), metrics_port=port))
+        self.record(switches.ControllerStarted(framework=framework.NAME, metrics_port=port))
         self._server = LineServer(self._config.control, self._selector, self._handle)
         try:
             while not self._stopping:
@@ -122,12 +112,6 @@ class Controller:
         with self._lock:
             self._history.flush()
 
-    @staticmethod
-    def _framework_name() -> str:
-        from reserve_agent.controller import framework
-
-        return framework.NAME
-
     def _handle(self, message: Message) -> Message | None:
         """Take a question of the run, or the message of an agent, which gets no answer."""
         match message.get("op"):
@@ -160,11 +144,11 @@ class Controller:
             return {"error": "packets: somebody else has asked, and is not answered yet"}
         self._counting = True
         try:
-            table = count_packets(self.switches, time.monotonic, self._serve)
+            table = count_packets(self.switches, self._serve)
         finally:
             self._counting = False
         if table is None:
             return {"error": "packets: a switch does not answer"}
-        self.record(SwitchPacketsCounted(table=table.arrived(), dropped=table.dropped()))
+        self.record(switches.SwitchPacketsCounted(table=table.arrived(), dropped=table.dropped()))
         self._flush()
         return {"ok": True}

@@ -19,17 +19,10 @@ OTHERS: Final = "other reasons"
 
 
 class Refusals:
-    """Counts of one kind, by reason. Its owner sees to it that one thread at a time calls it.
-
-    Args:
-        kind: Of the events that tell a reason and its count.
-        record: Adds an event to the history.
-    """
+    """Counts of one kind, by reason. Its owner sees to it that one thread at a time calls it."""
 
     def __init__(
-        self,
-        kind: type[OpenFlowMalformed] | type[PressureRefused],
-        record: Callable[[Event], None],
+        self, kind: type[OpenFlowMalformed] | type[PressureRefused], record: Callable[[Event], None]
     ) -> None:
         self._kind = kind
         self._record = record
@@ -44,8 +37,7 @@ class Refusals:
     def report(self, now: int) -> bool:
         """Record the counts, if it is time; returns whether anything was recorded.
 
-        Args:
-            now: CLOCK_MONOTONIC, nanoseconds.
+        ``now`` is in nanoseconds of CLOCK_MONOTONIC.
         """
         if not self._unreported or now - self._reported_at < REPORT_NS:
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from reserve_agent.controller.rules.state import Flow, FlowKey, Group, Meter
+from reserve_agent.controller.rules.state import Flow, FlowKey, Group, HeldFlow, Meter
 
 
 @dataclass(frozen=True)
@@ -32,35 +32,20 @@ class RemoveCookie:
 
 
 @dataclass(frozen=True)
-class PutGroup:
-    """Make a group; ``new`` is False to change one that is there."""
+class Put:
+    """Make a group or a meter; ``new`` is False to change one that is there."""
 
     number: int
-    group: Group
+    what: Group | Meter
     new: bool
 
 
 @dataclass(frozen=True)
-class RemoveGroup:
-    """Remove a group."""
+class Remove:
+    """Remove the group or the meter with a number."""
 
     number: int
-
-
-@dataclass(frozen=True)
-class PutMeter:
-    """Make a meter; ``new`` is False to change one that is there."""
-
-    number: int
-    meter: Meter
-    new: bool
-
-
-@dataclass(frozen=True)
-class RemoveMeter:
-    """Remove a meter."""
-
-    number: int
+    kind: type[Group] | type[Meter]
 
 
 @dataclass(frozen=True)
@@ -82,33 +67,7 @@ class Ask:
     ticket: int
 
 
-Request = (
-    PutFlow
-    | RemoveFlow
-    | RemoveCookie
-    | PutGroup
-    | RemoveGroup
-    | PutMeter
-    | RemoveMeter
-    | Barrier
-    | Ask
-)
-
-
-@dataclass(frozen=True)
-class HeldFlow:
-    """A flow that a switch holds.
-
-    Attributes:
-        flow: The flow as we would make it; None where it is not ours.
-        cookie: The cookie as on the wire.
-        packets, bytes: Its counters.
-    """
-
-    flow: Flow | None
-    cookie: int
-    packets: int
-    bytes: int
+Request = PutFlow | RemoveFlow | RemoveCookie | Put | Remove | Barrier | Ask
 
 
 @dataclass

@@ -20,21 +20,18 @@ from reserve_agent.controller.requests import (
     Ask,
     Barrier,
     Held,
-    HeldFlow,
+    Put,
     PutFlow,
-    PutGroup,
-    PutMeter,
+    Remove,
     RemoveCookie,
     RemoveFlow,
-    RemoveGroup,
-    RemoveMeter,
     Request,
     Table,
 )
 from reserve_agent.controller.rules import cookie
 from reserve_agent.controller.rules.cookie import Purpose
 from reserve_agent.controller.rules.difference import Difference, difference
-from reserve_agent.controller.rules.state import Flow, SwitchState, by_key
+from reserve_agent.controller.rules.state import Flow, Group, HeldFlow, Meter, SwitchState, by_key
 
 _MAX_TRIES = 3
 _ALL_BITS = 0xFFFF_FFFF_FFFF_FFFF
@@ -50,13 +47,10 @@ class Link(Protocol):
 
 
 class Session:
-    """One connection of one switch.
+    """One connection of one switch, which should hold ``want``.
 
-    Args:
-        link: Sends to the switch.
-        want: What it should hold.
-        ready: Called once it is known to hold that.
-        failed: Called with the reason where it does not, after three attempts.
+    ``ready`` is called once the switch is known to hold that; ``failed`` is called with the reason
+    where it does not, after three attempts.
     """
 
     def __init__(
@@ -164,13 +158,10 @@ class Session:
             for held in found.flows
         }
         requests += [RemoveCookie(value, mask) for value, mask in sorted(cookies)]
-        requests += [RemoveGroup(one) for one in found.groups if one not in self._want.groups]
-        requests += [RemoveMeter(one) for one in found.meters if one not in self._want.meters]
-        requests.append(Barrier(self._wait(lambda _: self._look_again())))
-        self._link.send(requests)
-
-    def _look_again(self) -> None:
-        self._ask_for_all(partial(self._verify, self._want))
+        requests += [Remove(one, Group) for one in found.groups if one not in self._want.groups]
+        requests += [Remove(one, Meter) for one in found.meters if one not in self._want.meters]
+        look_again = self._wait(lambda _: self._ask_for_all(partial(self._verify, self._want)))
+        self._link.send([*requests, Barrier(look_again)])
 
     def _verify(self, wanted: SwitchState, found: Held) -> None:
         """Compare what the switch holds; write what is missing again, and compare again.
@@ -202,18 +193,18 @@ class Session:
 
     def _made(self, changes: Difference) -> Iterable[Request]:
         epoch = self._epoch or 0  # it is known by the time anything is written
-        yield from (PutMeter(n, meter, new=True) for n, meter in changes.new_meters.items())
-        yield from (PutMeter(n, meter, new=False) for n, meter in changes.changed_meters.items())
-        yield from (PutGroup(n, group, new=True) for n, group in changes.new_groups.items())
-        yield from (PutGroup(n, group, new=False) for n, group in changes.changed_groups.items())
+        yield from (Put(n, meter, new=True) for n, meter in changes.new_meters.items())
+        yield from (Put(n, meter, new=False) for n, meter in changes.changed_meters.items())
+        yield from (Put(n, group, new=True) for n, group in changes.new_groups.items())
+        yield from (Put(n, group, new=False) for n, group in changes.changed_groups.items())
         for flow in changes.put:
             yield PutFlow(flow, epoch)
 
 
 def _removed(changes: Difference) -> Iterable[Request]:
     yield from (RemoveFlow(key) for key in changes.gone)
-    yield from (RemoveGroup(number) for number in changes.gone_groups)
-    yield from (RemoveMeter(number) for number in changes.gone_meters)
+    yield from (Remove(number, Group) for number in changes.gone_groups)
+    yield from (Remove(number, Meter) for number in changes.gone_meters)
 
 
 def _epoch_of(held: HeldFlow) -> int | None:

@@ -14,18 +14,8 @@ from functools import partial
 from threading import RLock
 from typing import Any
 
+from reserve_agent.contract.events import switches
 from reserve_agent.contract.events.base import Event
-from reserve_agent.contract.events.switches import (
-    ConnectionClassified,
-    ControllerBack,
-    ControllerDiffers,
-    ControllerLost,
-    ControllerReady,
-    ControllerStranger,
-    OpenFlowMalformed,
-    OpenFlowRefused,
-    TreeChanged,
-)
 from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.pending_change import PendingChange
 from reserve_agent.controller.refusals import Refusals
@@ -49,11 +39,7 @@ _ON_ITS_WAY_SECONDS = 2.0
 class Switches:
     """The switches of one run.
 
-    Args:
-        network: The run's network.
-        classes: Which class a port means.
-        shed: What is done to traffic toward a node under pressure.
-        record: See ``Record``.
+    ``ready_before`` says whether an earlier controller of this run was ready already.
     """
 
     def __init__(
@@ -62,6 +48,8 @@ class Switches:
         classes: tuple[PortRule, ...],
         shed: Shed,
         record: Record,
+        *,
+        ready_before: bool = False,
     ) -> None:
         self.network = network
         self.shed_settings = shed
@@ -72,7 +60,7 @@ class Switches:
         self._gone: set[int] = set()
         self._changes: dict[str, PendingChange] = {}
         self._record = record
-        self._refusals = Refusals(OpenFlowMalformed, record)
+        self._refusals = Refusals(switches.OpenFlowMalformed, record)
         self._names = {switch.dpid: switch.name for switch in network.switches}
         self._down: set[Port] = set()
         self._tree: frozenset[SwitchLink] = flood_tree(network)
@@ -80,7 +68,7 @@ class Switches:
         self._want = dict(desired_state(network, classes, shed, self.pressed, self._tree))
         self._looked: dict[Connection, tuple[PacketClass, float]] = {}
         self._was_ready = False
-        self._ready_before = False
+        self._ready_before = ready_before
         self._lock = RLock()
 
     @property
@@ -91,29 +79,20 @@ class Switches:
             return all(session is not None and session.ready for session in found)
 
     def connected(self, dpid: int, link: Link, down: set[int]) -> Session | None:
-        """A switch has connected and said who it is.
+        """A switch has connected and said who it is; ``down`` are its ports that are down.
 
-        Args:
-            dpid: Its datapath id.
-            link: Sends to it.
-            down: Its ports that are down.
-
-        Returns:
-            Its session; None for a switch that is not of this run.
+        Returns its session; None for a switch that is not of this run.
         """
         with self._lock:
             if dpid not in self._names:
-                self._record(ControllerStranger(dpid=dpid))
+                self._record(switches.ControllerStranger(dpid=dpid))
                 return None
             name = self._names[dpid]
             self._down = {port for port in self._down if port[0] != name}
             self._down |= {(name, number) for number in down}
             self._follow_ports()
             session = Session(
-                link,
-                self._want[dpid],
-                self._switch_is_ready,
-                partial(self._differs, name),
+                link, self._want[dpid], self._switch_is_ready, partial(self._differs, name)
             )
             self.sessions[dpid] = session
             self._gone.discard(dpid)
@@ -126,20 +105,16 @@ class Switches:
     def _differs(self, name: str, reason: str) -> None:
         """A switch does not hold what it should, after several attempts."""
         _log.error("switch %s differs from what was meant: %s", name, reason)
-        self._record(ControllerDiffers(switch=name, reason=reason))
+        self._record(switches.ControllerDiffers(switch=name, reason=reason))
 
     def _switch_is_ready(self) -> None:
         if self._was_ready or not self.ready:
             return
         self._was_ready = True
-        kind = ControllerBack if self._ready_before else ControllerReady
+        kind = switches.ControllerBack if self._ready_before else switches.ControllerReady
         self._ready_before = True
         flows = sum(len(state.flows) for state in self._want.values())
         self._record(kind(switches=len(self._names), flows=flows))
-
-    def continues(self) -> None:
-        """Note that an earlier controller of this run was ready already."""
-        self._ready_before = True
 
     def disconnected(self, dpid: int, session: Session) -> None:
         """The connection of a switch is gone; the switch forwards all the same."""
@@ -152,7 +127,7 @@ class Switches:
             self._gone.add(dpid)
             for change in self._changes.values():
                 change.lost(dpid)
-            self._record(ControllerLost(switch=self._names[dpid]))
+            self._record(switches.ControllerLost(switch=self._names[dpid]))
 
     def answer(self, session: Session, ticket: int, content: Any = None) -> None:
         """A switch has answered."""
@@ -163,7 +138,7 @@ class Switches:
         """A switch has refused a request."""
         with self._lock:
             session.refuse(reason)
-            self._record(OpenFlowRefused(switch=self._names[dpid], reason=reason))
+            self._record(switches.OpenFlowRefused(switch=self._names[dpid], reason=reason))
 
     def port(self, dpid: int, number: int, *, up: bool) -> None:
         """A port went up or down: floods may need a new tree; groups react without us."""
@@ -177,7 +152,9 @@ class Switches:
         if tree == self._tree:
             return
         self._tree = tree
-        self._record(TreeChanged(links=[[link.a, link.b] for link in sorted(tree, key=str)]))
+        self._record(
+            switches.TreeChanged(links=[[link.a, link.b] for link in sorted(tree, key=str)])
+        )
         want = desired_state(self.network, self._classes, self.shed_settings, self.pressed, tree)
         for dpid, state in want.items():
             if dpid in self.sessions:
@@ -185,16 +162,10 @@ class Switches:
         self._want = dict(want)
 
     def shed(self, node: str, *, on: bool, done: Callable[[int], None]) -> bool:
-        """Begin or end shedding what goes to a node.
+        """Begin or end shedding what goes to a node; return whether anything changes.
 
-        Args:
-            node: Its name.
-            on: Whether it is under pressure.
-            done: Called with the time (nanoseconds of CLOCK_MONOTONIC) when the change is in force
-                on every connected switch that has the node; from a thread of the framework.
-
-        Returns:
-            Whether anything changes; ``done`` is not called otherwise.
+        If so, ``done`` is called with the time (nanoseconds of CLOCK_MONOTONIC) when the change is
+        in force on every connected switch that has the node; from a thread of the framework.
         """
         with self._lock:
             if on == (node in self.pressed):
@@ -252,7 +223,7 @@ class Switches:
 
     def _note_class(self, connection: Connection, cls: PacketClass) -> None:
         self._record(
-            ConnectionClassified(
+            switches.ConnectionClassified(
                 source=f"{connection.source}:{connection.source_port}",
                 destination=f"{connection.destination}:{connection.destination_port}",
                 cls=cls.label,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reserve_agent.errors import BadInput
@@ -57,33 +58,33 @@ class SwitchLink:
 
 @dataclass(frozen=True)
 class Network:
-    """A run's whole network; it need not be connected (storage may have its own)."""
+    """A run's whole network; it need not be connected (storage may have its own).
+
+    Raises:
+        BadInput: a port or a name is there twice, or a switch is not there.
+    """
 
     switches: tuple[Switch, ...]
     hosts: tuple[HostPort, ...]
     links: tuple[SwitchLink, ...] = ()
 
     def __post_init__(self) -> None:
-        _check(self)
+        names = [switch.name for switch in self.switches]
+        ports = [(host.switch, host.number) for host in self.hosts]
+        for link in self.links:
+            ports += [(link.a, link.port_a), (link.b, link.port_b)]
+        _check_differ("switch", names)
+        _check_differ("datapath id", [switch.dpid for switch in self.switches])
+        _check_differ("port", ports)
+        _check_differ("hardware address", [host.mac for host in self.hosts])
+        for name, number in ports:
+            if name not in names:
+                raise BadInput(f"network: port {number} is on switch {name}, which is not there")
 
 
-def _check(network: Network) -> None:
-    """Raise BadInput for a port or a name that is there twice, or a switch that is not there."""
-    names = [switch.name for switch in network.switches]
-    ports = [(host.switch, host.number) for host in network.hosts]
-    for link in network.links:
-        ports += [(link.a, link.port_a), (link.b, link.port_b)]
-    for what, all_of_them in (
-        ("switch", names),
-        ("datapath id", [switch.dpid for switch in network.switches]),
-        ("port", ports),
-        ("hardware address", [host.mac for host in network.hosts]),
-    ):
-        seen: set[object] = set()
-        for one in all_of_them:
-            if one in seen:
-                raise BadInput(f"network: {what} {one} is there twice")
-            seen.add(one)
-    for name, number in ports:
-        if name not in names:
-            raise BadInput(f"network: port {number} is on switch {name}, which is not there")
+def _check_differ(what: str, values: Sequence[object]) -> None:
+    seen = set()
+    for one in values:
+        if one in seen:
+            raise BadInput(f"network: {what} {one} is there twice")
+        seen.add(one)

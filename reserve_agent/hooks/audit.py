@@ -210,7 +210,8 @@ def protocols(hooks: NodeHooks) -> list[ProtocolSeen]:
 
 def sockets(hooks: NodeHooks, rules: Sequence[PortRule]) -> list[SocketSeen]:
     """Every socket of the node that has been marked or has sent something."""
-    return decode_sockets(hooks.iterate("cb_list_sockets", "cb_sockets"), rules)
+    lister, listed = hooks.program_fd("cb_list_sockets"), hooks.map_fd("cb_sockets")
+    return decode_sockets(libbpf.iterate(lister, listed), rules)
 
 
 def block_io_packets(hooks: NodeHooks) -> int:

@@ -115,33 +115,14 @@ class Wheel(c.Structure):
 
 
 POOL_FIELDS = (
-    "total",
-    "reserve",
-    "free",
-    "clean",
-    "dirty",
-    "demand",  # pages that normal tasks wait for; not part of the sum
-    "squeezed",
-    "rx_stalled",
-    "tx",
-    "low_water",
-    "now",
-    "generation",
-    "hoarded",  # pages that stalled readers keep
-    "wakes",  # how often they have read
-    "pressure",
-    "pressure_since",
-    "pressure_ns",
-    "pressure_longest_ns",
-    "pressure_episodes",
-    "window",
-    "in_window",
-    "emergency",
-    "softnet_backlog_ns",
-    "softnet_since",
-    "softnet_throttled",
+    *("total", "reserve", "free", "clean", "dirty", "demand", "squeezed", "rx_stalled", "tx"),
+    *("low_water", "now", "generation", "hoarded", "wakes"),
+    *("pressure", "pressure_since", "pressure_ns", "pressure_longest_ns", "pressure_episodes"),
+    *("window", "in_window", "emergency"),
+    *("softnet_backlog_ns", "softnet_since", "softnet_throttled"),
     "journal_head",
 )
+"""Counters of the pool; ``model/pool.py`` says what they are."""
 
 
 class Pool(c.Structure):

@@ -14,15 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reserve_agent.errors import HookError, MissingRequirement
-from reserve_agent.hooks.libbpf_structs import (
-    IterTarget,
-    LinkOptions,
-    MapInfo,
-    SkBuff,
-    TcHook,
-    TcOptions,
-    TestRunOptions,
-)
+from reserve_agent.hooks import libbpf_structs as structs
 
 TC_INGRESS = 1
 TC_EGRESS = 2
@@ -154,13 +146,13 @@ class BpfObject:
 
         A filter that an earlier process has left there is replaced.
         """
-        hook = TcHook(c.sizeof(TcHook), ifindex, point, 0)
+        hook = structs.TcHook(c.sizeof(structs.TcHook), ifindex, point, 0)
         created = _lib().bpf_tc_hook_create(c.byref(hook))
         if created not in (0, -_EEXIST):
             _check(created, f"clsact on interface {ifindex}")
         descriptor = self.program_fd(program)
         name = (_TC_REPLACE, 0, _TC_HANDLE, _TC_PRIORITY)
-        options = TcOptions(c.sizeof(TcOptions), descriptor, *name)
+        options = structs.TcOptions(c.sizeof(structs.TcOptions), descriptor, *name)
         attached = _lib().bpf_tc_attach(c.byref(hook), c.byref(options))
         _check(attached, f"attach {program} to interface {ifindex}")
 
@@ -174,8 +166,10 @@ class BpfObject:
 
 def iterate(program_fd: int, map_fd: int) -> bytes:
     """Run an iterator program over a map and return all that it writes."""
-    target = IterTarget(map_fd=map_fd)
-    options = LinkOptions(c.sizeof(LinkOptions), 0, c.addressof(target), c.sizeof(target), 0)
+    target = structs.IterTarget(map_fd=map_fd)
+    options = structs.LinkOptions(
+        c.sizeof(structs.LinkOptions), 0, c.addressof(target), c.sizeof(target), 0
+    )
     created = _lib().bpf_link_create(program_fd, 0, _ITERATOR, c.byref(options))
     link = _check(created, "attach an iterator")
     try:
@@ -187,7 +181,7 @@ def iterate(program_fd: int, map_fd: int) -> bytes:
 
 def value_size(map_fd: int) -> int:
     """Size in bytes of a map's value as the kernel has it."""
-    info, size = MapInfo(), c.c_uint32(c.sizeof(MapInfo))
+    info, size = structs.MapInfo(), c.c_uint32(c.sizeof(structs.MapInfo))
     found = _lib().bpf_obj_get_info_by_fd(map_fd, c.byref(info), c.byref(size))
     _check(found, "look at a map")
     return int(info.value_size)
@@ -215,14 +209,6 @@ def read_map(fd: int, key: int, buffer: c.Array[S] | S) -> None:
     _check(found, "read a map")
 
 
-def write_map(fd: int, key: int, value: c.Structure) -> None:
-    """Write one map value."""
-    written = _lib().bpf_map_update_elem(
-        fd, c.byref(c.c_uint32(key)), c.byref(value), c.c_uint64(0)
-    )
-    _check(written, "write a map")
-
-
 def possible_cpus() -> int:
     """How many values a per-processor map has."""
     return _check(_lib().libbpf_num_possible_cpus(), "count processors")
@@ -231,16 +217,16 @@ def possible_cpus() -> int:
 class TestRun:
     """A program that can be called: BPF_PROG_TEST_RUN with its buffers allocated once."""
 
-    def __init__(self, fd: int, frame: bytes = bytes(64)) -> None:
+    def __init__(self, fd: int) -> None:
         self._fd = fd
-        self.context = SkBuff()
-        self._options = TestRunOptions(sz=c.sizeof(TestRunOptions), repeat=1)
+        self.context = structs.SkBuff()
+        self._options = structs.TestRunOptions(sz=c.sizeof(structs.TestRunOptions), repeat=1)
         address = c.addressof(self.context)
         self._options.ctx_in = self._options.ctx_out = address
-        self._options.ctx_size_in = self._options.ctx_size_out = c.sizeof(SkBuff)
+        self._options.ctx_size_in = self._options.ctx_size_out = c.sizeof(structs.SkBuff)
         self._reference = c.byref(self._options)
         self._call = _lib().bpf_prog_test_run_opts
-        self.set_frame(frame)
+        self.set_frame(bytes(64))
 
     def set_frame(self, frame: bytes) -> None:
         """The packet that the next calls see, from its Ethernet header."""
@@ -251,7 +237,7 @@ class TestRun:
     def __call__(self, repeat: int = 1) -> int:
         """Run it; ``context`` goes in and comes out. Returns the program's verdict."""
         self._options.repeat = repeat
-        self._options.ctx_size_out = c.sizeof(SkBuff)
+        self._options.ctx_size_out = c.sizeof(structs.SkBuff)
         self._options.data_size_out = 0
         self.context.wire_len = 0  # the last call has set it, and would be obeyed
         result = self._call(self._fd, self._reference)

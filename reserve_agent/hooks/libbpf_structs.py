@@ -8,6 +8,10 @@ from __future__ import annotations
 import ctypes as c
 
 
+def _u32(*names: str) -> list[tuple[str, type[c.c_uint32]]]:
+    return [(name, c.c_uint32) for name in names]
+
+
 class TcHook(c.Structure):
     """``struct bpf_tc_hook``: one side of an interface."""
 
@@ -25,10 +29,7 @@ class TcOptions(c.Structure):
     _fields_ = (
         ("sz", c.c_size_t),
         ("prog_fd", c.c_int),
-        ("flags", c.c_uint32),
-        ("prog_id", c.c_uint32),
-        ("handle", c.c_uint32),
-        ("priority", c.c_uint32),
+        *_u32("flags", "prog_id", "handle", "priority"),
     )
 
 
@@ -39,18 +40,12 @@ class TestRunOptions(c.Structure):
         ("sz", c.c_size_t),
         ("data_in", c.c_void_p),
         ("data_out", c.c_void_p),
-        ("data_size_in", c.c_uint32),
-        ("data_size_out", c.c_uint32),
+        *_u32("data_size_in", "data_size_out"),
         ("ctx_in", c.c_void_p),
         ("ctx_out", c.c_void_p),
-        ("ctx_size_in", c.c_uint32),
-        ("ctx_size_out", c.c_uint32),
-        ("retval", c.c_uint32),
+        *_u32("ctx_size_in", "ctx_size_out", "retval"),
         ("repeat", c.c_int),
-        ("duration", c.c_uint32),
-        ("flags", c.c_uint32),
-        ("cpu", c.c_uint32),
-        ("batch_size", c.c_uint32),
+        *_u32("duration", "flags", "cpu", "batch_size"),
     )
 
 
@@ -67,56 +62,32 @@ class LinkOptions(c.Structure):
         ("sz", c.c_size_t),
         ("flags", c.c_uint32),
         ("iter_info", c.c_void_p),
-        ("iter_info_len", c.c_uint32),
-        ("target_btf_id", c.c_uint32),
+        *_u32("iter_info_len", "target_btf_id"),
     )
 
 
 class MapInfo(c.Structure):
     """The beginning of ``struct bpf_map_info``; the kernel fills in the fields that fit."""
 
-    _fields_ = (
-        ("type", c.c_uint32),
-        ("id", c.c_uint32),
-        ("key_size", c.c_uint32),
-        ("value_size", c.c_uint32),
-    )
+    _fields_ = (*_u32("type", "id", "key_size", "value_size"),)
 
 
 class SkBuff(c.Structure):
     """``struct __sk_buff`` of linux/bpf.h, the context of BPF_PROG_TEST_RUN; without a size."""
 
     _fields_ = (
-        ("len", c.c_uint32),
-        ("pkt_type", c.c_uint32),
-        ("mark", c.c_uint32),
-        ("queue_mapping", c.c_uint32),
-        ("protocol", c.c_uint32),
-        ("vlan_present", c.c_uint32),
-        ("vlan_tci", c.c_uint32),
-        ("vlan_proto", c.c_uint32),
-        ("priority", c.c_uint32),
-        ("ingress_ifindex", c.c_uint32),
-        ("ifindex", c.c_uint32),
-        ("tc_index", c.c_uint32),
+        *_u32("len", "pkt_type", "mark", "queue_mapping", "protocol"),
+        *_u32("vlan_present", "vlan_tci", "vlan_proto", "priority"),
+        *_u32("ingress_ifindex", "ifindex", "tc_index"),
         ("cb", c.c_uint32 * 5),
-        ("hash", c.c_uint32),
-        ("tc_classid", c.c_uint32),
-        ("data", c.c_uint32),
-        ("data_end", c.c_uint32),
-        ("napi_id", c.c_uint32),
-        ("family", c.c_uint32),
-        ("remote_ip4", c.c_uint32),
-        ("local_ip4", c.c_uint32),
+        *_u32("hash", "tc_classid", "data", "data_end", "napi_id"),
+        *_u32("family", "remote_ip4", "local_ip4"),
         ("remote_ip6", c.c_uint32 * 4),
         ("local_ip6", c.c_uint32 * 4),
-        ("remote_port", c.c_uint32),
-        ("local_port", c.c_uint32),
-        ("data_meta", c.c_uint32),
+        *_u32("remote_port", "local_port", "data_meta"),
         ("flow_keys", c.c_uint64),
         ("tstamp", c.c_uint64),
-        ("wire_len", c.c_uint32),
-        ("gso_segs", c.c_uint32),
+        *_u32("wire_len", "gso_segs"),
         ("sk", c.c_uint64),
         ("gso_size", c.c_uint32),
         ("tstamp_type", c.c_uint8),

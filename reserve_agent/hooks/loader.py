@@ -6,89 +6,54 @@ import ctypes
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from operator import add
 from pathlib import Path
 
 from reserve_agent.contract.packets import (
     MAX_LOSSES,
     MAX_RULES,
-    MEMPOOL_PAGES,
-    SOFTNET_COST_NS,
-    SOFTNET_LIMIT,
     Hook,
+    Limits,
     PacketClass,
     Policy,
     PortRule,
     Reason,
 )
 from reserve_agent.errors import HookError
-from reserve_agent.hooks import libbpf
-from reserve_agent.hooks.layout import (
-    COUNTER_CLASS_SHIFT,
-    COUNTER_ENTRIES,
-    COUNTER_HOOK_SHIFT,
-    LOSS_ALWAYS,
-    MAP_VALUES,
-    Config,
-    Counters,
-    Journal,
-    Loss,
-    Pool,
-    Rule,
-    Windows,
-)
-from reserve_agent.hooks.pinned import (
-    PINNED_MAPS,
-    PINNED_PROGRAMS,
-    PinnedObject,
-    remove_pins,
-    write_pins,
-)
+from reserve_agent.hooks import layout, libbpf, pinned
+from reserve_agent.hooks.layout import COUNTER_CLASS_SHIFT, COUNTER_HOOK_SHIFT
 from reserve_agent.netns import network_namespace_of
 
 OBJECT_PATH = Path(__file__).resolve().parents[2] / "build" / "crunchbed.bpf.o"
 _CGROUP_PROGRAMS = (
-    "cb_deliver",
-    "cb_release",
-    "cb_setsockopt",
-    "cb_getsockopt",
-    "cb_connect4",
-    "cb_connect6",
-    "cb_sendmsg4",
-    "cb_sendmsg6",
+    *("cb_deliver", "cb_release", "cb_setsockopt", "cb_getsockopt"),
+    *("cb_connect4", "cb_connect6", "cb_sendmsg4", "cb_sendmsg6"),
 )
 _SERVICE_TICKS = 8
 # By hook, class and reason: where its packets are among the numbers of a ``Counters``, with its
 # pages behind them.
 _COUNTER_PLACES = {
     (hook, cls, reason): 2 * (hook << COUNTER_HOOK_SHIFT | cls << COUNTER_CLASS_SHIFT | reason)
-    for hook in Hook
-    for cls in PacketClass
-    for reason in Reason
+    for hook, cls, reason in product(Hook, PacketClass, Reason)
 }
 
 
 @dataclass(frozen=True)
-class HookSettings:
-    """What the agent tells the hooks.
+class HookSettings(Limits):
+    """What the agent tells the hooks, beside the limits of the policies.
 
     Attributes:
         policy: The rule set that the node follows under pressure.
         service_ns: How long a running reader keeps a buffer, in nanoseconds; rounded up to
             eight wheel ticks of a power of two each.
         rules: At most eight.
-        softnet_limit: Packets the softnet queue holds.
-        softnet_cost_ns: Nanoseconds the softnet queue needs for one packet.
-        mempool_pages: Pages in each memalloc socket's own pool under ``mempool``.
         enforce: Refuse protocols that are not vm-aware always, not only from the reserve.
     """
 
     policy: Policy
     service_ns: int = 200_000
     rules: tuple[PortRule, ...] = ()
-    softnet_limit: int = SOFTNET_LIMIT
-    softnet_cost_ns: int = SOFTNET_COST_NS
-    mempool_pages: int = MEMPOOL_PAGES
     enforce: bool = False
 
 
@@ -97,11 +62,11 @@ def service_shift(service_ns: int) -> int:
     return max(0, (max(1, service_ns) - 1) // _SERVICE_TICKS).bit_length()
 
 
-def _loss(source: str | None, share: float) -> Loss:
+def _loss(source: str | None, share: float) -> layout.Loss:
     if not 0 < share <= 1:
         raise HookError(f"a loss of {share}, expected a share above 0 and at most 1")
     address = 0 if source is None else int.from_bytes(socket.inet_aton(source), "little")
-    return Loss(address, max(1, round(share * LOSS_ALWAYS)))
+    return layout.Loss(address, max(1, round(share * layout.LOSS_ALWAYS)))
 
 
 class NodeHooks:
@@ -110,8 +75,8 @@ class NodeHooks:
     Hooks that are not pinned are detached when the process dies, too.
     """
 
-    def __init__(self, path: Path = OBJECT_PATH, *, testing: bool = False) -> None:
-        loaded = libbpf.BpfObject(path)
+    def __init__(self, *, testing: bool = False) -> None:
+        loaded = libbpf.BpfObject(OBJECT_PATH)
         if testing:
             loaded.set_variable(".rodata", (1).to_bytes(4, "little"))
         loaded.load()
@@ -125,23 +90,24 @@ class NodeHooks:
         hooks = cls.__new__(cls)
         hooks._loaded, hooks._links = None, {}
         hooks._pins = directory
-        hooks._open(PinnedObject(directory))
+        hooks._open(pinned.PinnedObject(directory))
         return hooks
 
     _pins: Path | None = None
 
-    def _open(self, source: libbpf.BpfObject | PinnedObject) -> None:
+    def _open(self, source: libbpf.BpfObject | pinned.PinnedObject) -> None:
         self._source = source
+        self.map_fd, self.program_fd = source.map_fd, source.program_fd
         self._check_layout()
-        self.config = libbpf.map_memory(source.map_fd("cb_config"), Config)
-        self.pool = libbpf.map_memory(source.map_fd("cb_pool"), Pool)
-        self.journal = libbpf.map_memory(source.map_fd("cb_journal"), Journal)
-        self.windows = libbpf.map_memory(source.map_fd("cb_windows"), Windows)
-        self._cpus = (Counters * libbpf.possible_cpus())()
+        self.config = libbpf.map_memory(source.map_fd("cb_config"), layout.Config)
+        self.pool = libbpf.map_memory(source.map_fd("cb_pool"), layout.Pool)
+        self.journal = libbpf.map_memory(source.map_fd("cb_journal"), layout.Journal)
+        self.windows = libbpf.map_memory(source.map_fd("cb_windows"), layout.Windows)
+        self._cpus = (layout.Counters * libbpf.possible_cpus())()
 
     def _check_layout(self) -> None:
-        for name, layout in MAP_VALUES.items():
-            built, here = libbpf.value_size(self.map_fd(name)), ctypes.sizeof(layout)
+        for name, structure in layout.MAP_VALUES.items():
+            built, here = libbpf.value_size(self.map_fd(name)), ctypes.sizeof(structure)
             if built != here:
                 raise HookError(
                     f"{name}: {built} bytes in the object, {here} in layout.py; run `make setup`"
@@ -159,9 +125,9 @@ class NodeHooks:
         config.mempool_pages = settings.mempool_pages
         config.enforce = settings.enforce
         for slot in range(MAX_RULES):
-            config.rules[slot] = Rule()
+            config.rules[slot] = layout.Rule()
         for slot, rule in enumerate(settings.rules):
-            config.rules[slot] = Rule(rule.port, rule.protocol, rule.cls, rule.flags)
+            config.rules[slot] = layout.Rule(rule.port, rule.protocol, rule.cls, rule.flags)
 
     def lose(self, losses: Sequence[tuple[str | None, float]]) -> None:
         """Have the wire lose packets: (sender's IPv4 address or None for all, share 0 to 1).
@@ -176,7 +142,7 @@ class NodeHooks:
         entries = [_loss(source, share) for source, share in losses]
         self.config.losing = 0
         for slot in range(MAX_LOSSES):
-            self.config.losses[slot] = entries[slot] if slot < len(entries) else Loss()
+            self.config.losses[slot] = entries[slot] if slot < len(entries) else layout.Loss()
         self.config.losing = bool(entries)
 
     def attach(self, *, netns_pid: int, interfaces: Sequence[str], cgroup: Path) -> None:
@@ -198,28 +164,16 @@ class NodeHooks:
         successor finds all that it needs; see ``taken_over``.
         """
         self._pins = directory
-        programs = {name: self.program_fd(name) for name in PINNED_PROGRAMS}
-        maps = {name: self.map_fd(name) for name in PINNED_MAPS}
-        write_pins(directory, programs | maps, self._links)
-
-    def program_fd(self, name: str) -> int:
-        """File descriptor of a program; hooks that were taken over have those that were pinned."""
-        return self._source.program_fd(name)
-
-    def map_fd(self, name: str) -> int:
-        """File descriptor of a map."""
-        return self._source.map_fd(name)
-
-    def iterate(self, program: str, over: str) -> bytes:
-        """The bytes that an iterator program writes about a map."""
-        return libbpf.iterate(self.program_fd(program), self.map_fd(over))
+        programs = {name: self.program_fd(name) for name in pinned.PINNED_PROGRAMS}
+        maps = {name: self.map_fd(name) for name in pinned.PINNED_MAPS}
+        pinned.write_pins(directory, programs | maps, self._links)
 
     def counters(self) -> dict[tuple[Hook, PacketClass, Reason], tuple[int, int]]:
         """Packets and pages by hook, class and reason since loading; zero rows left out."""
         libbpf.read_map(self.map_fd("cb_counters"), 0, self._cpus)
         # As one list of numbers: a scrape asks for this every second, on every node.
         numbers = memoryview(self._cpus).cast("B").cast("Q").tolist()
-        each = 2 * COUNTER_ENTRIES
+        each = 2 * layout.COUNTER_ENTRIES
         totals = numbers[:each]
         for at in range(each, len(numbers), each):
             totals = list(map(add, totals, numbers[at : at + each]))
@@ -232,5 +186,5 @@ class NodeHooks:
     def close(self) -> None:
         """Detach from the cgroup; the filters at interfaces go with the interfaces."""
         if self._pins is not None:
-            remove_pins(self._pins)
+            pinned.remove_pins(self._pins)
         self._source.close()

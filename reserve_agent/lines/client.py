@@ -14,11 +14,7 @@ from reserve_agent.lines.framing import READ_BYTES, LineBuffer, Message
 
 
 class LineClient:
-    """Asks a ``LineServer`` one question at a time, and waits for each reply.
-
-    Args:
-        path: The server's socket.
-        timeout: Seconds to wait for a reply.
+    """Asks the ``LineServer`` at ``path`` one question at a time, ``timeout`` seconds for each.
 
     Raises:
         CrunchbedError: Nobody listens there.

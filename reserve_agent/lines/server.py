@@ -11,13 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from reserve_agent.lines.framing import (
-    MAX_LINE,
-    READ_BYTES,
-    LineBuffer,
-    MalformedMessage,
-    Message,
-)
+from reserve_agent.lines.framing import MAX_LINE, READ_BYTES, LineBuffer, MalformedMessage, Message
 
 Handler = Callable[[Message], Message | None]
 _BACKLOG = 128

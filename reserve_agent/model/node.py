@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from reserve_agent.contract.packets import Hook, PacketClass, Policy, PortRule, Reason
+from reserve_agent.contract.packets import Hook, Limits, PacketClass, Policy, PortRule, Reason
 from reserve_agent.model import transmit
 from reserve_agent.model.packet import (
     Packet,
@@ -15,7 +15,7 @@ from reserve_agent.model.packet import (
     read_acknowledgement,
     read_segment,
 )
-from reserve_agent.model.policies import Limits, Rules, Softnet, all_policies, reader_runs
+from reserve_agent.model.policies import Rules, Softnet, all_policies, reader_runs
 from reserve_agent.model.pool import Fate, Pool
 from reserve_agent.model.sockets import Socket
 
@@ -130,11 +130,7 @@ class NodeModel:
     def transmit(self, frame: bytes, socket: Socket | None, now: int, queued: int = 0) -> bool:
         """The driver's transmit buffer; False where the sender stalls.
 
-        Args:
-            frame: What is to go out.
-            socket: Whose it is.
-            now: The time.
-            queued: Bytes that wait behind this segment in the socket's write queue.
+        ``queued`` bytes wait behind this segment in the socket's write queue.
         """
         packet, pool = parse(frame, self.rules), self.pool
         segment = read_segment(frame, packet, queued)

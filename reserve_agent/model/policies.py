@@ -1,4 +1,4 @@
-"""The five policies, as five small classes behind one protocol.
+"""The five policies, as five small classes.
 
 ``None`` for a verdict means: go on; otherwise it is the reason of the drop. What every policy is
 for, and where it comes from, stands in docs/policies.md.
@@ -6,81 +6,40 @@ for, and where it comes from, stands in docs/policies.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
-
-from reserve_agent.contract.packets import (
-    MEMPOOL_PAGES,
-    SOFTNET_COST_NS,
-    SOFTNET_LIMIT,
-    Policy,
-    Reason,
-)
+from reserve_agent.contract.packets import Limits, Policy, Reason
 from reserve_agent.model.pool import Pool
 from reserve_agent.model.sockets import Socket
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The settings of ``softnet`` and ``mempool``.
+class Rules:
+    """What a policy decides; by itself ``none``: every packet may take half of the reserve.
 
     Attributes:
-        softnet_limit: Packets that the softnet queue holds before it throttles.
-        softnet_cost_ns: Nanoseconds that the queue needs for a packet.
-        mempool_pages: Pages in a memalloc socket's own pool.
+        honours_flags: Whether a memalloc socket counts for anything.
     """
 
-    softnet_limit: int = SOFTNET_LIMIT
-    softnet_cost_ns: int = SOFTNET_COST_NS
-    mempool_pages: int = MEMPOOL_PAGES
-
-
-class Rules(Protocol):
-    """What a policy decides."""
-
-    honours_flags: bool
-    """Whether a memalloc socket counts for anything."""
+    honours_flags = False
 
     def floor(self, pool: Pool) -> int:
-        """Pages that a receive buffer must leave free."""
+        """Pages that a receive buffer must leave free; GFP_ATOMIC may take half of the reserve."""
+        return pool.reserve // 2
 
     def before_classification(self, pool: Pool) -> Reason | None:
         """Verdict on a packet that has its buffer and has not been looked at."""
+        return None
 
     def without_socket(self, emergency: bool, from_reserve: bool, vm_aware: bool) -> Reason | None:
         """Verdict on a packet that no socket will be asked about."""
+        return None
 
     def with_socket(
         self, pool: Pool, socket: Socket | None, emergency: bool, from_reserve: bool, pages: int
     ) -> Reason | None:
         """Verdict after socket lookup."""
-
-
-class NoPolicy:
-    """Plain GFP_ATOMIC: every packet may take pages, down to half of the reserve."""
-
-    honours_flags = False
-
-    def floor(self, pool: Pool) -> int:
-        """GFP_ATOMIC may take half of the reserve."""
-        return pool.reserve // 2
-
-    def before_classification(self, pool: Pool) -> Reason | None:
-        """No verdict: the packet goes on."""
-        return None
-
-    def without_socket(self, emergency: bool, from_reserve: bool, vm_aware: bool) -> Reason | None:
-        """No verdict: the packet goes on."""
-        return None
-
-    def with_socket(
-        self, pool: Pool, socket: Socket | None, emergency: bool, from_reserve: bool, pages: int
-    ) -> Reason | None:
-        """No verdict: the packet goes on."""
         return None
 
 
-class Memalloc:
+class Memalloc(Rules):
     """The 2005 plan: receive into the reserve, look up the socket, drop what is not memalloc."""
 
     honours_flags = True
@@ -88,10 +47,6 @@ class Memalloc:
     def floor(self, pool: Pool) -> int:
         """Down to the bottom."""
         return 0
-
-    def before_classification(self, pool: Pool) -> Reason | None:
-        """From reserve means straight to the protocol."""
-        return None
 
     def without_socket(self, emergency: bool, from_reserve: bool, vm_aware: bool) -> Reason | None:
         """Protocols that do not know these rules get nothing from the reserve."""
@@ -179,7 +134,7 @@ class Critical(Memalloc):
 def all_policies(limits: Limits) -> dict[Policy, Rules]:
     """One of each, for one node."""
     return {
-        Policy.NONE: NoPolicy(),
+        Policy.NONE: Rules(),
         Policy.SOFTNET: Softnet(limits),
         Policy.MEMALLOC: Memalloc(),
         Policy.MEMPOOL: Mempool(limits),

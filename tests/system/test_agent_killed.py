@@ -19,10 +19,10 @@ from reserve_agent.contract.events.heartbeats import HeartbeatSent
 from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.events import EventSink
 from reserve_agent.hooks import pinned
-from reserve_agent.memalloc import get_memalloc, set_memalloc
 from reserve_agent.netns import network_namespace_of
+from reserve_agent.socket_options import set_memalloc
 from tests.system.instrument import PORT, Instrument, instrument
-from tests.system.wire import NODE, inside_cgroup
+from tests.system.wire import NODE, get_memalloc, inside_cgroup
 
 pytestmark = pytest.mark.root
 FOR_LONG = 60_000_000_000

@@ -20,8 +20,8 @@ from nodes.process import spawn
 from nodes.waiting import wait_until
 from reserve_agent.contract.packets import Hook, PacketClass, Policy, Reason
 from reserve_agent.hooks import audit
-from reserve_agent.memalloc import set_memalloc
 from reserve_agent.netns import network_namespace_of
+from reserve_agent.socket_options import set_memalloc
 from tests.system import frames
 from tests.system.test_hooks import HEARTBEAT_PORT, OTHER_PORT, SETTINGS
 from tests.system.wire import NODE, Wire, wire
@@ -36,7 +36,7 @@ STRANGERS = {
 REFUSED = (Hook.RECEIVE, PacketClass.OTHER, Reason.NOT_VM_AWARE)
 HOLDER = """
 import socket, time
-from reserve_agent.memalloc import set_memalloc
+from reserve_agent.socket_options import set_memalloc
 made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 made.bind(("0.0.0.0", 4242))
 set_memalloc(made)

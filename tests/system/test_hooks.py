@@ -23,8 +23,8 @@ from reserve_agent.contract.packets import (
     Reason,
 )
 from reserve_agent.hooks.loader import HookSettings
-from reserve_agent.memalloc import get_memalloc, set_memalloc
-from tests.system.wire import NODE, PEER, Wire, wire
+from reserve_agent.socket_options import set_memalloc
+from tests.system.wire import NODE, PEER, Wire, get_memalloc, wire
 
 pytestmark = pytest.mark.root
 BLOCK_PORT, HEARTBEAT_PORT, OTHER_PORT = 10809, 7405, 9000

@@ -10,7 +10,7 @@ import pytest
 from nodes.waiting import wait_until
 from reserve_agent.contract.packets import Hook, PacketClass, Policy, PortRule, Reason
 from reserve_agent.hooks.loader import HookSettings
-from reserve_agent.memalloc import set_memalloc, set_stalled
+from reserve_agent.socket_options import set_memalloc, set_stalled
 from tests.system import frames
 from tests.system.wire import NODE, PEER, Wire, wire
 

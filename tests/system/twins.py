@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+from typing import Any
 
-from reserve_agent.contract.packets import Hook, PacketClass, Policy, PortRule, Reason
+from reserve_agent.contract.packets import Hook, Limits, PacketClass, Policy, PortRule, Reason
 from reserve_agent.hooks import layout, libbpf
 from reserve_agent.hooks.layout import Op, Protocols
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.model.node import Mark, NodeModel
 from reserve_agent.model.packet import parse
-from reserve_agent.model.policies import Limits
 from tests.system import frames
 
 SHORTEST = 60  # of a frame on a wire; the kernel runs no headless ones
@@ -70,6 +70,13 @@ class CountingModel(NodeModel):
             self.journalled += 1
 
 
+def write_map(fd: int, key: int, value: ctypes.Structure | ctypes.Array[Any]) -> None:
+    """Write one value of a map."""
+    key_, flags = ctypes.c_uint32(key), ctypes.c_uint64(0)
+    library = ctypes.CDLL("libbpf.so.1")
+    assert not library.bpf_map_update_elem(fd, ctypes.byref(key_), ctypes.byref(value), flags)
+
+
 class Hooks:
     """The hooks, emptied between examples rather than loaded anew."""
 
@@ -97,14 +104,14 @@ class Hooks:
         self.node.config.policy = Policy.NONE
         self.node.config.enforce = 0
         blank = (layout.Counters * libbpf.possible_cpus())()
-        libbpf.write_map(self.node.map_fd("cb_counters"), 0, blank)
+        write_map(self.node.map_fd("cb_counters"), 0, blank)
         unheard = (Protocols * libbpf.possible_cpus())()
-        libbpf.write_map(self.node.map_fd("cb_protocols"), 0, unheard)
+        write_map(self.node.map_fd("cb_protocols"), 0, unheard)
         for index in range(SOCKETS):
             self.write_socket(index, layout.Socket())
 
     def write_socket(self, index: int, socket: layout.Socket) -> None:
-        libbpf.write_map(self.node.map_fd("cb_test_sockets"), index, socket)
+        write_map(self.node.map_fd("cb_test_sockets"), index, socket)
 
     def read_socket(self, index: int) -> layout.Socket:
         socket = layout.Socket()

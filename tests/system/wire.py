@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nodes.cgroup import cgroup2_root
-from reserve_agent.contract.packets import Policy
+from reserve_agent.contract.packets import SO_MEMALLOC, Policy
 from reserve_agent.hooks.layout import Window
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.netns import network_namespace_of
@@ -47,6 +47,15 @@ def inside_cgroup(path: Path) -> Iterator[None]:
         yield
     finally:
         (home / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def get_memalloc(sock: socket.socket) -> bool:
+    """Whether ``sock`` may draw on the reserve.
+
+    Raises:
+        OSError: ENOPROTOOPT where no hook answers.
+    """
+    return sock.getsockopt(socket.SOL_SOCKET, SO_MEMALLOC) != 0
 
 
 def _ip(*words: str) -> None:

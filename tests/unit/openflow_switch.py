@@ -8,17 +8,14 @@ from reserve_agent.controller.requests import (
     Ask,
     Barrier,
     Held,
-    HeldFlow,
+    Put,
     PutFlow,
-    PutGroup,
-    PutMeter,
+    Remove,
     RemoveCookie,
     RemoveFlow,
-    RemoveGroup,
-    RemoveMeter,
     Request,
 )
-from reserve_agent.controller.rules.state import FlowKey, Group, Meter
+from reserve_agent.controller.rules.state import FlowKey, Group, HeldFlow, Meter
 from reserve_agent.controller.session import Session
 
 
@@ -61,16 +58,15 @@ class FakeSwitch:
                 for key, held in list(self.flows.items()):
                     if held.cookie & request.mask == request.value:
                         del self.flows[key]
-            case PutGroup():
-                assert request.new == (request.number not in self.groups)
-                self.groups[request.number] = request.group
-            case RemoveGroup():
-                self.groups.pop(request.number)
-            case PutMeter():
-                assert request.new == (request.number not in self.meters)
-                self.meters[request.number] = request.meter
-            case RemoveMeter():
-                self.meters.pop(request.number)
+            case Put(number, Group() as group):
+                assert request.new == (number not in self.groups)
+                self.groups[number] = group
+            case Put(number, Meter() as meter):
+                assert request.new == (number not in self.meters)
+                self.meters[number] = meter
+            case Remove():
+                held = self.groups if request.kind is Group else self.meters
+                held.pop(request.number)
             case Barrier():
                 self._answers.append((request.ticket, None))
             case Ask():

@@ -76,7 +76,7 @@ def registry() -> CollectorRegistry:
     counts = {"table": [["n1", "other", 7, 700]], "dropped": [["n1", "other", 2, 200]]}
     switches = SwitchExporter(lambda: counts)
     switches.observe(SHED)
-    return registry_of(exporter.families, switches.families)
+    return registry_of(exporter, switches)
 
 
 def labels(family: Metric) -> set[str]:

@@ -51,7 +51,7 @@ class Node:
         self.exporter = Exporter(
             "n1", "abcd", "control", lambda: self.packets, lambda name: self.pool[name]
         )
-        self.registry = registry_of(self.exporter.families)
+        self.registry = registry_of(self.exporter)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"crunchbed_{name}", {"node": "n1", **labels})

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.history.history import History, Interval, read
+from crunchbed.history.history import History, Interval
 from crunchbed.history.merge import merge
 from reserve_agent.contract.events.faults import NodeReset, NodeUp
 from reserve_agent.contract.events.heartbeats import RingUp
@@ -30,7 +30,7 @@ def test_events_are_sorted_by_time_and_keep_their_fields(tmp_path: Path) -> None
         {"t": 10, "node": "n2", "kind": "a"},
         {"t": 20, "kind": "phase", "name": "control"},
     )
-    events = read(path)
+    events = History.read(path).events
     assert [(e.t, e.node, e.kind) for e in events] == [
         (10, "n2", "a"),
         (20, "run", "phase"),
@@ -50,12 +50,12 @@ def test_events_of_the_same_time_keep_their_order(tmp_path: Path) -> None:
 def test_a_last_line_cut_by_a_kill_is_left_out(cut: int, tmp_path: Path) -> None:
     whole = b'{"t": 2, "kind": "later", "seq": 123}\n'
     path = write(tmp_path / "h.jsonl", {"t": 1, "kind": "k"}, tail=whole[:cut])
-    assert [event.t for event in read(path)] == [1]
+    assert [event.t for event in History.read(path).events] == [1]
 
 
 def test_a_last_line_that_lacks_only_its_newline_counts(tmp_path: Path) -> None:
     path = write(tmp_path / "h.jsonl", {"t": 1, "kind": "k"}, tail=b'{"t": 2, "kind": "k"}')
-    assert [event.t for event in read(path)] == [1, 2]
+    assert [event.t for event in History.read(path).events] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ def test_a_damaged_line_before_the_last_is_named(line: bytes, tmp_path: Path) ->
     path = tmp_path / "h.jsonl"
     path.write_bytes(b'{"t": 1, "kind": "k"}\n' + line + b'\n{"t": 2, "kind": "k"}\n')
     with pytest.raises(BadInput, match=r"h\.jsonl:2: expected an event with t and kind"):
-        read(path)
+        History.read(path)
 
 
 def test_an_absent_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read: No such file"):
-        read(tmp_path / "none.jsonl")
+        History.read(tmp_path / "none.jsonl")
 
 
 def test_files_are_merged_by_time(tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_files_are_merged_by_time(tmp_path: Path) -> None:
     merged = [orjson.loads(line)["t"] for line in lines]
     assert len(merged) == 600
     assert merged == sorted(merged)
-    assert read(tmp_path / "all.jsonl") == sorted(
-        (event for path in paths for event in read(path)), key=lambda event: event.t
+    assert History.read(tmp_path / "all.jsonl").events == sorted(
+        (event for path in paths for event in History.read(path).events), key=lambda event: event.t
     )
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from reserve_agent.contract.packets import PacketClass
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
-from reserve_agent.controller.rules.counts import Counted, PacketTable
+from reserve_agent.controller.rules.counts import PacketTable
 from reserve_agent.controller.rules.first_bytes import Connection, class_of, tcp_payload
 from reserve_agent.controller.rules.settings import Shed
+from reserve_agent.controller.rules.state import HeldFlow
 from tests.system import frames
 from tests.unit.openflow_fabric import star
 
@@ -96,34 +97,36 @@ def test_both_directions_are_one_connection() -> None:
 OTHER, CONTROL = PacketClass.OTHER, PacketClass.CONTROL
 
 
+def counted(cookie: Cookie, packets: int, size: int) -> HeldFlow:
+    return HeldFlow(None, cookie.encode(1), packets, size)
+
+
 def test_packets_by_node_and_class() -> None:
     table = PacketTable(star(), Shed("drop"))
-    counted = [
-        Counted(Cookie(Purpose.CLASSIFY, OTHER), 999, 999),
-        Counted(Cookie(Purpose.PRESSURE, OTHER, 2), 10, 1000),
-        Counted(Cookie(Purpose.DELIVER, OTHER, 2), 7, 700),
-        Counted(Cookie(Purpose.PRESSURE, CONTROL, 2), 1, 60),
-        Counted(Cookie(Purpose.DELIVER, CONTROL, 2), 1, 60),
-        Counted(Cookie(Purpose.ASKED, CONTROL, 3), 1, 42),
-        Counted(Cookie(Purpose.FLOOD, CONTROL, 1), 2, 84),
+    flows = [
+        counted(Cookie(Purpose.CLASSIFY, OTHER), 999, 999),
+        counted(Cookie(Purpose.PRESSURE, OTHER, 2), 10, 1000),
+        counted(Cookie(Purpose.DELIVER, OTHER, 2), 7, 700),
+        counted(Cookie(Purpose.PRESSURE, CONTROL, 2), 1, 60),
+        counted(Cookie(Purpose.DELIVER, CONTROL, 2), 1, 60),
+        counted(Cookie(Purpose.ASKED, CONTROL, 3), 1, 42),
+        counted(Cookie(Purpose.FLOOD, CONTROL, 1), 2, 84),
     ]
-    table.add_switch("s1", counted, {0xFFFFFFFE: (5, 5)})
+    table.add_switch("s1", flows, {0xFFFFFFFE: (5, 5)})
     assert table.arrived() == [
         ("n2", "other", 10, 1000),
         ("n2", "control", 3, 144),
         ("n3", "control", 3, 126),
     ]
     assert table.dropped() == [("n2", "other", 3, 300)]
-    assert table.delivered()[0] == ("n2", "other", 7, 700)
 
 
 def test_what_a_meter_drops_was_counted_as_going_on() -> None:
     table = PacketTable(star(), Shed("meter"))
-    counted = [
-        Counted(Cookie(purpose, OTHER, 2), 10, 1000)
+    flows = [
+        counted(Cookie(purpose, OTHER, 2), 10, 1000)
         for purpose in (Purpose.PRESSURE, Purpose.DELIVER)
     ]
-    table.add_switch("s1", counted, {2: (4, 400)})
+    table.add_switch("s1", flows, {2: (4, 400)})
     assert table.arrived() == [("n2", "other", 10, 1000)]
     assert table.dropped() == [("n2", "other", 4, 400)]
-    assert table.delivered() == [("n2", "other", 6, 600)]

@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reserve_agent.contract.packets import PacketClass, PortRule
-from reserve_agent.controller.requests import Ask, Barrier, HeldFlow, PutFlow
+from reserve_agent.controller.requests import Ask, Barrier, PutFlow
 from reserve_agent.controller.rules.classify import IPV4, UDP, known_flows
 from reserve_agent.controller.rules.cookie import Cookie, Purpose, decode
 from reserve_agent.controller.rules.desired import desired_state, pressure_change
 from reserve_agent.controller.rules.first_bytes import Connection
 from reserve_agent.controller.rules.settings import Shed
-from reserve_agent.controller.rules.state import Flow, FlowKey, Group, Meter, SwitchState, match_of
+from reserve_agent.controller.rules.state import (
+    Flow,
+    FlowKey,
+    Group,
+    HeldFlow,
+    Meter,
+    SwitchState,
+)
 from reserve_agent.controller.session import Session
 from tests.unit.openflow_fabric import star
 from tests.unit.openflow_switch import FakeSwitch
@@ -81,7 +88,7 @@ def test_what_an_older_controller_or_somebody_else_has_left_is_removed() -> None
     switch = FakeSwitch()
     old = desired_state(star(4), RULES, SHED)[1]
     switch.run(Story(switch, old).session)
-    foreign = FlowKey(0, 5, match_of(eth_type=IPV4))
+    foreign = FlowKey.of(0, 5, eth_type=IPV4)
     switch.flows[foreign] = HeldFlow(None, 0, 0, 0)
     switch.groups[99] = None
     switch.meters[98] = Meter(1, 1)

@@ -25,7 +25,7 @@ class Controller:
     def __init__(self) -> None:
         self.counts = COUNTS
         self.exporter = SwitchExporter(lambda: self.counts)
-        self.registry = registry_of(self.exporter.families)
+        self.registry = registry_of(self.exporter)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"crunchbed_{name}", labels)

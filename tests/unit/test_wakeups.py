@@ -12,7 +12,7 @@ import pytest
 from crunchbed.checks import lateness
 from crunchbed.checks.steady import phase_figures
 from crunchbed.history.history import Interval
-from reserve_agent.wakeups import Wakeups
+from reserve_agent.wakeups import wait
 from tests.unit.judged_runs import good_run, scenario
 from tests.unit.recording import MS, Recording
 
@@ -25,10 +25,11 @@ def selector() -> Iterator[selectors.BaseSelector]:
 
 def test_a_wait_that_takes_longer_than_asked_is_told(selector: selectors.BaseSelector) -> None:
     times, told = iter([10.0, 10.2, 20.0, 20.014]), list[int]()
-    wakeups = Wakeups(selector, told.append, lambda: next(times))
-    assert wakeups.wait(0.0) == []
+    assert wait(selector, 0.0, told.append, lambda: next(times)) == []
     assert told == [200 * MS]
-    wakeups.wait(0.01)  # 4 ms are what a timer of milliseconds may take
+    wait(
+        selector, 0.01, told.append, lambda: next(times)
+    )  # 4 ms are what a timer of milliseconds may take
     assert told == [200 * MS]
 
 
@@ -39,7 +40,7 @@ def test_what_is_ready_is_returned_at_once(selector: selectors.BaseSelector) -> 
         selector.register(reader, selectors.EVENT_READ, "pipe")
         os.write(writer, b"x")
         begun = time.monotonic()
-        (key,) = Wakeups(selector, told.append).wait(5.0)
+        (key,) = wait(selector, 5.0, told.append)
         assert key.data == "pipe"
         assert time.monotonic() - begun < 2.5
         assert told == []

@@ -53,8 +53,8 @@ class PoolSampled(Event, kind="pool.sample"):
         dirty: Pages of tasks that must be written before they are free.
         demand: Pages that waiting tasks want.
         rx_running: Pages of received packets whose reader reads.
-        rx_stalled: Pages of received packets whose reader does not read.
-        hoarded: Pages that a timed crunch has taken.
+        rx_stalled: Pages of received packets whose reader waits for the pressure to end.
+        hoarded: Pages of received packets whose reader does not read.
         tx: Pages in write queues of TCP.
         low_water: Fewest free pages since the node's start.
     """

@@ -23,7 +23,6 @@ from reserve_agent.controller.rules.state import (
     Output,
     ToGroup,
     Value,
-    match_of,
 )
 from reserve_agent.controller.wiring import HostPort, SwitchLink
 
@@ -47,9 +46,8 @@ def flood_flows(paths: Paths, switch: str) -> Iterator[Flow]:
     ports += [hop.port for hop in paths.hops(switch)]
     for port in ports:
         for cls in PacketClass:
-            fields: dict[str, Value] = {"in_port": port, "metadata": int(cls)}
-            match = match_of(eth_dst=MULTICAST, **fields)
-            key = FlowKey(tables.FORWARD, tables.FLOOD, match)
+            fields = {"in_port": port, "metadata": int(cls)}
+            key = FlowKey.of(tables.FORWARD, tables.FLOOD, eth_dst=MULTICAST, **fields)
             yield Flow(key, Cookie(Purpose.FLOOD, cls, port), actions=(ToGroup(FLOOD_GROUP),))
 
 
@@ -68,18 +66,12 @@ def nearest_ports(paths: Paths, switch: str) -> dict[str, HostPort]:
 
 
 def address_flows(
-    switch: str,
-    address: str,
-    port: HostPort,
-    actions: Mapping[int | None, tuple[Action, ...]],
+    switch: str, address: str, port: HostPort, actions: Mapping[int | None, tuple[Action, ...]]
 ) -> Iterator[Flow]:
     """Requests for one address go to its port; its owner's announcements go to everybody.
 
-    Args:
-        switch: The switch that the flows are for.
-        address: IPv4 address.
-        port: The port of the address that is nearest to the switch.
-        actions: What brings a packet there, see ``SwitchForwarding``.
+    ``port`` is the address's port that is nearest to ``switch``, and ``actions`` bring a packet
+    there, see ``SwitchForwarding``.
     """
     request: dict[str, Value] = {
         "eth_dst": BROADCAST,
@@ -93,11 +85,10 @@ def address_flows(
     for in_port, ways in actions.items():
         by: dict[str, Value] = {} if in_port is None else {"in_port": in_port}
         priority = tables.DIRECTED + len(by)
-        key = FlowKey(tables.FORWARD, priority, match_of(**request, **by))
+        key = FlowKey.of(tables.FORWARD, priority, **request, **by)
         yield Flow(key, cookie, actions=ways)
     # An announcement asks for the address that it comes from.
     came: dict[str, Value] = {"in_port": port.number} if here else {}
-    match = match_of(arp_spa=address, **request, **came)
     cookie = Cookie(Purpose.FLOOD, control, port.number if here else 0)
-    key = FlowKey(tables.FORWARD, tables.ANNOUNCED, match)
+    key = FlowKey.of(tables.FORWARD, tables.ANNOUNCED, arp_spa=address, **request, **came)
     yield Flow(key, cookie, actions=(ToGroup(FLOOD_GROUP),))

@@ -11,15 +11,7 @@ from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.first_bytes import Connection
-from reserve_agent.controller.rules.state import (
-    CONTROLLER,
-    Flow,
-    FlowKey,
-    Meter,
-    Output,
-    Value,
-    match_of,
-)
+from reserve_agent.controller.rules.state import CONTROLLER, Flow, FlowKey, Meter, Output, Value
 
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
@@ -31,11 +23,7 @@ KNOWN_SECONDS = 60
 
 
 def classify_flows(classes: Collection[PortRule]) -> Iterator[Flow]:
-    """Flows of the first table.
-
-    Args:
-        classes: Which class a port means; the first rule for a port counts.
-    """
+    """Flows of the first table; the first rule for a port counts."""
     done: set[tuple[int, int]] = set()
     for index, rule in enumerate(classes):
         if rule.protocol in _PORT_FIELDS and (rule.protocol, rule.port) not in done:
@@ -47,7 +35,7 @@ def classify_flows(classes: Collection[PortRule]) -> Iterator[Flow]:
         for protocol in (ICMP, ICMPV6):
             yield _class_flow(tables.FIXED, control, eth_type=kind, ip_proto=protocol)
         yield Flow(
-            FlowKey(tables.CLASSIFY, tables.LOOK, match_of(eth_type=kind, ip_proto=TCP)),
+            FlowKey.of(tables.CLASSIFY, tables.LOOK, eth_type=kind, ip_proto=TCP),
             Cookie(Purpose.LOOK, PacketClass.OTHER),
             actions=(Output(CONTROLLER),),
             cls=PacketClass.OTHER,
@@ -67,7 +55,7 @@ def _rule_flows(rule: PortRule, priority: int) -> Iterator[Flow]:
 
 
 def _class_flow(priority: int, cls: PacketClass, **fields: Value) -> Flow:
-    key = FlowKey(tables.CLASSIFY, priority, match_of(**fields))
+    key = FlowKey.of(tables.CLASSIFY, priority, **fields)
     purpose = Purpose.CLASSIFY if fields else Purpose.MISS
     return Flow(key, Cookie(purpose, cls), cls=cls, goto=tables.PRESSURE)
 
@@ -88,7 +76,7 @@ def known_flows(connection: Connection, cls: PacketClass) -> Iterator[Flow]:
             "tcp_dst": one.destination_port,
         }
         yield Flow(
-            FlowKey(tables.CLASSIFY, tables.KNOWN, match_of(**fields)),
+            FlowKey.of(tables.CLASSIFY, tables.KNOWN, **fields),
             Cookie(Purpose.KNOWN, cls),
             cls=cls,
             goto=tables.PRESSURE,

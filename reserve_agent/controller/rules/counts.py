@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from reserve_agent.contract.packets import PacketClass
-from reserve_agent.controller.rules.cookie import Cookie, Purpose
+from reserve_agent.controller.rules import cookie
+from reserve_agent.controller.rules.cookie import Purpose
 from reserve_agent.controller.rules.settings import Shed
+from reserve_agent.controller.rules.state import HeldFlow
 from reserve_agent.controller.wiring import Network
 
 Row = tuple[str, str, int, int]
 """Node, class, packets, bytes."""
 _Counts = Counter[tuple[str, PacketClass, str]]
 """By node, class, and ``packets`` or ``bytes``."""
-
-
-@dataclass(frozen=True)
-class Counted:
-    """One flow's counters."""
-
-    cookie: Cookie
-    packets: int
-    bytes: int
 
 
 class PacketTable:
@@ -39,27 +31,23 @@ class PacketTable:
         self._metered: _Counts = Counter()
 
     def add_switch(
-        self,
-        switch: str,
-        flows: Iterable[Counted],
-        metered: Mapping[int, tuple[int, int]],
+        self, switch: str, flows: Iterable[HeldFlow], metered: Mapping[int, tuple[int, int]]
     ) -> None:
-        """Add the counters of one switch.
+        """Add the counters of one switch; flows that are not ours do not count.
 
-        Args:
-            switch: Its name.
-            flows: Counters of its flows.
-            metered: Packets and bytes that each meter has dropped, by number.
+        ``metered`` has the packets and bytes that each meter has dropped, by number.
         """
         for flow in flows:
-            cls, port = flow.cookie.cls, flow.cookie.port
-            if cls is None:
+            decoded = cookie.decode(flow.cookie)
+            if decoded is None or decoded[0].cls is None:
                 continue
-            if flow.cookie.purpose is Purpose.FLOOD:
-                for number in self._others(switch, port):
-                    self._count(self._delivered, switch, number, cls, flow.packets, flow.bytes)
+            purpose, cls, port = decoded[0].purpose, decoded[0].cls, decoded[0].port
+            if purpose is Purpose.FLOOD:
+                for name, number in self._nodes:
+                    if name == switch and number != port:
+                        self._count(self._delivered, name, number, cls, flow.packets, flow.bytes)
                 continue
-            for into in self._tables_of(flow.cookie.purpose):
+            for into in self._tables_of(purpose):
                 self._count(into, switch, port, cls, flow.packets, flow.bytes)
         for port, (packets, size) in metered.items():
             if (switch, port) in self._nodes and self._shed.classes:
@@ -73,17 +61,8 @@ class PacketTable:
             return (self._delivered,)
         return (self._arrived,) if purpose is Purpose.PRESSURE else ()
 
-    def _others(self, switch: str, port: int) -> list[int]:
-        return [number for name, number in self._nodes if name == switch and number != port]
-
     def _count(
-        self,
-        into: _Counts,
-        switch: str,
-        port: int,
-        cls: PacketClass,
-        packets: int,
-        size: int,
+        self, into: _Counts, switch: str, port: int, cls: PacketClass, packets: int, size: int
     ) -> None:
         node = self._nodes[switch, port]
         into[node, cls, "packets"] += packets
@@ -92,10 +71,6 @@ class PacketTable:
     def arrived(self) -> list[Row]:
         """What arrived for each node, shed or not; a packet to all nodes counts for each."""
         return self._rows(self._delivered + _minus(self._arrived, self._by_address))
-
-    def delivered(self) -> list[Row]:
-        """What the switches sent on to each node."""
-        return self._rows(_minus(self._delivered, self._metered))
 
     def dropped(self) -> list[Row]:
         """What the switches shed for each node; packets that wait in a queue were not shed."""

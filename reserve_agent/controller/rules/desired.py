@@ -37,12 +37,8 @@ def desired_state(
 ) -> dict[int, SwitchState]:
     """What every switch should hold, by datapath id.
 
-    Args:
-        network: Switches, hosts, links.
-        classes: Which class a port means.
-        shed: What is done to traffic toward a node under pressure.
-        pressure: Names of the nodes that are under pressure now.
-        tree: Links that floods take; None for ``flood_tree`` of the whole network.
+    The nodes named in ``pressure`` are under pressure now; floods take the links of ``tree``, or
+    of ``flood_tree`` of the whole network where it is None.
     """
     paths = Paths(network)
     links = flood_tree(network) if tree is None else tree
@@ -59,10 +55,7 @@ def desired_state(
         states[switch.dpid] = SwitchState(
             flows=by_key(flows),
             meters={CONTROLLER_METER: LOOKS, **shed_meters(ports, shed)},
-            groups={
-                FLOOD_GROUP: flood_group(paths, switch.name, links),
-                **forwarding.groups,
-            },
+            groups={FLOOD_GROUP: flood_group(paths, switch.name, links), **forwarding.groups},
         )
     return states
 

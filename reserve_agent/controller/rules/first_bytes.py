@@ -32,11 +32,7 @@ class Connection:
     def reversed(self) -> Connection:
         """The other direction."""
         return Connection(
-            self.eth_type,
-            self.destination,
-            self.destination_port,
-            self.source,
-            self.source_port,
+            self.eth_type, self.destination, self.destination_port, self.source, self.source_port
         )
 
     def either_way(self) -> Connection:

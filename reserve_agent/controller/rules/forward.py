@@ -27,7 +27,6 @@ from reserve_agent.controller.rules.state import (
     SetField,
     ToGroup,
     Value,
-    match_of,
 )
 from reserve_agent.controller.wiring import HostPort
 
@@ -89,13 +88,12 @@ class SwitchForwarding:
         came: dict[str, Value] = {} if in_port is None else {"in_port": in_port}
         priority = tables.FROM_LINK if came else tables.UNICAST
         if port.switch != self._switch:
-            key = FlowKey(tables.FORWARD, priority, match_of(eth_dst=port.mac, **came))
+            key = FlowKey.of(tables.FORWARD, priority, eth_dst=port.mac, **came)
             yield Flow(key, Cookie(Purpose.TRANSIT), actions=actions)
             return
         for cls in PacketClass:
-            match = match_of(metadata=int(cls), eth_dst=port.mac, **came)
-            cookie = Cookie(Purpose.DELIVER, cls, port.number)
-            yield Flow(FlowKey(tables.FORWARD, priority, match), cookie, actions=actions)
+            key = FlowKey.of(tables.FORWARD, priority, metadata=int(cls), eth_dst=port.mac, **came)
+            yield Flow(key, Cookie(Purpose.DELIVER, cls, port.number), actions=actions)
 
     def _chosen(self, ways: list[Bucket], group: int) -> tuple[Action, ...]:
         if len(ways) < 2:
@@ -147,9 +145,9 @@ class SwitchForwarding:
         if port.switch == self._switch:
             actions = (SetField("eth_dst", port.mac), Output(port.number))
             for cls in PacketClass:
-                match = match_of(metadata=int(cls), eth_dst=address)
                 cookie = Cookie(Purpose.DELIVER, cls, port.number)
-                key = FlowKey(tables.FORWARD, tables.UNICAST, match)
+                table, priority = tables.FORWARD, tables.UNICAST
+                key = FlowKey.of(table, priority, metadata=int(cls), eth_dst=address)
                 yield Flow(key, cookie, actions=actions)
             return
         for came in self._paths.hops(self._switch):
@@ -158,8 +156,8 @@ class SwitchForwarding:
                 continue
             ways = [_out(hop.port) for hop in self._spread(hops, port)]
             group = _DETOUR + (came.port << 20) + number
-            match = match_of(eth_dst=address, in_port=came.port)
-            key = FlowKey(tables.FORWARD, tables.FROM_LINK, match)
+            table, priority = tables.FORWARD, tables.FROM_LINK
+            key = FlowKey.of(table, priority, eth_dst=address, in_port=came.port)
             yield Flow(key, Cookie(Purpose.TRANSIT), actions=self._chosen(ways, group))
 
 

@@ -14,11 +14,10 @@ Port = tuple[str, int]
 
 @dataclass(frozen=True)
 class Hop:
-    """A link seen from one of its ends: the port here, and the switch and port over there."""
+    """A link seen from one of its ends: the port here, and the switch over there."""
 
     port: int
     switch: str
-    far_port: int
 
 
 class Paths:
@@ -28,8 +27,8 @@ class Paths:
         self.network = network
         self._hops: dict[str, list[Hop]] = {switch.name: [] for switch in network.switches}
         for link in network.links:
-            self._hops[link.a].append(Hop(link.port_a, link.b, link.port_b))
-            self._hops[link.b].append(Hop(link.port_b, link.a, link.port_a))
+            self._hops[link.a].append(Hop(link.port_a, link.b))
+            self._hops[link.b].append(Hop(link.port_b, link.a))
         self._distances = {name: self._distances_to(name) for name in self._hops}
 
     def _distances_to(self, target: str) -> dict[str, int]:
@@ -79,17 +78,12 @@ class Paths:
 
 
 def flood_tree(
-    network: Network,
-    down: Collection[Port] = (),
-    kept: Collection[SwitchLink] = (),
+    network: Network, down: Collection[Port] = (), kept: Collection[SwitchLink] = ()
 ) -> frozenset[SwitchLink]:
-    """Links that join all switches without a loop.
+    """Links that join all switches without a loop; links of ports that are ``down`` are not used.
 
-    Args:
-        network: Switches and links.
-        down: Ports that are down: their links are not used.
-        kept: Links of the tree until now. They stay where possible, so that old and new flows
-            make no loop together while the switches change over one after another.
+    The links ``kept``, of the tree until now, stay where possible, so that old and new flows make
+    no loop together while the switches change over one after another.
     """
     root = {switch.name: switch.name for switch in network.switches}
 

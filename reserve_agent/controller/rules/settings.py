@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from reserve_agent.contract.packets import PacketClass
-from reserve_agent.errors import BadInput
 
 ShedMode = Literal["off", "drop", "meter", "queue"]
 
@@ -27,11 +26,3 @@ class Shed:
     rate_kbit: int = 1000
     burst_kbit: int = 100
     classes: tuple[PacketClass, ...] = (PacketClass.OTHER,)
-
-    def __post_init__(self) -> None:
-        if self.mode not in get_args(ShedMode):
-            modes = ", ".join(get_args(ShedMode))
-            raise BadInput(f"shed.mode: expected one of {modes}, got {self.mode!r}")
-        for name in ("rate_kbit", "burst_kbit"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"shed.{name}: expected at least 1, got {getattr(self, name)}")

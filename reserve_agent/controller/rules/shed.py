@@ -14,7 +14,7 @@ from reserve_agent.controller.rules import tables
 from reserve_agent.controller.rules.classify import IPV4, IPV6
 from reserve_agent.controller.rules.cookie import Cookie, Purpose
 from reserve_agent.controller.rules.settings import Shed
-from reserve_agent.controller.rules.state import Flow, FlowKey, Meter, SetField, Value, match_of
+from reserve_agent.controller.rules.state import Flow, FlowKey, Meter, SetField, Value
 from reserve_agent.controller.wiring import HostPort
 
 DEFERRED_DSCP = 1
@@ -24,13 +24,9 @@ DEFERRED_DSCP = 1
 def pressure_flows(
     port: HostPort, addresses: Collection[str], shed: Shed, *, under_pressure: bool
 ) -> Iterator[Flow]:
-    """The flows for packets to the node behind one port.
+    """The flows on a port's switch for packets to the node behind the port.
 
-    Args:
-        port: The port; the flows belong on its switch.
-        addresses: Hardware addresses that packets for the port may carry.
-        shed: What is done under pressure, and to which classes.
-        under_pressure: Whether the node is under pressure.
+    ``addresses`` are the hardware addresses that such packets may carry.
     """
     for cls in PacketClass:
         shed_now = under_pressure and cls in shed.classes
@@ -43,7 +39,7 @@ def _flows(
 ) -> Iterator[Flow]:
     cookie = Cookie(Purpose.PRESSURE, cls, port.number)
     fields: dict[str, Value] = {"metadata": int(cls), "eth_dst": address}
-    key = FlowKey(tables.PRESSURE, tables.UNICAST, match_of(**fields))
+    key = FlowKey.of(tables.PRESSURE, tables.UNICAST, **fields)
     if shed_now and shed.mode == "drop":
         yield Flow(key, cookie)
         return
@@ -53,8 +49,7 @@ def _flows(
         # Only IP can be marked, and a flow may mark only what it matches: one for each version.
         mark = (SetField("ip_dscp", DEFERRED_DSCP),) if shed_now else ()
         for kind in (IPV4, IPV6):
-            match = match_of(eth_type=kind, **fields)
-            key = FlowKey(tables.PRESSURE, tables.UNICAST + 1, match)
+            key = FlowKey.of(tables.PRESSURE, tables.UNICAST + 1, eth_type=kind, **fields)
             yield Flow(key, cookie, actions=mark, goto=tables.FORWARD)
 
 

@@ -53,12 +53,17 @@ Action = Output | SetField | ToGroup
 class FlowKey:
     """What identifies a flow: table, priority and match.
 
-    ``match`` is in the order of its names, fields named as in OpenFlow 1.3; see ``match_of``.
+    ``match`` is in the order of its names, fields named as in OpenFlow 1.3.
     """
 
     table: int
     priority: int
     match: tuple[tuple[str, Value], ...] = ()
+
+    @classmethod
+    def of(cls, table: int, priority: int, /, **fields: Value) -> FlowKey:
+        """The key of a flow that matches these fields."""
+        return cls(table, priority, tuple(sorted(fields.items())))
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,22 @@ class Flow:
     cls: int | None = None
     goto: int | None = None
     idle_timeout: int = 0
+
+
+@dataclass(frozen=True)
+class HeldFlow:
+    """A flow that a switch holds.
+
+    Attributes:
+        flow: The flow as we would make it; None where it is not ours.
+        cookie: The cookie as on the wire.
+        packets, bytes: Its counters.
+    """
+
+    flow: Flow | None
+    cookie: int
+    packets: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -122,11 +143,6 @@ class SwitchState:
     flows: Mapping[FlowKey, Flow] = field(default_factory=dict)
     meters: Mapping[int, Meter] = field(default_factory=dict)
     groups: Mapping[int, Group] = field(default_factory=dict)
-
-
-def match_of(**fields: Value) -> tuple[tuple[str, Value], ...]:
-    """A match, the same for the same fields in any order."""
-    return tuple(sorted(fields.items()))
 
 
 def by_key(flows: Iterable[Flow]) -> dict[FlowKey, Flow]:
