@@ -19,7 +19,9 @@ from pathlib import Path
 import orjson
 
 from nodes.membership.fences import FenceAnswer, FenceLedger
-from reserve_agent.lines import LineSender, LineServer, MalformedMessage, Message
+from reserve_agent.lines.client import LineSender
+from reserve_agent.lines.framing import MalformedMessage, Message
+from reserve_agent.lines.server import LineServer
 
 _LINE_LIMIT = 4096
 

@@ -12,7 +12,7 @@ import orjson
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.events import Events
-from reserve_agent.lines import LineSender
+from reserve_agent.lines.client import LineSender
 
 _RETRY_NS = 20_000_000
 _MOST_WAITING = 1000

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from nodes.daemon import Stop, connect_events, main
 from reserve_agent.contract.events.run import DaemonReady
-from reserve_agent.memalloc import set_memalloc, set_stalled
 
 _TICK_SECONDS = 0.01
 _STOP_SECONDS = 0.1  # within which SIGTERM is noticed
@@ -114,6 +113,8 @@ def _open(address: str, port: int) -> socket.socket:
 
 def _open_stalled(address: str, stalled: StalledConfig) -> socket.socket:
     """The model keeps what this socket is handed; the kernel's own queue need not overflow."""
+    from reserve_agent.memalloc import set_memalloc, set_stalled  # few sinks need these
+
     receiver = _open(address, stalled.port)
     set_stalled(receiver)
     if stalled.memalloc:

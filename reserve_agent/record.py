@@ -30,7 +30,7 @@ from reserve_agent.contract.events.pressure import (
 )
 from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped, WriteAcknowledged
-from reserve_agent.lines import Message
+from reserve_agent.lines.framing import Message
 from reserve_agent.part import PartSum
 from reserve_agent.sizing import Throttled
 

@@ -11,15 +11,14 @@ import sys
 import time
 
 from nodes.block.config import InitiatorConfig
-from nodes.block.iscsi_transport import IscsiTransport
-from nodes.block.nbd_transport import NbdTransport
 from nodes.block.pattern import BLOCK_BYTES, Stamp, request_bytes
 from nodes.block.reconnect import Reconnecting
 from nodes.block.task import WritebackTask
 from nodes.block.transport import Endpoint, Reports, Transport
 from nodes.block.writeback import Request
 from nodes.daemon import Stop, connect_events, main
-from reserve_agent.lines import LineServer, Message
+from reserve_agent.lines.framing import Message
+from reserve_agent.lines.server import LineServer
 from reserve_agent.pool_handle import PoolHandle
 
 TICK_SECONDS = 0.002
@@ -63,9 +62,14 @@ class Initiator:
         config, selector, reports = self._config, self._selector, self._reports
         send_buffer = config.queue_depth * config.request_blocks * BLOCK_BYTES
         endpoint = Endpoint(config.address, config.port, send_buffer)
+        # Each has a library behind it, of which a daemon needs one.
         if config.transport == "iscsi":
+            from nodes.block.iscsi_transport import IscsiTransport
+
             name, index = config.node, config.index
             return IscsiTransport(endpoint, name, index, config.iscsi, selector, reports)
+        from nodes.block.nbd_transport import NbdTransport
+
         return NbdTransport(endpoint, config.nbd.timeout, selector, reports)
 
     def run(self, stop: Stop) -> None:

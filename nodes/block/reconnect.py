@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from nodes.block.timeouts import Outage
-from nodes.block.transport import Clock, LoginRefused, Transport
+from nodes.block.transport import LoginRefused, Transport
 from reserve_agent.errors import CrunchbedError
 
 RETRY_NS = 200_000_000
@@ -50,7 +50,7 @@ class Reconnecting:
         limit_ns: int | None,
         selector: selectors.BaseSelector,
         listener: ConnectionListener,
-        clock: Clock = time.monotonic_ns,
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._connect = connect
         self._outage = Outage(limit_ns)

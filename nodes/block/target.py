@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.block.iscsi_transport import LUN, TARGET_NAME
 from nodes.block.pattern import BLOCK_BYTES
+from nodes.block.transport import LUN, TARGET_NAME
 from nodes.process import Process
 from nodes.waiting import wait_until
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement

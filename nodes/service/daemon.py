@@ -23,7 +23,8 @@ from nodes.service.target import ServedTarget
 from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.contract.events.writes import ServiceConfirming
-from reserve_agent.lines import LineServer, Message
+from reserve_agent.lines.framing import Message
+from reserve_agent.lines.server import LineServer
 
 _TICK_SECONDS = 0.01
 

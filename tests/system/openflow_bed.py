@@ -23,7 +23,8 @@ from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.wiring import HostPort, Network, Switch, SwitchLink
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineClient, Message
+from reserve_agent.lines.client import LineClient
+from reserve_agent.lines.framing import Message
 from reserve_agent.netns import network_namespace_of
 from reserve_agent.pressure_report import PressureSender
 from tests.system.wire import namespace

@@ -16,7 +16,8 @@ from reserve_agent.config_files import write_config
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineClient, Message
+from reserve_agent.lines.client import LineClient
+from reserve_agent.lines.framing import Message
 from reserve_agent.switch_exporter import CONTROLLER
 
 LOOPBACK = "127.0.0.1"

@@ -13,7 +13,8 @@ from nodes.waiting import wait_until
 from reserve_agent.config import AgentConfig
 from reserve_agent.config_files import write_config
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineClient, Message
+from reserve_agent.lines.client import LineClient
+from reserve_agent.lines.framing import Message
 
 _ANSWER_SECONDS = 30.0
 _END_SECONDS = 0.5  # from a process's sockets being closed to its exit code

@@ -24,7 +24,7 @@ from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.files import write_json
-from reserve_agent.lines import LineClient
+from reserve_agent.lines.client import LineClient
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
 

@@ -25,7 +25,6 @@ _ALWAYS: Final = (
     "mnexec",
     "ip",
     "tbf",
-    "libnbd",  # the initiator loads it whatever the transport
 )
 _SWITCHES: Final = {
     "auto": ("open-vswitch", "ovs-userspace"),
@@ -33,7 +32,7 @@ _SWITCHES: Final = {
     "ovs-user": ("open-vswitch", "ovs-userspace"),
     "linux-bridge": ("linux-bridge",),
 }
-_TRANSPORTS: Final = {"nbd": ("nbdkit",), "iscsi": ("iscsi-target", "iscsi-initiator")}
+_TRANSPORTS: Final = {"nbd": ("nbdkit", "libnbd"), "iscsi": ("iscsi-target", "iscsi-initiator")}
 
 
 def needed_by(scenario: Scenario) -> list[Requirement]:

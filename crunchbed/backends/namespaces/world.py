@@ -29,7 +29,7 @@ from nodes.fencing import FenceServer
 from nodes.process import Process
 from reserve_agent.contract.events.faults import NodeUp
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineServer
+from reserve_agent.lines.server import LineServer
 from topologies.cluster import Cluster
 
 _BITS_PER_MEGABIT = 1_000_000
