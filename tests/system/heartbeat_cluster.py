@@ -15,9 +15,9 @@ from typing import Any
 
 import orjson
 
-from nodes.fencing import FenceServer
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
+from tests.unit.pumped_fences import PumpedFences
 
 INTERVAL_NS = 100_000_000
 MISSES = 3
@@ -99,7 +99,7 @@ class Cluster:
         self._bridge.ip("link", "add", "br0", "up", "type", "bridge")
         self.namespaces = {name: self._attach(i) for i, name in enumerate(NAMES, start=1)}
         self._agents = [FakeAgent(directory / f"{n}.agent", n, self.events) for n in NAMES]
-        self.fence = FenceServer(directory / "fence", self._cut_off)
+        self.fence = PumpedFences(directory / "fence", self._cut_off)
 
     def start(self, name: str, **settings: object) -> Process:
         index = NAMES.index(name)

@@ -25,6 +25,7 @@ _ALWAYS: Final = (
     "mnexec",
     "ip",
     "tbf",
+    "libnbd",  # for the usual transport
 )
 _SWITCHES: Final = {
     "auto": ("open-vswitch", "ovs-userspace"),
@@ -32,7 +33,7 @@ _SWITCHES: Final = {
     "ovs-user": ("open-vswitch", "ovs-userspace"),
     "linux-bridge": ("linux-bridge",),
 }
-_TRANSPORTS: Final = {"nbd": ("nbdkit", "libnbd"), "iscsi": ("iscsi-target", "iscsi-initiator")}
+_TRANSPORTS: Final = {"nbd": ("nbdkit",), "iscsi": ("iscsi-target", "iscsi-initiator")}
 
 
 def needed_by(scenario: Scenario) -> list[Requirement]:

@@ -25,7 +25,7 @@ from crunchbed.run.world import Command, Fence, Flood, ReadBack
 from crunchbed.scenario.shed import rules
 from nodes.block import target
 from nodes.cgroup import NodeCgroup
-from nodes.fencing import FenceServer
+from nodes.fence_service import FenceServer
 from nodes.process import Process
 from reserve_agent.contract.events.faults import NodeUp
 from reserve_agent.errors import CrunchbedError
@@ -139,8 +139,8 @@ class NamespacesWorld:
             self._run.state / "fence",
             fence,
             self._loop.selector,
-            wait_ns=fence.wait_ns,
-            later=self._loop.at,
+            fence.wait_ns,
+            self._loop.at,
         )
         self._undo.callback(self._fences.close)
         self.disk = StorageHost(
