@@ -7,7 +7,6 @@ import os
 import re
 import socket
 from collections.abc import Callable, Collection, Iterable, Mapping
-from types import TracebackType
 from typing import Any
 
 from nodes.ports import delete_links
@@ -31,7 +30,7 @@ from topologies.wiring import (
     bring_up,
     impair,
     make_room_for_neighbours,
-    shape_switch,
+    shape_ports,
     wire_nodes,
 )
 
@@ -127,12 +126,7 @@ class Cluster:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -227,14 +221,14 @@ class Cluster:
                 queue = SHARED_QUEUE_BYTES
         ports = {port for node in self.nodes.values() for port in node.switch_ports}
         if self._deferred_kbit is None:
-            shape_switch(rates, queue)
+            shape_ports(rates, queue)
         else:
             shape_with_deferral(
                 {port: rate for port, rate in rates.items() if port in ports},
                 queue,
                 self._deferred_kbit,
             )
-            shape_switch({port: rate for port, rate in rates.items() if port not in ports}, queue)
+            shape_ports({port: rate for port, rate in rates.items() if port not in ports}, queue)
         if self._delay_ns or self._loss:
             impair(sorted(ports & rates.keys()), self._delay_ns, self._loss)
 

@@ -34,10 +34,11 @@ def shape_with_deferral(rates: Mapping[str, float], queue: int, deferred_kbit: i
     Raises:
         CrunchbedError: the kernel refused; it may lack HTB or u32.
     """
-    lines: list[str] = []
-    for port, rate in rates.items():
-        lines += _shaper(port, rate, queue, deferred_kbit)
-    run_tc("".join(f"{line}\n" for line in lines))
+    run_tc(
+        f"{line}\n"
+        for port, rate in rates.items()
+        for line in _shaper(port, rate, queue, deferred_kbit)
+    )
 
 
 def _shaper(port: str, rate: float, queue: int, deferred_kbit: int) -> Iterator[str]:

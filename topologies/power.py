@@ -60,7 +60,7 @@ class SwitchPower:
         if self._bridged:
             delete_links([full])
         else:
-            ovs.delete_bridge(full)
+            ovs.delete_bridges([full])
 
     def turn_on(self, name: str) -> None:
         """Make the switch again, with the same ports.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -40,37 +40,36 @@ def _run(command: list[str], text: str | None = None) -> None:
         raise CrunchbedError(f"{command[0]} refused: {reason}")
 
 
-def run_tc(lines: str) -> None:
-    """Execute lines of tc's batch language.
+def run_tc(lines: Iterable[str]) -> None:
+    """Execute lines of tc's batch language, each with its newline.
 
     Raises:
         CrunchbedError: the kernel refused a line.
     """
-    _run(["tc", "-batch", "-"], lines)
+    _run(["tc", "-batch", "-"], "".join(lines))
 
 
-def _shaper(interface: str, rate_mbit: float, queue: int) -> str:
-    """A token bucket as the root qdisc, beside which clsact with the hooks can exist."""
-    return (
-        f"qdisc replace dev {interface} root handle 1: tbf"
-        f" rate {rate_mbit}mbit burst {BURST_BYTES} limit {queue}\n"
+def shape_ports(rates: Mapping[str, float], queue: int) -> None:
+    """Shape what ports send: a token bucket, beside which clsact with the hooks can exist.
+
+    Ports of a switch are attached already: attaching a port removes its qdisc.
+
+    Args:
+        rates: by port of the caller's namespace, 10**6 bits a second.
+        queue: bytes that may wait at each port.
+    """
+    run_tc(
+        f"qdisc replace dev {port} root handle 1: tbf"
+        f" rate {rate}mbit burst {BURST_BYTES} limit {queue}\n"
+        for port, rate in rates.items()
     )
 
 
-def shape_node(interfaces: Sequence[str], rate_mbit: float) -> None:
-    """Shape what interfaces of the caller's namespace send, one frame a packet.
-
-    Args:
-        interfaces: all interfaces of one node.
-        rate_mbit: rate of each interface, 10**6 bits a second.
-
-    Raises:
-        CrunchbedError: the kernel or ``tc`` refused.
-    """
+def shape_node(interfaces: Iterable[str], rate_mbit: float) -> None:
+    """Shape what a node's interfaces send, 10**6 bits a second each, one frame a packet."""
     for interface in interfaces:
         switch_offloads_off(interface)
-    shapers = [_shaper(name, rate_mbit, _NODE_QUEUE_BYTES) for name in interfaces]
-    run_tc("".join(shapers))
+    shape_ports(dict.fromkeys(interfaces, rate_mbit), _NODE_QUEUE_BYTES)
 
 
 def _wire_node(node: ClusterNode, rate_mbit: float) -> None:
@@ -104,19 +103,6 @@ def bring_up(ports: Iterable[str]) -> None:
             netlink.link("set", ifname=port, state="up")
 
 
-def shape_switch(rates: Mapping[str, float], queue: int) -> None:
-    """Shape what switch ports send.
-
-    The ports are attached already: attaching a port removes its qdisc.
-
-    Args:
-        rates: by port, named as in the root namespace, 10**6 bits a second.
-        queue: bytes that may wait at each port.
-    """
-    shapers = (_shaper(port, rate, queue) for port, rate in rates.items())
-    run_tc("".join(shapers))
-
-
 def delay_port(port: str, delay_ns: int) -> None:
     """Delay every packet that a shaped switch port sends by ``delay_ns``.
 
@@ -139,12 +125,7 @@ def undelay_port(port: str) -> None:
 
 
 def impair(ports: Iterable[str], delay_ns: int, loss: float) -> None:
-    """Let shaped switch ports delay and lose packets that they send.
-
-    Args:
-        ports: named as in the root namespace.
-        delay_ns: delay of every packet.
-        loss: share of the packets that are lost, 0 to 1.
+    """Let shaped switch ports delay all packets that they send, and lose a share (0 to 1).
 
     Raises:
         MissingRequirement: this kernel has no netem.
@@ -155,7 +136,7 @@ def impair(ports: Iterable[str], delay_ns: int, loss: float) -> None:
         for port in ports
     )
     try:
-        _run(["tc", "-batch", "-"], "".join(lines))
+        run_tc(lines)
     except CrunchbedError as error:
         raise MissingRequirement(
             f"links with delay or loss need netem: modprobe sch_netem ({error})"
