@@ -12,7 +12,6 @@ from crunchbed.run import signals
 from crunchbed.scenario.shed import OFF, rules
 from nodes.process import Process
 from nodes.waiting import wait_until
-from reserve_agent.config_files import write_config
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import CrunchbedError
@@ -35,11 +34,7 @@ def _free_port() -> int:
 
 
 class LiveController(Killable):
-    """Implements ``crunchbed.run.world.KillsController``: it starts again on the same ports.
-
-    Args:
-        run: The run.
-    """
+    """Implements ``crunchbed.run.world.KillsController``: it starts again on the same ports."""
 
     def __init__(self, run: LiveRun) -> None:
         super().__init__(
@@ -72,9 +67,7 @@ class LiveController(Killable):
             shed=rules(scenario.shed),
             history=self._run.history("controller"),
         )
-        write_config(self._config, config)
-        self._cgroup = cgroup
-        self.restart()
+        self.begin(config, cgroup)
 
     def restart(self) -> None:
         """Start a controller that takes over; harmless while there is one."""
@@ -90,11 +83,7 @@ class LiveController(Killable):
         return super().kill()
 
     def ask(self, op: str) -> Message:
-        """Ask the controller.
-
-        Raises:
-            CrunchbedError: The controller does not answer, or refuses.
-        """
+        """Ask the controller; raises CrunchbedError where it does not answer, or refuses."""
         with contextlib.closing(LineClient(self._socket, _ANSWER_SECONDS)) as client:
             return client.ask(op=op)
 
@@ -124,7 +113,7 @@ class LiveController(Killable):
         """Return the last words of a controller that runs; the error has those of a dead one."""
         process = self.process
         words = "" if process is None or process.poll() is not None else process.last_words()
-        return f": {words}" if words else ""
+        return words and f": {words}"
 
     def count_packets(self) -> None:
         """Have the controller write the packets that the switches counted into the history.

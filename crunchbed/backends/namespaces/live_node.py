@@ -68,15 +68,10 @@ class LiveNode:
         return daemons.names(self._scenario, self.name)
 
     def start_agent(self, cgroup: Path, controller: Path | None) -> None:
-        """Start the agent; ``LiveAgent.wait`` says when its hooks are in place.
-
-        Args:
-            cgroup: For the agent, which is no part of its node.
-            controller: Whom it tells of memory pressure.
-        """
+        """Start the agent, which is no part of its node; it tells the controller of pressure."""
         self.cgroup.create()
         config = configs.agent(self._run, self.host, self.cgroup.path, controller)
-        self.agent.start(config, cgroup)
+        self.agent.begin(config, cgroup)
 
     def kill_agent(self) -> bool:
         """SIGKILL the agent; the node goes on. Returns whether there was an agent."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.scenario.schema import Scenario
 from nodes.process import Process, spawn
+from reserve_agent.config_files import write_config
 from reserve_agent.errors import RunInvalid
 
 
@@ -88,18 +89,21 @@ class Killable:
         name: What the daemon is, such as ``n1 agent``.
         module: The Python module that is the daemon.
         config: Its configuration file.
-
-    Attributes:
-        process: None while the daemon is killed, and before it is started.
     """
 
     def __init__(self, run: LiveRun, name: str, module: str, config: Path) -> None:
-        self.process: Process | None = None
+        self.process: Process | None = None  # also while the daemon is killed
         self._run = run
         self._name = name
         self._module = module
         self._config = config
         self._cgroup: Path | None = None
+
+    def begin(self, config: object, cgroup: Path) -> None:
+        """Write the configuration and start the daemon for the first time."""
+        write_config(self._config, config)
+        self._cgroup = cgroup
+        self._spawn()
 
     def _spawn(self) -> None:
         command = argv(self._module, self._config)
