@@ -15,10 +15,10 @@ PREFIX = "crunchbed-"
 
 
 def cgroup2_root(mounts: Path = MOUNTS) -> Path:
-    """Return where the cgroup v2 hierarchy is mounted.
+    """Return where the cgroup v2 hierarchy is mounted, to which BPF programs attach.
 
     On a machine with v2 alone that is /sys/fs/cgroup; where v1 holds the controllers it may be
-    /sys/fs/cgroup/unified. BPF programs attach to v2 either way.
+    /sys/fs/cgroup/unified.
 
     Raises:
         MissingRequirement: No such hierarchy is mounted.
@@ -43,9 +43,7 @@ def pids_in(directory: Path) -> list[int]:
 
 
 def remove_cgroup(directory: Path, timeout: float = 5.0) -> None:
-    """SIGKILL every process in a cgroup and in the cgroups below it, then remove all of them.
-
-    Only for a cgroup that a run has made: a run has put every process there.
+    """SIGKILL every process in a cgroup that a run has made and below it, then remove all of it.
 
     Raises:
         CrunchbedError: The cgroup still has processes after ``timeout`` seconds.
@@ -73,25 +71,18 @@ def remove_cgroup(directory: Path, timeout: float = 5.0) -> None:
 
 
 class NodeCgroup:
-    """The cgroup v2 directory ``crunchbed-<run id>/<node>``, with no controller enabled."""
+    """The cgroup v2 directory ``crunchbed-<run id>/<node>``, with no controller enabled.
+
+    It is below ``root``, or where /proc/mounts has the hierarchy.
+    """
 
     def __init__(self, run_id: str, node: str, root: Path | None = None) -> None:
-        """Name the cgroup; ``create`` makes it.
-
-        Args:
-            run_id: Id of the run that owns it.
-            node: Logical name of the node, e.g. "n1" or "storage".
-            root: The cgroup v2 hierarchy; found in /proc/mounts when left out.
-        """
+        """Name the cgroup; ``create`` makes it."""
         self.node = node
         self.path = (cgroup2_root() if root is None else root) / f"{PREFIX}{run_id}" / node
 
     def create(self) -> None:
-        """Make the directory.
-
-        Raises:
-            CrunchbedError: The directory exists already, or the kernel refused.
-        """
+        """Make the directory; raises CrunchbedError where it exists, or the kernel refuses."""
         try:
             self.path.mkdir(parents=True)
         except OSError as error:
@@ -102,11 +93,7 @@ class NodeCgroup:
         return [pid for pid in pids_in(self.path) if start_ticks(pid) is not None]
 
     def kill(self, timeout: float = 5.0) -> None:
-        """SIGKILL every process in the cgroup, and return when none is left.
-
-        Raises:
-            CrunchbedError: Processes are left after ``timeout`` seconds.
-        """
+        """SIGKILL every process in it; return when none is left, or raise CrunchbedError."""
 
         def empty() -> bool:
             for pid in pids_in(self.path):

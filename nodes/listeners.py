@@ -46,14 +46,10 @@ class _Listener:
 
 
 class ViewForwarder:
-    """A sink of events that passes every view on to listeners of the same node as well.
+    """A sink of events that passes every view on to listeners, Unix sockets of the same node.
 
     A listener that is not there yet gets its views as soon as it is there and another event, such
     as a heartbeat that was sent, gives the occasion.
-
-    Args:
-        events: Where every event goes.
-        listeners: Unix sockets that take JSON lines.
     """
 
     def __init__(self, events: Events, listeners: Iterable[Path]) -> None:

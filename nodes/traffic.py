@@ -59,13 +59,7 @@ class TrafficConfig:
 
 
 class Pace:
-    """How many packets are due, ``rate`` a second.
-
-    Args:
-        rate: Packets a second.
-        start_ns: When the first second begins.
-        end_ns: When the last one ends; None: never.
-    """
+    """How many packets are due, ``rate`` a second from ``start_ns`` to ``end_ns`` (None: for ever)."""
 
     def __init__(self, rate: int, start_ns: int, end_ns: int | None) -> None:
         self._rate = rate

@@ -13,16 +13,10 @@ from topologies.switches import SwitchKind
 def make_net(
     layout: Layout, run_id: str, switch: SwitchKind, controller: tuple[str, int] | None
 ) -> Any:
-    """Describe a network to Mininet; nothing of it exists yet.
+    """Describe a network to Mininet; nothing of it exists yet. Raises MissingRequirement.
 
-    Args:
-        layout: its switches, hosts and links.
-        run_id: written into Open vSwitch's database as the owner of the bridges.
-        switch: kind of the switches.
-        controller: IPv4 address and port of an OpenFlow controller.
-
-    Raises:
-        MissingRequirement: no Mininet.
+    The bridges have ``run_id`` as owner in Open vSwitch's database. ``controller`` is the IPv4
+    address and port of an OpenFlow controller.
     """
     try:
         from topologies import parts

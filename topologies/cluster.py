@@ -62,13 +62,10 @@ class Cluster:
         leaves: switches with hosts in a leaf-spine network.
         delay_ns: how long every packet to a host waits at its switch port.
         loss: share of these packets that are lost, 0 to 1.
-        on_switches: called once the switches exist and before anything is sent; returns when the
-            controller has set the switches up.
+        on_switches: called before anything is sent; returns when the controller has set the
+            switches up.
         deferred_kbit: rate for the packets that the controller marks as deferred, at each node's
             port, 1000 bits a second; None where the controller marks none.
-
-    Raises:
-        BadInput: a number out of range.
     """
 
     def __init__(
@@ -246,13 +243,10 @@ class Cluster:
         return self._storage_rate if node.name in self._storage_names else self._rate
 
     def stop(self) -> None:
-        """Remove the network; does nothing for a cluster that is stopped or never came up.
+        """Remove the network, or raise CrunchbedError; does nothing where there is none.
 
         Before that the caller ends its processes in the nodes: a namespace exists as long as it
         has a process.
-
-        Raises:
-            CrunchbedError: some part of the network could not be removed.
         """
         if self._net is None:
             return

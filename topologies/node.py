@@ -18,7 +18,6 @@ class NodeLink:
         switch_port: the other end, in the root namespace.
         ip: IPv4 address of the interface, without a prefix length.
         network: label of the network: "cluster", "storage", "a" or "b".
-        switch: name of the switch.
         mac: hardware address of the interface, in lower case.
     """
 
@@ -32,13 +31,12 @@ class NodeLink:
 
 @dataclass(frozen=True)
 class ClusterNode:
-    """One host of the network.
+    """One host of the network, with at least one link.
 
     Attributes:
         name: logical name, "n1".. or "storage".
         mininet_name: name with the run id as prefix.
         pid: a process in the network namespace that lives as long as the cluster.
-        links: at least one.
         host_address: one more IPv4 address, which every link leads to; None where there is none.
     """
 

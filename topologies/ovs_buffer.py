@@ -95,22 +95,16 @@ def _raise_all(choose: Callable[[str], set[int]], size: int, read: int, force: i
 
 
 def raise_send_buffer(size: int) -> bool:
-    """Let ovs-vswitchd have ``size`` bytes waiting in qdiscs, until ovs-vswitchd restarts.
+    """Let ovs-vswitchd have ``size`` bytes waiting in qdiscs; returns whether it has that now.
 
-    This works only after ovs-vswitchd has sent a frame: it makes the socket for the first one.
-
-    Returns:
-        Whether the send buffer is at least that large now.
+    This works only after ovs-vswitchd has sent a frame: it makes the socket for the first one. It
+    lasts until ovs-vswitchd restarts.
     """
     return _raise_all(sender_inodes, size, socket.SO_SNDBUF, SO_SNDBUFFORCE)
 
 
 def raise_receive_buffers(ports: Iterable[str], size: int) -> bool:
-    """Let ``size`` bytes wait at each of these ports for ovs-vswitchd to read them.
-
-    Returns:
-        Whether the receive buffers are at least that large now.
-    """
+    """Let ``size`` bytes wait at each port for ovs-vswitchd; returns whether they may now."""
     indexes = {socket.if_nametoindex(port) for port in ports}
     return _raise_all(
         lambda text: receiver_inodes(text, indexes), size, socket.SO_RCVBUF, SO_RCVBUFFORCE

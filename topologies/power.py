@@ -11,7 +11,7 @@ from topologies.links import make_bridge
 
 
 class SwitchPower:
-    """Turns switches off and on.
+    """Turns switches off and on, or raises CrunchbedError.
 
     The ports of hosts are not set up or down here, since these depend on their hosts' power too.
 
@@ -48,11 +48,7 @@ class SwitchPower:
         return name not in self._off
 
     def turn_off(self, name: str) -> None:
-        """Set the links to other switches down, and remove the switch.
-
-        Raises:
-            CrunchbedError: the switch could not be removed.
-        """
+        """Set the links to other switches down, and remove the switch."""
         self._off.add(name)
         full = self.full_name(name)
         for port in self._trunk_ports(full):
@@ -63,11 +59,7 @@ class SwitchPower:
             ovs.delete_bridges([full])
 
     def turn_on(self, name: str) -> None:
-        """Make the switch again, with the same ports.
-
-        Raises:
-            CrunchbedError: the switch could not be made.
-        """
+        """Make the switch again, with the same ports."""
         full = self.full_name(name)
         ports = [*self._host_ports(full), *self._trunk_ports(full)]
         if self._bridged:

@@ -43,15 +43,12 @@ def _open_socket(target: str) -> socket.socket:
 
 
 def unreachable_from(pids: dict[str, int], target: str, timeout: float) -> list[str]:
-    """Ping ``target`` from every node until all have an answer, or until the timeout.
+    """Ping ``target`` from every node until all have an answer; return those that have none.
 
     Args:
         pids: by name of the node, a process in its network namespace.
         target: IPv4 address.
         timeout: seconds.
-
-    Returns:
-        Names of the nodes without an answer.
     """
     identifier = os.getpid() & 0xFFFF
     deadline = time.monotonic() + timeout

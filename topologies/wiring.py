@@ -86,8 +86,7 @@ def _wire_node(node: ClusterNode, rate_mbit: float) -> None:
 def wire_nodes(rates: Iterable[tuple[ClusterNode, float]]) -> None:
     """Set up the interfaces of nodes, each with its rate in Mbit/s; they exist and are down.
 
-    Raises:
-        CrunchbedError: the kernel or ``tc`` refused.
+    Raises CrunchbedError where the kernel or ``tc`` refuses.
     """
     # Threads help because most of the time is spent waiting for tc.
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -106,21 +105,15 @@ def bring_up(ports: Iterable[str]) -> None:
 def delay_port(port: str, delay_ns: int) -> None:
     """Delay every packet that a shaped switch port sends by ``delay_ns``.
 
-    Netem becomes the leaf of the port's token bucket, so that the rate stays the same.
-
-    Raises:
-        CrunchbedError: this kernel has no netem, or the port is not shaped.
+    Netem becomes the leaf of the port's token bucket, so that the rate stays the same. Raises
+    CrunchbedError where this kernel has no netem.
     """
     netem = ["netem", "delay", f"{delay_ns // 1000}us", "limit", str(_DELAYED_PACKETS)]
     _run(["tc", "qdisc", "replace", "dev", port, "parent", "1:1", "handle", "10:", *netem])
 
 
 def undelay_port(port: str) -> None:
-    """Undo ``delay_port``.
-
-    Raises:
-        CrunchbedError: the port has no delay.
-    """
+    """Undo ``delay_port``; raises CrunchbedError where the port has no delay."""
     _run(["tc", "qdisc", "del", "dev", port, "parent", "1:1", "handle", "10:"])
 
 

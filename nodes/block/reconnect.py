@@ -18,10 +18,7 @@ class ConnectionListener(Protocol):
     """Is told how the connection does."""
 
     def connected(self, *, first: bool) -> None:
-        """There is a connection, the ``first`` or a later one.
-
-        What was in flight on an earlier connection has to be written again.
-        """
+        """There is a connection: what was in flight on an earlier one has to be written again."""
 
     def disconnected(self, reason: str) -> None:
         """The connection is lost."""
@@ -31,7 +28,7 @@ class ConnectionListener(Protocol):
 
 
 class Reconnecting:
-    """Connects, and connects again whenever the connection is lost.
+    """Connects, and connects again whenever the connection is lost; ``up`` while there is one.
 
     Args:
         connect: Makes a transport, which begins to connect.
@@ -39,9 +36,6 @@ class Reconnecting:
         selector: Served while there is no connection.
         listener: Is told of every change.
         clock: Nanoseconds.
-
-    Attributes:
-        up: Whether there is a connection.
     """
 
     def __init__(

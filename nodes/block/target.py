@@ -141,11 +141,7 @@ def answers(settings: TargetSettings) -> bool:
 
 
 def set_up(settings: TargetSettings) -> None:
-    """Tell a target that answers what to serve.
-
-    Raises:
-        CrunchbedError: The target refuses.
-    """
+    """Tell a target that answers what to serve; raises CrunchbedError where the target refuses."""
     for step in set_up_steps(settings):
         done = _run(step)
         if done.returncode != 0:
@@ -182,11 +178,7 @@ def is_listening(address: str, port: int) -> bool:
 
 
 def require_program(settings: TargetSettings) -> None:
-    """Refuse a machine without the target's program.
-
-    Raises:
-        MissingRequirement: It is not installed; says what installs it.
-    """
+    """Raise MissingRequirement on a machine without the target's program, with what installs it."""
     program = {"nbd": "nbdkit", "iscsi": "tgtd"}[settings.transport]
     if _find(program) is None:
         raise MissingRequirement(f"this machine lacks {program} (make setup)")
@@ -204,7 +196,7 @@ def start(
     Args:
         settings: What to serve where.
         launch: Starts a command in the target's network namespace.
-        inside: Visits that namespace, where the caller is in another.
+        inside: Visits that namespace.
         pump: Called while waiting.
 
     Raises:

@@ -73,16 +73,9 @@ class WritebackSettings:
 
 
 class WritebackTask:
-    """One node's writeback.
+    """One node's writeback; ``emit`` is told of every event.
 
-    Args:
-        settings: What is written.
-        pages: The node's.
-        emit: Is told of every event.
-        now_ns: The time, nanoseconds of the clock that every later call uses too.
-
-    Raises:
-        BadInput: Not one request fits into the region.
+    All times are nanoseconds of one clock. A region into which not one request fits is BadInput.
     """
 
     def __init__(

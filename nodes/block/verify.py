@@ -61,10 +61,7 @@ def check(
 ) -> dict[str, int]:
     """Read and judge every expected block; one beyond the disk's end counts as never written.
 
-    Args:
-        pread: Reads the disk.
-        expected: The newest acknowledged stamp of each block.
-        bad: The number of lost and corrupt blocks is added here, by the index of their node.
+    ``bad`` gets the number of lost and corrupt blocks added, by the index of their node.
     """
     counts = {"ok": 0, "lost": 0, "corrupt": 0}
     for first, count in runs(expected):
@@ -96,13 +93,7 @@ def _rows(record: list[list[int]]) -> tuple[Acknowledged, ...]:
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """What is read back.
-
-    Attributes:
-        disk: The file behind the targets.
-        answer: File that gets the counts, as JSON.
-        acknowledged: Every acknowledged write.
-    """
+    """The file behind the targets, the file for the counts, and every acknowledged write."""
 
     disk: Path
     answer: Path

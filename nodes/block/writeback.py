@@ -78,11 +78,7 @@ class Writeback:
 
 
 class Dirtier:
-    """Normal tasks that dirty pages: a steady rate, and bursts on top of it.
-
-    Args:
-        rate: Pages a second.
-    """
+    """Normal tasks that dirty pages: ``rate`` pages a second, and bursts on top of it."""
 
     def __init__(self, rate: float, now_ns: int) -> None:
         self._rate = rate

@@ -55,11 +55,7 @@ class HeartbeatConfig(HeartbeatSettings):
     listeners: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what is impossible.
-
-        Raises:
-            BadInput: An impossible setting.
-        """
+        """Refuse what is impossible, as BadInput."""
         super().__post_init__()
         if any(len(peer.addresses) != self.rings for peer in self.peers.values()):
             raise BadInput("every node needs an address on each ring")

@@ -51,11 +51,7 @@ class HeartbeatSettings:
     detector: Settings = field(default_factory=FixedSettings, metadata={"read": from_record})
 
     def __post_init__(self) -> None:
-        """Refuse what is impossible.
-
-        Raises:
-            BadInput: An impossible setting.
-        """
+        """Refuse what is impossible, as BadInput."""
         if self.interval_ns < 2 or self.misses < 1 or self.grace_ns < 0:
             raise BadInput("interval_ns, misses and grace_ns must be positive")
         if not 0 <= self.incarnation < 1 << 16:

@@ -20,9 +20,7 @@ _PREFIX = 32  # so the node's own address stays the source of its packets, and k
 def announcement(hardware: bytes, address: str) -> bytes:
     """Return an ARP announcement (RFC 5227, 2.3): a broadcast request for the sender's own address.
 
-    Args:
-        hardware: The sender's hardware address, six bytes.
-        address: IPv4.
+    ``hardware`` is the sender's hardware address, six bytes; ``address`` is IPv4.
     """
     own = socket.inet_aton(address)
     ethernet = _BROADCAST + hardware + struct.pack("!H", _ETH_P_ARP)

@@ -13,17 +13,14 @@ class ServiceConfig:
     """Settings of one node of the pair.
 
     Attributes:
-        node: Logical name.
         pair: Both nodes; the first serves first.
         joining: Whether this node boots again, into a cluster that goes on.
         confirm: Whether a fence is confirmed before this node serves.
         retry_ns: When an unanswered question to the fence service is asked again, nanoseconds.
         interface: The interface that gets the address that moves.
-        target: What is served where.
-        log: File that the target's output goes to.
-        fence: The fence service's Unix socket.
+        target: What is served where; its output goes to ``log``.
+        fence: The fence service's Unix socket; ``events`` is the agent's.
         listen: Unix socket to make, for views and for questions of the run.
-        events: The agent's Unix socket.
     """
 
     node: str

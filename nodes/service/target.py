@@ -13,12 +13,8 @@ from reserve_agent.errors import CrunchbedError
 class ServedTarget:
     """One target process, from its start to its end; see ``serving.Target``.
 
-    Nothing here waits for long: the daemon must hear of the membership meanwhile.
-
-    Args:
-        settings: What is served where; the address is there already.
-        name: What to call it in messages.
-        log: File that its output goes to.
+    Nothing here waits for long: the daemon must hear of the membership meanwhile. The address is
+    there already.
 
     Raises:
         BadInput: The port is taken.

@@ -32,12 +32,8 @@ from topologies.node import ClusterNode
 class LiveNode:
     """Implements ``crunchbed.run.world.Node``, and ``KillsAgent``.
 
-    ``up`` is what the power switch says: the run knows, the cluster guesses.
-
-    Args:
-        run: The run.
-        hosts: Every host of the network by name.
-        port: The node's switch ports.
+    ``up`` is what the power switch says: the run knows, the cluster guesses. ``hosts`` has every
+    host of the network by name.
     """
 
     def __init__(self, run: LiveRun, hosts: Mapping[str, ClusterNode], port: SwitchPort) -> None:

@@ -26,11 +26,8 @@ def check(
 ) -> None:
     """Log in to an iSCSI target as a node would, and hang up; a target of NBD has no login.
 
-    Args:
-        scenario: Says what the initiators know.
-        target: A target that was started.
-        inside: Visits its network namespace.
-        pump: Called while waiting.
+    ``inside`` visits the network namespace of the target, which was started; ``pump`` is called
+    while waiting.
 
     Raises:
         BadInput: The secrets differ.

@@ -27,15 +27,7 @@ class _Port(NamedTuple):
 
 
 class LiveNetwork:
-    """Implements ``crunchbed.run.world.Network``.
-
-    Args:
-        hosts: Every host of the network by name, the storage host among them.
-        tell: Tells a node's hooks what they lose.
-
-    Attributes:
-        ports: The switch ports of every host.
-    """
+    """Implements ``crunchbed.run.world.Network``; ``ports`` are the switch ports of every host."""
 
     def __init__(self, hosts: Mapping[str, ClusterNode], tell: Tell) -> None:
         self.ports = {name: SwitchPort(host) for name, host in hosts.items()}

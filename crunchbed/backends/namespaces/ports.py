@@ -47,11 +47,8 @@ class SwitchPort:
     def settled(self, others: Iterable[ClusterNode]) -> bool:
         """Whether packets pass all links whose ports are up, which is later than the ports are.
 
-        The kernel takes its time to notice the carrier; then a packet may wait for an address that
-        was asked for while the link was down.
-
-        Args:
-            others: All other hosts.
+        The kernel takes its time to notice the carrier; then a packet from or to one of all
+        ``others`` may wait for an address that was asked for while the link was down.
         """
         up = [link for link in self.host.links if self._is_up(link)]
         if not up:

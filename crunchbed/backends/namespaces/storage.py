@@ -119,12 +119,7 @@ class StorageHost:
             signal_family(self._target, signal.SIGCONT)
 
     def check_pair_login(self, server: str) -> None:
-        """Try the address that moves as an initiator of a pair would.
-
-        Raises:
-            BadInput: The target does not know the initiators' secret.
-            CrunchbedError: It takes no login.
-        """
+        """Log in at the address that moves as an initiator would; raises as ``start_target``."""
         address = configs.portal(self._scenario, self._hosts)
         settings = configs.target(self._scenario, self._run.state, address, server)
         login.check(self._scenario, settings, self._inside, self._pump)

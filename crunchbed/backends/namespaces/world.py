@@ -38,18 +38,7 @@ _BITS_PER_MEGABIT = 1_000_000
 class NamespacesWorld:
     """Implements ``World`` and ``TakesCommands``; a context manager over all that it starts.
 
-    Args:
-        run: The run.
-        recorder: The run's own part of the history.
-        loop: Lets time pass, and hears sockets.
-
-    Attributes:
-        nodes: The cluster nodes by name.
-        network: Their switch ports, losses and delays.
-        disk: The storage host.
-        switches: The power of the switches.
-        controller: The OpenFlow controller; None where the scenario wants none.
-        commands: Hears other terminals: this object itself.
+    ``controller`` is None where the scenario wants none.
     """
 
     network: LiveNetwork

@@ -18,10 +18,6 @@ class Beliefs:
     suspect also overrides alive with the same number; dead overrides both. Only a node itself
     raises its number: that is how it refutes. Here the number counts refutations, since datagrams
     name the boot of a node as well.
-
-    Args:
-        me: This node.
-        settings: How long a suspicion lasts, and how often a rumour is told.
     """
 
     def __init__(self, me: str, settings: SwimSettings) -> None:

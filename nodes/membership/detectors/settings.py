@@ -217,11 +217,7 @@ def to_record(settings: Settings) -> dict[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> Settings:
-    """Return the settings that ``to_record`` made a record of.
-
-    Raises:
-        KeyError, TypeError: It is no such record.
-    """
+    """Return the settings that ``to_record`` made a record of; else KeyError or TypeError."""
     values = dict(record)
     return KINDS[values.pop("kind")](**values)
 
