@@ -1,4 +1,4 @@
-"""``python -m nodes.traffic CONFIG.json``: packets of class ``other``, to make the pool work.
+"""Packets of class ``other``, to make the pool work.
 
 ``role: source`` runs on the storage host, ``role: sink`` on each node. The sink's readers are
 normal tasks; with ``stalled`` it has one more socket, whose reader does not read.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import selectors
 import socket
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.daemon import Stop, connect_events, main
+from nodes.daemon import Stop, connect_events
 from reserve_agent.contract.events.run import DaemonReady
 
 _TICK_SECONDS = 0.01
@@ -59,7 +58,7 @@ class TrafficConfig:
 
 
 class Pace:
-    """How many packets are due, ``rate`` a second from ``start_ns`` to ``end_ns`` (None: for ever)."""
+    """Packets that are due, ``rate`` a second from ``start_ns`` to ``end_ns`` (None: for ever)."""
 
     def __init__(self, rate: int, start_ns: int, end_ns: int | None) -> None:
         self._rate = rate
@@ -144,7 +143,3 @@ def _receive(config: TrafficConfig, stop: Stop) -> None:
 def body(config: TrafficConfig, stop: Stop) -> None:
     """Send or receive until SIGTERM."""
     (_send if config.role == "source" else _receive)(config, stop)
-
-
-if __name__ == "__main__":
-    sys.exit(main("traffic", TrafficConfig, body))

@@ -1,4 +1,4 @@
-"""``python -m nodes.block.initiator CONFIG.json``: a node's dirty pages and their writeback.
+"""A node's dirty pages and their writeback.
 
 Normal tasks dirty pages in the node's pool; this daemon is the writeback task that turns them into
 real block writes. Acknowledged writes become free pages; what the pool refuses, stalls.
@@ -7,7 +7,6 @@ real block writes. Acknowledged writes become free pages; what the pool refuses,
 from __future__ import annotations
 
 import selectors
-import sys
 import time
 
 from nodes.block.config import InitiatorConfig
@@ -16,7 +15,7 @@ from nodes.block.reconnect import Reconnecting
 from nodes.block.task import WritebackTask
 from nodes.block.transport import Endpoint, Reports, Transport
 from nodes.block.writeback import Request
-from nodes.daemon import Stop, connect_events, main
+from nodes.daemon import Stop, connect_events
 from reserve_agent.lines.framing import Message
 from reserve_agent.lines.server import LineServer
 from reserve_agent.pool_handle import PoolHandle
@@ -123,7 +122,3 @@ class Initiator:
 def body(config: InitiatorConfig, stop: Stop) -> None:
     """Run the initiator until SIGTERM."""
     Initiator(config).run(stop)
-
-
-if __name__ == "__main__":
-    sys.exit(main("initiator", InitiatorConfig, body))

@@ -153,9 +153,10 @@ class LiveNode:
         path = self._path(f"{name}.json")
         config = daemons.config(self._run, self._hosts, self.name, self.incarnation, name)
         write_json(path, config)
+        corosync = name == "heartbeat" and self._scenario.membership == "corosync"
         self.daemons[name] = self._run.spawn(
             f"{self.name} {name}",
-            argv(daemons.module(self._scenario, name), path),
+            argv("nodes", "corosync" if corosync else name, path),
             netns_pid=self.host.pid,
             cgroup=self.cgroup.path,
             realtime=name == "heartbeat",

@@ -14,9 +14,9 @@ from reserve_agent.config_files import write_config
 from reserve_agent.errors import RunInvalid
 
 
-def argv(module: str, config: Path) -> list[str]:
+def argv(module: str, *arguments: str | Path) -> list[str]:
     """Return the command that starts a daemon."""
-    return [sys.executable, "-m", module, str(config)]
+    return [sys.executable, "-m", module, *map(str, arguments)]
 
 
 @dataclass(frozen=True)

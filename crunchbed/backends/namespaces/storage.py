@@ -138,7 +138,7 @@ class StorageHost:
         """Start a sender of packets, which sends until the cluster ends."""
         path = self._run.state / f"{STORAGE}-{name}.json"
         write_json(path, config)
-        self._senders.append(self._helper(name, argv("nodes.traffic", path)))
+        self._senders.append(self._helper(name, argv("nodes", "traffic", path)))
 
     def end_senders(self) -> None:
         """End all senders; the target goes on."""

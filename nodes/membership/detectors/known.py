@@ -13,7 +13,7 @@ from nodes.membership.detector import State
 class Suspicion:
     """A peer under suspicion since a time, by some nodes.
 
-    ``patience(n)``, nanoseconds, is how long a suspicion lasts that ``n`` other nodes have confirmed.
+    ``patience(n)`` is how long one lasts that ``n`` other nodes have confirmed, nanoseconds.
     """
 
     since_ns: int
