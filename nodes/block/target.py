@@ -1,7 +1,6 @@
 """Targets: nbdkit and tgtd, each serving one file at one address.
 
-``start`` starts one and waits until it takes logins. A caller with another way to start processes
-takes the steps itself: ``argv``, then ``set_up`` once ``answers``, then ``is_listening``.
+``start`` starts one and waits until it takes logins; ``StartedTarget`` does not wait.
 """
 
 from __future__ import annotations
@@ -184,6 +183,56 @@ def require_program(settings: TargetSettings) -> None:
         raise MissingRequirement(f"this machine lacks {program} (make setup)")
 
 
+class StartedTarget:
+    """One target process, from its start to its end; nothing here waits for long.
+
+    Args:
+        settings: What is served where; the host has the address already.
+        launch: Starts a command. The caller visits the target's network namespace at each call.
+
+    Raises:
+        BadInput: The port is taken.
+        CrunchbedError: The address is not there.
+    """
+
+    def __init__(self, settings: TargetSettings, launch: Callable[[list[str]], Process]) -> None:
+        require_free(settings.address, settings.port)
+        self.process = launch(argv(settings))
+        self.name, self.log = self.process.name, self.process.log
+        self._settings = settings
+        self._is_set_up = False
+
+    def ended(self) -> str | None:
+        """How it ended by itself, in words; None while it runs."""
+        code = self.process.poll()
+        if code is None:
+            return None
+        words = self.process.last_words() if code > 0 else ""
+        return f"target ended ({code})" + (f": {words}" if words else "")
+
+    def takes_logins(self) -> bool:
+        """Whether initiators can log in.
+
+        Raises:
+            CrunchbedError: It cannot be told what to serve.
+        """
+        if not self._is_set_up:
+            if not answers(self._settings):
+                return False
+            try:
+                set_up(self._settings)
+            except CrunchbedError:
+                if self.ended() is None:
+                    raise
+                return False  # it ended in the middle of that
+            self._is_set_up = True
+        return is_listening(self._settings.address, self._settings.port)
+
+    def end(self) -> None:
+        """Kill it and wait for its end: what it has acknowledged is in the file behind it."""
+        self.process.kill()
+
+
 def start(
     settings: TargetSettings,
     launch: Callable[[list[str]], Process],
@@ -191,7 +240,7 @@ def start(
     inside: Callable[[], AbstractContextManager[None]] = nullcontext,
     pump: Callable[[], object] | None = None,
 ) -> Process:
-    """Start a target and return when initiators can log in.
+    """Start a target and return when initiators can log in; see ``StartedTarget``.
 
     Args:
         settings: What to serve where.
@@ -200,14 +249,13 @@ def start(
         pump: Called while waiting.
 
     Raises:
-        BadInput: The port is taken.
         MissingRequirement: The program is not installed.
         CrunchbedError: The target did not come up; names its log.
     """
     require_program(settings)
     with inside():
-        require_free(settings.address, settings.port)
-    process = launch(argv(settings))
+        target = StartedTarget(settings, launch)
+    process = target.process
 
     def alive() -> None:
         if pump is not None:
@@ -215,12 +263,10 @@ def start(
         if process.poll() is not None:
             raise CrunchbedError(f"{process.name} ended: {process.last_words()}")
 
-    def listens() -> bool:
+    def takes_logins() -> bool:
         with inside():
-            return is_listening(settings.address, settings.port)
+            return target.takes_logins()
 
     what = f"the {settings.transport} target at {settings.address}:{settings.port}; {process.log}"
-    wait_until(lambda: answers(settings), START_SECONDS, what, pump=alive)
-    set_up(settings)
-    wait_until(listens, START_SECONDS, what, pump=alive)
+    wait_until(takes_logins, START_SECONDS, what, pump=alive)
     return process

@@ -12,14 +12,14 @@ import selectors
 import time
 from collections.abc import Iterable
 
-from nodes.block.target import require_program
+from nodes.block.target import StartedTarget, require_program
 from nodes.daemon import Stop, connect_events
 from nodes.fencing import FenceClient
+from nodes.process import Process, spawn
 from nodes.service import address, manager
 from nodes.service.config import ServiceConfig
 from nodes.service.manager import ServiceManager
 from nodes.service.serving import Serving
-from nodes.service.target import ServedTarget
 from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.contract.events.writes import ServiceConfirming
@@ -34,11 +34,14 @@ class _Host:
 
     def __init__(self, config: ServiceConfig) -> None:
         self._config = config
-        self.target: ServedTarget | None = None
+        self.target: StartedTarget | None = None
 
-    def start_target(self) -> ServedTarget:
-        settings = self._config.target
-        self.target = ServedTarget(settings, f"{self._config.node} target", self._config.log)
+    def _launch(self, command: list[str]) -> Process:
+        name, log = f"{self._config.node} target", self._config.log
+        return spawn(command, name=name, log=log, netns_pid=None, cgroup=None)
+
+    def start_target(self) -> StartedTarget:
+        self.target = StartedTarget(self._config.target, self._launch)
         return self.target
 
     def add_address(self) -> None:
@@ -102,7 +105,7 @@ class ServiceDaemon:
         """Take in a view of the membership daemon, or answer a question of the run."""
         if message.get("op") == "status":
             target = self._host.target
-            pid = None if target is None else target.pid
+            pid = None if target is None else target.process.pid
             return {"serving": self._serving.accepts, "target_pid": pid}
         if message.get("kind") == ViewInstalled.kind:
             now_ns = time.monotonic_ns()

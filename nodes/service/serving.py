@@ -22,7 +22,7 @@ MOST_FAILED_STARTS: Final = 3
 
 
 class Target(Protocol):
-    """A target process that was started."""
+    """A target process that was started; see ``nodes.block.target.StartedTarget``."""
 
     name: str
     log: Path
@@ -31,14 +31,10 @@ class Target(Protocol):
         """How it ended by itself, in words; None while it runs."""
 
     def takes_logins(self) -> bool:
-        """Whether initiators can log in.
-
-        Raises:
-            CrunchbedError: It cannot be told what to serve.
-        """
+        """Whether initiators can log in; raises CrunchbedError where they never will."""
 
     def end(self) -> None:
-        """Kill it and wait for its end: what it has acknowledged is in the file behind it."""
+        """Kill it and wait for its end."""
 
 
 class Host(Protocol):

@@ -106,9 +106,9 @@ class Cluster:
         config = {
             "node": name,
             "index": index,
-            "address": address(name),
+            "addresses": [address(name)],
             "peers": {
-                n: {"index": NAMES.index(n), "address": address(n)} for n in NAMES if n != name
+                n: {"index": NAMES.index(n), "addresses": [address(n)]} for n in NAMES if n != name
             },
             "interval_ns": INTERVAL_NS,
             "misses": MISSES,
