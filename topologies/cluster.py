@@ -15,8 +15,6 @@ from reserve_agent.contract.topologies import Topology
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 from topologies import links, ovs
-from topologies.build import make_net, start_net
-from topologies.deferral import shape_with_deferral
 from topologies.describe import STORAGE, describe, logical_name, plan
 from topologies.node import ClusterNode, NodeLink
 from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer
@@ -31,6 +29,7 @@ from topologies.wiring import (
     impair,
     make_room_for_neighbours,
     shape_ports,
+    shape_with_deferral,
     wire_nodes,
 )
 
@@ -142,8 +141,12 @@ class Cluster:
         if self.layout.has_loops and self.switch == "linux-bridge":
             raise BadInput("topology: a Linux bridge would send frames round its loops for ever")
         try:
-            self._net = make_net(self.layout, self.run_id, self.switch, self._controller)
-            start_net(self._net)
+            from topologies import parts
+        except ImportError as error:
+            raise MissingRequirement("Mininet is not installed: apt-get install mininet") from error
+        try:
+            self._net = parts.make_net(self.layout, self.run_id, self.switch, self._controller)
+            parts.start_net(self._net)
             self._adopt_hosts()
             self._wire()
             self._verify()

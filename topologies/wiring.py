@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pyroute2 import IPRoute
 
+from reserve_agent.controller.rules.shed import DEFERRED_DSCP
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 from reserve_agent.netns import network_namespace_of
 from topologies.layout import PREFIX_LENGTH
@@ -27,6 +28,13 @@ SWITCH_QUEUE_BYTES = 2 * 1024 * 1024
 SHARED_QUEUE_BYTES = 64 * 1024
 # Limit of the packets in a netem queue: at 200 Mbit/s, packets of 64 bytes for 0.1 s.
 _DELAYED_PACKETS = 40_000
+
+_NORMAL, _DEFERRED, _PORT = "1:1", "1:2", "1:9"
+_FIRST_BITS = 0xFC
+_FRAME_BYTES = 1600
+DEFERRED_BYTES = 256 * 1024
+"""How many bytes may wait in this queue of a port: 2 s at 1 Mbit/s. Waiting packets hold memory
+that all ports of a userspace datapath share, and small packets hold ten times their size."""
 
 _LOOPBACK = 1  # index of lo in every namespace
 _THREADS = 4
@@ -70,6 +78,50 @@ def shape_node(interfaces: Iterable[str], rate_mbit: float) -> None:
     for interface in interfaces:
         switch_offloads_off(interface)
     shape_ports(dict.fromkeys(interfaces, rate_mbit), _NODE_QUEUE_BYTES)
+
+
+def shape_with_deferral(rates: Mapping[str, float], queue: int, deferred_kbit: int) -> None:
+    """Shape what switch ports send, and give packets that the controller marks a lower rate.
+
+    OpenFlow's own queues do nothing on Open vSwitch's userspace datapath: there a packet reaches
+    the port without the queue that its flow had set. The packet itself reaches the port on every
+    datapath. So the controller marks the traffic class field of the packet (``shed: queue``), and a
+    filter here reads that field. The class for packets without a mark has the same name as that of
+    a plain shaper, so that the fault ``delay`` finds it. Marked packets are lost only when
+    ``DEFERRED_BYTES`` wait already.
+
+    Args:
+        rates: by port, named as in the root namespace, 10**6 bits a second.
+        queue: bytes of packets without a mark that may wait at each port.
+        deferred_kbit: rate of the marked packets, 1000 bits a second.
+
+    Raises:
+        CrunchbedError: the kernel refused; it may lack HTB or u32.
+    """
+    run_tc(
+        f"{line}\n"
+        for port, rate in rates.items()
+        for line in _deferring(port, rate, queue, deferred_kbit)
+    )
+
+
+def _deferring(port: str, rate: float, queue: int, deferred_kbit: int) -> Iterator[str]:
+    burst = f"burst {BURST_BYTES} cburst {BURST_BYTES} quantum {_FRAME_BYTES}"
+    whole = f"rate {rate}mbit ceil {rate}mbit {burst}"
+    part = f"rate {deferred_kbit}kbit ceil {deferred_kbit}kbit"
+    least = f"burst {_FRAME_BYTES} cburst {_FRAME_BYTES} quantum {_FRAME_BYTES}"
+    mark = f"{DEFERRED_DSCP << 2:#x} {_FIRST_BITS:#x}"
+    yield f"qdisc replace dev {port} root handle 1: htb default 1"
+    yield f"class add dev {port} parent 1: classid {_PORT} htb {whole}"
+    yield f"class add dev {port} parent {_PORT} classid {_NORMAL} htb {whole} prio 0"
+    yield f"class add dev {port} parent {_PORT} classid {_DEFERRED} htb {part} {least} prio 7"
+    yield f"qdisc add dev {port} parent {_NORMAL} bfifo limit {queue}"
+    yield f"qdisc add dev {port} parent {_DEFERRED} bfifo limit {DEFERRED_BYTES}"
+    for priority, protocol, field in ((1, "ip", "ip dsfield"), (2, "ipv6", "ip6 priority")):
+        yield (
+            f"filter add dev {port} parent 1: protocol {protocol} prio {priority}"
+            f" u32 match {field} {mark} flowid {_DEFERRED}"
+        )
 
 
 def _wire_node(node: ClusterNode, rate_mbit: float) -> None:

@@ -11,13 +11,14 @@ import contextlib
 import selectors
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
-from nodes.block.target import StartedTarget, require_program
+from nodes.block.target import StartedTarget, TargetSettings, require_program
 from nodes.daemon import Stop, connect_events
 from nodes.fencing import FenceClient
 from nodes.process import Process, spawn
 from nodes.service import address, manager
-from nodes.service.config import ServiceConfig
 from nodes.service.manager import ServiceManager
 from nodes.service.serving import Serving
 from reserve_agent.contract.events.membership import ViewInstalled
@@ -27,6 +28,34 @@ from reserve_agent.lines.framing import Message
 from reserve_agent.lines.server import LineServer
 
 _TICK_SECONDS = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceConfig:
+    """Settings of one node of the pair.
+
+    Attributes:
+        pair: Both nodes; the first serves first.
+        joining: Whether this node boots again, into a cluster that goes on.
+        confirm: Whether a fence is confirmed before this node serves.
+        retry_ns: When an unanswered question to the fence service is asked again, nanoseconds.
+        interface: The interface that gets the address that moves.
+        target: What is served where; its output goes to ``log``.
+        fence: The fence service's Unix socket; ``events`` is the agent's.
+        listen: Unix socket to make, for views and for questions of the run.
+    """
+
+    node: str
+    pair: tuple[str, str]
+    joining: bool
+    confirm: bool
+    retry_ns: int
+    interface: str
+    target: TargetSettings
+    log: Path
+    fence: Path
+    listen: Path
+    events: Path
 
 
 class _Host:

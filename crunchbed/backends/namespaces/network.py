@@ -101,7 +101,7 @@ class LiveNetwork:
         host = self.ports[one.target].host
         if one.leaving:
             return [_Port(name, host.pid) for name in host.interfaces]
-        return [_Port(name) for name in self.ports[one.target].names]
+        return [_Port(name) for name in host.switch_ports]
 
     def _delay(self, ports: Mapping[_Port, int | None]) -> None:
         for port, delay_ns in ports.items():

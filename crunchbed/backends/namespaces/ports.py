@@ -19,11 +19,6 @@ class SwitchPort:
         self._powered = True
         self._cuts: Counter[NodeLink] = Counter()
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the interfaces in the root namespace."""
-        return self.host.switch_ports
-
     def power(self, on: bool) -> None:
         """Follow the host's power switch: all its links."""
         self._powered = on
