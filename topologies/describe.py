@@ -14,11 +14,7 @@ STORAGE: Final = "storage"
 
 
 def plan(topology: Topology, nodes: int, leaves: int, run_id: str) -> Layout:
-    """The layout of a run; ``leaves``, switches with hosts, count for "leaf-spine" alone.
-
-    Raises:
-        BadInput: no such topology.
-    """
+    """The layout of a run, or BadInput; only "leaf-spine" uses ``leaves``, switches with hosts."""
     if topology == "leaf-spine":
         return layout.leaf_spine(nodes, leaves, run_id)
     makers = {"star": layout.star, "split": layout.split, "redundant": layout.redundant}

@@ -20,8 +20,7 @@ class SwitchPower:
         run_id: prefix of every switch's name.
         bridged: whether the switches are Linux bridges; otherwise they are Open vSwitch's.
         made_by: by name of the switch, the arguments of ``ovs-vsctl`` that made the switch.
-        attached: called with the ports that were attached again, to shape them again: a port
-            loses its queues when it is attached.
+        attached: shapes ports again that were attached again: that costs a port its queues.
     """
 
     def __init__(

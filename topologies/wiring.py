@@ -49,11 +49,7 @@ def _run(command: list[str], text: str | None = None) -> None:
 
 
 def run_tc(lines: Iterable[str]) -> None:
-    """Execute lines of tc's batch language, each with its newline.
-
-    Raises:
-        CrunchbedError: the kernel refused a line.
-    """
+    """Execute lines of tc's batch language, each with its newline, or raise CrunchbedError."""
     _run(["tc", "-batch", "-"], "".join(lines))
 
 
@@ -172,8 +168,7 @@ def undelay_port(port: str) -> None:
 def impair(ports: Iterable[str], delay_ns: int, loss: float) -> None:
     """Let shaped switch ports delay all packets that they send, and lose a share (0 to 1).
 
-    Raises:
-        MissingRequirement: this kernel has no netem.
+    Raises MissingRequirement where this kernel has no netem.
     """
     lines = (
         f"qdisc replace dev {port} parent 1:1 handle 10: netem delay {delay_ns // 1000}us"

@@ -72,11 +72,7 @@ class Initiator:
         return NbdTransport(endpoint, config.nbd.timeout, selector, reports)
 
     def run(self, stop: Stop) -> None:
-        """Write until told to stop.
-
-        Raises:
-            LoginRefused: The target does not want this initiator.
-        """
+        """Write until told to stop; raises LoginRefused where the target refuses this initiator."""
         try:
             while not stop:
                 self.task.dirty(time.monotonic_ns())

@@ -19,13 +19,7 @@ _REFUSED = ("authentication failure", "authorization failure", "authentication m
 class IscsiTransport(Transport):
     """One iSCSI session with one connection.
 
-    Args:
-        endpoint: Where the target is.
-        initiator: Last part of the initiator's name.
-        index: Tells the sessions of different nodes apart.
-        config: Time-outs and secret.
-        selector: See ``Transport``.
-        reports: Is told of writes.
+    The name of the initiator ends with ``initiator``; ``index`` tells the sessions of nodes apart.
     """
 
     name = "iSCSI"

@@ -65,8 +65,7 @@ class Session:
     """One libiscsi context: one connection to one logical unit; libiscsi never reconnects it.
 
     Args:
-        initiator: The initiator's iSCSI name.
-        target: The target's iSCSI name.
+        initiator: The initiator's iSCSI name; ``target`` is the target's.
         isid: Names the session: a login with the same isid ends what is left of the session before
             (RFC 7143, 6.3.5, session reinstatement).
         chap: User and secret, or None.

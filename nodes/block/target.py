@@ -211,11 +211,7 @@ class StartedTarget:
         return f"target ended ({code})" + (f": {words}" if words else "")
 
     def takes_logins(self) -> bool:
-        """Whether initiators can log in.
-
-        Raises:
-            CrunchbedError: It cannot be told what to serve.
-        """
+        """Whether initiators can log in; raises CrunchbedError where they never will."""
         if not self._is_set_up:
             if not answers(self._settings):
                 return False
@@ -242,11 +238,8 @@ def start(
 ) -> Process:
     """Start a target and return when initiators can log in; see ``StartedTarget``.
 
-    Args:
-        settings: What to serve where.
-        launch: Starts a command in the target's network namespace.
-        inside: Visits that namespace.
-        pump: Called while waiting.
+    ``launch`` starts a command in the target's network namespace, and ``inside`` visits that;
+    ``pump`` is called while waiting.
 
     Raises:
         MissingRequirement: The program is not installed.

@@ -9,8 +9,6 @@ from pathlib import Path
 from nodes.membership.settings import HeartbeatSettings, Peer
 from reserve_agent.errors import BadInput
 
-DEFAULT_PORT = 7405
-
 
 @dataclass(frozen=True)
 class NetworkPeer(Peer):
@@ -36,7 +34,7 @@ class HeartbeatConfig(HeartbeatSettings):
     peers: Mapping[str, NetworkPeer]
     events: Path
     fence: Path
-    port: int = DEFAULT_PORT
+    port: int = 7405
     memalloc: bool = False
     listeners: tuple[Path, ...] = ()
 

@@ -19,7 +19,7 @@ from reserve_agent.lines.client import LineClient
 from reserve_agent.lines.framing import Message
 from reserve_agent.switch_exporter import CONTROLLER
 
-LOOPBACK = "127.0.0.1"
+_LOOPBACK = "127.0.0.1"
 READY_SECONDS = 15.0
 """Open vSwitch tries every second to reach a controller, and then takes its flows."""
 _ANSWER_SECONDS = 30.0  # packets are counted until two counts in a row are the same
@@ -28,7 +28,7 @@ _ANSWER_SECONDS = 30.0  # packets are counted until two counts in a row are the 
 def _free_port() -> int:
     """A port of the loopback interface that nobody has now."""
     with socket.socket() as one:
-        one.bind((LOOPBACK, 0))
+        one.bind((_LOOPBACK, 0))
         port: int = one.getsockname()[1]
         return port
 
@@ -42,7 +42,7 @@ class LiveController(Killable):
         )
         self._socket = run.state / "controller"
         self._watched: list[Process] | None = None
-        self.listen = (LOOPBACK, _free_port())
+        self.listen = (_LOOPBACK, _free_port())
 
     @property
     def told_of_pressure(self) -> Path | None:
@@ -99,8 +99,7 @@ class LiveController(Killable):
     def wait_until_ready(self) -> None:
         """Return when every switch holds every flow; then says where the metrics are.
 
-        Raises:
-            CrunchbedError: The controller ended, or is not ready in time; with its last words.
+        Raises CrunchbedError with the last words of a controller that is not ready in time.
         """
         what = f"the controller has every flow in place; see {self._run.log(self._name)}"
         try:

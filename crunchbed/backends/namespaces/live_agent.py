@@ -37,11 +37,7 @@ class LiveAgent(Killable):
         return had
 
     def restart(self) -> None:
-        """Start an agent that goes on where the last was killed, and wait until it answers.
-
-        Raises:
-            CrunchbedError: it does not come up.
-        """
+        """Start an agent that goes on where the last was killed, and wait until it answers."""
         if self.process is None and self._cgroup is not None:
             self._spawn()
             self.wait()

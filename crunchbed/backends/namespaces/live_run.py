@@ -24,7 +24,6 @@ class LiveRun:
     """What is run, where the run keeps things, and who is told of its processes.
 
     Attributes:
-        scenario: What the cluster is started for.
         run_id: Short id in every name the run makes.
         state: ``/run/crunchbed/<id>``: sockets.
         pins: ``/sys/fs/bpf/crunchbed-<id>``.
@@ -84,11 +83,7 @@ def ended_by_itself(process: Process) -> RunInvalid:
 class Killable:
     """A daemon that a fault may kill: the cluster goes on, and another one takes over.
 
-    Args:
-        run: The run.
-        name: What the daemon is, such as ``n1 agent``.
-        module: The Python module that is the daemon.
-        config: Its configuration file.
+    ``name`` is what the daemon is, such as ``n1 agent``; ``module`` is what Python runs.
     """
 
     def __init__(self, run: LiveRun, name: str, module: str, config: Path) -> None:

@@ -34,13 +34,8 @@ _LOGIN_STEP_SECONDS = 0.02
 class StorageHost:
     """Implements ``crunchbed.run.world.MovesDisk``, and sends traffic and floods.
 
-    Args:
-        run: The run.
-        hosts: Every host of the network by name.
-        nodes: The nodes by name; a pair of them may serve the block device.
-        loop: Goes on while something is waited for.
-        watched: Processes that must live as long as the run.
-        undo: Takes what is to be undone at the end of the cluster.
+    A pair of the nodes may serve the block device instead. ``watched`` are the processes that must
+    live as long as the run; ``undo`` takes what is to be undone at the end of the cluster.
     """
 
     def __init__(
