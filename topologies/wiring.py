@@ -41,16 +41,14 @@ _THREADS = 4
 _NEIGHBOUR_LIMITS = Path("/proc/sys/net/ipv4/neigh/default")
 
 
-def _run(command: list[str], text: str | None = None) -> None:
+def run_tc(lines: Iterable[str]) -> None:
+    """Execute lines of tc's batch language, or raise CrunchbedError."""
+    text = "".join(f"{line}\n" for line in lines)
+    command = ["tc", "-batch", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise CrunchbedError(f"{command[0]} refused: {reason}")
-
-
-def run_tc(lines: Iterable[str]) -> None:
-    """Execute lines of tc's batch language, each with its newline, or raise CrunchbedError."""
-    _run(["tc", "-batch", "-"], "".join(lines))
+        raise CrunchbedError(f"tc refused: {reason}")
 
 
 def shape_ports(rates: Mapping[str, float], queue: int) -> None:
@@ -64,7 +62,7 @@ def shape_ports(rates: Mapping[str, float], queue: int) -> None:
     """
     run_tc(
         f"qdisc replace dev {port} root handle 1: tbf"
-        f" rate {rate}mbit burst {BURST_BYTES} limit {queue}\n"
+        f" rate {rate}mbit burst {BURST_BYTES} limit {queue}"
         for port, rate in rates.items()
     )
 
@@ -95,7 +93,7 @@ def shape_with_deferral(rates: Mapping[str, float], queue: int, deferred_kbit: i
         CrunchbedError: the kernel refused; it may lack HTB or u32.
     """
     run_tc(
-        f"{line}\n"
+        line
         for port, rate in rates.items()
         for line in _deferring(port, rate, queue, deferred_kbit)
     )
@@ -156,13 +154,19 @@ def delay_port(port: str, delay_ns: int) -> None:
     Netem becomes the leaf of the port's token bucket, so that the rate stays the same. Raises
     CrunchbedError where this kernel has no netem.
     """
-    netem = ["netem", "delay", f"{delay_ns // 1000}us", "limit", str(_DELAYED_PACKETS)]
-    _run(["tc", "qdisc", "replace", "dev", port, "parent", "1:1", "handle", "10:", *netem])
+    run_tc([_netem(port, delay_ns, 0)])
 
 
 def undelay_port(port: str) -> None:
     """Undo ``delay_port``; raises CrunchbedError where the port has no delay."""
-    _run(["tc", "qdisc", "del", "dev", port, "parent", "1:1", "handle", "10:"])
+    run_tc([f"qdisc del dev {port} parent 1:1 handle 10:"])
+
+
+def _netem(port: str, delay_ns: int, loss: float) -> str:
+    return (
+        f"qdisc replace dev {port} parent 1:1 handle 10: netem delay {delay_ns // 1000}us"
+        f" loss {100 * loss:g}% limit {_DELAYED_PACKETS}"
+    )
 
 
 def impair(ports: Iterable[str], delay_ns: int, loss: float) -> None:
@@ -170,13 +174,8 @@ def impair(ports: Iterable[str], delay_ns: int, loss: float) -> None:
 
     Raises MissingRequirement where this kernel has no netem.
     """
-    lines = (
-        f"qdisc replace dev {port} parent 1:1 handle 10: netem delay {delay_ns // 1000}us"
-        f" loss {100 * loss:g}% limit {_DELAYED_PACKETS}\n"
-        for port in ports
-    )
     try:
-        run_tc(lines)
+        run_tc(_netem(port, delay_ns, loss) for port in ports)
     except CrunchbedError as error:
         raise MissingRequirement(
             f"links with delay or loss need netem: modprobe sch_netem ({error})"

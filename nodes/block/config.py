@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.block.task import WritebackSettings
+from nodes.block.writeback import WritebackSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,29 +23,13 @@ from reserve_agent.pool_handle import PoolHandle
 TICK_SECONDS = 0.002
 
 
-class _Pages:
-    """A node's pool, as its writeback task sees it; see ``PagePool``."""
-
-    def __init__(self, pool: PoolHandle) -> None:
-        self._state = pool.state
-        self.dirty, self.clean, self.calm = pool.dirty, pool.clean, pool.calm
-
-    @property
-    def dirty_pages(self) -> int:
-        return int(self._state.dirty)
-
-    @property
-    def demand(self) -> int:
-        return int(self._state.demand)
-
-
 class Initiator:
     """One node's initiator: a clock, a connection and a pool around its ``WritebackTask``."""
 
     def __init__(self, config: InitiatorConfig) -> None:
         self._config = config
         events = connect_events(config.events, "initiator")
-        pages = _Pages(PoolHandle.open(config.pins))
+        pages = PoolHandle.open(config.pins)
         self._selector = selectors.DefaultSelector()
         self._server = LineServer(config.control, self._selector, self._command)
         self.task = WritebackTask(config, pages, events.emit, time.monotonic_ns())

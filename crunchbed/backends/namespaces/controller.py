@@ -41,7 +41,7 @@ class LiveController(Killable):
             run, "controller", "reserve_agent.controller", run.state / "controller.json"
         )
         self._socket = run.state / "controller"
-        self._watched: list[Process] | None = None
+        self._watched: list[Process] = []
         self.listen = (_LOOPBACK, _free_port())
 
     @property
@@ -72,13 +72,11 @@ class LiveController(Killable):
     def restart(self) -> None:
         """Start a controller that takes over; harmless while there is one."""
         if self.process is None:
-            self._spawn()
-            if self._watched is not None and self.process is not None:
-                self._watched.append(self.process)
+            self._watched.append(self._spawn())
 
     def kill(self) -> bool:
         """SIGKILL the controller; the switches go on with the flows that they have."""
-        if self._watched is not None and self.process is not None:
+        if self.process is not None and self.process in self._watched:
             self._watched.remove(self.process)  # its end is no failure of the testbed
         return super().kill()
 

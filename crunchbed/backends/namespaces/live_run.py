@@ -100,9 +100,10 @@ class Killable:
         self._cgroup = cgroup
         self._spawn()
 
-    def _spawn(self) -> None:
+    def _spawn(self) -> Process:
         command = argv(self._module, self._config)
         self.process = self._run.spawn(self._name, command, cgroup=self._cgroup)
+        return self.process
 
     def kill(self) -> bool:
         """SIGKILL the daemon; returns whether there was one."""

@@ -187,9 +187,7 @@ class Swim(Beliefs):
     def _close(self, now_ns: int) -> None:
         """End the period: a probe that no node answered makes a suspicion."""
         probe, self._probe = self._probe, None
-        if probe is None:
-            return
-        if probe.in_grace:
+        if probe is None or probe.in_grace:
             return
         self._judge(probe)
         if probe.answered or not probe.missed:
