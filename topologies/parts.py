@@ -26,7 +26,6 @@ from topologies.links import VethEnd, make_bridge, make_pair
 from topologies.switches import SwitchKind
 from topologies.topo import LayoutTopo
 
-_logger_class = logging.getLoggerClass()
 with warnings.catch_warnings():
     # Mininet 2.3.0 imports distutils.
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -34,7 +33,6 @@ with warnings.catch_warnings():
     from mininet.log import lg
     from mininet.net import Mininet
     from mininet.node import Host, Node, OVSSwitch, Switch
-logging.setLoggerClass(_logger_class)
 
 _RECONNECT_MS = 1000  # the smallest value that Open vSwitch accepts
 NAMESPACE_SECONDS = 60.0

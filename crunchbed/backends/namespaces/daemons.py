@@ -10,15 +10,8 @@ from typing import Any
 
 from crunchbed.backends.namespaces import configs
 from crunchbed.backends.namespaces.live_run import LiveRun
-from crunchbed.scenario.schema import Scenario
 from nodes.process import Process, descendants
 from topologies.node import ClusterNode
-
-
-def names(scenario: Scenario, node: str) -> tuple[str, ...]:
-    """Return the daemons of a node that is up, in the order of their start."""
-    serves = node in scenario.block_io.pair
-    return ("heartbeat", "service" if serves else "initiator", "traffic")
 
 
 def config(

@@ -61,7 +61,7 @@ class LiveNode:
     @property
     def daemon_names(self) -> tuple[str, ...]:
         """The daemons of a node that is up, in the order of their start."""
-        return daemons.names(self._scenario, self.name)
+        return ("heartbeat", "service" if self.serves else "initiator", "traffic")
 
     def start_agent(self, cgroup: Path, controller: Path | None) -> None:
         """Start the agent, which is no part of its node; it tells the controller of pressure."""
