@@ -144,7 +144,7 @@ def decode(payload: bytes) -> Heartbeat:
         values = _FIXED.unpack_from(payload)
     except struct.error:
         raise MalformedHeartbeat(f"heartbeat of {len(payload)} bytes is too short") from None
-    magic, sender, members = values[0], values[1], values[5]
+    magic, sender, incarnation, seq, view, members, suspects, sent_ns = values[:8]
     flags, follows, author, zero = values[8:]
     kind = _kind(magic)
     if sender >= MAX_NODES or flags > _JOINING or zero:
@@ -152,18 +152,26 @@ def decode(payload: bytes) -> Heartbeat:
     end = _FIXED.size + 2 * members.bit_count()
     if len(payload) < end or (kind is Kind.HEARTBEAT and len(payload) != end):
         raise MalformedHeartbeat(f"{len(payload)} bytes for {members.bit_count()} members")
-    heartbeat = Heartbeat(
-        *values[1:8],
+    about, refuted, rumours = (
+        (None, 0, ()) if kind is Kind.HEARTBEAT else _probing(bytes(payload[end:]))
+    )
+    return Heartbeat(
+        sender,
+        incarnation,
+        seq,
+        view,
+        members,
+        suspects,
+        sent_ns,
         flags == _JOINING,
         _index(follows),
         _index(author),
         _incarnations(payload[_FIXED.size : end]),
         kind,
+        about,
+        refuted,
+        rumours,
     )
-    if kind is Kind.HEARTBEAT:
-        return heartbeat
-    about, refuted, rumours = _probing(bytes(payload[end:]))
-    return heartbeat._replace(about=about, refuted=refuted, rumours=rumours)
 
 
 def _probing(section: bytes) -> tuple[int | None, int, tuple[Rumour, ...]]:
