@@ -20,25 +20,26 @@ def start_ticks(pid: int, proc: Path = PROC) -> int | None:
 
     Pid and start together name a process for good: a recycled pid has another start.
     """
+    fields = _stat(proc / str(pid))
+    return None if not fields or fields[0] in "ZX" else int(fields[19])
+
+
+def _stat(directory: Path) -> list[str]:
+    """Return the fields from the state on; none if the process is gone."""
     try:
-        text = (proc / str(pid) / "stat").read_text()
+        text = (directory / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return None
+        return []
     # The second field is the program's name and may hold blanks and parentheses.
-    fields = text[text.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+    return text[text.rindex(")") + 2 :].split()
 
 
 def descendants(pid: int, proc: Path = PROC) -> list[int]:
     """Return the pids of the children of process ``pid``, of their children, and so on."""
     children: dict[int, list[int]] = {}
     for path in proc.glob("[0-9]*"):
-        try:
-            text = (path / "stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        parent = int(text[text.rindex(")") + 2 :].split()[1])
-        children.setdefault(parent, []).append(int(path.name))
+        if fields := _stat(path):
+            children.setdefault(int(fields[1]), []).append(int(path.name))
     found: list[int] = []
     waiting = [pid]
     while waiting:

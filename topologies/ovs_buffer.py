@@ -38,21 +38,8 @@ def sender_inodes(packet_sockets: str) -> set[int]:
 
     Such a socket has protocol 0 and no interface; a socket that receives is bound to one.
     """
-    return {
-        inode
-        for protocol, interface, inode in _rows(packet_sockets)
-        if protocol == 0 and interface == "0"
-    }
-
-
-def receiver_inodes(packet_sockets: str, interfaces: set[int]) -> set[int]:
-    """Inodes of packet sockets that receive from these interfaces (indexes)."""
-    wanted = {str(interface) for interface in interfaces}
-    return {
-        inode
-        for protocol, interface, inode in _rows(packet_sockets)
-        if protocol and interface in wanted
-    }
+    rows = _rows(packet_sockets)
+    return {inode for protocol, index, inode in rows if protocol == 0 and index == "0"}
 
 
 def _descriptors_of(pid: int, inodes: set[int]) -> Iterator[int]:
@@ -105,7 +92,10 @@ def raise_send_buffer(size: int) -> bool:
 
 def raise_receive_buffers(ports: Iterable[str], size: int) -> bool:
     """Let ``size`` bytes wait at each port for ovs-vswitchd; returns whether they may now."""
-    indexes = {socket.if_nametoindex(port) for port in ports}
-    return _raise_all(
-        lambda text: receiver_inodes(text, indexes), size, socket.SO_RCVBUF, SO_RCVBUFFORCE
-    )
+    wanted = {str(socket.if_nametoindex(port)) for port in ports}
+
+    def receivers(packet_sockets: str) -> set[int]:
+        rows = _rows(packet_sockets)
+        return {inode for protocol, index, inode in rows if protocol and index in wanted}
+
+    return _raise_all(receivers, size, socket.SO_RCVBUF, SO_RCVBUFFORCE)

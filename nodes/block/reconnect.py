@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from nodes.block.timeouts import Outage
@@ -96,10 +97,8 @@ class Reconnecting:
                 key.data()
             return
         self._next_ns = self._clock() + RETRY_NS
-        try:
+        with suppress(CrunchbedError):
             self._transport = self._connect()
-        except CrunchbedError:
-            return
 
     def _come_up(self) -> None:
         first, self.up, self._was_up = not self._was_up, True, True
@@ -107,13 +106,11 @@ class Reconnecting:
         self._listener.connected(first=first)
 
     def _drop(self, error: CrunchbedError) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
+        was_up = self.up
+        self.close()
         now = self._clock()
         self._next_ns = now + RETRY_NS
-        if self.up:
-            self.up = False
+        if was_up:
             self._outage.begin(now)
             self._listener.disconnected(str(error))
 

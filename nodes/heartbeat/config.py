@@ -23,7 +23,6 @@ class HeartbeatConfig(HeartbeatSettings):
 
     Attributes:
         addresses: The node's own IPv4 addresses, one on each ring, which its sockets are bound to.
-        peers: The other configured nodes by name.
         events: The agent's Unix socket; ``fence`` is the fence service's.
         port: UDP port of all nodes.
         memalloc: Whether to ask for the receive reserve; the daemon ends where it is refused.
