@@ -78,11 +78,10 @@ def remove_cgroup(directory: Path) -> None:
 class NodeCgroup:
     """The cgroup v2 directory ``crunchbed-<run id>/<node>``, with no controller enabled.
 
-    It is below ``root``, or where /proc/mounts has the hierarchy.
+    It is below ``root``, or where /proc/mounts has the hierarchy; ``create`` makes it.
     """
 
     def __init__(self, run_id: str, node: str, root: Path | None = None) -> None:
-        """Name the cgroup; ``create`` makes it."""
         self.node = node
         self.path = (cgroup2_root() if root is None else root) / f"{PREFIX}{run_id}" / node
 

@@ -103,14 +103,11 @@ class LiveController(Killable):
         try:
             wait_until(self.is_ready, READY_SECONDS, what, pump=signals.check)
         except CrunchbedError as error:
-            raise CrunchbedError(f"{error}{self._words()}") from error
+            process = self.process
+            if process is None or process.poll() is not None:
+                raise  # with the words of a dead one
+            raise CrunchbedError(f"{error}: {process.last_words()}".rstrip(": ")) from error
         self._run.targets.serve(CONTROLLER, self.ask("status")["metrics_port"])
-
-    def _words(self) -> str:
-        """Return the last words of a controller that runs; the error has those of a dead one."""
-        process = self.process
-        words = "" if process is None or process.poll() is not None else process.last_words()
-        return words and f": {words}"
 
     def count_packets(self) -> None:
         """Have the controller write the packets that the switches counted into the history.
