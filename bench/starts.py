@@ -39,7 +39,7 @@ from mininet.log import setLogLevel
 from mininet.net import Mininet
 from mininet.node import OVSBridge
 from topologies.parts import BridgeSwitch
-from topologies.topo import StarTopo
+from topologies.topo import topos
 from topologies.switches import choose_switch
 setLogLevel("error")
 kind = choose_switch("auto")
@@ -47,7 +47,7 @@ datapath = "user" if kind == "ovs-user" else "kernel"
 ovs = partial(OVSBridge, datapath=datapath, batch=True)
 switch = BridgeSwitch if kind == "linux-bridge" else ovs
 began = time.monotonic()
-net = Mininet(topo=StarTopo(int(sys.argv[2]), sys.argv[1]), switch=switch, controller=None)
+net = Mininet(topo=topos["star"](int(sys.argv[2]), sys.argv[1]), switch=switch, controller=None)
 """
 _START_AND_STOP = """
 net.start()

@@ -12,13 +12,14 @@ from reserve_agent.errors import CrunchbedError, MissingRequirement
 
 MOUNTS = Path("/proc/mounts")
 PREFIX = "crunchbed-"
+_END_SECONDS = 5.0
 
 
 def cgroup2_root(mounts: Path = MOUNTS) -> Path:
-    """Return where the cgroup v2 hierarchy is mounted.
+    """Return where the cgroup v2 hierarchy is mounted, to which BPF programs attach.
 
     On a machine with v2 alone that is /sys/fs/cgroup; where v1 holds the controllers it may be
-    /sys/fs/cgroup/unified. BPF programs attach to v2 either way.
+    /sys/fs/cgroup/unified.
 
     Raises:
         MissingRequirement: No such hierarchy is mounted.
@@ -42,25 +43,27 @@ def pids_in(directory: Path) -> list[int]:
     return [pid for pid in map(int, text.split()) if pid]
 
 
-def remove_cgroup(directory: Path, timeout: float = 5.0) -> None:
-    """SIGKILL every process in a cgroup and in the cgroups below it, then remove all of them.
+def _kill_all(directory: Path) -> None:
+    """To be repeated: a process may fork after the list was read and before its signal."""
+    for pid in pids_in(directory):
+        if pid != os.getpid():
+            kill_if(pid, lambda pid: pid in pids_in(directory))
 
-    Only for a cgroup that a run has made: a run has put every process there.
+
+def remove_cgroup(directory: Path) -> None:
+    """SIGKILL every process in a cgroup that a run has made and below it, then remove all of it.
 
     Raises:
-        CrunchbedError: The cgroup still has processes after ``timeout`` seconds.
+        CrunchbedError: The cgroup still has processes after 5 s.
     """
     if not directory.is_dir():
         return
     for child in sorted(directory.iterdir()):
         if child.is_dir():
-            remove_cgroup(child, timeout)
+            remove_cgroup(child)
 
     def removed() -> bool:
-        # This is repeated, since a process may fork after the list was read and before its signal.
-        for pid in pids_in(directory):
-            if pid != os.getpid():
-                kill_if(pid, lambda pid: pid in pids_in(directory))
+        _kill_all(directory)
         try:
             directory.rmdir()
         except FileNotFoundError:
@@ -69,29 +72,21 @@ def remove_cgroup(directory: Path, timeout: float = 5.0) -> None:
             return False
         return True
 
-    wait_until(removed, timeout, f"cgroup {directory} is empty", interval=0.005)
+    wait_until(removed, _END_SECONDS, f"cgroup {directory} is empty", interval=0.005)
 
 
 class NodeCgroup:
-    """The cgroup v2 directory ``crunchbed-<run id>/<node>``, with no controller enabled."""
+    """The cgroup v2 directory ``crunchbed-<run id>/<node>``, with no controller enabled.
+
+    It is below ``root``, or where /proc/mounts has the hierarchy; ``create`` makes it.
+    """
 
     def __init__(self, run_id: str, node: str, root: Path | None = None) -> None:
-        """Name the cgroup; ``create`` makes it.
-
-        Args:
-            run_id: Id of the run that owns it.
-            node: Logical name of the node, e.g. "n1" or "storage".
-            root: The cgroup v2 hierarchy; found in /proc/mounts when left out.
-        """
         self.node = node
         self.path = (cgroup2_root() if root is None else root) / f"{PREFIX}{run_id}" / node
 
     def create(self) -> None:
-        """Make the directory.
-
-        Raises:
-            CrunchbedError: The directory exists already, or the kernel refused.
-        """
+        """Make the directory; raises CrunchbedError where it exists, or the kernel refuses."""
         try:
             self.path.mkdir(parents=True)
         except OSError as error:
@@ -101,22 +96,17 @@ class NodeCgroup:
         """Return the processes that are in the cgroup now."""
         return [pid for pid in pids_in(self.path) if start_ticks(pid) is not None]
 
-    def kill(self, timeout: float = 5.0) -> None:
-        """SIGKILL every process in the cgroup, and return when none is left.
-
-        Raises:
-            CrunchbedError: Processes are left after ``timeout`` seconds.
-        """
+    def kill(self) -> None:
+        """SIGKILL every process in it; return when none is left, or raise CrunchbedError."""
 
         def empty() -> bool:
-            for pid in pids_in(self.path):
-                kill_if(pid, lambda pid: pid in pids_in(self.path))
+            _kill_all(self.path)
             return not self.pids()
 
-        wait_until(empty, timeout, f"cgroup {self.path} is empty", interval=0.001)
+        wait_until(empty, _END_SECONDS, f"cgroup {self.path} is empty", interval=0.001)
 
-    def remove(self, timeout: float = 5.0) -> None:
+    def remove(self) -> None:
         """Kill the cgroup's processes and remove it; with the run's last node, its parent too."""
-        remove_cgroup(self.path, timeout)
+        remove_cgroup(self.path)
         with contextlib.suppress(OSError):
             self.path.parent.rmdir()

@@ -41,9 +41,7 @@ class Stop:
 def connect_events(socket_path: Path | None, name: str) -> Events:
     """Return a sink that reports to the agent's socket; one that drops everything for None.
 
-    Args:
-        socket_path: The agent's socket.
-        name: Of the daemon; its first letter tells its events from those of the node's others.
+    The first letter of the daemon's ``name`` tells its events from those of the node's others.
     """
     return NoEvents() if socket_path is None else EventSink(socket_path, name[:1])
 
@@ -51,12 +49,8 @@ def connect_events(socket_path: Path | None, name: str) -> Events:
 def main(name: str, model: type[Config], body: Callable[[Config, Stop], None]) -> int:
     """Read the configuration file that is the only argument, run ``body``, return the exit code.
 
-    An error is one line on stderr. The exit code is the error's own, or 1 for an ``OSError``.
-
-    Args:
-        name: What the daemon calls itself in that line.
-        model: The dataclass of its configuration.
-        body: Runs until it is told to stop.
+    An error is one line on stderr that begins with ``name``. The exit code is the error's own, or 1
+    for an ``OSError``. ``body`` runs until it is told to stop.
     """
     try:
         if len(sys.argv) != 2:

@@ -12,48 +12,36 @@ import orjson
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.events import Events
-from reserve_agent.lines import LineSender
+from reserve_agent.lines.client import LineSender
 
 _RETRY_NS = 20_000_000
 _MOST_WAITING = 1000
 
 
-class _Listener:
-    """One socket that may appear later than its first line; lines wait for it in order."""
+class _Listener(LineSender):
+    """A socket that may appear later than its first line; lines wait for it, the last 1000."""
 
     def __init__(self, path: Path) -> None:
-        self._sender = LineSender(path, retry_ns=_RETRY_NS)
-        self._waiting: deque[bytes] = deque(maxlen=_MOST_WAITING)
-
-    def tell(self, line: bytes) -> None:
-        """Add a line; the oldest line is dropped when too many wait."""
-        self._waiting.append(line)
+        super().__init__(path, retry_ns=_RETRY_NS)
+        self.waiting: deque[bytes] = deque(maxlen=_MOST_WAITING)
 
     def push(self, now_ns: int) -> None:
         """Send what the listener takes now; never wait."""
-        if not self._waiting or not self._sender.connect(now_ns):
+        if not self.waiting or not self.connect(now_ns):
             return
         # A line is far smaller than the buffer, so it is sent whole or not at all.
-        while self._waiting and (taken := self._sender.send(self._waiting[0])) != 0:
+        while self.waiting and (taken := self.send(self.waiting[0])) != 0:
             if taken is None:
-                self._sender.close()
+                self.close()
                 return
-            self._waiting.popleft()
-
-    def close(self) -> None:
-        """Hang up."""
-        self._sender.close()
+            self.waiting.popleft()
 
 
 class ViewForwarder:
-    """A sink of events that passes every view on to listeners of the same node as well.
+    """A sink of events that passes every view on to listeners, Unix sockets of the same node.
 
     A listener that is not there yet gets its views as soon as it is there and another event, such
     as a heartbeat that was sent, gives the occasion.
-
-    Args:
-        events: Where every event goes.
-        listeners: Unix sockets that take JSON lines.
     """
 
     def __init__(self, events: Events, listeners: Iterable[Path]) -> None:
@@ -67,7 +55,7 @@ class ViewForwarder:
             event = event.stamped(now_ns, event.node)  # the same time for all who are told
             line = orjson.dumps(event.record()) + b"\n"
             for listener in self._listeners:
-                listener.tell(line)
+                listener.waiting.append(line)
         self._events.emit(event)
         self.push(now_ns)
 

@@ -17,8 +17,7 @@ _NUD_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10  # reachable, stale, delay, probe
 def set_link(name: str, *, up: bool) -> None:
     """Set a link up or down; a node behind it gets or loses its carrier at once.
 
-    Raises:
-        CrunchbedError: There is no such link.
+    Raises CrunchbedError where there is no such link.
     """
     with IPRoute() as netlink:
         try:

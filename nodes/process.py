@@ -87,8 +87,7 @@ def descendants(pid: int, proc: Path = PROC) -> list[int]:
 def kill_if(pid: int, ours: Callable[[int], bool]) -> None:
     """SIGKILL process ``pid`` if ``ours(pid)``; nothing happens if it is gone.
 
-    A signal to a pid that was recycled meanwhile would hit another process. So a descriptor pins
-    the process first, and only then ``ours`` is asked.
+    A descriptor pins the process before ``ours`` is asked: the pid may be recycled meanwhile.
     """
     try:
         descriptor = os.pidfd_open(pid)
@@ -170,7 +169,7 @@ def spawn(
     cgroup: Path | None,
     realtime: bool = False,
 ) -> Process:
-    """Start ``argv`` inside a node.
+    """Start ``argv``, a program of PATH with arguments, inside a node.
 
     The child joins ``cgroup``, enters the network namespace of process ``netns_pid`` (and no
     other namespace of that process), and is SIGKILLed when the calling thread ends: call this from
@@ -178,7 +177,7 @@ def spawn(
     exit with ``enter.FAILED`` and one line in its log.
 
     Args:
-        argv: Program and arguments; the program is looked up in PATH.
+        argv: Program and arguments.
         name: What to call the child in messages, e.g. "n1 heartbeat".
         log: File to which its stdout and stderr are appended.
         netns_pid: A process in the namespace to enter; None stays in the caller's.

@@ -1,4 +1,4 @@
-"""``python -m nodes.traffic CONFIG.json``: packets of class ``other``, to make the pool work.
+"""Packets of class ``other``, to make the pool work.
 
 ``role: source`` runs on the storage host, ``role: sink`` on each node. The sink's readers are
 normal tasks; with ``stalled`` it has one more socket, whose reader does not read.
@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import selectors
 import socket
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.daemon import Stop, connect_events, main
+from nodes.daemon import Stop, connect_events
 from reserve_agent.contract.events.run import DaemonReady
-from reserve_agent.socket_options import set_memalloc, set_stalled
 
 _TICK_SECONDS = 0.01
 _STOP_SECONDS = 0.1  # within which SIGTERM is noticed
@@ -60,13 +58,7 @@ class TrafficConfig:
 
 
 class Pace:
-    """How many packets are due, ``rate`` a second.
-
-    Args:
-        rate: Packets a second.
-        start_ns: When the first second begins.
-        end_ns: When the last one ends; None: never.
-    """
+    """Packets that are due, ``rate`` a second from ``start_ns`` to ``end_ns`` (None: for ever)."""
 
     def __init__(self, rate: int, start_ns: int, end_ns: int | None) -> None:
         self._rate = rate
@@ -114,6 +106,8 @@ def _open(address: str, port: int) -> socket.socket:
 
 def _open_stalled(address: str, stalled: StalledConfig) -> socket.socket:
     """The model keeps what this socket is handed; the kernel's own queue need not overflow."""
+    from reserve_agent.socket_options import set_memalloc, set_stalled  # few sinks need these
+
     receiver = _open(address, stalled.port)
     set_stalled(receiver)
     if stalled.memalloc:
@@ -149,7 +143,3 @@ def _receive(config: TrafficConfig, stop: Stop) -> None:
 def body(config: TrafficConfig, stop: Stop) -> None:
     """Send or receive until SIGTERM."""
     (_send if config.role == "source" else _receive)(config, stop)
-
-
-if __name__ == "__main__":
-    sys.exit(main("traffic", TrafficConfig, body))

@@ -24,7 +24,8 @@ from reserve_agent.exporter import Exporter
 from reserve_agent.hooks import pinned
 from reserve_agent.hooks.loader import NodeHooks
 from reserve_agent.journal import JournalReader
-from reserve_agent.lines import LineServer, Message
+from reserve_agent.lines.framing import Message
+from reserve_agent.lines.server import LineServer
 from reserve_agent.memory import NodeMemory, ReserveRule
 from reserve_agent.operations import Operations
 from reserve_agent.pool_handle import PoolHandle

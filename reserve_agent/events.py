@@ -12,7 +12,7 @@ import orjson
 
 from reserve_agent.contract.events.base import Event, made_id
 from reserve_agent.contract.events.run import EventsLost
-from reserve_agent.lines import LineSender
+from reserve_agent.lines.client import LineSender
 
 WAITING_BYTES = 4 << 20
 """What a daemon keeps for an agent that does not read, or is away: some 20,000 events."""

@@ -14,7 +14,7 @@ from reserve_agent.errors import BadInput, HookError
 from reserve_agent.hooks import audit
 from reserve_agent.hooks.layout import Window
 from reserve_agent.hooks.loader import NodeHooks
-from reserve_agent.lines import Message
+from reserve_agent.lines.framing import Message
 from reserve_agent.memory import NodeMemory
 from reserve_agent.pool_handle import PoolHandle
 from reserve_agent.record import NodeHistory

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reserve_agent.hooks import libbpf
 from reserve_agent.hooks.layout import POOL_FIELDS, Op, Pool
-from reserve_agent.hooks.loader import NodeHooks
+
+if TYPE_CHECKING:
+    from reserve_agent.hooks.loader import NodeHooks  # which a daemon has no use for
 
 
 class PoolHandle:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import orjson
 
-from reserve_agent.lines import LineSender, Message
+from reserve_agent.lines.client import LineSender
+from reserve_agent.lines.framing import Message
 
 REPEAT_NS = 100_000_000
 _FAREWELLS = 3

@@ -17,7 +17,7 @@ import orjson
 from reserve_agent.contract.events import faults, heartbeats, membership, pressure, run, writes
 from reserve_agent.contract.events.base import KEEPER, Event, MalformedEvent, made_id
 from reserve_agent.contract.events.kinds import from_record
-from reserve_agent.lines import Message
+from reserve_agent.lines.framing import Message
 from reserve_agent.part import PartSum
 from reserve_agent.sizing import Throttled
 

@@ -7,7 +7,6 @@ import os
 import re
 import socket
 from collections.abc import Callable, Collection, Iterable, Mapping
-from types import TracebackType
 from typing import Any
 
 from nodes.ports import delete_links
@@ -16,8 +15,6 @@ from reserve_agent.contract.topologies import Topology
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 from topologies import links, ovs
-from topologies.build import make_net, start_net
-from topologies.deferral import shape_with_deferral
 from topologies.describe import STORAGE, describe, logical_name, plan
 from topologies.node import ClusterNode, NodeLink
 from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer
@@ -31,7 +28,8 @@ from topologies.wiring import (
     bring_up,
     impair,
     make_room_for_neighbours,
-    shape_switch,
+    shape_ports,
+    shape_with_deferral,
     wire_nodes,
 )
 
@@ -63,13 +61,10 @@ class Cluster:
         leaves: switches with hosts in a leaf-spine network.
         delay_ns: how long every packet to a host waits at its switch port.
         loss: share of these packets that are lost, 0 to 1.
-        on_switches: called once the switches exist and before anything is sent; returns when the
-            controller has set the switches up.
+        on_switches: called before anything is sent; returns when the controller has set the
+            switches up.
         deferred_kbit: rate for the packets that the controller marks as deferred, at each node's
             port, 1000 bits a second; None where the controller marks none.
-
-    Raises:
-        BadInput: a number out of range.
     """
 
     def __init__(
@@ -127,12 +122,7 @@ class Cluster:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -151,8 +141,12 @@ class Cluster:
         if self.layout.has_loops and self.switch == "linux-bridge":
             raise BadInput("topology: a Linux bridge would send frames round its loops for ever")
         try:
-            self._net = make_net(self.layout, self.run_id, self.switch, self._controller)
-            start_net(self._net)
+            from topologies import parts
+        except ImportError as error:
+            raise MissingRequirement("Mininet is not installed: apt-get install mininet") from error
+        try:
+            self._net = parts.make_net(self.layout, self.run_id, self.switch, self._controller)
+            parts.start_net(self._net)
             self._adopt_hosts()
             self._wire()
             self._verify()
@@ -227,14 +221,14 @@ class Cluster:
                 queue = SHARED_QUEUE_BYTES
         ports = {port for node in self.nodes.values() for port in node.switch_ports}
         if self._deferred_kbit is None:
-            shape_switch(rates, queue)
+            shape_ports(rates, queue)
         else:
             shape_with_deferral(
                 {port: rate for port, rate in rates.items() if port in ports},
                 queue,
                 self._deferred_kbit,
             )
-            shape_switch({port: rate for port, rate in rates.items() if port not in ports}, queue)
+            shape_ports({port: rate for port, rate in rates.items() if port not in ports}, queue)
         if self._delay_ns or self._loss:
             impair(sorted(ports & rates.keys()), self._delay_ns, self._loss)
 
@@ -252,13 +246,10 @@ class Cluster:
         return self._storage_rate if node.name in self._storage_names else self._rate
 
     def stop(self) -> None:
-        """Remove the network; does nothing for a cluster that is stopped or never came up.
+        """Remove the network, or raise CrunchbedError; does nothing where there is none.
 
         Before that the caller ends its processes in the nodes: a namespace exists as long as it
         has a process.
-
-        Raises:
-            CrunchbedError: some part of the network could not be removed.
         """
         if self._net is None:
             return

@@ -14,26 +14,13 @@ STORAGE: Final = "storage"
 
 
 def plan(topology: Topology, nodes: int, leaves: int, run_id: str) -> Layout:
-    """The layout of a run.
-
-    Args:
-        topology: its name; see ``topologies.layout``.
-        nodes: number of cluster nodes, from 1; the storage host comes on top.
-        leaves: number of switches with hosts; only "leaf-spine" uses it.
-        run_id: prefix of every name.
-
-    Raises:
-        BadInput: no such topology.
-    """
-    if topology == "star":
-        return layout.star(nodes, run_id)
-    if topology == "split":
-        return layout.split(nodes, run_id)
-    if topology == "redundant":
-        return layout.redundant(nodes, run_id)
+    """The layout of a run, or BadInput; only "leaf-spine" uses ``leaves``, switches with hosts."""
     if topology == "leaf-spine":
         return layout.leaf_spine(nodes, leaves, run_id)
-    raise BadInput(f"topology: expected one of {', '.join(TOPOLOGIES)}, got {topology!r}")
+    makers = {"star": layout.star, "split": layout.split, "redundant": layout.redundant}
+    if topology not in makers:
+        raise BadInput(f"topology: expected one of {', '.join(TOPOLOGIES)}, got {topology!r}")
+    return makers[topology](nodes, run_id)
 
 
 def logical_name(host_name: str, run_id: str) -> str:

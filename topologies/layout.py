@@ -15,13 +15,7 @@ _TRUNK_SIDE = 0x80
 
 @dataclass(frozen=True)
 class PortLayout:
-    """One end of a link, at a switch.
-
-    Attributes:
-        switch: name of the switch.
-        number: the port's number there, from 1.
-        mac: address of the port.
-    """
+    """One end of a link, at a switch: the port's number there, from 1, and its address."""
 
     switch: str
     number: int
@@ -94,10 +88,8 @@ def hardware_address(run_number: int, side: int, number: int) -> str:
 class Planner:
     """Makes the hosts and links of a layout, and numbers the ports of each switch.
 
-    Args:
-        nodes: number of cluster nodes, from 1; the storage host comes on top.
-        run_id: prefix of every name; "" for plain Mininet.
-        switches: number of switches; the first is ``s1``.
+    The storage host comes on top of ``nodes``. The first switch is ``s1``. All names have the run
+    id as prefix, which is "" for plain Mininet.
     """
 
     def __init__(self, nodes: int, run_id: str, switches: int) -> None:

@@ -20,11 +20,7 @@ class VethEnd(NamedTuple):
 
 
 def make_pair(one: VethEnd, other: VethEnd) -> None:
-    """Make both ends of a pair, each in its namespace; neither is up.
-
-    Raises:
-        CrunchbedError: the kernel refused, for example because a name is taken.
-    """
+    """Make both ends of a pair, each in its namespace; neither is up."""
     with IPRoute() as netlink:
         try:
             netlink.link("add", kind="veth", **_attributes(one), peer=_attributes(other))
@@ -46,8 +42,7 @@ def silence_ipv6(interface: str) -> None:
 def make_bridge(name: str, ports: list[str]) -> None:
     """Make a bridge with these ports, without spanning tree and IGMP snooping, and set it up.
 
-    Raises:
-        CrunchbedError: the kernel refused.
+    Raises CrunchbedError where the kernel refuses; ``make_pair`` does so too.
     """
     with IPRoute() as netlink:
         try:

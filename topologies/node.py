@@ -1,40 +1,12 @@
-"""One host of a run's network: its links, addresses and counters."""
+"""One host of a run's network: its links and addresses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from nodes.ports import addresses_asked_for, is_operational, set_link
-from reserve_agent.errors import CrunchbedError
 from reserve_agent.netns import network_namespace_of
-
-
-@dataclass(frozen=True)
-class InterfaceCounters:
-    """Bytes and packets of a node's interfaces since they were made."""
-
-    rx_bytes: int
-    rx_packets: int
-    rx_dropped: int
-    tx_bytes: int
-    tx_packets: int
-    tx_dropped: int
-
-
-def parse_counters(text: str, interface: str) -> InterfaceCounters:
-    """Read one interface's counters out of the text of a /proc/net/dev.
-
-    Raises:
-        CrunchbedError: the text has no such interface.
-    """
-    for line in text.splitlines():
-        name, _, figures = line.partition(":")
-        if name.strip() == interface:
-            f = [int(figure) for figure in figures.split()]
-            return InterfaceCounters(f[0], f[1], f[3], f[8], f[9], f[11])
-    raise CrunchbedError(f"no interface {interface}")
 
 
 @dataclass(frozen=True)
@@ -46,7 +18,6 @@ class NodeLink:
         switch_port: the other end, in the root namespace.
         ip: IPv4 address of the interface, without a prefix length.
         network: label of the network: "cluster", "storage", "a" or "b".
-        switch: name of the switch.
         mac: hardware address of the interface, in lower case.
     """
 
@@ -60,13 +31,12 @@ class NodeLink:
 
 @dataclass(frozen=True)
 class ClusterNode:
-    """One host of the network.
+    """One host of the network, with at least one link.
 
     Attributes:
         name: logical name, "n1".. or "storage".
         mininet_name: name with the run id as prefix.
         pid: a process in the network namespace that lives as long as the cluster.
-        links: at least one.
         host_address: one more IPv4 address, which every link leads to; None where there is none.
     """
 
@@ -138,9 +108,3 @@ class ClusterNode:
         """Addresses of other hosts for which this host waits for an ARP answer."""
         with network_namespace_of(self.pid):
             return addresses_asked_for()
-
-    def interface_counters(self) -> InterfaceCounters:
-        """The sum of the counters of all interfaces, as the node itself counts."""
-        text = Path(f"/proc/{self.pid}/net/dev").read_text()
-        counted = [astuple(parse_counters(text, interface)) for interface in self.interfaces]
-        return InterfaceCounters(*(sum(one) for one in zip(*counted, strict=True)))

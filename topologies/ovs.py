@@ -61,11 +61,6 @@ def bridges_of_runs() -> dict[str, str]:
     return {name: run_id for name, run_id in owners.items() if run_id is not None}
 
 
-def delete_bridge(name: str) -> None:
-    """Delete a bridge and wait until it is gone; no error if there is none."""
-    delete_bridges([name])
-
-
 def delete_bridges(names: Iterable[str]) -> None:
     """Delete bridges in one transaction and wait until they are gone; missing ones are no error."""
     vsctl(*(word for name in names for word in ("--", "--if-exists", "del-br", name)))

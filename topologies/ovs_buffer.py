@@ -38,21 +38,8 @@ def sender_inodes(packet_sockets: str) -> set[int]:
 
     Such a socket has protocol 0 and no interface; a socket that receives is bound to one.
     """
-    return {
-        inode
-        for protocol, interface, inode in _rows(packet_sockets)
-        if protocol == 0 and interface == "0"
-    }
-
-
-def receiver_inodes(packet_sockets: str, interfaces: set[int]) -> set[int]:
-    """Inodes of packet sockets that receive from these interfaces (indexes)."""
-    wanted = {str(interface) for interface in interfaces}
-    return {
-        inode
-        for protocol, interface, inode in _rows(packet_sockets)
-        if protocol and interface in wanted
-    }
+    rows = _rows(packet_sockets)
+    return {inode for protocol, index, inode in rows if protocol == 0 and index == "0"}
 
 
 def _descriptors_of(pid: int, inodes: set[int]) -> Iterator[int]:
@@ -95,23 +82,20 @@ def _raise_all(choose: Callable[[str], set[int]], size: int, read: int, force: i
 
 
 def raise_send_buffer(size: int) -> bool:
-    """Let ovs-vswitchd have ``size`` bytes waiting in qdiscs, until ovs-vswitchd restarts.
+    """Let ovs-vswitchd have ``size`` bytes waiting in qdiscs; returns whether it has that now.
 
-    This works only after ovs-vswitchd has sent a frame: it makes the socket for the first one.
-
-    Returns:
-        Whether the send buffer is at least that large now.
+    This works only after ovs-vswitchd has sent a frame: it makes the socket for the first one. It
+    lasts until ovs-vswitchd restarts.
     """
     return _raise_all(sender_inodes, size, socket.SO_SNDBUF, SO_SNDBUFFORCE)
 
 
 def raise_receive_buffers(ports: Iterable[str], size: int) -> bool:
-    """Let ``size`` bytes wait at each of these ports for ovs-vswitchd to read them.
+    """Let ``size`` bytes wait at each port for ovs-vswitchd; returns whether they may now."""
+    wanted = {str(socket.if_nametoindex(port)) for port in ports}
 
-    Returns:
-        Whether the receive buffers are at least that large now.
-    """
-    indexes = {socket.if_nametoindex(port) for port in ports}
-    return _raise_all(
-        lambda text: receiver_inodes(text, indexes), size, socket.SO_RCVBUF, SO_RCVBUFFORCE
-    )
+    def receivers(packet_sockets: str) -> set[int]:
+        rows = _rows(packet_sockets)
+        return {inode for protocol, index, inode in rows if protocol and index in wanted}
+
+    return _raise_all(receivers, size, socket.SO_RCVBUF, SO_RCVBUFFORCE)

@@ -14,15 +14,18 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.netns import network_namespace_of
 from topologies import ovs
+from topologies.layout import Layout
 from topologies.links import VethEnd, make_bridge, make_pair
+from topologies.switches import SwitchKind
+from topologies.topo import LayoutTopo
 
-_logger_class = logging.getLoggerClass()
 with warnings.catch_warnings():
     # Mininet 2.3.0 imports distutils.
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -30,9 +33,6 @@ with warnings.catch_warnings():
     from mininet.log import lg
     from mininet.net import Mininet
     from mininet.node import Host, Node, OVSSwitch, Switch
-logging.setLoggerClass(_logger_class)
-
-__all__ = ["BridgeSwitch", "ClusterHost", "ClusterLink", "ClusterNet", "OvsSwitch", "captured_log"]
 
 _RECONNECT_MS = 1000  # the smallest value that Open vSwitch accepts
 NAMESPACE_SECONDS = 60.0
@@ -237,3 +237,43 @@ class BridgeSwitch(_Idle, Switch):  # type: ignore[misc]
     def start(self, _controllers: object) -> None:
         """Make the bridge with all ports."""
         make_bridge(self.name, [port.name for port in self.intfList() if port.name != "lo"])
+
+
+def make_net(
+    layout: Layout, run_id: str, switch: SwitchKind, controller: tuple[str, int] | None
+) -> ClusterNet:
+    """Describe a network to Mininet; nothing of it exists yet.
+
+    The bridges have ``run_id`` as owner in Open vSwitch's database. ``controller`` is the IPv4
+    address and port of an OpenFlow controller.
+    """
+    kind: Any = BridgeSwitch
+    if switch != "linux-bridge":
+        datapath = "user" if switch == "ovs-user" else "kernel"
+        kind = partial(OvsSwitch, run_id=run_id, datapath=datapath, controller=controller)
+    return ClusterNet(
+        topo=LayoutTopo(layout),
+        host=ClusterHost,
+        link=ClusterLink,
+        switch=kind,
+        controller=None,
+        build=False,
+    )
+
+
+def start_net(net: ClusterNet) -> None:
+    """Make the network, and turn Mininet's log lines, exits and exceptions into one error.
+
+    Raises:
+        CrunchbedError: the network could not be made; the parts made so far still exist.
+    """
+    reported: list[str] = []
+    with captured_log(reported):
+        try:
+            net.build()
+            net.start()
+        except CrunchbedError:
+            raise
+        except (Exception, SystemExit) as error:
+            reason = " ".join([*reported, str(error)]).strip()
+            raise CrunchbedError(f"Mininet could not build the network: {reason}") from error

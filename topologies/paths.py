@@ -47,12 +47,7 @@ _FOR_EACH = {
 def join_paths(node: ClusterNode, others: Iterable[ClusterNode]) -> None:
     """Give a node its host address, and routes to the host addresses of all others.
 
-    Args:
-        node: a node with a host address, whose links are up.
-        others: the other nodes with a host address.
-
-    Raises:
-        CrunchbedError: the kernel refused.
+    The node's links are up. Raises CrunchbedError where the kernel refuses.
     """
     with network_namespace_of(node.pid):
         _write(_FOR_ALL)

@@ -11,7 +11,7 @@ from topologies.links import make_bridge
 
 
 class SwitchPower:
-    """Turns switches off and on.
+    """Turns switches off and on, or raises CrunchbedError.
 
     The ports of hosts are not set up or down here, since these depend on their hosts' power too.
 
@@ -20,8 +20,7 @@ class SwitchPower:
         run_id: prefix of every switch's name.
         bridged: whether the switches are Linux bridges; otherwise they are Open vSwitch's.
         made_by: by name of the switch, the arguments of ``ovs-vsctl`` that made the switch.
-        attached: called with the ports that were attached again, to shape them again: a port
-            loses its queues when it is attached.
+        attached: shapes ports again that were attached again: that costs a port its queues.
     """
 
     def __init__(
@@ -48,11 +47,7 @@ class SwitchPower:
         return name not in self._off
 
     def turn_off(self, name: str) -> None:
-        """Set the links to other switches down, and remove the switch.
-
-        Raises:
-            CrunchbedError: the switch could not be removed.
-        """
+        """Set the links to other switches down, and remove the switch."""
         self._off.add(name)
         full = self.full_name(name)
         for port in self._trunk_ports(full):
@@ -60,14 +55,10 @@ class SwitchPower:
         if self._bridged:
             delete_links([full])
         else:
-            ovs.delete_bridge(full)
+            ovs.delete_bridges([full])
 
     def turn_on(self, name: str) -> None:
-        """Make the switch again, with the same ports.
-
-        Raises:
-            CrunchbedError: the switch could not be made.
-        """
+        """Make the switch again, with the same ports."""
         full = self.full_name(name)
         ports = [*self._host_ports(full), *self._trunk_ports(full)]
         if self._bridged:

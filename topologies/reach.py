@@ -43,15 +43,9 @@ def _open_socket(target: str) -> socket.socket:
 
 
 def unreachable_from(pids: dict[str, int], target: str, timeout: float) -> list[str]:
-    """Ping ``target`` from every node until all have an answer, or until the timeout.
+    """Ping ``target`` from every node for ``timeout`` seconds; return those without an answer.
 
-    Args:
-        pids: by name of the node, a process in its network namespace.
-        target: IPv4 address.
-        timeout: seconds.
-
-    Returns:
-        Names of the nodes without an answer.
+    ``pids`` has a process in the network namespace of each node by name.
     """
     identifier = os.getpid() & 0xFFFF
     deadline = time.monotonic() + timeout

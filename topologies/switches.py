@@ -10,8 +10,6 @@ from topologies import ovs
 SwitchKind = Literal["ovs-kernel", "ovs-user", "linux-bridge"]
 SwitchChoice = Literal["auto", "ovs-kernel", "ovs-user", "linux-bridge"]
 
-START_OVS = "/usr/share/openvswitch/scripts/ovs-ctl start --system-id=random"
-
 
 def choose_switch(choice: SwitchChoice) -> SwitchKind:
     """Resolve ``auto``, and check that this machine has the chosen switch.
@@ -35,7 +33,8 @@ def choose_switch(choice: SwitchChoice) -> SwitchKind:
             "Open vSwitch is not installed: apt-get install openvswitch-switch"
         )
     if not ovs.is_running():
-        raise MissingRequirement(f"Open vSwitch is not running: {START_OVS}")
+        how = "/usr/share/openvswitch/scripts/ovs-ctl start --system-id=random"
+        raise MissingRequirement(f"Open vSwitch is not running: {how}")
     if choice == "ovs-user":
         return choice
     if ovs.has_kernel_datapath():

@@ -25,11 +25,11 @@ from mininet.topo import Topo  # noqa: E402
 logging.setLoggerClass(_logger_class)
 
 
-class LaidOutTopo(Topo):  # type: ignore[misc]
-    """Mininet's description of a network, filled by ``lay_out``."""
+class LayoutTopo(Topo):  # type: ignore[misc]
+    """The network of a layout in Mininet's words; every run has one."""
 
-    def lay_out(self, made: Layout) -> None:
-        """Add the switches, hosts and links of a layout."""
+    def build(self, made: Layout) -> None:
+        """Add the layout's switches, hosts and links; Mininet passes the constructor's argument."""
         # Asks plain Mininet's switches for spanning tree; a run's ``OvsSwitch`` reads it as well.
         more = {"stp": True} if made.has_loops else {}
         for switch in made.switches:
@@ -38,14 +38,8 @@ class LaidOutTopo(Topo):  # type: ignore[misc]
             self._add_host(host)
         for trunk in made.trunks:
             one, other = trunk.one, trunk.other
-            self.addLink(
-                one.switch,
-                other.switch,
-                port1=one.number,
-                port2=other.number,
-                addr1=one.mac,
-                addr2=other.mac,
-            )
+            ports = {"port1": one.number, "port2": other.number}
+            self.addLink(one.switch, other.switch, **ports, addr1=one.mac, addr2=other.mac)
 
     def _add_host(self, host: HostLayout) -> None:
         self.addHost(host.name, ip=f"{host.links[0].ip}/{PREFIX_LENGTH}")
@@ -62,50 +56,12 @@ class LaidOutTopo(Topo):  # type: ignore[misc]
             )
 
 
-class LayoutTopo(LaidOutTopo):
-    """The network of a given layout; every run has this one."""
-
-    def build(self, made: Layout) -> None:
-        """Called by Mininet with the constructor's argument."""
-        self.lay_out(made)
-
-
-class StarTopo(LaidOutTopo):
-    """Hosts ``n1``.. and the storage host ``st`` on switch ``s1``."""
-
-    def build(self, nodes: int = 3, run_id: str = "") -> None:
-        """``nodes`` cluster nodes; called by Mininet with the constructor's arguments."""
-        self.lay_out(layout.star(nodes, run_id))
-
-
-class SplitTopo(LaidOutTopo):
-    """Hosts ``n1``.. on switches ``s1`` and ``s2``, the storage host ``st`` on ``s2`` alone."""
-
-    def build(self, nodes: int = 3, run_id: str = "") -> None:
-        """``nodes`` cluster nodes; called by Mininet with the constructor's arguments."""
-        self.lay_out(layout.split(nodes, run_id))
-
-
-class RedundantTopo(LaidOutTopo):
-    """Hosts ``n1``.. and the storage host ``st``, each on both switches, which are linked."""
-
-    def build(self, nodes: int = 3, run_id: str = "") -> None:
-        """``nodes`` cluster nodes; called by Mininet with the constructor's arguments."""
-        self.lay_out(layout.redundant(nodes, run_id))
-
-
-class LeafSpineTopo(LaidOutTopo):
-    """Hosts ``n1``.. and ``st`` on leaves ``s3``.., each linked to the spines ``s1`` and ``s2``."""
-
-    def build(self, nodes: int = 3, leaves: int = 2, run_id: str = "") -> None:
-        """``nodes`` cluster nodes; called by Mininet with the constructor's arguments."""
-        self.lay_out(layout.leaf_spine(nodes, leaves, run_id))
-
-
 topos = {
-    "star": StarTopo,
-    "split": SplitTopo,
-    "redundant": RedundantTopo,
-    "leaf-spine": LeafSpineTopo,
+    "star": lambda nodes=3, run_id="": LayoutTopo(layout.star(nodes, run_id)),
+    "split": lambda nodes=3, run_id="": LayoutTopo(layout.split(nodes, run_id)),
+    "redundant": lambda nodes=3, run_id="": LayoutTopo(layout.redundant(nodes, run_id)),
+    "leaf-spine": lambda nodes=3, leaves=2, run_id="": LayoutTopo(
+        layout.leaf_spine(nodes, leaves, run_id)
+    ),
 }
-"""Read by ``mn``: the word after ``--topo``, and its class."""
+"""Read by ``mn``: the word after ``--topo``, and what makes its network."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pyroute2 import IPRoute
 
+from reserve_agent.controller.rules.shed import DEFERRED_DSCP
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 from reserve_agent.netns import network_namespace_of
 from topologies.layout import PREFIX_LENGTH
@@ -28,49 +29,93 @@ SHARED_QUEUE_BYTES = 64 * 1024
 # Limit of the packets in a netem queue: at 200 Mbit/s, packets of 64 bytes for 0.1 s.
 _DELAYED_PACKETS = 40_000
 
+_NORMAL, _DEFERRED, _PORT = "1:1", "1:2", "1:9"
+_FIRST_BITS = 0xFC
+_FRAME_BYTES = 1600
+DEFERRED_BYTES = 256 * 1024
+"""How many bytes may wait in this queue of a port: 2 s at 1 Mbit/s. Waiting packets hold memory
+that all ports of a userspace datapath share, and small packets hold ten times their size."""
+
 _LOOPBACK = 1  # index of lo in every namespace
 _THREADS = 4
 _NEIGHBOUR_LIMITS = Path("/proc/sys/net/ipv4/neigh/default")
 
 
-def _run(command: list[str], text: str | None = None) -> None:
+def run_tc(lines: Iterable[str]) -> None:
+    """Execute lines of tc's batch language, or raise CrunchbedError."""
+    text = "".join(f"{line}\n" for line in lines)
+    command = ["tc", "-batch", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise CrunchbedError(f"{command[0]} refused: {reason}")
+        raise CrunchbedError(f"tc refused: {reason}")
 
 
-def run_tc(lines: str) -> None:
-    """Execute lines of tc's batch language.
+def shape_ports(rates: Mapping[str, float], queue: int) -> None:
+    """Shape what ports send: a token bucket, beside which clsact with the hooks can exist.
 
-    Raises:
-        CrunchbedError: the kernel refused a line.
+    Ports of a switch are attached already: attaching a port removes its qdisc.
+
+    Args:
+        rates: by port of the caller's namespace, 10**6 bits a second.
+        queue: bytes that may wait at each port.
     """
-    _run(["tc", "-batch", "-"], lines)
-
-
-def _shaper(interface: str, rate_mbit: float, queue: int) -> str:
-    """A token bucket as the root qdisc, beside which clsact with the hooks can exist."""
-    return (
-        f"qdisc replace dev {interface} root handle 1: tbf"
-        f" rate {rate_mbit}mbit burst {BURST_BYTES} limit {queue}\n"
+    run_tc(
+        f"qdisc replace dev {port} root handle 1: tbf"
+        f" rate {rate}mbit burst {BURST_BYTES} limit {queue}"
+        for port, rate in rates.items()
     )
 
 
-def shape_node(interfaces: Sequence[str], rate_mbit: float) -> None:
-    """Shape what interfaces of the caller's namespace send, one frame a packet.
-
-    Args:
-        interfaces: all interfaces of one node.
-        rate_mbit: rate of each interface, 10**6 bits a second.
-
-    Raises:
-        CrunchbedError: the kernel or ``tc`` refused.
-    """
+def shape_node(interfaces: Iterable[str], rate_mbit: float) -> None:
+    """Shape what a node's interfaces send, 10**6 bits a second each, one frame a packet."""
     for interface in interfaces:
         switch_offloads_off(interface)
-    shapers = [_shaper(name, rate_mbit, _NODE_QUEUE_BYTES) for name in interfaces]
-    run_tc("".join(shapers))
+    shape_ports(dict.fromkeys(interfaces, rate_mbit), _NODE_QUEUE_BYTES)
+
+
+def shape_with_deferral(rates: Mapping[str, float], queue: int, deferred_kbit: int) -> None:
+    """Shape what switch ports send, and give packets that the controller marks a lower rate.
+
+    OpenFlow's own queues do nothing on Open vSwitch's userspace datapath: there a packet reaches
+    the port without the queue that its flow had set. The packet itself reaches the port on every
+    datapath. So the controller marks the traffic class field of the packet (``shed: queue``), and a
+    filter here reads that field. The class for packets without a mark has the same name as that of
+    a plain shaper, so that the fault ``delay`` finds it. Marked packets are lost only when
+    ``DEFERRED_BYTES`` wait already.
+
+    Args:
+        rates: by port, named as in the root namespace, 10**6 bits a second.
+        queue: bytes of packets without a mark that may wait at each port.
+        deferred_kbit: rate of the marked packets, 1000 bits a second.
+
+    Raises:
+        CrunchbedError: the kernel refused; it may lack HTB or u32.
+    """
+    run_tc(
+        line
+        for port, rate in rates.items()
+        for line in _deferring(port, rate, queue, deferred_kbit)
+    )
+
+
+def _deferring(port: str, rate: float, queue: int, deferred_kbit: int) -> Iterator[str]:
+    burst = f"burst {BURST_BYTES} cburst {BURST_BYTES} quantum {_FRAME_BYTES}"
+    whole = f"rate {rate}mbit ceil {rate}mbit {burst}"
+    part = f"rate {deferred_kbit}kbit ceil {deferred_kbit}kbit"
+    least = f"burst {_FRAME_BYTES} cburst {_FRAME_BYTES} quantum {_FRAME_BYTES}"
+    mark = f"{DEFERRED_DSCP << 2:#x} {_FIRST_BITS:#x}"
+    yield f"qdisc replace dev {port} root handle 1: htb default 1"
+    yield f"class add dev {port} parent 1: classid {_PORT} htb {whole}"
+    yield f"class add dev {port} parent {_PORT} classid {_NORMAL} htb {whole} prio 0"
+    yield f"class add dev {port} parent {_PORT} classid {_DEFERRED} htb {part} {least} prio 7"
+    yield f"qdisc add dev {port} parent {_NORMAL} bfifo limit {queue}"
+    yield f"qdisc add dev {port} parent {_DEFERRED} bfifo limit {DEFERRED_BYTES}"
+    for priority, protocol, field in ((1, "ip", "ip dsfield"), (2, "ipv6", "ip6 priority")):
+        yield (
+            f"filter add dev {port} parent 1: protocol {protocol} prio {priority}"
+            f" u32 match {field} {mark} flowid {_DEFERRED}"
+        )
 
 
 def _wire_node(node: ClusterNode, rate_mbit: float) -> None:
@@ -87,8 +132,7 @@ def _wire_node(node: ClusterNode, rate_mbit: float) -> None:
 def wire_nodes(rates: Iterable[tuple[ClusterNode, float]]) -> None:
     """Set up the interfaces of nodes, each with its rate in Mbit/s; they exist and are down.
 
-    Raises:
-        CrunchbedError: the kernel or ``tc`` refused.
+    Raises CrunchbedError where the kernel or ``tc`` refuses.
     """
     # Threads help because most of the time is spent waiting for tc.
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -104,58 +148,34 @@ def bring_up(ports: Iterable[str]) -> None:
             netlink.link("set", ifname=port, state="up")
 
 
-def shape_switch(rates: Mapping[str, float], queue: int) -> None:
-    """Shape what switch ports send.
-
-    The ports are attached already: attaching a port removes its qdisc.
-
-    Args:
-        rates: by port, named as in the root namespace, 10**6 bits a second.
-        queue: bytes that may wait at each port.
-    """
-    shapers = (_shaper(port, rate, queue) for port, rate in rates.items())
-    run_tc("".join(shapers))
-
-
 def delay_port(port: str, delay_ns: int) -> None:
     """Delay every packet that a shaped switch port sends by ``delay_ns``.
 
-    Netem becomes the leaf of the port's token bucket, so that the rate stays the same.
-
-    Raises:
-        CrunchbedError: this kernel has no netem, or the port is not shaped.
+    Netem becomes the leaf of the port's token bucket, so that the rate stays the same. Raises
+    CrunchbedError where this kernel has no netem.
     """
-    netem = ["netem", "delay", f"{delay_ns // 1000}us", "limit", str(_DELAYED_PACKETS)]
-    _run(["tc", "qdisc", "replace", "dev", port, "parent", "1:1", "handle", "10:", *netem])
+    run_tc([_netem(port, delay_ns, 0)])
 
 
 def undelay_port(port: str) -> None:
-    """Undo ``delay_port``.
+    """Undo ``delay_port``; raises CrunchbedError where the port has no delay."""
+    run_tc([f"qdisc del dev {port} parent 1:1 handle 10:"])
 
-    Raises:
-        CrunchbedError: the port has no delay.
-    """
-    _run(["tc", "qdisc", "del", "dev", port, "parent", "1:1", "handle", "10:"])
+
+def _netem(port: str, delay_ns: int, loss: float) -> str:
+    return (
+        f"qdisc replace dev {port} parent 1:1 handle 10: netem delay {delay_ns // 1000}us"
+        f" loss {100 * loss:g}% limit {_DELAYED_PACKETS}"
+    )
 
 
 def impair(ports: Iterable[str], delay_ns: int, loss: float) -> None:
-    """Let shaped switch ports delay and lose packets that they send.
+    """Let shaped switch ports delay all packets that they send, and lose a share (0 to 1).
 
-    Args:
-        ports: named as in the root namespace.
-        delay_ns: delay of every packet.
-        loss: share of the packets that are lost, 0 to 1.
-
-    Raises:
-        MissingRequirement: this kernel has no netem.
+    Raises MissingRequirement where this kernel has no netem.
     """
-    lines = (
-        f"qdisc replace dev {port} parent 1:1 handle 10: netem delay {delay_ns // 1000}us"
-        f" loss {100 * loss:g}% limit {_DELAYED_PACKETS}\n"
-        for port in ports
-    )
     try:
-        _run(["tc", "-batch", "-"], "".join(lines))
+        run_tc(_netem(port, delay_ns, loss) for port in ports)
     except CrunchbedError as error:
         raise MissingRequirement(
             f"links with delay or loss need netem: modprobe sch_netem ({error})"

@@ -23,11 +23,7 @@ BACKENDS: dict[str, Callable[[], Backend]] = {"namespaces": _namespaces}
 
 
 def backend_of(scenario: Scenario) -> Backend:
-    """Return the backend that a scenario asks for.
-
-    Raises:
-        BadInput: there is none of that name.
-    """
+    """Return the backend that a scenario asks for, or raise BadInput."""
     name = getattr(scenario.cluster, "backend", "namespaces")
     if name not in BACKENDS:
         raise BadInput(f"cluster.backend: expected one of {', '.join(BACKENDS)}, got {name}")

@@ -144,7 +144,7 @@ def remove(leak: Leak) -> None:
         if leak.process is not None:
             _kill(leak.process)
         elif leak.kind == "bridge":
-            ovs.delete_bridge(leak.name)
+            ovs.delete_bridges([leak.name])
         elif leak.kind == "link":
             from nodes.ports import delete_links  # brings pyroute2, which finding does not need
 

@@ -10,7 +10,8 @@ import orjson
 
 from crunchbed.host.run_ids import STATE_ROOT, RunRecord
 from reserve_agent.errors import BadInput, CrunchbedError
-from reserve_agent.lines import LineClient, Message
+from reserve_agent.lines.client import LineClient
+from reserve_agent.lines.framing import Message
 
 COMING_UP: Final = "coming up"
 """State of a link that was set up and passes nothing yet, in the status of a held run."""

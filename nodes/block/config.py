@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.block.task import WritebackSettings
+from nodes.block.writeback import WritebackSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +45,10 @@ class InitiatorConfig(WritebackSettings):
     """Settings of one initiator.
 
     Attributes:
-        node: Logical name.
         index: The node's index, by which its blocks are known.
         address: IPv4 address of the target.
         port: Its TCP port.
-        iscsi: The session, where that is the transport.
-        nbd: The connection, where that is the transport.
+        iscsi: The session, where that is the transport; ``nbd`` likewise.
         pins: Directory of the node's pinned pool.
         control: Unix socket to make, over which the run commands bursts.
         events: The agent's Unix socket; None: there is no agent.

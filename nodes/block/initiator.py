@@ -1,4 +1,4 @@
-"""``python -m nodes.block.initiator CONFIG.json``: a node's dirty pages and their writeback.
+"""A node's dirty pages and their writeback.
 
 Normal tasks dirty pages in the node's pool; this daemon is the writeback task that turns them into
 real block writes. Acknowledged writes become free pages; what the pool refuses, stalls.
@@ -7,38 +7,20 @@ real block writes. Acknowledged writes become free pages; what the pool refuses,
 from __future__ import annotations
 
 import selectors
-import sys
 import time
 
 from nodes.block.config import InitiatorConfig
-from nodes.block.iscsi_transport import IscsiTransport
-from nodes.block.nbd_transport import NbdTransport
 from nodes.block.pattern import BLOCK_BYTES, Stamp, request_bytes
 from nodes.block.reconnect import Reconnecting
 from nodes.block.task import WritebackTask
 from nodes.block.transport import Endpoint, Reports, Transport
 from nodes.block.writeback import Request
-from nodes.daemon import Stop, connect_events, main
-from reserve_agent.lines import LineServer, Message
+from nodes.daemon import Stop, connect_events
+from reserve_agent.lines.framing import Message
+from reserve_agent.lines.server import LineServer
 from reserve_agent.pool_handle import PoolHandle
 
 TICK_SECONDS = 0.002
-
-
-class _Pages:
-    """A node's pool, as its writeback task sees it; see ``PagePool``."""
-
-    def __init__(self, pool: PoolHandle) -> None:
-        self._state = pool.state
-        self.dirty, self.clean, self.calm = pool.dirty, pool.clean, pool.calm
-
-    @property
-    def dirty_pages(self) -> int:
-        return int(self._state.dirty)
-
-    @property
-    def demand(self) -> int:
-        return int(self._state.demand)
 
 
 class Initiator:
@@ -47,7 +29,7 @@ class Initiator:
     def __init__(self, config: InitiatorConfig) -> None:
         self._config = config
         events = connect_events(config.events, "initiator")
-        pages = _Pages(PoolHandle.open(config.pins))
+        pages = PoolHandle.open(config.pins)
         self._selector = selectors.DefaultSelector()
         self._server = LineServer(config.control, self._selector, self._command)
         self.task = WritebackTask(config, pages, events.emit, time.monotonic_ns())
@@ -63,17 +45,18 @@ class Initiator:
         config, selector, reports = self._config, self._selector, self._reports
         send_buffer = config.queue_depth * config.request_blocks * BLOCK_BYTES
         endpoint = Endpoint(config.address, config.port, send_buffer)
+        # Each has a library behind it, of which a daemon needs one.
         if config.transport == "iscsi":
+            from nodes.block.iscsi_transport import IscsiTransport
+
             name, index = config.node, config.index
             return IscsiTransport(endpoint, name, index, config.iscsi, selector, reports)
+        from nodes.block.nbd_transport import NbdTransport
+
         return NbdTransport(endpoint, config.nbd.timeout, selector, reports)
 
     def run(self, stop: Stop) -> None:
-        """Write until told to stop.
-
-        Raises:
-            LoginRefused: The target does not want this initiator.
-        """
+        """Write until told to stop; raises LoginRefused where the target refuses this initiator."""
         try:
             while not stop:
                 self.task.dirty(time.monotonic_ns())
@@ -119,7 +102,3 @@ class Initiator:
 def body(config: InitiatorConfig, stop: Stop) -> None:
     """Run the initiator until SIGTERM."""
     Initiator(config).run(stop)
-
-
-if __name__ == "__main__":
-    sys.exit(main("initiator", InitiatorConfig, body))

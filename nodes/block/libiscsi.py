@@ -50,11 +50,7 @@ _PROTOTYPES: Final[dict[str, tuple[Any, list[Any]]]] = {
 
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL:
-    """Return the loaded library.
-
-    Raises:
-        MissingRequirement: It is not installed.
-    """
+    """Return the loaded library; raises MissingRequirement where it is not installed."""
     try:
         loaded = ctypes.CDLL(LIBRARY)
     except OSError as error:
@@ -69,8 +65,7 @@ class Session:
     """One libiscsi context: one connection to one logical unit; libiscsi never reconnects it.
 
     Args:
-        initiator: The initiator's iSCSI name.
-        target: The target's iSCSI name.
+        initiator: The initiator's iSCSI name; ``target`` is the target's.
         isid: Names the session: a login with the same isid ends what is left of the session before
             (RFC 7143, 6.3.5, session reinstatement).
         chap: User and secret, or None.
@@ -108,11 +103,7 @@ class Session:
             self._library.iscsi_set_initiator_username_pwd(context, user, secret)
 
     def connect(self, portal: str, lun: int) -> int:
-        """Begin to connect and log in; returns the socket's descriptor.
-
-        Raises:
-            CrunchbedError: It failed at once.
-        """
+        """Begin to connect and log in, or raise CrunchbedError; returns the socket's descriptor."""
         begun = self._library.iscsi_full_connect_async(
             self._context, portal.encode(), lun, self._on_connect, None
         )
@@ -136,11 +127,7 @@ class Session:
         return bool(self._library.iscsi_service(self._context, events) == 0)
 
     def write(self, number: int, lun: int, block: int, data: bytearray, block_bytes: int) -> None:
-        """Submit a WRITE(10) without FUA; ``completed`` gets ``number``.
-
-        Raises:
-            CrunchbedError: The connection is lost.
-        """
+        """Submit a WRITE(10) without FUA; ``completed`` gets ``number``. Raises CrunchbedError."""
         buffer = (c_char * len(data)).from_buffer(data)
         self._buffers[number] = buffer
         protect = dpo = fua = fua_nv = group = 0

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import selectors
-import socket
 import time
 
 import nbd
 
 from nodes.block.timeouts import Requests
-from nodes.block.transport import (
-    Clock,
-    Endpoint,
-    Reports,
-    force_send_buffer,
-    lost,
-    wait_ready,
-)
+from nodes.block.transport import Endpoint, Reports, Transport
 from reserve_agent.errors import CrunchbedError
 
 _CONNECT_NS = 1_000_000_000
@@ -25,20 +16,14 @@ _CONNECT_NS = 1_000_000_000
 TCP, which repeats a lost SYN for the second time after 3 s and for the third time after 7 s."""
 
 
-class NbdTransport:
-    """One NBD connection; see ``Transport``.
+class NbdTransport(Transport):
+    """One NBD connection.
 
-    Args:
-        endpoint: Where the target is.
-        timeout_ns: A request without an answer for so long ends the connection, as in the kernel's
-            driver (nbd.c, ``nbd_xmit_timeout``); 0 waits for ever.
-        selector: Waits for the connection and for whatever else its owner registered there; the
-            ``data`` of other keys is called when they are ready.
-        reports: Is told of writes.
-        clock: Nanoseconds.
+    A request without an answer for ``timeout_ns`` ends it, as in the kernel's driver (nbd.c,
+    ``nbd_xmit_timeout``); 0 waits for ever.
     """
 
-    name = "nbd"
+    name = "NBD"
 
     def __init__(
         self,
@@ -46,32 +31,18 @@ class NbdTransport:
         timeout_ns: int,
         selector: selectors.BaseSelector,
         reports: Reports,
-        clock: Clock = time.monotonic_ns,
     ) -> None:
-        self._endpoint = endpoint
-        self._selector = selector
-        self._reports = reports
-        self._clock = clock
+        super().__init__(endpoint, selector, reports)
         self._requests = Requests(timeout_ns)
-        self._completed: list[tuple[int, int]] = []
-        self._started_ns = clock()
         self._handle = nbd.NBD()
         try:
             self._handle.aio_connect_tcp(endpoint.address, str(endpoint.port))
-            self._fd = int(self._handle.aio_get_fd())
+            self._watch(int(self._handle.aio_get_fd()))
         except nbd.Error as error:
             raise self._not_connected(error.string) from error
-        force_send_buffer(self._fd, endpoint.send_buffer)
-        # A descriptor of its own: libnbd may close the connection's while it is served.
-        self._watched = socket.socket(fileno=os.dup(self._fd))
-        selector.register(self._watched, selectors.EVENT_READ)
-        self.ready = False
-
-    def _not_connected(self, reason: str) -> CrunchbedError:
-        return CrunchbedError(f"NBD target {self._endpoint}: {reason}")
 
     def write(self, sequence: int, data: bytearray, offset: int) -> None:
-        """Submit one write."""
+        """See ``Transport``."""
 
         def completed(error: object) -> int:
             # libnbd holds the handle's lock here: a call of the handle would wait for ever.
@@ -84,7 +55,7 @@ class NbdTransport:
             self._handle.aio_pwrite(buffer, offset, completion=completed)
         except nbd.Error as error:
             raise CrunchbedError(f"NBD write: {error.string}") from error
-        self._requests.sent(sequence, self._clock())
+        self._requests.sent(sequence, time.monotonic_ns())
 
     def serve(self, timeout: float) -> None:
         """See ``Transport``."""
@@ -94,16 +65,15 @@ class NbdTransport:
             events |= selectors.EVENT_WRITE
         if not direction & nbd.AIO_DIRECTION_READ and events != selectors.EVENT_READ:
             events = selectors.EVENT_WRITE
-        came = wait_ready(self._selector, self._watched.fileno(), events, timeout)
-        reason = self._notify(came)
+        reason = self._notify(self._wait(events, timeout))
         alive = not (self._handle.aio_is_dead() or self._handle.aio_is_closed())
         self._report(alive)
         if not self.ready:
             self._connect(alive, reason)
         elif reason is not None or not alive:
-            raise lost("NBD", reason or "")
-        elif self._requests.overdue(self._clock()):
-            raise lost("NBD", "a request was not answered in time")
+            raise self._lost(reason)
+        elif self._requests.overdue(time.monotonic_ns()):
+            raise self._lost("a request was not answered in time")
 
     def _notify(self, came: int) -> str | None:
         """Read or write what is possible; return why that failed, or None."""
@@ -121,7 +91,7 @@ class NbdTransport:
         if reason is not None or not alive:
             raise self._not_connected(reason or "it hung up")
         self.ready = bool(self._handle.aio_is_ready())
-        if not self.ready and self._clock() - self._started_ns >= _CONNECT_NS:
+        if not self.ready and self._age_ns() >= _CONNECT_NS:
             raise self._not_connected("no answer")
 
     def _report(self, alive: bool) -> None:
@@ -134,7 +104,6 @@ class NbdTransport:
                 self._reports.failed(sequence, f"errno {code}")
 
     def close(self) -> None:
-        """Drop the connection without a word to the target."""
-        self._selector.unregister(self._watched)
-        self._watched.close()
+        """See ``Transport``."""
+        super().close()
         del self._handle  # libnbd closes a handle without references

@@ -23,8 +23,7 @@ class Stamp(NamedTuple):
     """Who wrote a block.
 
     Attributes:
-        node: Index of the node.
-        incarnation: How often the node had booted.
+        incarnation: How often the node, which ``node`` is the index of, had booted.
         sequence: Number of the write in that life of the node.
         block: Number of the block on the device.
     """

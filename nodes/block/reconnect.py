@@ -5,10 +5,11 @@ from __future__ import annotations
 import selectors
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from nodes.block.timeouts import Outage
-from nodes.block.transport import Clock, LoginRefused, Transport
+from nodes.block.transport import LoginRefused, Transport
 from reserve_agent.errors import CrunchbedError
 
 RETRY_NS = 200_000_000
@@ -18,10 +19,7 @@ class ConnectionListener(Protocol):
     """Is told how the connection does."""
 
     def connected(self, *, first: bool) -> None:
-        """There is a connection, the ``first`` or a later one.
-
-        What was in flight on an earlier connection has to be written again.
-        """
+        """There is a connection: what was in flight on an earlier one has to be written again."""
 
     def disconnected(self, reason: str) -> None:
         """The connection is lost."""
@@ -31,7 +29,7 @@ class ConnectionListener(Protocol):
 
 
 class Reconnecting:
-    """Connects, and connects again whenever the connection is lost.
+    """Connects, and connects again whenever the connection is lost; ``up`` while there is one.
 
     Args:
         connect: Makes a transport, which begins to connect.
@@ -39,9 +37,6 @@ class Reconnecting:
         selector: Served while there is no connection.
         listener: Is told of every change.
         clock: Nanoseconds.
-
-    Attributes:
-        up: Whether there is a connection.
     """
 
     def __init__(
@@ -50,7 +45,7 @@ class Reconnecting:
         limit_ns: int | None,
         selector: selectors.BaseSelector,
         listener: ConnectionListener,
-        clock: Clock = time.monotonic_ns,
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._connect = connect
         self._outage = Outage(limit_ns)
@@ -102,10 +97,8 @@ class Reconnecting:
                 key.data()
             return
         self._next_ns = self._clock() + RETRY_NS
-        try:
+        with suppress(CrunchbedError):
             self._transport = self._connect()
-        except CrunchbedError:
-            return
 
     def _come_up(self) -> None:
         first, self.up, self._was_up = not self._was_up, True, True
@@ -113,13 +106,11 @@ class Reconnecting:
         self._listener.connected(first=first)
 
     def _drop(self, error: CrunchbedError) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
+        was_up = self.up
+        self.close()
         now = self._clock()
         self._next_ns = now + RETRY_NS
-        if self.up:
-            self.up = False
+        if was_up:
             self._outage.begin(now)
             self._listener.disconnected(str(error))
 

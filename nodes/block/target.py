@@ -1,7 +1,6 @@
 """Targets: nbdkit and tgtd, each serving one file at one address.
 
-``start`` starts one and waits until it takes logins. A caller with another way to start processes
-takes the steps itself: ``argv``, then ``set_up`` once ``answers``, then ``is_listening``.
+``start`` starts one and waits until it takes logins; ``StartedTarget`` does not wait.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodes.block.iscsi_transport import LUN, TARGET_NAME
 from nodes.block.pattern import BLOCK_BYTES
+from nodes.block.transport import LUN, TARGET_NAME
 from nodes.process import Process
 from nodes.waiting import wait_until
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
@@ -141,11 +140,7 @@ def answers(settings: TargetSettings) -> bool:
 
 
 def set_up(settings: TargetSettings) -> None:
-    """Tell a target that answers what to serve.
-
-    Raises:
-        CrunchbedError: The target refuses.
-    """
+    """Tell a target that answers what to serve; raises CrunchbedError where the target refuses."""
     for step in set_up_steps(settings):
         done = _run(step)
         if done.returncode != 0:
@@ -182,14 +177,56 @@ def is_listening(address: str, port: int) -> bool:
 
 
 def require_program(settings: TargetSettings) -> None:
-    """Refuse a machine without the target's program.
-
-    Raises:
-        MissingRequirement: It is not installed; says what installs it.
-    """
+    """Raise MissingRequirement on a machine without the target's program, with what installs it."""
     program = {"nbd": "nbdkit", "iscsi": "tgtd"}[settings.transport]
     if _find(program) is None:
         raise MissingRequirement(f"this machine lacks {program} (make setup)")
+
+
+class StartedTarget:
+    """One target process, from its start to its end; nothing here waits for long.
+
+    Args:
+        settings: What is served where; the host has the address already.
+        launch: Starts a command. The caller visits the target's network namespace at each call.
+
+    Raises:
+        BadInput: The port is taken.
+        CrunchbedError: The address is not there.
+    """
+
+    def __init__(self, settings: TargetSettings, launch: Callable[[list[str]], Process]) -> None:
+        require_free(settings.address, settings.port)
+        self.process = launch(argv(settings))
+        self.name, self.log = self.process.name, self.process.log
+        self._settings = settings
+        self._is_set_up = False
+
+    def ended(self) -> str | None:
+        """How it ended by itself, in words; None while it runs."""
+        code = self.process.poll()
+        if code is None:
+            return None
+        words = self.process.last_words() if code > 0 else ""
+        return f"target ended ({code})" + (f": {words}" if words else "")
+
+    def takes_logins(self) -> bool:
+        """Whether initiators can log in; raises CrunchbedError where they never will."""
+        if not self._is_set_up:
+            if not answers(self._settings):
+                return False
+            try:
+                set_up(self._settings)
+            except CrunchbedError:
+                if self.ended() is None:
+                    raise
+                return False  # it ended in the middle of that
+            self._is_set_up = True
+        return is_listening(self._settings.address, self._settings.port)
+
+    def end(self) -> None:
+        """Kill it and wait for its end: what it has acknowledged is in the file behind it."""
+        self.process.kill()
 
 
 def start(
@@ -199,23 +236,19 @@ def start(
     inside: Callable[[], AbstractContextManager[None]] = nullcontext,
     pump: Callable[[], object] | None = None,
 ) -> Process:
-    """Start a target and return when initiators can log in.
+    """Start a target and return when initiators can log in; see ``StartedTarget``.
 
-    Args:
-        settings: What to serve where.
-        launch: Starts a command in the target's network namespace.
-        inside: Visits that namespace, where the caller is in another.
-        pump: Called while waiting.
+    ``launch`` starts a command in the target's network namespace, and ``inside`` visits that;
+    ``pump`` is called while waiting.
 
     Raises:
-        BadInput: The port is taken.
         MissingRequirement: The program is not installed.
         CrunchbedError: The target did not come up; names its log.
     """
     require_program(settings)
     with inside():
-        require_free(settings.address, settings.port)
-    process = launch(argv(settings))
+        target = StartedTarget(settings, launch)
+    process = target.process
 
     def alive() -> None:
         if pump is not None:
@@ -223,12 +256,10 @@ def start(
         if process.poll() is not None:
             raise CrunchbedError(f"{process.name} ended: {process.last_words()}")
 
-    def listens() -> bool:
+    def takes_logins() -> bool:
         with inside():
-            return is_listening(settings.address, settings.port)
+            return target.takes_logins()
 
     what = f"the {settings.transport} target at {settings.address}:{settings.port}; {process.log}"
-    wait_until(lambda: answers(settings), START_SECONDS, what, pump=alive)
-    set_up(settings)
-    wait_until(listens, START_SECONDS, what, pump=alive)
+    wait_until(takes_logins, START_SECONDS, what, pump=alive)
     return process

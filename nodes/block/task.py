@@ -7,10 +7,9 @@ time, hands each request to the connection, and tells it how the connection does
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from nodes.block.writeback import Dirtier, Request, Writeback
+from nodes.block.writeback import Dirtier, Request, Writeback, WritebackSettings
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.contract.events.writes import (
@@ -29,15 +28,13 @@ GIVEN_UP: Final = "no connection within the time-out"
 
 
 class PagePool(Protocol):
-    """A node's pages, as far as writeback needs them."""
+    """A node's pages, as far as writeback needs them.
 
-    @property
-    def dirty_pages(self) -> int:
-        """Pages that are dirty now."""
+    Its ``state`` has ``dirty``, the pages that are dirty now, and ``demand``, those that tasks have
+    asked for and still wait for.
+    """
 
-    @property
-    def demand(self) -> int:
-        """Pages that tasks have asked for and still wait for."""
+    state: Any
 
     def dirty(self, pages: int) -> None:
         """Have normal tasks ask for pages to dirty; those that the pool refuses wait."""
@@ -49,40 +46,10 @@ class PagePool(Protocol):
         """Have the tasks that wait give up."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class WritebackSettings:
-    """What a node writes.
-
-    Attributes:
-        incarnation: How often the node has booted.
-        transport: ``nbd`` or ``iscsi``.
-        first_block: First block of the node's region of the device.
-        region_blocks: Length of the region in blocks of 4 KiB.
-        queue_depth: Requests in flight at most.
-        request_blocks: Blocks of one request.
-        dirty_rate: Pages a second that normal tasks dirty all the time.
-    """
-
-    incarnation: int
-    transport: str
-    first_block: int
-    region_blocks: int
-    queue_depth: int
-    request_blocks: int
-    dirty_rate: float
-
-
 class WritebackTask:
-    """One node's writeback.
+    """One node's writeback; ``emit`` is told of every event.
 
-    Args:
-        settings: What is written.
-        pages: The node's.
-        emit: Is told of every event.
-        now_ns: The time, nanoseconds of the clock that every later call uses too.
-
-    Raises:
-        BadInput: Not one request fits into the region.
+    All times are nanoseconds of one clock. A region into which not one request fits is BadInput.
     """
 
     def __init__(
@@ -95,12 +62,7 @@ class WritebackTask:
         self._settings = settings
         self._pages = pages
         self._emit = emit
-        self._writeback = Writeback(
-            settings.first_block,
-            settings.region_blocks,
-            settings.queue_depth,
-            settings.request_blocks,
-        )
+        self._writeback = Writeback(settings)
         self._dirtier = Dirtier(settings.dirty_rate, now_ns)
         self._retries: list[tuple[int, int]] = []  # when, and the request's sequence number
         self._up = False
@@ -137,7 +99,7 @@ class WritebackTask:
         if now_ns < self._progress_due_ns or dirtier.burst_pages == 0:
             return
         self._progress_due_ns = now_ns + PROGRESS_NS
-        dirtied = max(0, dirtier.burst_dirtied - self._pages.demand)
+        dirtied = max(0, dirtier.burst_dirtied - self._pages.state.demand)
         if dirtied != self._reported:
             self._reported = dirtied
             self._emit(
@@ -161,7 +123,7 @@ class WritebackTask:
             return self.in_flight[self._retries.pop(0)[1]]
         if not self._was_up:
             return None
-        request = self._writeback.next(self._pages.dirty_pages, now_ns)
+        request = self._writeback.next(self._pages.state.dirty, now_ns)
         if request is not None and self._given_up:
             self._report_failure(request.sequence, GIVEN_UP, now_ns)
         return request

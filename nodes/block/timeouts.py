@@ -43,8 +43,7 @@ class Keepalive:
 class Requests:
     """NBD's ``timeout``: how long one request may go without its answer.
 
-    Args:
-        timeout_ns: 0 waits for ever, the kernel's default.
+    0, the kernel's default, waits for ever.
     """
 
     def __init__(self, timeout_ns: int) -> None:
@@ -67,12 +66,9 @@ class Requests:
 
 
 class Outage:
-    """How long I/O waits for a new connection until it fails.
+    """How long I/O waits for a new connection until it fails; None waits for ever.
 
     iSCSI calls this time ``replacement_timeout``, NBD ``dead_conn_timeout``; 0 fails at once.
-
-    Args:
-        limit_ns: None waits for ever.
     """
 
     def __init__(self, limit_ns: int | None) -> None:

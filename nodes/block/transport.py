@@ -6,14 +6,18 @@ import contextlib
 import os
 import selectors
 import socket
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Final
 
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.socket_options import SO_SNDBUFFORCE
 
-Clock = Callable[[], int]
+TARGET_NAME: Final = "iqn.2026-11.invalid.crunchbed:disk"
+LUN: Final = 1
+"""Logical unit of the disk on an iSCSI target; tgt keeps 0 for a controller of its own."""
 
 
 class LoginRefused(BadInput):
@@ -22,11 +26,9 @@ class LoginRefused(BadInput):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a target is.
+    """Where a target is: IPv4 address and TCP port.
 
     Attributes:
-        address: IPv4 address.
-        port: TCP port.
         send_buffer: Bytes of requests that the socket must take at once; None leaves it to TCP.
             Initiators ask for such a buffer too (open-iscsi: node.conn[0].tcp.window_size, 524288),
             so that the queue depth alone bounds what is in flight.
@@ -42,31 +44,43 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Reports:
-    """Functions that are told of writes; only ``Transport.serve`` calls them.
+    """Functions that are given the sequence number of each write, and why it failed.
 
-    Attributes:
-        acknowledged: Is given the sequence number of each acknowledged write.
-        failed: Is given the sequence number of each failed write, and the reason.
+    Only ``Transport.serve`` calls them.
     """
 
     acknowledged: Callable[[int], None]
     failed: Callable[[int, str], None]
 
 
-class Transport(Protocol):
+class Transport(ABC):
     """One connection by which a node's writes reach its target.
 
     The constructor begins to connect and does not wait; ``serve`` goes on with that until
     ``ready``. A connection that is lost stays lost: its owner makes another transport. Writes that
     were in flight are lost with it, and are not reported.
+
+    Args:
+        endpoint: Where the target is.
+        selector: Waits for the connection and for whatever else its owner registered there; the
+            ``data`` of other keys is called when they are ready.
+        reports: Is told of writes.
     """
 
-    name: str
+    name: ClassVar[str]
 
-    @property
-    def ready(self) -> bool:
+    def __init__(
+        self, endpoint: Endpoint, selector: selectors.BaseSelector, reports: Reports
+    ) -> None:
+        self.ready = False
         """Whether writes can be submitted."""
+        self._endpoint = endpoint
+        self._selector = selector
+        self._reports = reports
+        self._completed: list[tuple[int, int]] = []  # sequence numbers and their results
+        self._started_ns = time.monotonic_ns()
 
+    @abstractmethod
     def write(self, sequence: int, data: bytearray, offset: int) -> None:
         """Submit a write; ``serve`` reports it as acknowledged or failed.
 
@@ -74,6 +88,7 @@ class Transport(Protocol):
             CrunchbedError: The connection is lost.
         """
 
+    @abstractmethod
     def serve(self, timeout: float) -> None:
         """Move the connection along for at most ``timeout`` seconds.
 
@@ -84,31 +99,34 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Drop the connection without a word to the target."""
+        self._selector.unregister(self._watched)
+        self._watched.close()
 
+    def _watch(self, fd: int) -> None:
+        """Wait for the connection by a descriptor of its own: the library may close ``fd``."""
+        self._watched = socket.socket(fileno=os.dup(fd))
+        if self._endpoint.send_buffer is not None:
+            with contextlib.suppress(PermissionError):
+                size = self._endpoint.send_buffer
+                self._watched.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, size)
+        self._selector.register(self._watched, selectors.EVENT_READ)
 
-def wait_ready(selector: selectors.BaseSelector, fd: int, events: int, timeout: float) -> int:
-    """Wait for ``events`` of ``fd``; return those that came.
+    def _wait(self, events: int, timeout: float) -> int:
+        """Wait for ``events`` of the connection; return those that came."""
+        fd, came = self._watched.fileno(), 0
+        self._selector.modify(fd, events)
+        for key, ready in self._selector.select(timeout):
+            if key.fd == fd:
+                came = ready
+            else:
+                key.data()
+        return came
 
-    The ``data`` of every other key that is ready is called.
-    """
-    selector.modify(fd, events)
-    came = 0
-    for key, ready in selector.select(timeout):
-        if key.fd == fd:
-            came = ready
-        else:
-            key.data()
-    return came
+    def _age_ns(self) -> int:
+        return time.monotonic_ns() - self._started_ns
 
+    def _lost(self, reason: str | None) -> CrunchbedError:
+        return CrunchbedError(f"{self.name} connection lost{f': {reason}' if reason else ''}")
 
-def force_send_buffer(fd: int, size: int | None) -> None:
-    """Set a socket's send buffer in bytes; the kernel doubles it, for its own overhead."""
-    if size is None:
-        return
-    with socket.socket(fileno=os.dup(fd)) as handle, contextlib.suppress(PermissionError):
-        handle.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, size)
-
-
-def lost(name: str, reason: str) -> CrunchbedError:
-    """Return the error that says that a connection is lost, and why."""
-    return CrunchbedError(f"{name} connection lost{f': {reason}' if reason else ''}")
+    def _not_connected(self, reason: str) -> CrunchbedError:
+        return CrunchbedError(f"{self.name} target {self._endpoint}: {reason}")

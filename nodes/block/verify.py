@@ -1,4 +1,4 @@
-"""``python -m nodes.block.verify CONFIG.json``: read every acknowledged block back.
+"""Read every acknowledged block back.
 
 This reads the file behind the targets when the run is over; no target needs to be alive. A block
 passes when it is whole, was written by its node, and is not older than its last acknowledged write
@@ -9,7 +9,6 @@ passes when it is whole, was written by its node, and is not older than its last
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from pathlib import Path
 import orjson
 
 from nodes.block.pattern import BLOCK_BYTES, Stamp, decode
-from nodes.daemon import Stop, main
+from nodes.daemon import Stop
 
 _MAX_READ_BLOCKS = 256
 Read = Callable[[int, int], bytes]
@@ -61,10 +60,7 @@ def check(
 ) -> dict[str, int]:
     """Read and judge every expected block; one beyond the disk's end counts as never written.
 
-    Args:
-        pread: Reads the disk.
-        expected: The newest acknowledged stamp of each block.
-        bad: The number of lost and corrupt blocks is added here, by the index of their node.
+    ``bad`` gets the number of lost and corrupt blocks added, by the index of their node.
     """
     counts = {"ok": 0, "lost": 0, "corrupt": 0}
     for first, count in runs(expected):
@@ -96,13 +92,7 @@ def _rows(record: list[list[int]]) -> tuple[Acknowledged, ...]:
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """What is read back.
-
-    Attributes:
-        disk: The file behind the targets.
-        answer: File that gets the counts, as JSON.
-        acknowledged: Every acknowledged write.
-    """
+    """The file behind the targets, the file for the counts, and every acknowledged write."""
 
     disk: Path
     answer: Path
@@ -116,7 +106,3 @@ def body(config: VerifyConfig, _stop: Stop) -> None:
     counts = check_file(config.disk, expected, bad)
     answer = {"checked": len(expected), **counts, "bad_of_node": sorted(bad.items())}
     config.answer.write_bytes(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
-
-
-if __name__ == "__main__":
-    sys.exit(main("verify", VerifyConfig, body))

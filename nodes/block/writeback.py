@@ -24,29 +24,44 @@ class Request:
     submitted_ns: int
 
 
-class Writeback:
-    """Writes a node's region of the device from start to end, again and again.
+@dataclass(frozen=True, kw_only=True)
+class WritebackSettings:
+    """What a node writes.
 
-    Args:
-        first_block: First block of the region.
-        region_blocks: Length of the region in blocks.
+    Attributes:
+        incarnation: How often the node has booted.
+        transport: ``nbd`` or ``iscsi``.
+        first_block: First block of the node's region of the device.
+        region_blocks: Length of the region in blocks of 4 KiB.
         queue_depth: Requests in flight at most. This throttle makes the socket a candidate for
             SO_MEMALLOC.
         request_blocks: Blocks of one request.
+        dirty_rate: Pages a second that normal tasks dirty all the time.
+    """
+
+    incarnation: int
+    transport: str
+    first_block: int
+    region_blocks: int
+    queue_depth: int
+    request_blocks: int
+    dirty_rate: float
+
+
+class Writeback:
+    """Writes a node's region of the device from start to end, again and again.
 
     Raises:
         BadInput: Not one request fits into the region.
     """
 
-    def __init__(
-        self, first_block: int, region_blocks: int, queue_depth: int, request_blocks: int
-    ) -> None:
-        self._first = first_block
-        self._slots = region_blocks // request_blocks
+    def __init__(self, settings: WritebackSettings) -> None:
+        region, self.request_blocks = settings.region_blocks, settings.request_blocks
+        self._first = settings.first_block
+        self._slots = region // self.request_blocks
         if not self._slots:
-            raise BadInput(f"a request of {request_blocks} blocks in a region of {region_blocks}")
-        self._queue_depth = queue_depth
-        self.request_blocks = request_blocks
+            raise BadInput(f"a request of {self.request_blocks} blocks in a region of {region}")
+        self._queue_depth = settings.queue_depth
         self._sequence = 0
         self._busy: set[int] = set()
         self.in_flight: dict[int, Request] = {}
@@ -78,11 +93,7 @@ class Writeback:
 
 
 class Dirtier:
-    """Normal tasks that dirty pages: a steady rate, and bursts on top of it.
-
-    Args:
-        rate: Pages a second.
-    """
+    """Normal tasks that dirty pages: ``rate`` pages a second, and bursts on top of it."""
 
     def __init__(self, rate: float, now_ns: int) -> None:
         self._rate = rate

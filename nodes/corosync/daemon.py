@@ -27,7 +27,7 @@ from nodes.process import entering
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineBuffer
+from reserve_agent.lines.framing import LineBuffer
 
 CONF = Path("/etc/corosync/corosync.conf")
 # Corosync's pid file; its shared memory with its clients; the last ring; its configuration.

@@ -9,25 +9,12 @@ from pathlib import Path
 from nodes.membership.settings import HeartbeatSettings, Peer
 from reserve_agent.errors import BadInput
 
-DEFAULT_PORT = 7405
-
 
 @dataclass(frozen=True)
 class NetworkPeer(Peer):
-    """Another node and its IPv4 addresses.
+    """Another node and its IPv4 addresses, one on each ring."""
 
-    Attributes:
-        address: On the first ring.
-        other_addresses: On the other rings.
-    """
-
-    address: str
-    other_addresses: tuple[str, ...] = ()
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """One for each ring."""
-        return (self.address, *self.other_addresses)
+    addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,39 +22,26 @@ class HeartbeatConfig(HeartbeatSettings):
     """Settings of one daemon.
 
     Attributes:
-        address: The node's own IPv4 address on the first ring, which its socket is bound to.
-        other_addresses: Its addresses on the other rings.
-        peers: The other configured nodes by name.
-        events: The agent's Unix socket.
-        fence: The fence service's Unix socket.
+        addresses: The node's own IPv4 addresses, one on each ring, which its sockets are bound to.
+        events: The agent's Unix socket; ``fence`` is the fence service's.
         port: UDP port of all nodes.
         memalloc: Whether to ask for the receive reserve; the daemon ends where it is refused.
         listeners: Unix sockets of other daemons on the node that are told of every view.
     """
 
-    address: str
+    addresses: tuple[str, ...]
     peers: Mapping[str, NetworkPeer]
     events: Path
     fence: Path
-    other_addresses: tuple[str, ...] = ()
-    port: int = DEFAULT_PORT
+    port: int = 7405
     memalloc: bool = False
     listeners: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what is impossible.
-
-        Raises:
-            BadInput: An impossible setting.
-        """
+        """Refuse what is impossible, as BadInput."""
         super().__post_init__()
         if any(len(peer.addresses) != self.rings for peer in self.peers.values()):
             raise BadInput("every node needs an address on each ring")
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """The node's own, one for each ring."""
-        return (self.address, *self.other_addresses)
 
     @property
     def rings(self) -> int:

@@ -19,17 +19,11 @@ _RECEIVE_BUFFER = 1 << 20  # a daemon held up for seconds must not lose what cam
 
 
 class RingSocket:
-    """One node's socket on one ring, bound to the node's own address there.
+    """One node's socket on one ring, bound to the node's own IPv4 address there.
 
     Arrival times are the kernel's. A daemon that wakes late still judges its peers by when their
-    heartbeats came, not by when it found the time to read them.
-
-    Args:
-        address: The node's own IPv4 address.
-        port: UDP port of all nodes.
-        peers: IPv4 address of every other node by name.
-        memalloc: Whether to ask for the receive reserve.
-        ring: Number of the ring.
+    heartbeats came, not by when it found the time to read them. ``peers`` has the IPv4 address of
+    every other node by name.
 
     Raises:
         OSError: The reserve was refused, or the address is not this node's.

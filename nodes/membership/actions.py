@@ -20,11 +20,8 @@ class Standing(Enum):
 class NewView:
     """This node holds ``view`` from now on.
 
-    Attributes:
-        view: The new view.
-        removed: Members of the view before that are not in this one.
-        added: Members of this view that were not in the one before. A node whose next boot has
-            taken its place is in both lists.
+    ``removed`` were members of the view before, and ``added`` are new. A node whose next boot has
+    taken its place is in both.
     """
 
     view: View

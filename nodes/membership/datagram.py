@@ -81,10 +81,9 @@ class Tag(NamedTuple):
 
 
 class Rumour(NamedTuple):
-    """What a datagram says of one node.
+    """What a datagram says of one node, ``member``, by index.
 
     Attributes:
-        member: Index of the node.
         state: 0 alive, 1 suspect, 2 dead.
         by: Index of the node that said so first; None: not known.
         incarnation: The boot of ``member`` that is meant.
@@ -119,11 +118,7 @@ class Heartbeat(NamedTuple):
 
 
 def encode(heartbeat: Heartbeat) -> bytes:
-    """Return the bytes of ``heartbeat``.
-
-    Raises:
-        struct.error: A field is out of its range.
-    """
+    """Return the bytes of ``heartbeat``; struct.error where a field is out of its range."""
     fixed = _FIXED.pack(
         heartbeat.kind,
         *heartbeat[:7],
@@ -144,11 +139,7 @@ def encode(heartbeat: Heartbeat) -> bytes:
 
 
 def decode(payload: bytes) -> Heartbeat:
-    """Read one datagram.
-
-    Raises:
-        MalformedHeartbeat: ``encode`` cannot have made it.
-    """
+    """Read one datagram; raises MalformedHeartbeat where ``encode`` cannot have made it."""
     try:
         values = _FIXED.unpack_from(payload)
     except struct.error:
@@ -236,8 +227,8 @@ def parse_tag(tag: str) -> Tag:
     """Return which heartbeat a recorded tag names.
 
     Raises:
-        MalformedHeartbeat: It is not the tag of a heartbeat, but of a probe or an answer, whose
-            number need not be that of an interval of its sender, or of something else.
+        MalformedHeartbeat: It is the tag of something else, such as a probe or an answer, whose
+            number need not be that of an interval of its sender.
     """
     try:
         magic, sender, incarnation, seq = _TAG.unpack(bytes.fromhex(tag))

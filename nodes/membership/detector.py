@@ -20,10 +20,8 @@ class Miss:
     """A heartbeat of ``peer`` was expected and had not arrived by ``deadline_ns``.
 
     Attributes:
-        peer: Whose heartbeat.
         expected_seq: Its number; 0 where the peer has not been heard yet, so that none is known.
             Where ``probed``: the number of this node's own probe, and of the answer to it.
-        deadline_ns: When it was due.
         probed: Whether an answer to a probe was expected, rather than a heartbeat.
     """
 
@@ -71,13 +69,9 @@ class State(IntEnum):
 
 
 class Update(NamedTuple):
-    """A rumour about a peer.
+    """A rumour about ``peer``: its state, and how often it had refuted a suspicion by then.
 
-    Attributes:
-        peer: Whom it is about.
-        state: What the peer is said to be.
-        refuted: How often the peer had refuted a suspicion by then.
-        by: Who said so first; None: not known.
+    ``by`` said so first; None: not known.
     """
 
     peer: str
@@ -87,14 +81,12 @@ class Update(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What one detector says to another.
+    """What one detector says to another: heartbeat, ping, answer and so on, with rumours.
 
     Attributes:
-        kind: Heartbeat, ping, answer and so on.
         seq: Its number; of an answer: the number of the message that it answers.
         about: Whom a ping-req or an answer is about.
         refuted: How often its sender has refuted a suspicion of itself.
-        updates: Rumours.
     """
 
     kind: Kind

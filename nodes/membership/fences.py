@@ -11,7 +11,6 @@ class FenceAnswer(NamedTuple):
     """The fence service's answer to one request.
 
     Attributes:
-        target: The node that was to be cut off.
         view: Number of the view that the request named.
         ok: Whether the target is certainly cut off.
         t_ns: When it was cut off, nanoseconds of CLOCK_MONOTONIC.
@@ -33,13 +32,11 @@ class _Fenced:
 class FenceLedger:
     """The books of the fence service.
 
-    A target is cut off once. While it is down, every further request gets a yes at once. A request
-    for a view that is not newer than the one the target was fenced in also gets a yes, even when
-    the target is up again: such a request means an earlier boot of it. Requests of a node that is
-    cut off itself are refused, so that two nodes never fence each other.
-
-    Args:
-        fence: ``fence(target, by)`` cuts ``target`` off, and returns whether that is certain.
+    ``fence(target, by)`` cuts ``target`` off once, and returns whether that is certain. While the
+    target is down, every further request gets a yes at once. A request for a view that is not newer
+    than the one the target was fenced in also gets a yes, even when the target is up again: such a
+    request means an earlier boot of it. Requests of a node that is cut off itself are refused, so
+    that two nodes never fence each other.
     """
 
     def __init__(self, fence: Callable[[str, str], bool]) -> None:

@@ -110,7 +110,7 @@ class Membership:
         known = self._gossip.get(sender)
         if known == gossip:
             self._heard_ns[sender] = now_ns
-            return self._decide(now_ns) if self._ejecting else []
+            return self.tick(now_ns) if self._ejecting else []
         announcer = Member(sender, gossip.incarnation)
         if self.standing is Standing.EJECTED or not gossip.view.holds(announcer):
             return []
@@ -121,7 +121,7 @@ class Membership:
         believed = self._superseded_by(gossip.view) and not self._orphaned(gossip.view, announcer)
         actions = self._adopt(gossip.view) if believed else []
         self._settled = self._settled or self.held_by_majority
-        return actions + self._decide(now_ns)
+        return actions + self.tick(now_ns)
 
     def fence_answer(self, target: str, view: int, ok: bool, now_ns: int) -> list[Action]:
         """The fence service confirmed (or refused) the request made in view number ``view``."""
@@ -129,16 +129,12 @@ class Membership:
         if fence is None or fence.view != view or not ok:
             return []
         fence.confirmed_ns = now_ns
-        return self._decide(now_ns)
+        return self.tick(now_ns)
 
     @property
     def held_by_majority(self) -> bool:
         """Whether this node knows of a majority that holds its view."""
         return len(self._holders()) >= self.view.majority
-
-    def tick(self, now_ns: int) -> list[Action]:
-        """Do what has become due; to be called about once per interval."""
-        return self._decide(now_ns)
 
     def coordinator(self) -> str | None:
         """Whom this node follows; see the rules above. None while it holds no view."""
@@ -165,7 +161,7 @@ class Membership:
         if self.standing is not Standing.MEMBER or joiner.incarnation <= admitted:
             return []
         self._joiners[joiner.name] = (joiner, now_ns)
-        return self._decide(now_ns)
+        return self.tick(now_ns)
 
     @property
     def _ejecting(self) -> bool:
@@ -209,7 +205,8 @@ class Membership:
         names = {member.name for member in members}
         return tuple(name for name in self._order if name in names)
 
-    def _decide(self, now_ns: int) -> list[Action]:
+    def tick(self, now_ns: int) -> list[Action]:
+        """Do what has become due; to be called about once per interval."""
         if self.standing is not Standing.MEMBER or self.coordinator() != self.me.name:
             return []
         followers = self._followers()

@@ -19,14 +19,7 @@ _TOLD_AGAIN = 3
 
 
 class Datagram(NamedTuple):
-    """A datagram to be sent.
-
-    Attributes:
-        to: Names of the peers it goes to.
-        kind: What it is.
-        seq: Its number.
-        payload: Its bytes.
-    """
+    """A datagram to be sent to peers by name: its kind, its number and its bytes."""
 
     to: tuple[str, ...]
     kind: Kind
@@ -35,13 +28,9 @@ class Datagram(NamedTuple):
 
 
 class HeartbeatProtocol:
-    """One node's part in the heartbeat protocol.
+    """One node's part in the heartbeat protocol; membership and detector are fresh.
 
-    Args:
-        roster: The configured nodes.
-        membership: This node's membership, fresh.
-        detector: This node's detector, which watches nobody yet.
-        now_ns: The time, from which on the first view's members are watched.
+    From ``now_ns`` on the first view's members are watched.
     """
 
     def __init__(

@@ -21,7 +21,6 @@ class Arrival(NamedTuple):
     """One datagram that arrived.
 
     Attributes:
-        payload: Its bytes.
         name: The peer that has the address it came from; empty for a stranger.
         at_ns: When this host received it, nanoseconds of CLOCK_MONOTONIC.
         ring: Number of the ring that brought it.
@@ -53,10 +52,8 @@ class Copies:
 class RingWatch:
     """Which ring brings the datagrams of which peer.
 
-    Args:
-        rings: How many rings there are.
-        lacking: A ring is down for a peer when the other rings alone have brought so many of the
-            peer's datagrams in a row.
+    A ring is down for a peer when the other rings alone have brought ``lacking`` of the peer's
+    datagrams in a row.
     """
 
     def __init__(self, rings: int, lacking: int) -> None:
@@ -93,12 +90,7 @@ class RingWatch:
 
 
 class RingMerger:
-    """Makes one stream of datagrams of what all rings of a node bring.
-
-    Args:
-        rings: How many rings there are.
-        lacking: See ``RingWatch``.
-    """
+    """Makes one stream of datagrams of what all rings of a node bring; see ``RingWatch``."""
 
     def __init__(self, rings: int, lacking: int) -> None:
         self._single = rings == 1

@@ -13,11 +13,7 @@ _CACHED = 256  # distinct views or suspect sets between changes: a handful
 
 
 class Roster:
-    """All nodes that may ever be members; translates between their names and indexes.
-
-    Args:
-        indexes: Index (0..63) of each node by name.
-    """
+    """All nodes that may ever be members; translates between their names and indexes, 0..63."""
 
     def __init__(self, indexes: Mapping[str, int]) -> None:
         self._name_of = {index: name for name, index in indexes.items()}
@@ -34,11 +30,7 @@ class Roster:
         return tuple(name for _, name in sorted(self._name_of.items()))
 
     def name_of(self, index: int) -> str:
-        """Return the name of the node with this index.
-
-        Raises:
-            MalformedHeartbeat: No configured node has it.
-        """
+        """Return the name of the node with this index, or raise MalformedHeartbeat."""
         try:
             return self._name_of[index]
         except KeyError:
@@ -60,13 +52,10 @@ class Roster:
         )
 
     def message(self, heartbeat: Heartbeat, boots: Mapping[str, int]) -> Message:
-        """Return what ``heartbeat`` says to the detector.
+        """Return what ``heartbeat`` says to the detector; raises the same error as ``gossip``.
 
         Of its rumours only those are kept that are about the present incarnations of the members,
         which ``boots`` has by name.
-
-        Raises:
-            MalformedHeartbeat: It speaks of nodes that are not configured.
         """
         updates = []
         for member, state, by, incarnation, refuted in heartbeat.rumours:

@@ -23,7 +23,6 @@ class HeartbeatSettings:
     """Settings of one node, whatever its clock and its network; all times in nanoseconds.
 
     Attributes:
-        node: Logical name.
         index: 0..63, its place in the order of coordinators.
         peers: The other configured nodes by name.
         interval_ns: Time between two heartbeats.
@@ -34,7 +33,6 @@ class HeartbeatSettings:
         phase_ns: Heartbeats go out when the clock is this far into an interval.
         late_ns: Lateness of the node itself that it reports; half an interval when left out.
         grace_ns: How long a peer may take until it is first heard.
-        detector: Which failure detector, with its parameters.
     """
 
     node: str
@@ -51,11 +49,7 @@ class HeartbeatSettings:
     detector: Settings = field(default_factory=FixedSettings, metadata={"read": from_record})
 
     def __post_init__(self) -> None:
-        """Refuse what is impossible.
-
-        Raises:
-            BadInput: An impossible setting.
-        """
+        """Refuse what is impossible, as BadInput."""
         if self.interval_ns < 2 or self.misses < 1 or self.grace_ns < 0:
             raise BadInput("interval_ns, misses and grace_ns must be positive")
         if not 0 <= self.incarnation < 1 << 16:

@@ -60,14 +60,7 @@ class Turn:
 
 
 def sent(datagram: Datagram, at_ns: int, to: Sequence[str], failed: Sequence[str]) -> HeartbeatSent:
-    """Return the event that reports a datagram.
-
-    Args:
-        datagram: What was sent.
-        at_ns: When.
-        to: Peers that it was sent to.
-        failed: Peers that it could not be sent to.
-    """
+    """Return the event that reports a datagram, which could not be sent to the peers ``failed``."""
     return HeartbeatSent(
         t=at_ns,
         seq=datagram.seq,
@@ -79,15 +72,11 @@ def sent(datagram: Datagram, at_ns: int, to: Sequence[str], failed: Sequence[str
 
 
 class HeartbeatNode:
-    """One node from its boot to its end.
+    """One node from its boot to its end; every time is nanoseconds of one clock.
 
     Sequence numbers count intervals, whether a heartbeat was sent in them or not: a heartbeat that
     was due while the node was held up leaves a gap, and the observer's miss names a number that
     was never sent.
-
-    Args:
-        settings: The node's.
-        now_ns: When it boots, nanoseconds of the clock that every later call uses too.
     """
 
     def __init__(self, settings: HeartbeatSettings, now_ns: int) -> None:
@@ -125,11 +114,8 @@ class HeartbeatNode:
     ) -> Turn:
         """Take in what has arrived, judge, and say what follows.
 
-        Args:
-            now_ns: The time.
-            arrivals: All datagrams that had arrived by then: judged without them, a peer would
-                seem silent that is not.
-            answers: What the fence service has answered.
+        ``arrivals`` are all datagrams that had arrived by ``now_ns``: judged without them, a peer
+        would seem silent that is not. ``answers`` are the fence service's.
         """
         turn = self._turn = Turn()
         self._note_late(now_ns, now_ns - self.next_turn_ns())

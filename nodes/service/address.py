@@ -20,9 +20,7 @@ _PREFIX = 32  # so the node's own address stays the source of its packets, and k
 def announcement(hardware: bytes, address: str) -> bytes:
     """Return an ARP announcement (RFC 5227, 2.3): a broadcast request for the sender's own address.
 
-    Args:
-        hardware: The sender's hardware address, six bytes.
-        address: IPv4.
+    ``hardware`` is the sender's hardware address, six bytes; ``address`` is IPv4.
     """
     own = socket.inet_aton(address)
     ethernet = _BROADCAST + hardware + struct.pack("!H", _ETH_P_ARP)
@@ -33,8 +31,7 @@ def announcement(hardware: bytes, address: str) -> bytes:
 def announce(interface: str, address: str) -> None:
     """Send one announcement; hosts and switches learn where ``address`` is now.
 
-    Raises:
-        OSError: The interface is gone or down.
+    Raises OSError where the interface is gone or down.
     """
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
         raw.bind((interface, _ETH_P_ARP))
@@ -45,18 +42,13 @@ def announce(interface: str, address: str) -> None:
 def add_address(interface: str, address: str) -> None:
     """Give ``interface`` the address; an address that it has already is no error.
 
-    Raises:
-        CrunchbedError: There is no such interface, or the kernel refused.
+    Raises CrunchbedError where there is no such interface, or the kernel refuses.
     """
     _change("add", interface, address, errno.EEXIST)
 
 
 def remove_address(interface: str, address: str) -> None:
-    """Take the address away; an address that is not there is no error.
-
-    Raises:
-        CrunchbedError: There is no such interface, or the kernel refused.
-    """
+    """Take the address away; errors as ``add_address``, but not where it is not there."""
     _change("del", interface, address, errno.EADDRNOTAVAIL)
 
 

@@ -11,21 +11,51 @@ import contextlib
 import selectors
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
-from nodes.block.target import require_program
+from nodes.block.target import StartedTarget, TargetSettings, require_program
 from nodes.daemon import Stop, connect_events
 from nodes.fencing import FenceClient
+from nodes.process import Process, spawn
 from nodes.service import address, manager
-from nodes.service.config import ServiceConfig
 from nodes.service.manager import ServiceManager
 from nodes.service.serving import Serving
-from nodes.service.target import ServedTarget
 from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.contract.events.writes import ServiceConfirming
-from reserve_agent.lines import LineServer, Message
+from reserve_agent.lines.framing import Message
+from reserve_agent.lines.server import LineServer
 
 _TICK_SECONDS = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceConfig:
+    """Settings of one node of the pair.
+
+    Attributes:
+        pair: Both nodes; the first serves first.
+        joining: Whether this node boots again, into a cluster that goes on.
+        confirm: Whether a fence is confirmed before this node serves.
+        retry_ns: When an unanswered question to the fence service is asked again, nanoseconds.
+        interface: The interface that gets the address that moves.
+        target: What is served where; its output goes to ``log``.
+        fence: The fence service's Unix socket; ``events`` is the agent's.
+        listen: Unix socket to make, for views and for questions of the run.
+    """
+
+    node: str
+    pair: tuple[str, str]
+    joining: bool
+    confirm: bool
+    retry_ns: int
+    interface: str
+    target: TargetSettings
+    log: Path
+    fence: Path
+    listen: Path
+    events: Path
 
 
 class _Host:
@@ -33,11 +63,14 @@ class _Host:
 
     def __init__(self, config: ServiceConfig) -> None:
         self._config = config
-        self.target: ServedTarget | None = None
+        self.target: StartedTarget | None = None
 
-    def start_target(self) -> ServedTarget:
-        settings = self._config.target
-        self.target = ServedTarget(settings, f"{self._config.node} target", self._config.log)
+    def _launch(self, command: list[str]) -> Process:
+        name, log = f"{self._config.node} target", self._config.log
+        return spawn(command, name=name, log=log, netns_pid=None, cgroup=None)
+
+    def start_target(self) -> StartedTarget:
+        self.target = StartedTarget(self._config.target, self._launch)
         return self.target
 
     def add_address(self) -> None:
@@ -101,7 +134,7 @@ class ServiceDaemon:
         """Take in a view of the membership daemon, or answer a question of the run."""
         if message.get("op") == "status":
             target = self._host.target
-            pid = None if target is None else target.pid
+            pid = None if target is None else target.process.pid
             return {"serving": self._serving.accepts, "target_pid": pid}
         if message.get("kind") == ViewInstalled.kind:
             now_ns = time.monotonic_ns()

@@ -44,11 +44,11 @@ Order = Start | Stop | Confirm
 
 
 class ServiceManager:
-    """One node's half of the pair.
+    """One node's half of the pair, of which the first node serves first.
 
     Args:
         me: This node.
-        pair: Both nodes; the first serves first.
+        pair: Both nodes.
         joining: Whether this node boots again, into a cluster that goes on.
         confirm: False takes every fence for granted, so that two nodes may serve at once; it shows
             what the confirmation is for.

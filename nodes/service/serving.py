@@ -1,18 +1,20 @@
 """What a node does while it serves: its target is started, watched, started again and ended.
 
-No clock and no process: the time is passed in, and the node's target and address are behind two
-small protocols.
+No clock and no process: the time is passed in, and the node's target and address are behind a small
+protocol.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped
 from reserve_agent.errors import CrunchbedError
+
+if TYPE_CHECKING:
+    from nodes.block.target import StartedTarget
 
 START_NS: Final = 5_000_000_000
 """How long a target may take until it takes logins."""
@@ -21,30 +23,10 @@ ANNOUNCE_AGAIN_NS: Final = 200_000_000
 MOST_FAILED_STARTS: Final = 3
 
 
-class Target(Protocol):
-    """A target process that was started."""
-
-    name: str
-    log: Path
-
-    def ended(self) -> str | None:
-        """How it ended by itself, in words; None while it runs."""
-
-    def takes_logins(self) -> bool:
-        """Whether initiators can log in.
-
-        Raises:
-            CrunchbedError: It cannot be told what to serve.
-        """
-
-    def end(self) -> None:
-        """Kill it and wait for its end: what it has acknowledged is in the file behind it."""
-
-
 class Host(Protocol):
     """The node that serves."""
 
-    def start_target(self) -> Target:
+    def start_target(self) -> StartedTarget:
         """Start the target at the address; raises CrunchbedError where it cannot be."""
 
     def add_address(self) -> None:
@@ -60,12 +42,7 @@ class Host(Protocol):
 class Serving:
     """One node's service; a target that ends by itself is started again.
 
-    Args:
-        node: The node's name.
-        transport: ``nbd`` or ``iscsi``.
-        address: The address that moves with the service.
-        host: The node.
-        emit: Is told of each start and stop.
+    ``address`` moves with the service; ``emit`` is told of each start and stop.
     """
 
     def __init__(
@@ -76,7 +53,7 @@ class Serving:
         self._address = address
         self._host = host
         self._emit = emit
-        self._target: Target | None = None
+        self._target: StartedTarget | None = None
         self._started_ns = 0
         self._taken_from: str | None = None
         self._failed_starts = 0
@@ -110,8 +87,7 @@ class Serving:
     def watch(self, now_ns: int) -> None:
         """See whether the target has come up, or has ended; to be called often.
 
-        Raises:
-            CrunchbedError: It cannot be started.
+        Raises CrunchbedError where it cannot be started.
         """
         target = self._target
         if target is None:

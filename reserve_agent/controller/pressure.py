@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from reserve_agent.contract.events.base import NOW, Event
 from reserve_agent.contract.events.switches import PressureRefused, ShedApplied
 from reserve_agent.controller.refusals import Refusals
-from reserve_agent.lines import Message
+from reserve_agent.lines.framing import Message
 
 LEASE_NS = 1_000_000_000
 """Agents under pressure repeat themselves ten times as often. An agent that is silent for so long

@@ -18,7 +18,8 @@ from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.counting import count_packets, read_packets
 from reserve_agent.controller.pressure import PressureListener
 from reserve_agent.controller.switches import Switches
-from reserve_agent.lines import LineServer, Message
+from reserve_agent.lines.framing import Message
+from reserve_agent.lines.server import LineServer
 from reserve_agent.record import NodeHistory
 from reserve_agent.switch_exporter import CONTROLLER, SwitchExporter
 

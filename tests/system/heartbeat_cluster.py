@@ -15,9 +15,9 @@ from typing import Any
 
 import orjson
 
-from nodes.fencing import FenceServer
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
+from tests.unit.pumped_fences import PumpedFences
 
 INTERVAL_NS = 100_000_000
 MISSES = 3
@@ -99,16 +99,16 @@ class Cluster:
         self._bridge.ip("link", "add", "br0", "up", "type", "bridge")
         self.namespaces = {name: self._attach(i) for i, name in enumerate(NAMES, start=1)}
         self._agents = [FakeAgent(directory / f"{n}.agent", n, self.events) for n in NAMES]
-        self.fence = FenceServer(directory / "fence", self._cut_off)
+        self.fence = PumpedFences(directory / "fence", self._cut_off)
 
     def start(self, name: str, **settings: object) -> Process:
         index = NAMES.index(name)
         config = {
             "node": name,
             "index": index,
-            "address": address(name),
+            "addresses": [address(name)],
             "peers": {
-                n: {"index": NAMES.index(n), "address": address(n)} for n in NAMES if n != name
+                n: {"index": NAMES.index(n), "addresses": [address(n)]} for n in NAMES if n != name
             },
             "interval_ns": INTERVAL_NS,
             "misses": MISSES,
@@ -120,7 +120,7 @@ class Cluster:
         path = self._directory / f"{name}.json"
         path.write_bytes(orjson.dumps(config))
         self.daemons[name] = spawn(
-            [sys.executable, "-m", "nodes.heartbeat", str(path)],
+            [sys.executable, "-m", "nodes", "heartbeat", str(path)],
             name=f"{name} heartbeat",
             log=self._directory / f"{name}.log",
             netns_pid=self.namespaces[name].keeper.pid,

@@ -20,7 +20,8 @@ from reserve_agent.config_files import write_config
 from reserve_agent.contract.packets import PacketClass, Policy, PortRule
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.hooks.loader import HookSettings
-from reserve_agent.lines import LineClient, Message
+from reserve_agent.lines.client import LineClient
+from reserve_agent.lines.framing import Message
 from tests.system.wire import cable
 
 PORT = 7000

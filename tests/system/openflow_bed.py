@@ -23,11 +23,12 @@ from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.rules.settings import Shed
 from reserve_agent.controller.wiring import HostPort, Network, Switch, SwitchLink
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineClient, Message
+from reserve_agent.lines.client import LineClient
+from reserve_agent.lines.framing import Message
 from reserve_agent.netns import network_namespace_of
 from reserve_agent.pressure_report import PressureSender
 from tests.system.wire import namespace
-from topologies.ovs import OWNER_KEY, delete_bridge, vsctl
+from topologies.ovs import OWNER_KEY, delete_bridges, vsctl
 from topologies.ovs_buffer import raise_receive_buffers, raise_send_buffer
 from topologies.reach import unreachable_from
 from topologies.wiring import bring_up
@@ -94,7 +95,7 @@ class Bed:
         number = int(self.run_id, 36) * 16 + len(self.switches)
         options = f"datapath_type=netdev fail_mode=secure external_ids:{OWNER_KEY}={self.run_id}"
         options += f" other_config:datapath-id={number:016x}"
-        self._undo.callback(delete_bridge, name)
+        self._undo.callback(delete_bridges, [name])
         vsctl("add-br", name, "--", "set", "bridge", name, *options.split())
         self.switches.append(Switch(name, number))
         return name

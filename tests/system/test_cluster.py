@@ -18,6 +18,7 @@ from nodes.ports import delete_links
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.netns import network_namespace_of
+from tests.unit.interface_counters import counters_of
 from topologies import ovs, wiring
 from topologies.cluster import Cluster
 from topologies.node import ClusterNode
@@ -99,15 +100,15 @@ def test_a_port_goes_down_and_comes_back(cluster: Cluster) -> None:
 def test_counters_are_exact(cluster: Cluster) -> None:
     node = cluster.nodes["n1"]
     with network_namespace_of(node.pid), socket.socket(type=socket.SOCK_DGRAM) as sender:
-        before, there = node.interface_counters(), cluster.storage.interface_counters()
+        before, there = counters_of(node), counters_of(cluster.storage)
         for _ in range(100):
             sender.sendto(bytes(958), (cluster.storage.ip, 9))
 
     def arrived() -> int:
-        return cluster.storage.interface_counters().rx_packets - there.rx_packets
+        return counters_of(cluster.storage).rx_packets - there.rx_packets
 
     wait_until(lambda: arrived() >= 100, 5, "all packets at the storage host")
-    after = node.interface_counters()
+    after = counters_of(node)
     # Beside them only stray neighbour discovery of the first seconds.
     assert 100 <= after.tx_packets - before.tx_packets <= 110
     assert 100_000 <= after.tx_bytes - before.tx_bytes <= 101_500
@@ -127,10 +128,10 @@ def rate_through(source: ClusterNode, sink: ClusterNode, seconds: float) -> floa
         feeder.start()
         stack.callback(feeder.join)
         stack.callback(sender.shutdown, socket.SHUT_RDWR)
-        start, before = time.monotonic(), sink.interface_counters().rx_bytes
+        start, before = time.monotonic(), counters_of(sink).rx_bytes
         while (elapsed := time.monotonic() - start) < seconds:
             receiver.recv(1 << 20)
-        return (sink.interface_counters().rx_bytes - before) * 8 / elapsed / 1e6
+        return (counters_of(sink).rx_bytes - before) * 8 / elapsed / 1e6
 
 
 def feed(sender: socket.socket) -> None:

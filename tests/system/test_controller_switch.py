@@ -14,7 +14,7 @@ import pytest
 from reserve_agent.controller.rules.settings import Shed
 from tests.system import frames
 from tests.system.openflow_bed import HEARTBEAT, NBD, Bed, bed, eventually, flows, star
-from topologies.deferral import shape_with_deferral
+from topologies.wiring import shape_with_deferral
 
 pytestmark = pytest.mark.root
 

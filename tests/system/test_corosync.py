@@ -53,7 +53,7 @@ class CorosyncCluster(Cluster):
         path = self._directory / f"{name}.json"
         path.write_bytes(orjson.dumps(config))
         self.daemons[name] = spawn(
-            [sys.executable, "-m", "nodes.corosync", str(path)],
+            [sys.executable, "-m", "nodes", "corosync", str(path)],
             name=f"{name} heartbeat",
             log=self._directory / f"{name}.log",
             netns_pid=self.namespaces[name].keeper.pid,

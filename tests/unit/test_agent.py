@@ -17,7 +17,7 @@ from reserve_agent.config import AgentConfig
 from reserve_agent.contract.packets import MAX_WINDOWS, Hook, PacketClass, Policy, Reason
 from reserve_agent.hooks.layout import POOL_FIELDS, Config, Journal, Pool, Windows
 from reserve_agent.hooks.loader import HookSettings
-from reserve_agent.lines import LineServer
+from reserve_agent.lines.server import LineServer
 
 
 class Hooks:

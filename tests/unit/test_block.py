@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nodes.block import verify, writeback
 from nodes.block.pattern import BLOCK_BYTES, Stamp, decode, encode, request_bytes
-from nodes.block.writeback import Dirtier, Writeback
+from nodes.block.writeback import Dirtier, Writeback, WritebackSettings
 from reserve_agent.errors import BadInput
 
 SECOND = 1_000_000_000
@@ -75,8 +75,22 @@ def test_a_later_life_is_younger_than_any_write_of_an_earlier_one() -> None:
 # --- writeback
 
 
+def queue_of(first: int, region: int, depth: int, blocks: int) -> Writeback:
+    return Writeback(
+        WritebackSettings(
+            incarnation=0,
+            transport="nbd",
+            first_block=first,
+            region_blocks=region,
+            queue_depth=depth,
+            request_blocks=blocks,
+            dirty_rate=0,
+        )
+    )
+
+
 def test_requests_go_round_the_region() -> None:
-    queue = Writeback(100, 10, queue_depth=1, request_blocks=4)
+    queue = queue_of(100, 10, 1, 4)
     blocks = []
     for _ in range(5):
         pending = queue.next(dirty=100, now_ns=7)
@@ -88,7 +102,7 @@ def test_requests_go_round_the_region() -> None:
 
 
 def test_the_queue_is_bounded() -> None:
-    queue = Writeback(0, 1000, queue_depth=3, request_blocks=4)
+    queue = queue_of(0, 1000, 3, 4)
     assert [queue.next(1000, 0) is not None for _ in range(5)] == [True] * 3 + [False] * 2
     queue.acknowledged(2)
     assert queue.next(1000, 0) is not None
@@ -96,7 +110,7 @@ def test_the_queue_is_bounded() -> None:
 
 
 def test_pages_in_flight_are_not_written_twice() -> None:
-    queue = Writeback(0, 1000, queue_depth=16, request_blocks=4)
+    queue = queue_of(0, 1000, 16, 4)
     assert queue.next(3, 0) is None
     assert queue.next(7, 0) is not None
     assert queue.next(7, 0) is None
@@ -104,7 +118,7 @@ def test_pages_in_flight_are_not_written_twice() -> None:
 
 
 def test_no_two_writes_of_the_same_blocks_are_in_flight() -> None:
-    queue = Writeback(0, 8, queue_depth=16, request_blocks=4)
+    queue = queue_of(0, 8, 16, 4)
     first, second = queue.next(1000, 0), queue.next(1000, 0)
     assert first is not None
     assert second is not None
@@ -119,7 +133,7 @@ def test_no_two_writes_of_the_same_blocks_are_in_flight() -> None:
 
 def test_a_region_without_room_for_a_request_is_refused() -> None:
     with pytest.raises(BadInput, match="a request of 4 blocks in a region of 3"):
-        Writeback(0, 3, queue_depth=1, request_blocks=4)
+        queue_of(0, 3, 1, 4)
 
 
 @given(st.integers(1, 40), st.integers(1, 8), st.integers(1, 20), st.randoms(use_true_random=False))
@@ -128,7 +142,7 @@ def test_writes_in_flight_never_touch_and_stay_in_the_region(
 ) -> None:
     if region < blocks:
         return
-    queue = Writeback(1000, region, depth, blocks)
+    queue = queue_of(1000, region, depth, blocks)
     sequence = 0
     for _ in range(200):
         if queue.in_flight and dice.random() < 0.5:

@@ -13,6 +13,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from nodes.__main__ import MODULES, run
 from nodes.daemon import Stop, connect_events, main
 from nodes.traffic import Pace
 from reserve_agent.config_files import build, read_config
@@ -138,6 +139,15 @@ def test_without_a_file_there_is_no_daemon(
     monkeypatch.setattr(sys, "argv", ["nodes.x"])
     assert main("x", Config, lambda _config, _stop: None) == 2
     assert capsys.readouterr().err == "x: expected one argument, a configuration file\n"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_daemon_is_started_by_its_name(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["nodes", "/nosuch.json"])
+    assert run(name) == 2
+    assert capsys.readouterr().err.startswith(f"{name}: /nosuch.json: ")
 
 
 def test_without_an_agent_events_go_nowhere() -> None:

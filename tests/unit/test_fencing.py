@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from nodes.fencing import FenceClient, FenceServer
+from nodes.fence_service import FenceServer
+from nodes.fencing import FenceClient
 from nodes.membership.fences import FenceAnswer, FenceLedger
 from nodes.waiting import wait_until
+from tests.unit.pumped_fences import PumpedFences
 
 
 class Handler:
@@ -66,8 +68,8 @@ def handler() -> Handler:
 
 
 @pytest.fixture
-def server(tmp_path: Path, handler: Handler) -> Iterator[FenceServer]:
-    server = FenceServer(tmp_path / "fence", handler)
+def server(tmp_path: Path, handler: Handler) -> Iterator[PumpedFences]:
+    server = PumpedFences(tmp_path / "fence", handler)
     yield server
     server.close()
 
@@ -79,7 +81,7 @@ def client(tmp_path: Path) -> Iterator[FenceClient]:
     client.close()
 
 
-def ask(server: FenceServer, client: FenceClient, target: str, view: int) -> FenceAnswer:
+def ask(server: PumpedFences, client: FenceClient, target: str, view: int) -> FenceAnswer:
     answers: list[FenceAnswer] = []
     assert client.request(target, view)
 
@@ -91,7 +93,7 @@ def ask(server: FenceServer, client: FenceClient, target: str, view: int) -> Fen
     return answers[0]
 
 
-def test_request_and_answer(server: FenceServer, client: FenceClient, handler: Handler) -> None:
+def test_request_and_answer(server: PumpedFences, client: FenceClient, handler: Handler) -> None:
     assert client.fileno() == -1
     answer = ask(server, client, "n3", 4)
     assert (answer.target, answer.view, answer.ok) == ("n3", 4, True)
@@ -103,7 +105,7 @@ def test_request_and_answer(server: FenceServer, client: FenceClient, handler: H
     assert len(handler.calls) == 2
 
 
-def test_a_refusal_is_answered(server: FenceServer, client: FenceClient, handler: Handler) -> None:
+def test_a_refusal_is_answered(server: PumpedFences, client: FenceClient, handler: Handler) -> None:
     handler.certain = False
     assert not ask(server, client, "n3", 1).ok
 
@@ -129,7 +131,7 @@ def test_a_client_without_a_server_does_not_block_and_connects_later(
 ) -> None:
     assert client.request("n3", 1) is False
     assert client.answers() == []
-    server = FenceServer(tmp_path / "fence", handler)
+    server = PumpedFences(tmp_path / "fence", handler)
     assert ask(server, client, "n3", 1).ok
     server.close()
     assert client.answers() == []
@@ -142,7 +144,7 @@ def test_a_client_without_a_server_does_not_block_and_connects_later(
     [b"nonsense\n", b"[]\n", b'{"fence":"n3"}\n', b'{"fence":3,"by":"n1","view":1}\n', b"x" * 5000],
 )
 def test_a_stranger_is_dropped_and_nobody_fenced(
-    tmp_path: Path, server: FenceServer, handler: Handler, line: bytes
+    tmp_path: Path, server: PumpedFences, handler: Handler, line: bytes
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
         stranger.connect(str(tmp_path / "fence"))
@@ -157,7 +159,7 @@ def test_an_error_of_the_handler_is_the_callers(tmp_path: Path, client: FenceCli
     def broken(_target: str, _by: str) -> bool:
         raise ValueError("cannot reach the ports")
 
-    server = FenceServer(tmp_path / "fence", broken)
+    server = PumpedFences(tmp_path / "fence", broken)
     client.request("n3", 1)
     server.pump(1)
     with pytest.raises(ValueError, match="cannot reach"):
@@ -168,7 +170,7 @@ def test_an_error_of_the_handler_is_the_callers(tmp_path: Path, client: FenceCli
 def test_a_callers_selector_serves_it_too(tmp_path: Path, handler: Handler) -> None:
     client = FenceClient(tmp_path / "fence", "n1")
     with selectors.DefaultSelector() as selector:
-        server = FenceServer(tmp_path / "fence", handler, selector)
+        server = FenceServer(tmp_path / "fence", handler, selector, lambda *_: 0, lambda *_: None)
         client.request("n3", 1)
         for _ in range(2):  # the connection, then its request
             for key, _ in selector.select(1):
@@ -183,7 +185,7 @@ def test_of_two_that_fence_each_other_the_one_whose_fence_waits_survives(
     tmp_path: Path, handler: Handler
 ) -> None:
     waiting: list[Callable[[], None]] = []
-    server = FenceServer(
+    server = PumpedFences(
         tmp_path / "fence",
         handler,
         wait_ns=lambda target, _by: 5 if target == "n1" else 0,

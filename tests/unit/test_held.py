@@ -23,7 +23,8 @@ from crunchbed.run.plan import draw
 from crunchbed.scenario.crunch import FloodCrunch
 from crunchbed.scenario.loader import load
 from reserve_agent.errors import BadInput
-from reserve_agent.lines import LineServer, Message
+from reserve_agent.lines.framing import Message
+from reserve_agent.lines.server import LineServer
 from tests.unit.recording import Recording
 
 Captured = pytest.CaptureFixture[str]

@@ -10,7 +10,7 @@ import pytest
 
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineClient
+from reserve_agent.lines.client import LineClient
 from tests.unit.block_target import Target, needs_nbdkit
 from tests.unit.live_initiator import Running
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineClient, LineSender, LineServer, MalformedMessage, Message
+from reserve_agent.lines.client import LineClient, LineSender
+from reserve_agent.lines.framing import MalformedMessage, Message
+from reserve_agent.lines.server import LineServer
 
 
 class Owner:

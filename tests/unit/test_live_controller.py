@@ -37,7 +37,7 @@ import selectors, sys
 from pathlib import Path
 from reserve_agent.config_files import read_config
 from reserve_agent.controller.config import ControllerConfig
-from reserve_agent.lines import LineServer
+from reserve_agent.lines.server import LineServer
 config = read_config(Path(sys.argv[1]), ControllerConfig)
 asked = 0
 def answer(message):

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from crunchbed.backends.namespaces.losses import Loss, LossyWire
 from crunchbed.backends.namespaces.network import LiveNetwork
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.backends.namespaces.switches import LiveSwitches
+from crunchbed.run.world import Impairment
 from reserve_agent.contract.events.faults import FaultBegan
 from tests.unit.fault_world import FakeWorld
 from tests.unit.test_namespaces_network import FakePower, host
@@ -20,14 +20,16 @@ from topologies.node import ClusterNode, NodeLink
 
 def test_losses_of_several_faults_add_up_and_are_undone_one_by_one() -> None:
     told: dict[str, list[list[object]]] = {}
-    wire = LossyWire(told.__setitem__)
-    wire.begin("a", [Loss("n1", None, 0.5)])
-    wire.begin("b", [Loss("n1", None, 0.5), Loss("n1", "10.0.0.2", 1.0), Loss("n2", None, 0.1)])
-    assert told == {"n1": [[None, 0.75], ["10.0.0.2", 1.0]], "n2": [[None, pytest.approx(0.1)]]}
-    wire.undo("a")
-    assert told["n1"] == [[None, 0.5], ["10.0.0.2", 1.0]]
-    wire.undo("b")
-    wire.undo("b")
+    hosts = {f"n{i}": host(f"n{i}", ("cluster", "s1")) for i in (1, 2)}
+    network = LiveNetwork(hosts, told.__setitem__)
+    undo_a = network.impair([Impairment("n1", loss=0.5)])
+    n1, n2 = Impairment("n1", loss=0.5), Impairment("n2", loss=0.1)
+    undo_b = network.impair([n1, Impairment("n1", source="n2", loss=1.0), n2])
+    assert told == {"n1": [[None, 0.75], ["10.77.0.2", 1.0]], "n2": [[None, pytest.approx(0.1)]]}
+    undo_a()
+    assert told["n1"] == [[None, 0.5], ["10.77.0.2", 1.0]]
+    undo_b()
+    undo_b()
     assert told == {"n1": [], "n2": []}
 
 

@@ -111,7 +111,7 @@ def test_a_lost_connection_is_one_error_and_no_failed_writes(target: Target) -> 
 
 def test_closing_hangs_up(target: Target) -> None:
     wire = Wire(target)
-    descriptor = wire.transport._fd
+    descriptor = wire.transport._handle.aio_get_fd()
     assert os.fstat(descriptor)
     wire.transport.close()
     with pytest.raises(OSError, match="Bad file descriptor"):

@@ -13,7 +13,8 @@ from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.switches import PressureRefused, ShedApplied
 from reserve_agent.controller.pressure import LEASE_NS, PressureListener
 from reserve_agent.controller.refusals import REPORT_NS
-from reserve_agent.lines import LineServer, Message
+from reserve_agent.lines.framing import Message
+from reserve_agent.lines.server import LineServer
 from reserve_agent.pressure_report import PressureSender
 
 

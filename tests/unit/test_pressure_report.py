@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from reserve_agent.controller.pressure import LEASE_NS
-from reserve_agent.lines import Message
+from reserve_agent.lines.framing import Message
 from reserve_agent.pressure_report import REPEAT_NS, PressureReport, PressureSender
 
 MS = 1_000_000

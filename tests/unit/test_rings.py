@@ -158,8 +158,8 @@ def test_the_rings_are_the_cluster_network_or_every_network() -> None:
 
 
 def _record(**more: Any) -> dict[str, Any]:
-    peers = {"n2": {"index": 1, "address": "10.0.1.2", "other_addresses": ["10.0.2.2"]}}
-    base = {"node": "n1", "index": 0, "address": "10.0.1.1", "other_addresses": ["10.0.2.1"]}
+    peers = {"n2": {"index": 1, "addresses": ["10.0.1.2", "10.0.2.2"]}}
+    base = {"node": "n1", "index": 0, "addresses": ["10.0.1.1", "10.0.2.1"]}
     common = {"interval_ns": 1000, "misses": 3, "events": "e", "fence": "f"}
     return {**base, **common, "peers": peers, **more}
 
@@ -170,7 +170,7 @@ def test_every_node_has_an_address_on_every_ring(tmp_path: Path) -> None:
     config = read_config(path, HeartbeatConfig)
     assert config.addresses == ("10.0.1.1", "10.0.2.1")
     assert config.peers["n2"].addresses == ("10.0.1.2", "10.0.2.2")
-    path.write_bytes(orjson.dumps(_record(other_addresses=[])))
+    path.write_bytes(orjson.dumps(_record(addresses=["10.0.1.1"])))
     with pytest.raises(BadInput, match="an address on each ring"):
         read_config(path, HeartbeatConfig)
 

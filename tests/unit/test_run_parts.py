@@ -195,7 +195,7 @@ def test_heartbeats_know_their_peers_and_are_spread(tmp_path: Path) -> None:
         assert loaded.node == name
         assert config["index"] == index
         assert set(config["peers"]) == set(wire.node_names) - {name}
-        assert config["peers"][next(iter(config["peers"]))]["address"].startswith("10.77.0.")
+        assert config["peers"][next(iter(config["peers"]))]["addresses"][0].startswith("10.77.0.")
         assert not config["joining"]
         phases.append(config["phase_ns"])
     assert phases == [0, 33_333_333, 66_666_666]

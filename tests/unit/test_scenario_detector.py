@@ -188,7 +188,7 @@ def test_a_daemon_refuses_a_detector_that_it_does_not_know(
 
 
 def test_an_answer_to_a_probe_is_late_sooner_than_a_heartbeat() -> None:
-    common = {"node": "n1", "index": 0, "address": "", "peers": {}, "events": "", "fence": ""}
+    common = {"node": "n1", "index": 0, "addresses": (), "peers": {}, "events": "", "fence": ""}
     fixed = HeartbeatConfig(**common, interval_ns=1000, misses=3)  # type: ignore[arg-type]
     probing = SwimSettings.preset(1000)
     swim = HeartbeatConfig(**common, interval_ns=1000, misses=3, detector=probing)  # type: ignore[arg-type]

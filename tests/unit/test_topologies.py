@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
+from tests.unit.interface_counters import InterfaceCounters, parse_counters
 from topologies import cluster, ovs, switches
 from topologies.cluster import Cluster
-from topologies.node import InterfaceCounters, parse_counters
 from topologies.ovs_buffer import sender_inodes
 from topologies.reach import echo_request, is_reply
 
@@ -64,11 +64,11 @@ def test_only_an_answer_to_us_is_a_reply() -> None:
 
 def test_the_star() -> None:
     root_logger_class = logging.getLoggerClass()
-    from topologies.topo import StarTopo, topos
+    from topologies.topo import LayoutTopo, topos
 
     assert logging.getLoggerClass() is root_logger_class
     star = topos["star"](nodes=32, run_id="k3xq")
-    assert isinstance(star, StarTopo)
+    assert isinstance(star, LayoutTopo)
     hosts, links = star.hosts(), star.links(withInfo=True)
     assert len(hosts) == 33
     assert star.nodeInfo("k3xqn1")["ip"] == "10.77.0.1/24"
@@ -87,7 +87,7 @@ def test_the_star() -> None:
     [("star,3", 4, 4), ("split,3", 4, 7), ("redundant,3", 4, 9), ("leaf-spine,4,2", 5, 9)],
 )
 def test_plain_mininet_loads_every_topology(topology: str, hosts: int, links: int) -> None:
-    """``mn --custom`` executes the file's text outside of the project, and calls a class of it."""
+    """``mn --custom`` executes the file's text outside of the project, and calls what it names."""
     file = ROOT / "topologies" / "topo.py"
     program = f"""
 customs = {{}}
@@ -114,9 +114,11 @@ def test_what_mininet_reports_is_collected_and_not_printed(
 
 
 def test_datapath_ids_differ_between_runs() -> None:
-    from topologies.topo import StarTopo
+    from topologies.topo import topos
 
-    ids = {StarTopo(run_id=run_id).nodeInfo(f"{run_id}s1")["dpid"] for run_id in ("a1aa", "a1ab")}
+    ids = {
+        topos["star"](run_id=run_id).nodeInfo(f"{run_id}s1")["dpid"] for run_id in ("a1aa", "a1ab")
+    }
     assert len(ids) == 2
 
 

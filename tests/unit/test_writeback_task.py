@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from nodes.block.task import GIVEN_UP, PROGRESS_NS, RETRY_NS, WritebackSettings, WritebackTask
-from nodes.block.writeback import Request
+from nodes.block.task import GIVEN_UP, PROGRESS_NS, RETRY_NS, WritebackTask
+from nodes.block.writeback import Request, WritebackSettings
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.contract.events.writes import (
@@ -23,20 +25,19 @@ class Pages:
     """Pages without a bound, but for ``refuse``: what tasks ask for then waits."""
 
     def __init__(self) -> None:
-        self.dirty_pages = 0
-        self.demand = 0
+        self.state = SimpleNamespace(dirty=0, demand=0)
         self.cleaned = 0
         self.calmed = False
         self.refuse = False
 
     def dirty(self, pages: int) -> None:
         if self.refuse:
-            self.demand += pages
+            self.state.demand += pages
         else:
-            self.dirty_pages += pages
+            self.state.dirty += pages
 
     def clean(self, pages: int) -> int:
-        self.dirty_pages -= pages
+        self.state.dirty -= pages
         self.cleaned += pages
         return pages
 
@@ -77,7 +78,7 @@ class Bench:
 @pytest.fixture
 def bench() -> Bench:
     made = Bench()
-    made.pages.dirty_pages = 100
+    made.pages.state.dirty = 100
     return made
 
 
@@ -106,7 +107,7 @@ def test_what_the_target_refuses_stays_dirty_and_is_repeated_after_a_while(bench
     first, second = bench.submit(6)
     bench.task.failed(first.sequence, "errno 5", 10)
     assert bench.last() == [WriteFailed(t=10, seq=1, error="errno 5", transport="nbd")]
-    assert bench.pages.dirty_pages == 100
+    assert bench.pages.state.dirty == 100
     assert bench.submit(10 + RETRY_NS - 1) == [], "the request still has its place in the queue"
     assert bench.submit(10 + RETRY_NS) == [first]
     assert bench.submit(10 + 2 * RETRY_NS) == [], "it is repeated once for each refusal"
@@ -156,10 +157,10 @@ def test_when_no_connection_comes_in_time_writes_fail_until_one_does(bench: Benc
 def test_tasks_ask_for_pages_by_the_clock() -> None:
     bench = Bench(dirty_rate=100)
     bench.task.dirty(SECOND)
-    assert bench.pages.dirty_pages == 100
+    assert bench.pages.state.dirty == 100
     bench.task.burst(50, 1000, SECOND)
     bench.task.dirty(2 * SECOND)
-    assert bench.pages.dirty_pages == 250
+    assert bench.pages.state.dirty == 250
 
 
 def test_progress_counts_what_tasks_got_and_is_told_when_it_changes() -> None:
@@ -173,7 +174,7 @@ def test_progress_counts_what_tasks_got_and_is_told_when_it_changes() -> None:
     now = SECOND // 5
     bench.task.report_progress(now)
     assert bench.events == [DirtyProgress(t=now, requested=400, asked=200, dirtied=100)]
-    bench.pages.demand = 0
+    bench.pages.state.demand = 0
     bench.task.report_progress(now + PROGRESS_NS - 1)
     assert len(bench.events) == 1, "not so often"
     bench.task.report_progress(now + PROGRESS_NS)
@@ -187,5 +188,5 @@ def test_calm_ends_the_burst_and_what_waits_for_pages() -> None:
     bench.task.burst(400, 100, 0)
     bench.task.calm()
     bench.task.dirty(SECOND)
-    assert bench.pages.dirty_pages == 0
+    assert bench.pages.state.dirty == 0
     assert bench.pages.calmed

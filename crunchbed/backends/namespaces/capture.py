@@ -22,13 +22,9 @@ _END_SECONDS: Final = 5.0
 
 
 def capture(run: LiveRun, nodes: Iterable[ClusterNode], cgroup: Path) -> ExitStack:
-    """Record the packets of all switch ports until the returned stack is closed.
+    """Record the packets of all switch ports of nodes until the returned stack is closed.
 
-    Args:
-        run: The run; its directory gets ``captures/<node>.pcap``, and ``<node>-2.pcap`` of a
-            second link.
-        nodes: Whose ports.
-        cgroup: For the recorders.
+    The run's directory gets ``captures/<node>.pcap``, and ``<node>-2.pcap`` of a second link.
 
     Raises:
         RunInvalid: A recorder ended at once; with its last words.

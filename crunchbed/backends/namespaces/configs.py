@@ -91,11 +91,6 @@ def rings(node: ClusterNode) -> tuple[str, ...]:
     return (named[0],) if named else tuple(link.ip for link in node.links)
 
 
-def _addresses(node: ClusterNode) -> dict[str, Any]:
-    first, *others = rings(node)
-    return {"address": first, "other_addresses": others}
-
-
 def heartbeat(
     scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str, incarnation: int
 ) -> dict[str, Any]:
@@ -106,10 +101,10 @@ def heartbeat(
     return {
         "node": name,
         "index": indexes[name],
-        **_addresses(nodes[name]),
+        "addresses": rings(nodes[name]),
         "port": scenario.heartbeat.port,
         "peers": {
-            peer: {"index": indexes[peer], **_addresses(node)}
+            peer: {"index": indexes[peer], "addresses": rings(node)}
             for peer, node in members.items()
             if peer != name
         },

@@ -12,14 +12,14 @@ from crunchbed.run import signals
 from crunchbed.scenario.shed import OFF, rules
 from nodes.process import Process
 from nodes.waiting import wait_until
-from reserve_agent.config_files import write_config
 from reserve_agent.controller.config import ControllerConfig
 from reserve_agent.controller.wiring import Network
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineClient, Message
+from reserve_agent.lines.client import LineClient
+from reserve_agent.lines.framing import Message
 from reserve_agent.switch_exporter import CONTROLLER
 
-LOOPBACK = "127.0.0.1"
+_LOOPBACK = "127.0.0.1"
 READY_SECONDS = 15.0
 """Open vSwitch tries every second to reach a controller, and then takes its flows."""
 _ANSWER_SECONDS = 30.0  # packets are counted until two counts in a row are the same
@@ -28,25 +28,21 @@ _ANSWER_SECONDS = 30.0  # packets are counted until two counts in a row are the 
 def _free_port() -> int:
     """A port of the loopback interface that nobody has now."""
     with socket.socket() as one:
-        one.bind((LOOPBACK, 0))
+        one.bind((_LOOPBACK, 0))
         port: int = one.getsockname()[1]
         return port
 
 
 class LiveController(Killable):
-    """Implements ``crunchbed.run.world.KillsController``: it starts again on the same ports.
-
-    Args:
-        run: The run.
-    """
+    """Implements ``crunchbed.run.world.KillsController``: it starts again on the same ports."""
 
     def __init__(self, run: LiveRun) -> None:
         super().__init__(
             run, "controller", "reserve_agent.controller", run.state / "controller.json"
         )
         self._socket = run.state / "controller"
-        self._watched: list[Process] | None = None
-        self.listen = (LOOPBACK, _free_port())
+        self._watched: list[Process] = []
+        self.listen = (_LOOPBACK, _free_port())
 
     @property
     def told_of_pressure(self) -> Path | None:
@@ -71,29 +67,21 @@ class LiveController(Killable):
             shed=rules(scenario.shed),
             history=self._run.history("controller"),
         )
-        write_config(self._config, config)
-        self._cgroup = cgroup
-        self.restart()
+        self.begin(config, cgroup)
 
     def restart(self) -> None:
         """Start a controller that takes over; harmless while there is one."""
         if self.process is None:
-            self._spawn()
-            if self._watched is not None and self.process is not None:
-                self._watched.append(self.process)
+            self._watched.append(self._spawn())
 
     def kill(self) -> bool:
         """SIGKILL the controller; the switches go on with the flows that they have."""
-        if self._watched is not None and self.process is not None:
+        if self.process is not None and self.process in self._watched:
             self._watched.remove(self.process)  # its end is no failure of the testbed
         return super().kill()
 
     def ask(self, op: str) -> Message:
-        """Ask the controller.
-
-        Raises:
-            CrunchbedError: The controller does not answer, or refuses.
-        """
+        """Ask the controller; raises CrunchbedError where it does not answer, or refuses."""
         with contextlib.closing(LineClient(self._socket, _ANSWER_SECONDS)) as client:
             return client.ask(op=op)
 
@@ -109,21 +97,17 @@ class LiveController(Killable):
     def wait_until_ready(self) -> None:
         """Return when every switch holds every flow; then says where the metrics are.
 
-        Raises:
-            CrunchbedError: The controller ended, or is not ready in time; with its last words.
+        Raises CrunchbedError with the last words of a controller that is not ready in time.
         """
         what = f"the controller has every flow in place; see {self._run.log(self._name)}"
         try:
             wait_until(self.is_ready, READY_SECONDS, what, pump=signals.check)
         except CrunchbedError as error:
-            raise CrunchbedError(f"{error}{self._words()}") from error
+            process = self.process
+            if process is None or process.poll() is not None:
+                raise  # with the words of a dead one
+            raise CrunchbedError(f"{error}: {process.last_words()}".rstrip(": ")) from error
         self._run.targets.serve(CONTROLLER, self.ask("status")["metrics_port"])
-
-    def _words(self) -> str:
-        """Return the last words of a controller that runs; the error has those of a dead one."""
-        process = self.process
-        words = "" if process is None or process.poll() is not None else process.last_words()
-        return f": {words}" if words else ""
 
     def count_packets(self) -> None:
         """Have the controller write the packets that the switches counted into the history.

@@ -10,27 +10,8 @@ from typing import Any
 
 from crunchbed.backends.namespaces import configs
 from crunchbed.backends.namespaces.live_run import LiveRun
-from crunchbed.scenario.schema import Scenario
 from nodes.process import Process, descendants
 from topologies.node import ClusterNode
-
-_MODULES = {
-    "service": "nodes.service",
-    "initiator": "nodes.block.initiator",
-    "traffic": "nodes.traffic",
-}
-_MEMBERSHIPS = {"crunchbed": "nodes.heartbeat", "corosync": "nodes.corosync"}
-
-
-def names(scenario: Scenario, node: str) -> tuple[str, ...]:
-    """Return the daemons of a node that is up, in the order of their start."""
-    serves = node in scenario.block_io.pair
-    return ("heartbeat", "service" if serves else "initiator", "traffic")
-
-
-def module(scenario: Scenario, name: str) -> str:
-    """Return the Python module that is this daemon."""
-    return _MEMBERSHIPS[scenario.membership] if name == "heartbeat" else _MODULES[name]
 
 
 def config(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import Any
 
 from crunchbed.backends.namespaces.live_run import Killable, LiveRun, ended_by_itself
 from crunchbed.run import signals
 from crunchbed.run.world import NodeSilent
 from nodes.waiting import wait_until
-from reserve_agent.config import AgentConfig
-from reserve_agent.config_files import write_config
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineClient, Message
+from reserve_agent.lines.client import LineClient
+from reserve_agent.lines.framing import Message
 
 _ANSWER_SECONDS = 30.0
 _END_SECONDS = 0.5  # from a process's sockets being closed to its exit code
@@ -23,23 +21,14 @@ class LiveAgent(Killable):
     """The agent of one node. A fault may kill it: hooks, pool and daemons go on without it.
 
     Whatever the run has to tell the agent then starts another one, as ``restart`` does. What the
-    daemons report meanwhile waits for it.
-
-    Args:
-        node: Whose agent.
-        run: The run.
+    daemons report meanwhile waits for it. Once it has begun, ``wait`` says when its hooks are in
+    place.
     """
 
     def __init__(self, node: str, run: LiveRun) -> None:
         super().__init__(run, f"{node} agent", "reserve_agent", run.of(node, "agent.json"))
         self._node = node
         self._client: LineClient | None = None
-
-    def start(self, config: AgentConfig, cgroup: Path) -> None:
-        """Start the agent for the first time; ``wait`` says when its hooks are in place."""
-        write_config(self._config, config)
-        self._cgroup = cgroup
-        self._spawn()
 
     def kill(self) -> bool:
         """SIGKILL the agent; returns whether there was one."""
@@ -48,13 +37,7 @@ class LiveAgent(Killable):
         return had
 
     def restart(self) -> None:
-        """Start an agent that goes on where the last was killed; harmless while there is one.
-
-        Returns when it answers.
-
-        Raises:
-            CrunchbedError: it does not come up.
-        """
+        """Start an agent that goes on where the last was killed, and wait until it answers."""
         if self.process is None and self._cgroup is not None:
             self._spawn()
             self.wait()

@@ -24,7 +24,7 @@ from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.files import write_json
-from reserve_agent.lines import LineClient
+from reserve_agent.lines.client import LineClient
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
 
@@ -32,12 +32,8 @@ from topologies.node import ClusterNode
 class LiveNode:
     """Implements ``crunchbed.run.world.Node``, and ``KillsAgent``.
 
-    ``up`` is what the power switch says: the run knows, the cluster guesses.
-
-    Args:
-        run: The run.
-        hosts: Every host of the network by name.
-        port: The node's switch ports.
+    ``up`` is what the power switch says: the run knows, the cluster guesses. ``hosts`` has every
+    host of the network by name.
     """
 
     def __init__(self, run: LiveRun, hosts: Mapping[str, ClusterNode], port: SwitchPort) -> None:
@@ -65,18 +61,13 @@ class LiveNode:
     @property
     def daemon_names(self) -> tuple[str, ...]:
         """The daemons of a node that is up, in the order of their start."""
-        return daemons.names(self._scenario, self.name)
+        return ("heartbeat", "service" if self.serves else "initiator", "traffic")
 
     def start_agent(self, cgroup: Path, controller: Path | None) -> None:
-        """Start the agent; ``LiveAgent.wait`` says when its hooks are in place.
-
-        Args:
-            cgroup: For the agent, which is no part of its node.
-            controller: Whom it tells of memory pressure.
-        """
+        """Start the agent, which is no part of its node; it tells the controller of pressure."""
         self.cgroup.create()
         config = configs.agent(self._run, self.host, self.cgroup.path, controller)
-        self.agent.start(config, cgroup)
+        self.agent.begin(config, cgroup)
 
     def kill_agent(self) -> bool:
         """SIGKILL the agent; the node goes on. Returns whether there was an agent."""
@@ -162,9 +153,10 @@ class LiveNode:
         path = self._path(f"{name}.json")
         config = daemons.config(self._run, self._hosts, self.name, self.incarnation, name)
         write_json(path, config)
+        corosync = name == "heartbeat" and self._scenario.membership == "corosync"
         self.daemons[name] = self._run.spawn(
             f"{self.name} {name}",
-            argv(daemons.module(self._scenario, name), path),
+            argv("nodes", "corosync" if corosync else name, path),
             netns_pid=self.host.pid,
             cgroup=self.cgroup.path,
             realtime=name == "heartbeat",

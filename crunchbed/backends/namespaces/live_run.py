@@ -10,12 +10,13 @@ from pathlib import Path
 from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.scenario.schema import Scenario
 from nodes.process import Process, spawn
+from reserve_agent.config_files import write_config
 from reserve_agent.errors import RunInvalid
 
 
-def argv(module: str, config: Path) -> list[str]:
+def argv(module: str, *arguments: str | Path) -> list[str]:
     """Return the command that starts a daemon."""
-    return [sys.executable, "-m", module, str(config)]
+    return [sys.executable, "-m", module, *map(str, arguments)]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,6 @@ class LiveRun:
     """What is run, where the run keeps things, and who is told of its processes.
 
     Attributes:
-        scenario: What the cluster is started for.
         run_id: Short id in every name the run makes.
         state: ``/run/crunchbed/<id>``: sockets.
         pins: ``/sys/fs/bpf/crunchbed-<id>``.
@@ -83,27 +83,27 @@ def ended_by_itself(process: Process) -> RunInvalid:
 class Killable:
     """A daemon that a fault may kill: the cluster goes on, and another one takes over.
 
-    Args:
-        run: The run.
-        name: What the daemon is, such as ``n1 agent``.
-        module: The Python module that is the daemon.
-        config: Its configuration file.
-
-    Attributes:
-        process: None while the daemon is killed, and before it is started.
+    ``name`` is what the daemon is, such as ``n1 agent``; ``module`` is what Python runs.
     """
 
     def __init__(self, run: LiveRun, name: str, module: str, config: Path) -> None:
-        self.process: Process | None = None
+        self.process: Process | None = None  # also while the daemon is killed
         self._run = run
         self._name = name
         self._module = module
         self._config = config
         self._cgroup: Path | None = None
 
-    def _spawn(self) -> None:
+    def begin(self, config: object, cgroup: Path) -> None:
+        """Write the configuration and start the daemon for the first time."""
+        write_config(self._config, config)
+        self._cgroup = cgroup
+        self._spawn()
+
+    def _spawn(self) -> Process:
         command = argv(self._module, self._config)
         self.process = self._run.spawn(self._name, command, cgroup=self._cgroup)
+        return self.process
 
     def kill(self) -> bool:
         """SIGKILL the daemon; returns whether there was one."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from crunchbed.backends.namespaces.losses import Loss, LossyWire, Tell
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.faults.holds import Held
 from crunchbed.run.world import Impairment, Undo
@@ -14,6 +14,9 @@ from reserve_agent.errors import CrunchbedError
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
 from topologies.wiring import delay_port, undelay_port
+
+Tell = Callable[[str, list[list[object]]], None]
+"""Tells a node's hooks their losses: (node, rows of [source address or None for any, share])."""
 
 
 class _Port(NamedTuple):
@@ -24,19 +27,12 @@ class _Port(NamedTuple):
 
 
 class LiveNetwork:
-    """Implements ``crunchbed.run.world.Network``.
-
-    Args:
-        hosts: Every host of the network by name, the storage host among them.
-        tell: Tells a node's hooks what they lose.
-
-    Attributes:
-        ports: The switch ports of every host.
-    """
+    """Implements ``crunchbed.run.world.Network``; ``ports`` are the switch ports of every host."""
 
     def __init__(self, hosts: Mapping[str, ClusterNode], tell: Tell) -> None:
         self.ports = {name: SwitchPort(host) for name, host in hosts.items()}
-        self._wire = LossyWire(tell)
+        self._tell = tell
+        self._losses: Held[tuple[str, str | None], float] = Held(self._lose, _independent)
         self._delays: Held[_Port, int] = Held(self._delay, max)
         self._delayed: set[_Port] = set()
 
@@ -71,15 +67,15 @@ class LiveNetwork:
             CrunchbedError: A delay of the packets of one source, which netem does not tell apart.
         """
         wanted = list(impairments)
-        losses = [loss for one in wanted for loss in self._losses(one)]
+        losses = {(one.target, source): one.loss for one in wanted for source in self._sources(one)}
         delays = {port: one.delay_ns for one in wanted if one.delay_ns for port in self._ports(one)}
         owner = object()
 
         def undo() -> None:
             self._delays.release(owner)
-            self._wire.undo(owner)
+            self._losses.release(owner)
 
-        self._wire.begin(owner, losses)
+        self._losses.hold(owner, losses)
         try:
             self._delays.hold(owner, delays)
         except BaseException:
@@ -87,11 +83,16 @@ class LiveNetwork:
             raise
         return undo
 
-    def _losses(self, one: Impairment) -> Sequence[Loss]:
+    def _sources(self, one: Impairment) -> Sequence[str | None]:
+        """Return whose packets are lost, by address; None: anybody's."""
         if not one.loss:
             return ()
-        sources = (None,) if one.source is None else self.ports[one.source].host.addresses
-        return [Loss(one.target, source, one.loss) for source in sources]
+        return (None,) if one.source is None else self.ports[one.source].host.addresses
+
+    def _lose(self, changed: Mapping[tuple[str, str | None], float | None]) -> None:
+        for node in sorted({node for node, _ in changed}):
+            on = self._losses.all().items()
+            self._tell(node, [[source, share] for (one, source), share in on if one == node])
 
     def _ports(self, one: Impairment) -> Sequence[_Port]:
         """Return the shaped interfaces that the packets pass."""
@@ -100,7 +101,7 @@ class LiveNetwork:
         host = self.ports[one.target].host
         if one.leaving:
             return [_Port(name, host.pid) for name in host.interfaces]
-        return [_Port(name) for name in self.ports[one.target].names]
+        return [_Port(name) for name in host.switch_ports]
 
     def _delay(self, ports: Mapping[_Port, int | None]) -> None:
         for port, delay_ns in ports.items():
@@ -111,3 +112,8 @@ class LiveNetwork:
                 elif port in self._delayed:
                     self._delayed.remove(port)
                     undelay_port(port.name)
+
+
+def _independent(shares: Sequence[float]) -> float:
+    """Return the share that is lost to several: losses leave (1 - a)(1 - b) of the packets."""
+    return 1 - math.prod(1 - share for share in shares)

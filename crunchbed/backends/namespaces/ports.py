@@ -19,11 +19,6 @@ class SwitchPort:
         self._powered = True
         self._cuts: Counter[NodeLink] = Counter()
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the interfaces in the root namespace."""
-        return self.host.switch_ports
-
     def power(self, on: bool) -> None:
         """Follow the host's power switch: all its links."""
         self._powered = on
@@ -47,11 +42,8 @@ class SwitchPort:
     def settled(self, others: Iterable[ClusterNode]) -> bool:
         """Whether packets pass all links whose ports are up, which is later than the ports are.
 
-        The kernel takes its time to notice the carrier; then a packet may wait for an address that
-        was asked for while the link was down.
-
-        Args:
-            others: All other hosts.
+        The kernel takes its time to notice the carrier; then a packet from or to one of all
+        ``others`` may wait for an address that was asked for while the link was down.
         """
         up = [link for link in self.host.links if self._is_up(link)]
         if not up:

@@ -38,7 +38,7 @@ def read_back(run: LiveRun, loop: Loop) -> ReadBack:
         "acknowledged": acknowledged_writes(run.scenario, run.out / "history"),
     }
     config.write_bytes(orjson.dumps(told))  # not indented: a list of a million writes
-    process = run.spawn(f"{STORAGE} verify", argv("nodes.block.verify", config))
+    process = run.spawn(f"{STORAGE} verify", argv("nodes", "verify", config))
     try:
         done = loop.run_until(lambda: process.poll() is not None, _VERIFY_SECONDS)
     finally:

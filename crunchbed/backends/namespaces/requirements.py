@@ -25,7 +25,7 @@ _ALWAYS: Final = (
     "mnexec",
     "ip",
     "tbf",
-    "libnbd",  # the initiator loads it whatever the transport
+    "libnbd",  # for the usual transport
 )
 _SWITCHES: Final = {
     "auto": ("open-vswitch", "ovs-userspace"),

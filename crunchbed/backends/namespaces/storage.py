@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+import selectors
 import signal
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from crunchbed.backends.namespaces import configs, login
+from crunchbed.backends.namespaces import configs
 from crunchbed.backends.namespaces.daemons import signal_family
 from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.backends.namespaces.live_run import LiveRun, argv
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import STORAGE, Flood
 from nodes.block import target
+from nodes.block.config import IscsiConfig
+from nodes.block.iscsi_transport import IscsiTransport
+from nodes.block.target import TargetSettings
+from nodes.block.transport import Endpoint, LoginRefused, Reports
 from nodes.cgroup import NodeCgroup
 from nodes.process import Process
+from reserve_agent.config_files import build
+from reserve_agent.errors import BadInput
 from reserve_agent.files import write_json
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
+
+_LOGIN_STEP_SECONDS = 0.02
 
 
 class StorageHost:
     """Implements ``crunchbed.run.world.MovesDisk``, and sends traffic and floods.
 
-    Args:
-        run: The run.
-        hosts: Every host of the network by name.
-        nodes: The nodes by name; a pair of them may serve the block device.
-        loop: Goes on while something is waited for.
-        watched: Processes that must live as long as the run.
-        undo: Takes what is to be undone at the end of the cluster.
+    A pair of the nodes may serve the block device instead. ``watched`` are the processes that must
+    live as long as the run; ``undo`` takes what is to be undone at the end of the cluster.
     """
 
     def __init__(
@@ -106,7 +110,33 @@ class StorageHost:
             inside=self._inside,
             pump=self._pump,
         )
-        login.check(self._scenario, settings, self._inside, self._pump)
+        self._check_login(settings)
+
+    def _check_login(self, target: TargetSettings) -> None:
+        """Log in to an iSCSI target that was started, as a node would, and hang up.
+
+        Raises:
+            BadInput: The secrets differ.
+            CrunchbedError: It takes no login within the login time-out.
+        """
+        if target.transport != "iscsi":
+            return  # a target of NBD has no login
+        config = build(configs.iscsi_session(self._scenario), IscsiConfig)
+        endpoint, index = Endpoint(target.address, target.port), len(self._scenario.node_names)
+        reports = Reports(lambda _: None, lambda _, __: None)
+        with closing(selectors.DefaultSelector()) as selector:
+            with self._inside():
+                transport = IscsiTransport(endpoint, "run", index, config, selector, reports)
+            with closing(transport):
+                try:
+                    while not transport.ready:
+                        transport.serve(_LOGIN_STEP_SECONDS)
+                        self._pump()
+                except LoginRefused as error:
+                    raise BadInput(
+                        "block_io.iscsi.chap: expected the same secret for target and initiators, "
+                        f"got a login that is refused ({error})"
+                    ) from error
 
     def pause_target(self) -> None:
         """Stop the target with SIGSTOP."""
@@ -119,15 +149,10 @@ class StorageHost:
             signal_family(self._target, signal.SIGCONT)
 
     def check_pair_login(self, server: str) -> None:
-        """Try the address that moves as an initiator of a pair would.
-
-        Raises:
-            BadInput: The target does not know the initiators' secret.
-            CrunchbedError: It takes no login.
-        """
+        """Log in at the address that moves as an initiator would; raises as ``start_target``."""
         address = configs.portal(self._scenario, self._hosts)
         settings = configs.target(self._scenario, self._run.state, address, server)
-        login.check(self._scenario, settings, self._inside, self._pump)
+        self._check_login(settings)
 
     def start_traffic(self) -> None:
         """Start the sender of the background traffic, where the scenario has some."""
@@ -143,7 +168,7 @@ class StorageHost:
         """Start a sender of packets, which sends until the cluster ends."""
         path = self._run.state / f"{STORAGE}-{name}.json"
         write_json(path, config)
-        self._senders.append(self._helper(name, argv("nodes.traffic", path)))
+        self._senders.append(self._helper(name, argv("nodes", "traffic", path)))
 
     def end_senders(self) -> None:
         """End all senders; the target goes on."""

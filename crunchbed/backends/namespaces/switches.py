@@ -11,12 +11,7 @@ from topologies.power import SwitchPower
 
 
 class LiveSwitches:
-    """Implements ``crunchbed.run.world.SwitchPower``.
-
-    Args:
-        power: Of the switches alone.
-        ports: The switch ports of every host.
-    """
+    """Implements ``crunchbed.run.world.SwitchPower``, with the switch ports of every host."""
 
     def __init__(self, power: SwitchPower, ports: Mapping[str, SwitchPort]) -> None:
         self.power = power

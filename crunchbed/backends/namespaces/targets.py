@@ -47,13 +47,7 @@ def labels_of(run_id: str, scenario: Scenario) -> dict[str, str]:
 
 
 class Targets:
-    """The files of one run.
-
-    Args:
-        run_id: The run.
-        scenario: What is run.
-        directory: For the files.
-    """
+    """The files of one run."""
 
     def __init__(self, run_id: str, scenario: Scenario, directory: Path = DIRECTORY) -> None:
         self._run_id = run_id
@@ -66,7 +60,7 @@ class Targets:
         labels = {**self._labels, "instance": node, OWNER: str(os.getpid())}
         content = [{"targets": [f"127.0.0.1:{port}"], "labels": labels}]
         path = self._directory / f"{self._run_id}-{node}.json"
-        partial = path.with_suffix(".part")
+        partial = path.with_suffix(".part")  # which ``files_of`` finds too, if the run is killed
         partial.write_bytes(orjson.dumps(content))
         partial.chmod(0o644)
         partial.replace(path)

@@ -27,11 +27,11 @@ from crunchbed.run.world import Command, Fence, Flood, ReadBack
 from crunchbed.scenario.shed import rules
 from nodes.block import target
 from nodes.cgroup import NodeCgroup
-from nodes.fencing import FenceServer
+from nodes.fence_service import FenceServer
 from nodes.process import Process
 from reserve_agent.contract.events.faults import NodeUp
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.lines import LineServer
+from reserve_agent.lines.server import LineServer
 from topologies.cluster import Cluster
 
 _BITS_PER_MEGABIT = 1_000_000
@@ -40,18 +40,7 @@ _BITS_PER_MEGABIT = 1_000_000
 class NamespacesWorld:
     """Implements ``World`` and ``TakesCommands``; a context manager over all that it starts.
 
-    Args:
-        run: The run.
-        recorder: The run's own part of the history.
-        loop: Lets time pass, and hears sockets.
-
-    Attributes:
-        nodes: The cluster nodes by name.
-        network: Their switch ports, losses and delays.
-        disk: The storage host.
-        switches: The power of the switches.
-        controller: The OpenFlow controller; None where the scenario wants none.
-        commands: Hears other terminals: this object itself.
+    ``controller`` is None where the scenario wants none.
     """
 
     network: LiveNetwork
@@ -153,8 +142,8 @@ class NamespacesWorld:
             self._run.state / "fence",
             fence,
             self._loop.selector,
-            wait_ns=fence.wait_ns,
-            later=self._loop.at,
+            fence.wait_ns,
+            self._loop.at,
         )
         self._undo.callback(self._fences.close)
         self.disk = StorageHost(

@@ -7,8 +7,40 @@ from collections.abc import Iterator
 from nodes.membership.datagram import MAX_RUMOURS
 from nodes.membership.detector import Clear, Finding, State, Suspect, Update
 from nodes.membership.detectors.known import Known, Suspicion
-from nodes.membership.detectors.rumours import Rumours
 from nodes.membership.detectors.settings import SwimSettings
+
+
+class Rumours:
+    """The latest rumour about each node, told as a part of other messages (SWIM, section 4.1).
+
+    Those that were told least often are told first.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[Update, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._told)
+
+    def add(self, update: Update) -> None:
+        """Tell this rumour from now on in place of any other about the same node."""
+        self._told[update.peer] = (update, 0)
+
+    def forget(self, peer: str) -> None:
+        """Tell nothing more about ``peer``."""
+        self._told.pop(peer, None)
+
+    def pick(self, most: int, bound: int) -> tuple[Update, ...]:
+        """Return up to ``most`` rumours to tell now; each is told ``bound`` times in all."""
+        if not self._told:
+            return ()
+        chosen = sorted(self._told.values(), key=lambda entry: entry[1])[:most]
+        for update, times in chosen:
+            if times + 1 >= bound:
+                del self._told[update.peer]
+            else:
+                self._told[update.peer] = (update, times + 1)
+        return tuple(update for update, _ in chosen)
 
 
 class Beliefs:
@@ -18,10 +50,6 @@ class Beliefs:
     suspect also overrides alive with the same number; dead overrides both. Only a node itself
     raises its number: that is how it refutes. Here the number counts refutations, since datagrams
     name the boot of a node as well.
-
-    Args:
-        me: This node.
-        settings: How long a suspicion lasts, and how often a rumour is told.
     """
 
     def __init__(self, me: str, settings: SwimSettings) -> None:

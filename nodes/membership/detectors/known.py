@@ -11,13 +11,9 @@ from nodes.membership.detector import State
 
 @dataclass(slots=True)
 class Suspicion:
-    """A peer under suspicion.
+    """A peer under suspicion since a time, by some nodes.
 
-    Attributes:
-        since_ns: Since when.
-        patience: ``patience(n)`` is how long a suspicion lasts that ``n`` other nodes have
-            confirmed, nanoseconds.
-        by: The nodes that suspect it.
+    ``patience(n)`` is how long one lasts that ``n`` other nodes have confirmed, nanoseconds.
     """
 
     since_ns: int
@@ -36,9 +32,7 @@ class Known:
 
     Attributes:
         watched_ns: Since when it is watched.
-        state: What this node believes of it.
         refuted: How often it has refuted a suspicion, as far as known.
-        heard: Whether it has been heard.
         failed: This node's own probes of it that failed in a row.
     """
 
@@ -54,8 +48,6 @@ class Probe:
     """This node's probe of a peer in the present period.
 
     Attributes:
-        target: Whom it probes.
-        seq: Its number.
         deadline_ns: By when the target itself must answer.
         ends_ns: By when any answer must come.
         in_grace: Whether the target may not be up yet, so that silence says nothing.
@@ -78,12 +70,10 @@ class Probe:
 
 @dataclass(slots=True)
 class Relay:
-    """A probe on behalf of another node.
+    """A probe of ``target`` on behalf of another node.
 
     Attributes:
-        requester: The node that asked for it.
-        seq: The requester's number for it.
-        target: Whom it probes.
+        requester: The node that asked for it; ``seq`` is its number for it.
         nack_ns: When the requester is told that there is no answer yet; None: it is not told.
         expires_ns: When the probe is forgotten.
     """

@@ -1,4 +1,4 @@
-"""From a detector's settings to the detector."""
+"""From a detector's settings to the detector, of which a daemon loads no other kind."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import random
 from dataclasses import asdict
 
 from nodes.membership.detector import Detector
-from nodes.membership.detectors.fixed import FixedDeadline
-from nodes.membership.detectors.lifeguard import Lifeguard
-from nodes.membership.detectors.phi import PhiAccrual
 from nodes.membership.detectors.settings import (
     FixedSettings,
     LifeguardSettings,
@@ -16,7 +13,6 @@ from nodes.membership.detectors.settings import (
     Settings,
     SwimSettings,
 )
-from nodes.membership.detectors.swim import Swim
 
 
 def make_detector(
@@ -40,10 +36,18 @@ def make_detector(
     """
     match settings:
         case FixedSettings():
+            from nodes.membership.detectors.fixed import FixedDeadline
+
             return FixedDeadline(interval_ns, misses, grace_ns, **asdict(settings))
         case PhiSettings():
+            from nodes.membership.detectors.phi import PhiAccrual
+
             return PhiAccrual(interval_ns, grace_ns, **asdict(settings))
         case LifeguardSettings():
+            from nodes.membership.detectors.lifeguard import Lifeguard
+
             return Lifeguard(me, settings, grace_ns, chance)
         case SwimSettings():
+            from nodes.membership.detectors.swim import Swim
+
             return Swim(me, settings, grace_ns, chance)

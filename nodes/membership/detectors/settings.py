@@ -17,8 +17,20 @@ from nodes.membership.detectors.phi import deviations_at
 SECOND: Final = 1_000_000_000
 
 
+class _Scaled:
+    """Settings of which some are a share of the interval, written as (times, parts)."""
+
+    shares: ClassVar[Mapping[str, tuple[int, int]]] = {}
+
+    @classmethod
+    def preset(cls, interval_ns: int, **given: Any) -> Self:
+        """Return the settings for an interval; those that are given take precedence."""
+        scaled = {n: interval_ns * times // parts for n, (times, parts) in cls.shares.items()}
+        return cls(**{**scaled, **given})
+
+
 @dataclass(frozen=True, kw_only=True)
-class FixedSettings:
+class FixedSettings(_Scaled):
     """Linux-HA's heartbeat 3 (ha.cf as shipped: keepalive 2, warntime 10, deadtime 30).
 
     Without ``deadtime`` the scenario's ``misses`` decide, so only ``warntime`` is scaled: it is a
@@ -33,16 +45,15 @@ class FixedSettings:
     initdead_ns: int | None = None
 
     @classmethod
-    def preset(cls, _interval_ns: int, **given: Any) -> Self:
+    def preset(cls, interval_ns: int, **given: Any) -> Self:
         """Return the settings for an interval; those that are given take precedence."""
-        deadtime = given.get("deadtime_ns")
-        if deadtime is not None:
-            given.setdefault("warntime_ns", deadtime // 3)
-        return cls(**given)
+        if given.get("deadtime_ns") is not None:
+            given.setdefault("warntime_ns", given["deadtime_ns"] // 3)
+        return super().preset(interval_ns, **given)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhiSettings:
+class PhiSettings(_Scaled):
     """Akka's cluster failure detector (akka-cluster reference.conf, akka.cluster.failure-detector).
 
     threshold 8.0, max-sample-size 1000, min-std-deviation 100 ms, acceptable-heartbeat-pause 3 s at
@@ -52,6 +63,11 @@ class PhiSettings:
 
     kind: ClassVar = "phi"
     published: ClassVar = ("heartbeat_interval", SECOND)
+    shares: ClassVar = {
+        "min_std_deviation_ns": (1, 10),
+        "acceptable_heartbeat_pause_ns": (3, 1),
+        "first_heartbeat_estimate_ns": (1, 1),
+    }
 
     threshold: float = 8.0
     max_sample_size: int = 1000
@@ -59,19 +75,9 @@ class PhiSettings:
     acceptable_heartbeat_pause_ns: int
     first_heartbeat_estimate_ns: int
 
-    @classmethod
-    def preset(cls, interval_ns: int, **given: Any) -> Self:
-        """Return the settings for an interval; those that are given take precedence."""
-        defaults = {
-            "min_std_deviation_ns": interval_ns // 10,
-            "acceptable_heartbeat_pause_ns": 3 * interval_ns,
-            "first_heartbeat_estimate_ns": interval_ns,
-        }
-        return cls(**{**defaults, **given})
-
 
 @dataclass(frozen=True, kw_only=True)
-class SwimSettings:
+class SwimSettings(_Scaled):
     """SWIM's prototype (Das, Gupta, Motivala, DSN 2002, section 5).
 
     A protocol period of 2 s, one ping-req (K = 1), suspicion for 3 ceil(log(N + 1)) periods, a
@@ -81,18 +87,13 @@ class SwimSettings:
 
     kind: ClassVar = "swim"
     published: ClassVar = ("protocol_period", 2 * SECOND)
+    shares: ClassVar = {"protocol_period_ns": (1, 1), "ping_timeout_ns": (1, 4)}
 
     protocol_period_ns: int
     ping_timeout_ns: int
     ping_req_nodes: int = 1
     suspicion_mult: int = 3
     retransmit_mult: int = 3
-
-    @classmethod
-    def preset(cls, interval_ns: int, **given: Any) -> Self:
-        """Return the settings for an interval; those that are given take precedence."""
-        defaults = {"protocol_period_ns": interval_ns, "ping_timeout_ns": interval_ns // 4}
-        return cls(**{**defaults, **given})
 
     @property
     def answer_ns(self) -> int:
@@ -117,7 +118,7 @@ class SwimSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LifeguardSettings:
+class LifeguardSettings(_Scaled):
     """HashiCorp's memberlist (DefaultLANConfig in its config.go), which has Lifeguard.
 
     ProbeInterval 1 s, ProbeTimeout 500 ms, IndirectChecks 3, SuspicionMult 4,
@@ -128,6 +129,11 @@ class LifeguardSettings:
 
     kind: ClassVar = "lifeguard"
     published: ClassVar = ("probe_interval", SECOND)
+    shares: ClassVar = {
+        "probe_interval_ns": (1, 1),
+        "probe_timeout_ns": (1, 2),
+        "gossip_interval_ns": (1, 5),
+    }
 
     probe_interval_ns: int
     probe_timeout_ns: int
@@ -138,16 +144,6 @@ class LifeguardSettings:
     retransmit_mult: int = 4
     gossip_interval_ns: int
     gossip_nodes: int = 3
-
-    @classmethod
-    def preset(cls, interval_ns: int, **given: Any) -> Self:
-        """Return the settings for an interval; those that are given take precedence."""
-        defaults = {
-            "probe_interval_ns": interval_ns,
-            "probe_timeout_ns": interval_ns // 2,
-            "gossip_interval_ns": interval_ns // 5,
-        }
-        return cls(**{**defaults, **given})
 
     @property
     def answer_ns(self) -> int:
@@ -217,11 +213,7 @@ def to_record(settings: Settings) -> dict[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> Settings:
-    """Return the settings that ``to_record`` made a record of.
-
-    Raises:
-        KeyError, TypeError: It is no such record.
-    """
+    """Return the settings that ``to_record`` made a record of; else KeyError or TypeError."""
     values = dict(record)
     return KINDS[values.pop("kind")](**values)
 

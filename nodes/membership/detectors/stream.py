@@ -14,14 +14,12 @@ class Watched:
     """What is known of one peer's stream; times in nanoseconds.
 
     Attributes:
-        peer: Whose stream.
         deadline_ns: When the next heartbeat is missed.
         suspect_ns: When the peer is suspected.
         warn_ns: When there is a warning; None: never, or there has been one.
         last_ns: Last arrival; before the first one, when watching began.
         last_seq: Number of the last heartbeat; 0 before the first.
         misses: Misses in a row.
-        suspected: Whether the peer is suspected.
     """
 
     peer: str

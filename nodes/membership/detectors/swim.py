@@ -30,11 +30,8 @@ _RELAYED = 1 << 31  # least number of a ping on behalf of another node; interval
 class Swim(Beliefs):
     """One node's part in SWIM; see ``Detector``.
 
-    Args:
-        me: This node.
-        settings: Times, how many helpers are asked, how often rumours are told.
-        grace_ns: How long a newly watched peer may take until it is first heard.
-        chance: Draws the order of probing and the helpers.
+    A newly watched peer may take ``grace_ns`` until it is first heard. ``chance`` draws the order
+    of probing and the helpers.
     """
 
     def __init__(
@@ -190,9 +187,7 @@ class Swim(Beliefs):
     def _close(self, now_ns: int) -> None:
         """End the period: a probe that no node answered makes a suspicion."""
         probe, self._probe = self._probe, None
-        if probe is None:
-            return
-        if probe.in_grace:
+        if probe is None or probe.in_grace:
             return
         self._judge(probe)
         if probe.answered or not probe.missed:
