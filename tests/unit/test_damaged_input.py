@@ -79,10 +79,10 @@ def test_a_whole_file_of_the_wrong_kind_is_one_line(text: str, words: str, tmp_p
 
 @pytest.mark.parametrize("text", ["[" * 3000, "[" * 3000 + "]" * 3000, "- " * 3000, "? " * 3000])
 def test_deep_nesting_is_refused_at_once(text: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(BadInput, match="nested too deep"):
         load_text(text, "x")
-    assert time.monotonic() - began < 0.2
+    assert time.process_time() - began < 1.0
 
 
 def test_plain_values_are_those_of_yaml_1_2() -> None:
