@@ -6,7 +6,8 @@
 - A node that left is fenced as soon as this node has quorum and is the lowest member, as
   Pacemaker's elected controller would do it. The request names the ring in which the node left: if
   the asker leaves too, the next member asks for the same ring, and that does not hit a later boot.
-- No request is made for a node that is a member again.
+- No request is made for a node that is a member again, nor between a ring and its quorum: the last
+  ring's quorum says nothing of the next one, which corosync may take seconds to agree on.
 - With ``two_node`` one node of two has quorum by itself, so both may have it at once. What is left
   of a cluster then decides nothing until the fence of the other node is confirmed.
 """
@@ -78,6 +79,7 @@ class ClusterWatch:
 
     def ring(self, number: int, left: Iterable[int]) -> list[Effect]:
         """Take in a new ring, whose quorum follows in ``quorum``; ``left`` are ids of the last."""
+        self._heard = None  # the last ring's quorum says nothing of this one
         names = self._in_order(left)
         self._left = set(names)
         for name in names:
