@@ -26,7 +26,8 @@ class Requirement:
         needed_for: What does not work without it.
         remedy: The command, or else the kernel setting, that brings it.
         probe: Looks whether it is there.
-        required: Whether the shipped scenarios need it on the default backend.
+        required: Whether shipped scenarios need it on the default backend that ask neither for a
+            controller nor for corosync or iSCSI.
     """
 
     name: str
