@@ -87,7 +87,11 @@ class CorosyncDaemon:
         self._corosync = corosync
         self._fence = FenceClient(config.fence, config.node)
         self._watch = ClusterWatch(
-            config.node, config.ids, config.fence_timeout_ns, two_node=config.two_node
+            config.node,
+            config.ids,
+            config.fence_timeout_ns,
+            two_node=config.two_node,
+            ignore_quorum=config.ignore_quorum,
         )
         self._quorum = QuorumConnection(self._on_ring, self._on_quorum)
         peers = {name: number for name, number in config.ids.items() if name != config.node}

@@ -17,6 +17,7 @@ class ServiceConfig:
         pair: Both nodes; the first serves first.
         joining: Whether this node boots again, into a cluster that goes on.
         confirm: Whether a fence is confirmed before this node serves.
+        stops_without_quorum: Whether this node serves no longer once it has no quorum.
         retry_ns: When an unanswered question to the fence service is asked again, nanoseconds.
         interface: The interface that gets the address that moves.
         target: What is served where.
@@ -30,6 +31,7 @@ class ServiceConfig:
     pair: tuple[str, str]
     joining: bool
     confirm: bool
+    stops_without_quorum: bool
     retry_ns: int
     interface: str
     target: TargetSettings

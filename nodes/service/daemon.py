@@ -73,6 +73,7 @@ class ServiceDaemon:
             config.pair,
             joining=config.joining,
             confirm=config.confirm,
+            stops_without_quorum=config.stops_without_quorum,
             retry_ns=config.retry_ns,
         )
         self._selector = selectors.DefaultSelector()
