@@ -25,7 +25,8 @@ class Requirement:
     needed_for: str  # what does not work without it
     remedy: str  # the command, or else the kernel setting, that brings it
     probe: Probe  # looks whether it is there
-    required: bool = True  # whether the shipped scenarios need it on the default backend
+    # Whether shipped scenarios need it that ask neither for a controller nor for corosync or iSCSI.
+    required: bool = True
 
 
 @dataclass(frozen=True)

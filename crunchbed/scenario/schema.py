@@ -170,6 +170,15 @@ class Scenario(Section):
         )
 
     @property
+    def no_quorum(self) -> str:
+        """What a node without quorum does; left out, what its membership does by itself.
+
+        Our own membership has no view without a majority: the last view goes on, and the service.
+        """
+        by_itself = "stop" if self.membership == "corosync" else "freeze"
+        return self.fencing.no_quorum or by_itself
+
+    @property
     def node_names(self) -> tuple[str, ...]:
         """The cluster nodes ``n1``, ``n2``, ...; the storage host is not one of them."""
         return tuple(f"n{index}" for index in range(1, self.cluster.nodes + 1))

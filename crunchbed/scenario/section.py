@@ -6,7 +6,7 @@ Durations are nanoseconds, sizes bytes, memory pages 4 KiB.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -91,22 +91,40 @@ Delays = Annotated[
 """A duration for all nodes, or a mapping of nodes to durations."""
 
 
+NO_QUORUM: Final = ("stop", "freeze", "ignore")
+_IMPOSSIBLE: Final = {
+    "demote": "the service has no promoted state",
+    "suicide": "no node here fences itself",
+}
+
+
+def _possible(value: object) -> object:
+    if isinstance(value, str) and (why := _IMPOSSIBLE.get(value)):
+        kinds.reject(f"one of {', '.join(NO_QUORUM)} ({why})")
+    return value
+
+
 class Fencing(Section):
     """What happens to an ejected node; without ``confirm`` it is only assumed to be cut off.
 
-    ``delay``: how long the fence of a node waits before it is carried out.
+    ``delay``: how long the fence of a node waits before it is carried out. ``no_quorum``: what a
+    node without quorum does, as Pacemaker's ``no-quorum-policy`` says; None: see ``Scenario``.
     """
 
     reboot_delay: Annotated[int, kinds.duration("0s"), DurationText] = 2_000_000_000
     confirm: Annotated[bool, kinds.yes_or_no()] = True
     delay: Delays = 0
+    no_quorum: Annotated[
+        str | None, kinds.choice_or_none(NO_QUORUM), BeforeValidator(_possible)
+    ] = None
 
     @model_serializer(mode="wrap")
-    def _without_a_delay(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the default out, so that scenarios written before there was a delay stay equal."""
+    def _without_new_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave defaults out, so that scenarios written before there were these keys stay equal."""
         written: dict[str, Any] = write(self)
-        if not self.delay:
-            del written["delay"]
+        for key in ("delay", "no_quorum"):
+            if not getattr(self, key):
+                del written[key]
         return written
 
     def delay_ns(self, node: str) -> int:
@@ -114,11 +132,18 @@ class Fencing(Section):
         return self.delay if isinstance(self.delay, int) else self.delay.get(node, 0)
 
     def contradictions(self, facts: ClusterFacts) -> Iterator[Contradiction]:
-        """Yield nodes with a delay that the cluster does not have."""
+        """Yield nodes with a delay that the cluster does not have, and a policy without effect."""
         named = {} if isinstance(self.delay, int) else self.delay
         for node in named:
             if node not in facts.node_names:
                 yield "fencing.delay", f"nodes from n1 to {facts.node_names[-1]}", node
+        policy = self.no_quorum
+        if policy == "ignore" and facts.membership != "corosync":
+            other = "stop or freeze: without a majority our own membership decides nothing"
+            yield "fencing.no_quorum", f"{other} (membership: corosync can ignore that)", policy
+        elif policy in ("stop", "freeze") and not facts.pair:
+            other = "a block_io.pair, whose service stops or goes on without quorum"
+            yield "fencing.no_quorum", other, policy
 
 
 class Traffic(Section):

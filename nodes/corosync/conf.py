@@ -9,24 +9,19 @@ from nodes.corosync.config import CorosyncConfig
 
 Setting = str | int | None
 
-# The lowest priority, as the other heartbeat daemon has it: the rest of the testbed needs the
-# processor too. Without this setting corosync takes the highest priority there is.
-_REALTIME_PRIORITY = 1
-
-MOST_REALTIME = 8
-"""Nodes up to which corosync runs in real time.
-
-The work of corosync grows faster than the number of nodes: every node passes the token on, and
-every node sends join messages to every other. In real time, many nodes would leave a small machine
-no time for normal tasks, the kernel's own included.
-"""
+_SYSTEM: Mapping[str, Setting] = {
+    # The hooks of the node's cgroup judge corosync's packets: it must not leave the cgroup.
+    "move_to_root_cgroup": "no",
+    # What it sets by itself is the highest real-time priority; it keeps that of who starts it.
+    "sched_rr": "no",
+}
 
 
 def corosync_conf(config: CorosyncConfig) -> str:
     """Return the text of one node's file; it is the same on every node of a cluster."""
     lines = [
         *_totem(config),
-        *_system(config),
+        *_block("system", _SYSTEM),
         *_block(
             "logging",
             {"to_stderr": "yes", "to_syslog": "no", "to_logfile": "no", "timestamp": "hires"},
@@ -58,19 +53,6 @@ def _quorum(config: CorosyncConfig) -> dict[str, Setting]:
     """Return votequorum's settings; ``two_node`` brings ``wait_for_all`` with it."""
     two_node = {"two_node": 1} if config.two_node else {}
     return {"provider": "corosync_votequorum", **two_node}
-
-
-def _system(config: CorosyncConfig) -> list[str]:
-    realtime = len(config.addresses) <= MOST_REALTIME
-    return _block(
-        "system",
-        {
-            # The hooks of the node's cgroup judge corosync's packets: it must not leave the cgroup.
-            "move_to_root_cgroup": "no",
-            "sched_rr": "yes" if realtime else "no",
-            "priority": _REALTIME_PRIORITY if realtime else 0,
-        },
-    )
 
 
 def _nodes(config: CorosyncConfig) -> Iterator[list[str]]:

@@ -40,6 +40,7 @@ class CorosyncConfig:
         keep: Directories that stay visible where corosync gets its own: those with sockets.
         fence_timeout_ns: When an unanswered fence request is made again.
         two_node: votequorum's ``two_node``: one node of two has quorum.
+        ignore_quorum: Whether nodes act without quorum as they do with it, see ``ClusterWatch``.
     """
 
     node: str
@@ -53,6 +54,7 @@ class CorosyncConfig:
     keep: tuple[Path, ...] = ()
     fence_timeout_ns: int = 2_000_000_000
     two_node: bool = False
+    ignore_quorum: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is impossible.

@@ -38,9 +38,17 @@ _END_SECONDS = 1.0
 _REPORT_SECONDS = 1.0
 _SBIN = os.pathsep.join(("/usr/local/sbin", "/usr/sbin", "/sbin"))
 
+MOST_REALTIME = 8
+"""Nodes up to which corosync runs in real time, at the lowest priority, as its watcher does.
 
-def keep_realtime() -> None:
-    """Have children start as normal tasks: corosync's own file says whether it is real time."""
+The work of corosync grows faster than the number of nodes: every node passes the token on, and
+every node sends join messages to every other. In real time, many nodes would leave a small machine
+no time for normal tasks, the kernel's own included.
+"""
+
+
+def start_normal_tasks() -> None:
+    """Have children of this process start without its real-time priority."""
     policy = os.sched_getscheduler(0)
     if policy == os.SCHED_RR:
         os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, os.sched_getparam(0))
@@ -79,7 +87,11 @@ class CorosyncDaemon:
         self._corosync = corosync
         self._fence = FenceClient(config.fence, config.node)
         self._watch = ClusterWatch(
-            config.node, config.ids, config.fence_timeout_ns, two_node=config.two_node
+            config.node,
+            config.ids,
+            config.fence_timeout_ns,
+            two_node=config.two_node,
+            ignore_quorum=config.ignore_quorum,
         )
         self._quorum = QuorumConnection(self._on_ring, self._on_quorum)
         peers = {name: number for name, number in config.ids.items() if name != config.node}
@@ -121,12 +133,12 @@ class CorosyncDaemon:
             now_ns = time.monotonic_ns()
             self._carry_out(self._watch.tick(now_ns), now_ns)
             self._events.push(now_ns)  # corosync may have nothing to tell for long
-            if connected and time.monotonic() >= self._next_report:
+            if connected and self._reports.answers and time.monotonic() >= self._next_report:
                 self._next_report = time.monotonic() + _REPORT_SECONDS
                 self._report(packets_counted(self._stats.news(), time.monotonic_ns()))
 
     def _connect(self, selector: selectors.BaseSelector) -> bool:
-        if not self._quorum.try_connect():
+        if not (self._reports.answers and self._quorum.try_connect()):
             if time.monotonic() > self._connect_until:
                 raise CrunchbedError(f"corosync is not up after {_START_SECONDS:g} s")
             return False
@@ -204,6 +216,7 @@ def _registered(
 def body(config: CorosyncConfig, stop: Stop) -> None:
     """Run corosync and its watcher until SIGTERM."""
     events = ViewForwarder(connect_events(config.events, "corosync"), config.listeners)
-    keep_realtime()
+    if len(config.addresses) > MOST_REALTIME:
+        start_normal_tasks()
     make_private(PRIVATE, config.keep)
     CorosyncDaemon(config, events, start_corosync(config)).run(stop)

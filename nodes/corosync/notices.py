@@ -1,7 +1,7 @@
 """What corosync's log says of heartbeats. Pure.
 
 Corosync's libraries tell membership and quorum. Only its log says that a token is overdue, that a
-link went silent, or that corosync itself was not scheduled.
+link went silent, that corosync itself was not scheduled, or when it answers no client.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 _TOKEN = re.compile(r"\[TOTEM *\] Token has not been received in (\d+) ms")
 _LINK = re.compile(r"\[KNET *\] (?:link|rx): host: (\d+) link: (\d+) is (down|up)")
+_RING = re.compile(r"\[TOTEM *\] A new membership .* was formed")
+_READY = re.compile(r"\[MAIN *\] Completed service synchronization")
 _LATE = re.compile(r"Corosync main process was not scheduled .*?for (\d+(?:\.\d+)?) ms")
 
 
@@ -44,7 +46,17 @@ class NotScheduled:
     late_ns: int
 
 
-Notice = TokenOverdue | LinkDown | LinkUp | NotScheduled
+@dataclass(frozen=True, slots=True)
+class RingFormed:
+    """A ring was formed; corosync answers no client until its services are synchronized."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synchronized:
+    """Corosync answers its clients, for the first time or again."""
+
+
+Notice = TokenOverdue | LinkDown | LinkUp | NotScheduled | RingFormed | Synchronized
 
 
 def read_notice(line: str) -> Notice | None:
@@ -55,4 +67,6 @@ def read_notice(line: str) -> Notice | None:
         return (LinkDown if found[3] == "down" else LinkUp)(int(found[1]), int(found[2]))
     if found := _LATE.search(line):
         return NotScheduled(round(float(found[1]) * 1_000_000))
-    return None
+    if _RING.search(line):
+        return RingFormed()
+    return Synchronized() if _READY.search(line) else None

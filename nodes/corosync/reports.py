@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from nodes.corosync.notices import LinkDown, LinkUp, Notice, NotScheduled, TokenOverdue
+from nodes.corosync.notices import (
+    LinkDown,
+    LinkUp,
+    Notice,
+    NotScheduled,
+    RingFormed,
+    Synchronized,
+    TokenOverdue,
+)
 from nodes.corosync.watch import Effect, FenceWanted, Suspected, ViewSeen
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.heartbeats import (
@@ -91,6 +99,12 @@ class NoticeReports:
         names: The other nodes' names by corosync's id.
         rings: How many rings there are, which knet calls links.
         token_ms: Corosync's token time-out, milliseconds.
+
+    Attributes:
+        answers: Whether corosync answers its clients now. While it synchronizes its services it
+            does not, and a question that waits meanwhile has it poll without a pause: its loop
+            finds the question ready to be read each time, and may not read it. With a ring that
+            nodes leave before it is synchronized this takes seconds.
     """
 
     def __init__(self, names: Mapping[int, str], rings: int, token_ms: int) -> None:
@@ -98,6 +112,7 @@ class NoticeReports:
         self._rings = rings
         self._token_ms = token_ms
         self._links = KnetLinks(rings)
+        self.answers = False
 
     def events(self, notice: Notice, now_ns: int) -> list[Event]:
         """Return the events that report one notice."""
@@ -112,6 +127,9 @@ class NoticeReports:
                 return [] if peer is None else [RingUp(t=now_ns, ring=link, peer=peer)]
             case LinkDown(node_id, link):
                 return self._link_down(node_id, link, now_ns)
+            case RingFormed() | Synchronized():
+                self.answers = isinstance(notice, Synchronized)
+                return []
 
     def _link_down(self, node_id: int, link: int, now_ns: int) -> list[Event]:
         found: list[Event] = []

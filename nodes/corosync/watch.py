@@ -6,9 +6,13 @@
 - A node that left is fenced as soon as this node has quorum and is the lowest member, as
   Pacemaker's elected controller would do it. The request names the ring in which the node left: if
   the asker leaves too, the next member asks for the same ring, and that does not hit a later boot.
-- No request is made for a node that is a member again.
+- No request is made for a node that is a member again, nor between a ring and its quorum: the last
+  ring's quorum says nothing of the next one, which corosync may take seconds to agree on.
 - With ``two_node`` one node of two has quorum by itself, so both may have it at once. What is left
   of a cluster then decides nothing until the fence of the other node is confirmed.
+- With ``ignore_quorum`` (Pacemaker's ``no-quorum-policy=ignore``) every ring counts as quorate once
+  this node has been in one that was. Several may then count so at once, as with ``two_node``: each
+  has the nodes fenced that left it, and decides nothing before that.
 """
 
 from __future__ import annotations
@@ -61,13 +65,21 @@ class ClusterWatch:
         ids: Corosync's id of every node by name.
         fence_timeout_ns: When an unanswered request is made again.
         two_node: Whether one node of two has quorum.
+        ignore_quorum: Whether to act without quorum as with it.
     """
 
     def __init__(
-        self, me: str, ids: Mapping[str, int], fence_timeout_ns: int, *, two_node: bool = False
+        self,
+        me: str,
+        ids: Mapping[str, int],
+        fence_timeout_ns: int,
+        *,
+        two_node: bool = False,
+        ignore_quorum: bool = False,
     ) -> None:
         self._me = me
-        self._two_node = two_node
+        self._ignore_quorum = ignore_quorum
+        self._fences_first = two_node or ignore_quorum
         self._heard: tuple[int, tuple[int, ...], bool] | None = None
         self._names = {number: name for name, number in ids.items()}
         self._fence_timeout_ns = fence_timeout_ns
@@ -78,6 +90,7 @@ class ClusterWatch:
 
     def ring(self, number: int, left: Iterable[int]) -> list[Effect]:
         """Take in a new ring, whose quorum follows in ``quorum``; ``left`` are ids of the last."""
+        self._heard = None  # the last ring's quorum says nothing of this one
         names = self._in_order(left)
         self._left = set(names)
         for name in names:
@@ -89,9 +102,10 @@ class ClusterWatch:
     ) -> list[Effect]:
         """Take in the ring's members, and whether they have more than half of all votes."""
         ids = tuple(members)
+        quorate = quorate or (self._ignore_quorum and bool(self._quorate_members))
         self._heard = (number, ids, quorate)
         names = self._in_order(ids)
-        decides = quorate and not self._fences_first(names)
+        decides = quorate and not self._waits_for_fences(names)
         last = self._last
         if last is not None and (last.number, last.members, last.quorate) == (
             number,
@@ -108,10 +122,10 @@ class ClusterWatch:
             self._quorate_members = names
         return [self._last, *self._requests(now_ns)]
 
-    def _fences_first(self, names: tuple[str, ...]) -> bool:
+    def _waits_for_fences(self, names: tuple[str, ...]) -> bool:
         """Return whether these members may have quorum at the same time as those that left."""
         gone = (one for name, one in self._gone.items() if name not in names)
-        return self._two_node and not all(one.fenced for one in gone)
+        return self._fences_first and not all(one.fenced for one in gone)
 
     def fence_answer(self, target: str, number: int, ok: bool) -> None:
         """Take in an answer of the fence service; a refusal is asked again after the time-out."""

@@ -136,6 +136,11 @@ class Membership:
         """Whether this node knows of a majority that holds its view."""
         return len(self._holders()) >= self.view.majority
 
+    @property
+    def quorate(self) -> bool:
+        """Whether this node is a member of its view and does not suspect half of it or more."""
+        return self.standing is Standing.MEMBER and not self._without_majority(self.me.name)
+
     def coordinator(self) -> str | None:
         """Whom this node follows; see the rules above. None while it holds no view."""
         cut_off = self._without_majority(self.me.name)

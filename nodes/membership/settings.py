@@ -33,6 +33,8 @@ class HeartbeatSettings:
         phase_ns: Heartbeats go out when the clock is this far into an interval.
         late_ns: Lateness of the node itself that it reports; half an interval when left out.
         grace_ns: How long a peer may take until it is first heard.
+        tells_quorum: Whether a view is told again, as not quorate, where the node has lost the
+            majority of it, and once more when the majority is back.
     """
 
     node: str
@@ -47,6 +49,7 @@ class HeartbeatSettings:
     late_ns: int | None = None
     grace_ns: int = DEFAULT_GRACE_NS
     detector: Settings = field(default_factory=FixedSettings, metadata={"read": from_record})
+    tells_quorum: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is impossible, as BadInput."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from nodes.membership.actions import FenceRequest, NewView
+from nodes.membership.actions import FenceRequest, NewView, Standing
 from nodes.membership.datagram import TAG_BYTES, Kind, MalformedHeartbeat, tag_of
 from nodes.membership.detector import Clear, Miss, Suspect, Warn
 from nodes.membership.detectors.make import make_detector
@@ -90,6 +90,7 @@ class HeartbeatNode:
         self._malformed = 0
         self._late = 0
         self._turn = Turn()
+        self._quorate = True
 
     @property
     def membership(self) -> Membership:
@@ -129,10 +130,21 @@ class HeartbeatNode:
             self._follow(self._protocol.advance(now_ns), now_ns)
         if due_to_beat:
             self._beat(now_ns)
+        self._tell_quorum(now_ns)
         turn.datagrams += self._protocol.outgoing(now_ns)
         if now_ns >= self._next_report_ns:
             self._report_received(now_ns)
         return turn
+
+    def _tell_quorum(self, now_ns: int) -> None:
+        """Tell the view again where this node has lost its majority, or has it again."""
+        membership = self.membership
+        if not self._settings.tells_quorum or membership.standing is not Standing.MEMBER:
+            return
+        if membership.quorate != self._quorate:
+            self._quorate = membership.quorate
+            told = _installed(now_ns, membership.view, (), (), quorate=self._quorate)
+            self._turn.events.append(told)
 
     def _note_late(self, now_ns: int, late_ns: int) -> None:
         if late_ns > self._settings.lateness_ns:
@@ -175,6 +187,8 @@ class HeartbeatNode:
     def _follow(self, effects: Iterable[Effect], now_ns: int) -> None:
         for effect in effects:
             self._turn.events.append(self._event(effect, now_ns))
+            if isinstance(effect, NewView):
+                self._quorate = True  # as it was told
             if isinstance(effect, FenceRequest):
                 self._turn.fences.append(effect)
 
@@ -208,10 +222,20 @@ class HeartbeatNode:
 
 
 def _installed(
-    now_ns: int, view: View, removed: Sequence[str], added: Sequence[str]
+    now_ns: int,
+    view: View,
+    removed: Sequence[str],
+    added: Sequence[str],
+    *,
+    quorate: bool = True,
 ) -> ViewInstalled:
     return ViewInstalled(
-        t=now_ns, number=view.number, members=view.names, removed=removed, added=added
+        t=now_ns,
+        number=view.number,
+        members=view.names,
+        removed=removed,
+        added=added,
+        quorate=quorate,
     )
 
 

@@ -38,6 +38,7 @@ class ServiceConfig:
         pair: Both nodes; the first serves first.
         joining: Whether this node boots again, into a cluster that goes on.
         confirm: Whether a fence is confirmed before this node serves.
+        stops_without_quorum: Whether this node serves no longer once it has no quorum.
         retry_ns: When an unanswered question to the fence service is asked again, nanoseconds.
         interface: The interface that gets the address that moves.
         target: What is served where; its output goes to ``log``.
@@ -49,6 +50,7 @@ class ServiceConfig:
     pair: tuple[str, str]
     joining: bool
     confirm: bool
+    stops_without_quorum: bool
     retry_ns: int
     interface: str
     target: TargetSettings
@@ -106,6 +108,7 @@ class ServiceDaemon:
             config.pair,
             joining=config.joining,
             confirm=config.confirm,
+            stops_without_quorum=config.stops_without_quorum,
             retry_ns=config.retry_ns,
         )
         self._selector = selectors.DefaultSelector()

@@ -8,8 +8,9 @@ The rules:
 - When the other node leaves a view, this node takes over once the fence service has confirmed that
   the other is cut off. If the other node comes back meanwhile, that changes nothing: until it is
   fenced it may still write.
-- A node without quorum, or outside of the view, stops serving. The node that served before goes on
-  when the quorum is back: both nodes know from the views which that was.
+- A node outside of the view stops serving, and so does a node without quorum unless it is told to
+  go on (Pacemaker's ``freeze``). Either way nothing is taken over without quorum. The node that
+  served before goes on when the quorum is back: both nodes know from the views which that was.
 """
 
 from __future__ import annotations
@@ -52,11 +53,19 @@ class ServiceManager:
         joining: Whether this node boots again, into a cluster that goes on.
         confirm: False takes every fence for granted, so that two nodes may serve at once; it shows
             what the confirmation is for.
+        stops_without_quorum: False has a node that serves go on without quorum.
         retry_ns: When an unanswered or refused question to the fence service is asked again.
     """
 
     def __init__(
-        self, me: str, pair: Sequence[str], *, joining: bool, confirm: bool, retry_ns: int
+        self,
+        me: str,
+        pair: Sequence[str],
+        *,
+        joining: bool,
+        confirm: bool,
+        retry_ns: int,
+        stops_without_quorum: bool = True,
     ) -> None:
         self.me = me
         self.other = next(name for name in pair if name != me)
@@ -65,6 +74,7 @@ class ServiceManager:
         self._joining = joining
         self._confirm = confirm
         self._retry_ns = retry_ns
+        self._stops_without_quorum = stops_without_quorum
         self._mine: bool | None = None  # whether this node is to serve; None: no view has told yet
         self._taking = False
         self._member = False
@@ -85,7 +95,9 @@ class ServiceManager:
         if not quorate or self.me not in members:
             self._member = False
             self._asked = None
-            return self._stop("ejected" if quorate else "no quorum")
+            if quorate:
+                return self._stop("ejected")
+            return self._stop("no quorum") if self._stops_without_quorum else []
         if not self._joined_view:
             self._joined_view = number
         self._member = True

@@ -185,6 +185,16 @@ def test_corosync_ends_with_its_watcher_and_the_watcher_with_corosync(
     assert "corosync ended by itself (-9)" in running.daemons["n2"].last_words()
 
 
+def test_corosync_runs_at_the_lowest_real_time_priority(running: CorosyncCluster) -> None:
+    """At the highest, which it sets by itself, one that polls without a pause stops the machine."""
+    for daemon in running.daemons.values():
+        pid = corosync_of(daemon)
+        assert pid is not None
+        threads = [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()]
+        assert {os.sched_getscheduler(each) for each in threads} == {os.SCHED_RR}
+        assert {os.sched_getparam(each).sched_priority for each in threads} == {1}
+
+
 def test_what_corosync_refuses_is_told_in_its_own_words(cluster: CorosyncCluster) -> None:
     daemon = cluster.start("n1", totem=TOTEM | {"token": 29})
     cluster.wait(lambda: daemon.poll() is not None, 5, "the daemon gives up")
@@ -203,6 +213,21 @@ def test_a_run_with_a_crunch_ejects_a_node_and_takes_it_back(tmp_path: Path) -> 
     history = (tmp_path / "out" / "history.jsonl").read_text().splitlines()
     recovery = [e for line in history if (e := orjson.loads(line))["kind"] == "recovery"]
     assert [each["healthy"] for each in recovery] == [True]
+
+
+def test_two_nodes_that_hear_nothing_of_each_other_do_not_stop_the_machine(tmp_path: Path) -> None:
+    """Their rings with the third node fall apart before they are synchronized, for 3 s.
+
+    A question to a corosync that synchronizes has it poll without a pause, and there are as many
+    of them as processors here.
+    """
+    cut = "kind: loss, share: 1, after: 300ms, for: 3s"
+    faults = f"faults=[{{{cut}, target: n1, from: n2}}, {{{cut}, target: n2, from: n1}}]"
+    arguments = ("control", *RUN[:6], "--set", faults, "--set", "phases.inject=4s")
+    done = run("run", *arguments, "--out", tmp_path / "out")
+    result = orjson.loads((tmp_path / "out" / "result.json").read_bytes())
+    assert result["totals"]["misses_by_cause"]["loss"] > 0, (done.errors, done.output)
+    assert result["totals"]["testbed_late_seconds"] < 0.2
 
 
 def test_a_run_that_is_killed_leaves_no_corosync_behind(tmp_path: Path) -> None:

@@ -141,6 +141,41 @@ def test_without_the_confirmation_the_double_writer_is_found(
     ]
 
 
+@pytest.mark.parametrize("policy", ["stop", "freeze"])
+def test_a_server_without_quorum_stops_or_serves_until_its_fence(
+    policy: str, tmp_path: Path
+) -> None:
+    more = ("--set", f"fencing.no_quorum={policy}", "--set", "phases.inject=7s")
+    code, result, history = outcome_of(tmp_path, "lost-quorum", *more)
+    assert (code, result.verdict) == ((0, "pass") if policy == "stop" else (1, "fail"))
+    stopped = [("service.stop", "n4")] if policy == "stop" else []
+    assert told(history, "service.start", "service.stop", "fence.confirmed") == [
+        ("service.start", "n4"),
+        *stopped,
+        ("fence.confirmed", "n4"),
+        ("service.start", "n3"),
+        ("service.stop", "n3"),
+    ]
+    reasons = [event.reason for event in history.of(ServiceStopped)]
+    assert reasons == ["no quorum", "shutdown"][-len(reasons) :]
+    assert (result.totals.failover_longest_seconds or 0) > (2.8 if policy == "stop" else 0)
+    assert (result.totals.true_ejections, result.totals.writes_lost) == (1, 0)
+
+
+def test_a_node_that_ignores_its_lost_quorum_fences_the_majority(tmp_path: Path) -> None:
+    """The majority boots while the link is still down, and forms a cluster beside the one node."""
+    more = (
+        *("--set", "membership=corosync", "--set", "fencing.no_quorum=ignore"),
+        *("--set", "phases.control=2s", "--set", "phases.inject=10s"),
+        *("--set", "faults[0].for=8s"),
+    )
+    code, result, history = outcome_of(tmp_path, "lost-quorum", *more)
+    assert (code, result.verdict) == (1, "fail")
+    assert {target for _, target in told(history, "fence.confirmed")} >= {"n1", "n2", "n3"}
+    assert told(history, "service.start") == [("service.start", "n4")]
+    assert any(reason.startswith("split brain: ") for reason in result.reasons), result.reasons
+
+
 def test_a_target_that_dies_is_started_again_on_its_node(tmp_path: Path) -> None:
     fault = "faults=[{kind: target-crash, target: storage, after: 500ms}]"
     more = ("--set", fault, "--set", "expect=[]")

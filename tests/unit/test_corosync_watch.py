@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from nodes.corosync.notices import LinkDown, LinkUp, NotScheduled, TokenOverdue, read_notice
+from nodes.corosync.notices import (
+    LinkDown,
+    LinkUp,
+    NotScheduled,
+    RingFormed,
+    Synchronized,
+    TokenOverdue,
+    read_notice,
+)
 from nodes.corosync.reports import NoticeReports, Packets, event_of, packets_counted
 from nodes.corosync.watch import ClusterWatch, Effect, FenceWanted, Suspected, ViewSeen
 from reserve_agent.contract.events.base import Event
@@ -66,6 +74,15 @@ def test_without_quorum_nobody_is_fenced_and_nothing_changes() -> None:
         ViewSeen(13, ("n1",), (), (), False),
     ]
     assert alone.tick(99_999) == []
+
+
+def test_the_quorum_of_the_last_ring_fences_nobody_who_left_it() -> None:
+    """A node that is alone learns in two steps that it is, and that it has no quorum."""
+    alone = watch("n1")
+    assert alone.ring(13, [2, 3]) == [Suspected("n2"), Suspected("n3")]
+    assert alone.tick(99_999) == []
+    assert alone.quorum(13, [1], False, 99_999) == [ViewSeen(13, ("n1",), (), (), False)]
+    assert alone.tick(999_999) == []
 
 
 def test_who_left_while_there_was_no_quorum_is_fenced_when_there_is_one_again() -> None:
@@ -134,7 +151,12 @@ def test_the_same_again_is_not_reported() -> None:
             NotScheduled(612_250_000),
         ),
         ("info    [KNET  ] rx: host: 2 link: 0 is up", LinkUp(2, 0)),
-        ("notice  [TOTEM ] A new membership (1.9) was formed. Members left: 1", None),
+        ("notice  [TOTEM ] A new membership (1.9) was formed. Members left: 1", RingFormed()),
+        (
+            "notice  [MAIN  ] Completed service synchronization, ready to provide service.",
+            Synchronized(),
+        ),
+        ("notice  [QUORUM] Sync members[1]: 2", None),
         ("", None),
     ],
 )
@@ -163,6 +185,16 @@ def test_notices_become_events(rings: int, notice: object, events: list[Event]) 
     names = {number: name for name, number in IDS.items()}
     reports = NoticeReports(names, rings, token_ms=500)
     assert reports.events(notice, 7) == events  # type: ignore[arg-type]
+
+
+def test_corosync_answers_from_a_synchronization_to_the_next_ring() -> None:
+    """A question in between would have it poll without a pause until the synchronization ends."""
+    reports = NoticeReports({2: "n2"}, 1, token_ms=500)
+    seen = [reports.answers]
+    for notice in (RingFormed(), Synchronized(), TokenOverdue(375), RingFormed(), RingFormed()):
+        assert not isinstance(notice, RingFormed | Synchronized) or not reports.events(notice, 7)
+        seen.append(reports.answers)
+    assert seen == [False, False, True, True, False, False]
 
 
 def test_a_peer_is_missed_when_its_last_ring_is_down() -> None:

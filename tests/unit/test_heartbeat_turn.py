@@ -48,6 +48,7 @@ def settings(
     detector: Settings | None = None,
     of: type[HeartbeatSettings] = HeartbeatSettings,
     incarnation: int = 0,
+    tells_quorum: bool = False,
 ) -> HeartbeatSettings:
     index = NAMES.index(name)
     return of(
@@ -61,6 +62,7 @@ def settings(
         phase_ns=index * INTERVAL // 3,
         grace_ns=INTERVAL,
         detector=FixedSettings() if detector is None else detector,
+        tells_quorum=tells_quorum,
     )
 
 

@@ -58,6 +58,7 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
         for key, value in resolved[section].items():
             assert table.pop(f"{section}.{key}") == str(value)
     assert table.pop("fencing.delay") == "0s", "is not written where it is the default"
+    assert table.pop("fencing.no_quorum") == "", "likewise"
     assert table == {}
     top = documented("Top level")
     assert top["policy"] == resolved["policy"]

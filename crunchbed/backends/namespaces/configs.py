@@ -117,6 +117,7 @@ def heartbeat(
         # Spread over the interval, so that nodes do not all send at once.
         "phase_ns": interval * indexes[name] // len(indexes),
         "fence_timeout_ns": _FENCE_TIMEOUT_NS,
+        "tells_quorum": scenario.no_quorum == "stop",
         # Nodes are started one after the other: the first has to wait for the last.
         "grace_ns": max(DEFAULT_GRACE_NS, _START_NS * len(indexes)),
     }
@@ -141,6 +142,7 @@ def corosync(
         },
         "fence_timeout_ns": _FENCE_TIMEOUT_NS,
         "two_node": settings.two_node,
+        "ignore_quorum": scenario.no_quorum == "ignore",
     }
 
 
@@ -165,6 +167,7 @@ def service(
         "pair": scenario.block_io.pair,
         "joining": incarnation > 0,
         "confirm": scenario.fencing.confirm,
+        "stops_without_quorum": scenario.no_quorum == "stop",
         "retry_ns": _SERVICE_RETRY_NS,
         "interface": nodes[name].link("storage").interface,
         "target": {

@@ -37,7 +37,7 @@ class ViewInstalled(Event, kind="membership.view"):
         members: Nodes in the view.
         removed: Nodes that the view before had and this one lacks.
         added: Nodes that this view has and the one before lacked, or had in an earlier life.
-        quorate: Whether the members are a majority.
+        quorate: Whether the members have quorum, so that they may decide.
     """
 
     number: int
