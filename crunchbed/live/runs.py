@@ -19,6 +19,13 @@ _AGENT_SUFFIX = ".agent"
 RUN_SOCKET: Final = "run"
 """In the run's state directory: where a run that is held open takes commands."""
 
+POWER: Final = "power"
+"""In the run's state directory, after a node's name: the number of the boot, while there is power.
+
+It goes before what runs on the node is killed. So who joins the node's cgroup and finds the file
+afterwards is killed when the power goes.
+"""
+
 _TELL_SECONDS = 30.0  # a run that cuts a node off answers when it is cut off
 
 
@@ -70,10 +77,17 @@ def ask(run: str, node: str, op: str, root: Path = STATE_ROOT, **fields: object)
 
 
 class Place(NamedTuple):
-    """Where a host's processes run: a pid in its network namespace, and its cgroup."""
+    """Where a host's processes run.
+
+    Attributes:
+        pid: A process in its network namespace.
+        cgroup: Its cgroup.
+        power: A file that says which boot of the host goes on; there is none without power.
+    """
 
     pid: int
     cgroup: Path
+    power: Path
 
 
 def is_held(run: str, root: Path = STATE_ROOT) -> bool:
@@ -123,4 +137,12 @@ def place_of(run: str, node: str, root: Path = STATE_ROOT) -> Place:
     else:
         known = ", ".join(nodes_of(run, root)) or "none yet"
         raise BadInput(f"no node {node!r} in run {run}; its nodes: {known}")
-    return Place(int(told["pid"]), Path(told["cgroup"]))
+    return Place(int(told["pid"]), Path(told["cgroup"]), root / run / f"{node}.{POWER}")
+
+
+def boot_of(place: Place) -> str | None:
+    """Return which boot of a host goes on; None while the host has no power."""
+    try:
+        return place.power.read_text()
+    except OSError:
+        return None

@@ -12,6 +12,7 @@ from crunchbed.backends.namespaces import configs, login
 from crunchbed.backends.namespaces.daemons import signal_family
 from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.backends.namespaces.live_run import LiveRun, argv
+from crunchbed.live.runs import POWER
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import STORAGE, Flood
 from nodes.block import target
@@ -76,6 +77,11 @@ class StorageHost:
         if not self.cgroup.path.exists():
             self._undo.callback(self.cgroup.remove)
             self.cgroup.create()
+            power = self._run.of(STORAGE, POWER)
+            self._undo.callback(
+                power.unlink, missing_ok=True
+            )  # before those in the cgroup are killed
+            power.write_text("0")
         return self.cgroup.path
 
     def kill_target(self) -> None:
