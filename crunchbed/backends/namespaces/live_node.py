@@ -24,7 +24,7 @@ from nodes.service.address import remove_address
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.errors import CrunchbedError, RunInvalid
-from reserve_agent.files import write_json
+from reserve_agent.files import write_bytes, write_json
 from reserve_agent.lines import LineClient
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
@@ -151,7 +151,7 @@ class LiveNode:
         self._port.power(True)
         for socket in sizing.throttled(self._scenario):
             self.agent.ask("attach", socket=asdict(socket))
-        self._path(POWER).write_text(str(self.incarnation))
+        write_bytes(self._path(POWER), str(self.incarnation).encode())
         self.up = True
 
     def start_daemons(self, names: Iterable[str]) -> None:

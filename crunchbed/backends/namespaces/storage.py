@@ -18,7 +18,7 @@ from crunchbed.run.world import STORAGE, Flood
 from nodes.block import target
 from nodes.cgroup import NodeCgroup
 from nodes.process import Process
-from reserve_agent.files import write_json
+from reserve_agent.files import write_bytes, write_json
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
 
@@ -81,7 +81,7 @@ class StorageHost:
             self._undo.callback(
                 power.unlink, missing_ok=True
             )  # before those in the cgroup are killed
-            power.write_text("0")
+            write_bytes(power, b"0")
         return self.cgroup.path
 
     def kill_target(self) -> None:

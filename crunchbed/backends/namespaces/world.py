@@ -19,6 +19,7 @@ from crunchbed.backends.namespaces.storage import StorageHost
 from crunchbed.backends.namespaces.switches import LiveSwitches
 from crunchbed.backends.namespaces.versions import program_versions
 from crunchbed.history.recorder import Recorder
+from crunchbed.host import room
 from crunchbed.live.runs import RUN_SOCKET
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import Command, Fence, Flood, ReadBack
@@ -28,7 +29,7 @@ from nodes.cgroup import NodeCgroup
 from nodes.fencing import FenceServer
 from nodes.process import Process
 from reserve_agent.contract.events.faults import NodeUp
-from reserve_agent.errors import CrunchbedError
+from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines import LineServer
 from topologies.cluster import Cluster
 
@@ -192,10 +193,12 @@ class NamespacesWorld:
         self.disk.flood(target, flood, start_ns)
 
     def check(self) -> None:
-        """Look whether the target, the senders and the controller live."""
+        """Look whether the target, the senders and the controller live, and the disk has room."""
         for process in self._watched:
             if process.poll() is not None:
                 raise ended_by_itself(process)
+        if room.is_full(self._run.state):
+            raise RunInvalid(f"{self._run.state}: no room is left for the block target's disk")
 
     def quiesce(self) -> None:
         """End the daemons of every node and all senders: nothing is acknowledged or counted more.

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from crunchbed.host import room
+
 COMMAND_SECONDS = 20.0
 # A root shell made by plain `su` has no sbin in its path.
 _SEARCH_PATH = os.pathsep.join(
@@ -87,6 +89,7 @@ class Machine:
         importable: Whether Python has a module.
         loadable: Why a shared library cannot be loaded, or None.
         euid: Effective user id.
+        free_bytes: How much room there is below a path; None: no limit is known.
     """
 
     root: Path = Path("/")
@@ -95,6 +98,7 @@ class Machine:
     importable: Callable[[str], bool] = _is_importable
     loadable: Callable[[str], str | None] = _load_problem
     euid: Callable[[], int] = os.geteuid
+    free_bytes: Callable[[Path], int | None] = room.free_bytes
 
     @property
     def mounts(self) -> Path:
