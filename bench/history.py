@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rich.table import Table
 
 from bench import timed
 from bench.long_history import write_long_run
 from bench.timed import Result, as_dict
+from crunchbed.host.scratch import ended_by_signals, scratch
 
 __all__ = ["ROUNDS", "as_dict", "run", "table"]
 
@@ -19,8 +19,8 @@ EVENTS = 1_000_000
 
 def run(rounds: int = ROUNDS, beside: Path | None = None) -> Result:
     """Judge and report the same run in every round; ``beside`` is a checkout to compare with."""
-    with TemporaryDirectory(prefix="crunchbed-bench-") as directory:
-        long = Path(directory) / "long"
+    with ended_by_signals(), scratch("bench") as directory:
+        long = directory / "long"
         write_long_run(long, EVENTS)
         commands = {
             "judge": ["judge", str(long)],

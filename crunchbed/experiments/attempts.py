@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from crunchbed.checks.result import Result
+from crunchbed.host.scratch import ended_by_signals
 from crunchbed.prometheus.scraper import Scraper
 from crunchbed.report.progress import watched
 from crunchbed.scenario.schema import Scenario
@@ -75,13 +76,14 @@ def attempt_variants(
     Returns:
         Of each run the name of its variant, its result and its directory.
 
-    Raises: as ``attempt``.
+    Raises: as ``attempt``; KeyboardInterrupt where a signal asks for the end.
     """
     places = [(name, seed, parent / f"{name}-{seed}") for seed in seeds for name in variants]
-    return [
-        (name, *attempt(variants[name], seed, place, scraper, quiet=quiet))
-        for name, seed, place in places
-    ]
+    with ended_by_signals():  # also between two runs
+        return [
+            (name, *attempt(variants[name], seed, place, scraper, quiet=quiet))
+            for name, seed, place in places
+        ]
 
 
 def attempt(
