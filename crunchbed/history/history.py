@@ -171,18 +171,6 @@ def remembered(
     return ask
 
 
-def read(path: Path) -> list[Event]:
-    """Return the events of a file of JSON lines, sorted by time.
-
-    A last line that is cut, since its writer was killed, is left out.
-
-    Raises:
-        BadInput: the file cannot be read, or another line is no event; says which.
-    """
-    with no_collector():
-        return sorted(events_of(path, lines_of(content_of(path))), key=_TIME)
-
-
 def content_of(path: Path) -> bytes:
     """Return what a file of JSON lines holds.
 

@@ -15,7 +15,7 @@ from bench.__main__ import PARTS
 from bench.long_history import write_long_run
 from bench.timed import Times
 from crunchbed.archive.rejudge import rejudge
-from crunchbed.history.history import read
+from crunchbed.history.history import History
 from reserve_agent.errors import CrunchbedError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_long_history_can_be_read_and_judged(tmp_path: Path) -> None:
     events = write_long_run(tmp_path / "long", 10_000)
     assert 9_000 < events < 12_000
-    assert len(read(tmp_path / "long" / "history.jsonl")) == events
+    assert len(History.read(tmp_path / "long" / "history.jsonl").events) == events
     _, result = rejudge(tmp_path / "long")
     assert result.totals.heartbeats_sent > 0
     assert result.totals.heartbeats_missed > 0

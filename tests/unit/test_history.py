@@ -8,14 +8,19 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.history.history import History, Interval, read
+from crunchbed.history.history import History, Interval
 from crunchbed.history.merge import merge
+from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.faults import NodeReset, NodeUp
 from reserve_agent.contract.events.heartbeats import RingUp
 from reserve_agent.contract.events.run import PhaseBegan
 from reserve_agent.contract.events.switches import ControllerRestarted
 from reserve_agent.contract.events.writes import WriteAcknowledged
 from reserve_agent.errors import BadInput
+
+
+def read(path: Path) -> list[Event]:
+    return list(History.read(path).events)
 
 
 def write(path: Path, *events: dict[str, object], tail: bytes = b"") -> Path:
@@ -86,7 +91,8 @@ def test_files_are_merged_by_time(tmp_path: Path) -> None:
     assert len(merged) == 600
     assert merged == sorted(merged)
     assert read(tmp_path / "all.jsonl") == sorted(
-        (event for path in paths for event in read(path)), key=lambda event: event.t
+        (event for path in paths for event in read(path)),
+        key=lambda event: event.t,
     )
 
 
