@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.table import Table
 
 from bench.spread import Spread, coloured
+from crunchbed.host.scratch import ended_by_signals, scratch
 from nodes.block.target import is_listening, nbdkit_argv
 from nodes.process import Process, entering, spawn
 from nodes.waiting import wait_until
@@ -133,7 +133,8 @@ def _listen(peer: int, scratch: Path) -> Process:
 def measure(variant: str, rate_mbit: float | None) -> Writes:
     """Measure one variant on a new pair of namespaces; None does not shape it."""
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="crunchbed-bench-")))
+        stack.enter_context(ended_by_signals())
+        place = stack.enter_context(scratch("bench"))
         node, peer, cgroup = stack.enter_context(cable())
         for end in (node, peer):
             if rate_mbit is not None:
@@ -141,12 +142,12 @@ def measure(variant: str, rate_mbit: float | None) -> Writes:
                     shape_node(["eth0"], rate_mbit)
             else:
                 _run_in(end, ["ethtool", "-K", "eth0", "tso", "off", "gso", "off", "gro", "off"])
-        target = _listen(peer, scratch)
+        target = _listen(peer, place)
         stack.callback(target.kill)
         if variant == "hooks":
             stack.enter_context(_hooks(node, cgroup))
         elif variant == "nfqueue":
-            stack.enter_context(_nfqueue(node, scratch))
+            stack.enter_context(_nfqueue(node, place))
         return _fio(node, cgroup)
 
 

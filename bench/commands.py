@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bench.long_history import write_long_run
 from bench.timed import Result, Timed, in_turns
+from crunchbed.host.scratch import ended_by_signals, scratch
 
 EVENTS = 1_000_000
 COMMANDS = {"--help": ["--help"], "run --help": ["run", "--help"], "list": ["list"]}
@@ -17,8 +17,8 @@ def _start(rounds: int, beside: Path | None) -> Result:
 
 
 def _judge_and_report(rounds: int, beside: Path | None) -> Result:
-    with TemporaryDirectory(prefix="crunchbed-bench-") as directory:
-        long = Path(directory) / "long"
+    with ended_by_signals(), scratch("bench") as directory:
+        long = directory / "long"
         write_long_run(long, EVENTS)
         commands = {
             "judge": ["judge", str(long)],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from bench.scraped import NODES
 from bench.spread import Spread, coloured
+from crunchbed.host.scratch import ended_by_signals, scratch
 from crunchbed.prometheus.server import Prometheus
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
@@ -58,7 +58,8 @@ def processor_seconds(pid: int) -> float:
 def run(rounds: int) -> list[Round]:
     """Measure with and without scrapes, in turns."""
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(ended_by_signals())
+        directory = stack.enter_context(scratch("bench"))
         exporters = stack.enter_context(_exporters(directory))
         ports = [int((directory / f"port-{number}").read_text()) for number in range(NODES)]
         server = Prometheus(directory / "prometheus", _config(ports))

@@ -23,13 +23,16 @@ def whole(path: Path) -> Iterator[Path]:
     nothing of the new one.
 
     Raises:
-        OSError: the file cannot be moved to ``path``.
+        OSError: the file cannot be moved to ``path``; it names ``path``, also where writing to
+            the place has failed.
     """
     partial = partial_of(path)
     try:
         yield partial
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename in (None, str(partial)):
+            error.filename = str(path)  # an error of writing names no file
         with contextlib.suppress(OSError):  # the disk that made the error may make another
             partial.unlink(missing_ok=True)
         raise

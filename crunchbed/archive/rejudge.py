@@ -42,12 +42,16 @@ def rejudge(directory: Path) -> tuple[Scenario, Result]:
     """Compute the result of a run from its history; BadInput where a file in it is malformed.
 
     Nothing is written. A run that ended before it had a whole history keeps its recorded result. A
-    result that was computed from a history says nothing once that history is gone.
+    result that was computed from a history says nothing once that history is gone. Of a run that
+    was killed it is not known what happened.
     """
     scenario = scenario_of(directory)
     recorded = directory / "history.jsonl"
     if not recorded.exists() and (directory / "result.json").exists():
         return scenario, _without_history(Result.read(directory / "result.json"), scenario)
+    if not recorded.exists() and (directory / "history").is_dir():
+        reason = "the run did not come to its end: the parts of its history were not merged"
+        return scenario, Result.not_judged(scenario, None, [reason])
     with blamed_on(recorded):
         return scenario, judge(History.read(recorded), scenario)
 

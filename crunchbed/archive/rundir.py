@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from crunchbed.host import room
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 from reserve_agent.files import write_json
@@ -58,18 +59,22 @@ def _take_back(path: Path, existed: bool) -> None:
             path.rmdir()
 
 
-def unwritable(directory: Path, error: Exception) -> str | None:
-    """Return why nothing can be written to the run directory, if that may explain ``error``.
+def unwritable(places: Sequence[Path], error: Exception) -> str | None:
+    """Return which of a run's places cannot be written to, and why, if that may explain ``error``.
 
-    A daemon that a full disk has ended cannot log the reason, so the disk is asked as well.
+    Not every error of writing names its file, and a daemon that a full disk has ended cannot log
+    the reason. So the disks are asked as well.
+
+    Args:
+        places: Directories that the run writes to; the first is its own.
+        error: What has ended the run.
     """
+    full = next((place for place in places if room.is_full(place)), None)
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-        return error.strerror
-    with contextlib.suppress(OSError):
-        disk = os.statvfs(directory)
-        if disk.f_bfree == 0 or (disk.f_files > 0 and disk.f_ffree == 0):
-            return os.strerror(errno.ENOSPC)
-    return None
+        file = Path(os.fsdecode(error.filename or full or places[0]))
+        place = next((each for each in places if file.is_relative_to(each)), file)
+        return f"{place}: cannot be written to: {error.strerror}"
+    return None if full is None else f"{full}: cannot be written to: {os.strerror(errno.ENOSPC)}"
 
 
 def note_history(directory: Path, merged: Mapping[str, Any]) -> None:

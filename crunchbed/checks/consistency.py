@@ -12,7 +12,7 @@ from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events.base import RUN
 from reserve_agent.contract.events.faults import FaultBegan, FaultEnded
 from reserve_agent.contract.events.heartbeats import HeartbeatLate, HeartbeatSent
-from reserve_agent.contract.events.pressure import AgentLate
+from reserve_agent.contract.events.pressure import AgentLate, AgentRestarted
 from reserve_agent.contract.events.run import PartClosed, PartLate, PhaseBegan, Recovery, RunInfo
 from reserve_agent.contract.events.writes import (
     VerifyResult,
@@ -120,9 +120,8 @@ def _order(history: History) -> Iterator[str]:
             last[key] = (now, event.t)
         else:
             worst[key] = max(worst.get(key, 0), event.t - before[1])
-    slack = _LATE_NS + _latest(history)
     for (node, writer), back in worst.items():
-        if back > slack:
+        if back > _LATE_NS + max(_latest(history), _away(history, node)):
             yield f"the times of writer {writer} of {node} go back by {seconds(back):.3f} s"
 
 
@@ -131,6 +130,11 @@ def _latest(history: History) -> int:
         AgentLate, HeartbeatLate, PartLate
     )
     return max((event.late_ns for event in late), default=0)
+
+
+def _away(history: History, node: str) -> int:
+    """Return how long a node had no agent: the next one writes down what the hooks kept for it."""
+    return max((event.t - event.since for event in history.of(AgentRestarted, node)), default=0)
 
 
 def _recovery(history: History, scenario: Scenario) -> Iterator[str]:

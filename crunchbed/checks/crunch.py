@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from crunchbed.checks.faults import fault_spans
 from crunchbed.checks.lives import lives, overlap, target_of
 from crunchbed.checks.pressure import episodes
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.crunch import FloodCrunch, WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
-from reserve_agent.contract.events.faults import CrunchBegan
+from reserve_agent.contract.events.faults import BurstBegan, CrunchBegan
 from reserve_agent.contract.events.writes import DirtyProgress
 
 OFF_TARGET = "crunch off target"
@@ -21,6 +22,9 @@ OFF_TARGET = "crunch off target"
 
 REACHED = 0.99
 """A timed crunch must bring about this share of the requested time under pressure."""
+
+LATE_NS = 100_000_000
+"""Pressure may begin so long after a burst that is over at once."""
 
 STEP_NS = 10_000_000
 """Normal tasks ask for pages in steps of some milliseconds, however high their rate."""
@@ -73,6 +77,19 @@ def check(history: History, scenario: Scenario) -> CrunchCheck:
         achieved, reason = _timed(history, windows, target, begin.t)
     off_target = [] if reason is None else [f"{OFF_TARGET}: {reason}"]
     return CrunchCheck(requested, achieved, off_target)
+
+
+def idle_bursts(history: History) -> Iterator[str]:
+    """Yield the faults ``burst`` whose tasks found all the pages that they wanted.
+
+    A burst whose work never moved has not begun, and is none of these.
+    """
+    spans = [fault.span for fault in fault_spans(history) if fault.kind == "burst"]
+    for burst in history.of(BurstBegan):
+        end = max((span.end for span in spans if burst.t in span), default=burst.t)
+        due = Interval(burst.t, end + LATE_NS)
+        if not overlap([due], episodes(history, burst.target)):
+            yield f"burst of {burst.target}: {burst.target} never came under memory pressure"
 
 
 def _writeback(history: History, crunch: WritebackCrunch, target: str, start: int) -> _Achieved:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from crunchbed.checks import lateness, wholeness
 from crunchbed.checks.causes import cause_of_each
+from crunchbed.checks.crunch import idle_bursts
 from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.lives import downtimes
@@ -84,6 +85,7 @@ def _missed_faults(history: History, scenario: Scenario) -> Iterator[str]:
             yield f"fault off target: {fault.kind} of {targets}: down all the time"
         if fault.hit and fault.kind == "fence-failure" and not _was_asked(history, fault):
             yield f"fault off target: nobody asked for a fence of {fault.began.target} in it"
+    yield from (f"fault off target: {reason}" for reason in idle_bursts(history))
     planned = sum(fault.count for fault in scenario.faults)
     if len(begun) < planned:
         yield f"{len(begun)} of {planned} faults were begun"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from crunchbed.checks.figures import NAMES
 from crunchbed.checks.result import Result
 from crunchbed.cli.options import junit_option
 from crunchbed.cli.output import DIRECTORY, FILE, beside_the_verdict, print_json
+from crunchbed.host.scratch import ended_by_signals, scratch
 from crunchbed.report.junit import cases_of_run, write_junit
 from crunchbed.report.table import open_console, print_run
 from crunchbed.scenario.schema import Scenario
@@ -72,10 +72,10 @@ def judge(source: Path, out: Path | None, as_json: bool, junit: Path | None) -> 
         raise BadInput(f"--out {out}: expected a new or empty directory")
     from crunchbed.archive.rejudge import rejudge  # brings the checks
 
-    with tempfile.TemporaryDirectory(prefix="crunchbed-judge-") as temporary:
+    with ended_by_signals(), scratch("judge") as temporary:
         directory, manifest = source, None
         if not source.is_dir():
-            directory = out or Path(temporary) / "run"
+            directory = out or temporary / "run"
             manifest = unpack(source, directory)
         scenario, result = rejudge(directory)
         old = directory / "result.json"

@@ -7,7 +7,7 @@ import os
 import click
 
 from crunchbed.cli.output import print_json
-from crunchbed.host import leaks
+from crunchbed.host import leaks, scratch
 from nodes.cgroup import remove_cgroup
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 
@@ -17,6 +17,8 @@ from reserve_agent.errors import CrunchbedError, MissingRequirement
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def clean(dry_run: bool, as_json: bool) -> None:
     """Remove what dead runs have left: processes, pins, bridges, links, cgroups, state.
+
+    Also the temporary directories of sweeps and other commands that were killed.
 
     Live runs, and whatever no run has made, are not touched.
     """
@@ -29,6 +31,9 @@ def clean(dry_run: bool, as_json: bool) -> None:
             outcomes[run_id] = dict.fromkeys(leaks.find(run_id))
         else:
             outcomes[run_id] = leaks.clean_run(run_id)
+    for place in scratch.abandoned():
+        leak = leaks.Leak("scratch", str(place))
+        outcomes[place.name] = {leak: None if dry_run else leaks.try_remove(leak)}
     for probe in leaks.dead_probes():
         outcomes[probe.name] = {leaks.Leak("cgroup", str(probe)): None}
         if not dry_run:

@@ -21,10 +21,11 @@ from crunchbed.experiments.sweep.folder import SweepFolder
 from crunchbed.experiments.sweep.request import FIGURES, Request
 from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Scheduler, refuse, result_in
-from crunchbed.experiments.sweep.scratch import ended_by_signals, scratch
+from crunchbed.experiments.sweep.scratch import workplace
 from crunchbed.experiments.sweep.space import trials_of
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
 from crunchbed.experiments.sweep.workers import Pool, connected, local
+from crunchbed.host.scratch import ended_by_signals
 from crunchbed.report.sweep_progress import SweepProgress
 from crunchbed.report.sweep_summary import print_sweep
 from crunchbed.report.table import open_console
@@ -156,7 +157,7 @@ def sweep(
     # The folder is made once there are workers: a scheduler that does not answer leaves none.
     with (
         ended_by_signals(),
-        scratch() as place,
+        workplace() as place,
         _pool(number, scheduler, place) as made,
         begin() as folder,
     ):

@@ -38,7 +38,8 @@ MAX_LENGTH: Final = 200
 _NODE: Final = re.compile(r"n[1-9][0-9]{0,3}")
 _OF_NO_NODE: Final = ("quorum_lost_seconds",)
 
-_MOST_LISTED: Final = 16
+_MOST_LISTED: Final = 10
+_LONGEST_WORD: Final = 40
 """Figures that a message lists; docs/scenario-format.md has all."""
 
 _COMPARE: Final = re.compile(r"[=!]=|[<>]=?")
@@ -187,12 +188,14 @@ def _name_of_run(word: str, known: tuple[str, ...]) -> Name:
     head, _, tail = word.partition(".")
     if _NODE.fullmatch(head) and tail:
         if tail.partition(".")[0] in PHASES or tail in _OF_NO_NODE:
-            raise ValueError(f"{tail} is a figure of all nodes, and {head} has none")
+            raise ValueError(
+                f"{_shown(tail)} is a figure of all nodes, and {_shown(head)} has none"
+            )
         return Name(None, _figure(tail, known), head)
     if tail and head not in ("misses_by_cause", *PHASES):
         hint = did_you_mean(head, (*POLICIES, *PHASES))
         raise ValueError(
-            f"{head} is no policy; known: {', '.join(POLICIES)}{hint}; "
+            f"{_shown(head)} is no policy; known: {', '.join(POLICIES)}{hint}; "
             f"and no phase: {', '.join(PHASES)}"
         )
     return Name(None, _figure(word, known))
@@ -203,11 +206,18 @@ def _figure(name: str, known: tuple[str, ...]) -> str:
     if phase in PHASES:
         if figure not in PHASE_NAMES:
             hint = did_you_mean(figure, PHASE_NAMES) or _listed(PHASE_NAMES)
-            raise ValueError(f"{figure or 'nothing'} is no figure of the phase {phase}{hint}")
+            raise ValueError(
+                f"{_shown(figure) or 'nothing'} is no figure of the phase {phase}{hint}"
+            )
     elif name not in known:
         hint = did_you_mean(name, known) or _listed(known)
-        raise ValueError(f"{name} is no figure{hint}")
+        raise ValueError(f"{_shown(name)} is no figure{hint}")
     return name
+
+
+def _shown(word: str) -> str:
+    """Return a word as a message repeats it; the line is quoted as a whole before."""
+    return word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 3]}..."
 
 
 def _listed(known: tuple[str, ...]) -> str:

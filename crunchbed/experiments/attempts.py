@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crunchbed.checks.result import Result
+from crunchbed.host.scratch import ended_by_signals
 from crunchbed.report.progress import watched
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
@@ -65,13 +66,14 @@ def attempt_variants(
     """Make a run of every variant on every seed: all on the first seed, then all on the next.
 
     Returns, of each run, the name of its variant, its result, and its directory in ``parent``.
-    Raises as ``attempt``.
+    Raises as ``attempt``, and KeyboardInterrupt where a signal asks for the end.
     """
     places = [(name, seed, parent / f"{name}-{seed}") for seed in seeds for name in variants]
-    return [
-        (name, attempt(variants[name], seed, place, scraper, quiet=quiet), place)
-        for name, seed, place in places
-    ]
+    with ended_by_signals():  # also between two runs
+        return [
+            (name, attempt(variants[name], seed, place, scraper, quiet=quiet), place)
+            for name, seed, place in places
+        ]
 
 
 def attempt(

@@ -26,7 +26,7 @@ from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError, MissingRequirement
 from topologies import ovs
 
-Kind = Literal["process", "pin", "bridge", "link", "cgroup", "target", "state"]
+Kind = Literal["process", "pin", "bridge", "link", "cgroup", "target", "state", "scratch"]
 
 # The part after the id of every name that a cluster gives to a host, a switch or a link.
 _NAME_END = r"(?:n\d{1,3}|st|s\d{1,2})"
@@ -217,13 +217,17 @@ def clean_run(run_id: str, machine: Machine = THIS_MACHINE) -> dict[Leak, str | 
         if not leaks:
             break
         traces = [leak for leak in leaks if leak.kind != "state"] or leaks
-        for leak in traces:
-            try:
-                remove(leak)
-                outcome[leak] = None
-            except CrunchbedError as error:
-                outcome[leak] = str(error)
-        stuck = all(outcome[leak] is not None for leak in traces)
+        outcome |= (reasons := {leak: try_remove(leak) for leak in traces})
+        stuck = None not in reasons.values()
         if stuck or time.monotonic() > deadline:
             break
     return outcome
+
+
+def try_remove(leak: Leak) -> str | None:
+    """Remove one trace; returns why it could not be removed, or None."""
+    try:
+        remove(leak)
+    except CrunchbedError as error:
+        return str(error)
+    return None

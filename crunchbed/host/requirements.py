@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from crunchbed.host.probes import hooks, system
 from crunchbed.host.probes.machine import NOT_TRIED, THIS_MACHINE, Machine
 from crunchbed.host.probes.system import Probe
+from crunchbed.host.run_ids import STATE_ROOT
+from crunchbed.scenario.block_io import BlockIo
 from reserve_agent.errors import MissingRequirement
 
 SETUP = "make setup"
@@ -61,6 +63,16 @@ def _hook(name: str, needed_for: str, remedy: str) -> Requirement:
     return Requirement(name, needed_for, remedy, hooks.hook(name))
 
 
+def disk_room(needed: int) -> Requirement:
+    """Return so many bytes of room for the file behind the block target."""
+    return Requirement(
+        "disk-room",
+        "the block target's disk",
+        f"make room in {STATE_ROOT}, or --set block_io.export=64MiB or less",
+        system.Room(STATE_ROOT, needed),
+    )
+
+
 _BTF = system.file("/sys/kernel/btf/vmlinux")
 _CGROUP2 = "mount -t cgroup2 none /sys/fs/cgroup/unified"
 _TBF = system.qdisc("tbf", "rate", "1mbit", "burst", "16kb", "latency", "1ms")
@@ -93,6 +105,7 @@ _REQUIRED = (
     ),
     Requirement("nbdkit", "block targets", SETUP, system.tool("nbdkit")),
     Requirement("libnbd", "block initiators", SETUP, system.module("nbd")),
+    disk_room(BlockIo().export),
 )
 
 _OPTIONAL = (

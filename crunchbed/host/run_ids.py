@@ -157,6 +157,10 @@ class RunClaim:
             except PermissionError as error:
                 lock.close()
                 raise MissingRequirement(f"cannot write to {root}: runs need root") from error
+            except OSError as error:
+                lock.close()
+                shutil.rmtree(root / run_id, ignore_errors=True)
+                raise MissingRequirement(f"cannot write to {root}: {error.strerror}") from error
             lock.close()
         raise CrunchbedError(f"no free run id in {_ATTEMPTS} attempts: try `crunchbed clean`")
 

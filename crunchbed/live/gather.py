@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from crunchbed.history.recorder import Recorder
 from crunchbed.host.run_ids import RecordedProcess
+from crunchbed.host.scratch import ended_by_signals, keep, scratch
 from crunchbed.live import runs
 from crunchbed.live.audit import AuditedNode, AuditedRun, Facts, User, audit_node
 from crunchbed.run.backend import Backend
@@ -94,14 +93,12 @@ def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRu
     MissingRequirement: nothing was started. RunInvalid: it did not come up; its logs are named.
     """
     backend = ready_backend(scenario)
-    scratch = Path(tempfile.mkdtemp(prefix="crunchbed-audit-"))
-    with ExitStack() as undo:
-        undo.callback(shutil.rmtree, scratch, ignore_errors=True)
+    with ended_by_signals(), scratch("audit") as place:
         try:
-            return _observe(backend, scenario, seconds, scratch / "run", progress)
+            return _observe(backend, scenario, seconds, place / "run", progress)
         except CrunchbedError as error:
-            undo.pop_all()
-            raise type(error)(f"{error}; logs are in {scratch}") from error
+            keep(place)
+            raise type(error)(f"{error}; logs are in {place}") from error
 
 
 def _observe(

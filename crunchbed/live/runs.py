@@ -18,6 +18,13 @@ COMING_UP: Final = "coming up"
 
 _AGENT_SUFFIX = ".agent"
 RUN_SOCKET: Final = "run"  # in the state directory of a run that takes commands
+POWER: Final = "power"
+"""In the run's state directory, after a node's name: the number of the boot, while there is power.
+
+It goes before what runs on the node is killed. So who joins the node's cgroup and finds the file
+afterwards is killed when the power goes.
+"""
+
 _TELL_SECONDS = 30.0  # a run that cuts a node off answers when it is cut off
 
 
@@ -66,10 +73,17 @@ def _require_node(run: str, node: str) -> None:
 
 
 class Place(NamedTuple):
-    """Where a host's processes run: a pid in its network namespace, and its cgroup."""
+    """Where a host's processes run.
+
+    Attributes:
+        pid: A process in its network namespace.
+        cgroup: Its cgroup.
+        power: A file that says which boot of the host goes on; there is none without power.
+    """
 
     pid: int
     cgroup: Path
+    power: Path
 
 
 def is_held(run: str) -> bool:
@@ -119,4 +133,12 @@ def place_of(run: str, node: str) -> Place:
         _require_node(run, node)
         settings = orjson.loads((STATE_ROOT / run / f"{node}{_AGENT_SUFFIX}.json").read_bytes())
         told = {"pid": settings["netns_pid"], "cgroup": settings["cgroup"]}
-    return Place(int(told["pid"]), Path(told["cgroup"]))
+    return Place(int(told["pid"]), Path(told["cgroup"]), STATE_ROOT / run / f"{node}.{POWER}")
+
+
+def boot_of(place: Place) -> str | None:
+    """Return which boot of a host goes on; None while the host has no power."""
+    try:
+        return place.power.read_text()
+    except OSError:
+        return None

@@ -25,6 +25,10 @@ class Site(Protocol):
     def loop(self) -> Loop:
         """Lets the time of the run pass."""
 
+    @property
+    def places(self) -> Sequence[Path]:
+        """Directories that the run writes to, besides its own."""
+
     def record_directory(self, out: Path) -> None:
         """Say where the run writes; who looks for live runs is told."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -99,7 +100,7 @@ def run(
                 return _measure(request, site, directory, watcher)
             except (CrunchbedError, OSError) as error:
                 signals.check()  # what somebody has ended is not invalid
-                raise _explained(error, request, directory) from error
+                raise _explained(error, request, (directory, *site.places)) from error
 
 
 def _measure(request: _Request, site: Site, directory: Path, progress: Progress) -> Result:
@@ -149,15 +150,15 @@ def _record(request: _Request, site: Site, directory: Path, progress: Progress) 
 
 
 def _explained(
-    error: CrunchbedError | OSError, request: _Request, directory: Path
+    error: CrunchbedError | OSError, request: _Request, places: Sequence[Path]
 ) -> CrunchbedError | OSError:
     """Return the error to tell; that the run is invalid goes into its directory too, if it can."""
-    if (reason := rundir.unwritable(directory, error)) is not None:
-        return RunInvalid(f"{directory}: cannot be written to: {reason}")
+    if (reason := rundir.unwritable(places, error)) is not None:
+        error = RunInvalid(reason)
     if isinstance(error, CrunchbedError):
         with suppress(OSError):
             invalid = Result.not_measured(request.scenario, request.seed, str(error))
-            invalid.write(directory / "result.json")
+            invalid.write(places[0] / "result.json")
     return error
 
 

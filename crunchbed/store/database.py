@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 import duckdb
 import orjson
 
+from crunchbed.host.scratch import ended_by_signals, scratch
 from crunchbed.store.rows import TABLES, rows, run_directories
 from reserve_agent.errors import BadInput
 from reserve_agent.files import partial_of, whole
@@ -49,10 +49,11 @@ def _fill(connection: duckdb.DuckDBPyConnection, directories: Sequence[Path]) ->
     """
     damaged: list[str] = []
     with (
-        tempfile.TemporaryDirectory(prefix="crunchbed-query-") as place,
+        ended_by_signals(),
+        scratch("query") as place,
         contextlib.ExitStack() as stack,
     ):
-        paths = {name: Path(place, f"{name}.jsonl") for name in TABLES}
+        paths = {name: place / f"{name}.jsonl" for name in TABLES}
         files = {name: stack.enter_context(path.open("wb")) for name, path in paths.items()}
         for directory in directories:
             try:

@@ -6,10 +6,10 @@ Exits with 1 where a damaged run got a verdict.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from crunchbed.host.scratch import ended_by_signals, scratch
 from tests.sabotage.suite import Row, rows
 from tests.unit import format2
 
@@ -17,11 +17,9 @@ from tests.unit import format2
 def main(arguments: Sequence[str]) -> int:
     """Damage each run and print a table of all."""
     sources = [Path(one) for one in arguments] or [format2.RECORDED]
-    with tempfile.TemporaryDirectory(prefix="crunchbed-sabotage-") as scratch:
+    with ended_by_signals(), scratch("sabotage") as place:
         found = [
-            row
-            for seed, source in enumerate(sources, 1)
-            for row in rows(source, Path(scratch), seed=seed)
+            row for seed, source in enumerate(sources, 1) for row in rows(source, place, seed=seed)
         ]
     sys.stdout.write(f"{table(found)}\n")
     return int(any(row.missed for row in found))

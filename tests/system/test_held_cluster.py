@@ -16,6 +16,7 @@ from crunchbed.history.history import History
 from crunchbed.host import leaks
 from nodes.cgroup import cgroup2_root
 from nodes.ports import is_operational
+from nodes.process import descendants
 from nodes.waiting import wait_until
 from reserve_agent.contract.events.heartbeats import RingDown
 from tests.system.command import Command, run, traces
@@ -194,17 +195,24 @@ def test_down_ends_it_with_a_summary_and_leaves_nothing(held: Held) -> None:
     assert result["totals"]["pressure_episodes"] >= 22
 
 
+def is_on(cluster: Held, node: str, shell: Command) -> bool:
+    """Whether the program of a shell is in the node's cgroup."""
+    group = cgroup2_root() / f"crunchbed-{cluster.run_id}" / node / "cgroup.procs"
+    return {*descendants(shell.popen.pid)} & {*map(int, group.read_text().split())} != set()
+
+
 def test_ctrl_c_ends_it_with_a_summary_and_a_shell_on_it(tmp_path: Path) -> None:
     cluster = Held(tmp_path / "out")
     shell = Command("shell", "--run", cluster.run_id, "n1", "--", "sleep", "60")
     try:
-        group = cgroup2_root() / f"crunchbed-{cluster.run_id}" / "n1" / "cgroup.procs"
-        wait_until(lambda: str(shell.popen.pid) in group.read_text().split(), 20, "the shell")
+        wait_until(lambda: is_on(cluster, "n1", shell), 20, "the shell")
         os.killpg(cluster.command.popen.pid, signal.SIGINT)
         cluster.command.end(30)
         assert "verdict: " in cluster.command.output, "\n".join(cluster.command.errors)
         assert cluster.command.popen.returncode in (0, 3)  # 3: the machine was too busy
-        assert shell.end(5) != 0
+        assert shell.end(5) == 137
+        (line,) = shell.errors
+        assert f"n1 of run {cluster.run_id} has lost its power" in line
         assert traces(cluster.run_id) == []
     finally:
         shell.kill()

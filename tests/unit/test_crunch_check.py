@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crunchbed.checks import crunch
+from crunchbed.checks.validity import disturbed
 from crunchbed.history.history import Interval
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
@@ -148,3 +149,33 @@ def test_the_most_windows_are_judged_quickly() -> None:
     scenario = timed_scenario().with_overrides({"crunch.every": "1ms", "crunch.count": 4096})
     found = crunch.check(recording.history(), scenario)
     assert found.off_target == []
+
+
+def bursting() -> Recording:
+    recording = Recording().complete().fault(1200, 1300, "burst", "n2", pages=10)
+    return recording.add(1220, "burst.begin", target="n2", pages=10)
+
+
+@pytest.mark.parametrize(
+    ("node", "begin", "end", "idle"),
+    [
+        ("n2", 1225, 1240, False),
+        ("n2", 1100, 1230, False),  # the node was out of memory already
+        ("n2", 1390, 1500, False),  # the daemon was late, and the burst was over at once
+        ("n2", 1450, 1500, True),
+        ("n2", 1100, 1210, True),
+        ("n1", 1225, 1240, True),
+    ],
+)
+def test_a_burst_that_finds_its_pages_is_off_target(
+    node: str, begin: float, end: float, idle: bool
+) -> None:
+    history = bursting().pressure(begin, end, node).history()
+    reason = "burst of n2: n2 never came under memory pressure"
+    assert list(crunch.idle_bursts(history)) == ([reason] if idle else [])
+    assert (f"fault off target: {reason}" in disturbed(history, load("control"))) == idle
+
+
+def test_a_burst_whose_work_never_moved_is_none() -> None:
+    waiting = Recording().complete().fault(1200, 1300, "burst", "n2", pages=10, from_="n1")
+    assert list(crunch.idle_bursts(waiting.history())) == []

@@ -181,6 +181,23 @@ def test_what_is_no_expectation_is_one_line(text: str, complaint: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "none.misses_by_cause.allocation_failure + none.misses_by_cause.stalled_sender"
+        f" >= 0.95 * none.heartbeats_mis{'9' * 30}sed",
+        f"misses_by_cause.loss >= 0.95 * heartb0x{'f' * 60}eats_missed",
+        f"after.{'x' * 190} > 0",
+        f"{'x' * 90}.{'y' * 90} > 0",
+        f"n1.view_changes{'x' * 150} > 0",
+    ],
+)
+def test_a_long_name_is_not_repeated_whole(text: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(text)
+    assert len(str(caught.value)) < 525
+
+
 def test_the_deepest_expectation_allowed_is_judged() -> None:
     minuses = "-" * 184
     assert evaluate([f"{minuses}writes_lost == 0"], TOTALS)[0].holds is True

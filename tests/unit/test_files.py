@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -65,3 +66,9 @@ def test_a_kill_leaves_the_old_file(tmp_path: Path) -> None:
     assert file.read_bytes() == b"old"
     files.write_bytes(file, b"new")
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_an_error_of_writing_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, files.whole(tmp_path / "x"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "x")

@@ -10,12 +10,17 @@ import pytest
 
 from crunchbed.history.history import History, Interval
 from crunchbed.history.merge import merge
+from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.faults import NodeReset, NodeUp
 from reserve_agent.contract.events.heartbeats import RingUp
 from reserve_agent.contract.events.run import PhaseBegan
 from reserve_agent.contract.events.switches import ControllerRestarted
 from reserve_agent.contract.events.writes import WriteAcknowledged
 from reserve_agent.errors import BadInput
+
+
+def read(path: Path) -> list[Event]:
+    return list(History.read(path).events)
 
 
 def write(path: Path, *events: dict[str, object], tail: bytes = b"") -> Path:
@@ -85,8 +90,8 @@ def test_files_are_merged_by_time(tmp_path: Path) -> None:
     merged = [orjson.loads(line)["t"] for line in lines]
     assert len(merged) == 600
     assert merged == sorted(merged)
-    assert History.read(tmp_path / "all.jsonl").events == sorted(
-        (event for path in paths for event in History.read(path).events), key=lambda event: event.t
+    assert read(tmp_path / "all.jsonl") == sorted(
+        (event for path in paths for event in read(path)), key=lambda event: event.t
     )
 
 

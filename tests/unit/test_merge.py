@@ -81,6 +81,11 @@ def test_what_is_merged_is_described_in_run_json(run: Path) -> None:
             "its digest is not the one",
         ),
         (lambda _: [], "it was not closed"),
+        (lambda lines: [lines[0][9:], *lines[1:]], "1 of its lines are no events, the first is"),
+        (
+            lambda lines: [lines[0], b'{"x": 1}\n', b"\0\0\n", lines[2]],
+            "2 of its lines are no events, the first is line 2",
+        ),
     ],
 )
 def test_a_part_that_is_not_whole_is_named(

@@ -107,3 +107,17 @@ def test_a_result_that_never_had_a_history_is_believed(tmp_path: Path) -> None:
     Result.not_measured(scenario(), 7, "no switch").write(directory / "result.json")
     _, result = rejudge(directory)
     assert (result.verdict, result.reasons) == ("invalid", ("no switch",))
+
+
+def test_of_a_run_that_was_killed_it_is_not_known_what_happened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run", good_run())
+    (run / "result.json").unlink()
+    (run / "history").mkdir()
+    (run / "history.jsonl").rename(run / "history" / "run.jsonl")
+    result = rejudge(run)[1]
+    words = "the run did not come to its end: the parts of its history were not merged"
+    assert (result.verdict, result.reasons) == ("unknown", (words,))
+    assert app.main(["judge", str(run)]) == 3
+    assert words in " ".join(capsys.readouterr().out.split())

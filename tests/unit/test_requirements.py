@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 
 from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.cli import check
-from crunchbed.host import requirements
+from crunchbed.host import requirements, room
 from crunchbed.host.probes import hooks, system
 from crunchbed.host.probes.machine import NOT_TRIED, Answer, Machine, run_command
 from crunchbed.host.requirements import (
@@ -50,6 +51,7 @@ def machine(
     run: Callable[[Sequence[str]], Answer] = lambda _argv: OK,
     have: Sequence[str] = (),
     euid: int = 0,
+    free: int | None = None,
 ) -> Machine:
     table = root / "proc/self/mounts"
     table.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +59,7 @@ def machine(
     return Machine(
         root=root,
         run=run,
+        free_bytes=lambda _path: free,
         which=lambda name: f"/usr/bin/{name}" if name in have else None,
         importable=lambda name: name in have,
         loadable=lambda name: None if name in have else f"{name}: cannot open shared object file",
@@ -201,13 +204,45 @@ def test_a_run_over_iscsi_needs_its_target_and_its_library(tmp_path: Path) -> No
     names = {each.name for each in wanted}
     assert names_needed_by(scenario) - names == {"nbdkit"}
     assert names - names_needed_by(scenario) == {"iscsi-target", "iscsi-initiator"}
-    require(wanted[-2:], machine(tmp_path, have=["tgtd", "libiscsi.so.7"]))
+    iscsi = [each for each in wanted if each.name.startswith("iscsi-")]
+    require(iscsi, machine(tmp_path, have=["tgtd", "libiscsi.so.7"]))
     with pytest.raises(MissingRequirement) as caught:
-        require(wanted[-2:], machine(tmp_path))
+        require(iscsi, machine(tmp_path))
     assert str(caught.value) == (
         "this machine lacks iscsi-target (no tgtd in the path; make setup), iscsi-initiator "
         "(libiscsi.so.7: cannot open shared object file; make setup)"
     )
+
+
+def test_the_disk_behind_the_target_needs_room(tmp_path: Path) -> None:
+    def wanted(**settings: str) -> list[Requirement]:
+        scenario = load("control").with_overrides(
+            {f"block_io.{key}": value for key, value in settings.items()}
+        )
+        return [each for each in needed_by(scenario) if each.name == "disk-room"]
+
+    small = machine(tmp_path, free=200 << 20)
+    with pytest.raises(MissingRequirement) as caught:
+        require(wanted(), small)
+    assert str(caught.value) == (
+        "this machine lacks disk-room (/run/crunchbed has 200 MiB free, 256 MiB are needed; make "
+        "room in /run/crunchbed, or --set block_io.export=64MiB or less)"
+    )
+    assert caught.value.exit_code == 4
+    require(wanted(export="64MiB"), small)
+    require(wanted(), machine(tmp_path, free=None))
+    # More than the links can bring in the time of a run is never written.
+    (huge,) = wanted(export="1024GiB")
+    assert not huge.probe(small).present
+    require([huge], machine(tmp_path, free=4 << 30))
+
+
+def test_room_is_that_of_the_disk_of_the_nearest_directory(tmp_path: Path) -> None:
+    disk = os.statvfs(tmp_path)
+    free = room.free_bytes(tmp_path / "none" / "yet")
+    assert free is not None
+    assert abs(free - disk.f_bavail * disk.f_frsize) < 1 << 30
+    assert not room.is_full(tmp_path)
 
 
 @pytest.mark.parametrize(

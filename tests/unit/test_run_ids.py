@@ -1,5 +1,6 @@
 """Run ids and the record that tells a live run from a dead one; needs no root."""
 
+import errno
 import os
 import re
 import subprocess
@@ -63,6 +64,18 @@ def test_no_permission_is_a_missing_requirement(
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(MissingRequirement, match="need root"):
         RunClaim.claim(tmp_path / "run")
+
+
+def test_a_full_disk_is_told_and_leaves_no_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run_ids.files, "write_bytes", refuse)
+    with pytest.raises(MissingRequirement, match=f"cannot write to {tmp_path}: No space left"):
+        RunClaim.claim(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_processes_are_recorded_while_they_live(tmp_path: Path) -> None:

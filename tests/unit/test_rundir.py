@@ -83,6 +83,7 @@ def test_a_file_is_written_in_one_step(tmp_path: Path) -> None:
 class Disk:
     """What statvfs says."""
 
+    f_blocks = 10
     f_bfree = 10
     f_files = 10
     f_ffree = 10
@@ -98,6 +99,7 @@ class Disk:
         (OSError(errno.EROFS, "Read-only file system"), {}, "Read-only file system"),
         (RunInvalid("n1 agent ended"), {"f_bfree": 0}, "No space left on device"),
         (RunInvalid("n1 agent ended"), {"f_ffree": 0}, "No space left on device"),
+        (RunInvalid("n1 agent ended"), {"f_blocks": 0, "f_bfree": 0}, None),  # a tmpfs of size=0
         (RunInvalid("n1 agent ended"), {"f_files": 0, "f_ffree": 0}, None),  # as btrfs says
         (RunInvalid("n1 agent ended"), {}, None),
         (OSError(errno.ECONNRESET, "Connection reset by peer"), {}, None),
@@ -111,11 +113,34 @@ def test_whether_the_disk_is_to_blame(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "statvfs", lambda _: Disk(**disk))
-    assert rundir.unwritable(tmp_path, error) == reason
+    words = None if reason is None else f"{tmp_path}: cannot be written to: {reason}"
+    assert rundir.unwritable([tmp_path], error) == words
+
+
+def test_of_two_disks_the_one_that_is_full_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(path: Path) -> Disk:
+        return Disk(f_bfree=0 if path.name == "state" else 5)
+
+    monkeypatch.setattr(os, "statvfs", ask)
+    places = [tmp_path / "out", tmp_path / "state"]
+    words = f"{tmp_path / 'state'}: cannot be written to: No space left on device"
+    for error in (OSError(errno.ENOSPC, "No space left on device"), RunInvalid("n1 agent ended")):
+        assert rundir.unwritable(places, error) == words
+    in_state = OSError(
+        errno.ENOSPC, "No space left on device", str(tmp_path / "state" / "run.json")
+    )
+    monkeypatch.setattr(os, "statvfs", lambda _: Disk())
+    assert rundir.unwritable(places, in_state) == words, "its undo has made room again"
+    named = OSError(errno.EROFS, "Read-only file system", "/elsewhere/x")
+    assert rundir.unwritable(places[:1], named) == (
+        "/elsewhere/x: cannot be written to: Read-only file system"
+    )
 
 
 def test_a_directory_that_is_gone_is_no_full_disk(tmp_path: Path) -> None:
-    assert rundir.unwritable(tmp_path / "gone", RunInvalid("")) is None
+    assert rundir.unwritable([tmp_path / "gone"], RunInvalid("")) is None
 
 
 def test_metadata_ties_the_clock_to_the_calendar() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import crunchbed.cli.sweep
 from crunchbed.cli import app
-from crunchbed.experiments.sweep.scratch import ended_by_signals
+from crunchbed.host.scratch import ended_by_signals
 from reserve_agent.errors import CrunchbedError
 
 RUN = """
@@ -27,13 +27,14 @@ open(sys.argv[2], "w").write("undone")
 SWEEP = f"""
 import signal, subprocess, sys, time
 from pathlib import Path
-from crunchbed.experiments.sweep.scratch import SPEC, ended_by_signals, scratch
+from crunchbed.experiments.sweep.scratch import workplace
+from crunchbed.host.scratch import LOCKED, ended_by_signals
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 try:
-    with ended_by_signals(), scratch() as place:
+    with ended_by_signals(), workplace() as place:
         (place / "crunchbed-trial-x").mkdir()
-        spec = place / "crunchbed-trial-x" / SPEC
+        spec = place / "crunchbed-trial-x" / LOCKED
         spec.write_text("{{}}")
         run = subprocess.Popen([sys.executable, "-c", {RUN!r}, spec, sys.argv[1]],
                                stdout=subprocess.PIPE)

@@ -11,6 +11,7 @@ import pytest
 
 from crunchbed import backends
 from crunchbed.archive.rejudge import rejudge
+from crunchbed.checks import judge
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from crunchbed.run import engine
@@ -64,6 +65,34 @@ def test_a_link_that_fails_is_found_out_and_its_node_joins_again(tmp_path: Path)
     (ejected,) = history.of(NodeEjected, "n1")
     assert not ejected.false
     assert history.of(ViewInstalled, "n1")[-1].members == ["n1", "n2", "n3"]
+
+
+def test_a_check_that_fails_leaves_a_result_a_report_and_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise ZeroDivisionError("no heartbeat at all")
+
+    monkeypatch.setattr(judge.crunch, "check", broken)
+    out = tmp_path / "out"
+    result, history = run("control", out)
+    assert (result.verdict, result.exit_code) == ("unknown", 3)
+    assert len(result.reasons) == 1
+    assert result.reasons[0].startswith("a check failed (")
+    assert result.reasons[0].endswith("broken: ZeroDivisionError('no heartbeat at all'))")
+    assert "a check failed (" in (out / "report.html").read_text()
+    assert history.missing_phases() == []
+    log = (out / "logs" / "judge.log").read_text()
+    assert log.startswith("Traceback (most recent call last):\n")
+    assert f"in {broken.__name__}\n" in log
+    assert log.endswith("ZeroDivisionError: no heartbeat at all\n")
+    monkeypatch.undo()
+    assert rejudge(out)[1].verdict == "pass", "the history is whole, and can be judged again"
+
+
+def test_checks_that_hold_leave_no_log(tmp_path: Path) -> None:
+    run("control", tmp_path / "out")
+    assert not (tmp_path / "out" / "logs" / "judge.log").exists()
 
 
 def test_a_run_is_the_same_whenever_it_is_made(tmp_path: Path) -> None:

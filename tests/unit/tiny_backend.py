@@ -135,6 +135,7 @@ class TinySite:
     """A run's id and clock."""
 
     run_id = "tiny"
+    places = ()
 
     def __init__(self) -> None:
         self.loop = HeapLoop()

@@ -31,6 +31,7 @@ class NamespacesSite:
         self._state = state
         self.run_id = state.run_id
         self.loop = loop
+        self.places = (state.path,)
         self.pins = _BPFFS / f"crunchbed-{state.run_id}"
 
     def record_directory(self, out: Path) -> None:

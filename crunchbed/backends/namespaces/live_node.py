@@ -14,6 +14,7 @@ from crunchbed.backends.namespaces.daemons import signal_family
 from crunchbed.backends.namespaces.live_agent import LiveAgent
 from crunchbed.backends.namespaces.live_run import LiveRun, argv, ended_by_itself
 from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.live.runs import POWER
 from crunchbed.run.world import NodeStatus
 from crunchbed.scenario import sizing
 from nodes.cgroup import NodeCgroup
@@ -23,7 +24,7 @@ from nodes.service.address import remove_address
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.errors import CrunchbedError, RunInvalid
-from reserve_agent.files import write_json
+from reserve_agent.files import write_bytes, write_json
 from reserve_agent.lines.client import LineClient
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
@@ -141,6 +142,7 @@ class LiveNode:
         self._port.power(True)
         for socket in sizing.throttled(self._scenario):
             self.agent.ask("attach", socket=asdict(socket))
+        write_bytes(self._path(POWER), str(self.incarnation).encode())
         self.up = True
 
     def start_daemons(self, names: Iterable[str]) -> None:
@@ -168,6 +170,7 @@ class LiveNode:
         Where its agent is away, what the daemons have kept for the next one ends with them, and
         the history says so.
         """
+        self._path(POWER).unlink(missing_ok=True)
         self._port.power(False)
         unheard = len(self.daemons) if self.agent.process is None else 0
         self.count_reserve_users()
@@ -248,6 +251,7 @@ class LiveNode:
 
     def stop(self) -> None:
         """End the daemons and the agent, and remove the cgroup."""
+        self._path(POWER).unlink(missing_ok=True)
         self.end_daemons()
         self.agent.stop()
         if os.path.lexists(self.cgroup.path):

@@ -8,7 +8,7 @@ import orjson
 
 from crunchbed.backends.namespaces import configs
 from crunchbed.backends.namespaces.live_run import LiveRun, argv
-from crunchbed.history.history import History
+from crunchbed.history.merge import sound
 from crunchbed.run.world import STORAGE, Loop, ReadBack
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.writes import WriteAcknowledged
@@ -24,7 +24,8 @@ def acknowledged_writes(
     return [
         (index, event.incarnation, event.seq, event.block, event.blocks)
         for index, name in enumerate(scenario.node_names)
-        for event in History.read(directory / f"{name}.jsonl").of(WriteAcknowledged)
+        for event in sound(directory / f"{name}.jsonl")[0]
+        if isinstance(event, WriteAcknowledged)
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from crunchbed.host.requirements import Requirement, requirement
+from crunchbed.host.requirements import Requirement, disk_room, requirement
 from crunchbed.scenario.schema import Scenario
 
 _ALWAYS: Final = (
@@ -33,13 +33,27 @@ _SWITCHES: Final = {
     "ovs-user": ("open-vswitch", "ovs-userspace"),
     "linux-bridge": ("linux-bridge",),
 }
+_BITS_PER_BYTE: Final = 8
+_UNPHASED_SECONDS: Final = 60  # a run's start, what follows its faults, and its end: at most
 _TRANSPORTS: Final = {"nbd": ("nbdkit",), "iscsi": ("iscsi-target", "iscsi-initiator")}
 
 
 def needed_by(scenario: Scenario) -> list[Requirement]:
     """Return what a machine must have for a run of ``scenario``."""
     names = (*_ALWAYS, *_SWITCHES[scenario.cluster.switch], *_asked_by(scenario))
-    return [requirement(name) for name in names]
+    return [*(requirement(name) for name in names), _disk_room(scenario)]
+
+
+def _disk_room(scenario: Scenario) -> Requirement:
+    """Return the room that the block device's sparse file may take.
+
+    That is its size, or what the links bring it in a run, which is less for a very large one.
+    """
+    phases, cluster = scenario.phases, scenario.cluster
+    lengths_ns = phases.control + phases.inject + phases.recovery + phases.after
+    rate = max(cluster.storage_rate, cluster.port_rate)
+    brought = rate // _BITS_PER_BYTE * (lengths_ns // 10**9 + _UNPHASED_SECONDS)
+    return disk_room(min(scenario.block_io.export, brought))
 
 
 def _asked_by(scenario: Scenario) -> Iterator[str]:

@@ -13,6 +13,7 @@ from crunchbed.backends.namespaces import configs
 from crunchbed.backends.namespaces.daemons import signal_family
 from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.backends.namespaces.live_run import LiveRun, argv
+from crunchbed.live.runs import POWER
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import STORAGE, Flood
 from nodes.block import target
@@ -24,7 +25,7 @@ from nodes.cgroup import NodeCgroup
 from nodes.process import Process
 from reserve_agent.config_files import build
 from reserve_agent.errors import BadInput
-from reserve_agent.files import write_json
+from reserve_agent.files import write_bytes, write_json
 from reserve_agent.netns import network_namespace_of
 from topologies.node import ClusterNode
 
@@ -80,6 +81,11 @@ class StorageHost:
         if not self.cgroup.path.exists():
             self._undo.callback(self.cgroup.remove)
             self.cgroup.create()
+            power = self._run.of(STORAGE, POWER)
+            self._undo.callback(
+                power.unlink, missing_ok=True
+            )  # before those in the cgroup are killed
+            write_bytes(power, b"0")
         return self.cgroup.path
 
     def kill_target(self) -> None:

@@ -21,6 +21,7 @@ from crunchbed.backends.namespaces.storage import StorageHost
 from crunchbed.backends.namespaces.switches import LiveSwitches
 from crunchbed.backends.namespaces.versions import program_versions
 from crunchbed.history.recorder import Recorder
+from crunchbed.host import room
 from crunchbed.live.runs import RUN_SOCKET
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import Command, Fence, Flood, ReadBack
@@ -30,7 +31,7 @@ from nodes.cgroup import NodeCgroup
 from nodes.fence_service import FenceServer
 from nodes.process import Process
 from reserve_agent.contract.events.faults import NodeUp
-from reserve_agent.errors import CrunchbedError
+from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines.server import LineServer
 from topologies.cluster import Cluster
 
@@ -195,15 +196,17 @@ class NamespacesWorld:
         self.disk.flood(target, flood, start_ns)
 
     def check(self) -> None:
-        """Look whether the target, the senders and the controller live, and write down what stood.
+        """Look whether all parts live and the disk has room, and write down what stood still.
 
         Raises:
-            RunInvalid: One ended by itself.
+            RunInvalid: One ended by itself, or no room is left.
         """
         self._record_late_parts()
         for process in self._watched:
             if process.poll() is not None:
                 raise ended_by_itself(process)
+        if room.is_full(self._run.state):
+            raise RunInvalid(f"{self._run.state}: no room is left for the block target's disk")
 
     def _record_late_parts(self) -> None:
         for late in self._parts.events():

@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any, Final
 
 import orjson
 
-from crunchbed.experiments.sweep.scratch import SPEC
+from crunchbed.host.scratch import LOCKED, scratch
 from reserve_agent.errors import CrunchbedError
 
 INTERRUPTED: Final = 130
@@ -38,11 +37,14 @@ class Made:
     words: str
 
 
-def make(scenario: dict[str, Any], seed: int, scratch: str | None = None) -> Made:
-    """Make one run of a resolved scenario in a new process; wait for its end."""
-    with tempfile.TemporaryDirectory(prefix="crunchbed-trial-", dir=scratch) as place:
-        out = Path(place, "run")
-        spec = Path(place, SPEC)
+def make(scenario: dict[str, Any], seed: int, parent: str | None = None) -> Made:
+    """Make one run of a resolved scenario in a new process; wait for its end.
+
+    It works in ``parent``, by default the directory for temporary files.
+    """
+    with scratch("trial", None if parent is None else Path(parent)) as place:
+        out = place / "run"
+        spec = place / LOCKED
         content = {"scenario": scenario, "seed": seed, "out": str(out), "parent": os.getpid()}
         spec.write_bytes(orjson.dumps(content))
         # Its own process group: Ctrl-C reaches the sweep, which ends its workers and so this.
@@ -74,7 +76,7 @@ def main(path: Path) -> int:
 
     Returns 0 where there is a result, whatever its verdict; else the exit code of the error.
     """
-    told = path.open("rb")  # locked until this process ends: `scratch` waits for that
+    told = path.open("rb")  # locked until this process ends: the sweep waits for that
     fcntl.flock(told, fcntl.LOCK_SH)
     spec = orjson.loads(told.read())
     _end_with(spec["parent"])

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask.config
 from distributed import CancelledError, Client, Future, LocalCluster, wait
 
 from crunchbed.experiments.sweep.run_process import Made, make
@@ -66,6 +67,7 @@ def local(workers: int, scratch: Path) -> Iterator[Pool]:
         raise MissingRequirement("runs need root: sudo crunchbed sweep ...")
     with (
         _quiet(),
+        dask.config.set({"temporary-directory": str(scratch)}),  # the scheduler's, too
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

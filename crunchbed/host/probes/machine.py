@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from crunchbed.host import room
+
 COMMAND_SECONDS = 20.0
 # A root shell made by plain `su` has no sbin in its path.
 _SEARCH_PATH = os.pathsep.join(
@@ -86,6 +88,8 @@ class Machine:
     importable: Callable[[str], bool] = _is_importable  # whether Python has a module
     loadable: Callable[[str], str | None] = _load_problem  # why a library cannot be loaded
     euid: Callable[[], int] = os.geteuid
+    # How much room there is below a path; None: no limit is known.
+    free_bytes: Callable[[Path], int | None] = room.free_bytes
 
     @property
     def mounts(self) -> Path:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from crunchbed.host.probes.machine import NOT_TRIED, Machine, Seen
 from nodes.cgroup import cgroup2_root
 from reserve_agent.errors import MissingRequirement
+
+_MIB: Final = 1 << 20
 
 Probe = Callable[[Machine], Seen]
 
@@ -47,6 +51,24 @@ def library(name: str) -> Probe:
 def module(name: str) -> Probe:
     """Whether this Python has a module (the system's packages are seen through .venv)."""
     return lambda machine: Seen(machine.importable(name), f"Python module {name}")
+
+
+@dataclass(frozen=True)
+class Room:
+    """Whether there is room for so many bytes below a path."""
+
+    path: Path
+    needed: int
+
+    def __call__(self, machine: Machine) -> Seen:
+        """Ask the disk, or that of the nearest parent that exists."""
+        free = machine.free_bytes(machine.root / self.path.relative_to("/"))
+        if free is None:
+            return Seen(present=True, detail=f"{self.path} has no limit")
+        detail = (
+            f"{self.path} has {free // _MIB} MiB free, {-(-self.needed // _MIB)} MiB are needed"
+        )
+        return Seen(free >= self.needed, detail)
 
 
 def bpffs(machine: Machine) -> Seen:
