@@ -114,9 +114,7 @@ class Fencing(Section):
     reboot_delay: Annotated[int, kinds.duration("0s"), DurationText] = 2_000_000_000
     confirm: Annotated[bool, kinds.yes_or_no()] = True
     delay: Delays = 0
-    no_quorum: Annotated[
-        str | None, kinds.choice_or_none(NO_QUORUM), BeforeValidator(_possible)
-    ] = None
+    no_quorum: Annotated[str, kinds.choice(NO_QUORUM), BeforeValidator(_possible)] | None = None
 
     @model_serializer(mode="wrap")
     def _without_new_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -100,11 +100,14 @@ def test_a_cgroup_that_is_gone_is_one_line(node: Node) -> None:
         shell._enter("ab12", "n1", node.place, ["true"])
 
 
-def test_the_file_of_the_power_is_beside_the_agents(tmp_path: Path) -> None:
+def test_the_file_of_the_power_is_beside_the_agents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "STATE_ROOT", tmp_path)
     with RunClaim.claim(tmp_path) as state:
         (state.path / "n1.agent").write_text("")
         (state.path / "n1.agent.json").write_text('{"netns_pid": 1, "cgroup": "/x"}')
-        place = runs.place_of(state.run_id, "n1", tmp_path)
+        place = runs.place_of(state.run_id, "n1")
         assert runs.boot_of(place) is None
         (state.path / "n1.power").write_text("2")
         assert runs.boot_of(place) == "2"
