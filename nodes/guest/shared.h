@@ -67,7 +67,8 @@ enum cb_ring_name {
 	CB_RING_ANSWERS,	/* guest to host, like all that follow: what came of CONTROL */
 	CB_RING_SENT,
 	CB_RING_RECEIVED,
-	CB_RING_DISK,
+	CB_RING_DISK,		/* of CONNECT, DISCONNECT and SWAP */
+	CB_RING_DISK_ENDED,	/* CB_DONE with id 0: the kernel gave the device up */
 	CB_RING_TASK,		/* of the process that wants memory */
 	CB_RING_WRITER,		/* of the first writer; CB_WRITERS rings */
 	CB_RINGS = CB_RING_WRITER + CB_WRITERS,
@@ -120,7 +121,6 @@ enum cb_event {
 	CB_SENT,		/* struct cb_sent */
 	CB_RECEIVED,		/* struct cb_received */
 	CB_WRITTEN,		/* struct cb_written */
-	CB_DISK_ENDED,		/* struct cb_done: the kernel gave the block device up */
 };
 
 /* ---- bodies of commands */

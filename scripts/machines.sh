@@ -1,0 +1,236 @@
+#!/bin/bash
+# `make machines`: QEMU, kernels from Debian's packages, and for each kernel our module and an initramfs.
+#
+#   scripts/machines.sh                                the kernels below, those that are missing
+#   scripts/machines.sh NAME IMAGE MODULES HEADERS     your own: vmlinuz, /lib/modules/RELEASE, its headers
+#
+# What is made is in build/machines, or in $CRUNCHBED_MACHINES:
+#
+#   NAME -> RELEASE       for example 6.1 -> 6.1.0-56-amd64
+#   RELEASE/vmlinuz       the kernel
+#   RELEASE/initramfs     busybox, the agent, the module, the drivers of cards
+#   RELEASE/cards         the cards for which this kernel has drivers, one a line, as QEMU names them
+#
+# A kernel that is there is not looked for again; what is made of our sources is made again when they
+# change. To have the newest kernel, remove its directory. Nothing here changes what this machine boots.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly KERNELS=(
+    "6.1 linux-image-amd64"
+    "6.1-cloud linux-image-cloud-amd64"
+    "6.12 linux-image-amd64/bookworm-backports"
+)
+# QEMU's names of cards, and the drivers in the order in which they are to be loaded. One driver is enough for
+# a card to be there: the cloud kernel has virtio built in.
+readonly CARDS=(
+    "e1000 e1000"
+    "e1000e e1000e"
+    "rtl8139 8139cp"
+    "vmxnet3 vmxnet3"
+    "virtio-net-pci virtio_pci virtio_net"
+)
+readonly SOURCES=nodes/guest
+DIR=$(realpath -m "${CRUNCHBED_MACHINES:-build/machines}")
+readonly DIR LOG=$DIR/log
+
+say() { printf 'machines: %s\n' "$*" >&2; }
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+# logged COMMAND...: appends its output to the log, which ends where the failure is.
+logged() {
+    printf '\n== %s  %s\n' "$(date -Is)" "$*" >>"$LOG"
+    "$@" >>"$LOG" 2>&1 </dev/null || {
+        tail -n 12 "$LOG" | sed 's/^/    /' >&2
+        fail "failed: $* (all output: $LOG)"
+    }
+}
+
+# ---- kernels from packages
+
+# apt with lists of its own: backports need not be among this machine's sources, and are not added to them.
+apt_options() {
+    printf '%s\n' -o "Dir::Etc::SourceList=$DIR/apt/sources.list" -o "Dir::Etc::SourceParts=$DIR/apt/parts" \
+        -o "Dir::State::Lists=$DIR/apt/lists" -o "Dir::Cache=$DIR/apt/cache" -o APT::Sandbox::User=root
+}
+
+prepare_apt() {
+    local mirror
+    [ -e "$DIR/apt/ready" ] && return
+    rm -rf "$DIR/apt"
+    mkdir -p "$DIR"/apt/{parts,lists/partial,cache/archives/partial}
+    if [ -e /etc/apt/sources.list ]; then cp /etc/apt/sources.list "$DIR/apt"; fi
+    cp -L /etc/apt/sources.list.d/*.{list,sources} "$DIR/apt/parts" 2>/dev/null || true
+    # shellcheck disable=SC2016  # apt expands these
+    mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
+        sed -n 's/^bookworm //p' | head -n 1)
+    [ -n "$mirror" ] || fail "apt on this machine has no source for bookworm: see /etc/apt/sources.list"
+    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s bookworm-backports main\n' \
+        "$mirror" >"$DIR/apt/parts/crunchbed-backports.list"
+    logged apt-get "${APT[@]}" update
+    touch "$DIR/apt/ready"
+}
+
+# depends PACKAGE[/SUITE] PATTERN: the name of the first dependency that matches.
+depends() { apt-cache "${APT[@]}" depends "$1" 2>/dev/null | sed -nE "s/^ *\|?Depends: ($2)\$/\1/p" | head -n 1; }
+
+# unpack RELEASE DIRECTORY: the kernel, its modules and its headers.
+unpack() {
+    local release=$1 root=$2 headers=linux-headers-$1 package
+    local -a packages=("linux-image-$release" "$headers" "$(depends "$headers" 'linux-headers-.*-common')"
+        "$(depends "$headers" 'linux-kbuild-.*')")
+    mkdir -p "$root/packages"
+    (cd "$root/packages" && logged apt-get "${APT[@]}" download "${packages[@]}")
+    for package in "$root"/packages/*.deb; do
+        logged dpkg-deb -x "$package" "$root"
+    done
+    rm -r "$root/packages"
+    # With it the build would describe our module's types, for which it wants pahole.
+    rm -f "$root/usr/src/$headers/vmlinux"
+}
+
+# fetch NAME METAPACKAGE; returns 1 where that is not had, or is a kernel of another series by now.
+fetch() {
+    local name=$1 meta=$2 image release
+    [ -e "$DIR/$name/vmlinuz" ] && return
+    prepare_apt
+    image=$(depends "$meta" "linux-image-${name%%-*}\\..*")
+    [ -n "$image" ] || return 1
+    release=${image#linux-image-}
+    if ! [ -e "$DIR/$release/vmlinuz" ]; then
+        say "$name: fetching $release"
+        rm -rf "${DIR:?}/$release" "$DIR/$release.partial"
+        mkdir -p "$DIR/$release.partial/root"
+        unpack "$release" "$DIR/$release.partial/root"
+        # The headers of a flavour include the common ones by an absolute path.
+        sed -i "s|include /usr/src|include $DIR/$release/root/usr/src|" \
+            "$DIR/$release.partial/root/usr/src/linux-headers-$release/Makefile"
+        ln "$DIR/$release.partial/root/boot/vmlinuz-$release" "$DIR/$release.partial/vmlinuz"
+        ln -s "root/usr/src/linux-headers-$release" "$DIR/$release.partial/headers"
+        mv "$DIR/$release.partial" "$DIR/$release"
+        logged depmod -b "$DIR/$release/root" "$release"
+    fi
+    ln -sfn "$release" "$DIR/$name"
+}
+
+# ---- the user's own kernel
+
+# own NAME IMAGE MODULES HEADERS
+own() {
+    local name=$1 image=$2 modules=$3 headers=$4 release
+    [ -f "$image" ] || fail "$image: no such kernel image"
+    [ -e "$modules/modules.order" ] || fail "$modules: not the modules of a kernel, as /lib/modules/RELEASE is"
+    [ -e "$headers/Module.symvers" ] || fail "$headers: no headers to build a module with (no Module.symvers)"
+    release=$(make -s -C "$headers" kernelrelease) || fail "$headers: says no release"
+    [ "$release" = "$(basename "$(realpath "$modules")")" ] ||
+        fail "$modules are modules of another kernel than the headers, which are of $release"
+    case $name in */* | .* | log | apt | agent) fail "$name: not a name for a kernel" ;; esac
+    mkdir -p "$DIR/$release/root/lib/modules"
+    cp -f "$image" "$DIR/$release/vmlinuz"
+    [ -d "$DIR/$release/root/lib/modules/$release" ] || cp -RL "$modules" "$DIR/$release/root/lib/modules/$release"
+    ln -sfn "$(realpath "$headers")" "$DIR/$release/headers"
+    logged depmod -b "$DIR/$release/root" "$release"
+    ln -sfn "$release" "$DIR/$name"
+}
+
+# ---- what is made of our sources
+
+key_of_sources() { find $SOURCES scripts/machines.sh -type f ! -name '*.py' ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum | sha256sum; }
+
+build_module() {
+    local release=$1 work=$DIR/$1/module
+    rm -rf "$work"
+    mkdir -p "$work"
+    cp -R $SOURCES/module $SOURCES/shared.h "$work"
+    logged make -C "$DIR/$release/headers" "M=$work/module" modules
+}
+
+# add_driver RELEASE DIRECTORY LIST DRIVER: the module and what it needs, decompressed; returns 1 without it.
+add_driver() {
+    local release=$1 modules=$2 list=$3 driver=$4 path name plan
+    plan=$(modprobe -d "$DIR/$release/root" -S "$release" --show-depends "$driver" 2>/dev/null) || return 1
+    # Words are "insmod PATH" or "builtin NAME".
+    while read -r _ path _; do
+        [[ $path == */* ]] || continue
+        name=$(basename "$path")
+        name=${name%%.ko*}
+        case $path in
+        *.xz) xz -dc "$path" >"$modules/$name.ko" ;;
+        *.zst) zstd -qdc "$path" >"$modules/$name.ko" ;;
+        *) cp "$path" "$modules/$name.ko" ;;
+        esac
+        strip --strip-debug "$modules/$name.ko"
+        grep -qx "$name" "$list" || echo "$name" >>"$list"
+    done < <(grep '^insmod' <<<"$plan")
+}
+
+build_drivers() {
+    local release=$1 modules=$2 line card list driver
+    add_driver "$release" "$modules" "$modules/nbd.list" nbd || fail "$release has no nbd"
+    : >"$DIR/$release/cards"
+    for line in "${CARDS[@]}"; do
+        card=${line%% *} list=$modules/${line%% *}.list
+        : >"$list"
+        for driver in ${line#* }; do
+            add_driver "$release" "$modules" "$list" "$driver" || { rm "$list" && continue 2; }
+        done
+        echo "$card" >>"$DIR/$release/cards"
+    done
+}
+
+build_initramfs() {
+    local release=$1 tree=$DIR/$1/tree
+    rm -rf "$tree"
+    mkdir -p "$tree"/{bin,dev,proc,sys,modules}
+    cp /bin/busybox "$tree/bin/busybox"
+    ln -s busybox "$tree/bin/sh"
+    for applet in mount cat grep insmod ip usleep setsid cttyhack; do ln -s busybox "$tree/bin/$applet"; done
+    cp $SOURCES/init "$tree/init"
+    cp "$DIR/agent" "$tree/agent"
+    strip --strip-debug -o "$tree/modules/crunchbed.ko" "$DIR/$release/module/module/crunchbed.ko"
+    : >"$tree/modules/nbd.list"
+    build_drivers "$release" "$tree/modules"
+    (cd "$tree" && find . -print0 | sort -z | cpio --null -o -H newc --quiet | gzip -9n) >"$DIR/$release/initramfs.new"
+    rm -rf "$tree"
+}
+
+# build NAME
+build() {
+    local release key
+    release=$(readlink "$DIR/$1")
+    key=$(key_of_sources)
+    [ -e "$DIR/$release/initramfs" ] && [ "$(cat "$DIR/$release/key")" = "$key" ] && return
+    say "$1: building the module and the initramfs for $release"
+    logged make -C $SOURCES/agent OUT="$DIR"
+    build_module "$release"
+    build_initramfs "$release"
+    mv "$DIR/$release/initramfs.new" "$DIR/$release/initramfs"
+    printf '%s\n' "$key" >"$DIR/$release/key"
+}
+
+# ----
+
+case $# in 0 | 4) ;; *) fail "usage: scripts/machines.sh [NAME IMAGE MODULES HEADERS]" ;; esac
+mkdir -p "$DIR"
+touch "$LOG"
+mapfile -t APT < <(apt_options)
+scripts/setup.sh packages packages-machines.txt
+exec 9>"$DIR/lock"
+flock 9
+if [ $# -eq 4 ]; then
+    own "$@"
+    build "$1"
+    exit
+fi
+for kernel in "${KERNELS[@]}"; do
+    read -r name meta <<<"$kernel"
+    if fetch "$name" "$meta"; then
+        build "$name"
+    else
+        say "$name: this machine's mirror has no $meta of that series; going on without it"
+    fi
+done
