@@ -139,14 +139,18 @@ own() {
 
 # ---- what is made of our sources
 
-key_of_sources() { find $SOURCES scripts/machines.sh -type f ! -name '*.py' ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum | sha256sum; }
+# key_of PATH...: changes when a file does.
+key_of() { find "$@" -type f ! -name '*.py' ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum | sha256sum; }
 
 build_module() {
-    local release=$1 work=$DIR/$1/module
+    local release=$1 work=$DIR/$1/module key
+    key=$(key_of $SOURCES/module $SOURCES/shared.h)
+    [ "$(cat "$work/key" 2>/dev/null)" = "$key" ] && return
     rm -rf "$work"
     mkdir -p "$work"
     cp -R $SOURCES/module $SOURCES/shared.h "$work"
     logged make -C "$DIR/$release/headers" "M=$work/module" modules
+    printf '%s\n' "$key" >"$work/key"
 }
 
 # add_driver RELEASE DIRECTORY LIST DRIVER: the module and what it needs, decompressed; returns 1 without it.
@@ -202,7 +206,7 @@ build_initramfs() {
 build() {
     local release key
     release=$(readlink "$DIR/$1")
-    key=$(key_of_sources)
+    key=$(key_of $SOURCES scripts/machines.sh)
     [ -e "$DIR/$release/initramfs" ] && [ "$(cat "$DIR/$release/key")" = "$key" ] && return
     say "$1: building the module and the initramfs for $release"
     logged make -C $SOURCES/agent OUT="$DIR"

@@ -82,7 +82,7 @@ class Ring:
             return False
         if pad:
             self._write(head, bytes(Header(pad, Kind.PAD))[:pad])
-        self._write(head + pad, bytes(Header(size, kind, 0, ident)) + body)
+        self._write(head + pad, (bytes(Header(size, kind, 0, ident)) + body).ljust(size, b"\0"))
         self._control.head = head + pad + size
         return True
 

@@ -67,7 +67,9 @@ static int transfer(int fd, void *data, size_t bytes, int out)
 
 	if (n == (ssize_t)bytes)
 		return 0;
-	return n < 0 ? -errno : -ECONNRESET;
+	if (n < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	return -ECONNRESET;
 }
 
 static int negotiate(int fd, const char *name, struct export_answer *answer)
@@ -143,13 +145,17 @@ static int hand_to_kernel(int fd, const struct export_answer *answer, unsigned l
 	return 0;
 }
 
-/* The kernel has begun once it says whose the device is; it has flagged the socket by then. */
-static int wait_started(void)
+/*
+ * The kernel says whose the device is, and flags the socket after that (nbd_start_device()). Who
+ * clears the flag before leaves a socket counted as flagged that is not: the kernel fills its
+ * reserve for it.
+ */
+static int wait_started(int fd)
 {
 	int i;
 
 	for (i = 0; i < START_NAPS; i++) {
-		if (!access(STARTED, F_OK))
+		if (!access(STARTED, F_OK) && memalloc_get(fd) > CB_MEMALLOC_OFF)
 			return 0;
 		nap_us(START_NAP_US);
 	}
@@ -177,7 +183,7 @@ static int attach(const struct cb_connect *command, uint64_t *bytes)
 	*bytes = be64toh(answer.bytes);
 	__atomic_store_n(&sock, fd, __ATOMIC_RELEASE);
 	sem_post(&serve);
-	return wait_started();
+	return wait_started(fd);
 }
 
 /* Serves connections one after the other: NBD_DO_IT returns when the device ends. */
