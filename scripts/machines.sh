@@ -204,7 +204,7 @@ build_initramfs() {
     mkdir -p "$tree"/{bin,dev,proc,sys,modules}
     cp /bin/busybox "$tree/bin/busybox"
     ln -s busybox "$tree/bin/sh"
-    for applet in mount cat grep insmod ip usleep setsid cttyhack; do ln -s busybox "$tree/bin/$applet"; done
+    for applet in mount cat grep insmod ip usleep; do ln -s busybox "$tree/bin/$applet"; done
     cp $SOURCES/init "$tree/init"
     cp "$DIR/agent" "$tree/agent"
     strip --strip-debug -o "$tree/modules/crunchbed.ko" "$DIR/$release/module/module/crunchbed.ko"
