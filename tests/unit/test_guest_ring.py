@@ -125,6 +125,18 @@ def test_the_newest_whole_counters_are_returned(memory: memoryview) -> None:
     assert seen() == 52
 
 
+def test_a_window_is_found_by_the_id_of_its_command(memory: memoryview) -> None:
+    shared = SharedMemory(memory)
+    assert shared.window(0) is None
+    last = layout.WINDOWS_AT + (layout.WINDOWS - 1) * sizeof(layout.Window)
+    record = layout.Window.from_buffer(memory, last)
+    record.id, record.begun_ns, record.oom_calls = 41, 5, 3
+    found = shared.window(41)
+    assert found is not None
+    assert (found.oom_calls, found.freed_ns) == (3, 0)
+    assert shared.window(40) is None
+
+
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The agent's ring.c in a program that answers every command with its body."""
