@@ -169,3 +169,19 @@ def test_the_agents_rings_and_ours_are_the_same(
         for answer in Ring(memory, RingName.ANSWERS).take():
             done = Done.from_buffer_copy(answer.body)
             assert (done.result, done.value, done.at_ns) == (-22, Kind.SEND, 7)
+
+
+def test_the_agent_counts_what_the_host_leaves_no_room_for(
+    memory: memoryview, echo: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "shared"
+    control, sent = Ring(memory, RingName.CONTROL), Ring(memory, RingName.SENT)
+    for number in range(300):
+        assert control.put(Kind.SEND, number, bytes(700)), "the agent reads every command"
+        file.write_bytes(memory)
+        subprocess.run([echo, file], check=True, timeout=10)
+        memory[:] = file.read_bytes()
+    found = [message.id for message in sent.take()]
+    assert found == list(range(len(found)))
+    assert len(found) + sent.lost == 300
+    assert 0 < sent.lost < 300
