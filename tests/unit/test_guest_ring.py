@@ -143,7 +143,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("echo")
     flags = ["-std=gnu11", "-Wall", "-Werror", f"-I{AGENT}"]
     sources = [str(DATA / "guest_echo.c"), str(AGENT / "ring.c")]
-    subprocess.run(["cc", *flags, *sources, "-o", str(folder / "echo")], check=True)
+    subprocess.run(["clang", *flags, *sources, "-o", str(folder / "echo")], check=True)
     return folder / "echo"
 
 
