@@ -21,6 +21,10 @@ help: ## print this list
 .PHONY: setup
 setup: packages hooks python services ## install what this machine lacks (the other targets call it)
 
+.PHONY: machines
+machines: ## fetch QEMU and kernels, and build what virtual machines need (not part of setup)
+	@scripts/machines.sh
+
 .PHONY: demo
 demo: setup ## one crunch, without and with a memory reserve, compared
 	$(VENV)/crunchbed compare writeback-crunch --policies none,memalloc

@@ -1,10 +1,11 @@
 #!/bin/bash
 # The steps of `make setup`. Each step does nothing when there is nothing to do.
-# usage: scripts/setup.sh packages|btf|python|services
+# usage: scripts/setup.sh packages [FILE]|btf|python|services
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly STATE=.setup LOG=.setup/log
+readonly PACKAGES=${2-packages.txt}
 readonly POLICY=/usr/sbin/policy-rc.d POLICY_MARK='# made by crunchbed: make setup'
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -27,9 +28,9 @@ logged() {
     fi
 }
 
-wanted_packages() { sed -E 's/[[:space:]]*#.*//; /^$/d' packages.txt; }
+wanted_packages() { sed -E 's/[[:space:]]*#.*//; /^$/d' "$PACKAGES"; }
 
-# Names in packages.txt that are neither installed nor provided by an installed package.
+# Names in the list of packages that are neither installed nor provided by an installed package.
 missing_packages() {
     dpkg-query --show --showformat='${db:Status-Status} ${Package}, ${Provides}\n' |
         awk 'NR == FNR { if (sub(/^installed /, "")) { gsub(/ *\([^)]*\)|,/, ""); n = split($0, names, " ")
@@ -72,7 +73,7 @@ packages() {
     export DEBIAN_FRONTEND=noninteractive
     deny_service_starts
     logged "is a package mirror reachable?" apt-get -o DPkg::Lock::Timeout=300 update
-    logged "is each name in packages.txt known to this release?" \
+    logged "is each name in $PACKAGES known to this release?" \
         apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${missing[@]}"
     disable_services "${missing[@]}"
 }
@@ -124,5 +125,5 @@ exec 9>/run/lock/crunchbed-setup
 flock 9
 case "${1-}" in
 packages | btf | python | services) "$1" ;;
-*) fail "usage: scripts/setup.sh packages|btf|python|services" ;;
+*) fail "usage: scripts/setup.sh packages [FILE]|btf|python|services" ;;
 esac

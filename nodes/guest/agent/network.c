@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Neighbours, the socket that nobody reads, and SO_MEMALLOC. */
+#include <errno.h>
+#include <net/if_arp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+static int sink = -1;
+
+int memalloc_set(int socket, int value)
+{
+	if (setsockopt(socket, IPPROTO_IP, CB_SO_MEMALLOC, &value, sizeof(value)))
+		return -errno;
+	return 0;
+}
+
+int memalloc_get(int socket)
+{
+	socklen_t bytes = sizeof(int);
+	int value;
+
+	if (getsockopt(socket, IPPROTO_IP, CB_SO_MEMALLOC, &value, &bytes))
+		return -errno;
+	return value;
+}
+
+int neighbour_set(const struct cb_neighbour *neighbour)
+{
+	static const unsigned char nobody[sizeof(neighbour->mac)];
+	int delete = !memcmp(neighbour->mac, nobody, sizeof(nobody));
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	struct arpreq request = { .arp_flags = ATF_PERM | ATF_COM, .arp_dev = "eth0" };
+
+	address.sin_addr.s_addr = neighbour->address;
+	memcpy(&request.arp_pa, &address, sizeof(address));
+	request.arp_ha.sa_family = ARPHRD_ETHER;
+	memcpy(request.arp_ha.sa_data, neighbour->mac, sizeof(neighbour->mac));
+	if (ioctl(heartbeat_socket(), delete ? SIOCDARP : SIOCSARP, &request))
+		return -errno;
+	return 0;
+}
+
+static int make_sink(const struct cb_sink *command)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = command->port };
+	int bytes = command->receive_buffer / 2;	/* the kernel doubles it */
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	if ((bytes && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes))) ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	sink = fd;
+	return 0;
+}
+
+int sink_open(const struct cb_sink *command)
+{
+	char byte;
+
+	if (sink < 0)
+		return make_sink(command);
+	while (command->read && recv(sink, &byte, sizeof(byte), MSG_DONTWAIT) >= 0)
+		;
+	return 0;
+}

@@ -1,0 +1,290 @@
+#!/bin/bash
+# `make machines`: QEMU, kernels from Debian's packages, and for each kernel our module and an initramfs.
+#
+#   scripts/machines.sh                                the kernels below, those that are missing
+#   scripts/machines.sh NAME IMAGE MODULES HEADERS     your own: vmlinuz, /lib/modules/RELEASE, its headers
+#
+# What is made is in build/machines, or in $CRUNCHBED_MACHINES:
+#
+#   NAME -> RELEASE       for example 6.1 -> 6.1.0-56-amd64
+#   RELEASE/vmlinuz       the kernel
+#   RELEASE/initramfs     busybox, the agent, the module, the drivers of cards
+#   RELEASE/cards         the cards for which this kernel has drivers, one a line, as QEMU names them
+#
+# A kernel that is there is not looked for again; what is made of our sources is made again when they
+# change. To have the newest kernel, remove its directory. Nothing here changes what this machine boots.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly KERNELS=(
+    "6.1 linux-image-amd64"
+    "6.1-cloud linux-image-cloud-amd64"
+    "6.12 linux-image-amd64/bookworm-backports"
+)
+# QEMU's names of cards, and the drivers in the order in which they are to be loaded. One driver is enough for
+# a card to be there: the cloud kernel has virtio built in.
+readonly CARDS=(
+    "e1000 e1000"
+    "e1000e e1000e"
+    "rtl8139 8139cp"
+    "vmxnet3 vmxnet3"
+    "virtio-net-pci virtio_pci virtio_net"
+)
+readonly SOURCES=nodes/guest
+APT_READY=''  # whether the lists of packages were read in this call
+DIR=$(realpath -m "${CRUNCHBED_MACHINES:-build/machines}")
+readonly DIR LOG=$DIR/log
+
+say() { printf 'machines: %s\n' "$*" >&2; }
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+# tried COMMAND...: appends its output to the log.
+tried() {
+    printf '\n== %s  %s\n' "$(date -Is)" "$*" >>"$LOG"
+    "$@" >>"$LOG" 2>&1 </dev/null
+}
+
+# logged COMMAND...: the same, and its failure ends this script.
+logged() {
+    tried "$@" || {
+        tail -n 12 "$LOG" | sed 's/^/    /' >&2
+        fail "failed: $* (all output: $LOG)"
+    }
+}
+
+# ---- kernels from packages
+
+# apt with lists of its own: backports need not be among this machine's sources, and are not added to them.
+apt_options() {
+    printf '%s\n' -o "Dir::Etc::SourceList=$DIR/apt/sources.list" -o "Dir::Etc::SourceParts=$DIR/apt/parts" \
+        -o "Dir::State::Lists=$DIR/apt/lists" -o "Dir::Cache=$DIR/apt/cache" -o APT::Sandbox::User=root
+}
+
+prepare_apt() {
+    local mirror backports=$DIR/apt/parts/crunchbed-backports.list
+    [ -z "$APT_READY" ] || return 0
+    rm -rf "$DIR/apt"
+    mkdir -p "$DIR"/apt/{parts,lists/partial,cache/archives/partial}
+    if [ -e /etc/apt/sources.list ]; then cp /etc/apt/sources.list "$DIR/apt"; fi
+    cp -L /etc/apt/sources.list.d/*.{list,sources} "$DIR/apt/parts" 2>/dev/null || true
+    # shellcheck disable=SC2016  # apt expands these
+    mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
+        sed -n 's/^bookworm //p' | head -n 1)
+    [ -n "$mirror" ] || fail "apt on this machine has no source for bookworm: see /etc/apt/sources.list"
+    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s bookworm-backports main\n' \
+        "$mirror" >"$backports"
+    if ! tried apt-get "${APT[@]}" update; then
+        rm "$backports"
+        logged apt-get "${APT[@]}" update
+    fi
+    APT_READY=yes
+}
+
+# depends PACKAGE[/SUITE] PATTERN: the name of the first dependency that matches, or nothing.
+depends() {
+    { apt-cache "${APT[@]}" depends "$1" 2>>"$LOG" || true; } |
+        sed -nE "/^ *\|?Depends: $2\$/ { s/.* //; p; q }"
+}
+
+# unpack RELEASE DIRECTORY: the kernel, its modules and its headers.
+unpack() {
+    local release=$1 root=$2 headers=linux-headers-$1 package
+    local -a packages=("linux-image-$release" "$headers" "$(depends "$headers" 'linux-headers-.*-common')"
+        "$(depends "$headers" 'linux-kbuild-.*')")
+    mkdir -p "$root/packages"
+    (cd "$root/packages" && logged apt-get "${APT[@]}" download "${packages[@]}")
+    for package in "$root"/packages/*.deb; do
+        logged dpkg-deb -x "$package" "$root"
+    done
+    rm -r "$root/packages"
+    # With it the build would describe our module's types, for which it wants pahole.
+    rm -f "$root/usr/src/$headers/vmlinux"
+}
+
+# fetch NAME METAPACKAGE: nothing where that is not had, or is a kernel of another series by now.
+fetch() {
+    local name=$1 meta=$2 image release
+    [ -e "$DIR/$name/vmlinuz" ] && return
+    prepare_apt
+    image=$(depends "$meta" "linux-image-${name%%-*}\\..*")
+    [ -n "$image" ] || return 0
+    release=${image#linux-image-}
+    if ! [ -e "$DIR/$release/vmlinuz" ]; then
+        say "$name: fetching $release"
+        rm -rf "${DIR:?}/$release" "$DIR/$release.partial"
+        mkdir -p "$DIR/$release.partial/root"
+        unpack "$release" "$DIR/$release.partial/root"
+        # The headers of a flavour include the common ones by an absolute path.
+        sed -i "s|include /usr/src|include $DIR/$release/root/usr/src|" \
+            "$DIR/$release.partial/root/usr/src/linux-headers-$release/Makefile"
+        ln "$DIR/$release.partial/root/boot/vmlinuz-$release" "$DIR/$release.partial/vmlinuz"
+        ln -s "root/usr/src/linux-headers-$release" "$DIR/$release.partial/headers"
+        mv "$DIR/$release.partial" "$DIR/$release"
+        logged depmod -b "$DIR/$release/root" "$release"
+    fi
+    ln -sfn "$release" "$DIR/$name"
+}
+
+# ---- the user's own kernel
+
+refuse() {
+    say "$*"
+    exit 2
+}
+
+# part FILE OFFSET BYTES
+part() { dd if="$1" bs=1 skip="$2" count="$3" status=none; }
+
+# image_release IMAGE: the release that a bzImage is of (Documentation/arch/x86/boot.rst), or nothing.
+image_release() {
+    [ "$(part "$1" 514 4 | tr -d '\0')" = HdrS ] || return 0
+    part "$1" $(($(part "$1" 526 2 | od -An -tu2) + 512)) 128 | tr '\0' '\n' | sed -n '1s/ .*//p'
+}
+
+# check_own NAME IMAGE MODULES HEADERS: says what is wrong with them, before anything is made.
+check_own() {
+    local name=$1 image=$2 modules=$3 headers=$4 release
+    [[ $name =~ ^[0-9A-Za-z][0-9A-Za-z.+_-]*$ ]] || refuse "$name: not a name for a kernel"
+    case $name in log | lock | apt | agent) refuse "$name: not a name for a kernel" ;; esac
+    [ -f "$image" ] || refuse "$image: no such kernel image"
+    [ -e "$modules/modules.order" ] || refuse "$modules: not the modules of a kernel, as /lib/modules/RELEASE is"
+    [ -e "$headers/Module.symvers" ] || refuse "$headers: no headers to build a module with (no Module.symvers)"
+    release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$headers/include/generated/utsrelease.h" 2>/dev/null) ||
+        refuse "$headers: the headers do not say their release"
+    [ "$release" = "$(basename "$(realpath "$modules")")" ] ||
+        refuse "$modules: modules of another kernel than the headers, which are of $release"
+    [ "$release" = "$(image_release "$image")" ] ||
+        refuse "$image: not a kernel image of $release, as the headers and the modules are"
+}
+
+# own NAME IMAGE MODULES HEADERS
+own() {
+    local name=$1 image=$2 modules=$3 headers=$4 release copy
+    release=$(basename "$(realpath "$modules")")
+    copy=$DIR/$release/root/lib/modules/$release
+    rm -rf "$copy"
+    mkdir -p "$copy"
+    cp -f "$image" "$DIR/$release/vmlinuz"
+    # Not "build" and "source", which are links to somewhere else.
+    logged cp -RL "$modules"/{kernel,modules.*} "$copy"
+    ln -sfn "$(realpath "$headers")" "$DIR/$release/headers"
+    logged depmod -b "$DIR/$release/root" "$release"
+    ln -sfn "$release" "$DIR/$name"
+}
+
+# ---- what is made of our sources
+
+# key_of PATH...: changes when a file does.
+key_of() { find "$@" -type f ! -name '*.py' ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum | sha256sum; }
+
+build_module() {
+    local release=$1 work=$DIR/$1/module key
+    key=$(key_of $SOURCES/module $SOURCES/shared.h)
+    [ "$(cat "$work/key" 2>/dev/null)" = "$key" ] && return
+    rm -rf "$work"
+    mkdir -p "$work"
+    cp -R $SOURCES/module $SOURCES/shared.h "$work"
+    logged make -C "$DIR/$release/headers" "M=$work/module" modules
+    printf '%s\n' "$key" >"$work/key"
+}
+
+# plan RELEASE DRIVER: lines of "insmod PATH" in the order of loading; fails where there is no such driver.
+plan() { modprobe -d "$DIR/$1/root" -S "$1" --show-depends "$2" 2>>"$LOG"; }
+
+# add_modules DIRECTORY LIST: decompresses the modules of the plan that it reads, and lists their names.
+add_modules() {
+    local modules=$1 list=$2 action path name
+    while read -r action path _; do
+        [ "$action" = insmod ] || continue
+        name=$(basename "$path")
+        name=${name%%.ko*}
+        case $path in
+        *.xz) xz -dc "$path" >"$modules/$name.ko" ;;
+        *.zst) zstd -qdc "$path" >"$modules/$name.ko" ;;
+        *) cp "$path" "$modules/$name.ko" ;;
+        esac
+        strip --strip-debug "$modules/$name.ko"
+        grep -qx "$name" "$list" || echo "$name" >>"$list"
+    done
+}
+
+build_drivers() {
+    local release=$1 modules=$2 line card list driver steps
+    steps=$(plan "$release" nbd) || fail "$release has no nbd"
+    : >"$modules/nbd.list"
+    add_modules "$modules" "$modules/nbd.list" <<<"$steps"
+    : >"$DIR/$release/cards"
+    for line in "${CARDS[@]}"; do
+        card=${line%% *} list=$modules/${line%% *}.list
+        : >"$list"
+        for driver in ${line#* }; do
+            if ! steps=$(plan "$release" "$driver"); then
+                rm "$list"
+                continue 2
+            fi
+            add_modules "$modules" "$list" <<<"$steps"
+        done
+        echo "$card" >>"$DIR/$release/cards"
+    done
+}
+
+build_initramfs() {
+    local release=$1 tree=$DIR/$1/tree
+    rm -rf "$tree"
+    mkdir -p "$tree"/{bin,dev,proc,sys,modules}
+    cp /bin/busybox "$tree/bin/busybox"
+    ln -s busybox "$tree/bin/sh"
+    for applet in mount cat grep insmod ip usleep; do ln -s busybox "$tree/bin/$applet"; done
+    cp $SOURCES/init "$tree/init"
+    cp "$DIR/agent" "$tree/agent"
+    strip --strip-debug -o "$tree/modules/crunchbed.ko" "$DIR/$release/module/module/crunchbed.ko"
+    build_drivers "$release" "$tree/modules"
+    (cd "$tree" && find . -print0 | sort -z | cpio --null -o -H newc --quiet | gzip -9n) >"$DIR/$release/initramfs.new"
+    rm -rf "$tree"
+}
+
+# build NAME
+build() {
+    local release key
+    release=$(readlink "$DIR/$1")
+    key=$(key_of $SOURCES scripts/machines.sh)
+    [ -e "$DIR/$release/initramfs" ] && [ "$(cat "$DIR/$release/key")" = "$key" ] && return
+    say "$1: building the module and the initramfs for $release"
+    logged make -C $SOURCES/agent OUT="$DIR"
+    build_module "$release"
+    build_initramfs "$release"
+    mv "$DIR/$release/initramfs.new" "$DIR/$release/initramfs"
+    printf '%s\n' "$key" >"$DIR/$release/key"
+}
+
+# ----
+
+case $# in
+0) ;;
+4) check_own "$@" ;;
+*) refuse "usage: scripts/machines.sh [NAME IMAGE MODULES HEADERS]" ;;
+esac
+mkdir -p "$DIR"
+touch "$LOG"
+mapfile -t APT < <(apt_options)
+scripts/setup.sh packages packages-machines.txt
+exec 9>"$DIR/lock"
+flock 9
+if [ $# -eq 4 ]; then
+    own "$@"
+    build "$1"
+    exit
+fi
+for kernel in "${KERNELS[@]}"; do
+    read -r name meta <<<"$kernel"
+    fetch "$name" "$meta"
+    if [ -e "$DIR/$name/vmlinuz" ]; then
+        build "$name"
+    else
+        say "$name: this machine's mirror has no $meta of that series; going on without it"
+    fi
+done
