@@ -103,15 +103,20 @@ def _journal(history: History, node: str) -> Iterator[str]:
 
 
 def _drops(history: History, node: str) -> Iterator[str]:
-    """Of the traffic that matters the hooks write down every packet that they drop."""
+    """Of the traffic that matters the hooks write down every buffer that they drop.
+
+    Pages are compared: a buffer of several segments is one record, and counts as several packets.
+    """
     counted: Counter[str] = Counter()
     for row in rows(history, node):
         if row["verdict"] == "drop":
-            counted[row["class"]] += row["packets"]
-    written = Counter(event.cls for event in history.of(PacketDropped, node))
+            counted[row["class"]] += row["pages"]
+    written: Counter[str] = Counter()
+    for event in history.of(PacketDropped, node):
+        written[event.cls] += event.pages
     for cls in _WRITTEN_DOWN:
         if counted[cls] > written[cls]:
-            yield f"{node}: {counted[cls]} packets {cls} were dropped, {written[cls]} are there"
+            yield f"{node}: {counted[cls]} pages of {cls} were dropped, {written[cls]} are there"
 
 
 def _heartbeats(history: History, scenario: Scenario, node: str) -> Iterator[str]:
