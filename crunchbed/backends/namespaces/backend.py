@@ -19,6 +19,7 @@ from crunchbed.host.run_ids import RunClaim
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.section import CARDS, KERNELS
 from topologies.switches import choose_switch
 
 _BPFFS = Path("/sys/fs/bpf")
@@ -59,8 +60,17 @@ class NamespacesBackend:
     name: Final = "namespaces"
 
     def refuses(self, scenario: Scenario, hold: bool) -> list[str]:  # noqa: ARG002 - a protocol
-        """Return nothing: every scenario was written for this backend."""
-        return []
+        """Return what only machines have; every other key was written for this backend."""
+        memory = scenario.memory
+        wanted = (
+            ("nic", memory.nic, CARDS[0], "have a card"),
+            ("kernel", memory.kernel, KERNELS[0], "boot a kernel"),
+        )
+        return [
+            f"memory.{key}: expected {default}, the default: only machines {what}, got {got}"
+            for key, got, default, what in wanted
+            if got != default
+        ]
 
     def requirements(self, scenario: Scenario) -> Sequence[Requirement]:
         """Return what this machine must have for a scenario."""

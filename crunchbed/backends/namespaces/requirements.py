@@ -27,18 +27,19 @@ _ALWAYS: Final = (
     "tbf",
     "libnbd",  # the initiator loads it whatever the transport
 )
-_SWITCHES: Final = {
+SWITCHES: Final = {
     "auto": ("open-vswitch", "ovs-userspace"),
     "ovs-kernel": ("open-vswitch", "ovs-kernel"),
     "ovs-user": ("open-vswitch", "ovs-userspace"),
     "linux-bridge": ("linux-bridge",),
 }
+"""What each ``cluster.switch`` needs."""
 _TRANSPORTS: Final = {"nbd": ("nbdkit",), "iscsi": ("iscsi-target", "iscsi-initiator")}
 
 
 def needed_by(scenario: Scenario) -> list[Requirement]:
     """Return what a machine must have for a run of ``scenario``."""
-    names = (*_ALWAYS, *_SWITCHES[scenario.cluster.switch], *_asked_by(scenario))
+    names = (*_ALWAYS, *SWITCHES[scenario.cluster.switch], *_asked_by(scenario))
     return [requirement(name) for name in names]
 
 
@@ -52,5 +53,10 @@ def _asked_by(scenario: Scenario) -> Iterator[str]:
         yield "os-ken"
     if scenario.shed.mode == "queue":
         yield "htb"
-    if scenario.cluster.needs_netem or any(fault.kind == "delay" for fault in scenario.faults):
+    if needs_netem(scenario):
         yield "netem"
+
+
+def needs_netem(scenario: Scenario) -> bool:
+    """Return whether packets are to be held back, or lost at the switch."""
+    return scenario.cluster.needs_netem or any(fault.kind == "delay" for fault in scenario.faults)
