@@ -67,6 +67,7 @@ def test_control_a_timed_crunch_and_a_writeback_crunch_are_not_refused() -> None
             "block_io.pair: expected [] for now, got [n2, n3]",
         ),
         ({"block_io__request": "128KiB"}, "block_io.request: expected at most 64KiB, got 128KiB"),
+        ({"block_io__dirty_rate": 0}, "block_io.dirty_rate: expected 1 or more, got 0"),
         ({"enforce": True}, "enforce: expected false: no kernel refuses protocols at all times"),
         (
             {"heartbeat__interval": "10ms"},
@@ -105,7 +106,7 @@ def test_what_machines_cannot_do_is_one_line(changes: dict[str, Any], line: str)
     lines = refused(scenario(**changes), hold=False)
     assert len(lines) == 1
     assert lines[0].startswith(line)
-    with pytest.raises(BadInput, match="^backend machines: ") as error:
+    with pytest.raises(BadInput, match=r"^backend machines: ") as error:
         ready_backend(scenario(**changes))
     assert error.value.exit_code == 2
 
@@ -162,9 +163,6 @@ def test_regions_do_not_overlap_with_each_other_or_with_swap() -> None:
     regions = [disk.first_block(one, name) for name in one.node_names]
     assert regions[0] == disk.swap_pages(one) == 10_000
     length = disk.region_blocks(one)
-    assert [later - first for first, later in zip(regions, regions[1:], strict=False)] == [
-        length,
-        length,
-    ]
+    assert regions[1] - regions[0] == regions[2] - regions[1] == length
     assert (regions[-1] + length) * 4096 <= one.block_io.export
     assert disk.first_block(scenario(), "n1") == 0, "nobody swaps without such a crunch"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ def choose(
     kept = image.directory / "accelerator.json"
     if (known := _read(kept)) is not None and asked.items() <= known.items():
         return "kvm" if known.get("accelerator") == "kvm" else "tcg"
-    answer: Accelerator = "kvm" if _boots(image, folder, launch, pump) else "tcg"
+    answer: Accelerator = "kvm" if boots(image, "kvm", folder, launch, pump) else "tcg"
     with contextlib.suppress(OSError):  # it is tried again, then
         write_json(kept, {**asked, "accelerator": answer})
     return answer
@@ -70,18 +70,20 @@ def _read(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _boots(
+def boots(
     image: Image,
+    accelerator: Accelerator,
     folder: Path,
     launch: Callable[[list[str]], Process],
-    pump: Callable[[], object] | None,
+    pump: Callable[[], object] | None = None,
 ) -> bool:
+    """Return whether a guest reaches its init in time; the arguments are those of ``choose``."""
     shared = folder / "trial"
     with shared_memory(shared) as memory:
         trial = Machine(
             name="crunchbed-trial",
             image=image,
-            accelerator="kvm",
+            accelerator=accelerator,
             memory_mib=_TRIAL_MIB,
             shared=shared,
             console=folder / "trial.console",
@@ -105,7 +107,7 @@ def _reached_init(memory: SharedMemory) -> bool:
 
 
 @contextlib.contextmanager
-def shared_memory(path: Path) -> Any:
+def shared_memory(path: Path) -> Iterator[SharedMemory]:
     """Make the file behind a guest's shared memory, ready for a boot, and map it."""
     with path.open("xb") as made:
         made.truncate(SHARED_BYTES)

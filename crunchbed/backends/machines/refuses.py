@@ -80,6 +80,8 @@ def _block_io(scenario: Scenario) -> Iterator[str]:
         yield _line("block_io.transport", "nbd for now", block_io.transport)
     if block_io.pair:
         yield _line("block_io.pair", "[] for now", f"[{', '.join(block_io.pair)}]")
+    if not block_io.dirty_rate:
+        yield _line("block_io.dirty_rate", "1 or more", "0")
     if block_io.request > disk.MOST_REQUEST:
         most = f"at most {format_size(disk.MOST_REQUEST)}"
         yield _line("block_io.request", most, format_size(block_io.request))

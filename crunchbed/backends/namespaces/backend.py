@@ -79,15 +79,28 @@ class NamespacesBackend:
     @contextmanager
     def claim(self, scenario: Scenario, progress: Progress) -> Iterator[NamespacesSite]:
         """Take an id for a run; its end says what is left of it on this machine."""
-        choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
-        with ExitStack() as stack:
-            state = stack.enter_context(RunClaim.claim())
-            loop = SelectorLoop()
-            stack.callback(loop.close)
+        with claimed_id(scenario, progress) as (state, loop):
             site = NamespacesSite(state, loop)
-            stack.callback(_tell_leaks, state.run_id, progress)
-            stack.callback(shutil.rmtree, site.pins, ignore_errors=True)
-            yield site
+            try:
+                yield site
+            finally:
+                shutil.rmtree(site.pins, ignore_errors=True)
+
+
+@contextmanager
+def claimed_id(scenario: Scenario, progress: Progress) -> Iterator[tuple[RunClaim, SelectorLoop]]:
+    """Take an id and make a loop; the end says what is left of the run on this machine.
+
+    Raises:
+        MissingRequirement: There is no such switch here.
+    """
+    choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
+    with ExitStack() as stack:
+        state = stack.enter_context(RunClaim.claim())
+        loop = SelectorLoop()
+        stack.callback(loop.close)
+        stack.callback(_tell_leaks, state.run_id, progress)
+        yield state, loop
 
 
 def _tell_leaks(run_id: str, progress: Progress) -> None:

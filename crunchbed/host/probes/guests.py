@@ -1,4 +1,4 @@
-"""Probes of what virtual machines need: kernels that were built, and cards these have drivers for."""
+"""Probes of what virtual machines need: kernels that were built, with drivers for cards."""
 
 from __future__ import annotations
 
