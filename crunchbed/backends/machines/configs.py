@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from crunchbed.backends.machines import disk
@@ -15,6 +16,7 @@ from crunchbed.scenario.crunch import TimedCrunch, WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.sizing import reserve_pages
 from nodes.guest.config import AttendantConfig, GuestBurst, GuestDisk, GuestHeartbeat
+from nodes.membership.detectors.settings import to_record
 from reserve_agent.config_files import build
 from reserve_agent.contract.packets import PAGE_BYTES
 from topologies.layout import PREFIX_LENGTH
@@ -73,6 +75,13 @@ def attendant(run: LiveRun, nodes: Mapping[str, ClusterNode], name: str) -> Atte
         burst=guest_burst(scenario),
         poll=min(_POLL_NS, scenario.heartbeat.interval // 10),
     )
+
+
+def record(config: AttendantConfig) -> dict[str, Any]:
+    """Return a configuration as its file has it: a detector's settings begin with its kind."""
+    made = asdict(config)
+    made["heartbeat"]["detector"] = to_record(config.heartbeat.detector)
+    return made
 
 
 def heartbeat(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) -> GuestHeartbeat:

@@ -72,7 +72,7 @@ class LiveMachine:
         """
         self.cgroup.create()
         config = configs.attendant(self._run, self._hosts, self.name)
-        self.attendant.start(config, cgroup.path)
+        self.attendant.start(configs.record(config), cgroup.path)
 
     def power_on(self) -> None:
         """Switch port up, and boot; ``status`` says when the daemons are ready."""
