@@ -119,16 +119,28 @@ fetch() {
 
 # ---- the user's own kernel
 
+refuse() {
+    say "$*"
+    exit 2
+}
+
+# check_own NAME IMAGE MODULES HEADERS: says what is wrong with them, before anything is made.
+check_own() {
+    local name=$1 image=$2 modules=$3 headers=$4 release
+    [[ $name =~ ^[0-9A-Za-z][0-9A-Za-z.+_-]*$ ]] || refuse "$name: not a name for a kernel"
+    case $name in log | lock | apt | agent) refuse "$name: not a name for a kernel" ;; esac
+    [ -f "$image" ] || refuse "$image: no such kernel image"
+    [ -e "$modules/modules.order" ] || refuse "$modules: not the modules of a kernel, as /lib/modules/RELEASE is"
+    [ -e "$headers/Module.symvers" ] || refuse "$headers: no headers to build a module with (no Module.symvers)"
+    release=$(make -s -C "$headers" kernelrelease) || refuse "$headers: the headers do not say their release"
+    [ "$release" = "$(basename "$(realpath "$modules")")" ] ||
+        refuse "$modules: modules of another kernel than the headers, which are of $release"
+}
+
 # own NAME IMAGE MODULES HEADERS
 own() {
     local name=$1 image=$2 modules=$3 headers=$4 release
-    [ -f "$image" ] || fail "$image: no such kernel image"
-    [ -e "$modules/modules.order" ] || fail "$modules: not the modules of a kernel, as /lib/modules/RELEASE is"
-    [ -e "$headers/Module.symvers" ] || fail "$headers: no headers to build a module with (no Module.symvers)"
-    release=$(make -s -C "$headers" kernelrelease) || fail "$headers: says no release"
-    [ "$release" = "$(basename "$(realpath "$modules")")" ] ||
-        fail "$modules are modules of another kernel than the headers, which are of $release"
-    case $name in */* | .* | log | apt | agent) fail "$name: not a name for a kernel" ;; esac
+    release=$(basename "$(realpath "$modules")")
     mkdir -p "$DIR/$release/root/lib/modules"
     cp -f "$image" "$DIR/$release/vmlinuz"
     [ -d "$DIR/$release/root/lib/modules/$release" ] || cp -RL "$modules" "$DIR/$release/root/lib/modules/$release"
@@ -192,7 +204,7 @@ build_initramfs() {
     mkdir -p "$tree"/{bin,dev,proc,sys,modules}
     cp /bin/busybox "$tree/bin/busybox"
     ln -s busybox "$tree/bin/sh"
-    for applet in mount cat grep insmod ip usleep setsid cttyhack; do ln -s busybox "$tree/bin/$applet"; done
+    for applet in mount cat grep insmod ip usleep; do ln -s busybox "$tree/bin/$applet"; done
     cp $SOURCES/init "$tree/init"
     cp "$DIR/agent" "$tree/agent"
     strip --strip-debug -o "$tree/modules/crunchbed.ko" "$DIR/$release/module/module/crunchbed.ko"
@@ -218,7 +230,11 @@ build() {
 
 # ----
 
-case $# in 0 | 4) ;; *) fail "usage: scripts/machines.sh [NAME IMAGE MODULES HEADERS]" ;; esac
+case $# in
+0) ;;
+4) check_own "$@" ;;
+*) refuse "usage: scripts/machines.sh [NAME IMAGE MODULES HEADERS]" ;;
+esac
 mkdir -p "$DIR"
 touch "$LOG"
 mapfile -t APT < <(apt_options)

@@ -24,9 +24,11 @@
 #define CB_AGENT_AT		0x0000
 #define CB_RINGS_AT		0x0800
 #define CB_COUNTERS_AT		0x1000
+#define CB_COUNTERS_SLOT_BYTES	0x800
 #define CB_WINDOWS_AT		0x2000
 #define CB_DATA_AT		0x10000
 
+#define CB_COUNTERS_SLOTS	2	/* publication n is in slot n % CB_COUNTERS_SLOTS */
 #define CB_WINDOWS		256	/* window n is in slot n % CB_WINDOWS */
 #define CB_WRITERS		4
 #define CB_RING_BYTES		0x10000	/* data of ring n: at CB_DATA_AT + n * CB_RING_BYTES */
@@ -257,9 +259,9 @@ enum cb_failure {
 	CB_FAILURES,
 };
 
-/* Published about every 5 ms, whatever user space does. */
+/* Published about every 5 ms, whatever user space does; the higher sequence is the newer. */
 struct cb_counters {
-	__u64 sequence;		/* odd: being written */
+	__u64 sequence;		/* from 1 on; 0: being written */
 	__u64 at_ns;
 	__u64 panicked_ns;	/* 0: no */
 	/* the largest zone */

@@ -48,7 +48,7 @@ ENUMERATIONS: dict[str, type[IntEnum]] = {
 NUMBERS = [
     *("MAGIC", "VERSION", "SHARED_BYTES", "AGENT_AT", "RINGS_AT", "COUNTERS_AT", "WINDOWS_AT"),
     *("DATA_AT", "WINDOWS", "WRITERS", "RING_BYTES", "RINGS", "MAX_PAYLOAD", "MAX_TARGETS"),
-    "BALLAST_NONE",
+    *("BALLAST_NONE", "COUNTERS_SLOTS", "COUNTERS_SLOT_BYTES"),
 ]
 NOT_SHARED = {"cb_window_request"}  # between the agent and the module
 
@@ -104,7 +104,9 @@ def test_the_parts_do_not_overlap() -> None:
     windows = layout.WINDOWS_AT + layout.WINDOWS * ctypes.sizeof(layout.Window)
     assert layout.AGENT_AT + ctypes.sizeof(layout.Agent) <= layout.RINGS_AT
     assert rings <= layout.COUNTERS_AT
-    assert layout.COUNTERS_AT + ctypes.sizeof(layout.Counters) <= layout.WINDOWS_AT
+    assert ctypes.sizeof(layout.Counters) <= layout.COUNTERS_SLOT_BYTES
+    slots = layout.COUNTERS_SLOTS * layout.COUNTERS_SLOT_BYTES
+    assert layout.COUNTERS_AT + slots <= layout.WINDOWS_AT
     assert windows <= layout.DATA_AT
     assert layout.DATA_AT + layout.RINGS * layout.RING_BYTES <= layout.SHARED_BYTES
 

@@ -102,16 +102,27 @@ def test_an_arrival_is_read_without_its_padding() -> None:
     assert payload == b"hello"
 
 
-def test_counters_that_are_being_written_are_not_believed(memory: memoryview) -> None:
+def test_the_newest_whole_counters_are_returned(memory: memoryview) -> None:
     shared = SharedMemory(memory)
     assert shared.counters() is None
-    live = layout.Counters.from_buffer(memory, layout.COUNTERS_AT)
-    live.sequence, live.free_pages = 2, 210
-    counters = shared.counters()
-    assert counters is not None
-    assert counters.free_pages == 210
-    live.sequence = 3
-    assert shared.counters() is None
+    slots = [
+        layout.Counters.from_buffer(memory, layout.COUNTERS_AT + n * layout.COUNTERS_SLOT_BYTES)
+        for n in range(layout.COUNTERS_SLOTS)
+    ]
+
+    def seen() -> int:
+        counters = shared.counters()
+        assert counters is not None
+        return int(counters.free_pages)
+
+    slots[1].sequence, slots[1].free_pages = 1, 210
+    assert seen() == 210
+    slots[0].sequence, slots[0].free_pages = 2, 105
+    assert seen() == 105
+    slots[1].sequence, slots[1].free_pages = 0, 52  # being written
+    assert seen() == 105
+    slots[1].sequence = 3
+    assert seen() == 52
 
 
 @pytest.fixture(scope="module")

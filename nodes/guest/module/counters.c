@@ -38,6 +38,11 @@ static struct task_struct *publisher;
 static struct cb_counters counters;
 static unsigned long vm_events[NR_VM_EVENT_ITEMS];
 
+static void __iomem *slot(u64 sequence)
+{
+	return shared + CB_COUNTERS_AT + sequence % CB_COUNTERS_SLOTS * CB_COUNTERS_SLOT_BYTES;
+}
+
 static void read_zones(void)
 {
 	struct zone *zone = cb_main_zone();
@@ -107,10 +112,13 @@ static void read_windows(void)
 	counters.windows_waiting = state.waiting;
 }
 
-/* The host reads again when the sequence is odd or not the same afterwards. */
+/*
+ * A guest whose processor is taken away may stand still in here: the host then has the other slot,
+ * which is whole.
+ */
 static void publish(void)
 {
-	void __iomem *to = shared + CB_COUNTERS_AT;
+	void __iomem *to;
 
 	read_zones();
 	read_events();
@@ -118,12 +126,12 @@ static void publish(void)
 	read_windows();
 	counters.at_ns = ktime_get_ns();
 	counters.sequence++;
-	writeq(counters.sequence, to);
-	wmb();		/* odd first, then what is not yet whole */
+	to = slot(counters.sequence);
+	writeq(0, to);
+	wmb();		/* not valid first, then what is not yet whole */
 	memcpy_toio(to + sizeof(u64), (u8 *)&counters + sizeof(u64),
 		    sizeof(counters) - sizeof(u64));
-	wmb();		/* whole first, then even */
-	counters.sequence++;
+	wmb();		/* whole first, then valid */
 	writeq(counters.sequence, to);
 }
 
@@ -164,8 +172,11 @@ static int work(void *unused)
 
 static int on_panic(struct notifier_block *block, unsigned long unused, void *text)
 {
-	writeq(ktime_get_mono_fast_ns(),
-	       shared + CB_COUNTERS_AT + offsetof(struct cb_counters, panicked_ns));
+	int i;
+
+	for (i = 0; i < CB_COUNTERS_SLOTS; i++)
+		writeq(ktime_get_mono_fast_ns(),
+		       slot(i) + offsetof(struct cb_counters, panicked_ns));
 	cb_counters_say("panic");
 	return NOTIFY_DONE;
 }
