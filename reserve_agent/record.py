@@ -76,6 +76,11 @@ class NodeSummary:
         if (update := self._UPDATES.get(type(event))) is not None:
             update(self, event)
 
+    def told(self) -> Message:
+        """Return what the run waits for and shows."""
+        names = ("ready", "view", "serving", "misses", "written", "exhausted")
+        return {name: getattr(self, name) for name in names}
+
     def _on_journal_entry(self, event: PressureBegan | PressureEnded | PacketDropped) -> None:
         if event.entry is not None:
             self.next_entry = event.entry + 1

@@ -23,7 +23,8 @@ _MAX_EXPORT: Final = 31
 class GuestHeartbeat(HeartbeatSettings):
     """Heartbeats and membership of a node that is a machine; on one network.
 
-    ``incarnation`` and ``joining`` are those of the first boot; operation ``boot`` sets later ones.
+    ``incarnation`` and ``joining`` are set by operation ``boot``. In the file ``detector`` is what
+    ``detectors.settings.to_record`` returns.
 
     Attributes:
         peers: The other configured nodes by name. Only the first address of each is used.
