@@ -124,6 +124,15 @@ refuse() {
     exit 2
 }
 
+# part FILE OFFSET BYTES
+part() { dd if="$1" bs=1 skip="$2" count="$3" status=none; }
+
+# image_release IMAGE: the release that a bzImage is of (Documentation/arch/x86/boot.rst), or nothing.
+image_release() {
+    [ "$(part "$1" 514 4 | tr -d '\0')" = HdrS ] || return 0
+    part "$1" $(($(part "$1" 526 2 | od -An -tu2) + 512)) 128 | tr '\0' '\n' | sed -n '1s/ .*//p'
+}
+
 # check_own NAME IMAGE MODULES HEADERS: says what is wrong with them, before anything is made.
 check_own() {
     local name=$1 image=$2 modules=$3 headers=$4 release
@@ -132,18 +141,24 @@ check_own() {
     [ -f "$image" ] || refuse "$image: no such kernel image"
     [ -e "$modules/modules.order" ] || refuse "$modules: not the modules of a kernel, as /lib/modules/RELEASE is"
     [ -e "$headers/Module.symvers" ] || refuse "$headers: no headers to build a module with (no Module.symvers)"
-    release=$(make -s -C "$headers" kernelrelease) || refuse "$headers: the headers do not say their release"
+    release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$headers/include/generated/utsrelease.h" 2>/dev/null) ||
+        refuse "$headers: the headers do not say their release"
     [ "$release" = "$(basename "$(realpath "$modules")")" ] ||
         refuse "$modules: modules of another kernel than the headers, which are of $release"
+    [ "$release" = "$(image_release "$image")" ] ||
+        refuse "$image: not a kernel image of $release, as the headers and the modules are"
 }
 
 # own NAME IMAGE MODULES HEADERS
 own() {
-    local name=$1 image=$2 modules=$3 headers=$4 release
+    local name=$1 image=$2 modules=$3 headers=$4 release copy
     release=$(basename "$(realpath "$modules")")
-    mkdir -p "$DIR/$release/root/lib/modules"
+    copy=$DIR/$release/root/lib/modules/$release
+    rm -rf "$copy"
+    mkdir -p "$copy"
     cp -f "$image" "$DIR/$release/vmlinuz"
-    [ -d "$DIR/$release/root/lib/modules/$release" ] || cp -RL "$modules" "$DIR/$release/root/lib/modules/$release"
+    # Not "build" and "source", which are links to somewhere else.
+    logged cp -RL "$modules"/{kernel,modules.*} "$copy"
     ln -sfn "$(realpath "$headers")" "$DIR/$release/headers"
     logged depmod -b "$DIR/$release/root" "$release"
     ln -sfn "$release" "$DIR/$name"

@@ -154,10 +154,17 @@ class SharedMemory:
         same = Counters.from_buffer(self._memory, at).sequence == copy.sequence
         return copy if same and copy.sequence else None
 
-    def window(self, number: int) -> Window:
-        """Return the record of a window, which counts from 0; the last ``WINDOWS`` are there."""
-        at = WINDOWS_AT + number % WINDOWS * c.sizeof(Window)
-        return Window.from_buffer_copy(self._memory, at)
+    def window(self, ident: int) -> Window | None:
+        """Return the record of the window that a ``Kind.LEVEL`` of this id began; None: not yet.
+
+        The last ``WINDOWS`` are there. The record is whole once its ``freed_ns`` is not 0.
+        """
+        size = c.sizeof(Window)
+        for at in range(WINDOWS_AT, WINDOWS_AT + WINDOWS * size, size):
+            record = Window.from_buffer_copy(self._memory, at)
+            if record.begun_ns and record.id == ident:
+                return record
+        return None
 
 
 def datagram(payload: bytes, port: int, to: tuple[str, ...]) -> bytes:

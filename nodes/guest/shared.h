@@ -300,13 +300,14 @@ struct cb_counters {
 	__u64 windows_waiting;
 };
 
+/* The counts of windows in the counters lag by 5 ms: look for the id of the command. */
 struct cb_window {
-	__u64 id;
+	__u64 id;		/* of its CB_LEVEL */
 	__u64 asked_ns;		/* when it was to begin */
 	__u64 begun_ns;
 	__u64 reached_ns;	/* 0: not yet */
 	__u64 ended_ns;		/* 0: not yet */
-	__u64 freed_ns;
+	__u64 freed_ns;		/* 0: not over, and the record may be half written */
 	__s64 requested_pages;	/* of the largest zone, like the next three */
 	__s64 reached_pages;
 	__s64 low_pages;	/* low-water mark while it was held */

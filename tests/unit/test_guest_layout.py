@@ -81,7 +81,7 @@ def c_side(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     (folder / "main.c").write_text(source)
     program = folder / "main"
     flags = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", f"-I{GUEST}"]
-    subprocess.run(["cc", *flags, str(folder / "main.c"), "-o", str(program)], check=True)
+    subprocess.run(["clang", *flags, str(folder / "main.c"), "-o", str(program)], check=True)
     output = subprocess.run([program], check=True, capture_output=True, text=True).stdout
     return {text: int(value) for text, value in re.findall(r"(.*) = (\d+)", output)}
 

@@ -26,7 +26,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("pattern") / "pattern"
     flags = ["-std=gnu11", "-O2", "-Wall", "-Werror", f"-I{AGENT}"]
     sources = [str(SOURCE), str(AGENT / "pattern.c")]
-    subprocess.run(["cc", *flags, *sources, "-o", str(found)], check=True)
+    subprocess.run(["clang", *flags, *sources, "-o", str(found)], check=True)
     return found
 
 

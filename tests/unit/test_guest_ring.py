@@ -125,13 +125,25 @@ def test_the_newest_whole_counters_are_returned(memory: memoryview) -> None:
     assert seen() == 52
 
 
+def test_a_window_is_found_by_the_id_of_its_command(memory: memoryview) -> None:
+    shared = SharedMemory(memory)
+    assert shared.window(0) is None
+    last = layout.WINDOWS_AT + (layout.WINDOWS - 1) * sizeof(layout.Window)
+    record = layout.Window.from_buffer(memory, last)
+    record.id, record.begun_ns, record.oom_calls = 41, 5, 3
+    found = shared.window(41)
+    assert found is not None
+    assert (found.oom_calls, found.freed_ns) == (3, 0)
+    assert shared.window(40) is None
+
+
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The agent's ring.c in a program that answers every command with its body."""
     folder = tmp_path_factory.mktemp("echo")
     flags = ["-std=gnu11", "-Wall", "-Werror", f"-I{AGENT}"]
     sources = [str(DATA / "guest_echo.c"), str(AGENT / "ring.c")]
-    subprocess.run(["cc", *flags, *sources, "-o", str(folder / "echo")], check=True)
+    subprocess.run(["clang", *flags, *sources, "-o", str(folder / "echo")], check=True)
     return folder / "echo"
 
 
@@ -157,3 +169,19 @@ def test_the_agents_rings_and_ours_are_the_same(
         for answer in Ring(memory, RingName.ANSWERS).take():
             done = Done.from_buffer_copy(answer.body)
             assert (done.result, done.value, done.at_ns) == (-22, Kind.SEND, 7)
+
+
+def test_the_agent_counts_what_the_host_leaves_no_room_for(
+    memory: memoryview, echo: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "shared"
+    control, sent = Ring(memory, RingName.CONTROL), Ring(memory, RingName.SENT)
+    for number in range(300):
+        assert control.put(Kind.SEND, number, bytes(700)), "the agent reads every command"
+        file.write_bytes(memory)
+        subprocess.run([echo, file], check=True, timeout=10)
+        memory[:] = file.read_bytes()
+    found = [message.id for message in sent.take()]
+    assert found == list(range(len(found)))
+    assert len(found) + sent.lost == 300
+    assert 0 < sent.lost < 300

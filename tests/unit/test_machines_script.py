@@ -12,17 +12,28 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "machines.sh"
 RELEASE = "6.9.9-test"
 
 
+def image(release: str) -> bytes:
+    """Return the begin of a bzImage, as far as the release is concerned."""
+    found = bytearray(1024)
+    found[514:518] = b"HdrS"
+    found[526:528] = (64).to_bytes(2, "little")
+    text = f"{release} (somebody) #1 SMP\0".encode()
+    found[576 : 576 + len(text)] = text
+    return bytes(found)
+
+
 @pytest.fixture
 def kernel(tmp_path: Path) -> Path:
     """A folder with an image, modules and headers that belong together, as far as one can see."""
     modules = tmp_path / "lib" / "modules" / RELEASE
     headers = tmp_path / "headers"
     modules.mkdir(parents=True)
-    headers.mkdir()
-    (tmp_path / "vmlinuz").touch()
+    (headers / "include" / "generated").mkdir(parents=True)
+    (tmp_path / "vmlinuz").write_bytes(image(RELEASE))
     (modules / "modules.order").touch()
     (headers / "Module.symvers").touch()
-    (headers / "Makefile").write_text(f"kernelrelease:\n\t@echo {RELEASE}\n")
+    says = headers / "include" / "generated" / "utsrelease.h"
+    says.write_text(f'#define UTS_RELEASE "{RELEASE}"\n')
     return tmp_path
 
 
@@ -63,6 +74,13 @@ def test_modules_of_another_kernel(kernel: Path) -> None:
     (other / "modules.order").touch()
     line = refused(kernel, modules="6.9.8-test")
     assert line.endswith(f"modules of another kernel than the headers, which are of {RELEASE}")
+
+
+@pytest.mark.parametrize("content", [b"", b"no kernel", image("6.9.8-test"), bytes(2000)])
+def test_an_image_of_another_kernel(kernel: Path, content: bytes) -> None:
+    (kernel / "vmlinuz").write_bytes(content)
+    line = refused(kernel)
+    assert line.endswith(f"not a kernel image of {RELEASE}, as the headers and the modules are")
 
 
 @pytest.mark.parametrize("name", ["../mine", ".mine", "agent", ""])

@@ -48,6 +48,7 @@ static int dirty_anonymous(uint32_t wanted)
 	return 0;
 }
 
+/* The pages are the page cache's from then on; nobody checks them. */
 static int dirty_buffered(const struct cb_dirty *command)
 {
 	static unsigned char block[BLOCK_BYTES];
@@ -91,6 +92,7 @@ static int dirty(const struct cb_dirty *command)
 
 static _Noreturn void run(void)
 {
+	const struct cb_dirty *command = (void *)box->body;
 	int result;
 
 	for (;;) {
@@ -98,8 +100,8 @@ static _Noreturn void run(void)
 		if (box->kind == CB_CHECK) {
 			ring_done(CB_RING_TASK, box->id, 0, wrong_pages());
 		} else {
-			result = dirty((void *)box->body);
-			ring_done(CB_RING_TASK, box->id, result, count);
+			result = dirty(command);
+			ring_done(CB_RING_TASK, box->id, result, result ? 0 : command->pages);
 		}
 		mailbox_done(box);
 	}

@@ -135,10 +135,20 @@ static void publish(void)
 	writeq(counters.sequence, to);
 }
 
+/* Whether a record is whole is told by its freed_ns, which is the last that is written. */
 void cb_counters_record(u64 number, const struct cb_window *window)
 {
-	memcpy_toio(shared + CB_WINDOWS_AT + number % CB_WINDOWS * sizeof(*window), window,
-		    sizeof(*window));
+	size_t last = offsetof(struct cb_window, freed_ns);
+	struct cb_window record = *window;
+	void __iomem *to;
+
+	to = shared + CB_WINDOWS_AT + number % CB_WINDOWS * sizeof(record);
+	record.freed_ns = 0;
+	writeq(0, to + last);
+	wmb();		/* not whole first, then what changes */
+	memcpy_toio(to, &record, sizeof(record));
+	wmb();		/* what changed first, then whole */
+	writeq(window->freed_ns, to + last);
 	wmb();		/* the record first, then the count that says that it is there */
 }
 

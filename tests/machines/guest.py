@@ -1,0 +1,115 @@
+"""One guest on its own: no tap, no root, no network of the host."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from nodes.guest.layout import SHARED_BYTES, Kind, RingName, State
+from nodes.guest.messages import Done
+from nodes.guest.ring import SharedMemory
+
+QEMU = "/usr/bin/qemu-system-x86_64"
+BUILT = Path(os.environ.get("CRUNCHBED_MACHINES", "build/machines"))
+BOOT_SECONDS = 120.0
+"""A quiet machine needs 3 to 10 s by emulation."""
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Look every 5 ms; returns whether it came to hold."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+class Guest:
+    """A running guest and the memory that it shares."""
+
+    def __init__(self, process: subprocess.Popen[bytes], memory: memoryview, console: Path) -> None:
+        self.process = process
+        self.console = console
+        self.shared = SharedMemory(memory)
+        self._control = self.shared.ring(RingName.CONTROL)
+        self._answers = self.shared.ring(RingName.ANSWERS)
+        self._ids = 0
+
+    @property
+    def last_id(self) -> int:
+        """The id of the last command."""
+        return self._ids
+
+    def do(self, kind: Kind, body: ctypes.Structure | None = None) -> Done:
+        """Give a command that the control thread answers; return the answer."""
+        self._ids += 1
+        assert self._control.put(kind, self._ids, bytes(body) if body is not None else b"")
+        found: list[Done] = []
+
+        def answered() -> bool:
+            found.extend(
+                Done.from_buffer_copy(message.body)
+                for message in self._answers.take()
+                if message.id == self._ids
+            )
+            return bool(found)
+
+        assert wait_for(answered, 10), f"no answer to {kind.name}: {self.console.read_text()}"
+        return found[0]
+
+
+def _arguments(kernel: Path, nic: str, shared: Path, console: Path) -> list[str]:
+    append = (
+        "console=ttyS0 quiet loglevel=1 panic=-1 zswap.enabled=0 ipv6.disable=1 "
+        f"crunchbed.nic={nic} crunchbed.address=10.0.2.15/24"
+    )
+    return [
+        *(QEMU, "-M", "pc", "-accel", "tcg", "-cpu", "qemu64", "-smp", "1", "-m", "128"),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(kernel / "initramfs")),
+        *("-append", append),
+        *("-netdev", "user,id=n0,restrict=on", "-device", f"{nic},netdev=n0,romfile="),
+        "-object",
+        f"memory-backend-file,id=shared,share=on,mem-path={shared},size={SHARED_BYTES}",
+        *("-device", "ivshmem-plain,memdev=shared", "-serial", f"file:{console}"),
+    ]
+
+
+@contextmanager
+def started(kernel: str, nic: str, folder: Path) -> Iterator[Guest]:
+    """Start a guest, which may or may not come up; it is killed at the end."""
+    if not Path(QEMU).exists() or not (BUILT / kernel / "initramfs").exists():
+        pytest.skip(f"no QEMU or no kernel {kernel} in {BUILT}: make machines")
+    shared, console = folder / "shared", folder / "console"
+    shared.write_bytes(bytes(SHARED_BYTES))
+    console.touch()
+    with shared.open("r+b") as file:
+        # Not closed: structures that tests hold refer to it.
+        memory = mmap.mmap(file.fileno(), SHARED_BYTES)
+    SharedMemory(memoryview(memory)).prepare()
+    process = subprocess.Popen(_arguments(BUILT / kernel, nic, shared, console))
+    try:
+        yield Guest(process, memoryview(memory), console)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def booted(kernel: str, nic: str, folder: Path) -> Iterator[Guest]:
+    """Start a guest and wait for its agent."""
+    with started(kernel, nic, folder) as guest:
+        agent = guest.shared.agent
+        up = wait_for(lambda: agent.state != State.NONE, BOOT_SECONDS)
+        assert up, guest.console.read_text()
+        assert agent.state == State.READY, agent.failure.decode()
+        yield guest

@@ -1,0 +1,130 @@
+"""A guest on a stock kernel: the agent, levels, counters and flags. Needs ``make machines``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nodes.guest.layout import BALLAST_NONE, Kind, Memalloc, Socket, State, Window
+from nodes.guest.messages import Ballast, Flag, Level
+from tests.machines.guest import Guest, booted, started, wait_for
+
+TOLERANCE_PAGES = 3
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("6.1", "e1000"), ("6.1-cloud", "virtio-net-pci"), ("6.12", "vmxnet3")],
+    ids="-".join,
+)
+def guest(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Guest]:
+    kernel, nic = request.param
+    with booted(kernel, nic, tmp_path_factory.mktemp("guest")) as found:
+        yield found
+
+
+def over(guest: Guest, ident: int) -> Window:
+    """Wait for the end of a window."""
+    found: list[Window] = []
+
+    def ended() -> bool:
+        record = guest.shared.window(ident)
+        found[:] = [record] if record is not None and record.freed_ns else []
+        return bool(found)
+
+    assert wait_for(ended, 30)
+    return found[0]
+
+
+def held(guest: Guest, level: Level) -> Window:
+    """Have a window, and wait for its end."""
+    assert guest.do(Kind.LEVEL, level).result == 0
+    return over(guest, guest.last_id)
+
+
+@pytest.mark.parametrize("milli", [1000, 500, 250, 0])
+def test_a_level_is_held(guest: Guest, milli: int) -> None:
+    guest.do(Kind.BALLAST, Ballast(400))
+    window = held(guest, Level(hold_us=1_500_000, refill_us=5000, level_milli=milli))
+
+    def given_back() -> bool:
+        counters = guest.shared.counters()
+        return counters is not None and counters.held_pages == 0
+
+    assert wait_for(given_back, 5)
+    counters = guest.shared.counters()
+    assert counters is not None
+    assert window.requested_pages == counters.min_pages * milli // 1000
+    assert abs(window.reached_pages - window.requested_pages) <= TOLERANCE_PAGES
+    assert window.low_pages <= window.reached_pages
+    assert 1.5e9 <= window.ended_ns - window.reached_ns < 2.5e9
+    assert counters.free_pages > counters.high_pages
+
+
+def test_a_window_begins_when_it_is_asked_to_and_ends_when_told(guest: Guest) -> None:
+    begin = guest.shared.agent.now_ns + 300_000_000
+    guest.do(Kind.LEVEL, Level(begin_ns=begin, hold_us=60_000_000, level_milli=500))
+    ident = guest.last_id
+    assert wait_for(lambda: guest.shared.agent.now_ns > begin + 200_000_000, 10)
+    assert guest.do(Kind.CALM).result == 0
+    window = over(guest, ident)
+    assert (window.asked_ns, window.begun_ns >= begin) == (begin, True)
+    assert window.ended_ns - window.reached_ns < 10_000_000_000
+
+
+def test_a_ramp_takes_its_time(guest: Guest) -> None:
+    window = held(guest, Level(hold_us=50_000, ramp_us=400_000, level_milli=500))
+    assert window.reached_ns - window.begun_ns >= 400_000_000
+    assert abs(window.reached_pages - window.requested_pages) <= TOLERANCE_PAGES
+
+
+def test_the_flag_is_counted_once_however_often_it_is_set(guest: Guest) -> None:
+    def flagged(value: Memalloc) -> int:
+        done = guest.do(Kind.FLAG, Flag(Socket.HEARTBEAT, value))
+        assert done.result == 0
+        return int(done.value)
+
+    def sockets(count: int) -> bool:
+        counters = guest.shared.counters()
+        return counters is not None and counters.memalloc_sockets == count
+
+    assert [flagged(Memalloc.ON), flagged(Memalloc.ON)] == [Memalloc.ON] * 2
+    assert wait_for(lambda: sockets(1), 5)
+    assert [flagged(Memalloc.NOWAIT), flagged(Memalloc.ON)] == [Memalloc.NOWAIT, Memalloc.ON]
+    assert [flagged(Memalloc.OFF), flagged(Memalloc.OFF)] == [Memalloc.OFF] * 2
+    assert wait_for(lambda: sockets(0), 5)
+
+
+def test_what_cannot_be_done_is_refused(guest: Guest) -> None:
+    refused = [
+        guest.do(Kind.FLAG, Flag(Socket.DISK, Memalloc.ON)),
+        guest.do(Kind.FLAG, Flag(Socket.HEARTBEAT, 7)),
+        guest.do(Kind.LEVEL, Level(demand=5, level_milli=100)),
+        guest.do(Kind.CONNECT, None),
+    ]
+    assert [done.result for done in refused] == [-107, -22, -22, -22]
+    assert guest.do(Kind.PING).result == 0
+
+
+def test_the_ballast_is_given_back(guest: Guest) -> None:
+    assert guest.do(Kind.BALLAST, Ballast(400)).value > 1000
+    assert guest.do(Kind.BALLAST, Ballast(BALLAST_NONE)).value == 0
+
+
+def test_a_guest_that_is_told_to_goes_off(tmp_path: Path) -> None:
+    with booted("6.1-cloud", "virtio-net-pci", tmp_path) as guest:
+        with pytest.raises(AssertionError, match="no answer"):
+            guest.do(Kind.POWEROFF)
+        assert guest.process.wait(10) == 0
+
+
+def test_a_card_without_a_driver_is_named(tmp_path: Path) -> None:
+    with started("6.1-cloud", "e1000", tmp_path) as guest:
+        agent = guest.shared.agent
+        assert wait_for(lambda: agent.state == State.FAILED, 120)
+        assert agent.failure == b"this kernel has no driver for the card e1000"
+        assert guest.process.wait(20) == 0
