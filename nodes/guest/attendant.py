@@ -76,12 +76,16 @@ class Attendant:
             while not stop:
                 self.turn()
             self.end()
+            self._history.finish()
         finally:
-            self._server.close()
-            if stop:
-                self._history.finish()
-            else:
-                self._history.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close everything; a history that was not finished says so by its missing end."""
+        self._server.close()
+        self._history.close()
+        self._fence.close()
+        self._selector.close()
 
     def turn(self) -> None:
         """Wait until it is time to look at the shared memory, or a question comes; then do so."""

@@ -74,21 +74,25 @@ class WindowBook:
             milli = -(-1000 * pages // max(1, self._pool.reserve))
             settings = self._settings
             ask = commands.level(
-                self._begin(start), end - start, milli, settings.refill, drain=settings.drain
+                self._begin(start - self._lead_ns),
+                end - start,
+                milli,
+                settings.refill,
+                drain=settings.drain,
             )
             self._planned.append(_Planned(ask, start, None))
             asks.append(ask)
         return asks
 
     def demand(self, burst: GuestBurst, pages: int, start_ns: int) -> Ask:
-        """Return the command for the window of a burst."""
+        """Return the command for the window of a burst, whose tasks want nothing before."""
         ask = commands.demand(burst, pages, self._begin(start_ns))
         self._planned.append(_Planned(ask, start_ns, pages))
         return ask
 
     def _begin(self, start_ns: int) -> int:
-        """Return when the module is to begin, by the guest's clock: 0 would mean now."""
-        return max(1, self._clock.guest_ns(start_ns - self._lead_ns))
+        """Return a time by the guest's clock as the module wants it: 0 would mean now."""
+        return max(1, self._clock.guest_ns(start_ns))
 
     def demand_of(self, record: Window) -> int | None:
         """Return the pages that a window wants; None where it ends by time."""

@@ -84,20 +84,19 @@ class HeartbeatsOfGuest:
         to = tuple(self._settings.peers[name].address for name in datagram.to)
         return self._link.send(datagram.payload, self._settings.port, to)
 
-    def take(self, news: News, now_ns: int, heard_ns: int, *, awake: bool) -> None:
+    def take(self, news: News, now_ns: int, heard_ns: int) -> None:
         """Record what the guest has sent, and do what is due.
 
         Args:
             news: All that had come by ``now_ns``, or a little more.
             now_ns: The time before the guest was asked for news.
             heard_ns: The time after that.
-            awake: Whether the guest's programs run: one that stands still can ask for no fence.
         """
         for number, answer in news.sent:
             self._record_all(self._outbox.answered(number, answer, heard_ns))
         self._record_all(self._outbox.expired(now_ns))
         if self._node is not None:
-            self._turn(self._node, self._arrivals(news, heard_ns), now_ns, awake=awake)
+            self._turn(self._node, self._arrivals(news, heard_ns), now_ns)
 
     def _arrivals(self, news: News, heard_ns: int) -> list[Arrival]:
         return [
@@ -109,15 +108,13 @@ class HeartbeatsOfGuest:
             for received, payload in news.arrivals
         ]
 
-    def _turn(
-        self, node: HeartbeatNode, arrivals: list[Arrival], now_ns: int, *, awake: bool
-    ) -> None:
+    def _turn(self, node: HeartbeatNode, arrivals: list[Arrival], now_ns: int) -> None:
         answers = self._fence.answers()
         if not arrivals and not answers and now_ns < node.next_turn_ns():
             return
         turn = node.turn(now_ns, arrivals, answers)
         self._record_all(turn.events)
-        for request in turn.fences if awake else ():
+        for request in turn.fences:
             self._fence.request(request.target, request.view)
         self._record_all(self._outbox.send(turn.datagrams, now_ns))
 

@@ -29,8 +29,8 @@ _PINGS: Final = 20
 """Round trips before the first heartbeat, so that its times are right within a millisecond."""
 _PING_NS: Final = 100_000_000
 _CLOCK_NS: Final = 10_000_000_000
-_STILL_NS: Final = 250_000_000
-"""A guest whose agent has had no turn for so long stands still; it has one a millisecond."""
+_EXPLAINED_NS: Final = 250_000_000
+"""Pressure explains that an agent stood still, also if it ended by so much before."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,7 @@ class GuestLife:
             config, self._policy, incarnation, self.clock, self._scripts, record, now
         )
         self.memory = GuestMemory(config, shared, self.clock, self._scripts, record, now)
-        self._ping_ns = self._compare_ns = self._turns = self._lost = self._late_ns = 0
-        self._moved_ns = now()
+        self._ping_ns = self._compare_ns = self._lost = self._late_ns = 0
 
     # --- what the guest says
 
@@ -116,8 +115,7 @@ class GuestLife:
         except RunInvalid as error:
             self._fail(str(error))
         self._disk.take(news, now_ns)
-        awake = now_ns - self._moved_ns < _STILL_NS
-        self._beats.take(news, now_ns, heard_ns, awake=awake)
+        self._beats.take(news, now_ns, heard_ns)
         if self.kernel and now_ns >= self._ping_ns and len(self._asked) < _PINGS:
             self._ping_ns = now_ns + _PING_NS
             self._command(Kind.PING, b"")
@@ -131,8 +129,6 @@ class GuestLife:
 
     def _look(self, now_ns: int) -> None:
         agent = self._shared.agent
-        if agent.turns != self._turns:
-            self._turns, self._moved_ns = agent.turns, now_ns
         if self.kernel or self.failure:
             return
         if agent.state == State.FAILED:
@@ -240,7 +236,7 @@ class GuestLife:
         late_ns = int(agent.late_ns)
         agent.late_ns = 0
         self._late_ns = max(self._late_ns, late_ns)
-        crunched = self.memory.pressure.pressed_since(now_ns - late_ns - _STILL_NS)
+        crunched = self.memory.pressure.pressed_since(now_ns - late_ns - _EXPLAINED_NS)
         if self._beats.running and late_ns > self._settings.lateness_ns and not crunched:
             self._record(HeartbeatLate(t=now_ns, late_ns=late_ns))
 
@@ -251,7 +247,7 @@ class GuestLife:
         self._beats.stop()
         self._disk.quiesce()
         self._disk.take(news, now_ns)
-        self._beats.take(news, now_ns, now_ns, awake=False)
+        self._beats.take(news, now_ns, now_ns)
         self._beats.close(now_ns)
         with contextlib.suppress(RunInvalid):
             self.memory.read(now_ns)

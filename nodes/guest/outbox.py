@@ -8,7 +8,7 @@ what it could not say in time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from nodes.guest.guest_clock import GuestClock
 from nodes.guest.messages import Sent
@@ -41,7 +41,7 @@ class Outbox:
         for datagram in datagrams:
             number = None if self._overdue else self._send(datagram)
             if number is None:
-                failed.append(_failed(datagram, now_ns))
+                failed += [*self._give_up(list(self._waiting), now_ns), _failed(datagram, now_ns)]
             else:
                 self._waiting[number] = (now_ns, datagram)
         return failed
@@ -63,12 +63,15 @@ class Outbox:
         """Return what is to be reported of datagrams that the guest should have sent by now."""
         limit = now_ns - self._patience_ns
         late = [number for number, (put_ns, _) in self._waiting.items() if put_ns < limit]
-        self._overdue.update(late)
-        return [_failed(self._waiting.pop(number)[1], now_ns) for number in late]
+        return self._give_up(late, now_ns)
 
     def close(self, now_ns: int) -> list[HeartbeatSent]:
         """The guest has no power any more: what it has not said to be sent has failed."""
-        return [_failed(self._waiting.pop(number)[1], now_ns) for number in list(self._waiting)]
+        return self._give_up(list(self._waiting), now_ns)
+
+    def _give_up(self, numbers: Collection[int], now_ns: int) -> list[HeartbeatSent]:
+        self._overdue.update(numbers)
+        return [_failed(self._waiting.pop(number)[1], now_ns) for number in numbers]
 
 
 def _failed(datagram: Datagram, at_ns: int) -> HeartbeatSent:

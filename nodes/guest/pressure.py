@@ -84,9 +84,9 @@ class Pressure:
         return [] if open_window else self._end(at_ns)
 
     def window(self, record: Window) -> list[Event]:
-        """Take in that a window has reached its level, or has ended."""
+        """Take in that a window has reached its level, or has ended; may be called again."""
         pool, clock = self._pool, self._clock
-        if not record.reached_ns:
+        if not record.reached_ns or (record.freed_ns and record.freed_ns <= self._freed_ns):
             return []
         pool.low_water = min(pool.low_water, record.low_pages)
         found = self._begin(clock.host_ns(record.reached_ns), record.reached_pages)
