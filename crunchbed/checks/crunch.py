@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from crunchbed.checks.guest_windows import as_held, off_level
 from crunchbed.checks.lives import lives, overlap, target_of
 from crunchbed.checks.pressure import episodes
 from crunchbed.history.history import History, Interval
@@ -63,7 +64,10 @@ def check(history: History, scenario: Scenario) -> CrunchCheck:
     if len(windows) != crunch.count:
         reason = f"the history has {len(windows)} of the crunch's {crunch.count} windows"
         return CrunchCheck(requested, off_target=[reason])
-    return _timed(history, windows, target, begin.t, requested)
+    found = _timed(history, as_held(history, target, windows), target, begin.t, requested)
+    if (off := off_level(history, target)) is not None:
+        found.off_target.append(f"{OFF_TARGET}: {off}")
+    return found
 
 
 def _writeback(

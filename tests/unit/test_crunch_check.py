@@ -135,6 +135,61 @@ def test_a_crunch_without_its_windows_or_its_begin_is_off_target() -> None:
     assert never.off_target == ["the crunch was never begun"]
 
 
+def guest_window(
+    recording: Recording, asked: float, reached: float, length: float, pages: tuple[int, int]
+) -> None:
+    """What a machine's module says of a window, with the pressure that it made."""
+    requested, got = pages
+    zeros = dict.fromkeys(
+        ("taken_pages", "refilled_pages", "highatomic_pages", "oom_calls", "ended_pages"), 0
+    )
+    recording.add(
+        reached + length,
+        "guest.window",
+        "n1",
+        number=0,
+        asked=ms(asked, asked + 1).start,
+        begun=ms(reached, reached + 1).start,
+        reached=ms(reached, reached + 1).start,
+        ended=ms(reached, reached + length).end,
+        hold_ns=ms(0, length).length,
+        requested_pages=requested,
+        reached_pages=got,
+        low_pages=got,
+        failed={},
+        **zeros,
+    )
+    recording.pressure(reached, reached + length, "n1")
+
+
+def test_a_window_of_a_machine_counts_where_its_module_held_it() -> None:
+    recording = timed([ms(1200, 1250), ms(1400, 1450)])
+    guest_window(recording, 1200, 1208, 50, (55, 56))
+    guest_window(recording, 1400, 1403, 50, (55, 52))
+    found = crunch.check(recording.history(), timed_scenario(2))
+    assert found.off_target == []
+    assert found.achieved is not None
+    assert found.achieved["pressure_seconds"] == found.achieved["seconds_while_up"] == 0.1
+
+
+def test_a_window_that_its_module_did_not_hold_or_held_too_briefly_is_off_target() -> None:
+    recording = timed([ms(1200, 1250), ms(1400, 1450)])
+    guest_window(recording, 1200, 1208, 40, (55, 55))
+    found = crunch.check(recording.history(), timed_scenario(2))
+    assert found.off_target == ["crunch off target: pressure in 1 of 2 windows on n1"]
+
+
+def test_a_level_that_is_off_by_more_than_three_pages_is_off_target() -> None:
+    recording = timed([ms(1200, 1250), ms(1400, 1450)])
+    guest_window(recording, 1200, 1200, 50, (55, 59))
+    guest_window(recording, 1400, 1400, 50, (55, 58))
+    found = crunch.check(recording.history(), timed_scenario(2))
+    assert found.off_target == [
+        "crunch off target: 1 of 2 windows on n1 were more than 3 pages off their level, "
+        "4 pages at most"
+    ]
+
+
 def test_a_scenario_without_a_crunch_asks_for_nothing() -> None:
     found = crunch.check(Recording().complete().history(), load("control"))
     assert (found.requested, found.achieved, found.off_target) == (None, None, [])

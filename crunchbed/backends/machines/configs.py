@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, Final
 
 from crunchbed.backends.machines import disk
@@ -27,7 +27,6 @@ _GRACE_NS: Final = 20_000_000_000
 _POLL_NS: Final = 2_000_000
 _PAGE_KIB: Final = PAGE_BYTES // 1024
 _MIB: Final = 1024 * 1024
-_NOT_OF_GUESTS: Final = ("address", "other_addresses", "memalloc")
 _BALLAST_ABOVE: Final = 400
 """Pages that a timed crunch leaves above the high watermark, so that its windows begin on time."""
 
@@ -87,8 +86,8 @@ def record(config: AttendantConfig) -> dict[str, Any]:
 def heartbeat(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) -> GuestHeartbeat:
     """Return what a namespace's heartbeat daemon is told, as far as the attendant decides it."""
     told = configs.heartbeat(scenario, nodes, name, incarnation=0)
-    known: dict[str, Any] = {key: told[key] for key in told if key not in _NOT_OF_GUESTS}
-    return build(known | {"grace_ns": _GRACE_NS}, GuestHeartbeat)
+    wanted = {field.name for field in fields(GuestHeartbeat)} & told.keys()
+    return build({key: told[key] for key in wanted} | {"grace_ns": _GRACE_NS}, GuestHeartbeat)
 
 
 def guest_disk(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) -> GuestDisk:

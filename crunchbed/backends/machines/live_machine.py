@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from crunchbed.backends.machines import configs, qemu
-from crunchbed.backends.namespaces.live_agent import LiveAgent
+from crunchbed.backends.machines.live_attendant import LiveAttendant
 from crunchbed.backends.namespaces.live_run import LiveRun
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.run.world import Clock, NodeStatus
@@ -20,7 +20,6 @@ from topologies.node import ClusterNode
 
 DAEMONS: Final = ("heartbeat", "initiator")
 """What a machine's agent does is called as the daemons of a namespace are."""
-_MODULE: Final = "nodes.guest"
 _ASKED_EVERY_NS: Final = 100_000_000
 
 
@@ -54,7 +53,7 @@ class LiveMachine:
         self.up = False
         self.incarnation = 0
         self.cgroup = NodeCgroup(run.run_id, self.name)
-        self.attendant = LiveAgent(self.name, run, _MODULE, realtime=True)
+        self.attendant = LiveAttendant(self.name, run)
         self._run = run
         self._hosts = hosts
         self._port = port
@@ -72,7 +71,7 @@ class LiveMachine:
         """
         self.cgroup.create()
         config = configs.attendant(self._run, self._hosts, self.name)
-        self.attendant.start(configs.record(config), cgroup.path)
+        self.attendant.begin(configs.record(config), cgroup.path)
 
     def power_on(self) -> None:
         """Switch port up, and boot; ``status`` says when the daemons are ready."""

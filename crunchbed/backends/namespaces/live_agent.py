@@ -10,6 +10,7 @@ from crunchbed.backends.namespaces.live_run import Killable, LiveRun, ended_by_i
 from crunchbed.run import signals
 from crunchbed.run.world import NodeSilent
 from nodes.waiting import wait_until
+from reserve_agent.config import AgentConfig
 from reserve_agent.config_files import write_config
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.lines import LineClient, Message
@@ -27,25 +28,15 @@ class LiveAgent(Killable):
     Args:
         node: Whose agent.
         run: The run.
-        module: The Python module that is the agent.
-        realtime: Whether it gets SCHED_RR priority 1.
     """
 
-    def __init__(
-        self, node: str, run: LiveRun, module: str = "reserve_agent", *, realtime: bool = False
-    ) -> None:
-        config = run.of(node, "agent.json")
-        super().__init__(run, f"{node} agent", module, config, realtime=realtime)
+    def __init__(self, node: str, run: LiveRun) -> None:
+        super().__init__(run, f"{node} agent", "reserve_agent", run.of(node, "agent.json"))
         self._node = node
         self._client: LineClient | None = None
 
-    def start(self, config: object, cgroup: Path) -> None:
-        """Start the agent for the first time; ``wait`` says when its hooks are in place.
-
-        Args:
-            config: A dataclass, which ``module`` reads.
-            cgroup: For the agent.
-        """
+    def start(self, config: AgentConfig, cgroup: Path) -> None:
+        """Start the agent for the first time; ``wait`` says when its hooks are in place."""
         write_config(self._config, config)
         self._cgroup = cgroup
         self._spawn()

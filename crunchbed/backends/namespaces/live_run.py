@@ -88,28 +88,22 @@ class Killable:
         name: What the daemon is, such as ``n1 agent``.
         module: The Python module that is the daemon.
         config: Its configuration file.
-        realtime: Whether it gets SCHED_RR priority 1.
 
     Attributes:
         process: None while the daemon is killed, and before it is started.
     """
 
-    def __init__(
-        self, run: LiveRun, name: str, module: str, config: Path, *, realtime: bool = False
-    ) -> None:
+    def __init__(self, run: LiveRun, name: str, module: str, config: Path) -> None:
         self.process: Process | None = None
         self._run = run
         self._name = name
         self._module = module
         self._config = config
-        self._realtime = realtime
         self._cgroup: Path | None = None
 
     def _spawn(self) -> None:
         command = argv(self._module, self._config)
-        self.process = self._run.spawn(
-            self._name, command, cgroup=self._cgroup, realtime=self._realtime
-        )
+        self.process = self._run.spawn(self._name, command, cgroup=self._cgroup)
 
     def kill(self) -> bool:
         """SIGKILL the daemon; returns whether there was one."""
