@@ -22,7 +22,7 @@ def answer(operations: Mapping[str, Callable[..., Message]], of: Any, message: M
         The reply; one with ``error`` says why not.
     """
     fields = dict(message)
-    name = fields.pop("op")
+    name = fields.pop("op", None)
     operation = operations.get(name) if isinstance(name, str) else None
     if operation is None:
         return {"error": f"unknown operation {name!r}"}

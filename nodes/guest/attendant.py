@@ -24,11 +24,9 @@ from nodes.guest.life import Boot, GuestLife
 from nodes.guest.operations import Operations
 from nodes.guest.pressure import GuestPool
 from nodes.guest.ring import SharedMemory
-from reserve_agent.contract.events.base import MalformedEvent
 from reserve_agent.contract.events.pressure import AgentLate
-from reserve_agent.contract.events.run import EventsLost
 from reserve_agent.exporter import Exporter
-from reserve_agent.lines import LineServer, Message
+from reserve_agent.lines import LineServer
 from reserve_agent.record import NodeHistory
 from reserve_agent.wakeups import Wakeups
 
@@ -65,7 +63,7 @@ class Attendant:
         self._selector = selectors.DefaultSelector()
         self._wakeups = Wakeups(self._selector, self._note_late)
         config.socket.unlink(missing_ok=True)
-        self._server = LineServer(config.socket, self._selector, self._handle)
+        self._server = LineServer(config.socket, self._selector, self._operations.answer)
 
     def run(self, stop: Stop) -> None:
         """Serve until told to stop, and close the node's part of the history."""
@@ -99,16 +97,6 @@ class Attendant:
 
     def _note_late(self, late_ns: int) -> None:
         self._history.record(AgentLate(late_ns=late_ns))
-
-    def _handle(self, message: Message) -> Message | None:
-        """Answer a question of the run."""
-        if "op" in message:
-            return self._operations.answer(message)
-        try:
-            self._history.report(message)
-        except MalformedEvent:
-            self._history.record(EventsLost(count=1))
-        return None
 
     # --- see ``operations.Machine``
 

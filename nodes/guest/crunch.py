@@ -25,7 +25,7 @@ _AHEAD = 16
 """Windows that the module knows of before they begin, at most."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Planned:
     """A window that the module has been asked for.
 
@@ -33,11 +33,14 @@ class _Planned:
         ask: The command.
         asked_ns: When the level is to be reached.
         demand: Pages that others are to free; None: the window ends by time.
+        offset_ns: By how much the host's clock was ahead when the level was reached: all times of
+            the window are told by this offset, so that they fit the pressure that was told then.
     """
 
     ask: Ask
     asked_ns: int
-    demand: int | None
+    demand: int | None = None
+    offset_ns: int | None = None
 
 
 class WindowBook:
@@ -56,15 +59,30 @@ class WindowBook:
         self._lead_ns = settings.lead
         self._wanted: deque[tuple[int, int, int]] = deque()
         self._planned: list[_Planned] = []
+        self._ended = 0
 
     def add(self, windows: Sequence[tuple[int, int, int]]) -> None:
         """Want more windows: begin, end, and the free pages that are left."""
         self._wanted.extend(windows)
 
+    @property
+    def first(self) -> int:
+        """Number of the command for the first window that has not ended; 0: there is none."""
+        return self._planned[0].ask.number if self._planned else 0
+
+    @property
+    def demand_of_first(self) -> int | None:
+        """Pages that the first window wants; None where it ends by time, or there is none."""
+        return self._planned[0].demand if self._planned else None
+
     def clear(self) -> None:
-        """No window is wanted any more but the one that the module may hold, the oldest."""
+        """No window is wanted any more but the first, which the module may hold."""
         self._wanted.clear()
         del self._planned[1:]
+
+    def drop_first(self) -> None:
+        """The first window will never begin."""
+        del self._planned[:1]
 
     def due(self) -> list[Ask]:
         """Return the commands for windows that the module may know of now."""
@@ -80,7 +98,7 @@ class WindowBook:
                 settings.refill,
                 drain=settings.drain,
             )
-            self._planned.append(_Planned(ask, start, None))
+            self._planned.append(_Planned(ask, start))
             asks.append(ask)
         return asks
 
@@ -94,24 +112,19 @@ class WindowBook:
         """Return a time by the guest's clock as the module wants it: 0 would mean now."""
         return max(1, self._clock.guest_ns(start_ns))
 
-    def demand_of(self, record: Window) -> int | None:
-        """Return the pages that a window wants; None where it ends by time."""
-        planned = self._plan(record)
-        return None if planned is None else planned.demand
+    def first_reached(self) -> None:
+        """The first window has reached its level; may be said again."""
+        if self._planned[0].offset_ns is None:
+            self._planned[0].offset_ns = self._clock.offset_ns
 
-    def ended(self, record: Window, number: int) -> GuestWindow:
-        """Take a window that has ended out of the book, and return what is to be reported."""
-        planned = self._plan(record)
-        asked_ns, demand = self._clock.host_ns(record.asked_ns), None
-        if planned is not None:
-            asked_ns, demand = planned.asked_ns, planned.demand
-            self._planned = [one for one in self._planned if one.ask.number > record.id]
+    def first_ended(self, record: Window) -> GuestWindow:
+        """Take the first window out of the book, and return what is to be reported of it."""
+        first = self._planned.pop(0)
+        offset_ns = self._clock.offset_ns if first.offset_ns is None else first.offset_ns
+        self._ended += 1
         if record.reached_ns:
             self._lead_ns = record.reached_ns - record.begun_ns
-        return window(record, number, self._clock, asked_ns, demand)
-
-    def _plan(self, record: Window) -> _Planned | None:
-        return next((one for one in self._planned if one.ask.number == record.id), None)
+        return window(record, self._ended - 1, offset_ns, first.asked_ns, first.demand)
 
 
 class Burst:

@@ -32,25 +32,25 @@ def write(written: Written, clock: GuestClock, incarnation: int) -> WriteAcknowl
 
 
 def window(
-    record: Window, number: int, clock: GuestClock, asked_ns: int, demand: int | None
+    record: Window, number: int, offset_ns: int, asked_ns: int, demand: int | None
 ) -> GuestWindow:
     """Return what is to be reported of a window that ended.
 
     Args:
         record: The module's record of it.
         number: Number of the window since the boot.
-        clock: The guest's.
+        offset_ns: The host's clock minus the guest's.
         asked_ns: When the level was to be reached, by the host's clock.
         demand: Pages that others had to free; None: the window ended by time.
     """
     return GuestWindow(
-        t=clock.host_ns(record.ended_ns),
+        t=record.ended_ns + offset_ns,
         number=number,
         demand=demand,
         asked=asked_ns,
-        begun=clock.host_ns(record.begun_ns),
-        reached=clock.host_ns(record.reached_ns) if record.reached_ns else None,
-        ended=clock.host_ns(record.ended_ns),
+        begun=record.begun_ns + offset_ns,
+        reached=record.reached_ns + offset_ns if record.reached_ns else None,
+        ended=record.ended_ns + offset_ns,
         hold_ns=record.hold_us * 1000,
         requested_pages=record.requested_pages,
         reached_pages=record.reached_pages,

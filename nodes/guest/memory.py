@@ -19,6 +19,8 @@ from reserve_agent.errors import BadInput, RunInvalid
 
 _AGAIN_NS = 100_000_000
 """When a command is repeated that the guest had no time for."""
+_ATTEMPTS = 5
+"""A record is the same twice, unless the module is writing it, which takes microseconds."""
 _COUNTED_NS = 1_000_000_000
 """Longest time between two records of the counters."""
 
@@ -61,7 +63,6 @@ class GuestMemory:
         self._bursting: Script | None = None
         self._swaps = False
         self._counters: Counters | None = None
-        self._window = 0  # number of the first that is not known to have ended
         self._recorded: tuple[int, ...] = ()
         self._recorded_ns = 0
 
@@ -97,30 +98,30 @@ class GuestMemory:
         return 0 if disk is None else self.writes_under_way * disk.request_blocks
 
     def _read_windows(self, counters: Counters, now_ns: int) -> None:
-        while self._window < counters.windows_begun:
-            ended = self._window < counters.windows_ended
-            record = self._shared.window(self._window)
-            if not ended and bytes(record) != bytes(self._shared.window(self._window)):
-                return  # it is being written
+        while (record := self._first_window()) is not None:
+            if record.reached_ns:
+                self._book.first_reached()
             self._record_all(self.pressure.window(record))
-            self._follow_burst(record, counters, now_ns, ended=ended)
-            if not ended:
+            wants = self._burst if self._book.demand_of_first is not None else None
+            if not record.freed_ns:
+                if wants is not None and record.reached_ns:
+                    freed = counters.held_pages - record.taken_pages
+                    self._record_all(wants.freed(freed, now_ns))
                 return
-            self._record(self._book.ended(record, self._window))
-            self._window += 1
+            if wants is not None:
+                self._burst = None
+                self._record_all(wants.over(record.refilled_pages, now_ns))
+            self._record(self._book.first_ended(record))
 
-    def _follow_burst(
-        self, record: Window, counters: Counters, now_ns: int, *, ended: bool
-    ) -> None:
-        burst = self._burst
-        if burst is None or self._book.demand_of(record) is None:
-            return
-        if ended:
-            self._burst = None
-            self._record_all(burst.over(record.refilled_pages, now_ns))
-        elif record.reached_ns:
-            freed = counters.held_pages - record.taken_pages
-            self._record_all(burst.freed(freed, now_ns))
+    def _first_window(self) -> Window | None:
+        """Return the record of the first window that is not known to have ended; None: no news."""
+        number, before = self._book.first, b""
+        for _ in range(_ATTEMPTS if number else 0):
+            record = self._shared.window(number)
+            if record is None or record.freed_ns or bytes(record) == before:
+                return record
+            before = bytes(record)
+        return None
 
     def record_counters(self, now_ns: int, late_ns: int, *, at_once: bool = False) -> bool:
         """Record the counters where the evidence of a loss has risen, or it is time; says whether.
@@ -183,13 +184,13 @@ class GuestMemory:
         self._book.clear()
         if self._bursting is not None:
             self._scripts.stop(self._bursting)
-        counters = self._counters
-        if counters is None or counters.windows_begun == counters.windows_ended:
-            self._burst, self.pool.demand = None, 0  # its window has not begun, and never will
         self._scripts.start(self._give_up())
 
     def _give_up(self) -> Script:
         yield from must(Ask(Kind.CALM))
+        if not self._book.first or self._shared.window(self._book.first) is None:
+            self._book.drop_first()  # it has not begun, and never will
+            self._burst, self.pool.demand = None, 0
         yield from self._patiently(commands.dirty(0))
         if self._swaps:
             self._swaps = False

@@ -65,9 +65,9 @@ class Pressure:
     def __init__(self, clock: GuestClock, pool: GuestPool) -> None:
         self._clock = clock
         self._pool = pool
-        self._since: int | None = None
+        self._since: int | None = None  # by the host's clock
         self._ended = 0
-        self._freed_ns = 0
+        self._begun_ns = self._freed_ns = 0  # by the guest's clock
 
     def counted(self, counters: Counters) -> list[Event]:
         """Take counters in; windows that had begun by then are to be told first."""
@@ -76,40 +76,44 @@ class Pressure:
         pool.free = counters.free_pages
         pool.hoarded = counters.held_pages + counters.ballast_pages
         pool.low_water = pool.free if fresh else min(pool.low_water, pool.free)
-        at_ns = self._clock.host_ns(counters.at_ns)
+        # Counters may be older than what the record of a window has told.
+        if counters.at_ns <= max(self._begun_ns, self._freed_ns):
+            return []
         if pool.free <= pool.reserve:
-            # Counters of the moment in which a window gave its pages back may be older than that.
-            return self._begin(at_ns, pool.free) if counters.at_ns > self._freed_ns else []
-        open_window = counters.windows_begun > counters.windows_ended
-        return [] if open_window else self._end(at_ns)
+            return self._begin(counters.at_ns, pool.free)
+        held = counters.windows_begun > counters.windows_ended
+        return [] if held else self._end(counters.at_ns)
 
     def window(self, record: Window) -> list[Event]:
         """Take in that a window has reached its level, or has ended; may be called again."""
-        pool, clock = self._pool, self._clock
         if not record.reached_ns or (record.freed_ns and record.freed_ns <= self._freed_ns):
             return []
-        pool.low_water = min(pool.low_water, record.low_pages)
-        found = self._begin(clock.host_ns(record.reached_ns), record.reached_pages)
-        if record.ended_ns:
+        self._pool.low_water = min(self._pool.low_water, record.low_pages)
+        found = self._begin(record.reached_ns, record.reached_pages)
+        if record.freed_ns:
             self._freed_ns = record.freed_ns
-            found += self._end(clock.host_ns(record.ended_ns))
+            found += self._end(record.ended_ns)
         return found
 
     def pressed_since(self, ns: int) -> bool:
-        """Return whether there was pressure at any time since then."""
+        """Return whether there was pressure at any time since then, by the host's clock."""
         return self._since is not None or self._ended >= ns
 
     def close(self, now_ns: int) -> list[Event]:
-        """The guest has no power any more, and so no pressure."""
-        return self._end(now_ns)
+        """The guest has no power any more, and so no pressure; ``now_ns`` by the host's clock."""
+        return self._over(now_ns)
 
-    def _begin(self, at_ns: int, free: int) -> list[Event]:
+    def _begin(self, guest_ns: int, free: int) -> list[Event]:
         if self._since is not None:
             return []
-        self._since, self._pool.pressure = at_ns, True
-        return [PressureBegan(t=at_ns, free=free)]
+        self._begun_ns, self._since = guest_ns, self._clock.host_ns(guest_ns)
+        self._pool.pressure = True
+        return [PressureBegan(t=self._since, free=free)]
 
-    def _end(self, at_ns: int) -> list[Event]:
+    def _end(self, guest_ns: int) -> list[Event]:
+        return [] if self._since is None else self._over(self._since + guest_ns - self._begun_ns)
+
+    def _over(self, at_ns: int) -> list[Event]:
         since, self._since = self._since, None
         self._pool.pressure = False
         if since is None:

@@ -229,7 +229,7 @@ class FakeGuest:
         record = held.record
         if not held.level.demand:  # an exact timer, which the steps of this stand-in are not
             now = min(now, record.reached_ns + held.level.hold_us * 1000)
-        record.ended_ns = record.freed_ns = now
+        record.ended_ns, record.freed_ns = now, now + 1
         record.ended_pages = record.low_pages
         self._record(held)
         self._ended += 1

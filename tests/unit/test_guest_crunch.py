@@ -150,6 +150,7 @@ def test_a_burst_that_is_calmed_before_it_begins_never_does(
     memory.burst(4000, cluster.now() + 500 * MS)
     cluster.run(100)
     memory.calm()
+    cluster.run(10)
     assert memory.pool.demand == 0
     cluster.run(1000)
     assert not node.of(GuestWindow)

@@ -77,8 +77,8 @@ def test_times_are_brought_to_the_hosts_clock(cluster: GuestCluster) -> None:
         guest = node.guest
         (first, *_) = node.of(GuestClockCompared)
         really = cluster.now() - guest.now()
-        assert abs(first.offset_ns - really) <= first.bound_ns <= MS
-        assert abs(node.life.clock.offset_ns - really) <= node.life.clock.bound_ns <= MS
+        assert abs(first.offset_ns - really) <= first.bound_ns <= 2 * MS
+        assert abs(node.life.clock.offset_ns - really) <= node.life.clock.bound_ns <= 2 * MS
         assert really != cluster.nodes["n1"].guest.now() or index == 0
         acks = node.of(WriteAcknowledged)
         assert all(abs(ack.t - ack.submitted - 2 * MS) <= MS for ack in acks)
