@@ -31,6 +31,7 @@ readonly CARDS=(
     "virtio-net-pci virtio_pci virtio_net"
 )
 readonly SOURCES=nodes/guest
+APT_READY=''  # whether the lists of packages were read in this call
 DIR=$(realpath -m "${CRUNCHBED_MACHINES:-build/machines}")
 readonly DIR LOG=$DIR/log
 
@@ -41,10 +42,15 @@ fail() {
     exit 1
 }
 
-# logged COMMAND...: appends its output to the log, which ends where the failure is.
-logged() {
+# tried COMMAND...: appends its output to the log.
+tried() {
     printf '\n== %s  %s\n' "$(date -Is)" "$*" >>"$LOG"
-    "$@" >>"$LOG" 2>&1 </dev/null || {
+    "$@" >>"$LOG" 2>&1 </dev/null
+}
+
+# logged COMMAND...: the same, and its failure ends this script.
+logged() {
+    tried "$@" || {
         tail -n 12 "$LOG" | sed 's/^/    /' >&2
         fail "failed: $* (all output: $LOG)"
     }
@@ -59,8 +65,8 @@ apt_options() {
 }
 
 prepare_apt() {
-    local mirror
-    [ -e "$DIR/apt/ready" ] && return
+    local mirror backports=$DIR/apt/parts/crunchbed-backports.list
+    [ -z "$APT_READY" ] || return 0
     rm -rf "$DIR/apt"
     mkdir -p "$DIR"/apt/{parts,lists/partial,cache/archives/partial}
     if [ -e /etc/apt/sources.list ]; then cp /etc/apt/sources.list "$DIR/apt"; fi
@@ -70,13 +76,19 @@ prepare_apt() {
         sed -n 's/^bookworm //p' | head -n 1)
     [ -n "$mirror" ] || fail "apt on this machine has no source for bookworm: see /etc/apt/sources.list"
     printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s bookworm-backports main\n' \
-        "$mirror" >"$DIR/apt/parts/crunchbed-backports.list"
-    logged apt-get "${APT[@]}" update
-    touch "$DIR/apt/ready"
+        "$mirror" >"$backports"
+    if ! tried apt-get "${APT[@]}" update; then
+        rm "$backports"
+        logged apt-get "${APT[@]}" update
+    fi
+    APT_READY=yes
 }
 
-# depends PACKAGE[/SUITE] PATTERN: the name of the first dependency that matches.
-depends() { apt-cache "${APT[@]}" depends "$1" 2>/dev/null | sed -nE "s/^ *\|?Depends: ($2)\$/\1/p" | head -n 1; }
+# depends PACKAGE[/SUITE] PATTERN: the name of the first dependency that matches, or nothing.
+depends() {
+    { apt-cache "${APT[@]}" depends "$1" 2>>"$LOG" || true; } |
+        sed -nE "/^ *\|?Depends: $2\$/ { s/.* //; p; q }"
+}
 
 # unpack RELEASE DIRECTORY: the kernel, its modules and its headers.
 unpack() {
@@ -93,13 +105,13 @@ unpack() {
     rm -f "$root/usr/src/$headers/vmlinux"
 }
 
-# fetch NAME METAPACKAGE; returns 1 where that is not had, or is a kernel of another series by now.
+# fetch NAME METAPACKAGE: nothing where that is not had, or is a kernel of another series by now.
 fetch() {
     local name=$1 meta=$2 image release
     [ -e "$DIR/$name/vmlinuz" ] && return
     prepare_apt
     image=$(depends "$meta" "linux-image-${name%%-*}\\..*")
-    [ -n "$image" ] || return 1
+    [ -n "$image" ] || return 0
     release=${image#linux-image-}
     if ! [ -e "$DIR/$release/vmlinuz" ]; then
         say "$name: fetching $release"
@@ -180,13 +192,14 @@ build_module() {
     printf '%s\n' "$key" >"$work/key"
 }
 
-# add_driver RELEASE DIRECTORY LIST DRIVER: the module and what it needs, decompressed; returns 1 without it.
-add_driver() {
-    local release=$1 modules=$2 list=$3 driver=$4 path name plan
-    plan=$(modprobe -d "$DIR/$release/root" -S "$release" --show-depends "$driver" 2>/dev/null) || return 1
-    # Words are "insmod PATH" or "builtin NAME".
-    while read -r _ path _; do
-        [[ $path == */* ]] || continue
+# plan RELEASE DRIVER: lines of "insmod PATH" in the order of loading; fails where there is no such driver.
+plan() { modprobe -d "$DIR/$1/root" -S "$1" --show-depends "$2" 2>>"$LOG"; }
+
+# add_modules DIRECTORY LIST: decompresses the modules of the plan that it reads, and lists their names.
+add_modules() {
+    local modules=$1 list=$2 action path name
+    while read -r action path _; do
+        [ "$action" = insmod ] || continue
         name=$(basename "$path")
         name=${name%%.ko*}
         case $path in
@@ -196,18 +209,24 @@ add_driver() {
         esac
         strip --strip-debug "$modules/$name.ko"
         grep -qx "$name" "$list" || echo "$name" >>"$list"
-    done < <(grep '^insmod' <<<"$plan")
+    done
 }
 
 build_drivers() {
-    local release=$1 modules=$2 line card list driver
-    add_driver "$release" "$modules" "$modules/nbd.list" nbd || fail "$release has no nbd"
+    local release=$1 modules=$2 line card list driver steps
+    steps=$(plan "$release" nbd) || fail "$release has no nbd"
+    : >"$modules/nbd.list"
+    add_modules "$modules" "$modules/nbd.list" <<<"$steps"
     : >"$DIR/$release/cards"
     for line in "${CARDS[@]}"; do
         card=${line%% *} list=$modules/${line%% *}.list
         : >"$list"
         for driver in ${line#* }; do
-            add_driver "$release" "$modules" "$list" "$driver" || { rm "$list" && continue 2; }
+            if ! steps=$(plan "$release" "$driver"); then
+                rm "$list"
+                continue 2
+            fi
+            add_modules "$modules" "$list" <<<"$steps"
         done
         echo "$card" >>"$DIR/$release/cards"
     done
@@ -223,7 +242,6 @@ build_initramfs() {
     cp $SOURCES/init "$tree/init"
     cp "$DIR/agent" "$tree/agent"
     strip --strip-debug -o "$tree/modules/crunchbed.ko" "$DIR/$release/module/module/crunchbed.ko"
-    : >"$tree/modules/nbd.list"
     build_drivers "$release" "$tree/modules"
     (cd "$tree" && find . -print0 | sort -z | cpio --null -o -H newc --quiet | gzip -9n) >"$DIR/$release/initramfs.new"
     rm -rf "$tree"
@@ -263,7 +281,8 @@ if [ $# -eq 4 ]; then
 fi
 for kernel in "${KERNELS[@]}"; do
     read -r name meta <<<"$kernel"
-    if fetch "$name" "$meta"; then
+    fetch "$name" "$meta"
+    if [ -e "$DIR/$name/vmlinuz" ]; then
         build "$name"
     else
         say "$name: this machine's mirror has no $meta of that series; going on without it"
