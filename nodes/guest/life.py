@@ -161,6 +161,7 @@ class GuestLife:
         self._describe()
         if self._config.ballast_above is not None:
             yield from must(commands.ballast(self._config.ballast_above))
+            yield Ask(Kind.PING)  # the agent has had a turn since it stood still for the ballast
         self._shared.agent.late_ns = 0
         self.state = "ready"
         self._beats.begin(self._now())
