@@ -15,6 +15,7 @@ from crunchbed.scenario.crunch import FloodCrunch, WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events.faults import CrunchBegan
+from reserve_agent.contract.events.guests import GuestReady
 from reserve_agent.contract.events.writes import DirtyProgress
 
 OFF_TARGET = "crunch off target"
@@ -25,6 +26,9 @@ REACHED = 0.99
 
 STEP_NS = 10_000_000
 """Normal tasks ask for pages in steps of some milliseconds, however high their rate."""
+
+GUEST_ONSET_NS = 500_000_000
+"""A machine's tasks want all pages at once, and its one processor has to find them first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ def _writeback(
     found = [episode for episode in episodes(history, target) if episode.end > start]
     onset = max(found[0].start - start, 0) if found else None
     limit = 2 * crunch.pages * 1_000_000_000 // crunch.rate + STEP_NS
+    if history.of(GuestReady, target):
+        limit = GUEST_ONSET_NS
     dirtied = [event.dirtied for event in history.of(DirtyProgress, target)]
     achieved = {
         "pages": max(dirtied, default=0),

@@ -14,7 +14,7 @@ from crunchbed.checks.dues import Due
 from crunchbed.checks.pressure import episodes
 from crunchbed.history.history import History, Interval
 from reserve_agent.contract.events.guests import GuestCounted
-from reserve_agent.contract.events.heartbeats import HeartbeatMissed
+from reserve_agent.contract.events.heartbeats import HeartbeatMissed, HeartbeatSent
 
 _SAMPLED_NS: Final = 100_000_000
 """A count that rises is recorded within this time."""
@@ -46,6 +46,11 @@ class GuestEvidence:
         for node, events in counted.items():
             self._rises[node] = [rise for pair in pairwise(events) if (rise := _rise(*pair))]
         self._pressure = {node: episodes(history, node) for node in counted}
+        self._refused = {
+            (event.node, event.tag, peer)
+            for event in history.of(HeartbeatSent)
+            for peer in event.failed or ()
+        }
 
     def cause(self, miss: HeartbeatMissed, due: Due, interval_ns: int) -> str | None:
         """Return the cause of a miss as the kernels know it; None where they know none.
@@ -59,7 +64,7 @@ class GuestEvidence:
         pressed = [one for one in self._pressure.get(miss.node, ()) if one.clip(around)]
         if pressed and any(one.drops for one in self._within(miss.node, around)):
             return "reserve_drop"
-        if self._was_held_up(miss.peer, due, interval_ns):
+        if self._was_held_up(miss, due, interval_ns):
             return "stalled_sender"
         if pressed:
             since = Interval(pressed[0].start - _SAMPLED_NS, around.end)
@@ -70,11 +75,12 @@ class GuestEvidence:
     def _within(self, node: str, span: Interval) -> list[_Rise]:
         return [one for one in self._rises.get(node, ()) if one.span.clip(span)]
 
-    def _was_held_up(self, peer: str | None, due: Due, interval_ns: int) -> bool:
-        if due.sent is not None and due.sent in due.when:
+    def _was_held_up(self, miss: HeartbeatMissed, due: Due, interval_ns: int) -> bool:
+        refused = (miss.peer, miss.tag, miss.node) in self._refused
+        if not refused and due.sent is not None and due.sent in due.when:
             return False
         when = Interval(due.when.start - interval_ns, due.when.end)
-        return any(one.clip(when) for one in self._pressure.get(peer or "", ()))
+        return any(one.clip(when) for one in self._pressure.get(miss.peer or "", ()))
 
 
 def _rise(before: GuestCounted, after: GuestCounted) -> _Rise | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crunchbed.checks.causes import cause_of_each
+from nodes.membership.datagram import tag_of
 from tests.unit.recording import MS, Recording
 
 KINDS = ("atomic", "fragment", "nowait", "memalloc", "blocking")
@@ -80,6 +81,13 @@ def test_a_machine_under_pressure_that_did_not_send_was_held_up() -> None:
     assert causes(recording.miss(1650, "n2", "n1", 7)) == ["stalled_sender"]
     recording = sent(crunched("n1"))
     assert causes(recording.miss(1650, "n2", "n1", 7)) == ["unknown"], "it was sent in time"
+
+
+def test_a_heartbeat_that_the_kernel_had_no_memory_for_was_held_up() -> None:
+    recording = crunched("n1")
+    tag = tag_of(0, 0, 7)
+    recording.add(1500, "heartbeat.sent", "n1", seq=7, peers=[], tag=tag, failed=["n2"])
+    assert causes(recording.miss(1650, "n2", "n1", 7)) == ["stalled_sender"]
 
 
 def test_counts_begin_again_at_a_boot() -> None:

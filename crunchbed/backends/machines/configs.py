@@ -12,7 +12,7 @@ from crunchbed.backends.machines.qemu import KERNEL_MIB, Accelerator, Card, Mach
 from crunchbed.backends.namespaces import configs
 from crunchbed.backends.namespaces.live_run import LiveRun
 from crunchbed.run.world import STORAGE
-from crunchbed.scenario.crunch import TimedCrunch, WritebackCrunch
+from crunchbed.scenario.crunch import WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.sizing import reserve_pages
 from nodes.guest.config import AttendantConfig, GuestBurst, GuestDisk, GuestHeartbeat
@@ -28,7 +28,8 @@ _POLL_NS: Final = 2_000_000
 _PAGE_KIB: Final = PAGE_BYTES // 1024
 _MIB: Final = 1024 * 1024
 _BALLAST_ABOVE: Final = 400
-"""Pages that a timed crunch leaves above the high watermark, so that its windows begin on time."""
+"""Pages that a crunch has to take on its way to the high watermark. A machine has one processor:
+what takes thousands of pages at once holds up its heartbeats before there is any pressure."""
 
 
 def machine(
@@ -56,7 +57,6 @@ def machine(
 def attendant(run: LiveRun, nodes: Mapping[str, ClusterNode], name: str) -> AttendantConfig:
     """Return the configuration of a node's attendant; ``nodes``: every host of the network."""
     scenario = run.scenario
-    crunch = scenario.crunch
     return AttendantConfig(
         node=name,
         run=run.run_id,
@@ -70,7 +70,7 @@ def attendant(run: LiveRun, nodes: Mapping[str, ClusterNode], name: str) -> Atte
         policy=scenario.policy,
         memalloc=scenario.memalloc,
         neighbours=neighbours(nodes, name),
-        ballast_above=_BALLAST_ABOVE if isinstance(crunch, TimedCrunch) else None,
+        ballast_above=ballast_above(scenario),
         burst=guest_burst(scenario),
         poll=min(_POLL_NS, scenario.heartbeat.interval // 10),
     )
@@ -104,6 +104,18 @@ def guest_disk(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) 
         pause=writers * blocks * 1_000_000_000 // block_io.dirty_rate,
         timeout=block_io.nbd.timeout,
     )
+
+
+def ballast_above(scenario: Scenario) -> int | None:
+    """Return the pages above the high watermark that are left to a machine from its boot on.
+
+    None: all, where no crunch comes. The pages that a task dirties come on top.
+    """
+    crunch = scenario.crunch
+    if crunch is None:
+        return None
+    dirty = disk.dirty_pages(crunch) if isinstance(crunch, WritebackCrunch) else 0
+    return _BALLAST_ABOVE + dirty
 
 
 def guest_burst(scenario: Scenario) -> GuestBurst:
