@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from typing import Final
 
 from nodes.guest import commands
 from nodes.guest.config import AttendantConfig
@@ -13,13 +12,10 @@ from nodes.guest.events import TRANSPORT, write
 from nodes.guest.guest_clock import GuestClock
 from nodes.guest.layout import Socket
 from nodes.guest.machine_link import News
-from nodes.guest.scripts import Ask, Script, Scripts, Until, each, must
+from nodes.guest.scripts import AGAIN_NS, Ask, Script, Scripts, Until, each, must, patiently
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.contract.events.writes import IoDisconnected, IoReconnected
-
-AGAIN_NS: Final = 200_000_000
-"""When the connection, or the begin of the writers, is tried again."""
 
 
 class DiskOfGuest:
@@ -74,8 +70,7 @@ class DiskOfGuest:
         self._connected = True
         yield from must(self._flag(), errno.ENOTCONN)
         begin = commands.write(disk, self._config.heartbeat.index, self._incarnation)
-        while (yield from must(begin, errno.EBUSY)).result < 0:
-            yield Until(self._now() + AGAIN_NS)
+        yield from patiently(begin, self._now)
         if self._was_connected:
             self._record(IoReconnected(t=self._now(), transport=TRANSPORT))
         else:

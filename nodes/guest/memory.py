@@ -13,12 +13,10 @@ from nodes.guest.guest_clock import GuestClock
 from nodes.guest.layout import Counters, Kind, Window
 from nodes.guest.pressure import GuestPool, Pressure
 from nodes.guest.ring import SharedMemory
-from nodes.guest.scripts import Ask, Script, Scripts, Until, must
+from nodes.guest.scripts import Ask, Script, Scripts, must, patiently
 from reserve_agent.contract.events.base import Event
 from reserve_agent.errors import BadInput, RunInvalid
 
-_AGAIN_NS = 100_000_000
-"""When a command is repeated that the guest had no time for."""
 _ATTEMPTS = 5
 """A record is the same twice, unless the module is writing it, which takes microseconds."""
 _COUNTED_NS = 1_000_000_000
@@ -175,8 +173,8 @@ class GuestMemory:
         settings = self._config.burst
         if not self._swaps:
             self._swaps = True
-            yield from must(commands.swap(settings.swap_pages))
-        yield from must(commands.dirty(settings.dirty_pages))
+            yield from patiently(commands.swap(settings.swap_pages), self._now)
+        yield from patiently(commands.dirty(settings.dirty_pages), self._now)
         yield from must(self._book.demand(settings, pages, start_ns))
 
     def calm(self) -> None:
@@ -191,15 +189,11 @@ class GuestMemory:
         if not self._book.first or self._shared.window(self._book.first) is None:
             self._book.drop_first()  # it has not begun, and never will
             self._burst, self.pool.demand = None, 0
-        yield from self._patiently(commands.dirty(0))
+        yield from patiently(commands.dirty(0), self._now)
         if self._swaps:
             self._swaps = False
-            yield from self._patiently(commands.swap(0))
-
-    def _patiently(self, ask: Ask) -> Script:
-        """Give a command again and again while the guest is busy with the one before it."""
-        while (yield ask).result == -errno.EBUSY:
-            yield Until(self._now() + _AGAIN_NS)
+            # It may never have begun, or its device may have ended.
+            yield from patiently(commands.swap(0), self._now, errno.EINVAL, errno.EIO)
 
 
 def _hold(ask: Ask) -> Script:

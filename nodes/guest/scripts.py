@@ -7,13 +7,18 @@ given the answer. So a script reads like a program that waits, while nothing her
 from __future__ import annotations
 
 import ctypes as c
+import errno
 import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import Final
 
 from nodes.guest.layout import Kind
 from nodes.guest.messages import Done
 from reserve_agent.errors import RunInvalid
+
+AGAIN_NS: Final = 100_000_000
+"""When a command is repeated that the guest had no time for."""
 
 
 class Ask:
@@ -41,9 +46,11 @@ class Until:
 
 
 Script = Generator[Ask | Until, Done, None]
+Asking = Generator[Ask | Until, Done, Done]
+"""A part of a script that returns an answer."""
 
 
-def must(ask: Ask, *unless: int) -> Generator[Ask | Until, Done, Done]:
+def must(ask: Ask, *unless: int) -> Asking:
     """Return the answer to a command that the guest has no reason to refuse.
 
     Args:
@@ -57,6 +64,13 @@ def must(ask: Ask, *unless: int) -> Generator[Ask | Until, Done, Done]:
     if done.result < 0 and -done.result not in unless:
         why = os.strerror(-done.result)
         raise RunInvalid(f"the guest refused {ask.kind.name.lower()}: {why}")
+    return done
+
+
+def patiently(ask: Ask, now: Callable[[], int], *unless: int) -> Asking:
+    """Return the answer to a command that the guest is not too busy for any more; see ``must``."""
+    while (done := (yield from must(ask, errno.EBUSY, *unless))).result == -errno.EBUSY:
+        yield Until(now() + AGAIN_NS)
     return done
 
 
