@@ -23,6 +23,8 @@ PROGRESS_NS = 100_000_000
 """Least time between two reports of a burst's progress."""
 _AHEAD = 16
 """Windows that the module knows of before they begin, at most."""
+_SOON_NS = 50_000_000
+"""How long before its begin the module is told of a window."""
 
 
 @dataclass(slots=True)
@@ -84,11 +86,17 @@ class WindowBook:
         """The first window will never begin."""
         del self._planned[:1]
 
-    def due(self) -> list[Ask]:
-        """Return the commands for windows that the module may know of now."""
+    def due(self, now_ns: int) -> list[Ask]:
+        """Return the commands for windows that begin soon.
+
+        They are not given sooner: what the windows before have needed says when to begin.
+        """
         asks = []
         while self._wanted and len(self._planned) < _AHEAD:
-            start, end, pages = self._wanted.popleft()
+            start, end, pages = self._wanted[0]
+            if start - self._lead_ns - _SOON_NS > now_ns:
+                break
+            self._wanted.popleft()
             milli = -(-1000 * pages // max(1, self._pool.reserve))
             settings = self._settings
             ask = commands.level(

@@ -75,7 +75,7 @@ class GuestMemory:
         counters = self._shared.counters()
         if counters is not None and counters.panicked_ns:
             raise RunInvalid("the guest's kernel has panicked")
-        for ask in self._book.due() if self._clock.known else ():
+        for ask in self._book.due(now_ns) if self._clock.known else ():
             self._scripts.start(_hold(ask))
         if counters is None or not self._clock.known:
             return

@@ -107,8 +107,9 @@ class Running:
         return machine
 
     def history(self) -> list[dict[str, Any]]:
-        """Return what is on file."""
-        return [json.loads(line) for line in self.config.history.read_bytes().splitlines()]
+        """Return what is on file; the last line may be half written."""
+        whole, _, _ = self.config.history.read_bytes().rpartition(b"\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of a kind."""

@@ -76,6 +76,19 @@ def test_many_short_windows_are_handed_over_few_at_a_time_and_none_is_lost(
     assert max(map(abs, late[20:])) <= 4 * MS
 
 
+def test_a_window_begins_by_what_the_one_before_has_needed(
+    cluster: GuestCluster, node: GuestNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.unit.fake_guest.REACH_NS", 40 * MS)
+    start = cluster.now() + 100 * MS
+    windows = [(start + n * 200 * MS, start + n * 200 * MS + 50 * MS, 9) for n in range(4)]
+    node.life.memory.hold(windows)
+    cluster.run(1200)
+    late = [window.reached - window.asked for window in node.of(GuestWindow) if window.reached]
+    assert late[0] >= 30 * MS  # nothing is known yet
+    assert [abs(one) <= 4 * MS for one in late[1:]] == [True] * 3
+
+
 @pytest.mark.parametrize("level", [0, 1, 96, 128, 255, 256])
 def test_the_level_in_pages_survives_its_thousandths(
     cluster: GuestCluster, node: GuestNode, level: int
