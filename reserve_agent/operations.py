@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from reserve_agent import tables
+from reserve_agent.answers import answer
 from reserve_agent.config import AgentConfig
-from reserve_agent.contract.events.base import MalformedEvent
 from reserve_agent.contract.packets import MAX_WINDOWS, Policy
-from reserve_agent.errors import BadInput, HookError
+from reserve_agent.errors import BadInput
 from reserve_agent.hooks import audit
 from reserve_agent.hooks.layout import Window
 from reserve_agent.hooks.loader import NodeHooks
@@ -51,30 +51,14 @@ class Operations:
 
         What it has recorded is on file when this returns. A reply with ``error`` says why not.
         """
-        fields = dict(message)
-        name = fields.pop("op")
-        operation = _OPERATIONS.get(name) if isinstance(name, str) else None
-        if operation is None:
-            return {"error": f"unknown operation {name!r}"}
-        try:
-            reply = operation(self, **fields)
-        except (BadInput, MalformedEvent) as error:
-            reply = {"error": str(error)}
-        except (KeyError, TypeError, ValueError, OSError, HookError) as error:
-            reply = {"error": f"{name}: {error!r}"}
+        reply = answer(_OPERATIONS, self, message)
         self.history.flush()
         return reply
 
     def status(self) -> Message:
         """Tell what the run waits for and shows."""
-        summary = self.history.summary
         return {
-            "ready": summary.ready,
-            "view": summary.view,
-            "serving": summary.serving,
-            "misses": summary.misses,
-            "written": summary.written,
-            "exhausted": summary.exhausted,
+            **self.history.summary.told(),
             "policy": self.memory.policy.name.lower(),
             "metrics_port": self.memory.metrics_port,
             "pool": self.pool.snapshot(),

@@ -91,6 +91,11 @@ class NodeSummary:
                 self.serving = False
                 self.lives += 1
 
+    def told(self) -> Message:
+        """Return what the run waits for and shows."""
+        names = ("ready", "view", "serving", "misses", "written", "exhausted")
+        return {name: getattr(self, name) for name in names}
+
 
 class NodeHistory:
     """The file of JSON lines; the events that an earlier agent has written there come first.

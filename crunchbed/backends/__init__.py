@@ -18,7 +18,13 @@ def _namespaces() -> Backend:
     return NamespacesBackend()
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"namespaces": _namespaces}
+def _machines() -> Backend:
+    from crunchbed.backends.machines.backend import MachinesBackend
+
+    return MachinesBackend()
+
+
+BACKENDS: dict[str, Callable[[], Backend]] = {"namespaces": _namespaces, "machines": _machines}
 """By the value of ``cluster.backend``."""
 
 

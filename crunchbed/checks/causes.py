@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from crunchbed.checks.drops import Drops
 from crunchbed.checks.dues import Due, Dues
 from crunchbed.checks.faults import FaultSpan, fault_spans, ports_down
+from crunchbed.checks.guest_evidence import GuestEvidence
 from crunchbed.checks.heartbeats import misses
 from crunchbed.checks.lateness import stood_still
 from crunchbed.checks.lives import downtimes
@@ -54,6 +55,7 @@ class _Evidence:
         faults = fault_spans(history)
         self._drops = Drops(history, faults)
         self._dues = Dues(history, interval_ns)
+        self._guests = GuestEvidence(history)
         self._ports = ports_down(history)
         self._partitions = [fault for fault in faults if fault.effect.parted]
         self._losses = [fault for fault in faults if fault.kind == "loss"]
@@ -81,6 +83,8 @@ class _Evidence:
             return "stalled_sender"
         if miss.peer is not None and self._absent.covers(miss.node, miss.peer, miss.deadline):
             return "fenced_peer"
+        if (counted := self._guests.cause(miss, due, self._interval_ns)) is not None:
+            return counted
         return "testbed" if self._testbed_was_late(miss) else "unknown"
 
     def _link_was_down(self, miss: HeartbeatMissed, due: Due) -> bool:

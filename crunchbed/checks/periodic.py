@@ -18,6 +18,7 @@ from crunchbed.checks.packets import rows
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
+from reserve_agent.contract.events.guests import GuestReady
 from reserve_agent.contract.events.heartbeats import HeartbeatLate, HeartbeatReceived, HeartbeatSent
 from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.contract.events.pressure import (
@@ -75,8 +76,10 @@ def _sampled(history: History, node: str) -> Iterator[str]:
 
 
 def _pages(history: History, scenario: Scenario, node: str) -> Iterator[str]:
-    """A timed crunch takes pages out of the sum that samples show."""
+    """A timed crunch takes pages out of the sum that samples show; a kernel has other uses too."""
     if scenario.crunch is not None and scenario.crunch.kind == "timed":
+        return
+    if history.of(GuestReady, node):
         return
     sums = [
         one.free + one.dirty + one.rx_running + one.rx_stalled + one.hoarded + one.tx

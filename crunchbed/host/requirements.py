@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crunchbed.host.probes import hooks, system
+from crunchbed.backends.machines import images
+from crunchbed.host.probes import guests, hooks, system
 from crunchbed.host.probes.machine import NOT_TRIED, THIS_MACHINE, Machine
 from crunchbed.host.probes.system import Probe
 from crunchbed.host.run_ids import STATE_ROOT
@@ -81,6 +82,10 @@ _BRIDGE = system.link("crunchbed", "type", "bridge")
 _OVS = _module("openvswitch", "OPENVSWITCH")
 _NETEM = _module("sch_netem", "NET_SCH_NETEM")
 _COROSYNC = "membership: corosync"
+_MACHINES = "cluster.backend: machines"
+_MIRRED = system.in_new_namespace(
+    *("tc", "actions", "add", "action", "mirred", "egress", "redirect", "dev", "lo")
+)
 
 _REQUIRED = (
     Requirement("root", "namespaces, cgroups, hooks", ROOT, system.root),
@@ -126,6 +131,10 @@ _OPTIONAL = (
     _optional("corosync", _COROSYNC, _apt("corosync"), system.tool("corosync")),
     _optional("libquorum", _COROSYNC, _apt("libquorum5"), system.library("libquorum.so.5")),
     _optional("libcmap", _COROSYNC, _apt("libcmap4"), system.library("libcmap.so.4")),
+    _optional("qemu", _MACHINES, images.MAKE, system.tool(images.QEMU)),
+    _optional("machine-kernel", _MACHINES, images.MAKE, guests.kernel(images.DEFAULT)),
+    _optional("tun", _MACHINES, _module("tun", "TUN"), system.file("/dev/net/tun")),
+    _optional("mirred", _MACHINES, _module("act_mirred", "NET_ACT_MIRRED"), _MIRRED),
 )
 
 REQUIREMENTS: dict[str, Requirement] = {each.name: each for each in (*_REQUIRED, *_OPTIONAL)}

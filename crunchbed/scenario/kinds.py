@@ -100,6 +100,17 @@ def text(expected: str, pattern: str | None = None) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def version(expected: str) -> BeforeValidator:
+    """Accept a version such as ``6.1`` or ``6.1-cloud``; without quotes YAML has a number there."""
+    check = text(expected, r"[0-9A-Za-z][\w.+-]*").func
+
+    def check_text(value: object) -> object:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return check(str(value) if number else value)  # type: ignore[call-arg]
+
+    return BeforeValidator(check_text)
+
+
 def fraction(low: float, high: float) -> BeforeValidator:
     """Accept a number within the bounds, both included."""
     return _number(f"a number from {low:g} to {high:g}", lambda value: low <= value <= high)

@@ -41,6 +41,24 @@ def _delay_text(value: int | dict[str, int]) -> str | dict[str, str]:
     return {node: format_duration(one) for node, one in value.items()}
 
 
+CARDS: Final = ("e1000", "e1000e", "8139cp", "vmxnet3", "virtio-net")
+"""Network cards of machines, by the name of Linux' driver; the first is the default."""
+_UNFIT_CARDS: Final = {
+    "ne2k": "ne2k, which one failed allocation makes deaf for good, whatever memory there is",
+    "pcnet": "pcnet, on which a crunch does not end whatever is flagged",
+}
+KERNELS: Final = ("6.1", "6.1-cloud", "6.12")
+"""Kernels that ``make machines`` brings; the first is the default. A user may add others."""
+
+
+def _card(value: object) -> str:
+    """Accept a card; two that QEMU has too are refused with the reason."""
+    if isinstance(value, str) and value in _UNFIT_CARDS:
+        kinds.reject(f"one of {', '.join(CARDS)}", got=_UNFIT_CARDS[value])
+    name: str = kinds.choice(CARDS).func(value)  # type: ignore[call-arg]
+    return name
+
+
 class Section(BaseModel):
     """A mapping of known keys that nothing changes once it is read.
 
@@ -51,13 +69,27 @@ class Section(BaseModel):
 
 
 class Memory(Section):
-    """A node's page pool: ``clean`` pages are used by tasks from the start."""
+    """A node's page pool: ``clean`` pages are used by tasks from the start.
+
+    ``nic`` and ``kernel`` are a machine's card and the kernel that it boots.
+    """
 
     pages: Pages = 16384
     clean: Annotated[int, kinds.whole("pages", 0)] = 8192
     reserve: Annotated[int | Literal["auto"], kinds.whole_or_auto("pages", 1)] = 256
     service_time: Annotated[int, kinds.duration("1us", "1s"), DurationText] = 200_000
     on_exhaustion: Annotated[str, kinds.choice(("drop", "panic"))] = "drop"
+    nic: Annotated[str, BeforeValidator(_card)] = CARDS[0]
+    kernel: Annotated[str, kinds.version(f"a kernel such as {' or '.join(KERNELS)}")] = KERNELS[0]
+
+    @model_serializer(mode="wrap")
+    def _without_a_machine(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave defaults of later keys out, so that scenarios from before them stay equal."""
+        written: dict[str, Any] = write(self)
+        for key in ("nic", "kernel"):
+            if getattr(self, key) == type(self).model_fields[key].default:
+                del written[key]
+        return written
 
 
 class Heartbeat(Section):

@@ -111,6 +111,10 @@ class Ring:
             if header.kind != Kind.PAD:
                 yield Message(header.kind, header.id, body)
 
+    def skip(self) -> None:
+        """Throw away what waits: after a ``BrokenRing`` nobody knows where messages begin."""
+        self._control.tail = self._control.head
+
 
 class SharedMemory:
     """All of the memory.

@@ -46,6 +46,13 @@ def test_a_writeback_crunch_must_bring_pressure_in_time(
     assert found.achieved["pages"] == 8000
 
 
+@pytest.mark.parametrize(("onset", "count"), [(1699, 0), (1701, 1)])
+def test_a_machine_has_half_a_second_until_there_is_pressure(onset: int, count: int) -> None:
+    recording = writeback(pages=12000, rate=100_000).pressure(onset, onset + 500, "n1")
+    recording.add(10, "guest.ready", "n1", kernel="6.1.0", uptime_ns=8)
+    assert len(crunch.check(recording.history(), writeback_scenario()).off_target) == count
+
+
 def test_pressure_that_was_there_before_counts_from_the_beginning() -> None:
     recording = writeback().pressure(1100, 1300, "n1")
     found = crunch.check(recording.history(), writeback_scenario())
@@ -134,6 +141,61 @@ def test_a_crunch_without_its_windows_or_its_begin_is_off_target() -> None:
     assert found.off_target == ["the history has 9 of the crunch's 10 windows"]
     never = crunch.check(Recording().complete().history(), timed_scenario())
     assert never.off_target == ["the crunch was never begun"]
+
+
+def guest_window(
+    recording: Recording, asked: float, reached: float, length: float, pages: tuple[int, int]
+) -> None:
+    """What a machine's module says of a window, with the pressure that it made."""
+    requested, got = pages
+    zeros = dict.fromkeys(
+        ("taken_pages", "refilled_pages", "highatomic_pages", "oom_calls", "ended_pages"), 0
+    )
+    recording.add(
+        reached + length,
+        "guest.window",
+        "n1",
+        number=0,
+        asked=ms(asked, asked + 1).start,
+        begun=ms(reached, reached + 1).start,
+        reached=ms(reached, reached + 1).start,
+        ended=ms(reached, reached + length).end,
+        hold_ns=ms(0, length).length,
+        requested_pages=requested,
+        reached_pages=got,
+        low_pages=got,
+        failed={},
+        **zeros,
+    )
+    recording.pressure(reached, reached + length, "n1")
+
+
+def test_a_window_of_a_machine_counts_where_its_module_held_it() -> None:
+    recording = timed([ms(1200, 1250), ms(1400, 1450)])
+    guest_window(recording, 1200, 1208, 50, (55, 56))
+    guest_window(recording, 1400, 1403, 50, (55, 52))
+    found = crunch.check(recording.history(), timed_scenario(2))
+    assert found.off_target == []
+    assert found.achieved is not None
+    assert found.achieved["pressure_seconds"] == found.achieved["seconds_while_up"] == 0.1
+
+
+def test_a_window_that_its_module_did_not_hold_or_held_too_briefly_is_off_target() -> None:
+    recording = timed([ms(1200, 1250), ms(1400, 1450)])
+    guest_window(recording, 1200, 1208, 40, (55, 55))
+    found = crunch.check(recording.history(), timed_scenario(2))
+    assert found.off_target == ["crunch off target: pressure in 1 of 2 windows on n1"]
+
+
+def test_a_level_that_is_off_by_more_than_three_pages_is_off_target() -> None:
+    recording = timed([ms(1200, 1250), ms(1400, 1450)])
+    guest_window(recording, 1200, 1200, 50, (55, 59))
+    guest_window(recording, 1400, 1400, 50, (55, 58))
+    found = crunch.check(recording.history(), timed_scenario(2))
+    assert found.off_target == [
+        "crunch off target: 1 of 2 windows on n1 were more than 3 pages off their level, "
+        "4 pages at most"
+    ]
 
 
 def test_a_scenario_without_a_crunch_asks_for_nothing() -> None:

@@ -19,6 +19,7 @@ from crunchbed.host.run_ids import RunClaim
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.section import CARDS, KERNELS
 from topologies.switches import choose_switch
 
 _BPFFS = Path("/sys/fs/bpf")
@@ -60,8 +61,17 @@ class NamespacesBackend:
     name: Final = "namespaces"
 
     def refuses(self, scenario: Scenario, hold: bool) -> list[str]:  # noqa: ARG002 - a protocol
-        """Return nothing: every scenario was written for this backend."""
-        return []
+        """Return what only machines have; every other key was written for this backend."""
+        memory = scenario.memory
+        wanted = (
+            ("nic", memory.nic, CARDS[0], "have a card"),
+            ("kernel", memory.kernel, KERNELS[0], "boot a kernel"),
+        )
+        return [
+            f"memory.{key}: expected {default}, the default: only machines {what}, got {got}"
+            for key, got, default, what in wanted
+            if got != default
+        ]
 
     def requirements(self, scenario: Scenario) -> Sequence[Requirement]:
         """Return what this machine must have for a scenario."""
@@ -70,15 +80,28 @@ class NamespacesBackend:
     @contextmanager
     def claim(self, scenario: Scenario, progress: Progress) -> Iterator[NamespacesSite]:
         """Take an id for a run; its end says what is left of it on this machine."""
-        choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
-        with ExitStack() as stack:
-            state = stack.enter_context(RunClaim.claim())
-            loop = SelectorLoop()
-            stack.callback(loop.close)
+        with claimed_id(scenario, progress) as (state, loop):
             site = NamespacesSite(state, loop)
-            stack.callback(_tell_leaks, state.run_id, progress)
-            stack.callback(shutil.rmtree, site.pins, ignore_errors=True)
-            yield site
+            try:
+                yield site
+            finally:
+                shutil.rmtree(site.pins, ignore_errors=True)
+
+
+@contextmanager
+def claimed_id(scenario: Scenario, progress: Progress) -> Iterator[tuple[RunClaim, SelectorLoop]]:
+    """Take an id and make a loop; the end says what is left of the run on this machine.
+
+    Raises:
+        MissingRequirement: There is no such switch here.
+    """
+    choose_switch(scenario.cluster.switch)  # type: ignore[arg-type]
+    with ExitStack() as stack:
+        state = stack.enter_context(RunClaim.claim())
+        loop = SelectorLoop()
+        stack.callback(loop.close)
+        stack.callback(_tell_leaks, state.run_id, progress)
+        yield state, loop
 
 
 def _tell_leaks(run_id: str, progress: Progress) -> None:

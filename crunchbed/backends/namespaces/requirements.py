@@ -27,12 +27,13 @@ _ALWAYS: Final = (
     "tbf",
     "libnbd",  # for the usual transport
 )
-_SWITCHES: Final = {
+SWITCHES: Final = {
     "auto": ("open-vswitch", "ovs-userspace"),
     "ovs-kernel": ("open-vswitch", "ovs-kernel"),
     "ovs-user": ("open-vswitch", "ovs-userspace"),
     "linux-bridge": ("linux-bridge",),
 }
+"""What each ``cluster.switch`` needs."""
 _BITS_PER_BYTE: Final = 8
 _UNPHASED_SECONDS: Final = 60  # a run's start, what follows its faults, and its end: at most
 _TRANSPORTS: Final = {"nbd": ("nbdkit",), "iscsi": ("iscsi-target", "iscsi-initiator")}
@@ -40,7 +41,7 @@ _TRANSPORTS: Final = {"nbd": ("nbdkit",), "iscsi": ("iscsi-target", "iscsi-initi
 
 def needed_by(scenario: Scenario) -> list[Requirement]:
     """Return what a machine must have for a run of ``scenario``."""
-    names = (*_ALWAYS, *_SWITCHES[scenario.cluster.switch], *_asked_by(scenario))
+    names = (*_ALWAYS, *SWITCHES[scenario.cluster.switch], *_asked_by(scenario))
     return [*(requirement(name) for name in names), _disk_room(scenario)]
 
 
@@ -66,5 +67,10 @@ def _asked_by(scenario: Scenario) -> Iterator[str]:
         yield "os-ken"
     if scenario.shed.mode == "queue":
         yield "htb"
-    if scenario.cluster.needs_netem or any(fault.kind == "delay" for fault in scenario.faults):
+    if needs_netem(scenario):
         yield "netem"
+
+
+def needs_netem(scenario: Scenario) -> bool:
+    """Return whether packets are to be held back, or lost at the switch."""
+    return scenario.cluster.needs_netem or any(fault.kind == "delay" for fault in scenario.faults)

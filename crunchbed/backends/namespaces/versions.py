@@ -16,11 +16,12 @@ _PROGRAMS = {
 
 def program_versions() -> dict[str, str]:
     """Return the version of every program that may matter to a figure, by name."""
-    found = {name: _first_line(argv) for name, argv in _PROGRAMS.items()}
+    found = {name: first_line(argv) for name, argv in _PROGRAMS.items()}
     return found | {"pyroute2": importlib.metadata.version("pyroute2")}
 
 
-def _first_line(argv: tuple[str, ...]) -> str:
+def first_line(argv: tuple[str, ...]) -> str:
+    """Return the first line that a command says, or that there is no such command."""
     try:
         ended = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

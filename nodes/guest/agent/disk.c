@@ -7,6 +7,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/blkpg.h>
 #include <linux/nbd.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include "agent.h"
 
 #define DEVICE "/dev/nbd0"
+#define SWAP_DEVICE "/dev/nbd0p1"
+#define SWAP_PARTITION 1
 #define STARTED "/sys/block/nbd0/pid"
 #define START_NAPS 100
 #define START_NAP_US 20000
@@ -225,16 +228,37 @@ static int make_swap(uint32_t pages)
 	return n == BLOCK_BYTES ? 0 : -EIO;
 }
 
+/*
+ * The kernel refuses writes to a device that it swaps to (ETXTBSY), so the swap area is a partition
+ * and the writers go on with the whole device. Of 0 pages: there is no such partition any more.
+ */
+static int partition(uint32_t pages)
+{
+	struct blkpg_partition area = { .length = (long long)pages * BLOCK_BYTES,
+					.pno = SWAP_PARTITION };
+	struct blkpg_ioctl_arg request = { .op = pages ? BLKPG_ADD_PARTITION : BLKPG_DEL_PARTITION,
+					   .datalen = sizeof(area),
+					   .data = &area };
+
+	return ioctl(device, BLKPG, &request) ? -errno : 0;
+}
+
 static int swap(const struct cb_swap *command)
 {
 	int error;
 
 	if (!command->pages)
-		return swapoff(DEVICE) ? -errno : 0;
+		return swapoff(SWAP_DEVICE) ? -errno : partition(0);
 	error = make_swap(command->pages);
+	if (!error)
+		error = partition(command->pages);
 	if (error)
 		return error;
-	return swapon(DEVICE, 0) ? -errno : 0;
+	if (!swapon(SWAP_DEVICE, 0))
+		return 0;
+	error = -errno;
+	partition(0);
+	return error;
 }
 
 static int disconnect(void)

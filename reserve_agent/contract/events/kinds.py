@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from reserve_agent.contract.events import (
     faults,
+    guests,
     heartbeats,
     membership,
     pressure,
@@ -17,7 +18,7 @@ from reserve_agent.contract.events import (
 )
 from reserve_agent.contract.events.base import RUN, Event, MalformedEvent, UnknownEvent
 
-FAMILIES: Final = (heartbeats, membership, pressure, writes, faults, run, switches)
+FAMILIES: Final = (heartbeats, membership, pressure, writes, faults, run, switches, guests)
 """The files of events, in the order of ``docs/history.md``."""
 KINDS: Final[Mapping[str, type[Event]]] = {
     cls.kind: cls

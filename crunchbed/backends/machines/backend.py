@@ -1,0 +1,79 @@
+"""The backend whose nodes are virtual machines with kernels of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Final
+
+from crunchbed.backends.machines import images
+from crunchbed.backends.machines.refuses import refused
+from crunchbed.backends.machines.requirements import needed_by
+from crunchbed.backends.machines.world import MachinesWorld
+from crunchbed.backends.namespaces.backend import claimed_id
+from crunchbed.backends.namespaces.live_run import LiveRun
+from crunchbed.backends.namespaces.targets import Targets
+from crunchbed.history.recorder import Recorder
+from crunchbed.host.requirements import Requirement
+from crunchbed.host.run_ids import RunClaim
+from crunchbed.run.loop import SelectorLoop
+from crunchbed.run.progress import Progress
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import MissingRequirement
+
+
+class MachinesSite:
+    """Implements ``crunchbed.run.backend.Site`` for a run that has claimed its id."""
+
+    def __init__(self, state: RunClaim, loop: SelectorLoop) -> None:
+        self._state = state
+        self.run_id = state.run_id
+        self.loop = loop
+        self.places = (state.path,)
+
+    def record_directory(self, out: Path) -> None:
+        """Say where the run writes, for ``crunchbed status`` and others."""
+        self._state.record_directory(out)
+
+    def start(
+        self, scenario: Scenario, out: Path, recorder: Recorder
+    ) -> AbstractContextManager[MachinesWorld]:
+        """Build the cluster; everything that was started is undone at the end.
+
+        Raises:
+            MissingRequirement: The kernel is not built any more.
+        """
+        image = images.find(scenario.memory.kernel)
+        if image is None:
+            raise MissingRequirement(f"no kernel {scenario.memory.kernel} ({images.MAKE})")
+        run = LiveRun(
+            scenario,
+            self.run_id,
+            self._state.path,
+            self._state.path,
+            out,
+            targets=Targets(self.run_id, scenario),
+            started=self._state.add_process,
+        )
+        return MachinesWorld(run, image, recorder, self.loop)
+
+
+class MachinesBackend:
+    """Implements ``crunchbed.run.backend.Backend``."""
+
+    name: Final = "machines"
+
+    def refuses(self, scenario: Scenario, hold: bool) -> list[str]:
+        """Return what machines cannot do of a scenario, one line each."""
+        return refused(scenario, hold=hold)
+
+    def requirements(self, scenario: Scenario) -> Sequence[Requirement]:
+        """Return what this machine must have for a scenario."""
+        return needed_by(scenario)
+
+    @contextmanager
+    def claim(self, scenario: Scenario, progress: Progress) -> Iterator[MachinesSite]:
+        """Take an id for a run; its end says what is left of it on this machine."""
+        with claimed_id(scenario, progress) as (state, loop):
+            yield MachinesSite(state, loop)

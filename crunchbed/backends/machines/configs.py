@@ -1,0 +1,136 @@
+"""From a scenario to what a machine and its attendant are told. Pure, but for the paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, Final
+
+from crunchbed.backends.machines import disk
+from crunchbed.backends.machines.images import QEMU_CARDS, Image
+from crunchbed.backends.machines.qemu import KERNEL_MIB, Accelerator, Card, Machine
+from crunchbed.backends.namespaces import configs
+from crunchbed.backends.namespaces.live_run import LiveRun
+from crunchbed.run.world import STORAGE
+from crunchbed.scenario.crunch import WritebackCrunch
+from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.sizing import reserve_pages
+from nodes.guest.config import AttendantConfig, GuestBurst, GuestDisk, GuestHeartbeat
+from nodes.membership.detectors.settings import to_record
+from reserve_agent.config_files import build
+from reserve_agent.contract.packets import PAGE_BYTES
+from topologies.layout import PREFIX_LENGTH
+from topologies.node import ClusterNode
+
+_GRACE_NS: Final = 20_000_000_000
+"""Machines that boot at once are up within seconds of each other, but not within a heartbeat's."""
+_POLL_NS: Final = 2_000_000
+_PAGE_KIB: Final = PAGE_BYTES // 1024
+_MIB: Final = 1024 * 1024
+_BALLAST_ABOVE: Final = 400
+"""Pages that a crunch has to take on its way to the high watermark. A machine has one processor:
+what takes thousands of pages at once holds up its heartbeats before there is any pressure."""
+
+
+def machine(
+    run: LiveRun, node: ClusterNode, tap: str, image: Image, accelerator: Accelerator
+) -> Machine:
+    """Return the machine that a node is."""
+    memory, link = run.scenario.memory, node.links[0]
+    return Machine(
+        name=f"crunchbed-{run.run_id}-{node.name}",
+        image=image,
+        accelerator=accelerator,
+        memory_mib=KERNEL_MIB + memory.pages * PAGE_BYTES // _MIB,
+        shared=run.of(node.name, "memory"),
+        console=run.log(f"{node.name} console"),
+        card=Card(memory.nic, tap, link.mac),
+        words={
+            "nic": QEMU_CARDS[memory.nic],
+            "address": f"{link.ip}/{PREFIX_LENGTH}",
+            "port": run.scenario.heartbeat.port,
+            "min_free_kib": reserve_pages(run.scenario) * _PAGE_KIB,
+        },
+    )
+
+
+def attendant(run: LiveRun, nodes: Mapping[str, ClusterNode], name: str) -> AttendantConfig:
+    """Return the configuration of a node's attendant; ``nodes``: every host of the network."""
+    scenario = run.scenario
+    return AttendantConfig(
+        node=name,
+        run=run.run_id,
+        scenario=scenario.name,
+        memory=run.of(name, "memory"),
+        socket=run.of(name, "agent"),
+        history=run.history(name),
+        fence=run.state / "fence",
+        heartbeat=heartbeat(scenario, nodes, name),
+        disk=guest_disk(scenario, nodes, name),
+        policy=scenario.policy,
+        memalloc=scenario.memalloc,
+        neighbours=neighbours(nodes, name),
+        ballast_above=ballast_above(scenario),
+        burst=guest_burst(scenario),
+        poll=min(_POLL_NS, scenario.heartbeat.interval // 10),
+    )
+
+
+def record(config: AttendantConfig) -> dict[str, Any]:
+    """Return a configuration as its file has it: a detector's settings begin with its kind."""
+    made = asdict(config)
+    made["heartbeat"]["detector"] = to_record(config.heartbeat.detector)
+    return made
+
+
+def heartbeat(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) -> GuestHeartbeat:
+    """Return what a namespace's heartbeat daemon is told, as far as the attendant decides it."""
+    told = configs.heartbeat(scenario, nodes, name, incarnation=0)
+    wanted = {field.name for field in fields(GuestHeartbeat)} & told.keys()
+    return build({key: told[key] for key in wanted} | {"grace_ns": _GRACE_NS}, GuestHeartbeat)
+
+
+def guest_disk(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) -> GuestDisk:
+    """Return what a node writes all the time, at the rate at which its tasks dirty pages."""
+    block_io = scenario.block_io
+    writers, blocks = disk.writers(scenario), disk.request_blocks(scenario)
+    return GuestDisk(
+        address=nodes[STORAGE].address("storage"),
+        port=block_io.port,
+        first_block=disk.first_block(scenario, name),
+        region_blocks=disk.region_blocks(scenario),
+        request_blocks=blocks,
+        writers=writers,
+        pause=writers * blocks * 1_000_000_000 // block_io.dirty_rate,
+        timeout=block_io.nbd.timeout,
+    )
+
+
+def ballast_above(scenario: Scenario) -> int | None:
+    """Return the pages above the high watermark that are left to a machine from its boot on.
+
+    None: all, where no crunch comes. The pages that a task dirties come on top.
+    """
+    crunch = scenario.crunch
+    if crunch is None:
+        return None
+    dirty = disk.dirty_pages(crunch) if isinstance(crunch, WritebackCrunch) else 0
+    return _BALLAST_ABOVE + dirty
+
+
+def guest_burst(scenario: Scenario) -> GuestBurst:
+    """Return how a writeback crunch is made of pages that are swapped to the disk."""
+    crunch = scenario.crunch
+    if not isinstance(crunch, WritebackCrunch):
+        return GuestBurst()
+    return GuestBurst(
+        swap_pages=disk.swap_pages(scenario),
+        dirty_pages=disk.dirty_pages(crunch),
+        longest=scenario.phases.inject,
+    )
+
+
+def neighbours(nodes: Mapping[str, ClusterNode], name: str) -> dict[str, str]:
+    """Return the hardware address of every other host by its IPv4 address."""
+    links = (node.links[0] for other, node in nodes.items() if other != name)
+    return {link.ip: link.mac for link in links}

@@ -1,0 +1,102 @@
+"""The command of one machine. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from crunchbed.backends.machines.images import QEMU, QEMU_CARDS, Image
+
+Accelerator = Literal["kvm", "tcg"]
+
+KERNEL_MIB: Final = 64
+"""What a kernel, its initramfs and the agent take of a machine's memory, about."""
+_PROCESSORS: Final[dict[Accelerator, str]] = {"kvm": "host", "tcg": "qemu64"}
+# Swapped pages are to leave the guest, not to be compressed in it; IPv6 would send by itself.
+_KERNEL_WORDS: Final = (
+    *("console=ttyS0", "quiet", "loglevel=1", "panic=-1"),
+    *("zswap.enabled=0", "ipv6.disable=1"),
+)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A network card, and the tap that it is plugged into.
+
+    Attributes:
+        nic: ``memory.nic``.
+        tap: Name of the tap, in the network namespace of QEMU.
+        mac: Hardware address.
+    """
+
+    nic: str
+    tap: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine: one processor, no disk, and a mebibyte that it shares with the host.
+
+    Attributes:
+        name: In the process's command line.
+        image: The kernel.
+        accelerator: What executes the guest's instructions.
+        memory_mib: All of its memory.
+        shared: The file behind the shared mebibyte; exists.
+        console: The file that the kernel's messages are appended to.
+        card: None: it has no network.
+        words: What ``nodes/guest/init`` is told, without the prefix ``crunchbed.``.
+    """
+
+    name: str
+    image: Image
+    accelerator: Accelerator
+    memory_mib: int
+    shared: Path
+    console: Path
+    card: Card | None
+    words: Mapping[str, str | int]
+
+
+def kernel_words(words: Mapping[str, str | int]) -> str:
+    """Return the kernel's command line; ``words`` are for ``nodes/guest/init``."""
+    own = (f"crunchbed.{key}={value}" for key, value in words.items())
+    return " ".join((*_KERNEL_WORDS, *own))
+
+
+def argv(machine: Machine) -> list[str]:
+    """Return QEMU's command. A guest that panics or powers off ends it, as -no-reboot says.
+
+    The tap gets no offloads (vnet_hdr), so that a packet is one frame with its checksum. A card
+    has no boot ROM (romfile), which would wait for a server first.
+    """
+    return [
+        QEMU,
+        *("-name", machine.name),
+        *("-M", "pc", "-accel", machine.accelerator, "-cpu", _PROCESSORS[machine.accelerator]),
+        *("-smp", "1", "-m", str(machine.memory_mib)),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-kernel", str(machine.image.kernel), "-initrd", str(machine.image.initramfs)),
+        *("-append", kernel_words(machine.words)),
+        *_card(machine.card),
+        *("-object", f"memory-backend-file,id=shared,share=on,size=1M,{_path(machine.shared)}"),
+        *("-device", "ivshmem-plain,memdev=shared"),
+        *("-chardev", f"file,id=console,append=on,{_path(machine.console, 'path')}"),
+        *("-serial", "chardev:console"),
+    ]
+
+
+def _card(card: Card | None) -> tuple[str, ...]:
+    if card is None:
+        return ()
+    tap = f"tap,id=net,ifname={card.tap},script=no,downscript=no,vnet_hdr=off"
+    device = f"{QEMU_CARDS[card.nic]},netdev=net,mac={card.mac},romfile="
+    return ("-netdev", tap, "-device", device)
+
+
+def _path(path: Path, key: str = "mem-path") -> str:
+    """Return an option with a path; QEMU has a comma doubled."""
+    return f"{key}={str(path).replace(',', ',,')}"

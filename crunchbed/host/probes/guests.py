@@ -1,0 +1,32 @@
+"""Probes of what virtual machines need: kernels that were built, with drivers for cards."""
+
+from __future__ import annotations
+
+from crunchbed.backends.machines import images
+from crunchbed.host.probes.machine import Machine, Seen
+from crunchbed.host.probes.system import Probe
+
+
+def kernel(name: str) -> Probe:
+    """Whether a kernel for machines is built."""
+
+    def probe(_machine: Machine) -> Seen:
+        image = images.find(name)
+        if image is not None:
+            return Seen(present=True, detail=image.release)
+        others = ", ".join(images.names()) or "none"
+        return Seen(present=False, detail=f"{name} is not in {images.directory()}; built: {others}")
+
+    return probe
+
+
+def card(kernel_name: str, nic: str) -> Probe:
+    """Whether a kernel for machines has a driver for a card; a kernel that is not built has all."""
+
+    def probe(_machine: Machine) -> Seen:
+        image = images.find(kernel_name)
+        if image is None or nic in image.cards:
+            return Seen(present=True, detail=nic)
+        return Seen(present=False, detail=f"{kernel_name} has {', '.join(image.cards)}")
+
+    return probe

@@ -1,0 +1,124 @@
+"""From settings to the bodies of commands. Pure."""
+
+from __future__ import annotations
+
+from nodes.guest.config import GuestBurst, GuestDisk
+from nodes.guest.layout import BALLAST_NONE, DirtyForm, Kind, Memalloc, Socket
+from nodes.guest.messages import (
+    Ballast,
+    Connect,
+    Dirty,
+    Flag,
+    Level,
+    Neighbour,
+    Swap,
+    Write,
+)
+from nodes.guest.ring import network_address, network_port
+from nodes.guest.scripts import Ask
+from reserve_agent.contract.packets import PacketClass
+from reserve_agent.errors import BadInput
+
+_MS = 1_000_000
+_US = 1000
+_MAC_BYTES = 6
+_MOST_US = (1 << 32) - 1
+
+
+def neighbour(address: str, mac: str = "") -> Ask:
+    """Set a permanent neighbour; without ``mac`` its entry is deleted."""
+    octets = bytes.fromhex(mac.replace(":", "")) if mac else bytes(_MAC_BYTES)
+    if len(octets) != _MAC_BYTES:
+        raise BadInput(f"expected a MAC address, got {mac!r}")
+    body = Neighbour(address=network_address(address))
+    body.mac[:] = octets
+    return Ask(Kind.NEIGHBOUR, body)
+
+
+def ballast(above: int | None) -> Ask:
+    """Take pages away for good, down to so many above the high watermark; None: give them back."""
+    return Ask(Kind.BALLAST, Ballast(above=BALLAST_NONE if above is None else above))
+
+
+def flag(socket: Socket, policy: str, classes: tuple[str, ...]) -> Ask:
+    """Flag a socket, or take its flag away, as the policy wants it.
+
+    The sender of heartbeats must not wait for memory; the kernel's own for the block device never
+    does (PF_MEMALLOC).
+    """
+    heartbeat = socket is Socket.HEARTBEAT
+    cls = PacketClass.HEARTBEAT if heartbeat else PacketClass.BLOCK_IO
+    value = Memalloc.OFF
+    if policy == "memalloc" and cls.label in classes:
+        value = Memalloc.NOWAIT if heartbeat else Memalloc.ON
+    return Ask(Kind.FLAG, Flag(socket=socket, value=value))
+
+
+def connect(disk: GuestDisk) -> Ask:
+    """Make the block device."""
+    body = Connect(
+        address=network_address(disk.address),
+        port=network_port(disk.port),
+        timeout_s=-(-disk.timeout // 1_000_000_000),
+        send_buffer=disk.send_buffer,
+        connect_ms=disk.connect_timeout // _MS,
+        export_name=disk.export.encode(),
+    )
+    return Ask(Kind.CONNECT, body)
+
+
+def write(disk: GuestDisk, node: int, incarnation: int) -> Ask:
+    """Have all writers begin; ``node``: index in the stamps of blocks."""
+    body = Write(
+        writers=disk.writers,
+        pause_us=disk.pause // _US,
+        blocks=disk.request_blocks,
+        node=node,
+        incarnation=incarnation,
+        first_block=disk.first_block,
+        range_blocks=disk.region_blocks,
+    )
+    return Ask(Kind.WRITE, body)
+
+
+def stop_writing() -> Ask:
+    """Have all writers end after the write that is under way."""
+    return Ask(Kind.WRITE, Write())
+
+
+def swap(pages: int) -> Ask:
+    """Swap to the first pages of the block device; 0: do not any more."""
+    return Ask(Kind.SWAP, Swap(pages=pages))
+
+
+def dirty(pages: int) -> Ask:
+    """Have a task dirty anonymous pages and keep them; 0: give them up."""
+    return Ask(Kind.DIRTY, Dirty(pages=pages, form=DirtyForm.ANONYMOUS))
+
+
+def demand(burst: GuestBurst, pages: int, begin_ns: int) -> Ask:
+    """Take pages as fast as the kernel frees them; ``begin_ns`` by the guest's clock."""
+    body = Level(
+        begin_ns=begin_ns,
+        hold_us=_us(burst.longest),
+        refill_us=_us(burst.refill),
+        level_milli=burst.level_milli,
+        demand=pages,
+    )
+    return Ask(Kind.LEVEL, body)
+
+
+def level(begin_ns: int, hold_ns: int, milli: int, refill_ns: int, *, drain: bool) -> Ask:
+    """Hold a level of so many thousandths of min; ``begin_ns`` by the guest's clock."""
+    body = Level(
+        begin_ns=begin_ns,
+        hold_us=_us(hold_ns),
+        refill_us=_us(refill_ns),
+        level_milli=milli,
+        drain=int(drain),
+    )
+    return Ask(Kind.LEVEL, body)
+
+
+def _us(ns: int) -> int:
+    return min(-(-ns // _US), _MOST_US)

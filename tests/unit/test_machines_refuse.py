@@ -1,0 +1,168 @@
+"""What machines cannot do is refused before anything starts, one line each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from crunchbed.backends import backend_of
+from crunchbed.backends.machines import disk
+from crunchbed.backends.machines.refuses import refused
+from crunchbed.run.start import ready_backend
+from crunchbed.scenario.loader import load, shipped
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import BadInput
+
+WRITEBACK = {"kind": "writeback", "pages": 4000}
+
+
+def scenario(**changes: Any) -> Scenario:
+    keys = {key.replace("__", "."): value for key, value in changes.items()}
+    return load("control").with_overrides({"cluster.backend": "machines", **keys})
+
+
+def test_control_a_timed_crunch_and_a_writeback_crunch_are_not_refused() -> None:
+    timed = {"kind": "timed", "count": 1, "length": "1s", "every": "2s", "depth": 0.75}
+    for one in (scenario(), scenario(crunch=timed), scenario(crunch=WRITEBACK)):
+        for policy in ("none", "memalloc"):
+            assert refused(one.with_overrides({"policy": policy}), hold=False) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"cluster__nodes": 9},
+            "cluster.nodes: expected 2 to 8 machines, got 9",
+        ),
+        (
+            {"policy": "softnet"},
+            "policy: expected none or memalloc: no kernel has another, got softnet",
+        ),
+        (
+            {"policy": "mempool"},
+            "policy: expected none or memalloc: no kernel has another, got mempool",
+        ),
+        (
+            {"memory__pages": 4096, "memory__clean": 0},
+            "memory.pages: expected 16384 or more (64MiB), got 4096 (16MiB)",
+        ),
+        (
+            {"memory__on_exhaustion": "panic"},
+            "memory.on_exhaustion: expected drop, as a kernel does, got panic",
+        ),
+        (
+            {"cluster__topology": "split"},
+            "cluster.topology: expected star: a machine has one card, got split",
+        ),
+        (
+            {"cluster__controller": "openflow"},
+            "cluster.controller: expected none for now, got openflow",
+        ),
+        ({"membership": "corosync"}, "membership: expected crunchbed for now, got corosync"),
+        ({"block_io__transport": "iscsi"}, "block_io.transport: expected nbd for now, got iscsi"),
+        (
+            {"block_io__pair": ["n2", "n3"], "cluster__nodes": 4},
+            "block_io.pair: expected [] for now, got [n2, n3]",
+        ),
+        ({"block_io__request": "128KiB"}, "block_io.request: expected at most 64KiB, got 128KiB"),
+        ({"block_io__dirty_rate": 0}, "block_io.dirty_rate: expected 1 or more, got 0"),
+        ({"enforce": True}, "enforce: expected false: no kernel refuses protocols at all times"),
+        (
+            {"heartbeat__interval": "10ms"},
+            "heartbeat.interval: expected 20ms or more, got 10ms",
+        ),
+        (
+            {"crunch": {"kind": "flood"}},
+            "crunch.kind: expected timed or writeback for now, got flood",
+        ),
+        (
+            {"crunch": {"kind": "writeback", "pages": 12000}},
+            "crunch.pages: expected at most 6553, 2/5 of memory.pages: a task has them in memory, "
+            "got 12000",
+        ),
+        (
+            {"crunch": WRITEBACK, "block_io__export": "32MiB"},
+            "block_io.export: expected room for 40000KiB of swap and for the writes of every node, "
+            "got 32MiB",
+        ),
+        (
+            {"faults": [{"kind": "loss", "target": "n1", "share": 0.1}]},
+            "faults: no loss: packets are lost by the hooks that machines do not have",
+        ),
+        (
+            {"faults": [{"kind": "stall", "target": "n1"}]},
+            "faults: stall of storage alone: a machine's daemons are not processes of ours",
+        ),
+        (
+            {"faults": [{"kind": "agent-crash", "target": "n1"}]},
+            "faults: no agent-crash: a machine's memory needs no agent",
+        ),
+    ],
+    ids=str,
+)
+def test_what_machines_cannot_do_is_one_line(changes: dict[str, Any], line: str) -> None:
+    lines = refused(scenario(**changes), hold=False)
+    assert len(lines) == 1
+    assert lines[0].startswith(line)
+    with pytest.raises(BadInput, match=r"^backend machines: ") as error:
+        ready_backend(scenario(**changes))
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("cluster.nodes", "1", "cluster.nodes: expected a whole number of nodes from 2 to 32"),
+        ("memory.nic", "e100", "memory.nic: expected one of e1000, e1000e, 8139cp"),
+        ("memory.nic", "ne2k", "got ne2k, which one failed allocation makes deaf for good"),
+        ("memory.nic", "pcnet", "got pcnet, on which a crunch does not end whatever is flagged"),
+        ("memory.kernel", "../6.1", "memory.kernel: expected a kernel such as 6.1"),
+        ("memory.kernel", "true", "memory.kernel: expected a kernel such as 6.1"),
+    ],
+)
+def test_what_no_machine_has_is_no_scenario(key: str, value: str, text: str) -> None:
+    with pytest.raises(BadInput) as error:
+        scenario(**{key: value})
+    assert text in str(error.value)
+    assert error.value.exit_code == 2
+
+
+def test_a_kernel_needs_no_quotes() -> None:
+    assert scenario(memory__kernel="6.12").memory.kernel == "6.12"
+    assert scenario(memory__kernel=6.1).memory.kernel == "6.1"
+    assert scenario(memory__kernel="6.1-cloud").resolved()["memory"]["kernel"] == "6.1-cloud"
+    assert "kernel" not in scenario(memory__kernel="6.1").resolved()["memory"]
+
+
+def test_namespaces_have_neither_card_nor_kernel() -> None:
+    one = load("control").with_overrides({"memory.nic": "vmxnet3", "memory.kernel": "6.12"})
+    assert backend_of(one).refuses(one, hold=False) == [
+        "memory.nic: expected e1000, the default: only machines have a card, got vmxnet3",
+        "memory.kernel: expected 6.1, the default: only machines boot a kernel, got 6.12",
+    ]
+
+
+def test_a_cluster_that_is_held_open_is_refused() -> None:
+    assert refused(scenario(), hold=True) == [
+        "no cluster of machines is held open for other terminals yet"
+    ]
+
+
+def test_every_refusal_of_a_shipped_scenario_is_one_short_line() -> None:
+    for name in shipped():
+        one = load(name).with_overrides({"cluster.backend": "machines"})
+        for line in refused(one, hold=False):
+            assert "\n" not in line
+            assert len(line) < 160
+
+
+def test_regions_do_not_overlap_with_each_other_or_with_swap() -> None:
+    one = scenario(crunch=WRITEBACK)
+    regions = [disk.first_block(one, name) for name in one.node_names]
+    assert regions[0] == disk.swap_pages(one) == 10_000
+    length = disk.region_blocks(one)
+    assert regions[1] - regions[0] == regions[2] - regions[1] == length
+    assert (regions[-1] + length) * 4096 <= one.block_io.export
+    assert disk.first_block(scenario(), "n1") == 0, "nobody swaps without such a crunch"
