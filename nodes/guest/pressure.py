@@ -85,8 +85,8 @@ class Pressure:
         return [] if held else self._end(counters.at_ns)
 
     def window(self, record: Window) -> list[Event]:
-        """Take in that a window has reached its level, or has ended; may be called again."""
-        if not record.reached_ns or (record.freed_ns and record.freed_ns <= self._freed_ns):
+        """Take in that a window has reached its level, any number of times, and its end once."""
+        if not record.reached_ns:
             return []
         self._pool.low_water = min(self._pool.low_water, record.low_pages)
         found = self._begin(record.reached_ns, record.reached_pages)
