@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Final
 
 from crunchbed.history.recorder import Recorder
 from crunchbed.host.run_ids import RecordedProcess
@@ -17,7 +18,9 @@ from crunchbed.run.signals import interruptible
 from crunchbed.run.start import HEALTHY_SECONDS, claimed, ready_backend, started
 from crunchbed.scenario.schema import Scenario
 from nodes.process import PROC
-from reserve_agent.errors import CrunchbedError
+from reserve_agent.errors import BadInput, CrunchbedError
+
+_AUDITED: Final = "namespaces"
 
 
 def audit_live_runs() -> list[AuditedRun]:
@@ -90,8 +93,10 @@ def _command(pid: int) -> str:
 def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRun:
     """Start the scenario's cluster, watch it for ``seconds`` without a fault, audit it, end it.
 
-    MissingRequirement: nothing was started. RunInvalid: it did not come up; its logs are named.
+    BadInput: no hooks see the packets of its nodes. MissingRequirement: nothing was started. RunInvalid: it did not come up; its logs are named.
     """
+    if (kind := scenario.cluster.backend) != _AUDITED:
+        raise BadInput(f"cluster.backend: expected {_AUDITED}, whose hooks see packets, got {kind}")
     backend = ready_backend(scenario)
     with ended_by_signals(), scratch("audit") as place:
         try:

@@ -151,7 +151,7 @@ def test_sockets_are_decoded_and_classified_and_closed_ones_left_out() -> None:
     assert (last.protocol, last.cls) == ("udp", "other"), "a rule is for its protocol only"
 
 
-def test_a_directory_without_audit_live_runs_has_nothing_to_audit(
+def test_without_live_runs_there_is_nothing_to_audit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "STATE_ROOT", tmp_path / "none")
@@ -168,6 +168,7 @@ def test_a_directory_without_audit_live_runs_has_nothing_to_audit(
         (["control", "--set", "enforce"], "expected KEY=VALUE"),
         (["control", "--set", "enforce=perhaps"], "enforce: expected true or false"),
         (["control", "--seconds", "0"], "--seconds"),
+        (["control", "--backend", "machines"], "cluster.backend: expected namespaces"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_2(
