@@ -93,7 +93,8 @@ def _command(pid: int) -> str:
 def observe(scenario: Scenario, seconds: float, progress: Progress) -> AuditedRun:
     """Start the scenario's cluster, watch it for ``seconds`` without a fault, audit it, end it.
 
-    BadInput: no hooks see the packets of its nodes. MissingRequirement: nothing was started. RunInvalid: it did not come up; its logs are named.
+    BadInput: no hooks see the packets of its nodes. MissingRequirement: nothing was started.
+    RunInvalid: it did not come up; its logs are named.
     """
     if (kind := scenario.cluster.backend) != _AUDITED:
         raise BadInput(f"cluster.backend: expected {_AUDITED}, whose hooks see packets, got {kind}")

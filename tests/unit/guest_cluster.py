@@ -30,10 +30,11 @@ def config(name: str, names: list[str], **changes: Any) -> AttendantConfig:
         node=name,
         index=index,
         peers={
-            each: NetworkPeer(index=place, address=addresses[each])
+            each: NetworkPeer(index=place, addresses=(addresses[each],))
             for place, each in enumerate(names)
             if each != name
         },
+        port=7405,
         interval_ns=INTERVAL_NS,
         misses=3,
         phase_ns=INTERVAL_NS * index // len(names),
