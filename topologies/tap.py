@@ -44,7 +44,7 @@ def plug_tap(node: ClusterNode, link: NodeLink) -> str:
         except (NetlinkError, OSError) as error:
             raise CrunchbedError(f"cannot make tap {tap}: {error}") from error
         switch_offloads_off(tap)
-        run_tc(_redirect(link.interface, tap) + _redirect(tap, link.interface))
+        run_tc([*_redirect(link.interface, tap), *_redirect(tap, link.interface)])
     return tap
 
 
@@ -57,12 +57,12 @@ def _make(tap: str, interface: str) -> None:
         netlink.link("set", ifname=tap, state="up")
 
 
-def _redirect(source: str, target: str) -> str:
+def _redirect(source: str, target: str) -> tuple[str, str]:
     """Return lines for tc that send all that comes into ``source`` out of ``target``."""
     return (
-        f"qdisc replace dev {source} clsact\n"
+        f"qdisc replace dev {source} clsact",
         f"filter replace dev {source} ingress protocol all pref 1 handle 1"
-        f" bpf bytecode '{_EVERY_PACKET}' action mirred egress redirect dev {target}\n"
+        f" bpf bytecode '{_EVERY_PACKET}' action mirred egress redirect dev {target}",
     )
 
 

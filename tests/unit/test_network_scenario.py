@@ -118,8 +118,8 @@ def test_the_backend_is_chosen_from_a_list_and_written_only_if_it_is_not_the_def
     with pytest.raises(BadInput) as no:
         load(tmp_path, "cluster: {backend: namespace}")
     assert str(no.value).endswith(
-        "x.yaml:3: cluster.backend: expected one of namespaces, machines (did you mean namespaces?), "
-        "got 'namespace'"
+        "x.yaml:3: cluster.backend: expected one of namespaces, machines "
+        "(did you mean namespaces?), got 'namespace'"
     )
 
 
