@@ -12,6 +12,7 @@ import pytest
 
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
+from crunchbed.host import leaks
 from nodes.process import start_ticks
 from nodes.waiting import wait_until
 from reserve_agent.contract.events.faults import NodeDown
@@ -207,6 +208,11 @@ def test_a_service_daemon_that_is_killed_takes_its_node_down(tmp_path: Path) -> 
 
 def test_a_run_that_is_killed_takes_the_target_along(tmp_path: Path) -> None:
     run = ServedRun(tmp_path / "out", "target-failover", *NO_FAULT)
+    assert run.run_id is not None
     target = run.target_pid("n4")
-    run.command.kill()
-    wait_until(lambda: start_ticks(target) is None, 5, "the target's end")
+    try:
+        run.command.kill()
+        wait_until(lambda: start_ticks(target) is None, 5, "the target's end")
+    finally:
+        leaks.clean_run(run.run_id)
+    assert traces(run.run_id) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from crunchbed.host import scratch
 from crunchbed.host.run_ids import STATE_ROOT
 from nodes.waiting import wait_until
 from tests.system.command import SHORT, Command, run, traces
@@ -44,6 +45,12 @@ def live_below_temporary() -> set[str]:
     return found
 
 
+def clean_abandoned() -> None:
+    """Have `crunchbed clean` remove what only it can: the directory of a command that was killed."""
+    assert run("clean").popen.returncode == 0
+    assert scratch.abandoned() == []
+
+
 def test_killed_it_leaves_nothing_and_goes_on_without_making_a_run_twice(tmp_path: Path) -> None:
     out = tmp_path / "sweep"
     command = finish_one(out)
@@ -52,6 +59,7 @@ def test_killed_it_leaves_nothing_and_goes_on_without_making_a_run_twice(tmp_pat
     wait_until(
         lambda: all(traces(run_id) == [] for run_id in runs), 30, "its runs have undone themselves"
     )
+    clean_abandoned()
     made = {name: (out / "runs" / name / "result.json").stat().st_ino for name in results(out)}
     assert 1 <= len(made) < 4
     again = run("sweep", "--resume", out, "--workers", "2", "--json")
