@@ -46,7 +46,7 @@ def live_below_temporary() -> set[str]:
 
 
 def clean_abandoned() -> None:
-    """Have `crunchbed clean` remove what only it can: the directory of a command that was killed."""
+    """Have `crunchbed clean` remove the directory of a command that was killed."""
     assert run("clean").popen.returncode == 0
     assert scratch.abandoned() == []
 
