@@ -24,7 +24,7 @@ PIPED_COLUMNS = 200  # wide enough that no line is folded for grep
 def check(context: click.Context, as_json: bool) -> None:
     """List what this machine has and lacks, what for, and what brings it.
 
-    Exits with 4 if something is missing that the shipped scenarios need.
+    Exits with 4 if something required is missing; what is optional only some scenarios need.
     """
     findings = probe_all()
     lacking = [each.name for each in findings if each.required and not each.present]
@@ -33,7 +33,8 @@ def check(context: click.Context, as_json: bool) -> None:
         print_json(report)
     else:
         _print_table(findings)
-        _print_verdict(lacking)
+        without = [each.name for each in findings if not each.required and not each.present]
+        _print_verdict(lacking, without)
     if lacking:
         context.exit(MissingRequirement.exit_code)
 
@@ -62,10 +63,13 @@ def _print_table(findings: list[Finding]) -> None:
     console.print(table)
 
 
-def _print_verdict(lacking: list[str]) -> None:
+def _print_verdict(lacking: list[str], without: list[str]) -> None:
     if "root" in lacking:
         click.echo("missing: root; without it the lines marked ? cannot be tried")
     elif lacking:
         click.echo("missing: " + ", ".join(lacking))
     else:
-        click.echo("all that the shipped scenarios need is here")
+        rest = (
+            f"; not here, and asked for by some scenarios: {', '.join(without)}" if without else ""
+        )
+        click.echo(f"all that is required is here{rest}")
