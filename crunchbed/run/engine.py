@@ -36,7 +36,6 @@ from crunchbed.run.plan import draw
 from crunchbed.run.progress import Progress, read_nodes
 from crunchbed.run.start import HEALTHY_SECONDS, Running, claimed, ready_backend, started
 from crunchbed.run.world import STORAGE
-from crunchbed.scenario import sizing
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.run import PhaseBegan, Recovery, RunInfo
 from reserve_agent.contract.events.writes import VerifyResult, WritesVerified
@@ -139,7 +138,7 @@ def _record(request: _Request, site: Site, directory: Path, progress: Progress) 
         progress.phase("start", None)
         if request.scraper is not None:
             request.scraper.begin(directory, signals.check)
-        if (warning := sizing.shortage(request.scenario)) is not None:
+        for warning in request.scenario.warnings():
             progress.note(warning)
         with started(site, request.held or request.scenario, directory, recorder, progress) as run:
             _execute(request, run)

@@ -23,9 +23,18 @@ from crunchbed.scenario.detector import Detector, FixedDetector
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.overrides import with_keys
 from crunchbed.scenario.problems import problems
-from crunchbed.scenario.section import Fencing, Heartbeat, Memory, Phases, Section, Softnet, Traffic
+from crunchbed.scenario.section import (
+    UNAWARE_CARDS,
+    Fencing,
+    Heartbeat,
+    Memory,
+    Phases,
+    Section,
+    Softnet,
+    Traffic,
+)
 from crunchbed.scenario.shed import Shed, ShedSection
-from crunchbed.scenario.sizing import reserve_pages
+from crunchbed.scenario.sizing import reserve_pages, shortage
 from nodes.membership.detectors.settings import silence_ns
 from reserve_agent.contract.packets import MEMALLOC_CLASSES, POLICIES
 from reserve_agent.errors import BadInput
@@ -204,6 +213,17 @@ class Scenario(Section):
             consensus = self.corosync.consensus_ns(self.heartbeat.silence_ns, self.cluster.nodes)
             return self.deadline_ns + consensus
         return self.deadline_ns
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what a run should know of and can be made in spite of, a line each."""
+        if (short := shortage(self)) is not None:
+            yield short
+        on_machines = self.cluster.backend == "machines"
+        if on_machines and self.policy == "memalloc" and self.memory.nic in UNAWARE_CARDS:
+            yield (
+                f"memory.nic: {self.memory.nic} is not vm-aware: it never draws on the reserve, "
+                "whatever sockets are flagged"
+            )
 
     def resolved(self) -> dict[str, Any]:
         """Return every key with its value as YAML would hold it; it validates to an equal one."""

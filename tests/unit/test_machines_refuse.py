@@ -166,3 +166,22 @@ def test_regions_do_not_overlap_with_each_other_or_with_swap() -> None:
     assert regions[1] - regions[0] == regions[2] - regions[1] == length
     assert (regions[-1] + length) * 4096 <= one.block_io.export
     assert disk.first_block(scenario(), "n1") == 0, "nobody swaps without such a crunch"
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({}, True),
+        ({"policy": "none"}, False),
+        ({"memory.nic": "vmxnet3"}, False),
+        ({"cluster.backend": "namespaces"}, False),
+    ],
+)
+def test_a_card_that_is_not_vm_aware_is_warned_of_where_it_matters(
+    changes: dict[str, str], warned: bool
+) -> None:
+    scenario = load("virtio-is-not-vm-aware").with_overrides({"policy": "memalloc", **changes})
+    assert [one for one in scenario.warnings() if "not vm-aware" in one] == [
+        "memory.nic: virtio-net is not vm-aware: it never draws on the reserve, "
+        "whatever sockets are flagged"
+    ] * warned
