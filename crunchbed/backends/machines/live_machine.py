@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from crunchbed.backends.machines import configs, qemu
 from crunchbed.backends.machines.live_attendant import LiveAttendant
-from crunchbed.backends.namespaces.live_run import LiveRun
+from crunchbed.backends.namespaces.live_agent import node_status
+from crunchbed.backends.namespaces.live_run import LiveRun, ended_by_itself
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.run.world import Clock, NodeStatus
 from crunchbed.scenario.sizing import reserve_pages
@@ -100,22 +101,7 @@ class LiveMachine:
 
     def status(self) -> NodeStatus:
         """Ask the attendant how the node is, which takes about a millisecond."""
-        told = self._ask_status()
-        pool = told["pool"]
-        return NodeStatus(
-            up=self.up,
-            ready=told["ready"],
-            view=told["view"],
-            serving=told["serving"],
-            misses=told["misses"],
-            written_pages=told["written"],
-            exhausted=told["exhausted"],
-            policy=told["policy"],
-            pressure=bool(pool["pressure"]),
-            waiting_pages=pool["demand"],
-            free_pages=pool["free"],
-            reserve_pages=pool["reserve"],
-        )
+        return node_status(self._ask_status(), up=self.up)
 
     def _ask_status(self) -> dict[str, Any]:
         """Return the attendant's answer.
@@ -208,8 +194,7 @@ class LiveMachine:
         """
         attendant, running = self.attendant.process, self._qemu
         if attendant is not None and attendant.poll() is not None:
-            words = attendant.last_words() or f"no word in {attendant.log}"
-            raise RunInvalid(f"{attendant.name} ended by itself ({attendant.poll()}): {words}")
+            raise ended_by_itself(attendant)
         if self._quiet:
             return
         ended = running is not None and running.poll() is not None

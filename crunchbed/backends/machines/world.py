@@ -19,6 +19,7 @@ from crunchbed.backends.namespaces.read_back import read_back
 from crunchbed.backends.namespaces.storage import StorageHost
 from crunchbed.backends.namespaces.switches import LiveSwitches
 from crunchbed.backends.namespaces.versions import first_line, program_versions
+from crunchbed.backends.namespaces.world import network_of
 from crunchbed.history.recorder import Recorder
 from crunchbed.run import signals
 from crunchbed.run.loop import SelectorLoop
@@ -29,10 +30,8 @@ from nodes.fence_service import FenceServer
 from nodes.process import Process
 from reserve_agent.contract.events.faults import NodeUp
 from reserve_agent.errors import CrunchbedError, RunInvalid
-from topologies.cluster import Cluster
 from topologies.tap import know_neighbours, plug_tap
 
-_BITS_PER_MEGABIT: Final = 1_000_000
 _BOOT_SECONDS: Final = 60.0
 _BOOT_SECONDS_EACH: Final = 15.0
 """Machines that boot at once take the processors from each other."""
@@ -102,7 +101,7 @@ class MachinesWorld:
         self._start_attendants()
 
     def _start_network(self) -> None:
-        network = self._network = self._undo.enter_context(_network_of(self._run))
+        network = self._network = self._undo.enter_context(network_of(self._run, None))
         if self._scenario.capture:
             recorded = capture(self._run, network.nodes.values(), self._agents.path)
             self._undo.enter_context(recorded)
@@ -223,17 +222,3 @@ class MachinesWorld:
 
 def _lose(node: str, _rows: list[list[object]]) -> None:
     raise CrunchbedError(f"{node}: a machine loses no packets for a fault")
-
-
-def _network_of(run: LiveRun) -> Cluster:
-    """Describe the network of a run; nothing of it is made yet."""
-    cluster = run.scenario.cluster
-    return Cluster(
-        run.run_id,
-        nodes=cluster.nodes,
-        port_rate_mbit=cluster.port_rate / _BITS_PER_MEGABIT,
-        storage_rate_mbit=cluster.storage_rate / _BITS_PER_MEGABIT,
-        switch=cluster.switch,  # type: ignore[arg-type]
-        delay_ns=cluster.delay,
-        loss=cluster.loss,
-    )

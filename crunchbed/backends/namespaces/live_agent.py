@@ -7,7 +7,7 @@ from typing import Any
 
 from crunchbed.backends.namespaces.live_run import Killable, LiveRun, ended_by_itself
 from crunchbed.run import signals
-from crunchbed.run.world import NodeSilent
+from crunchbed.run.world import NodeSilent, NodeStatus
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.lines.client import LineClient
@@ -93,3 +93,22 @@ class LiveAgent(Killable):
         """End the agent."""
         self._hang_up()
         super().stop()
+
+
+def node_status(told: Message, *, up: bool) -> NodeStatus:
+    """Return how a node is, as an agent or an attendant has answered ``status``."""
+    pool = told["pool"]
+    return NodeStatus(
+        up=up,
+        ready=told["ready"],
+        view=told["view"],
+        serving=told["serving"],
+        misses=told["misses"],
+        written_pages=told["written"],
+        exhausted=told["exhausted"],
+        policy=told["policy"],
+        pressure=bool(pool["pressure"]),
+        waiting_pages=pool["demand"],
+        free_pages=pool["free"],
+        reserve_pages=pool["reserve"],
+    )

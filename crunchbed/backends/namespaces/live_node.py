@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crunchbed.backends.namespaces import configs, daemons
 from crunchbed.backends.namespaces.daemons import signal_family
-from crunchbed.backends.namespaces.live_agent import LiveAgent
+from crunchbed.backends.namespaces.live_agent import LiveAgent, node_status
 from crunchbed.backends.namespaces.live_run import LiveRun, argv, ended_by_itself
 from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.live.runs import POWER
@@ -80,22 +80,7 @@ class LiveNode:
 
     def status(self) -> NodeStatus:
         """Ask the agent how the node is, which takes about a millisecond."""
-        told = self.agent.ask("status")
-        pool = told["pool"]
-        return NodeStatus(
-            up=self.up,
-            ready=told["ready"],
-            view=told["view"],
-            serving=told["serving"],
-            misses=told["misses"],
-            written_pages=told["written"],
-            exhausted=told["exhausted"],
-            policy=told["policy"],
-            pressure=bool(pool["pressure"]),
-            waiting_pages=pool["demand"],
-            free_pages=pool["free"],
-            reserve_pages=pool["reserve"],
-        )
+        return node_status(self.agent.ask("status"), up=self.up)
 
     def note(self, event: Event) -> None:
         """Have the agent record what the run knows of the node."""

@@ -98,7 +98,7 @@ class NamespacesWorld:
     def _start_network(self) -> None:
         """Start switches, links and hosts, and the controller that the switches obey."""
         controller = self.controller
-        network = _network_of(self._run, controller)
+        network = network_of(self._run, controller)
         if controller is not None:
             # First, for a switch that has tried in vain waits a second until it tries again.
             self._undo.callback(controller.stop)
@@ -247,7 +247,7 @@ class NamespacesWorld:
         return {"pid": self.disk.host.pid, "cgroup": str(self.disk.cgroup.path)}
 
 
-def _network_of(run: LiveRun, controller: LiveController | None) -> Cluster:
+def network_of(run: LiveRun, controller: LiveController | None) -> Cluster:
     """Describe the network of a run; nothing of it is made yet."""
     scenario = run.scenario
     cluster, shed = scenario.cluster, rules(scenario.shed)
