@@ -57,7 +57,7 @@ def stood_still(history: History) -> list[Stood]:
 
     The machine is busy while a cluster starts, and nothing is measured then.
     """
-    late: list[AgentLate | HeartbeatLate] = [*history.of(AgentLate), *history.of(HeartbeatLate)]
+    late: list[AgentLate | HeartbeatLate] = history.together(AgentLate, HeartbeatLate)
     own_clocks = (
         Stood(one.node, _OWN[type(one)], None, Interval(one.t - one.late_ns, one.t)) for one in late
     )
