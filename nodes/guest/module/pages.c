@@ -214,11 +214,13 @@ void cb_pcp_on(void)
 
 /*
  * The distance to a level decides how long the way down takes: thousands of pages take tens of
- * milliseconds. The ballast shortens it beforehand. Returns the pages that are held afterwards.
+ * milliseconds, in which nobody else has the processor. The ballast shortens it beforehand. What
+ * is to be left above is left in the main zone: ZONE_DMA is smaller than that as a rule, and would
+ * be left whole. Returns the pages that are held afterwards.
  */
 long cb_ballast(u32 above)
 {
-	struct zone *zone;
+	struct zone *zone, *main = cb_main_zone();
 	long held;
 	int i;
 
@@ -227,8 +229,8 @@ long cb_ballast(u32 above)
 	for (i = 0; i < CB_NR_ZONES && above != CB_BALLAST_NONE; i++) {
 		zone = cb_zone(i);
 		if (zone)
-			cb_take_to(zone, high_wmark_pages(zone) + above, &ballast,
-				   CB_TAKE_LEAVE_HIGHATOMIC);
+			cb_take_to(zone, high_wmark_pages(zone) + (zone == main ? above : 0),
+				   &ballast, CB_TAKE_LEAVE_HIGHATOMIC);
 	}
 	held = ballast.count;
 	mutex_unlock(&ballast_lock);
