@@ -249,7 +249,7 @@ def test_a_machine_has_the_addresses_and_the_reserve_of_its_node(tmp_path: Path)
     made = configs.machine(run, hosts()["n1"], "k3xqn1-tap0", image, "kvm")
     assert made.name == "crunchbed-k3xq-n1"
     assert made.card == Card("virtio-net", "k3xqn1-tap0", "02:00:00:00:00:01")
-    assert made.memory_mib == 64 + 128
+    assert made.memory_mib == 96 + 128
     assert made.words == {
         "nic": "virtio-net-pci",
         "address": "10.77.0.1/24",

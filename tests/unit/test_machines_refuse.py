@@ -78,9 +78,9 @@ def test_control_a_timed_crunch_and_a_writeback_crunch_are_not_refused() -> None
             "crunch.kind: expected timed or writeback for now, got flood",
         ),
         (
-            {"crunch": {"kind": "writeback", "pages": 12000}},
-            "crunch.pages: expected at most 6553, 2/5 of memory.pages: a task has them in memory, "
-            "got 12000",
+            {"crunch": {"kind": "writeback", "pages": 13000}},
+            "crunch.pages: expected at most 12288, 3/4 of memory.pages: a task has them in memory, "
+            "got 13000",
         ),
         (
             {"crunch": WRITEBACK, "block_io__export": "32MiB"},
