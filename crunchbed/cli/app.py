@@ -49,6 +49,7 @@ _COMMANDS: Final = {
     "baseline": _Command("crunchbed.cli.baseline", "baseline", "Results to be held to."),
     "regress": _Command("crunchbed.cli.baseline", "regress", "Has anything got worse since?"),
     "report": _Command("crunchbed.cli.report", "report", "A run or comparison as one HTML file."),
+    "levels": _Command("crunchbed.cli.levels", "levels", "What each level did to a machine."),
     "policy": _Command("crunchbed.cli.policy", "policy", "Switch a live node's policy."),
     "reserve": _Command("crunchbed.cli.reserve", "reserve", "How large a reserve must be."),
     "audit": _Command("crunchbed.cli.audit", "audit", "Who may draw on the reserve, unbounded?"),

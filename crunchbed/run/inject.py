@@ -39,7 +39,7 @@ class Injection:
         if not self._node.up:
             raise RunInvalid(f"{plan.target} is down before the crunch")
         start = self._clock.now_ns() + _LEAD_NS + plan.delay_ns
-        windows = [(start + begin, start + end) for begin, end in plan.windows]
+        windows = [(start + begin, start + end, level) for begin, end, level in plan.windows]
         if plan.burst is not None:
             self._node.begin_burst(plan.burst.pages, plan.burst.rate, start)
             self._earliest_end_ns = start + burst_asked_ns(plan.burst.pages, plan.burst.rate)
@@ -47,7 +47,7 @@ class Injection:
             self._world.flood(plan.target, plan.flood, start)
             self._earliest_end_ns = start + plan.flood.duration_ns
         else:
-            self._node.begin_windows(windows, plan.level)
+            self._node.begin_windows(windows)
             self._earliest_end_ns = windows[-1][1]
         self._recorder.record(
             CrunchBegan(
@@ -55,7 +55,7 @@ class Injection:
                 crunch=plan.kind,
                 target=plan.target,
                 requested=plan.requested,
-                windows=[list(window) for window in windows],
+                windows=[[begin, end] for begin, end, _ in windows],
             )
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +33,8 @@ class Plan:
         delay_ns: From the beginning of the inject phase to the crunch.
         burst: For ``writeback``.
         flood: For ``flood``.
-        windows: For ``timed``: start and end of each, nanoseconds after ``delay_ns``.
-        level: For ``timed``: the free pages that each window leaves.
+        windows: For ``timed``: start and end of each, nanoseconds after ``delay_ns``, and the free
+            pages that the window leaves.
     """
 
     kind: str
@@ -41,8 +42,7 @@ class Plan:
     delay_ns: int
     burst: Burst | None = None
     flood: Flood | None = None
-    windows: tuple[tuple[int, int], ...] = ()
-    level: int = 0
+    windows: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def requested(self) -> dict[str, Any]:
@@ -51,10 +51,11 @@ class Plan:
             return {"pages": self.burst.pages, "rate": self.burst.rate}
         if self.flood is not None:
             return {"rate": self.flood.rate, "seconds": self.flood.duration_ns / 1e9}
-        length = sum(end - start for start, end in self.windows)
+        length = sum(end - start for start, end, _ in self.windows)
+        levels = list(dict.fromkeys(level for _, _, level in self.windows))
         return {
             "windows": len(self.windows),
-            "level_pages": self.level,
+            "level_pages": levels[0] if len(levels) == 1 else levels,
             "pressure_seconds": seconds(length),
         }
 
@@ -74,22 +75,19 @@ def draw(scenario: Scenario, seed: int) -> Plan | None:
     if isinstance(crunch, FloodCrunch):
         flood = Flood(crunch.rate, crunch.duration, crunch.size, crunch.port)
         return Plan(crunch.kind, target, delay, flood=flood)
-    return Plan(
-        crunch.kind,
-        target,
-        delay,
-        windows=_windows(crunch, dice),
-        level=round(reserve_pages(scenario) * (1 - crunch.depth)),
-    )
+    levels = [round(reserve_pages(scenario) * (1 - depth)) for depth in crunch.depths]
+    return Plan(crunch.kind, target, delay, windows=_windows(crunch, levels, dice))
 
 
-def _windows(crunch: TimedCrunch, dice: random.Random) -> tuple[tuple[int, int], ...]:
-    """Draw one window in each period, somewhere in it."""
+def _windows(
+    crunch: TimedCrunch, levels: Sequence[int], dice: random.Random
+) -> tuple[tuple[int, int, int], ...]:
+    """Draw one window in each period, somewhere in it; windows take the levels in turn."""
     windows = []
     for index in range(crunch.count):
         length = _length(crunch, dice)
         start = index * crunch.every + dice.randrange(crunch.every - length + 1)
-        windows.append((start, start + length))
+        windows.append((start, start + length, levels[index % len(levels)]))
     return tuple(windows)
 
 

@@ -155,8 +155,8 @@ class Node(Protocol):
             RunInvalid: the node does not take it.
         """
 
-    def begin_windows(self, windows: Sequence[tuple[int, int]], level: int) -> None:
-        """Leave the node ``level`` free pages in each window (begin and end, nanoseconds)."""
+    def begin_windows(self, windows: Sequence[tuple[int, int, int]]) -> None:
+        """Leave the node few free pages in each window: begin and end, nanoseconds, and pages."""
 
     def wake(self) -> None:
         """Have readers that did not read do so."""

@@ -33,7 +33,7 @@ class TimedCrunch(Section):
 
     With ``longest`` their lengths are drawn from ``length`` to that, as many in each decade.
     ``depth`` says how much of the reserve is gone too: 0 none of it, 0.5 all that a plain
-    GFP_ATOMIC allocation may take, 1 all.
+    GFP_ATOMIC allocation may take, 1 all. Windows take several depths in turn.
     """
 
     kind: Literal["timed"]
@@ -42,8 +42,13 @@ class TimedCrunch(Section):
     length: Annotated[int, kinds.duration("1us"), DurationText] = 50_000
     longest: Annotated[int, kinds.duration("1us"), DurationText] | None = None
     every: Annotated[int, kinds.duration("1us"), DurationText] = 10_000_000
-    depth: Annotated[float, kinds.fraction(0, 1)] = 0.5
+    depth: Annotated[float | tuple[float, ...], kinds.fractions(0, 1)] = 0.5
     jitter: Annotated[int, kinds.duration("0s"), DurationText] = 0
+
+    @property
+    def depths(self) -> tuple[float, ...]:
+        """The shares of the reserve that are gone, in the order in which windows take them."""
+        return self.depth if isinstance(self.depth, tuple) else (self.depth,)
 
 
 class FloodCrunch(Section):

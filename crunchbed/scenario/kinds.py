@@ -116,6 +116,25 @@ def fraction(low: float, high: float) -> BeforeValidator:
     return _number(f"a number from {low:g} to {high:g}", lambda value: low <= value <= high)
 
 
+def fractions(low: float, high: float) -> BeforeValidator:
+    """Accept a number within the bounds, both included, or a list of one or more such numbers."""
+    expected = f"a number from {low:g} to {high:g}, or a list of such numbers"
+
+    def fits(value: object) -> bool:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and low <= value <= high  # type: ignore[operator]
+
+    def check(value: object) -> float | tuple[float, ...]:
+        several = isinstance(value, list | tuple)
+        listed: Sequence[object] = value if several else [value]  # type: ignore[assignment]
+        if not listed or not all(map(fits, listed)):
+            reject(expected)
+        shares = tuple(float(one) for one in listed)  # type: ignore[arg-type]
+        return shares if several else shares[0]
+
+    return BeforeValidator(check)
+
+
 def above_zero(high: float) -> BeforeValidator:
     """Accept a number above 0, up to a bound that is included."""
     return _number(f"a number above 0, at most {high:g}", lambda value: 0 < value <= high)

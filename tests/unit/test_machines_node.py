@@ -181,7 +181,7 @@ def test_status_is_what_the_attendant_says(bed: Bed) -> None:
 
 
 def test_a_level_is_a_share_of_what_the_largest_zone_has_of_the_reserve(bed: Bed) -> None:
-    bed.node.begin_windows([(5, 9)], 64)  # a quarter of 256
+    bed.node.begin_windows([(5, 9, 64)])  # a quarter of 256
     assert bed.attendant.asked[-1] == {"op": "windows", "windows": [[5, 9, 55]]}
 
 
@@ -213,7 +213,7 @@ def test_a_node_that_does_not_take_a_crunch_makes_the_run_invalid(bed: Bed) -> N
     bed.attendant.refuses = True
     for tell in (
         lambda: bed.node.begin_burst(4000, 1000, 5),
-        lambda: bed.node.begin_windows([(5, 9)], 64),
+        lambda: bed.node.begin_windows([(5, 9, 64)]),
         bed.node.calm,
     ):
         with pytest.raises(RunInvalid, match=r"n1 does not take (burst|windows|calm): agent: "):

@@ -97,16 +97,23 @@ def test_a_flood_is_as_requested() -> None:
 def test_depth_says_what_is_left_of_the_reserve(depth: float, level: int) -> None:
     plan = draw(timed(depth=depth), 1)
     assert plan is not None
-    assert plan.level == level
+    assert {pages for _, _, pages in plan.windows} == {level}
     asked = {"windows": 400, "level_pages": level, "pressure_seconds": 400 * 50e-6}
     assert plan.requested == pytest.approx(asked)
+
+
+def test_windows_take_several_depths_in_turn() -> None:
+    plan = draw(timed(depth=[0, 0.5, 1], count=4), 1)
+    assert plan is not None
+    assert [pages for _, _, pages in plan.windows] == [256, 128, 0, 256]
+    assert plan.requested["level_pages"] == [256, 128, 0]
 
 
 def test_each_window_lies_in_its_own_period() -> None:
     plan = draw(timed(count=50, length="3ms", every="10ms"), 11)
     assert plan is not None
     assert len(plan.windows) == 50
-    for index, (start, end) in enumerate(plan.windows):
+    for index, (start, end, _) in enumerate(plan.windows):
         assert end - start == 3_000_000
         assert index * 10_000_000 <= start
         assert end <= (index + 1) * 10_000_000
@@ -115,7 +122,7 @@ def test_each_window_lies_in_its_own_period() -> None:
 def test_lengths_are_drawn_with_as_many_in_each_decade() -> None:
     plan = draw(timed(length="50us", longest="5ms"), 3)
     assert plan is not None
-    lengths = [end - start for start, end in plan.windows]
+    lengths = [end - start for start, end, _ in plan.windows]
     assert min(lengths) >= 50_000
     assert max(lengths) <= 5_000_000
     assert 140 < sum(length < 500_000 for length in lengths) < 260
@@ -125,7 +132,8 @@ def test_windows_without_slack_join_and_do_not_overlap() -> None:
     plan = draw(timed(count=3, length="10ms", every="10ms", jitter="0s"), 1)
     assert plan is not None
     assert plan.delay_ns == 0
-    assert plan.windows == ((0, 10_000_000), (10_000_000, 20_000_000), (20_000_000, 30_000_000))
+    times = [(start, end) for start, end, _ in plan.windows]
+    assert times == [(0, 10_000_000), (10_000_000, 20_000_000), (20_000_000, 30_000_000)]
 
 
 def test_the_hooks_have_room_for_the_longest_plan() -> None:

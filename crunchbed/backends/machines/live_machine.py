@@ -143,15 +143,16 @@ class LiveMachine:
         except CrunchbedError as error:
             raise RunInvalid(f"{self.name} does not take {op}: {error}") from error
 
-    def begin_windows(self, windows: Sequence[tuple[int, int]], level: int) -> None:
+    def begin_windows(self, windows: Sequence[tuple[int, int, int]]) -> None:
         """Have the guest's module hold a level in each window.
 
         The largest zone of a kernel has the largest part of the reserve, but not all of it. The
         level is the same share of that part.
         """
         part = int(self._ask_status()["pool"]["reserve"])
-        pages = round(level * part / reserve_pages(self._run.scenario))
-        self._tell("windows", windows=[[start, end, pages] for start, end in windows])
+        whole = reserve_pages(self._run.scenario)
+        held = [[start, end, round(level * part / whole)] for start, end, level in windows]
+        self._tell("windows", windows=held)
 
     def wake(self) -> None:
         """Do nothing: no reader of a machine waits to read."""

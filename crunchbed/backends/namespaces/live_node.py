@@ -86,9 +86,9 @@ class LiveNode:
         """Have the agent record what the run knows of the node."""
         self.agent.ask("event", event=event.record())
 
-    def begin_windows(self, windows: Sequence[tuple[int, int]], level: int) -> None:
+    def begin_windows(self, windows: Sequence[tuple[int, int, int]]) -> None:
         """Hand the windows to the hooks."""
-        self.agent.ask("windows", windows=[[start, end, level] for start, end in windows])
+        self.agent.ask("windows", windows=[list(window) for window in windows])
 
     def wake(self) -> None:
         """Have readers that did not read do so."""
