@@ -49,7 +49,7 @@ def window(**changes: Any) -> Event:
 def counted(ms: int, drops: int) -> Event:
     names = "oom_calls direct_reclaims swapped_out_pages swapped_in_pages rx_packets rx_dropped"
     more = "rx_missed rx_fifo_errors tx_packets memalloc_sockets"
-    counts = dict.fromkeys(f"{names} {more}".split(), 0)
+    counts: dict[str, Any] = dict.fromkeys(f"{names} {more}".split(), 0)
     event = GuestCounted(failed=NO_FAILURE, late_ns=0, pfmemalloc_drops=drops, **counts)
     return at(ms, "n1", event)
 
@@ -95,9 +95,8 @@ def test_heartbeats_count_that_were_sent_in_the_window() -> None:
 def test_one_heartbeat_at_the_edge_does_not_make_a_deaf_machine_hear(
     missed: int, hears: str
 ) -> None:
-    sent = [
-        at(ms, "n2", HeartbeatSent(peers=["n1"], tag=f"b{ms}")) for ms in range(1050, 1500, 100)
-    ]
+    times = range(1050, 1500, 100)
+    sent = [at(ms, "n2", HeartbeatSent(peers=["n1"], tag=f"b{ms}")) for ms in times]
     lost = [
         at(1600, "n1", HeartbeatMissed(peer="n2", deadline=1, tag=f"b{ms}"))
         for ms in times[:missed]
