@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "run": _Command("crunchbed.cli.run", "run", "Run a scenario once and judge it."),
     "compare": _Command("crunchbed.cli.compare", "compare", "Run it under several policies."),
     "sweep": _Command("crunchbed.cli.sweep", "sweep", "Many runs: a grid, or a threshold."),
+    "agree": _Command("crunchbed.cli.agree", "agree", "Do two backends say the same?"),
     "history": _Command("crunchbed.cli.history", "history", "The latest runs."),
     "query": _Command("crunchbed.cli.history", "query", "Ask SQL about all runs."),
     "up": _Command("crunchbed.cli.up", "up", "Hold a cluster open, to be tried by hand."),
