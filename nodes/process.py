@@ -147,6 +147,15 @@ class Process:
             return self._popen.wait(timeout)
         return self.kill()
 
+    def signal_family(self, number: signal.Signals) -> None:
+        """Send a signal to the process and to all that it has started."""
+        self.signal(number)
+        # A child of a process of ours keeps its pid until that one has taken note of its end; a
+        # stopped one takes no note, and the others' children end with them.
+        for pid in descendants(self.pid) if self.poll() is None else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; harmless on an ended process."""
         self._popen.send_signal(number)

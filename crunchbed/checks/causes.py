@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
+from typing import Final
 
 from crunchbed.checks.drops import Drops
 from crunchbed.checks.dues import Due, Dues
@@ -22,6 +23,9 @@ from crunchbed.history.history import History, Interval, remembered
 from reserve_agent.contract.events.heartbeats import HeartbeatLate, HeartbeatMissed
 from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.contract.events.run import PartLate
+
+_HEARTBEAT_PARTS: Final = ("heartbeat", "machine", "attendant")
+"""What sends a node's heartbeats, as ``part.late`` calls it."""
 
 
 @remembered
@@ -131,11 +135,11 @@ class _Evidence:
 
 
 def _late(history: History, stalls: list[FaultSpan]) -> dict[str, list[Interval]]:
-    """Return when heartbeat daemons stood still, those that a fault stopped left out."""
+    """Return when what sends heartbeats stood still, what a fault stopped left out."""
     found: defaultdict[str, list[Interval]] = defaultdict(list)
     late: list[HeartbeatLate | PartLate] = [
         *history.of(HeartbeatLate),
-        *(event for event in history.of(PartLate) if event.part == "heartbeat"),
+        *(event for event in history.of(PartLate) if event.part in _HEARTBEAT_PARTS),
     ]
     for event in late:
         lateness = Interval(event.t - event.late_ns, event.t + 1)

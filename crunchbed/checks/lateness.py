@@ -21,8 +21,9 @@ from reserve_agent.contract.events.heartbeats import HeartbeatLate
 from reserve_agent.contract.events.pressure import AgentLate
 from reserve_agent.contract.events.run import PartLate, PhaseBegan
 
-_BLOCK_IO: Final = ("initiator", "target", "service", RUN)
+_BLOCK_IO: Final = ("initiator", "machine", "target", "service", RUN)
 _OWN: Final[Mapping[type, str]] = {AgentLate: "agent", HeartbeatLate: "heartbeat"}
+_AGENTS: Final = ("agent", "attendant")
 _MOST: Final = 5
 """Parts that are named; where the machine stood still, all did."""
 
@@ -134,7 +135,7 @@ def agent_ns(history: History, node: str) -> int:
     """Return by how much the work of a node's agent came late at most, from the start on."""
     late: list[AgentLate | PartLate] = [
         *history.of(AgentLate, node),
-        *(event for event in history.of(PartLate, node) if event.part == "agent"),
+        *(event for event in history.of(PartLate, node) if event.part in _AGENTS),
     ]
     return max((event.late_ns for event in late), default=0)
 

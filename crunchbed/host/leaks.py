@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from crunchbed.backends.namespaces.targets import DIRECTORY, files_of
+from crunchbed.backends.common.targets import DIRECTORY, files_of
 from crunchbed.host.run_ids import RUN_ID, STATE_ROOT, RecordedProcess, RunRecord, owner_is_alive
 from nodes.cgroup import PREFIX, cgroup2_root, pids_in, remove_cgroup
 from nodes.process import PROC, kill_if, start_ticks

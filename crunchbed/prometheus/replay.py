@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from crunchbed.backends.namespaces.targets import labels_of
+from crunchbed.backends.common.targets import labels_of
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.history.history import History
 from crunchbed.prometheus.openmetrics import MILLISECOND, Timeline

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from crunchbed.backends.namespaces import targets
+from crunchbed.backends.common import targets
 from crunchbed.prometheus.server import Prometheus, command, scraping_config
 from reserve_agent.errors import CrunchbedError, RunInvalid
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from crunchbed.backends.namespaces import targets
+from crunchbed.backends.common import targets
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
 from reserve_agent.errors import CrunchbedError

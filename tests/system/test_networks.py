@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.backends.common.ports import SwitchPort
 from crunchbed.host import leaks
 from crunchbed.host.requirements import missing, requirement
 from nodes.ports import set_link

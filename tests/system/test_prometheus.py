@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.backends.namespaces import targets
+from crunchbed.backends.common import targets
 from crunchbed.checks.result import Result
 from crunchbed.host import leaks
 from crunchbed.prometheus import blocks

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crunchbed.backends.namespaces.live_agent import LiveAgent
+from crunchbed.backends.common.live_agent import LiveAgent
 from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.faults.action import NotPossible
 from crunchbed.faults.agent_crash import AgentCrash
@@ -35,7 +35,7 @@ class Client:
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveNode]:
     """A node whose agents are sleepers."""
     started: list[Process] = []
-    agent = LiveAgent("n1", live_run(tmp_path))
+    agent = LiveAgent("n1", live_run(tmp_path), "agent")
     agent._cgroup = tmp_path
 
     def start() -> None:

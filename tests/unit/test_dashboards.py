@@ -13,7 +13,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from ruamel.yaml import YAML
 
-from crunchbed.backends.namespaces.targets import labels_of
+from crunchbed.backends.common.targets import labels_of
 from crunchbed.scenario.loader import load
 from dashboards.grafana import OUTPUT
 from dashboards.grafana.queries import WHICH_RUN

@@ -142,6 +142,25 @@ def test_imports_go_one_way(layer: str) -> None:
     assert wrong == []
 
 
+BACKENDS = "crunchbed/backends"
+
+
+def test_backends_share_what_is_common_and_know_nothing_of_each_other() -> None:
+    rooms = {path.split("/")[2] for path in sources() if path.startswith(f"{BACKENDS}/")}
+    rooms -= {"__init__.py"}
+    assert rooms > {"common"}
+    wrong = [
+        f"{path} imports {module}"
+        for room in rooms
+        for path, modules in sources().items()
+        if in_folder(path, f"{BACKENDS}/{room}")
+        for module in sorted(modules)
+        for other in rooms - {room, "common"}
+        if f"{module}.".startswith(f"{BACKENDS.replace('/', '.')}.{other}.")
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("package", HOMES)
 def test_a_package_is_imported_in_its_place_only(package: str) -> None:
     wrong = [

@@ -13,10 +13,10 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from crunchbed.backends.namespaces import live_run
+from crunchbed.backends.common import live_run
+from crunchbed.backends.common.live_run import LiveRun
+from crunchbed.backends.common.targets import Targets
 from crunchbed.backends.namespaces.controller import LiveController
-from crunchbed.backends.namespaces.live_run import LiveRun
-from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.backends.namespaces.world import NamespacesWorld
 from crunchbed.faults.action import FaultContext, NotPossible
 from crunchbed.faults.controller_crash import ControllerCrash

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from crunchbed.backends.namespaces.network import LiveNetwork
-from crunchbed.backends.namespaces.ports import SwitchPort
-from crunchbed.backends.namespaces.switches import LiveSwitches
+from crunchbed.backends.common.network import LiveNetwork
+from crunchbed.backends.common.ports import SwitchPort
+from crunchbed.backends.common.switches import LiveSwitches
 from crunchbed.run.world import Impairment
 from reserve_agent.contract.events.faults import FaultBegan
 from tests.unit.fault_world import FakeWorld

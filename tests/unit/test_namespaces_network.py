@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pytest
 
-from crunchbed.backends.namespaces import network as live_network
+from crunchbed.backends.common import network as live_network
+from crunchbed.backends.common.network import LiveNetwork
+from crunchbed.backends.common.switches import LiveSwitches
 from crunchbed.backends.namespaces.live_node import LiveNode
-from crunchbed.backends.namespaces.network import LiveNetwork
-from crunchbed.backends.namespaces.switches import LiveSwitches
 from crunchbed.run.world import Impairment
 from nodes.process import Process, descendants, spawn
 from nodes.waiting import wait_until

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.backends.common.ports import SwitchPort
 from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.checks.faults import cut_off_since, fault_spans, ports_down
 from crunchbed.history.history import History

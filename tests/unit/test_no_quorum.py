@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crunchbed.backends.common import configs as common
 from crunchbed.backends.namespaces import configs
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
@@ -48,7 +49,7 @@ def test_what_it_means_is_told_to_the_daemons(
     assert made.no_quorum == means
     assert Scenario.of(made.resolved(), "") == made
     assert made.resolved()["fencing"].get("no_quorum") == policy
-    assert configs.heartbeat(made, NODES, "n1", 0)["tells_quorum"] is (means == "stop")
+    assert common.heartbeat(made, NODES, "n1", 0)["tells_quorum"] is (means == "stop")
     assert configs.corosync(made, "k3xq", NODES, "n1")["ignore_quorum"] is (means == "ignore")
     if made.block_io.pair:
         told = configs.service(made, tmp_path, NODES, "n4", 0)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crunchbed.backends.namespaces import network as live_network
-from crunchbed.backends.namespaces.network import LiveNetwork
-from crunchbed.backends.namespaces.switches import LiveSwitches
+from crunchbed.backends.common import network as live_network
+from crunchbed.backends.common.network import LiveNetwork
+from crunchbed.backends.common.switches import LiveSwitches
 from crunchbed.faults.base import FaultSection
 from crunchbed.faults.kinds import FAULT_KINDS, MODELS
 from crunchbed.run.fault_injection import FaultInjection

@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from crunchbed.backends.common import configs as common
 from crunchbed.backends.namespaces import configs
 from crunchbed.run.plan import draw
 from crunchbed.scenario.loader import load, load_file
@@ -83,9 +84,9 @@ def test_the_address_is_the_first_that_no_node_has(tmp_path: Path) -> None:
     }
     nodes["storage"] = ClusterNode("storage", "", 1, (NodeLink("eth0", "", "10.77.0.254"),))
     scenario = loaded("block_io: {pair: [n4, n5]}", tmp_path)
-    assert configs.portal(scenario, nodes) == "10.77.0.6"
-    assert configs.portal(load("control"), nodes) == "10.77.0.254"
+    assert common.portal(scenario, nodes) == "10.77.0.6"
+    assert common.portal(load("control"), nodes) == "10.77.0.254"
     config = configs.service(scenario, tmp_path, nodes, "n5", 2)
     assert (config["joining"], config["confirm"]) == (True, True)
     settings = build(orjson.loads(orjson.dumps(config))["target"], TargetSettings)
-    assert settings == configs.target(scenario, tmp_path, "10.77.0.6", "n5")
+    assert settings == common.target(scenario, tmp_path, "10.77.0.6", "n5")

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.backends.namespaces.targets import labels_of
+from crunchbed.backends.common.targets import labels_of
 from crunchbed.prometheus import server
 from crunchbed.scenario.loader import load
 from reserve_agent.metrics import METRICS

@@ -13,7 +13,7 @@ import orjson
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from crunchbed.backends.namespaces.targets import labels_of
+from crunchbed.backends.common.targets import labels_of
 from crunchbed.cli import app
 from crunchbed.prometheus import blocks
 from crunchbed.prometheus.openmetrics import definition_of

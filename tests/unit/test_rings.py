@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from crunchbed.backends.namespaces.configs import rings as rings_of
+from crunchbed.backends.common.configs import rings as rings_of
 from nodes.corosync.conf import corosync_conf
 from nodes.corosync.config import CorosyncConfig, Totem
 from nodes.corosync.notices import LinkDown, LinkUp, read_notice

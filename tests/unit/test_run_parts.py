@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from crunchbed.backends.common import configs as common
 from crunchbed.backends.namespaces import configs
 from crunchbed.run.plan import Burst, draw
 from crunchbed.run.world import Flood
@@ -174,7 +175,7 @@ def test_the_initiator_is_marked_by_rule_and_heartbeats_ask(
     assert block.flags == flags
     assert (heartbeat.port, heartbeat.protocol, heartbeat.cls) == (7405, 17, PacketClass.HEARTBEAT)
     assert heartbeat.flags == 0, "the heartbeat daemon asks by setsockopt"
-    asked = configs.heartbeat(chosen, NODES, "n1", 0)["memalloc"]
+    asked = common.heartbeat(chosen, NODES, "n1", 0)["memalloc"]
     assert asked == ("heartbeat" in memalloc)
     assert len(configs.hook_settings(chosen).rules) <= MAX_RULES
 
@@ -195,7 +196,7 @@ def test_heartbeats_know_their_peers_and_are_spread(tmp_path: Path) -> None:
     wire = scenario()
     phases = []
     for index, name in enumerate(wire.node_names):
-        config = configs.heartbeat(wire, NODES, name, incarnation=0)
+        config = common.heartbeat(wire, NODES, name, incarnation=0)
         config |= {"events": str(tmp_path / "agent"), "fence": str(tmp_path / "fence")}
         file = tmp_path / f"{name}.json"
         file.write_text(json.dumps(config))
@@ -210,7 +211,7 @@ def test_heartbeats_know_their_peers_and_are_spread(tmp_path: Path) -> None:
 
 
 def test_a_node_that_boots_again_joins() -> None:
-    assert configs.heartbeat(scenario(), NODES, "n1", incarnation=1)["joining"]
+    assert common.heartbeat(scenario(), NODES, "n1", incarnation=1)["joining"]
 
 
 def test_every_node_has_its_own_region() -> None:
@@ -234,7 +235,7 @@ def test_requests_are_counted_in_pages() -> None:
 
 def test_traffic_goes_to_the_nodes_and_not_to_the_storage_host() -> None:
     wire = scenario(cluster__nodes=2, traffic__rate=10, traffic__size="100B")
-    source = configs.traffic_source(wire, NODES)
+    source = common.traffic_source(wire, NODES)
     assert source["addresses"] == ["10.77.0.1", "10.77.0.2"]
     assert (source["port"], source["rate"], source["size"]) == (9000, 10, 100)
     assert configs.traffic_sink(wire, NODES["n2"])["address"] == "10.77.0.2"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crunchbed.backends.common import configs as common
 from crunchbed.backends.namespaces import configs
 from crunchbed.scenario import sizing, yaml
 from crunchbed.scenario.loader import load, load_file
@@ -103,20 +104,20 @@ def test_an_unknown_transport_is_refused(tmp_path: Path) -> None:
 
 def test_target_and_initiators_get_the_secret_of_their_side() -> None:
     both = scenario(transport="iscsi", iscsi={"chap": CHAP})
-    target = configs.target(both, Path("/run/x"), "10.77.0.254", "storage")
+    target = common.target(both, Path("/run/x"), "10.77.0.254", "storage")
     assert target.chap == ("me", "twelve-chars")
     assert (target.disk, target.port) == (Path("/run/x/disk"), 3260)
-    assert configs.iscsi_session(both)["chap"] == ("me", "twelve-chars")
+    assert common.iscsi_session(both)["chap"] == ("me", "twelve-chars")
     other = scenario(
         transport="iscsi", iscsi={"chap": {**CHAP, "initiator_secret": "wrong-secret"}}
     )
-    assert configs.target(other, Path("/run/x"), "10.77.0.254", "storage") == target
-    assert configs.iscsi_session(other)["chap"] == ("me", "wrong-secret")
-    assert configs.iscsi_session(scenario(transport="iscsi"))["chap"] is None
+    assert common.target(other, Path("/run/x"), "10.77.0.254", "storage") == target
+    assert common.iscsi_session(other)["chap"] == ("me", "wrong-secret")
+    assert common.iscsi_session(scenario(transport="iscsi"))["chap"] is None
 
 
 def test_a_control_socket_s_name_fits_into_an_address() -> None:
-    settings = configs.target(load("control"), Path("/run/crunchbed/abcd"), "10.77.0.1", "storage")
+    settings = common.target(load("control"), Path("/run/crunchbed/abcd"), "10.77.0.1", "storage")
     assert len(f"{settings.control}.0") < 108
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.backends.namespaces import configs
+from crunchbed.backends.common import configs as common
 from crunchbed.cli import app
 from crunchbed.report.scale import time_scale
 from crunchbed.scenario import detector, yaml
@@ -158,7 +158,7 @@ def test_the_daemon_gets_the_very_settings(kind: str, tmp_path: Path) -> None:
         name: ClusterNode(name, name, 1, (NodeLink("eth0", "p", "10.77.0.1"),))
         for name in one.node_names
     }
-    record = configs.heartbeat(one, nodes, "n1", 0) | {"events": "e", "fence": "f"}
+    record = common.heartbeat(one, nodes, "n1", 0) | {"events": "e", "fence": "f"}
     path = tmp_path / "heartbeat.json"
     path.write_bytes(orjson.dumps(record))
     config = read_config(path, HeartbeatConfig)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.backends.namespaces import part_watch
-from crunchbed.backends.namespaces.part_watch import LOOK_NS, PartWatch
-from crunchbed.backends.namespaces.stillness import Key, Seen, Stillness, Stood
+from crunchbed.backends.common import part_watch
+from crunchbed.backends.common.part_watch import LOOK_NS, PartWatch
+from crunchbed.backends.common.stillness import Key, Seen, Stillness, Stood
 from nodes.process import Process, spawn, start_ticks, stat_of, waited_ns
 from nodes.waiting import wait_until
 from reserve_agent.contract.events.run import PartLate

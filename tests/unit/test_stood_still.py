@@ -49,6 +49,8 @@ def reasons(recording: Recording, judged_by: Scenario | None = None) -> list[str
         ("n3", "service", "nbdkit", 0.5, "the service of n3 (nbdkit)"),
         ("n3", "traffic", None, 0.5, "the traffic of n3"),
         ("n2", "agent", None, 0.5, "the agent of n2"),
+        ("n2", "machine", None, 0.5, "the machine of n2"),
+        ("n2", "attendant", None, 0.5, "the attendant of n2"),
         ("controller", "controller", None, 0.5, "the controller"),
     ],
 )
@@ -125,6 +127,7 @@ def test_as_much_as_the_deadline_bears_is_no_reason() -> None:
         ({"detector": {"kind": "fixed", "deadtime": "2s"}}, "agent", 1.9),
         ({"block_io.nbd.timeout": "150ms"}, "agent", 0.4),
         ({"block_io.nbd.timeout": "150ms"}, "initiator", 0.15),
+        ({"block_io.nbd.timeout": "150ms"}, "machine", 0.15),
         ({"block_io.nbd.timeout": "150ms"}, "target", 0.15),
         ({"block_io.nbd.timeout": "150ms"}, "run", 0.15),
         ({"block_io.nbd.timeout": "900ms"}, "target", 0.4),
@@ -224,10 +227,11 @@ def test_misses_of_a_stopped_daemon_are_the_testbeds_and_those_of_a_stalled_one_
     assert [cause for _, cause in cause_of_each(stalled.history(), 100 * MS)] == ["stalled_sender"]
 
 
-def test_less_than_an_interval_explains_a_miss_of_a_heartbeat_daemon_alone() -> None:
+@pytest.mark.parametrize("part", ["heartbeat", "machine", "attendant"])
+def test_less_than_an_interval_explains_a_miss_of_what_sends_heartbeats_alone(part: str) -> None:
     short = late(Recording().complete(), 1000, 1090, "n3", "agent").miss(1120, "n2", "n1", 7)
     assert [cause for _, cause in cause_of_each(short.history(), 100 * MS)] == ["unknown"]
-    daemon = late(Recording().complete(), 1000, 1090, "n2", "heartbeat").miss(1120, "n2", "n1", 7)
+    daemon = late(Recording().complete(), 1000, 1090, "n2", part).miss(1120, "n2", "n1", 7)
     assert [cause for _, cause in cause_of_each(daemon.history(), 100 * MS)] == ["testbed"]
 
 

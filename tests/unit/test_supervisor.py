@@ -13,12 +13,13 @@ from typing import Any, cast
 
 import pytest
 
-from crunchbed.backends.namespaces import world as namespaces_world
-from crunchbed.backends.namespaces.live_agent import LiveAgent
+from crunchbed.backends.common.live_agent import LiveAgent
+from crunchbed.backends.common.live_run import LiveRun, ended_by_itself
+from crunchbed.backends.common.targets import Targets
+from crunchbed.backends.common.world import LiveWorld
 from crunchbed.backends.namespaces.live_node import LiveNode
-from crunchbed.backends.namespaces.live_run import LiveRun, ended_by_itself
-from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.history.recorder import Recorder
+from crunchbed.host import room
 from crunchbed.run.inject import Injection
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.plan import Burst, Plan
@@ -224,11 +225,25 @@ def test_one_that_died_without_a_word(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = a_process(tmp_path, "sh", "-c", "kill -9 $$")
-    of_namespaces: Any = SimpleNamespace(_watched=[process], _record_late_parts=lambda: None)
-    check = namespaces_world.NamespacesWorld.check
-    monkeypatch.setattr(cluster.world, "check", lambda: check(of_namespaces))
+    of_processes: Any = SimpleNamespace(_watched=[process], _record_late_parts=lambda: None)
+    check = LiveWorld.check
+    monkeypatch.setattr(cluster.world, "check", lambda: check(of_processes))
     with pytest.raises(RunInvalid, match=rf"ended by itself \(-9\): no word in {process.log}"):
         cluster.supervisor.wait(1)
+
+
+def test_a_disk_that_has_no_room_left_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[bool] = []
+    of_nothing: Any = SimpleNamespace(
+        _watched=[], _record_late_parts=lambda: noted.append(True), _run=live_run(tmp_path)
+    )
+    LiveWorld.check(of_nothing)
+    monkeypatch.setattr(room, "is_full", lambda path: path == tmp_path)
+    with pytest.raises(RunInvalid, match=f"^{tmp_path}: no room is left"):
+        LiveWorld.check(of_nothing)
+    assert len(noted) == 2, "what stood still is written down first"
 
 
 class DeadClient:
@@ -243,7 +258,7 @@ def live_run(scratch: Path) -> LiveRun:
 
 
 def agent_with(process: Process, scratch: Path) -> LiveAgent:
-    agent = LiveAgent("n1", live_run(scratch))
+    agent = LiveAgent("n1", live_run(scratch), "agent")
     agent.process, agent._client = process, DeadClient()  # type: ignore[assignment]
     return agent
 
@@ -281,7 +296,7 @@ def test_a_node_that_is_down_takes_no_crunch(cluster: Cluster) -> None:
     assert cluster.recorded() == []
 
 
-def node_of_namespaces(scratch: Path, **daemons: Process) -> LiveNode:
+def node_of_processes(scratch: Path, **daemons: Process) -> LiveNode:
     """A node of which there is no more than some daemons."""
     node = object.__new__(LiveNode)
     node.name, node.daemons = "n1", daemons
@@ -293,13 +308,13 @@ def node_of_namespaces(scratch: Path, **daemons: Process) -> LiveNode:
 def test_an_initiator_that_died_is_named(tmp_path: Path) -> None:
     dead = a_process(tmp_path, "sh", "-c", "echo NBD; exit 1")
     with pytest.raises(RunInvalid, match=r"ended by itself \(1\): NBD"):
-        node_of_namespaces(tmp_path, initiator=dead).begin_burst(1, 1, 0)
+        node_of_processes(tmp_path, initiator=dead).begin_burst(1, 1, 0)
     assert ended_by_itself(dead).exit_code == 3
 
 
 def test_an_initiator_that_does_not_answer_is_named_too(tmp_path: Path) -> None:
     with pytest.raises(RunInvalid, match=r"n1 does not take burst: .*nobody answers"):
-        node_of_namespaces(tmp_path).begin_burst(100, 1000, 0)
+        node_of_processes(tmp_path).begin_burst(100, 1000, 0)
 
 
 # --- interruption

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.backends.namespaces.targets import Targets, files_of, labels_of
+from crunchbed.backends.common.targets import Targets, files_of, labels_of
 from crunchbed.experiments.matrix import DETECTORS, SETTINGS, detector_of, flags_of, shed_of
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.shed import MODES

@@ -7,34 +7,20 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
+from crunchbed.backends.common.site import LiveSite, claimed_id
 from crunchbed.backends.machines import images
 from crunchbed.backends.machines.refuses import refused
 from crunchbed.backends.machines.requirements import needed_by
 from crunchbed.backends.machines.world import MachinesWorld
-from crunchbed.backends.namespaces.backend import claimed_id
-from crunchbed.backends.namespaces.live_run import LiveRun
-from crunchbed.backends.namespaces.targets import Targets
 from crunchbed.history.recorder import Recorder
 from crunchbed.host.requirements import Requirement
-from crunchbed.host.run_ids import RunClaim
-from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import MissingRequirement
 
 
-class MachinesSite:
-    """Implements ``crunchbed.run.backend.Site`` for a run that has claimed its id."""
-
-    def __init__(self, state: RunClaim, loop: SelectorLoop) -> None:
-        self._state = state
-        self.run_id = state.run_id
-        self.loop = loop
-        self.places = (state.path,)
-
-    def record_directory(self, out: Path) -> None:
-        """Say where the run writes, for ``crunchbed status`` and others."""
-        self._state.record_directory(out)
+class MachinesSite(LiveSite):
+    """Where a run of machines happens."""
 
     def start(
         self, scenario: Scenario, out: Path, recorder: Recorder
@@ -47,16 +33,7 @@ class MachinesSite:
         image = images.find(scenario.memory.kernel)
         if image is None:
             raise MissingRequirement(f"no kernel {scenario.memory.kernel} ({images.MAKE})")
-        run = LiveRun(
-            scenario,
-            self.run_id,
-            self._state.path,
-            self._state.path,
-            out,
-            targets=Targets(self.run_id, scenario),
-            started=self._state.add_process,
-        )
-        return MachinesWorld(run, image, recorder, self.loop)
+        return MachinesWorld(self._run(scenario, out), image, recorder, self.loop)
 
 
 class MachinesBackend:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final
 
+from crunchbed.backends.common import configs
+from crunchbed.backends.common.live_run import LiveRun
 from crunchbed.backends.machines import disk
 from crunchbed.backends.machines.images import QEMU_CARDS, Image
 from crunchbed.backends.machines.qemu import KERNEL_MIB, Accelerator, Card, Machine
-from crunchbed.backends.namespaces import configs
-from crunchbed.backends.namespaces.live_run import LiveRun
 from crunchbed.run.world import STORAGE
 from crunchbed.scenario.crunch import WritebackCrunch
 from crunchbed.scenario.schema import Scenario

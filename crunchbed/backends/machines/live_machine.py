@@ -6,11 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from crunchbed.backends.common.live_agent import LiveAgent, node_status
+from crunchbed.backends.common.live_run import LiveRun, ended_by_itself
+from crunchbed.backends.common.ports import SwitchPort
 from crunchbed.backends.machines import configs, qemu
-from crunchbed.backends.machines.live_attendant import LiveAttendant
-from crunchbed.backends.namespaces.live_agent import node_status
-from crunchbed.backends.namespaces.live_run import LiveRun, ended_by_itself
-from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.run.world import Clock, NodeStatus
 from crunchbed.scenario.sizing import reserve_pages
 from nodes.cgroup import NodeCgroup
@@ -54,7 +53,7 @@ class LiveMachine:
         self.up = False
         self.incarnation = 0
         self.cgroup = NodeCgroup(run.run_id, self.name)
-        self.attendant = LiveAttendant(self.name, run)
+        self.attendant = LiveAgent(self.name, run, "attendant")
         self._run = run
         self._hosts = hosts
         self._port = port

@@ -6,8 +6,8 @@ import contextlib
 import socket
 from pathlib import Path
 
+from crunchbed.backends.common.live_run import Killable, LiveRun
 from crunchbed.backends.namespaces import configs
-from crunchbed.backends.namespaces.live_run import Killable, LiveRun
 from crunchbed.run import signals
 from crunchbed.scenario.shed import OFF, rules
 from nodes.process import Process

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from collections.abc import Mapping
 from typing import Any
 
+from crunchbed.backends.common.configs import heartbeat, portal
+from crunchbed.backends.common.live_run import LiveRun
 from crunchbed.backends.namespaces import configs
-from crunchbed.backends.namespaces.live_run import LiveRun
-from nodes.process import Process, descendants
 from topologies.node import ClusterNode
 
 
@@ -30,7 +27,7 @@ def config(
     if name == "initiator":
         common["pins"] = str(run.pins / node)
         common["control"] = str(run.of(node, "initiator"))
-        address = configs.portal(scenario, nodes)
+        address = portal(scenario, nodes)
         return common | configs.initiator(scenario, address, node, incarnation)
     return common | configs.traffic_sink(scenario, nodes[node])
 
@@ -42,17 +39,7 @@ def _membership(
         told = configs.corosync(run.scenario, run.run_id, nodes, node)
         told["keep"] = [str(run.state)]
     else:
-        told = configs.heartbeat(run.scenario, nodes, node, incarnation)
+        told = heartbeat(run.scenario, nodes, node, incarnation)
     serves = node in run.scenario.block_io.pair
     listeners = [str(run.of(node, "service"))] if serves else []
     return told | {"fence": str(run.state / "fence"), "listeners": listeners}
-
-
-def signal_family(process: Process, number: signal.Signals) -> None:
-    """Send a signal to a daemon and to all that it has started."""
-    process.signal(number)
-    # A child of a process of ours keeps its pid until that one has taken note of its end; a
-    # stopped one takes no note, and the others' children end with them.
-    for pid in descendants(process.pid) if process.poll() is None else ():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)

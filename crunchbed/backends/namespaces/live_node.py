@@ -9,11 +9,11 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
+from crunchbed.backends.common.configs import portal
+from crunchbed.backends.common.live_agent import LiveAgent, node_status
+from crunchbed.backends.common.live_run import LiveRun, argv, ended_by_itself
+from crunchbed.backends.common.ports import SwitchPort
 from crunchbed.backends.namespaces import configs, daemons
-from crunchbed.backends.namespaces.daemons import signal_family
-from crunchbed.backends.namespaces.live_agent import LiveAgent, node_status
-from crunchbed.backends.namespaces.live_run import LiveRun, argv, ended_by_itself
-from crunchbed.backends.namespaces.ports import SwitchPort
 from crunchbed.live.runs import POWER
 from crunchbed.run.world import NodeStatus
 from crunchbed.scenario import sizing
@@ -44,7 +44,7 @@ class LiveNode:
         self.incarnation = 0
         self.cgroup = NodeCgroup(run.run_id, self.name)
         self.daemons: dict[str, Process] = {}
-        self.agent = LiveAgent(self.name, run)
+        self.agent = LiveAgent(self.name, run, "agent")
         self._run = run
         self._scenario = run.scenario
         self._hosts = hosts
@@ -169,7 +169,7 @@ class LiveNode:
         if self.serves:
             with network_namespace_of(self.host.pid):
                 interface = self.host.link("storage").interface
-                remove_address(interface, configs.portal(self._scenario, self._hosts))
+                remove_address(interface, portal(self._scenario, self._hosts))
         for name in ("initiator", "service"):
             self._path(name).unlink(missing_ok=True)
         self.up = False
@@ -198,13 +198,13 @@ class LiveNode:
         for name in daemons:
             if name in self.daemons:
                 self._paused[name] = self.daemons[name]
-                signal_family(self._paused[name], signal.SIGSTOP)
+                self._paused[name].signal_family(signal.SIGSTOP)
 
     def resume(self, daemons: Collection[str]) -> None:
         """Let the paused daemons that are still there go on, with SIGCONT."""
         for name in daemons:
             if name in self._paused:
-                signal_family(self._paused.pop(name), signal.SIGCONT)
+                self._paused.pop(name).signal_family(signal.SIGCONT)
 
     def forget_neighbours(self) -> int:
         """Forget all hardware addresses: what is sent next has to ask first. Returns how many."""

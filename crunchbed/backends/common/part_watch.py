@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from crunchbed.backends.namespaces.stillness import Key, Seen, Stillness, Stood
+from crunchbed.backends.common.stillness import Key, Seen, Stillness, Stood
 from nodes.cgroup import pids_in
 from nodes.process import Process, Stat, stat_of, waited_ns
 from reserve_agent.contract.events.base import RUN

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import orjson
 
-from crunchbed.backends.namespaces import configs
-from crunchbed.backends.namespaces.live_run import LiveRun, argv
+from crunchbed.backends.common import configs
+from crunchbed.backends.common.live_run import LiveRun, argv
 from crunchbed.history.merge import sound
 from crunchbed.run.world import STORAGE, Loop, ReadBack
 from crunchbed.scenario.schema import Scenario

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.backends.common.ports import SwitchPort
 from crunchbed.faults.holds import Held
 from crunchbed.run.world import Impairment, Undo
 from reserve_agent.errors import CrunchbedError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from crunchbed.backends.namespaces.configs import rings
-from crunchbed.backends.namespaces.ports import SwitchPort
+from crunchbed.backends.common.configs import rings
+from crunchbed.backends.common.ports import SwitchPort
 from topologies.node import NodeLink
 from topologies.power import SwitchPower
 

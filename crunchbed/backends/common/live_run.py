@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from crunchbed.backends.namespaces.targets import Targets
+from crunchbed.backends.common.targets import Targets
 from crunchbed.scenario.schema import Scenario
 from nodes.process import Process, spawn
 from reserve_agent.config_files import write_config
@@ -83,15 +83,23 @@ def ended_by_itself(process: Process) -> RunInvalid:
 class Killable:
     """A daemon that a fault may kill: the cluster goes on, and another one takes over.
 
-    ``name`` is what the daemon is, such as ``n1 agent``; ``module`` is what Python runs.
+    Args:
+        run: The run.
+        name: What the daemon is, such as ``n1 agent``.
+        module: What Python runs.
+        config: Where the daemon's configuration is written.
+        realtime: Whether the daemon goes before all others.
     """
 
-    def __init__(self, run: LiveRun, name: str, module: str, config: Path) -> None:
+    def __init__(
+        self, run: LiveRun, name: str, module: str, config: Path, *, realtime: bool = False
+    ) -> None:
         self.process: Process | None = None  # also while the daemon is killed
         self._run = run
         self._name = name
         self._module = module
         self._config = config
+        self._realtime = realtime
         self._cgroup: Path | None = None
 
     def begin(self, config: object, cgroup: Path) -> None:
@@ -102,7 +110,9 @@ class Killable:
 
     def _spawn(self) -> Process:
         command = argv(self._module, self._config)
-        self.process = self._run.spawn(self._name, command, cgroup=self._cgroup)
+        self.process = self._run.spawn(
+            self._name, command, cgroup=self._cgroup, realtime=self._realtime
+        )
         return self.process
 
     def kill(self) -> bool:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from crunchbed.backends.namespaces.live_run import LiveRun
+from crunchbed.backends.common.live_run import LiveRun
 from nodes.process import Process
 from nodes.waiting import wait_until
 from reserve_agent.errors import RunInvalid

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import selectors
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from crunchbed.backends.namespaces import configs
-from crunchbed.backends.namespaces.daemons import signal_family
-from crunchbed.backends.namespaces.live_node import LiveNode
-from crunchbed.backends.namespaces.live_run import LiveRun, argv
+from crunchbed.backends.common import configs
+from crunchbed.backends.common.live_run import LiveRun, argv
 from crunchbed.live.runs import POWER
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import STORAGE, Flood
@@ -32,18 +30,30 @@ from topologies.node import ClusterNode
 _LOGIN_STEP_SECONDS = 0.02
 
 
+class ServesDisk(Protocol):
+    """A node that serves the block device in place of the storage host."""
+
+    def kill_target(self) -> None:
+        """SIGKILL the node's block target, if there is one."""
+
+
 class StorageHost:
     """Implements ``crunchbed.run.world.MovesDisk``, and sends traffic and floods.
 
-    A pair of the nodes may serve the block device instead. ``watched`` are the processes that must
-    live as long as the run; ``undo`` takes what is to be undone at the end of the cluster.
+    Args:
+        run: The run.
+        hosts: Every host of the network by name.
+        servers: The nodes that serve the block device instead, if any.
+        loop: The run's.
+        watched: The processes that must live as long as the run.
+        undo: Takes what is to be undone at the end of the cluster.
     """
 
     def __init__(
         self,
         run: LiveRun,
         hosts: Mapping[str, ClusterNode],
-        nodes: Mapping[str, LiveNode],
+        servers: Sequence[ServesDisk],
         loop: SelectorLoop,
         watched: list[Process],
         undo: ExitStack,
@@ -53,7 +63,7 @@ class StorageHost:
         self._run = run
         self._scenario = run.scenario
         self._hosts = hosts
-        self._nodes = nodes
+        self._servers = servers
         self._loop = loop
         self._watched = watched
         self._undo = undo
@@ -90,7 +100,7 @@ class StorageHost:
 
     def kill_target(self) -> None:
         """SIGKILL the block target, wherever it is; its end is no failure of the testbed."""
-        for node in self._nodes.values():
+        for node in self._servers:
             node.kill_target()
         running, self._target = self._target, None
         if running is not None:
@@ -147,12 +157,12 @@ class StorageHost:
     def pause_target(self) -> None:
         """Stop the target with SIGSTOP."""
         if self._target is not None:
-            signal_family(self._target, signal.SIGSTOP)
+            self._target.signal_family(signal.SIGSTOP)
 
     def resume_target(self) -> None:
         """Let the target go on, with SIGCONT."""
         if self._target is not None:
-            signal_family(self._target, signal.SIGCONT)
+            self._target.signal_family(signal.SIGCONT)
 
     def check_pair_login(self, server: str) -> None:
         """Log in at the address that moves as an initiator would; raises as ``start_target``."""

@@ -1,11 +1,11 @@
-"""A node's agent as the run sees it: its process, and the questions that the run has for it."""
+"""A node's agent or attendant as the run sees it: its process, and what the run asks of it."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, Final, Literal
 
-from crunchbed.backends.namespaces.live_run import Killable, LiveRun, ended_by_itself
+from crunchbed.backends.common.live_run import Killable, LiveRun, ended_by_itself
 from crunchbed.run import signals
 from crunchbed.run.world import NodeSilent, NodeStatus
 from nodes.waiting import wait_until
@@ -13,6 +13,7 @@ from reserve_agent.errors import CrunchbedError
 from reserve_agent.lines.client import LineClient
 from reserve_agent.lines.framing import Message
 
+_MODULES: Final = {"agent": "reserve_agent", "attendant": "nodes.guest"}
 _ANSWER_SECONDS = 30.0
 _END_SECONDS = 0.5  # from a process's sockets being closed to its exit code
 
@@ -22,11 +23,18 @@ class LiveAgent(Killable):
 
     Whatever the run has to tell the agent then starts another one, as ``restart`` does. What the
     daemons report meanwhile waits for it. Once it has begun, ``wait`` says when its hooks are in
-    place.
+    place. A machine's attendant is asked what an agent is asked; it sends the heartbeats, and so
+    has a heartbeat's priority.
     """
 
-    def __init__(self, node: str, run: LiveRun) -> None:
-        super().__init__(run, f"{node} agent", "reserve_agent", run.of(node, "agent.json"))
+    def __init__(self, node: str, run: LiveRun, kind: Literal["agent", "attendant"]) -> None:
+        super().__init__(
+            run,
+            f"{node} {kind}",
+            _MODULES[kind],
+            run.of(node, f"{kind}.json"),
+            realtime=kind == "attendant",
+        )
         self._node = node
         self._client: LineClient | None = None
 
