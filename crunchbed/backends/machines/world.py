@@ -24,6 +24,7 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.run import signals
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import STORAGE, Fence, Flood, ReadBack
+from crunchbed.scenario.crunch import FloodCrunch
 from nodes.block import target
 from nodes.cgroup import NodeCgroup
 from nodes.fence_service import FenceServer
@@ -189,7 +190,10 @@ class MachinesWorld:
             self._fences.released(node)
 
     def flood(self, target: str, flood: Flood, start_ns: int) -> None:
-        """Have the storage host send packets; a machine has no reader for them yet."""
+        """Have the storage host send packets, and the guest's agent keep them."""
+        crunch = self._scenario.crunch
+        memalloc = isinstance(crunch, FloodCrunch) and crunch.memalloc
+        self.nodes[target].open_reader(flood.port, memalloc=memalloc)
         self.disk.flood(target, flood, start_ns)
 
     def check(self) -> None:
