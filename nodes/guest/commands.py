@@ -95,9 +95,10 @@ def swap(pages: int) -> Ask:
     return Ask(Kind.SWAP, Swap(pages=pages))
 
 
-def dirty(pages: int) -> Ask:
-    """Have a task dirty anonymous pages and keep them; 0: give them up."""
-    return Ask(Kind.DIRTY, Dirty(pages=pages, form=DirtyForm.ANONYMOUS))
+def dirty(pages: int, *, buffered: bool = False) -> Ask:
+    """Have a task dirty anonymous pages and keep them, or write to the device; 0: give them up."""
+    form = DirtyForm.BUFFERED if buffered else DirtyForm.ANONYMOUS
+    return Ask(Kind.DIRTY, Dirty(pages=pages, form=form))
 
 
 def demand(burst: GuestBurst, pages: int, begin_ns: int) -> Ask:

@@ -173,10 +173,11 @@ class GuestMemory:
 
     def _make_burst(self, pages: int, start_ns: int) -> Script:
         settings = self._config.burst
-        if not self._swaps:
+        if not self._swaps and not settings.buffered:
             self._swaps = True
             yield from patiently(commands.swap(settings.swap_pages), self._now)
-        yield from patiently(commands.dirty(settings.dirty_pages), self._now)
+        dirty = commands.dirty(settings.dirty_pages, buffered=settings.buffered)
+        yield from patiently(dirty, self._now)
         yield from must(self._book.demand(settings, pages, start_ns))
 
     def open_reader(self, port: int, *, flagged: bool) -> None:

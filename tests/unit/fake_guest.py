@@ -83,7 +83,7 @@ class FakeGuest:
         self.commands: list[Kind] = []
         self.refuses: dict[Kind, int] = {}
         self.frees_a_ms = 20
-        self.sink = 0
+        self.sink = self.dirty_form = 0
         self.writes: Write | None = None
         self.target_answers = True
         self.counters = Counters(sequence=0, managed_pages=20_000, min_pages=MIN_PAGES)
@@ -158,7 +158,9 @@ class FakeGuest:
             ring = RingName.DISK
         elif kind is Kind.DIRTY:
             ring = RingName.TASK
-            value = Dirty.from_buffer_copy(message.body).pages
+            dirty = Dirty.from_buffer_copy(message.body)
+            value = dirty.pages
+            self.dirty_form = dirty.form if value else self.dirty_form
         self.rings[ring].put(Kind.DONE, message.id, bytes(Done(result, value, self.now())))
 
     def _send(self, message: Message) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import pytest
 
-from nodes.guest.layout import Kind, Memalloc, Socket
+from nodes.guest.layout import DirtyForm, Kind, Memalloc, Socket
 from reserve_agent.contract.events.guests import GuestCounted, GuestWindow
 from reserve_agent.contract.events.heartbeats import HeartbeatLate
 from reserve_agent.contract.events.pressure import PoolConfigured, PressureBegan, PressureEnded
@@ -284,3 +285,16 @@ def test_another_reserve_is_told_once_the_kernel_has_it(
     node.life.resize(64)
     cluster.run(60)
     assert [event.reserve for event in node.of(PoolConfigured)] == [MIN_PAGES, 64]
+
+
+def test_buffered_pages_need_no_swap(node: GuestNode, cluster: GuestCluster) -> None:
+    burst = replace(node.life.memory._config.burst, buffered=True)
+    node.life.memory._config = replace(node.life.memory._config, burst=burst)
+    node.life.memory.burst(400, cluster.now() + 20 * MS)
+    cluster.run(100)
+    assert Kind.SWAP not in node.guest.commands
+    assert node.guest.dirty_form == DirtyForm.BUFFERED
+    assert node.of(DirtyProgress)[-1].dirtied == 400
+    node.life.memory.calm()
+    cluster.run(20)
+    assert Kind.SWAP not in node.guest.commands

@@ -139,10 +139,13 @@ def test_a_kernel_needs_no_quotes() -> None:
 
 
 def test_namespaces_have_neither_card_nor_kernel() -> None:
-    one = load("control").with_overrides({"memory.nic": "vmxnet3", "memory.kernel": "6.12"})
+    changes = {"memory.nic": "vmxnet3", "memory.kernel": "6.12"}
+    one = load("control").with_overrides({**changes, "crunch": {**WRITEBACK, "form": "buffered"}})
     assert backend_of(one).refuses(one, hold=False) == [
         "memory.nic: expected e1000, the default: only machines have a card, got vmxnet3",
         "memory.kernel: expected 6.1, the default: only machines boot a kernel, got 6.12",
+        "crunch.form: expected swap, the default: only machines have a page cache of their own, "
+        "got buffered",
     ]
 
 
