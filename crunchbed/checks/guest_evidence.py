@@ -1,7 +1,7 @@
 """What the kernels of machines say of heartbeats that were missed.
 
 No hook looks at a machine's packets, so that no drop has the tag of a heartbeat. The kernel counts
-what it lost instead, and a count that rises around a miss, in memory pressure, is its cause.
+what it lost instead, and a count that rises around a miss is its cause.
 """
 
 from __future__ import annotations
@@ -55,28 +55,47 @@ class GuestEvidence:
     def cause(self, miss: HeartbeatMissed, due: Due, interval_ns: int) -> str | None:
         """Return the cause of a miss as the kernels know it; None where they know none.
 
-        The observer's drops come first. A heartbeat that a machine under pressure did not send in
-        time, or at all, was held up there. What is left are the observer's failed allocations,
-        since the begin of its pressure: a card that has no buffer left receives nothing, and
-        counts nothing more.
+        The observer's drops come first. The peer of a probe had to hear the probe before it could
+        answer, so that its losses come next. A heartbeat that a machine under pressure did not send
+        in time, or at all, was held up there. What is left are the observer's failed allocations.
         """
         around = Interval(due.when.start, max(miss.deadline, miss.t) + _SAMPLED_NS)
-        pressed = [one for one in self._pressure.get(miss.node, ()) if one.clip(around)]
-        if pressed and any(one.drops for one in self._within(miss.node, around)):
+        if self._dropped(miss.node, around):
             return "reserve_drop"
-        if self._was_held_up(miss, due, interval_ns):
-            return "stalled_sender"
-        if pressed:
-            since = Interval(pressed[0].start - _SAMPLED_NS, around.end)
-            if any(one.failures for one in self._within(miss.node, since)):
+        refused = (miss.peer, miss.tag, miss.node) in self._refused
+        if miss.probe and miss.peer and due.sent is None and not refused:
+            if self._dropped(miss.peer, around):
+                return "reserve_drop"
+            if self._failed(miss.peer, around):
                 return "allocation_failure"
-        return None
+        if self._was_held_up(miss, due, interval_ns, refused=refused):
+            return "stalled_sender"
+        return "allocation_failure" if self._failed(miss.node, around) else None
+
+    def _dropped(self, node: str, around: Interval) -> bool:
+        """Whether packets from the reserve were dropped, in pressure or after it.
+
+        A card whose ring was filled in pressure brings packets in those buffers after it.
+        """
+        return any(one.drops for one in self._within(node, around))
+
+    def _failed(self, node: str, around: Interval) -> bool:
+        """Whether allocations failed, since the begin of the pressure around that time.
+
+        A card that has no buffer left receives nothing, and counts nothing more.
+        """
+        pressed = [one for one in self._pressure.get(node, ()) if one.clip(around)]
+        return bool(pressed) and any(
+            one.failures
+            for one in self._within(node, Interval(pressed[0].start - _SAMPLED_NS, around.end))
+        )
 
     def _within(self, node: str, span: Interval) -> list[_Rise]:
         return [one for one in self._rises.get(node, ()) if one.span.clip(span)]
 
-    def _was_held_up(self, miss: HeartbeatMissed, due: Due, interval_ns: int) -> bool:
-        refused = (miss.peer, miss.tag, miss.node) in self._refused
+    def _was_held_up(
+        self, miss: HeartbeatMissed, due: Due, interval_ns: int, *, refused: bool
+    ) -> bool:
         if not refused and due.sent is not None and due.sent in due.when:
             return False
         when = Interval(due.when.start - interval_ns, due.when.end)

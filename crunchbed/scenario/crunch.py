@@ -6,9 +6,9 @@ Durations are nanoseconds, sizes bytes, memory pages 4 KiB.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from crunchbed.scenario import kinds
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
@@ -17,15 +17,30 @@ from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
 from reserve_agent.contract.packets import MAX_WINDOWS
 
+FORMS: Final = ("swap", "buffered")
+"""What the dirty pages of a machine's task are: its own, or written into the page cache."""
+
 
 class WritebackCrunch(Section):
-    """Normal tasks dirty ``pages`` at ``rate``; acknowledged writes free them."""
+    """Normal tasks dirty ``pages`` at ``rate``; acknowledged writes free them.
+
+    ``form`` says what the pages of a machine are.
+    """
 
     kind: Literal["writeback"]
     target: Target = "n1"
     pages: Pages = 12000
     rate: Annotated[int, kinds.whole("pages a second", 1)] = 100_000
+    form: Annotated[str, kinds.choice(FORMS)] = FORMS[0]
     jitter: Annotated[int, kinds.duration("0s"), DurationText] = 200_000_000
+
+    @model_serializer(mode="wrap")
+    def _without_the_default_form(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the default out, so that scenarios written before there was a choice stay equal."""
+        written: dict[str, Any] = write(self)
+        if self.form == FORMS[0]:
+            del written["form"]
+        return written
 
 
 class TimedCrunch(Section):

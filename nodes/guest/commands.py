@@ -11,18 +11,22 @@ from nodes.guest.messages import (
     Flag,
     Level,
     Neighbour,
+    Reserve,
+    Sink,
     Swap,
     Write,
 )
 from nodes.guest.ring import network_address, network_port
 from nodes.guest.scripts import Ask
-from reserve_agent.contract.packets import PacketClass
+from reserve_agent.contract.packets import PAGE_BYTES, PacketClass
 from reserve_agent.errors import BadInput
 
 _MS = 1_000_000
 _US = 1000
 _MAC_BYTES = 6
 _MOST_US = (1 << 32) - 1
+_SINK_BYTES = 1 << 30
+"""More than a guest has: with the kernel's own buffer a reader holds about 52 pages."""
 
 
 def neighbour(address: str, mac: str = "") -> Ask:
@@ -91,9 +95,10 @@ def swap(pages: int) -> Ask:
     return Ask(Kind.SWAP, Swap(pages=pages))
 
 
-def dirty(pages: int) -> Ask:
-    """Have a task dirty anonymous pages and keep them; 0: give them up."""
-    return Ask(Kind.DIRTY, Dirty(pages=pages, form=DirtyForm.ANONYMOUS))
+def dirty(pages: int, *, buffered: bool = False) -> Ask:
+    """Have a task dirty anonymous pages and keep them, or write to the device; 0: give them up."""
+    form = DirtyForm.BUFFERED if buffered else DirtyForm.ANONYMOUS
+    return Ask(Kind.DIRTY, Dirty(pages=pages, form=form))
 
 
 def demand(burst: GuestBurst, pages: int, begin_ns: int) -> Ask:
@@ -118,6 +123,21 @@ def level(begin_ns: int, hold_ns: int, milli: int, refill_ns: int, *, drain: boo
         drain=int(drain),
     )
     return Ask(Kind.LEVEL, body)
+
+
+def sink(port: int) -> Ask:
+    """Have a socket that nobody reads and that holds whatever comes; 0: close it."""
+    return Ask(Kind.SINK, Sink(port=network_port(port), receive_buffer=_SINK_BYTES))
+
+
+def flag_sink() -> Ask:
+    """Flag that socket too, although nobody throttles it."""
+    return Ask(Kind.FLAG, Flag(socket=Socket.SINK, value=Memalloc.ON))
+
+
+def reserve(pages: int) -> Ask:
+    """Give the kernel another reserve."""
+    return Ask(Kind.RESERVE, Reserve(kib=pages * PAGE_BYTES // 1024))
 
 
 def _us(ns: int) -> int:

@@ -99,17 +99,20 @@ class GuestDisk:
 class GuestBurst:
     """How a writeback crunch is made of a kernel's own pages (operation ``burst``).
 
-    A normal task dirties ``dirty_pages`` anonymous pages; then the module takes every page that
-    the kernel frees by swapping them to the block device, until it has as many as the burst wants.
+    A normal task dirties ``dirty_pages`` pages; then the module takes every page that the kernel
+    frees by writing them to the block device, until it has as many as the burst wants.
 
     Attributes:
-        swap_pages: Pages of the swap area, from the device's first byte on.
+        buffered: Whether the task writes to the block device by the page cache; else its pages are
+            anonymous, and the kernel swaps them out.
+        swap_pages: Pages of the area for that, from the device's first byte on.
         dirty_pages: Pages that the task dirties and keeps.
         level_milli: Thousandths of min that the module leaves free meanwhile.
         refill: How often the module takes what was freed.
         longest: How long the burst may last; a kernel that stands still for good never ends it.
     """
 
+    buffered: bool = False
     swap_pages: int = 16_384
     dirty_pages: int = 5_000
     level_milli: int = 300

@@ -70,8 +70,9 @@ class Kind(IntEnum):
     CHECK = 11
     NEIGHBOUR = 12
     SINK = 13
-    SEND = 14
-    POWEROFF = 15
+    RESERVE = 14
+    SEND = 15
+    POWEROFF = 16
     DONE = 64
     SENT = 65
     RECEIVED = 66
@@ -83,6 +84,7 @@ class Socket(IntEnum):
 
     HEARTBEAT = 0
     DISK = 1
+    SINK = 2
 
 
 class Memalloc(IntEnum):
@@ -128,6 +130,7 @@ class Agent(c.LittleEndianStructure):
         ("now_ns", c.c_uint64),
         ("turns", c.c_uint64),
         ("late_ns", c.c_uint64),
+        ("sink_bytes", c.c_uint64),
         ("writing", Writing * WRITERS),
         ("release", c.c_char * 64),
         ("failure", c.c_char * 64),

@@ -29,6 +29,8 @@ _PINGS: Final = 20
 """Round trips before the first heartbeat, so that its times are right within a millisecond."""
 _PING_NS: Final = 100_000_000
 _CLOCK_NS: Final = 10_000_000_000
+_PUBLISHED_NS: Final = 20_000_000
+"""After this time the module's counters have what was changed."""
 _EXPLAINED_NS: Final = 250_000_000
 """Pressure explains that an agent stood still, also if it ended by so much before."""
 
@@ -195,6 +197,19 @@ class GuestLife:
     def _follow_policy(self) -> Script:
         yield from must(self._flag())
         yield from self._disk.follow_policy()
+
+    def open_reader(self, port: int, *, memalloc: bool) -> None:
+        """Have a reader that does not read; ``memalloc``: with a flag, if the policy has flags."""
+        self.memory.open_reader(port, flagged=memalloc and self._policy == "memalloc")
+
+    def resize(self, reserve: int) -> None:
+        """Give the kernel another reserve, in pages."""
+        self._scripts.start(self._resize(reserve))
+
+    def _resize(self, reserve: int) -> Script:
+        yield from must(commands.reserve(reserve))
+        yield Until(self._now() + _PUBLISHED_NS)
+        self._describe()
 
     def forget_neighbours(self) -> int:
         """Have the guest forget the hardware addresses of peers and target; returns how many."""

@@ -15,6 +15,7 @@ from nodes.guest.pressure import GuestPool, Pressure
 from nodes.guest.ring import SharedMemory
 from nodes.guest.scripts import Ask, Script, Scripts, must, patiently
 from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.packets import PAGE_BYTES
 from reserve_agent.errors import BadInput, RunInvalid
 
 _ATTEMPTS = 5
@@ -76,7 +77,7 @@ class GuestMemory:
         if counters is not None and counters.panicked_ns:
             raise RunInvalid("the guest's kernel has panicked")
         for ask in self._book.due(now_ns) if self._clock.known else ():
-            self._scripts.start(_hold(ask))
+            self._scripts.start(_asked(ask))
         if counters is None or not self._clock.known:
             return
         if self._counters is not None and counters.sequence == self._counters.sequence:
@@ -85,6 +86,7 @@ class GuestMemory:
         self._read_windows(counters, now_ns)
         self._record_all(self.pressure.counted(counters))
         self.pool.dirty = counters.dirty_pages + counters.writeback_pages + self._written_pages()
+        self.pool.stalled = -(-self._shared.agent.sink_bytes // PAGE_BYTES)
 
     @property
     def writes_under_way(self) -> int:
@@ -142,7 +144,7 @@ class GuestMemory:
 
     def close(self, now_ns: int) -> None:
         """The guest has no power any more."""
-        self.pool.demand = self.pool.hoarded = self.pool.dirty = 0
+        self.pool.demand = self.pool.hoarded = self.pool.dirty = self.pool.stalled = 0
         self._record_all(self.pressure.close(now_ns))
 
     def _record_all(self, events: Sequence[Event]) -> None:
@@ -171,11 +173,20 @@ class GuestMemory:
 
     def _make_burst(self, pages: int, start_ns: int) -> Script:
         settings = self._config.burst
-        if not self._swaps:
+        if not self._swaps and not settings.buffered:
             self._swaps = True
             yield from patiently(commands.swap(settings.swap_pages), self._now)
-        yield from patiently(commands.dirty(settings.dirty_pages), self._now)
+        dirty = commands.dirty(settings.dirty_pages, buffered=settings.buffered)
+        yield from patiently(dirty, self._now)
         yield from must(self._book.demand(settings, pages, start_ns))
+
+    def open_reader(self, port: int, *, flagged: bool) -> None:
+        """Have a reader that does not read; whatever is sent to its port keeps its pages."""
+        self._scripts.start(_open_reader(port, flagged=flagged))
+
+    def wake(self) -> None:
+        """Throw away what waits for that reader, and end it."""
+        self._scripts.start(_asked(commands.sink(0)))
 
     def calm(self) -> None:
         """End what is held and what was to come; the task gives its pages up."""
@@ -196,5 +207,11 @@ class GuestMemory:
             yield from patiently(commands.swap(0), self._now, errno.EINVAL, errno.EIO)
 
 
-def _hold(ask: Ask) -> Script:
+def _asked(ask: Ask) -> Script:
     yield from must(ask)
+
+
+def _open_reader(port: int, *, flagged: bool) -> Script:
+    yield from must(commands.sink(port))
+    if flagged:
+        yield from must(commands.flag_sink())

@@ -83,9 +83,15 @@ class Neighbour(c.LittleEndianStructure):
 
 
 class Sink(c.LittleEndianStructure):
-    """A socket whose reader does not read."""
+    """A socket whose reader does not read; port 0 closes it."""
 
-    _fields_ = (("port", c.c_uint8 * 2), ("read", c.c_uint16), ("receive_buffer", c.c_uint32))
+    _fields_ = (("port", c.c_uint8 * 2), ("unused", c.c_uint16), ("receive_buffer", c.c_uint32))
+
+
+class Reserve(c.LittleEndianStructure):
+    """Another min_free_kbytes."""
+
+    _fields_ = (("kib", c.c_uint32), ("unused", c.c_uint32))
 
 
 class Send(c.LittleEndianStructure):

@@ -34,6 +34,14 @@ are those of an agent (``reserve_agent/operations.py``) as far as both have an o
     A writeback crunch (see ``GuestBurst``): from ``start_ns`` on the kernel must free ``pages``
     more. ``rate`` is not used: a kernel frees pages as fast as it can. ``dirty.progress`` says how
     many it has freed; ``pool.demand`` of ``status`` how many are still wanted. -> ``ok``
+``reader`` with ``port``, ``memalloc``
+    Opens a UDP socket that is never read and holds all that is sent to it, until ``wake``; with
+    ``memalloc`` it is flagged too, where the policy is ``memalloc``. While it is there nobody is
+    killed for want of memory. Samples have its pages as ``rx_stalled``. -> ``ok``
+``wake``
+    Closes that socket, with all that it holds. -> ``ok``
+``resize`` with ``reserve`` (pages)
+    Sets min_free_kbytes, until the next boot; ``pool.config`` says what min is then. -> ``ok``
 ``calm``
     Ends what is held, forgets all windows to come, has the task give up its pages, and ends swap.
     -> ``ok``
@@ -48,7 +56,7 @@ are those of an agent (``reserve_agent/operations.py``) as far as both have an o
     Records the kernel's counters (``guest.counters``) and a sample. There is no count by class,
     since no hook looks at the packets. -> ``ok``
 
-There is no ``losses``, ``resize``, ``wake``, ``attach``, ``detach``, ``audit`` and ``sockets``.
+There is no ``losses``, ``attach``, ``detach``, ``audit`` and ``sockets``.
 SIGTERM ends the attendant: it closes its part of the history (``part.closed``), so it must come
 after everything that is to be recorded.
 """
@@ -166,6 +174,18 @@ class Operations:
         self._guest().memory.burst(int(pages), int(start_ns))
         return _OK
 
+    def _reader(self, port: int, memalloc: bool) -> Message:
+        self._guest().open_reader(int(port), memalloc=bool(memalloc))
+        return _OK
+
+    def _wake(self) -> Message:
+        self._guest().memory.wake()
+        return _OK
+
+    def _resize(self, reserve: int) -> Message:
+        self._guest().resize(int(reserve))
+        return _OK
+
     def _calm(self) -> Message:
         self._guest().memory.calm()
         return _OK
@@ -190,6 +210,9 @@ _OPERATIONS: Final[Mapping[str, Callable[..., Message]]] = {
     "policy": Operations._policy,
     "windows": Operations._windows,
     "burst": Operations._burst,
+    "reader": Operations._reader,
+    "wake": Operations._wake,
+    "resize": Operations._resize,
     "calm": Operations._calm,
     "forget_neighbours": Operations._forget_neighbours,
     "quiesce": Operations._quiesce,

@@ -25,6 +25,7 @@ class GuestPool:
         reserve: Its min watermark.
         dirty: Pages of tasks, or of writes, that must be written before they are free.
         hoarded: Pages that the module has taken.
+        stalled: Pages' worth of packets for a reader that does not read.
         low_water: Fewest free pages since the boot.
         demand: Pages that a burst still wants.
         pressure: Whether there is no page for a normal task.
@@ -35,19 +36,20 @@ class GuestPool:
     reserve: int = 0
     dirty: int = 0
     hoarded: int = 0
+    stalled: int = 0
     low_water: int = 0
     demand: int = 0
     pressure: bool = False
 
     def sampled(self, t: int) -> PoolSampled:
-        """Return the event that says so; the packets' pages are not known."""
+        """Return the event that says so; the pages of other packets are not known."""
         return PoolSampled(
             t=t,
             free=self.free,
             dirty=self.dirty,
             demand=self.demand,
             rx_running=0,
-            rx_stalled=0,
+            rx_stalled=self.stalled,
             hoarded=self.hoarded,
             tx=0,
             low_water=self.low_water,

@@ -56,6 +56,7 @@ struct cb_agent {
 	__u64 now_ns;		/* of the agent's last turn, about one a millisecond */
 	__u64 turns;
 	__u64 late_ns;		/* the longest time between two turns since the host set it to 0 */
+	__u64 sink_bytes;	/* that packets for the sink hold, as the kernel counts them */
 	struct cb_writing writing[CB_WRITERS];
 	char release[64];	/* of the kernel, as uname -r says it */
 	char failure[64];
@@ -114,6 +115,7 @@ enum cb_command {
 	CB_CHECK,		/* no body: it reads them back; CB_DONE has the wrong ones */
 	CB_NEIGHBOUR,		/* struct cb_neighbour */
 	CB_SINK,		/* struct cb_sink: a socket whose reader does not read */
+	CB_RESERVE,		/* struct cb_reserve: another min_free_kbytes */
 	CB_SEND,		/* struct cb_send, in CB_RING_SEND; answered by CB_SENT */
 	CB_POWEROFF,		/* no body, no answer */
 };
@@ -130,6 +132,7 @@ enum cb_event {
 enum cb_socket {
 	CB_SOCKET_HEARTBEAT,
 	CB_SOCKET_DISK,
+	CB_SOCKET_SINK,
 };
 
 /* Values of SO_MEMALLOC */
@@ -201,10 +204,16 @@ struct cb_neighbour {
 	__u8 unused[6];
 };
 
+/* While there is a sink nobody is killed for want of memory. */
 struct cb_sink {
-	__u16 port;
-	__u16 read;		/* 1: what waits is read and thrown away */
+	__u16 port;		/* 0: closed, and what waits is thrown away */
+	__u16 unused;
 	__u32 receive_buffer;	/* SO_RCVBUF as getsockopt shows it; 0: the kernel's own */
+};
+
+struct cb_reserve {
+	__u32 kib;
+	__u32 unused;
 };
 
 struct cb_send {
@@ -332,6 +341,7 @@ struct cb_window_request {
 #define CB_IOC_WINDOW		_IOW('C', 1, struct cb_window_request)
 #define CB_IOC_CALM		_IO('C', 2)
 #define CB_IOC_BALLAST		_IOW('C', 3, struct cb_ballast)	/* returns the pages held */
+#define CB_IOC_GUARD		_IO('C', 4)	/* 1: nobody is killed for want of memory */
 
 /* SO_MEMALLOC: an option of IPPROTO_IP, an int of CB_MEMALLOC_*; setting needs CAP_NET_ADMIN. */
 #define CB_SO_MEMALLOC		0x4d41

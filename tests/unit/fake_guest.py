@@ -21,8 +21,10 @@ from nodes.guest.messages import (
     Level,
     Neighbour,
     Received,
+    Reserve,
     Send,
     Sent,
+    Sink,
     Write,
     Written,
 )
@@ -81,6 +83,7 @@ class FakeGuest:
         self.commands: list[Kind] = []
         self.refuses: dict[Kind, int] = {}
         self.frees_a_ms = 20
+        self.sink = self.dirty_form = 0
         self.writes: Write | None = None
         self.target_answers = True
         self.counters = Counters(sequence=0, managed_pages=20_000, min_pages=MIN_PAGES)
@@ -144,6 +147,10 @@ class FakeGuest:
             self.windows.append(Held(message.id, Level.from_buffer_copy(message.body)))
         elif kind is Kind.CALM:
             self._calm()
+        elif kind is Kind.SINK:
+            self.sink = int.from_bytes(bytes(Sink.from_buffer_copy(message.body).port), "big")
+        elif kind is Kind.RESERVE:
+            self.counters.min_pages = Reserve.from_buffer_copy(message.body).kib // 4
         elif kind is Kind.WRITE:
             write = Write.from_buffer_copy(message.body)
             self.writes = write if write.writers else None
@@ -151,7 +158,9 @@ class FakeGuest:
             ring = RingName.DISK
         elif kind is Kind.DIRTY:
             ring = RingName.TASK
-            value = Dirty.from_buffer_copy(message.body).pages
+            dirty = Dirty.from_buffer_copy(message.body)
+            value = dirty.pages
+            self.dirty_form = dirty.form if value else self.dirty_form
         self.rings[ring].put(Kind.DONE, message.id, bytes(Done(result, value, self.now())))
 
     def _send(self, message: Message) -> None:

@@ -187,6 +187,17 @@ def test_a_window_that_its_module_did_not_hold_or_held_too_briefly_is_off_target
     assert found.off_target == ["crunch off target: pressure in 1 of 2 windows on n1"]
 
 
+@pytest.mark.parametrize(("end", "held"), [(1330, True), (1300, False)])
+def test_a_window_in_which_a_machine_lost_its_power_began_with_its_pressure(
+    end: float, held: bool
+) -> None:
+    recording = timed([ms(1200, 1400)]).pressure(1220, end, "n1")
+    recording.add(10, "guest.ready", "n1", kernel="6.1.0", uptime_ns=8)
+    recording.add(1320, "node.down", target="n1")
+    found = crunch.check(recording.history(), timed_scenario(1))
+    assert (found.off_target == []) is held
+
+
 def test_a_level_that_is_off_by_more_than_three_pages_is_off_target() -> None:
     recording = timed([ms(1200, 1250), ms(1400, 1450)])
     guest_window(recording, 1200, 1200, 50, (55, 59))

@@ -217,6 +217,9 @@ def test_crunches_and_policies_are_asked_for_by_name(attendant: Running) -> None
     attendant.wait(lambda: attendant.ask("status")["pool"]["demand"] == 0)
     assert attendant.of("dirty.progress")[-1]["dirtied"] == 400
     assert attendant.ask("calm") == {"ok": True}
+    assert attendant.ask("reader", port=9001, memalloc=False) == {"ok": True}
+    assert attendant.ask("wake") == {"ok": True}
+    assert attendant.ask("resize", reserve=64) == {"ok": True}
     assert attendant.ask("policy", policy="memalloc") == {"ok": True}
     assert attendant.ask("status")["policy"] == "memalloc"
     assert attendant.ask("forget_neighbours")["forgotten"] == 2
@@ -234,6 +237,8 @@ def test_crunches_and_policies_are_asked_for_by_name(attendant: Running) -> None
         ({"op": "windows", "windows": [[1, 5, 0]]}, "the guest is not ready"),
         ({"op": "burst", "pages": 1, "rate": 1, "start_ns": 1}, "the guest is not ready"),
         ({"op": "calm"}, "the guest is not ready"),
+        ({"op": "reader", "port": 1, "memalloc": False}, "the guest is not ready"),
+        ({"op": "resize", "reserve": 64}, "the guest is not ready"),
         ({"op": "event", "event": {"kind": 5}}, "expected an event"),
         ({"op": "losses", "losses": []}, "unknown operation"),
         ({"op": "boot"}, "incarnation"),

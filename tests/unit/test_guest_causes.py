@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crunchbed.checks.causes import cause_of_each
-from nodes.membership.datagram import tag_of
+from nodes.membership.datagram import Kind, tag_of
 from tests.unit.recording import MS, Recording
 
 KINDS = ("atomic", "fragment", "nowait", "memalloc", "blocking")
@@ -97,3 +97,47 @@ def test_counts_begin_again_at_a_boot() -> None:
     counted(recording, 1540, "n2", rx_packets=5)
     history = recording.miss(1650, "n2", "n1", 7)
     assert causes(history) == ["allocation_failure"], "of the 50 before"
+
+
+def test_packets_that_come_in_buffers_of_the_crunch_are_dropped_after_it() -> None:
+    recording = Recording().complete().pressure(1000, 1200, "n2")
+    counted(recording, 900, "n2")
+    recording.add(1400, "heartbeat.sent", "n1", seq=6, peers=["n2"])
+    counted(sent(recording), 1530, "n2", pfmemalloc_drops=1)
+    assert causes(recording.miss(1650, "n2", "n1", 7)) == ["reserve_drop"]
+
+
+PING, ACK = tag_of(0, 0, 7, Kind.PING), tag_of(1, 0, 7, Kind.ACK)
+
+
+def probed(recording: Recording) -> Recording:
+    """n1 asks n2, and has no answer by 1550 ms."""
+    recording.add(1500, "heartbeat.sent", "n1", seq=7, peers=["n2"], tag=PING, what="ping")
+    fields = {"peer": "n2", "seq": 7, "deadline": 1550 * MS, "tag": ACK, "probe": PING}
+    return recording.add(1550, "heartbeat.miss", "n1", **fields)
+
+
+@pytest.mark.parametrize(
+    ("counts", "cause"),
+    [
+        ({"pfmemalloc_drops": 1}, "reserve_drop"),
+        ({"atomic": 1}, "allocation_failure"),
+        ({"rx_packets": 1}, "stalled_sender"),
+    ],
+)
+def test_who_did_not_hear_a_probe_could_not_answer(counts: dict[str, int], cause: str) -> None:
+    recording = crunched()
+    counted(recording, 1530, "n2", **counts)
+    assert causes(probed(recording)) == [cause]
+
+
+def test_an_answer_that_was_sent_or_refused_is_not_explained_by_the_probe() -> None:
+    recording = crunched()
+    counted(recording, 1510, "n2", atomic=1)
+    recording.add(1520, "heartbeat.sent", "n2", seq=7, peers=["n1"], tag=ACK, what="ack")
+    assert causes(probed(recording)) == ["unknown"]
+    recording = crunched()
+    counted(recording, 1510, "n2", atomic=1)
+    failed = {"peers": [], "failed": ["n1"], "tag": ACK, "what": "ack"}
+    recording.add(1520, "heartbeat.sent", "n2", seq=7, **failed)
+    assert causes(probed(recording)) == ["stalled_sender"]

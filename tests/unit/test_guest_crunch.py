@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import pytest
 
-from nodes.guest.layout import Kind
+from nodes.guest.layout import DirtyForm, Kind, Memalloc, Socket
 from reserve_agent.contract.events.guests import GuestCounted, GuestWindow
 from reserve_agent.contract.events.heartbeats import HeartbeatLate
-from reserve_agent.contract.events.pressure import PressureBegan, PressureEnded
+from reserve_agent.contract.events.pressure import PoolConfigured, PressureBegan, PressureEnded
 from reserve_agent.contract.events.writes import DirtyProgress
 from reserve_agent.errors import BadInput
 from tests.unit.fake_guest import FREE_PAGES, MIN_PAGES, MS
@@ -241,3 +242,59 @@ def test_the_evidence_of_a_loss_is_recorded_when_it_rises(
     node.guest.counters.failed[0] = 3
     cluster.run(60)
     assert node.of(GuestCounted)[-1].failed["atomic"] == 3
+
+
+@pytest.mark.parametrize(("policy", "memalloc"), [("none", True), ("memalloc", False)])
+def test_a_reader_keeps_what_comes_until_it_is_woken(
+    cluster: GuestCluster, node: GuestNode, policy: str, memalloc: bool
+) -> None:
+    node.life.set_policy(policy)
+    node.life.open_reader(9001, memalloc=memalloc)
+    cluster.run(10)
+    assert (node.guest.sink, Socket.SINK in node.guest.flags) == (9001, False)
+    node.guest.agent.sink_bytes = 5000
+    cluster.run(10)
+    pool = node.life.memory.pool
+    assert (pool.stalled, pool.sampled(0).rx_stalled) == (2, 2)
+    node.life.memory.wake()
+    cluster.run(10)
+    assert node.guest.sink == 0
+
+
+def test_a_reader_is_flagged_where_the_policy_has_flags(
+    cluster: GuestCluster, node: GuestNode
+) -> None:
+    node.life.set_policy("memalloc")
+    node.life.open_reader(9001, memalloc=True)
+    cluster.run(10)
+    assert node.guest.flags[Socket.SINK] == Memalloc.ON
+
+
+def test_a_reader_that_the_guest_refuses_fails_the_node(
+    cluster: GuestCluster, node: GuestNode
+) -> None:
+    node.guest.refuses[Kind.SINK] = errno.EADDRINUSE
+    node.life.open_reader(9001, memalloc=False)
+    cluster.run(10)
+    assert node.life.failure == "the guest refused sink: Address already in use"
+
+
+def test_another_reserve_is_told_once_the_kernel_has_it(
+    cluster: GuestCluster, node: GuestNode
+) -> None:
+    node.life.resize(64)
+    cluster.run(60)
+    assert [event.reserve for event in node.of(PoolConfigured)] == [MIN_PAGES, 64]
+
+
+def test_buffered_pages_need_no_swap(node: GuestNode, cluster: GuestCluster) -> None:
+    burst = replace(node.life.memory._config.burst, buffered=True)
+    node.life.memory._config = replace(node.life.memory._config, burst=burst)
+    node.life.memory.burst(400, cluster.now() + 20 * MS)
+    cluster.run(100)
+    assert Kind.SWAP not in node.guest.commands
+    assert node.guest.dirty_form == DirtyForm.BUFFERED
+    assert node.of(DirtyProgress)[-1].dirtied == 400
+    node.life.memory.calm()
+    cluster.run(20)
+    assert Kind.SWAP not in node.guest.commands

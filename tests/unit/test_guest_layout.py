@@ -30,6 +30,7 @@ STRUCTURES: dict[str, type[ctypes.LittleEndianStructure]] = {
     "cb_dirty": messages.Dirty,
     "cb_neighbour": messages.Neighbour,
     "cb_sink": messages.Sink,
+    "cb_reserve": messages.Reserve,
     "cb_send": messages.Send,
     "cb_done": messages.Done,
     "cb_sent": messages.Sent,

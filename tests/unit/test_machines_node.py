@@ -259,9 +259,28 @@ def test_a_machine_has_the_addresses_and_the_reserve_of_its_node(tmp_path: Path)
     assert made.shared == configs.attendant(run, hosts(), "n1").memory
 
 
-def test_pausing_and_resizing_say_that_a_machine_cannot(bed: Bed) -> None:
+def test_pausing_says_that_a_machine_cannot(bed: Bed) -> None:
     with pytest.raises(CrunchbedError, match="heartbeat of a machine cannot be paused"):
         bed.node.pause(["heartbeat"])
-    with pytest.raises(CrunchbedError, match="cannot become 64 pages"):
-        bed.node.resize(64)
     assert bed.node.forget_neighbours() == 3
+
+
+def test_a_reserve_of_another_size_is_that_of_levels_until_the_next_boot(bed: Bed) -> None:
+    assert [bed.node.resize(pages) for pages in (64, 128)] == [256, 64]
+    assert bed.attendant.asked[-1] == {"op": "resize", "reserve": 128}
+    bed.node.begin_windows([(1, 2)], 64)
+    assert bed.attendant.asked[-1]["windows"] == [[1, 2, RESERVE // 2]]
+    bed.node.power_on()
+    assert bed.node.resize(64) == 256
+
+
+def test_a_flood_has_a_reader_that_does_not_read_until_it_is_woken(bed: Bed) -> None:
+    bed.node.open_reader(9001, memalloc=True)
+    bed.node.wake()
+    assert bed.attendant.asked[-2:] == [
+        {"op": "reader", "port": 9001, "memalloc": True},
+        {"op": "wake"},
+    ]
+    bed.attendant.refuses = True
+    with pytest.raises(RunInvalid, match="n1 does not take reader"):
+        bed.node.open_reader(9001, memalloc=False)

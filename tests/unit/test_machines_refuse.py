@@ -22,9 +22,11 @@ def scenario(**changes: Any) -> Scenario:
     return load("control").with_overrides({"cluster.backend": "machines", **keys})
 
 
-def test_control_a_timed_crunch_and_a_writeback_crunch_are_not_refused() -> None:
+def test_control_and_every_kind_of_crunch_are_not_refused() -> None:
     timed = {"kind": "timed", "count": 1, "length": "1s", "every": "2s", "depth": 0.75}
-    for one in (scenario(), scenario(crunch=timed), scenario(crunch=WRITEBACK)):
+    crunches = [scenario(crunch=crunch) for crunch in (timed, WRITEBACK, {"kind": "flood"})]
+    resize = scenario(faults=[{"kind": "resize-reserve", "target": "n1", "pages": 1024}])
+    for one in (scenario(), *crunches, resize):
         for policy in ("none", "memalloc"):
             assert refused(one.with_overrides({"policy": policy}), hold=False) == []
 
@@ -74,8 +76,8 @@ def test_control_a_timed_crunch_and_a_writeback_crunch_are_not_refused() -> None
             "heartbeat.interval: expected 20ms or more, got 10ms",
         ),
         (
-            {"crunch": {"kind": "flood"}},
-            "crunch.kind: expected timed or writeback for now, got flood",
+            {"faults": [{"kind": "resize-reserve", "target": "n1", "pages": 1025}]},
+            "faults: resize-reserve: expected at most 1024 pages, 1/16 of memory.pages, got 1025",
         ),
         (
             {"crunch": {"kind": "writeback", "pages": 13000}},
@@ -137,10 +139,13 @@ def test_a_kernel_needs_no_quotes() -> None:
 
 
 def test_namespaces_have_neither_card_nor_kernel() -> None:
-    one = load("control").with_overrides({"memory.nic": "vmxnet3", "memory.kernel": "6.12"})
+    changes = {"memory.nic": "vmxnet3", "memory.kernel": "6.12"}
+    one = load("control").with_overrides({**changes, "crunch": {**WRITEBACK, "form": "buffered"}})
     assert backend_of(one).refuses(one, hold=False) == [
         "memory.nic: expected e1000, the default: only machines have a card, got vmxnet3",
         "memory.kernel: expected 6.1, the default: only machines boot a kernel, got 6.12",
+        "crunch.form: expected swap, the default: only machines have a page cache of their own, "
+        "got buffered",
     ]
 
 

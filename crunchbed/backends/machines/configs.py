@@ -124,6 +124,7 @@ def guest_burst(scenario: Scenario) -> GuestBurst:
     if not isinstance(crunch, WritebackCrunch):
         return GuestBurst()
     return GuestBurst(
+        buffered=crunch.form == "buffered",
         swap_pages=disk.swap_pages(scenario),
         dirty_pages=disk.dirty_pages(crunch),
         longest=scenario.phases.inject,

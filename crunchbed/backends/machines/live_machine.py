@@ -62,6 +62,7 @@ class LiveMachine:
         self._qemu: Process | None = None
         self._quiet = False
         self._asked_ns = 0
+        self._reserve = reserve_pages(run.scenario)
 
     def start_attendant(self, cgroup: NodeCgroup) -> None:
         """Start the attendant; ``attendant.wait`` says when it answers.
@@ -76,6 +77,7 @@ class LiveMachine:
     def power_on(self) -> None:
         """Switch port up, and boot; ``status`` says when the daemons are ready."""
         self._port.power(True)
+        self._reserve = reserve_pages(self._run.scenario)
         self.attendant.ask("boot", incarnation=self.incarnation)
         self._qemu = self._run.spawn(
             f"{self.name} machine",
@@ -149,16 +151,26 @@ class LiveMachine:
         level is the same share of that part.
         """
         part = int(self._ask_status()["pool"]["reserve"])
-        whole = reserve_pages(self._run.scenario)
-        held = [[start, end, round(level * part / whole)] for start, end, level in windows]
+        held = [[start, end, round(level * part / self._reserve)] for start, end, level in windows]
         self._tell("windows", windows=held)
 
+    def open_reader(self, port: int, *, memalloc: bool) -> None:
+        """Have the guest's agent open a socket that it does not read."""
+        self._tell("reader", port=port, memalloc=memalloc)
+
     def wake(self) -> None:
-        """Do nothing: no reader of a machine waits to read."""
+        """Have the agent close that socket, with all packets that wait there."""
+        self._tell("wake")
 
     def resize(self, reserve: int) -> int:
-        """Refuse: a machine's reserve is set at its boot."""
-        raise CrunchbedError(f"{self.name}: the reserve of a machine cannot become {reserve} pages")
+        """Give the guest's kernel another reserve, in pages, until its next boot.
+
+        Returns:
+            The reserve before.
+        """
+        self.attendant.ask("resize", reserve=reserve)
+        was, self._reserve = self._reserve, reserve
+        return was
 
     def set_policy(self, policy: str) -> None:
         """Flag the sockets of the scenario's classes, or none."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from crunchbed.backends.machines import disk
+from crunchbed.faults.resize_reserve import ResizeReserve
 from crunchbed.faults.stall import Stall
 from crunchbed.run.world import STORAGE
 from crunchbed.scenario.crunch import WritebackCrunch
@@ -22,7 +23,7 @@ LEAST_INTERVAL_NS: Final = 20_000_000
 """Between a guest's packet and its membership lie up to 2 ms, which are a tenth of this."""
 _HAVE: Final = (
     *("link-down", "delay", "node-crash", "switch-crash", "target-crash", "slow-disk"),
-    *("arp-expiry", "fence-failure"),
+    *("arp-expiry", "fence-failure", "resize-reserve"),
 )
 _BY_HOOKS: Final = "packets are lost by the hooks that machines do not have"
 _LACK: Final = {
@@ -30,7 +31,6 @@ _LACK: Final = {
     "burst": "only the crunch has a machine swap",
     "loss": _BY_HOOKS,
     "partition": _BY_HOOKS,
-    "resize-reserve": "the reserve of a machine is set at its boot",
 }
 """Why, for some of the kinds of faults that machines lack."""
 
@@ -106,11 +106,7 @@ def _protocols(scenario: Scenario) -> Iterator[str]:
 
 def _crunch(scenario: Scenario) -> Iterator[str]:
     crunch = scenario.crunch
-    if crunch is None:
-        return
-    if crunch.kind == "flood":
-        yield _line("crunch.kind", "timed or writeback for now", crunch.kind)
-    elif isinstance(crunch, WritebackCrunch):
+    if isinstance(crunch, WritebackCrunch):
         most = scenario.memory.pages * 3 // 4
         if crunch.pages > most:
             expected = f"at most {most}, 3/4 of memory.pages: a task has them in memory"
@@ -121,6 +117,11 @@ def _faults(scenario: Scenario) -> Iterator[str]:
     stalls = [fault for fault in scenario.faults if isinstance(fault, Stall)]
     if any(stall.targets != (STORAGE,) for stall in stalls):
         yield "faults: stall of storage alone: a machine's daemons are not processes of ours"
+    most = scenario.memory.pages // 16
+    for fault in scenario.faults:
+        if isinstance(fault, ResizeReserve) and fault.pages > most:
+            expected = f"at most {most} pages, 1/16 of memory.pages"
+            yield _line("faults: resize-reserve", expected, str(fault.pages))
     for kind in dict.fromkeys(fault.kind for fault in scenario.faults):
         if kind not in (*_HAVE, "stall"):
             yield f"faults: no {kind}: {_LACK.get(kind, 'not on machines yet')}"

@@ -16,7 +16,8 @@ from crunchbed.backends.machines.live_machine import LiveMachine
 from crunchbed.history.recorder import Recorder
 from crunchbed.run import signals
 from crunchbed.run.loop import SelectorLoop
-from crunchbed.run.world import STORAGE
+from crunchbed.run.world import STORAGE, Flood
+from crunchbed.scenario.crunch import FloodCrunch
 from reserve_agent.errors import CrunchbedError, RunInvalid
 from topologies.tap import know_neighbours, plug_tap
 
@@ -106,6 +107,13 @@ class MachinesWorld(LiveWorld):
         if not self._loop.run_until(ready, seconds):
             late = ", ".join(node.name for node in waiting)
             raise RunInvalid(f"not up after {seconds:g} s: {late}; see {self._run.out / 'logs'}")
+
+    def flood(self, target: str, flood: Flood, start_ns: int) -> None:
+        """Have the storage host send packets, and the guest's agent keep them."""
+        crunch = self._scenario.crunch
+        memalloc = isinstance(crunch, FloodCrunch) and crunch.memalloc
+        self.nodes[target].open_reader(flood.port, memalloc=memalloc)
+        super().flood(target, flood, start_ns)
 
     def _end_nodes(self) -> None:
         """End what the guests send and write, as far as they can, and then the guests."""

@@ -14,6 +14,7 @@ from crunchbed.backends.namespaces.world import NamespacesWorld
 from crunchbed.history.recorder import Recorder
 from crunchbed.host.requirements import Requirement
 from crunchbed.run.progress import Progress
+from crunchbed.scenario.crunch import FORMS, WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.section import CARDS, KERNELS
 
@@ -35,13 +36,15 @@ class NamespacesBackend:
 
     def refuses(self, scenario: Scenario, hold: bool) -> list[str]:  # noqa: ARG002 - a protocol
         """Return what only machines have; every other key was written for this backend."""
-        memory = scenario.memory
+        memory, crunch = scenario.memory, scenario.crunch
+        form = crunch.form if isinstance(crunch, WritebackCrunch) else FORMS[0]
         wanted = (
-            ("nic", memory.nic, CARDS[0], "have a card"),
-            ("kernel", memory.kernel, KERNELS[0], "boot a kernel"),
+            ("memory.nic", memory.nic, CARDS[0], "have a card"),
+            ("memory.kernel", memory.kernel, KERNELS[0], "boot a kernel"),
+            ("crunch.form", form, FORMS[0], "have a page cache of their own"),
         )
         return [
-            f"memory.{key}: expected {default}, the default: only machines {what}, got {got}"
+            f"{key}: expected {default}, the default: only machines {what}, got {got}"
             for key, got, default, what in wanted
             if got != default
         ]

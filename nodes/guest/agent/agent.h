@@ -103,6 +103,11 @@ struct stamp {
 void pattern_init(void);
 void pattern_fill(unsigned char *block, const struct stamp *stamp);
 
+/* ---- reserve.c */
+
+void reserve_open(void);
+int reserve_set(const struct cb_reserve *command);
+
 /* ---- task.c: a process that is a normal task and wants memory */
 
 void task_start(void);
@@ -111,7 +116,10 @@ int task_post(const struct cb_message *message);
 /* ---- network.c */
 
 int neighbour_set(const struct cb_neighbour *neighbour);
-int sink_open(const struct cb_sink *sink);
+/* The socket that nobody reads; port 0 closes it. */
+int sink_set(const struct cb_sink *command);
+int sink_socket(void);		/* -1: none */
+uint64_t sink_bytes(void);
 int memalloc_set(int socket, int value);	/* 0 or -errno */
 int memalloc_get(int socket);			/* CB_MEMALLOC_* or -errno */
 

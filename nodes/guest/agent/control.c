@@ -20,6 +20,7 @@ static const size_t body_bytes[] = {
 	[CB_DIRTY] = sizeof(struct cb_dirty),
 	[CB_NEIGHBOUR] = sizeof(struct cb_neighbour),
 	[CB_SINK] = sizeof(struct cb_sink),
+	[CB_RESERVE] = sizeof(struct cb_reserve),
 	[CB_POWEROFF] = 0,
 };
 
@@ -38,16 +39,35 @@ static int64_t window(const struct cb_message *message)
 	return request(CB_IOC_WINDOW, &window);
 }
 
+static int socket_of(uint32_t name)
+{
+	switch (name) {
+	case CB_SOCKET_DISK:
+		return disk_socket();
+	case CB_SOCKET_SINK:
+		return sink_socket();
+	default:
+		return heartbeat_socket();
+	}
+}
+
 /* Returns the flag as it is afterwards. */
 static int64_t flag(const struct cb_flag *command)
 {
-	int fd = command->socket == CB_SOCKET_DISK ? disk_socket() : heartbeat_socket();
-	int error;
+	int fd = socket_of(command->socket), error;
 
 	if (fd < 0)
 		return -ENOTCONN;
 	error = memalloc_set(fd, command->value);
 	return error ? error : memalloc_get(fd);
+}
+
+static int64_t set_sink(const struct cb_sink *command)
+{
+	int64_t error = sink_set(command);
+
+	ioctl(module, CB_IOC_GUARD, (unsigned long)(sink_socket() >= 0));
+	return error;
 }
 
 /* Carry out what takes no time; returns the result. */
@@ -71,7 +91,9 @@ static int64_t carry_out(const struct cb_message *message)
 	case CB_NEIGHBOUR:
 		return neighbour_set(body);
 	case CB_SINK:
-		return sink_open(body);
+		return set_sink(body);
+	case CB_RESERVE:
+		return reserve_set(body);
 	case CB_POWEROFF:
 		power_off();
 	default:
@@ -116,6 +138,7 @@ static void say_alive(void)
 
 	agent->now_ns = now;
 	agent->turns++;
+	agent->sink_bytes = sink_bytes();
 	if (late > agent->late_ns)
 		agent->late_ns = late;
 }

@@ -63,6 +63,7 @@ int main(int count, char **arguments)
 	error = heartbeat_open(address, htons(atoi(arguments[2])));
 	if (error)
 		fail("no socket for heartbeats", -error);
+	reserve_open();
 	write_start();
 	disk_start();
 	heartbeat_start();

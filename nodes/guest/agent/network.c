@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Neighbours, the socket that nobody reads, and SO_MEMALLOC. */
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <net/if_arp.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -44,32 +45,46 @@ int neighbour_set(const struct cb_neighbour *neighbour)
 	return 0;
 }
 
-static int make_sink(const struct cb_sink *command)
+int sink_socket(void)
+{
+	return sink;
+}
+
+static void close_sink(void)
+{
+	if (sink < 0)
+		return;
+	memalloc_set(sink, CB_MEMALLOC_OFF);	/* nobody counts a closed socket down */
+	close(sink);
+	sink = -1;
+}
+
+int sink_set(const struct cb_sink *command)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = command->port };
 	int bytes = command->receive_buffer / 2;	/* the kernel doubles it */
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 	int error;
 
-	if (fd < 0)
+	close_sink();
+	if (!command->port)
+		return 0;
+	sink = socket(AF_INET, SOCK_DGRAM, 0);
+	if (sink < 0)
 		return -errno;
-	if ((bytes && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes))) ||
-	    bind(fd, (struct sockaddr *)&address, sizeof(address))) {
-		error = -errno;
-		close(fd);
-		return error;
-	}
-	sink = fd;
-	return 0;
+	if ((!bytes || !setsockopt(sink, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes))) &&
+	    !bind(sink, (struct sockaddr *)&address, sizeof(address)))
+		return 0;
+	error = -errno;
+	close_sink();
+	return error;
 }
 
-int sink_open(const struct cb_sink *command)
+uint64_t sink_bytes(void)
 {
-	char byte;
+	uint32_t told[SK_MEMINFO_VARS] = {};
+	socklen_t bytes = sizeof(told);
 
-	if (sink < 0)
-		return make_sink(command);
-	while (command->read && recv(sink, &byte, sizeof(byte), MSG_DONTWAIT) >= 0)
-		;
-	return 0;
+	if (sink < 0 || getsockopt(sink, SOL_SOCKET, SO_MEMINFO, told, &bytes))
+		return 0;
+	return told[SK_MEMINFO_RMEM_ALLOC];
 }

@@ -57,6 +57,7 @@ void cb_window_exit(void);
 int cb_window_add(const struct cb_window_request *request);
 void cb_window_calm(void);
 bool cb_window_is_worker(void);
+void cb_window_guard(bool on);
 bool cb_window_guards(void);
 void cb_window_state(struct cb_window_state *state);
 

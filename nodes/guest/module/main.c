@@ -52,6 +52,9 @@ static long request(struct file *file, unsigned int command, unsigned long argum
 		return 0;
 	case CB_IOC_BALLAST:
 		return set_ballast(from);
+	case CB_IOC_GUARD:
+		cb_window_guard(argument);
+		return 0;
 	default:
 		return -ENOTTY;
 	}

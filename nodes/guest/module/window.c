@@ -35,7 +35,7 @@ static bool calm;			/* the window that is held is to end */
 
 static struct cb_pages held = { .list = LIST_HEAD_INIT(held.list) };
 static u64 begun, ended;		/* windows */
-static bool guarding;
+static bool guarding, asked_to_guard;
 static u64 guarded_until_ns;
 
 static bool to_end(void)
@@ -216,9 +216,18 @@ bool cb_window_is_worker(void)
 	return current == worker;
 }
 
+/* For a crunch that is not a window's. */
+void cb_window_guard(bool on)
+{
+	if (!on)
+		WRITE_ONCE(guarded_until_ns, ktime_get_ns() + GUARD_NS);
+	WRITE_ONCE(asked_to_guard, on);
+}
+
 bool cb_window_guards(void)
 {
-	return READ_ONCE(guarding) || ktime_get_ns() < READ_ONCE(guarded_until_ns);
+	return READ_ONCE(guarding) || READ_ONCE(asked_to_guard) ||
+	       ktime_get_ns() < READ_ONCE(guarded_until_ns);
 }
 
 void cb_window_state(struct cb_window_state *state)
