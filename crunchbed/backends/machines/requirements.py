@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from crunchbed.backends.machines import images
-from crunchbed.backends.namespaces.requirements import SWITCHES, needs_netem
+from crunchbed.backends.namespaces.requirements import SWITCHES, needs_netem, room_for_disk
 from crunchbed.host.probes import guests
 from crunchbed.host.requirements import Requirement, requirement
 from crunchbed.scenario.schema import Scenario
@@ -27,6 +27,7 @@ def needed_by(scenario: Scenario) -> list[Requirement]:
     memory = scenario.memory
     return [
         *found,
+        room_for_disk(scenario),
         Requirement(
             f"kernel {memory.kernel}",
             "memory.kernel",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -15,12 +16,14 @@ from crunchbed.backends.namespaces.capture import capture
 from crunchbed.backends.namespaces.configs import DISK
 from crunchbed.backends.namespaces.live_run import LiveRun, ended_by_itself
 from crunchbed.backends.namespaces.network import LiveNetwork
+from crunchbed.backends.namespaces.part_watch import PartWatch
 from crunchbed.backends.namespaces.read_back import read_back
 from crunchbed.backends.namespaces.storage import StorageHost
 from crunchbed.backends.namespaces.switches import LiveSwitches
 from crunchbed.backends.namespaces.versions import first_line, program_versions
 from crunchbed.backends.namespaces.world import network_of
 from crunchbed.history.recorder import Recorder
+from crunchbed.host import room
 from crunchbed.run import signals
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import STORAGE, Fence, Flood, ReadBack
@@ -62,7 +65,9 @@ class MachinesWorld:
     commands = None
 
     def __init__(self, run: LiveRun, image: Image, recorder: Recorder, loop: SelectorLoop) -> None:
-        self._run = run
+        self._agents = NodeCgroup(run.run_id, "agents")
+        self._parts = PartWatch(self._agents.path.parent)
+        self._run = replace(run, started=self._parts.joins(run.started))
         self._scenario = run.scenario
         self._image = image
         self._recorder = recorder
@@ -86,7 +91,7 @@ class MachinesWorld:
     def _build(self) -> None:
         """Make the network, and start all that is no part of a machine that has power."""
         self._undo.callback(self._run.targets.remove)
-        self._agents = NodeCgroup(self._run.run_id, "agents")
+        self._undo.callback(self._parts.end)
         self._undo.callback(self._agents.remove)
         self._agents.create()
         self._qemu = first_line((QEMU, "--version"))
@@ -151,6 +156,7 @@ class MachinesWorld:
             CrunchbedError: The block device is not served.
             RunInvalid: A guest did not come up.
         """
+        self._parts.begin()
         self._fences = FenceServer(
             self._run.state / "fence",
             fence,
@@ -193,13 +199,26 @@ class MachinesWorld:
         self.disk.flood(target, flood, start_ns)
 
     def check(self) -> None:
-        """Look whether the target and the senders live."""
+        """Look whether all parts live and the disk has room, and write down what stood still.
+
+        Raises:
+            RunInvalid: One ended by itself, or no room is left.
+        """
+        self._record_late_parts()
         for process in self._watched:
             if process.poll() is not None:
                 raise ended_by_itself(process)
+        if room.is_full(self._run.state):
+            raise RunInvalid(f"{self._run.state}: no room is left for the block target's disk")
+
+    def _record_late_parts(self) -> None:
+        for late in self._parts.events():
+            self._recorder.record(late)
 
     def quiesce(self) -> None:
         """End what the guests send and write, as far as they can, and then the guests."""
+        self._parts.end()
+        self._record_late_parts()
         self.disk.end_senders()
         waiting = [node for node in self.nodes.values() if node.up]
 

@@ -11,7 +11,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -60,6 +60,15 @@ class PartWatch:
         """Know a process by its name, such as ``n1 heartbeat``; what it starts belongs to it."""
         node, _, part = process.name.partition(" ")
         self._known[process.pid] = process.start_ticks, _Part(node, part or node)
+
+    def joins(self, told: Callable[[Process], None]) -> Callable[[Process], None]:
+        """Return ``told`` with this watch as the second who is told of a process."""
+
+        def started(process: Process) -> None:
+            told(process)
+            self.add(process)
+
+        return started
 
     def begin(self) -> None:
         """Look from now on."""

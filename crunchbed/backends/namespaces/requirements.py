@@ -42,10 +42,10 @@ _TRANSPORTS: Final = {"nbd": ("nbdkit",), "iscsi": ("iscsi-target", "iscsi-initi
 def needed_by(scenario: Scenario) -> list[Requirement]:
     """Return what a machine must have for a run of ``scenario``."""
     names = (*_ALWAYS, *SWITCHES[scenario.cluster.switch], *_asked_by(scenario))
-    return [*(requirement(name) for name in names), _disk_room(scenario)]
+    return [*(requirement(name) for name in names), room_for_disk(scenario)]
 
 
-def _disk_room(scenario: Scenario) -> Requirement:
+def room_for_disk(scenario: Scenario) -> Requirement:
     """Return the room that the block device's sparse file may take.
 
     That is its size, or what the links bring it in a run, which is less for a very large one.
