@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,16 +58,26 @@ def test_a_kernel_that_panics_makes_the_run_invalid_with_its_last_words(
         command.kill()
 
 
-@pytest.mark.parametrize("phase", ["control", "inject"])
-def test_a_machine_that_somebody_stops_makes_the_run_invalid(phase: str, tmp_path: Path) -> None:
-    """Its peers eject it, and are right as far as they know: only the run can see the stop."""
+@pytest.mark.parametrize(
+    ("process", "phase"),
+    [("machine", "control"), ("machine", "inject"), ("attendant", "inject")],
+)
+def test_what_somebody_stops_makes_the_run_invalid(
+    process: str, phase: str, tmp_path: Path
+) -> None:
+    """The node's peers eject it, and are right as far as they know: only the run sees the stop."""
     # Nothing boots again: the run is about to end.
     command = fast(tmp_path / "out", "fencing.reboot_delay=30s", control="2s", inject="2s")
     try:
         run_id = id_of(command)
         command.wait_for(phase)
-        os.kill(pid_of(command, "n1 machine"), signal.SIGSTOP)
-        is_invalid(command, run_id, tmp_path / "out", "the machine of n1 stood still for ", 20)
+        pid = pid_of(command, f"n1 {process}")
+        os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            command.popen.wait(1)
+        if process == "attendant":  # a machine was fenced
+            os.kill(pid, signal.SIGCONT)
+        is_invalid(command, run_id, tmp_path / "out", f"the {process} of n1 stood still for ", 20)
     finally:
         command.kill()
 

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,10 +25,11 @@ WHOLE_SECONDS = 8.0
 """From the start of the command to its end."""
 
 
-def moments(seed: int, last: float) -> list[float]:
-    """Draw ten moments."""
+def moments(seed: int, last: float) -> list[Any]:
+    """Draw ten moments, of which the first four are enough for every day."""
     dice = random.Random(seed)  # noqa: S311
-    return sorted(round(dice.uniform(0, last), 2) for _ in range(10))
+    drawn = [round(dice.uniform(0, last), 2) for _ in range(10)]
+    return [*drawn[:4], *(pytest.param(moment, marks=pytest.mark.slow) for moment in drawn[4:])]
 
 
 @pytest.mark.parametrize("moment", moments(SEED, WHOLE_SECONDS))

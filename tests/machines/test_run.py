@@ -1,4 +1,4 @@
-"""Whole runs whose nodes are machines: verdicts and crunches."""
+"""Whole runs whose nodes are machines, and a comparison of two."""
 
 from __future__ import annotations
 
@@ -10,26 +10,17 @@ from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from reserve_agent.contract.events.guests import GuestWindow
 from tests.machines.clusters import TWO as BARE
-from tests.system.command import Command, run
+from tests.system.command import run
 
 pytestmark = pytest.mark.root
 
 TWO = (*BARE, "--set", "phases.control=2s")
-TIMED = (
-    *("--set", "crunch={kind: timed, count: 1, length: 1500ms, every: 2s, depth: 0.75}"),
-    *("--set", "phases.inject=3s", "--set", "detector={kind: fixed}"),
-)
-
-
-def result_of(command: Command, out: Path) -> Result:
-    assert (out / "result.json").exists(), (command.popen.returncode, command.errors)
-    return Result.read(out / "result.json")
 
 
 def test_control_misses_nothing_and_says_what_it_ran_on(tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = run("run", "control", *TWO, "--set", "phases.inject=2s", "--out", out)
-    result = result_of(command, out)
+    result = Result.read(out / "result.json")
     assert (result.verdict, result.reasons) == ("pass", ()), command.errors
     assert command.popen.returncode == 0
     assert result.totals.heartbeats_sent > 50
@@ -39,18 +30,19 @@ def test_control_misses_nothing_and_says_what_it_ran_on(tmp_path: Path) -> None:
     assert result.versions["guest kernel"].startswith("6.1.")
 
 
-def test_a_quarter_of_the_reserve_makes_a_node_deaf_that_has_no_flagged_socket(
-    tmp_path: Path,
-) -> None:
-    missed = {}
-    for policy in ("none", "memalloc"):
-        out = tmp_path / policy
-        command = run("run", "control", *TWO, *TIMED, "--policy", policy, "--out", out)
-        result = result_of(command, out)
-        assert result.verdict in ("pass", "fail"), (result.reasons, command.errors)
-        missed[policy] = result.totals.heartbeats_missed
-        (window,) = History.read(out / "history.jsonl").of(GuestWindow, "n1")
+def test_a_comparison_holds_what_its_scenario_claims(tmp_path: Path) -> None:
+    """A quarter of the reserve makes a machine deaf that has no flagged socket."""
+    short = ("--set", "phases.inject=3s", "--set", "detector={kind: fixed}")
+    command = run("compare", "kernel-levels", *TWO, *short, "--out", tmp_path / "out")
+    assert command.popen.returncode == 0, (command.output, command.errors)
+    assert "holds    none.heartbeats_missed > 5" in command.output
+    assert "holds    memalloc.heartbeats_missed == 0" in command.output
+    runs = {path.parent.name: Result.read(path) for path in tmp_path.glob("out/*/result.json")}
+    assert {name: result.verdict for name, result in runs.items()} == {
+        "memalloc-1": "pass",
+        "none-1": "pass",
+    }
+    for name in runs:
+        history = History.read(tmp_path / "out" / name / "history.jsonl")
+        (window,) = history.of(GuestWindow, "n1")
         assert abs(window.reached_pages - window.requested_pages) <= 3
-        assert result.totals.writes_lost == 0
-    assert missed["memalloc"] == 0
-    assert missed["none"] >= 5
