@@ -22,21 +22,21 @@ help: ## print this list
 setup: packages hooks python services ## install what this machine lacks (the other targets call it)
 
 .PHONY: machines
-machines: ## fetch QEMU and kernels, and build what virtual machines need (not part of setup)
-	@scripts/machines.sh
+machines: ## fetch QEMU and kernels, and build what virtual machines need (KERNELS=6.1: one of them)
+	@KERNELS="$(KERNELS)" scripts/machines.sh
 
 .PHONY: demo
 demo: setup ## one crunch, without and with a memory reserve, compared
 	$(VENV)/crunchbed compare writeback-crunch --policies none,memalloc
 
 .PHONY: test
-test: setup ## unit tests, then system tests
+test: setup ## unit tests, then system tests, and those of virtual machines after `make machines`
 	$(VENV)/python -m pytest -n auto tests/unit
-	$(VENV)/python -m pytest --reruns 1 tests/system
+	$(VENV)/python -m pytest --reruns 1 tests/system tests/machines
 
 .PHONY: slow
 slow: setup ## the tests that `make test` leaves out because they take long
-	$(VENV)/python -m pytest -m slow tests/unit tests/system
+	$(VENV)/python -m pytest -m slow tests/unit tests/system tests/machines
 
 .PHONY: check
 check: setup ## formatting, lint and types

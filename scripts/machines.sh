@@ -11,12 +11,15 @@
 #   RELEASE/initramfs     busybox, the agent, the module, the drivers of cards
 #   RELEASE/cards         the cards for which this kernel has drivers, one a line, as QEMU names them
 #
+# With KERNELS in the environment (KERNELS="6.1 6.1-cloud") those of the kernels below alone. A call that was
+# killed is made good by the next one: a kernel that was not fetched whole is fetched again.
 # A kernel that is there is not looked for again; what is made of our sources is made again when they
 # change. To have the newest kernel, remove its directory. Nothing here changes what this machine boots.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly KERNELS=(
+readonly WANTED=${KERNELS-}
+readonly KNOWN=(
     "6.1 linux-image-amd64"
     "6.1-cloud linux-image-cloud-amd64"
     "6.12 linux-image-amd64/bookworm-backports"
@@ -31,6 +34,7 @@ readonly CARDS=(
     "virtio-net-pci virtio_pci virtio_net"
 )
 readonly SOURCES=nodes/guest
+readonly ROOM_MIB=700 # for lists of packages, and for a kernel while it is unpacked
 APT_READY=''  # whether the lists of packages were read in this call
 DIR=$(realpath -m "${CRUNCHBED_MACHINES:-build/machines}")
 readonly DIR LOG=$DIR/log
@@ -42,6 +46,18 @@ fail() {
     exit 1
 }
 
+refuse() {
+    say "$*"
+    exit 2
+}
+
+free_mib() { df --output=avail -B1M "$DIR" | tail -n 1 | tr -d ' '; }
+
+# Asked first, for on a disk that is full apt goes on forever.
+enough_room() {
+    [ "$(free_mib)" -ge $ROOM_MIB ] || fail "$ROOM_MIB MiB are needed in $DIR, and $(free_mib) MiB are free"
+}
+
 # tried COMMAND...: appends its output to the log.
 tried() {
     printf '\n== %s  %s\n' "$(date -Is)" "$*" >>"$LOG"
@@ -50,10 +66,10 @@ tried() {
 
 # logged COMMAND...: the same, and its failure ends this script.
 logged() {
-    tried "$@" || {
-        tail -n 12 "$LOG" | sed 's/^/    /' >&2
-        fail "failed: $* (all output: $LOG)"
-    }
+    tried "$@" && return
+    [ "$(free_mib)" -gt 0 ] || fail "no room is left on the disk of $DIR"
+    tail -n 12 "$LOG" | sed 's/^/    /' >&2
+    fail "failed: $* (all output: $LOG)"
 }
 
 # ---- kernels from packages
@@ -67,6 +83,7 @@ apt_options() {
 prepare_apt() {
     local mirror backports=$DIR/apt/parts/crunchbed-backports.list
     [ -z "$APT_READY" ] || return 0
+    enough_room
     rm -rf "$DIR/apt"
     mkdir -p "$DIR"/apt/{parts,lists/partial,cache/archives/partial}
     if [ -e /etc/apt/sources.list ]; then cp /etc/apt/sources.list "$DIR/apt"; fi
@@ -81,6 +98,9 @@ prepare_apt() {
         rm "$backports"
         logged apt-get "${APT[@]}" update
     fi
+    # apt calls it no failure that a mirror does not answer.
+    compgen -G "$DIR/apt/lists/*_bookworm_*_Packages*" >/dev/null ||
+        fail "no list of packages came from $mirror: is the network there? (all output: $LOG)"
     APT_READY=yes
 }
 
@@ -114,6 +134,7 @@ fetch() {
     [ -n "$image" ] || return 0
     release=${image#linux-image-}
     if ! [ -e "$DIR/$release/vmlinuz" ]; then
+        enough_room
         say "$name: fetching $release"
         rm -rf "${DIR:?}/$release" "$DIR/$release.partial"
         mkdir -p "$DIR/$release.partial/root"
@@ -123,18 +144,21 @@ fetch() {
             "$DIR/$release.partial/root/usr/src/linux-headers-$release/Makefile"
         ln "$DIR/$release.partial/root/boot/vmlinuz-$release" "$DIR/$release.partial/vmlinuz"
         ln -s "root/usr/src/linux-headers-$release" "$DIR/$release.partial/headers"
+        logged depmod -b "$DIR/$release.partial/root" "$release"
         mv "$DIR/$release.partial" "$DIR/$release"
-        logged depmod -b "$DIR/$release/root" "$release"
     fi
     ln -sfn "$release" "$DIR/$name"
 }
 
-# ---- the user's own kernel
-
-refuse() {
-    say "$*"
-    exit 2
+# check_wanted: says which name in $KERNELS is no kernel of ours.
+check_wanted() {
+    local name
+    for name in $WANTED; do
+        [[ " ${KNOWN[*]%% *} " = *" $name "* ]] || refuse "KERNELS: expected some of ${KNOWN[*]%% *}, got $name"
+    done
 }
+
+# ---- the user's own kernel
 
 # part FILE OFFSET BYTES
 part() { dd if="$1" bs=1 skip="$2" count="$3" status=none; }
@@ -264,23 +288,25 @@ build() {
 # ----
 
 case $# in
-0) ;;
+0) check_wanted ;;
 4) check_own "$@" ;;
 *) refuse "usage: scripts/machines.sh [NAME IMAGE MODULES HEADERS]" ;;
 esac
+[ "$(id -u)" -eq 0 ] || fail "needs root: it installs packages"
 mkdir -p "$DIR"
 touch "$LOG"
 mapfile -t APT < <(apt_options)
 scripts/setup.sh packages packages-machines.txt
 exec 9>"$DIR/lock"
-flock 9
+flock -n 9 || { say "waiting for the end of another call" && flock 9; }
 if [ $# -eq 4 ]; then
     own "$@"
     build "$1"
     exit
 fi
-for kernel in "${KERNELS[@]}"; do
+for kernel in "${KNOWN[@]}"; do
     read -r name meta <<<"$kernel"
+    [[ -z $WANTED || " $WANTED " = *" $name "* ]] || continue
     fetch "$name" "$meta"
     if [ -e "$DIR/$name/vmlinuz" ]; then
         build "$name"

@@ -8,6 +8,9 @@ from crunchbed.backends.machines import images
 from crunchbed.backends.machines.requirements import needed_by
 from crunchbed.host.requirements import missing
 from crunchbed.scenario.loader import load
+from tests.leftovers import nothing_is_left
+
+__all__ = ["nothing_is_left"]
 
 
 @pytest.fixture(scope="session", autouse=True)

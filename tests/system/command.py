@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -102,6 +103,23 @@ class Command:
     def complaints(self) -> list[str]:
         """Lines of stderr that are no progress."""
         return [line for line in self.errors if line and " s  " not in line]
+
+
+def killed_leaves_nothing_that_clean_does_not_remove(command: Command, moment: float) -> None:
+    """SIGKILL a run some seconds from now, and look what `crunchbed clean` makes of the rest."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        command.popen.wait(moment)
+    run_id = command.run_id
+    command.kill()
+    cleaned = run("clean")
+    assert cleaned.popen.returncode == 0, (moment, cleaned.errors, cleaned.output)
+    assert cleaned.errors == []
+    if run_id is not None:
+        assert f"{run_id}: removed state" in cleaned.output
+        assert traces(run_id) == [], moment
+    else:
+        assert left_by_check(command.popen.pid) == [], moment
+    assert run_id is None or run_id not in run("clean").output
 
 
 def run(*arguments: str | Path, before: Sequence[str] = ()) -> Command:

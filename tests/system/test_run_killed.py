@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from crunchbed.host.run_ids import STATE_ROOT
-from tests.system.command import SHORT, Command, left_by_check, run, traces
+from tests.system.command import (
+    SHORT,
+    Command,
+    killed_leaves_nothing_that_clean_does_not_remove,
+    run,
+    traces,
+)
 
 pytestmark = pytest.mark.root
 SEED = 32
@@ -37,19 +43,7 @@ def test_killed_at_any_moment_it_leaves_nothing_that_clean_does_not_remove(
     moment: float, tmp_path: Path
 ) -> None:
     command = Command("run", *EJECTED, "--out", tmp_path / "out")
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        command.popen.wait(moment)
-    run_id = command.run_id
-    command.kill()
-    cleaned = run("clean")
-    assert cleaned.popen.returncode == 0, (moment, cleaned.errors, cleaned.output)
-    assert cleaned.errors == []
-    if run_id is not None:
-        assert f"{run_id}: removed state" in cleaned.output
-        assert traces(run_id) == [], moment
-    else:
-        assert left_by_check(command.popen.pid) == [], moment
-    assert run_id is None or run_id not in run("clean").output
+    killed_leaves_nothing_that_clean_does_not_remove(command, moment)
 
 
 def test_the_next_run_works_beside_what_a_killed_one_has_left(tmp_path: Path) -> None:

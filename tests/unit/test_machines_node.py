@@ -192,11 +192,28 @@ def test_a_guest_that_failed_makes_the_run_invalid_with_its_own_words(bed: Bed) 
         bed.node.check()
 
 
+PANIC = "Kernel panic - not syncing: Attempted to kill init!"
+
+
+def test_a_panic_is_told_with_its_reason_and_not_with_what_the_kernel_says_after_it(
+    bed: Bed,
+) -> None:
+    bed.node.power_on()
+    bed.console.write_text(f"booting\n{PANIC}\nKernel Offset: disabled\n\n")
+    bed.attendant.guest["failure"] = "the guest's kernel has panicked"
+    with pytest.raises(RunInvalid, match=f"^the machine n1 failed: the guest's .*: {PANIC}$"):
+        bed.node.check()
+
+
 def test_a_qemu_that_ends_by_itself_makes_the_run_invalid(bed: Bed) -> None:
     bed.node.power_on()
-    bed.console.write_text("booting\nKernel panic - not syncing: Attempted to kill init!\n\n")
+    bed.console.write_text("booting\n\n")
     bed.run.started[0].kill()
-    with pytest.raises(RunInvalid, match=r"n1 machine ended by itself \(-9\): Kernel panic"):
+    with pytest.raises(RunInvalid, match=r"n1 machine ended by itself \(-9\): booting$"):
+        bed.node.check()
+    bed.console.write_text(f"booting\n{PANIC}\nKernel Offset: disabled\n\n")
+    bed.run.log("n1 machine").write_text("qemu: warning: no such feature\n")
+    with pytest.raises(RunInvalid, match=rf"n1 machine ended by itself \(-9\): {PANIC}$"):
         bed.node.check()
 
 

@@ -21,6 +21,8 @@ from topologies.node import ClusterNode
 DAEMONS: Final = ("heartbeat", "initiator")
 """What a machine's agent does is called as the daemons of a namespace are."""
 _ASKED_EVERY_NS: Final = 100_000_000
+_PANIC: Final = "Kernel panic"
+"""Begins the line that says why; lines without a reason come after it."""
 
 
 class LiveMachine:
@@ -113,7 +115,8 @@ class LiveMachine:
         self._asked_ns = self._clock.now_ns()
         told = self.attendant.ask("status")
         if (failure := told["guest"]["failure"]) is not None:
-            raise RunInvalid(f"the machine {self.name} failed: {failure}")
+            why = ": ".join(filter(None, (failure, self._panic())))
+            raise RunInvalid(f"the machine {self.name} failed: {why}")
         return told
 
     def kernel(self) -> str:
@@ -213,13 +216,19 @@ class LiveMachine:
         if ended or self._clock.now_ns() - self._asked_ns > _ASKED_EVERY_NS:
             self._ask_status()
         if ended and running is not None:
-            words = running.last_words() or self._last_of_console() or f"no word in {running.log}"
+            words = self._panic() or running.last_words() or self._last_of_console()
+            words = words or f"no word in {running.log}"
             raise RunInvalid(f"{running.name} ended by itself ({running.poll()}): {words}")
 
-    def _last_of_console(self) -> str:
+    def _panic(self) -> str:
+        """Return why the guest's kernel has panicked, in its own words; empty if it has not."""
+        return self._last_of_console(_PANIC)
+
+    def _last_of_console(self, words: str = "") -> str:
         with suppress(OSError):
             lines = self._machine.console.read_text(errors="replace").splitlines()
-            return next((line.strip() for line in reversed(lines) if line.strip()), "")
+            said = (line.strip() for line in reversed(lines) if words in line)
+            return next(filter(None, said), "")
         return ""
 
     def ask_to_quiesce(self) -> bool:
