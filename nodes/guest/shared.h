@@ -26,6 +26,7 @@
 #define CB_COUNTERS_AT		0x1000
 #define CB_COUNTERS_SLOT_BYTES	0x800
 #define CB_WINDOWS_AT		0x2000
+#define CB_COROSYNC_AT		0xa000
 #define CB_DATA_AT		0x10000
 
 #define CB_COUNTERS_SLOTS	2	/* publication n is in slot n % CB_COUNTERS_SLOTS */
@@ -61,6 +62,18 @@ struct cb_agent {
 	char failure[64];
 };
 
+/* ---- what corosync is told, at CB_COROSYNC_AT: by the host, before the boot */
+
+#define CB_COROSYNC_BYTES	0x4000	/* of its configuration, at most */
+
+struct cb_corosync {
+	__u32 nodes;		/* whose ids are 1 to `nodes`; 0: the guest runs no corosync */
+	__u32 id;		/* of this node */
+	__u32 links;		/* of knet to each peer */
+	__u32 bytes;		/* of the configuration */
+	char configuration[CB_COROSYNC_BYTES];
+};
+
 /* ---- rings: one writer and one reader each, so there are no locks */
 
 enum cb_ring_name {
@@ -72,6 +85,7 @@ enum cb_ring_name {
 	CB_RING_DISK,		/* of CONNECT, DISCONNECT and SWAP */
 	CB_RING_DISK_ENDED,	/* CB_DONE with id 0: the kernel gave the device up */
 	CB_RING_TASK,		/* of the process that wants memory */
+	CB_RING_COROSYNC,	/* of corosync's watcher */
 	CB_RING_WRITER,		/* of the first writer; CB_WRITERS rings */
 	CB_RINGS = CB_RING_WRITER + CB_WRITERS,
 };
@@ -123,6 +137,11 @@ enum cb_event {
 	CB_SENT,		/* struct cb_sent */
 	CB_RECEIVED,		/* struct cb_received */
 	CB_WRITTEN,		/* struct cb_written */
+	CB_COROSYNC_LINE,	/* struct cb_corosync_line, and a line of its log */
+	CB_COROSYNC_LEFT,	/* struct cb_corosync_nodes: a new ring, without these of the last */
+	CB_COROSYNC_QUORUM,	/* struct cb_corosync_nodes: the ring's nodes, and its quorum */
+	CB_COROSYNC_PACKETS,	/* struct cb_corosync_packets */
+	CB_COROSYNC_ENDED,	/* struct cb_done; result: as waitpid() says it */
 };
 
 /* ---- bodies of commands */
@@ -246,6 +265,30 @@ struct cb_written {
 	__u64 at_ns;
 	__u32 blocks;
 	__s32 error;		/* errno, or 0 */
+};
+
+struct cb_corosync_line {
+	__u64 at_ns;		/* when the watcher read it */
+	__u32 bytes;
+	__u32 unused;
+	char text[];
+};
+
+struct cb_corosync_nodes {
+	__u64 at_ns;
+	__u64 ring;		/* its sequence number */
+	__u32 quorate;		/* CB_COROSYNC_QUORUM alone */
+	__u32 nodes;
+	__u32 ids[CB_MAX_TARGETS];
+};
+
+/* All since the boot, knet's own pings and pongs too. */
+struct cb_corosync_packets {
+	__u64 at_ns;
+	__u32 peer;		/* its id */
+	__u32 unused;
+	__u64 sent;
+	__u64 received;
 };
 
 /* ---- the module's part, at CB_COUNTERS_AT and CB_WINDOWS_AT */

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from nodes.corosync.config import CorosyncSettings
+from nodes.guest.corosync import tell_corosync
 from nodes.guest.layout import SHARED_BYTES, Kind, RingName, State
 from nodes.guest.messages import Done
 from nodes.guest.ring import SharedMemory
@@ -67,15 +69,18 @@ class Guest:
         return found[0]
 
 
-def _arguments(kernel: Path, nic: str, shared: Path, console: Path) -> list[str]:
+def _arguments(
+    kernel: Path, nic: str, shared: Path, console: Path, *, corosync: bool
+) -> list[str]:
+    memory, initramfs = ("320", "initramfs-corosync") if corosync else ("128", "initramfs")
     append = (
         "console=ttyS0 quiet loglevel=1 panic=-1 zswap.enabled=0 ipv6.disable=1 "
-        f"crunchbed.nic={nic} crunchbed.address=10.0.2.15/24"
+        f"crunchbed.nic={nic} crunchbed.address=10.0.2.15/24{' crunchbed.port=0' * corosync}"
     )
     return [
-        *(QEMU, "-M", "pc", "-accel", "tcg", "-cpu", "qemu64", "-smp", "1", "-m", "128"),
+        *(QEMU, "-M", "pc", "-accel", "tcg", "-cpu", "qemu64", "-smp", "1", "-m", memory),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-        *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(kernel / "initramfs")),
+        *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(kernel / initramfs)),
         *("-append", append),
         *("-netdev", "user,id=n0,restrict=on", "-device", f"{nic},netdev=n0,romfile="),
         "-object",
@@ -85,9 +90,12 @@ def _arguments(kernel: Path, nic: str, shared: Path, console: Path) -> list[str]
 
 
 @contextmanager
-def started(kernel: str, nic: str, folder: Path) -> Iterator[Guest]:
+def started(
+    kernel: str, nic: str, folder: Path, corosync: CorosyncSettings | None = None
+) -> Iterator[Guest]:
     """Start a guest, which may or may not come up; it is killed at the end."""
-    if not Path(QEMU).exists() or not (BUILT / kernel / "initramfs").exists():
+    needed = "initramfs" if corosync is None else "initramfs-corosync"
+    if not Path(QEMU).exists() or not (BUILT / kernel / needed).exists():
         pytest.skip(f"no QEMU or no kernel {kernel} in {BUILT}: make machines")
     shared, console = folder / "shared", folder / "console"
     shared.write_bytes(bytes(SHARED_BYTES))
@@ -95,8 +103,12 @@ def started(kernel: str, nic: str, folder: Path) -> Iterator[Guest]:
     with shared.open("r+b") as file:
         # Not closed: structures that tests hold refer to it.
         memory = mmap.mmap(file.fileno(), SHARED_BYTES)
-    SharedMemory(memoryview(memory)).prepare()
-    process = subprocess.Popen(_arguments(BUILT / kernel, nic, shared, console))
+    prepared = SharedMemory(memoryview(memory))
+    prepared.prepare()
+    if corosync is not None:
+        tell_corosync(corosync, prepared)
+    arguments = _arguments(BUILT / kernel, nic, shared, console, corosync=corosync is not None)
+    process = subprocess.Popen(arguments)
     try:
         yield Guest(process, memoryview(memory), console)
     finally:
@@ -105,9 +117,11 @@ def started(kernel: str, nic: str, folder: Path) -> Iterator[Guest]:
 
 
 @contextmanager
-def booted(kernel: str, nic: str, folder: Path) -> Iterator[Guest]:
+def booted(
+    kernel: str, nic: str, folder: Path, corosync: CorosyncSettings | None = None
+) -> Iterator[Guest]:
     """Start a guest and wait for its agent."""
-    with started(kernel, nic, folder) as guest:
+    with started(kernel, nic, folder, corosync) as guest:
         agent = guest.shared.agent
         up = wait_for(lambda: agent.state != State.NONE, BOOT_SECONDS)
         assert up, guest.console.read_text()

@@ -44,7 +44,7 @@ class MachinesSite:
         Raises:
             MissingRequirement: The kernel is not built any more.
         """
-        image = images.find(scenario.memory.kernel)
+        image = images.find(scenario.memory.kernel, corosync=scenario.membership == "corosync")
         if image is None:
             raise MissingRequirement(f"no kernel {scenario.memory.kernel} ({images.MAKE})")
         run = LiveRun(

@@ -22,6 +22,10 @@ QEMU_CARDS: Final = {
     "virtio-net": "virtio-net-pci",
 }
 """QEMU's names of cards, by ``memory.nic``."""
+_KERNEL_MIB: Final = 64
+"""What a kernel, its initramfs and the agent take of a machine's memory, about."""
+_COROSYNC_MIB: Final = 192
+"""What corosync, its libraries and its watcher take more, all of it locked."""
 _BUILT: Final = Path(__file__).resolve().parents[3] / "build" / "machines"
 
 
@@ -33,11 +37,13 @@ class Image:
         name: The value of ``memory.kernel``.
         directory: Where it was built.
         cards: The values of ``memory.nic`` for which the kernel has drivers.
+        corosync: Whether the guest runs a corosync.
     """
 
     name: str
     directory: Path
     cards: tuple[str, ...]
+    corosync: bool = False
 
     @property
     def release(self) -> str:
@@ -51,8 +57,13 @@ class Image:
 
     @property
     def initramfs(self) -> Path:
-        """Busybox, the guest agent, its module and the drivers."""
-        return self.directory / "initramfs"
+        """Busybox, the guest agent, its module and the drivers; with corosync or without."""
+        return self.directory / ("initramfs-corosync" if self.corosync else "initramfs")
+
+    @property
+    def own_mib(self) -> int:
+        """What a machine needs beside the memory that a scenario gives its node."""
+        return _KERNEL_MIB + (_COROSYNC_MIB if self.corosync else 0)
 
 
 def directory() -> Path:
@@ -60,13 +71,15 @@ def directory() -> Path:
     return Path(os.environ.get(DIRECTORY_VARIABLE) or _BUILT)
 
 
-def find(name: str, where: Path | None = None) -> Image | None:
+def find(name: str, where: Path | None = None, *, corosync: bool = False) -> Image | None:
     """Return the kernel of this name; None where it is not built, or not to the end."""
     built = ((where or directory()) / name).resolve()
-    if not all((built / file).is_file() for file in ("vmlinuz", "initramfs", "cards")):
+    if not (built / "cards").is_file():
         return None
     drivers = (built / "cards").read_text().split()
-    return Image(name, built, tuple(card for card, qemu in QEMU_CARDS.items() if qemu in drivers))
+    cards = tuple(card for card, qemu in QEMU_CARDS.items() if qemu in drivers)
+    image = Image(name, built, cards, corosync)
+    return image if image.kernel.is_file() and image.initramfs.is_file() else None
 
 
 def names(where: Path | None = None) -> list[str]:

@@ -25,6 +25,9 @@ def needed_by(scenario: Scenario) -> list[Requirement]:
         names.append("netem")
     found = [requirement(name) for name in names]
     memory = scenario.memory
+    if scenario.membership == "corosync":
+        probe = guests.corosync(memory.kernel)
+        found.append(Requirement("corosync of guests", "membership", images.MAKE, probe))
     return [
         *found,
         Requirement(

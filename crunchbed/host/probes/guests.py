@@ -30,3 +30,13 @@ def card(kernel_name: str, nic: str) -> Probe:
         return Seen(present=False, detail=f"{kernel_name} has {', '.join(image.cards)}")
 
     return probe
+
+
+def corosync(kernel_name: str) -> Probe:
+    """Whether there is a corosync for guests; a kernel that is not built has one."""
+
+    def probe(_machine: Machine) -> Seen:
+        built = images.find(kernel_name, corosync=True) or not images.find(kernel_name)
+        return Seen(present=bool(built), detail="for guests" if built else "not built for guests")
+
+    return probe
