@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from nodes.guest.config import GuestBurst, GuestDisk
-from nodes.guest.layout import BALLAST_NONE, DirtyForm, Kind, Memalloc, Socket
+from nodes.guest.layout import BALLAST_NONE, DirtyForm, Kind, Memalloc, Side, Socket
 from nodes.guest.messages import (
     Ballast,
     Connect,
     Dirty,
     Flag,
+    FlagPort,
     Level,
     Neighbour,
     Swap,
@@ -52,6 +53,20 @@ def flag(socket: Socket, policy: str, classes: tuple[str, ...]) -> Ask:
     if policy == "memalloc" and cls.label in classes:
         value = Memalloc.NOWAIT if heartbeat else Memalloc.ON
     return Ask(Kind.FLAG, Flag(socket=socket, value=value))
+
+
+def flag_port(protocol: int, side: Side, port: int, value: Memalloc) -> Ask:
+    """Flag the sockets of a port, of any program and of the kernel, or take their flags away.
+
+    Args:
+        protocol: ``socket.IPPROTO_TCP`` or ``socket.IPPROTO_UDP``.
+        side: Whether the port is the socket's own, its peer's, or either.
+        port: The port's number.
+        value: NOWAIT for a program that must not wait for memory when it sends; ON for the kernel,
+            which never does.
+    """
+    body = FlagPort(protocol=protocol, side=side, port=network_port(port), value=value)
+    return Ask(Kind.FLAG_PORT, body)
 
 
 def connect(disk: GuestDisk) -> Ask:

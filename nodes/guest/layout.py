@@ -25,6 +25,7 @@ WRITERS: Final = 4
 RING_BYTES: Final = 0x10000
 MAX_PAYLOAD: Final = 512
 MAX_TARGETS: Final = 16
+MAX_PORTS: Final = 8
 BALLAST_NONE: Final = 0xFFFFFFFF
 
 
@@ -72,6 +73,7 @@ class Kind(IntEnum):
     SINK = 13
     SEND = 14
     POWEROFF = 15
+    FLAG_PORT = 16
     DONE = 64
     SENT = 65
     RECEIVED = 66
@@ -91,6 +93,14 @@ class Memalloc(IntEnum):
     OFF = 0
     ON = 1
     NOWAIT = 2
+
+
+class Side(IntEnum):
+    """Whose port a socket is looked up by."""
+
+    LOCAL = 1
+    REMOTE = 2
+    EITHER = 3
 
 
 class DirtyForm(IntEnum):
@@ -190,6 +200,8 @@ class Counters(c.LittleEndianStructure):
         ("rx_fifo_errors", c.c_uint64),
         ("tx_packets", c.c_uint64),
         ("memalloc_sockets", c.c_uint64),
+        ("flagged_sockets", c.c_uint64),
+        ("port_sockets", c.c_uint64),
         ("windows_begun", c.c_uint64),
         ("windows_ended", c.c_uint64),
         ("windows_waiting", c.c_uint64),
