@@ -27,6 +27,7 @@ RING_BYTES: Final = 0x10000
 MAX_PAYLOAD: Final = 512
 MAX_TARGETS: Final = 16
 COROSYNC_BYTES: Final = 0x4000
+MAX_PORTS: Final = 8
 BALLAST_NONE: Final = 0xFFFFFFFF
 
 
@@ -75,6 +76,7 @@ class Kind(IntEnum):
     SINK = 13
     SEND = 14
     POWEROFF = 15
+    FLAG_PORT = 16
     DONE = 64
     SENT = 65
     RECEIVED = 66
@@ -99,6 +101,14 @@ class Memalloc(IntEnum):
     OFF = 0
     ON = 1
     NOWAIT = 2
+
+
+class Side(IntEnum):
+    """Whose port a socket is looked up by."""
+
+    LOCAL = 1
+    REMOTE = 2
+    EITHER = 3
 
 
 class DirtyForm(IntEnum):
@@ -210,6 +220,8 @@ class Counters(c.LittleEndianStructure):
         ("rx_fifo_errors", c.c_uint64),
         ("tx_packets", c.c_uint64),
         ("memalloc_sockets", c.c_uint64),
+        ("flagged_sockets", c.c_uint64),
+        ("port_sockets", c.c_uint64),
         ("windows_begun", c.c_uint64),
         ("windows_ended", c.c_uint64),
         ("windows_waiting", c.c_uint64),

@@ -183,6 +183,9 @@ class GuestLife:
         self._disk.connect()
 
     def _flag(self) -> Ask:
+        corosync = self._config.corosync
+        if corosync is not None:
+            return commands.flag_corosync(corosync.port, self._policy, self._config.memalloc)
         return commands.flag(Socket.HEARTBEAT, self._policy, self._config.memalloc)
 
     def _describe(self) -> None:

@@ -13,6 +13,17 @@ class Flag(c.LittleEndianStructure):
     _fields_ = (("socket", c.c_uint32), ("value", c.c_uint32))
 
 
+class FlagPort(c.LittleEndianStructure):
+    """Set or clear the flag of all sockets of a protocol and port."""
+
+    _fields_ = (
+        ("protocol", c.c_uint8),
+        ("side", c.c_uint8),
+        ("port", c.c_uint8 * 2),
+        ("value", c.c_uint32),
+    )
+
+
 class Level(c.LittleEndianStructure):
     """One window of pressure."""
 

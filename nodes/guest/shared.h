@@ -130,6 +130,7 @@ enum cb_command {
 	CB_SINK,		/* struct cb_sink: a socket whose reader does not read */
 	CB_SEND,		/* struct cb_send, in CB_RING_SEND; answered by CB_SENT */
 	CB_POWEROFF,		/* no body, no answer */
+	CB_FLAG_PORT,		/* struct cb_flag_port; CB_DONE has the sockets that follow it */
 };
 
 enum cb_event {
@@ -159,6 +160,26 @@ enum cb_socket {
 struct cb_flag {
 	__u32 socket;		/* enum cb_socket */
 	__u32 value;
+};
+
+enum cb_side {
+	CB_SIDE_LOCAL = 1,
+	CB_SIDE_REMOTE,
+	CB_SIDE_EITHER,		/* both bits */
+};
+
+#define CB_MAX_PORTS		8
+
+/*
+ * Sockets of any program and of the kernel itself, by protocol and port. It holds until another
+ * value is said for the same port: of sockets that are there, and within 20 ms of those made
+ * later. The option of a socket (CB_FLAG) does not hold against it.
+ */
+struct cb_flag_port {
+	__u8 protocol;		/* IPPROTO_TCP: connections, not listeners; or IPPROTO_UDP */
+	__u8 side;		/* enum cb_side: whose port */
+	__u16 port;
+	__u32 value;		/* CB_MEMALLOC_* */
 };
 
 /* One window. With `demand` it ends as soon as so many pages that others freed were taken. */
@@ -336,7 +357,9 @@ struct cb_counters {
 	__u64 rx_fifo_errors;
 	__u64 tx_packets;
 	/* sockets */
-	__u64 memalloc_sockets;	/* count of the kernel's static key */
+	__u64 memalloc_sockets;	/* count of the kernel's static key: not less when one is closed */
+	__u64 flagged_sockets;	/* that have the flag: UDP and TCP connections over IPv4 */
+	__u64 port_sockets;	/* for which there is a CB_FLAG_PORT */
 	/* windows */
 	__u64 windows_begun;
 	__u64 windows_ended;
@@ -375,6 +398,7 @@ struct cb_window_request {
 #define CB_IOC_WINDOW		_IOW('C', 1, struct cb_window_request)
 #define CB_IOC_CALM		_IO('C', 2)
 #define CB_IOC_BALLAST		_IOW('C', 3, struct cb_ballast)	/* returns the pages held */
+#define CB_IOC_FLAG_PORT	_IOW('C', 4, struct cb_flag_port)	/* returns who follows it */
 
 /* SO_MEMALLOC: an option of IPPROTO_IP, an int of CB_MEMALLOC_*; setting needs CAP_NET_ADMIN. */
 #define CB_SO_MEMALLOC		0x4d41

@@ -21,6 +21,9 @@ from nodes.guest.ring import SharedMemory
 
 QEMU = "/usr/bin/qemu-system-x86_64"
 BUILT = Path(os.environ.get("CRUNCHBED_MACHINES", "build/machines"))
+TARGET_ADDRESS, TARGET_PORT = "10.0.2.100", 10809
+TARGET = f"guestfwd=tcp:{TARGET_ADDRESS}:{TARGET_PORT}-cmd:nbdkit --single memory 16M"
+"""A block device for one connection: QEMU starts the target, and is its network."""
 BOOT_SECONDS = 120.0
 """A quiet machine needs 3 to 10 s by emulation."""
 
@@ -44,6 +47,7 @@ class Guest:
         self.shared = SharedMemory(memory)
         self._control = self.shared.ring(RingName.CONTROL)
         self._answers = self.shared.ring(RingName.ANSWERS)
+        self._disk = self.shared.ring(RingName.DISK)
         self._ids = 0
 
     @property
@@ -51,8 +55,11 @@ class Guest:
         """The id of the last command."""
         return self._ids
 
-    def do(self, kind: Kind, body: ctypes.Structure | None = None) -> Done:
-        """Give a command that the control thread answers; return the answer."""
+    def do(
+        self, kind: Kind, body: ctypes.Structure | bytes | None = None, *, of_disk: bool = False
+    ) -> Done:
+        """Give a command; return the answer, which is the control thread's or of its disk."""
+        answers = self._disk if of_disk else self._answers
         self._ids += 1
         assert self._control.put(kind, self._ids, bytes(body) if body is not None else b"")
         found: list[Done] = []
@@ -60,7 +67,7 @@ class Guest:
         def answered() -> bool:
             found.extend(
                 Done.from_buffer_copy(message.body)
-                for message in self._answers.take()
+                for message in answers.take()
                 if message.id == self._ids
             )
             return bool(found)
@@ -82,7 +89,7 @@ def _arguments(
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(kernel / initramfs)),
         *("-append", append),
-        *("-netdev", "user,id=n0,restrict=on", "-device", f"{nic},netdev=n0,romfile="),
+        *("-netdev", f"user,id=n0,restrict=on,{TARGET}", "-device", f"{nic},netdev=n0,romfile="),
         "-object",
         f"memory-backend-file,id=shared,share=on,mem-path={shared},size={SHARED_BYTES}",
         *("-device", "ivshmem-plain,memdev=shared", "-serial", f"file:{console}"),

@@ -22,6 +22,7 @@ STRUCTURES: dict[str, type[ctypes.LittleEndianStructure]] = {
     "cb_counters": layout.Counters,
     "cb_window": layout.Window,
     "cb_flag": messages.Flag,
+    "cb_flag_port": messages.FlagPort,
     "cb_level": messages.Level,
     "cb_ballast": messages.Ballast,
     "cb_connect": messages.Connect,
@@ -46,14 +47,15 @@ ENUMERATIONS: dict[str, type[IntEnum]] = {
     "CB_": layout.Kind,
     "CB_SOCKET_": layout.Socket,
     "CB_MEMALLOC_": layout.Memalloc,
+    "CB_SIDE_": layout.Side,
     "CB_DIRTY_": layout.DirtyForm,
     "CB_FAIL_": layout.Failure,
 }
 NUMBERS = [
     *("MAGIC", "VERSION", "SHARED_BYTES", "AGENT_AT", "RINGS_AT", "COUNTERS_AT", "WINDOWS_AT"),
     *("DATA_AT", "WINDOWS", "WRITERS", "RING_BYTES", "RINGS", "MAX_PAYLOAD", "MAX_TARGETS"),
-    *("BALLAST_NONE", "COUNTERS_SLOTS", "COUNTERS_SLOT_BYTES"),
     *("COROSYNC_AT", "COROSYNC_BYTES"),
+    *("MAX_PORTS", "BALLAST_NONE", "COUNTERS_SLOTS", "COUNTERS_SLOT_BYTES"),
 ]
 NOT_SHARED = {"cb_window_request"}  # between the agent and the module
 

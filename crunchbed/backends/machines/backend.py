@@ -44,7 +44,8 @@ class MachinesSite:
         Raises:
             MissingRequirement: The kernel is not built any more.
         """
-        image = images.find(scenario.memory.kernel, corosync=scenario.membership == "corosync")
+        variant = images.variant_for(scenario.membership)
+        image = images.find(scenario.memory.kernel, variant=variant)
         if image is None:
             raise MissingRequirement(f"no kernel {scenario.memory.kernel} ({images.MAKE})")
         run = LiveRun(

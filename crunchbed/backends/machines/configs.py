@@ -50,7 +50,7 @@ def machine(
             "nic": QEMU_CARDS[memory.nic],
             "address": f"{link.ip}/{PREFIX_LENGTH}",
             # Corosync has the heartbeats' port, and the agent any other.
-            "port": 0 if image.corosync else run.scenario.heartbeat.port,
+            "port": 0 if image.variant == "corosync" else run.scenario.heartbeat.port,
             "min_free_kib": reserve_pages(run.scenario) * _PAGE_KIB,
         },
     )

@@ -22,10 +22,9 @@ QEMU_CARDS: Final = {
     "virtio-net": "virtio-net-pci",
 }
 """QEMU's names of cards, by ``memory.nic``."""
+VARIANT_MIB: Final = {"": 0, "corosync": 192}
+"""What more a guest needs for corosync, its libraries and its watcher, which lock all they have."""
 _KERNEL_MIB: Final = 64
-"""What a kernel, its initramfs and the agent take of a machine's memory, about."""
-_COROSYNC_MIB: Final = 192
-"""What corosync, its libraries and its watcher take more, all of it locked."""
 _BUILT: Final = Path(__file__).resolve().parents[3] / "build" / "machines"
 
 
@@ -37,13 +36,13 @@ class Image:
         name: The value of ``memory.kernel``.
         directory: Where it was built.
         cards: The values of ``memory.nic`` for which the kernel has drivers.
-        corosync: Whether the guest runs a corosync.
+        variant: What its guests have beside the usual: a key of ``VARIANT_MIB``.
     """
 
     name: str
     directory: Path
     cards: tuple[str, ...]
-    corosync: bool = False
+    variant: str = ""
 
     @property
     def release(self) -> str:
@@ -57,13 +56,13 @@ class Image:
 
     @property
     def initramfs(self) -> Path:
-        """Busybox, the guest agent, its module and the drivers; with corosync or without."""
-        return self.directory / ("initramfs-corosync" if self.corosync else "initramfs")
+        """Busybox, the guest agent, its module and the drivers, and what the variant has."""
+        return self.directory / f"initramfs{self.variant and f'-{self.variant}'}"
 
     @property
     def own_mib(self) -> int:
-        """What a machine needs beside the memory that a scenario gives its node."""
-        return _KERNEL_MIB + (_COROSYNC_MIB if self.corosync else 0)
+        """What kernel, initramfs and agent take of a machine's memory, about."""
+        return _KERNEL_MIB + VARIANT_MIB[self.variant]
 
 
 def directory() -> Path:
@@ -71,15 +70,20 @@ def directory() -> Path:
     return Path(os.environ.get(DIRECTORY_VARIABLE) or _BUILT)
 
 
-def find(name: str, where: Path | None = None, *, corosync: bool = False) -> Image | None:
+def find(name: str, where: Path | None = None, variant: str = "") -> Image | None:
     """Return the kernel of this name; None where it is not built, or not to the end."""
     built = ((where or directory()) / name).resolve()
     if not (built / "cards").is_file():
         return None
     drivers = (built / "cards").read_text().split()
     cards = tuple(card for card, qemu in QEMU_CARDS.items() if qemu in drivers)
-    image = Image(name, built, cards, corosync)
+    image = Image(name, built, cards, variant)
     return image if image.kernel.is_file() and image.initramfs.is_file() else None
+
+
+def variant_for(membership: str) -> str:
+    """Return what guests have beside the usual for a ``membership``."""
+    return membership if membership in VARIANT_MIB else ""
 
 
 def names(where: Path | None = None) -> list[str]:

@@ -33,10 +33,11 @@ def card(kernel_name: str, nic: str) -> Probe:
 
 
 def corosync(kernel_name: str) -> Probe:
-    """Whether there is a corosync for guests; a kernel that is not built has one."""
+    """Whether a kernel for machines was built with corosync; one that is not built, was."""
 
     def probe(_machine: Machine) -> Seen:
-        built = images.find(kernel_name, corosync=True) or not images.find(kernel_name)
-        return Seen(present=bool(built), detail="for guests" if built else "not built for guests")
+        if images.find(kernel_name) is None or images.find(kernel_name, variant="corosync"):
+            return Seen(present=True, detail="corosync")
+        return Seen(present=False, detail=f"{kernel_name} was built without corosync")
 
     return probe

@@ -21,6 +21,7 @@ static const size_t body_bytes[] = {
 	[CB_NEIGHBOUR] = sizeof(struct cb_neighbour),
 	[CB_SINK] = sizeof(struct cb_sink),
 	[CB_POWEROFF] = 0,
+	[CB_FLAG_PORT] = sizeof(struct cb_flag_port),
 };
 
 static int64_t request(unsigned long name, void *argument)
@@ -72,6 +73,8 @@ static int64_t carry_out(const struct cb_message *message)
 		return neighbour_set(body);
 	case CB_SINK:
 		return sink_open(body);
+	case CB_FLAG_PORT:
+		return request(CB_IOC_FLAG_PORT, body);
 	case CB_POWEROFF:
 		power_off();
 	default:
