@@ -76,9 +76,7 @@ class Guest:
         return found[0]
 
 
-def _arguments(
-    kernel: Path, nic: str, shared: Path, console: Path, *, corosync: bool
-) -> list[str]:
+def _arguments(kernel: Path, nic: str, shared: Path, console: Path, *, corosync: bool) -> list[str]:
     memory, initramfs = ("320", "initramfs-corosync") if corosync else ("128", "initramfs")
     append = (
         "console=ttyS0 quiet loglevel=1 panic=-1 zswap.enabled=0 ipv6.disable=1 "

@@ -5,18 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from nodes.corosync.config import CorosyncSettings, Totem
+from nodes.guest import commands
 from nodes.guest.corosync_news import CorosyncNews, Ended, LogLine, PacketsOf, QuorumSaid
 from nodes.guest.machine_link import MachineLink
 from tests.machines.guest import booted, wait_for
 
+LEAST_FREE_PAGES = 10_000
+"""With corosync a guest has at least what one without it has free."""
 SETTINGS = CorosyncSettings(
     node="n1",
     cluster="test",
     addresses={"n1": ("10.0.2.15",), "n2": ("10.0.2.16",)},
     port=5405,
-    totem=Totem(
-        token=1000, token_coefficient=0, token_retransmits_before_loss_const=4, join=50
-    ),
+    totem=Totem(token=1000, token_coefficient=0, token_retransmits_before_loss_const=4, join=50),
 )
 
 
@@ -33,7 +34,8 @@ def test_a_corosync_that_is_alone_says_who_it_is_and_that_it_has_no_quorum(tmp_p
         counters = guest.shared.counters()
     assert counters is not None
     print(counters.managed_pages, counters.free_pages, counters.free_pages_all)
-    for one in heard: print(one)
+    for one in heard:
+        print(one)
     last = [one for one in heard if isinstance(one, QuorumSaid)][-1]
     assert (last.members, last.quorate) == ((1,), False)
     assert any("Corosync Cluster Engine" in one.text for one in heard if isinstance(one, LogLine))

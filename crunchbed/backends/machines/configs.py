@@ -93,9 +93,7 @@ def heartbeat(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) -
     return build({key: told[key] for key in wanted} | {"grace_ns": _GRACE_NS}, GuestHeartbeat)
 
 
-def corosync(
-    run: LiveRun, nodes: Mapping[str, ClusterNode], name: str
-) -> CorosyncSettings | None:
+def corosync(run: LiveRun, nodes: Mapping[str, ClusterNode], name: str) -> CorosyncSettings | None:
     """Return what the corosync of a node is told; None where the scenario has another membership."""
     if run.scenario.membership != "corosync":
         return None
