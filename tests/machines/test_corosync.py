@@ -31,11 +31,12 @@ def test_a_corosync_that_is_alone_says_who_it_is_and_that_it_has_no_quorum(tmp_p
             return any(isinstance(one, PacketsOf | Ended) for one in heard)
 
         assert wait_for(counted, 60), (heard, guest.console.read_text())
+        flag = commands.flag_corosync(SETTINGS.port, "memalloc", ("heartbeat",))
+        flagged = guest.do(flag.kind, flag.body)
         counters = guest.shared.counters()
     assert counters is not None
-    print(counters.managed_pages, counters.free_pages, counters.free_pages_all)
-    for one in heard:
-        print(one)
+    assert counters.free_pages_all > LEAST_FREE_PAGES
+    assert (flagged.result, flagged.value) == (0, 1)
     last = [one for one in heard if isinstance(one, QuorumSaid)][-1]
     assert (last.members, last.quorate) == ((1,), False)
     assert any("Corosync Cluster Engine" in one.text for one in heard if isinstance(one, LogLine))

@@ -94,7 +94,7 @@ def heartbeat(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) -
 
 
 def corosync(run: LiveRun, nodes: Mapping[str, ClusterNode], name: str) -> CorosyncSettings | None:
-    """Return what the corosync of a node is told; None where the scenario has another membership."""
+    """Return what a node's corosync is told; None where the scenario has another membership."""
     if run.scenario.membership != "corosync":
         return None
     told = configs.corosync(run.scenario, run.run_id, nodes, name)
