@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from nodes.corosync.config import CorosyncConfig
+from nodes.corosync.config import CorosyncSettings
 
 Setting = str | int | None
 
@@ -17,7 +17,7 @@ _SYSTEM: Mapping[str, Setting] = {
 }
 
 
-def corosync_conf(config: CorosyncConfig) -> str:
+def corosync_conf(config: CorosyncSettings) -> str:
     """Return the text of one node's file; it is the same on every node of a cluster."""
     lines = [
         *_totem(config),
@@ -32,7 +32,7 @@ def corosync_conf(config: CorosyncConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _totem(config: CorosyncConfig) -> list[str]:
+def _totem(config: CorosyncSettings) -> list[str]:
     settings: dict[str, Setting] = {
         "version": 2,
         "cluster_name": config.cluster,
@@ -49,13 +49,13 @@ def _totem(config: CorosyncConfig) -> list[str]:
     return _block("totem", settings, *interfaces)
 
 
-def _quorum(config: CorosyncConfig) -> dict[str, Setting]:
+def _quorum(config: CorosyncSettings) -> dict[str, Setting]:
     """Return votequorum's settings; ``two_node`` brings ``wait_for_all`` with it."""
     two_node = {"two_node": 1} if config.two_node else {}
     return {"provider": "corosync_votequorum", **two_node}
 
 
-def _nodes(config: CorosyncConfig) -> Iterator[list[str]]:
+def _nodes(config: CorosyncSettings) -> Iterator[list[str]]:
     for name, number in config.ids.items():
         addresses = {f"ring{ring}_addr": one for ring, one in enumerate(config.addresses[name])}
         yield _block("node", {"nodeid": number, "name": name, **addresses})

@@ -24,8 +24,8 @@ class Totem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorosyncConfig:
-    """Settings of one node.
+class CorosyncSettings:
+    """What one node's corosync is told, and what is to follow from what it says.
 
     Attributes:
         node: Logical name.
@@ -34,10 +34,6 @@ class CorosyncConfig:
             for each of the rings, which knet calls links.
         port: UDP port of all nodes.
         totem: Time-outs.
-        events: The agent's Unix socket.
-        fence: The fence service's Unix socket.
-        listeners: Unix sockets of other daemons on the node that are told of every view.
-        keep: Directories that stay visible where corosync gets its own: those with sockets.
         fence_timeout_ns: When an unanswered fence request is made again.
         two_node: votequorum's ``two_node``: one node of two has quorum.
         ignore_quorum: Whether nodes act without quorum as they do with it, see ``ClusterWatch``.
@@ -48,10 +44,6 @@ class CorosyncConfig:
     addresses: Mapping[str, tuple[str, ...]]
     port: int
     totem: Totem
-    events: Path
-    fence: Path
-    listeners: tuple[Path, ...] = ()
-    keep: tuple[Path, ...] = ()
     fence_timeout_ns: int = 2_000_000_000
     two_node: bool = False
     ignore_quorum: bool = False
@@ -76,3 +68,20 @@ class CorosyncConfig:
     def ids(self) -> dict[str, int]:
         """Corosync's id of every node by name; the lowest is 1."""
         return {name: number for number, name in enumerate(self.addresses, 1)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorosyncConfig(CorosyncSettings):
+    """Settings of the daemon beside one corosync.
+
+    Attributes:
+        events: The agent's Unix socket.
+        fence: The fence service's Unix socket.
+        listeners: Unix sockets of other daemons on the node that are told of every view.
+        keep: Directories that stay visible where corosync gets its own: those with sockets.
+    """
+
+    events: Path
+    fence: Path
+    listeners: tuple[Path, ...] = ()
+    keep: tuple[Path, ...] = ()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+
 from nodes.guest.config import GuestBurst, GuestDisk
-from nodes.guest.layout import BALLAST_NONE, DirtyForm, Kind, Memalloc, Socket
+from nodes.guest.layout import BALLAST_NONE, DirtyForm, Kind, Memalloc, Side, Socket
 from nodes.guest.messages import (
     Ballast,
     Connect,
     Dirty,
     Flag,
+    FlagPort,
     Level,
     Neighbour,
     Reserve,
@@ -44,18 +47,39 @@ def ballast(above: int | None) -> Ask:
     return Ask(Kind.BALLAST, Ballast(above=BALLAST_NONE if above is None else above))
 
 
-def flag(socket: Socket, policy: str, classes: tuple[str, ...]) -> Ask:
+def flag(which: Socket, policy: str, classes: tuple[str, ...]) -> Ask:
     """Flag a socket, or take its flag away, as the policy wants it.
 
     The sender of heartbeats must not wait for memory; the kernel's own for the block device never
     does (PF_MEMALLOC).
     """
-    heartbeat = socket is Socket.HEARTBEAT
+    heartbeat = which is Socket.HEARTBEAT
     cls = PacketClass.HEARTBEAT if heartbeat else PacketClass.BLOCK_IO
     value = Memalloc.OFF
     if policy == "memalloc" and cls.label in classes:
         value = Memalloc.NOWAIT if heartbeat else Memalloc.ON
-    return Ask(Kind.FLAG, Flag(socket=socket, value=value))
+    return Ask(Kind.FLAG, Flag(socket=which, value=value))
+
+
+def flag_corosync(port: int, policy: str, classes: tuple[str, ...]) -> Ask:
+    """Flag corosync's sockets, as the socket of heartbeats would be; ``port`` is theirs."""
+    flagged = policy == "memalloc" and PacketClass.HEARTBEAT.label in classes
+    value = Memalloc.NOWAIT if flagged else Memalloc.OFF
+    return flag_port(socket.IPPROTO_UDP, Side.LOCAL, port, value)
+
+
+def flag_port(protocol: int, side: Side, port: int, value: Memalloc) -> Ask:
+    """Flag the sockets of a port, of any program and of the kernel, or take their flags away.
+
+    Args:
+        protocol: ``socket.IPPROTO_TCP`` or ``socket.IPPROTO_UDP``.
+        side: Whether the port is the socket's own, its peer's, or either.
+        port: The port's number.
+        value: NOWAIT for a program that must not wait for memory when it sends; ON for the kernel,
+            which never does.
+    """
+    body = FlagPort(protocol=protocol, side=side, port=network_port(port), value=value)
+    return Ask(Kind.FLAG_PORT, body)
 
 
 def connect(disk: GuestDisk) -> Ask:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from nodes.corosync.config import CorosyncSettings
 from nodes.guest.layout import MAX_TARGETS, WRITERS
 from nodes.heartbeat.config import NetworkPeer
 from nodes.membership.settings import HeartbeatSettings
@@ -150,6 +151,8 @@ class AttendantConfig:
         history: File of JSON lines that the attendant writes.
         fence: The fence service's Unix socket.
         heartbeat: Heartbeats and membership.
+        corosync: What the guest's corosync is told, which replaces heartbeats and membership; None:
+            the guest has none.
         disk: The block device; None: the node writes nothing, and has no ``initiator``.
         policy: ``none`` or ``memalloc``.
         memalloc: Classes whose sockets are flagged under ``memalloc``: ``block-io``, ``heartbeat``.
@@ -170,6 +173,7 @@ class AttendantConfig:
     history: Path
     fence: Path
     heartbeat: GuestHeartbeat
+    corosync: CorosyncSettings | None = None
     disk: GuestDisk | None = None
     policy: str = "none"
     memalloc: tuple[str, ...] = ()

@@ -67,6 +67,11 @@ class HeartbeatsOfGuest:
         return self._node is not None
 
     @property
+    def settled(self) -> bool:
+        """Whether the guest has all the memory that it keeps: the agent has, from its start on."""
+        return True
+
+    @property
     def peers(self) -> tuple[str, ...]:
         """The addresses of the peers."""
         return tuple(self._names)

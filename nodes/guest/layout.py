@@ -18,6 +18,7 @@ RINGS_AT: Final = 0x0800
 COUNTERS_AT: Final = 0x1000
 COUNTERS_SLOT_BYTES: Final = 0x800
 WINDOWS_AT: Final = 0x2000
+COROSYNC_AT: Final = 0xA000
 DATA_AT: Final = 0x10000
 COUNTERS_SLOTS: Final = 2
 WINDOWS: Final = 256
@@ -25,6 +26,8 @@ WRITERS: Final = 4
 RING_BYTES: Final = 0x10000
 MAX_PAYLOAD: Final = 512
 MAX_TARGETS: Final = 16
+COROSYNC_BYTES: Final = 0x4000
+MAX_PORTS: Final = 8
 BALLAST_NONE: Final = 0xFFFFFFFF
 
 
@@ -47,7 +50,8 @@ class RingName(IntEnum):
     DISK = 5
     DISK_ENDED = 6
     TASK = 7
-    WRITER = 8  # of the first of WRITERS
+    COROSYNC = 8
+    WRITER = 9  # of the first of WRITERS
 
 
 RINGS: Final = RingName.WRITER + WRITERS
@@ -73,10 +77,16 @@ class Kind(IntEnum):
     RESERVE = 14
     SEND = 15
     POWEROFF = 16
+    FLAG_PORT = 17
     DONE = 64
     SENT = 65
     RECEIVED = 66
     WRITTEN = 67
+    COROSYNC_LINE = 68
+    COROSYNC_LEFT = 69
+    COROSYNC_QUORUM = 70
+    COROSYNC_PACKETS = 71
+    COROSYNC_ENDED = 72
 
 
 class Socket(IntEnum):
@@ -93,6 +103,14 @@ class Memalloc(IntEnum):
     OFF = 0
     ON = 1
     NOWAIT = 2
+
+
+class Side(IntEnum):
+    """Whose port a socket is looked up by."""
+
+    LOCAL = 1
+    REMOTE = 2
+    EITHER = 3
 
 
 class DirtyForm(IntEnum):
@@ -134,6 +152,18 @@ class Agent(c.LittleEndianStructure):
         ("writing", Writing * WRITERS),
         ("release", c.c_char * 64),
         ("failure", c.c_char * 64),
+    )
+
+
+class Corosync(c.LittleEndianStructure):
+    """What corosync is told."""
+
+    _fields_ = (
+        ("nodes", c.c_uint32),
+        ("id", c.c_uint32),
+        ("links", c.c_uint32),
+        ("bytes", c.c_uint32),
+        ("configuration", c.c_char * COROSYNC_BYTES),
     )
 
 
@@ -193,6 +223,8 @@ class Counters(c.LittleEndianStructure):
         ("rx_fifo_errors", c.c_uint64),
         ("tx_packets", c.c_uint64),
         ("memalloc_sockets", c.c_uint64),
+        ("flagged_sockets", c.c_uint64),
+        ("port_sockets", c.c_uint64),
         ("windows_begun", c.c_uint64),
         ("windows_ended", c.c_uint64),
         ("windows_waiting", c.c_uint64),

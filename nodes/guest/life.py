@@ -6,10 +6,12 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from nodes.guest import commands
 from nodes.guest.config import AttendantConfig
+from nodes.guest.corosync import CorosyncOfGuest, tell_corosync
 from nodes.guest.disk import DiskOfGuest
 from nodes.guest.guest_clock import GuestClock
 from nodes.guest.heartbeats import Fence, HeartbeatsOfGuest
@@ -94,12 +96,20 @@ class GuestLife:
         self._scripts = Scripts(self._command)
         incarnation = boot.incarnation
         self._settings = replace(config.heartbeat, incarnation=incarnation, joining=incarnation > 0)
-        self._beats = HeartbeatsOfGuest(self._settings, self._link, self.clock, fence, record)
+        self._beats = self._membership(fence)
         self._disk = DiskOfGuest(
             config, self._policy, incarnation, self.clock, self._scripts, record, now
         )
         self.memory = GuestMemory(config, shared, self.clock, self._scripts, record, now)
         self._ping_ns = self._compare_ns = self._lost = self._late_ns = 0
+
+    def _membership(self, fence: Fence) -> HeartbeatsOfGuest | CorosyncOfGuest:
+        corosync = self._config.corosync
+        if corosync is None:
+            return HeartbeatsOfGuest(self._settings, self._link, self.clock, fence, self._record)
+        tell_corosync(corosync, self._shared)
+        log = partial(print, flush=True)
+        return CorosyncOfGuest(corosync, self.clock, fence, self._record, log)
 
     # --- what the guest says
 
@@ -117,7 +127,10 @@ class GuestLife:
         except RunInvalid as error:
             self._fail(str(error))
         self._disk.take(news, now_ns)
-        self._beats.take(news, now_ns, heard_ns)
+        try:
+            self._beats.take(news, now_ns, heard_ns)
+        except RunInvalid as error:
+            self._fail(str(error))
         if self.kernel and now_ns >= self._ping_ns and len(self._asked) < _PINGS:
             self._ping_ns = now_ns + _PING_NS
             self._command(Kind.PING, b"")
@@ -157,6 +170,8 @@ class GuestLife:
             yield Ask(Kind.PING)
         for address, mac in self._config.neighbours.items():
             yield from must(commands.neighbour(address, mac))
+        while not self._beats.settled:
+            yield Until(self._now())
         yield from must(self._flag())
         while not self.memory.pool.total:
             yield Until(self._now())
@@ -170,6 +185,9 @@ class GuestLife:
         self._disk.connect()
 
     def _flag(self) -> Ask:
+        corosync = self._config.corosync
+        if corosync is not None:
+            return commands.flag_corosync(corosync.port, self._policy, self._config.memalloc)
         return commands.flag(Socket.HEARTBEAT, self._policy, self._config.memalloc)
 
     def _describe(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from nodes.guest.corosync_news import CorosyncNews, corosync_news
 from nodes.guest.layout import WRITERS, Kind, RingName
 from nodes.guest.messages import Done, Received, Sent, Written
 from nodes.guest.ring import BrokenRing, Message, Ring, SharedMemory, arrival, datagram
@@ -29,6 +30,7 @@ class News:
         sent: The number of a datagram, and what came of it.
         arrivals: Datagrams that the guest has received, with their payloads.
         written: Writes that have ended.
+        corosync: What corosync has said.
     """
 
     answers: list[tuple[int, Done]] = field(default_factory=list)
@@ -36,6 +38,7 @@ class News:
     sent: list[tuple[int, Sent]] = field(default_factory=list)
     arrivals: list[tuple[Received, bytes]] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
+    corosync: list[CorosyncNews] = field(default_factory=list)
 
 
 class MachineLink:
@@ -57,6 +60,7 @@ class MachineLink:
             *((memory.ring(name), _take_answer) for name in _EVENT_RINGS),
             (memory.ring(RingName.SENT), _take_sent),
             (memory.ring(RingName.RECEIVED), _take_arrival),
+            (memory.ring(RingName.COROSYNC), _take_corosync),
             *((memory.ring(RingName.WRITER, n), _take_written) for n in range(WRITERS)),
         )
 
@@ -122,6 +126,10 @@ def _take_arrival(news: News, message: Message) -> None:
 
 def _take_written(news: News, message: Message) -> None:
     news.written.append(_body(message, Kind.WRITTEN, Written))
+
+
+def _take_corosync(news: News, message: Message) -> None:
+    news.corosync.append(corosync_news(message))
 
 
 def _body(message: Message, kind: Kind, of: type[Body]) -> Body:

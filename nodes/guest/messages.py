@@ -13,6 +13,17 @@ class Flag(c.LittleEndianStructure):
     _fields_ = (("socket", c.c_uint32), ("value", c.c_uint32))
 
 
+class FlagPort(c.LittleEndianStructure):
+    """Set or clear the flag of all sockets of a protocol and port."""
+
+    _fields_ = (
+        ("protocol", c.c_uint8),
+        ("side", c.c_uint8),
+        ("port", c.c_uint8 * 2),
+        ("value", c.c_uint32),
+    )
+
+
 class Level(c.LittleEndianStructure):
     """One window of pressure."""
 
@@ -144,4 +155,34 @@ class Written(c.LittleEndianStructure):
         ("at_ns", c.c_uint64),
         ("blocks", c.c_uint32),
         ("error", c.c_int32),
+    )
+
+
+class CorosyncLine(c.LittleEndianStructure):
+    """A line of corosync's log; its text follows."""
+
+    _fields_ = (("at_ns", c.c_uint64), ("bytes", c.c_uint32), ("unused", c.c_uint32))
+
+
+class CorosyncNodes(c.LittleEndianStructure):
+    """Nodes of corosync's ring, or those that are not in it any more."""
+
+    _fields_ = (
+        ("at_ns", c.c_uint64),
+        ("ring", c.c_uint64),
+        ("quorate", c.c_uint32),
+        ("nodes", c.c_uint32),
+        ("ids", c.c_uint32 * MAX_TARGETS),
+    )
+
+
+class CorosyncPackets(c.LittleEndianStructure):
+    """Packets to and from one peer since the boot."""
+
+    _fields_ = (
+        ("at_ns", c.c_uint64),
+        ("peer", c.c_uint32),
+        ("unused", c.c_uint32),
+        ("sent", c.c_uint64),
+        ("received", c.c_uint64),
     )

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 from nodes.guest.layout import (
     AGENT_AT,
+    COROSYNC_AT,
+    COROSYNC_BYTES,
     COUNTERS_AT,
     COUNTERS_SLOT_BYTES,
     COUNTERS_SLOTS,
@@ -26,6 +28,7 @@ from nodes.guest.layout import (
     WINDOWS,
     WINDOWS_AT,
     Agent,
+    Corosync,
     Counters,
     Header,
     Kind,
@@ -134,6 +137,24 @@ class SharedMemory:
         self._memory[:] = bytes(SHARED_BYTES)
         self.agent.version = VERSION
         self.agent.magic = MAGIC
+
+    def tell_corosync(self, nodes: int, ident: int, links: int, configuration: str) -> None:
+        """Say what the guest's corosync is told at the boot.
+
+        Args:
+            nodes: How many nodes there are; their ids count from 1.
+            ident: Id of this node.
+            links: How many of knet's links lead to each peer.
+            configuration: Text of corosync.conf.
+
+        Raises:
+            ValueError: The text is too long.
+        """
+        text = configuration.encode()
+        if len(text) > COROSYNC_BYTES:
+            raise ValueError(f"a configuration of {len(text)} bytes")
+        told = Corosync(nodes, ident, links, len(text), text)
+        self._memory[COROSYNC_AT : COROSYNC_AT + c.sizeof(told)] = bytes(told)
 
     def ring(self, name: RingName, writer: int = 0) -> Ring:
         """Return a ring; ``writer`` counts from 0 and is for ``RingName.WRITER``."""

@@ -26,6 +26,7 @@
 #define CB_COUNTERS_AT		0x1000
 #define CB_COUNTERS_SLOT_BYTES	0x800
 #define CB_WINDOWS_AT		0x2000
+#define CB_COROSYNC_AT		0xa000
 #define CB_DATA_AT		0x10000
 
 #define CB_COUNTERS_SLOTS	2	/* publication n is in slot n % CB_COUNTERS_SLOTS */
@@ -62,6 +63,18 @@ struct cb_agent {
 	char failure[64];
 };
 
+/* ---- what corosync is told, at CB_COROSYNC_AT: by the host, before the boot */
+
+#define CB_COROSYNC_BYTES	0x4000	/* of its configuration, at most */
+
+struct cb_corosync {
+	__u32 nodes;		/* whose ids are 1 to `nodes`; 0: the guest runs no corosync */
+	__u32 id;		/* of this node */
+	__u32 links;		/* of knet to each peer */
+	__u32 bytes;		/* of the configuration */
+	char configuration[CB_COROSYNC_BYTES];
+};
+
 /* ---- rings: one writer and one reader each, so there are no locks */
 
 enum cb_ring_name {
@@ -73,6 +86,7 @@ enum cb_ring_name {
 	CB_RING_DISK,		/* of CONNECT, DISCONNECT and SWAP */
 	CB_RING_DISK_ENDED,	/* CB_DONE with id 0: the kernel gave the device up */
 	CB_RING_TASK,		/* of the process that wants memory */
+	CB_RING_COROSYNC,	/* of corosync's watcher */
 	CB_RING_WRITER,		/* of the first writer; CB_WRITERS rings */
 	CB_RINGS = CB_RING_WRITER + CB_WRITERS,
 };
@@ -118,6 +132,7 @@ enum cb_command {
 	CB_RESERVE,		/* struct cb_reserve: another min_free_kbytes */
 	CB_SEND,		/* struct cb_send, in CB_RING_SEND; answered by CB_SENT */
 	CB_POWEROFF,		/* no body, no answer */
+	CB_FLAG_PORT,		/* struct cb_flag_port; CB_DONE has the sockets that follow it */
 };
 
 enum cb_event {
@@ -125,6 +140,11 @@ enum cb_event {
 	CB_SENT,		/* struct cb_sent */
 	CB_RECEIVED,		/* struct cb_received */
 	CB_WRITTEN,		/* struct cb_written */
+	CB_COROSYNC_LINE,	/* struct cb_corosync_line, and a line of its log */
+	CB_COROSYNC_LEFT,	/* struct cb_corosync_nodes: a new ring, without these of the last */
+	CB_COROSYNC_QUORUM,	/* struct cb_corosync_nodes: the ring's nodes, and its quorum */
+	CB_COROSYNC_PACKETS,	/* struct cb_corosync_packets */
+	CB_COROSYNC_ENDED,	/* struct cb_done; result: as waitpid() says it */
 };
 
 /* ---- bodies of commands */
@@ -143,6 +163,26 @@ enum cb_socket {
 struct cb_flag {
 	__u32 socket;		/* enum cb_socket */
 	__u32 value;
+};
+
+enum cb_side {
+	CB_SIDE_LOCAL = 1,
+	CB_SIDE_REMOTE,
+	CB_SIDE_EITHER,		/* both bits */
+};
+
+#define CB_MAX_PORTS		8
+
+/*
+ * Sockets of any program and of the kernel itself, by protocol and port. It holds until another
+ * value is said for the same port: of sockets that are there, and within 20 ms of those made
+ * later. The option of a socket (CB_FLAG) does not hold against it.
+ */
+struct cb_flag_port {
+	__u8 protocol;		/* IPPROTO_TCP: connections, not listeners; or IPPROTO_UDP */
+	__u8 side;		/* enum cb_side: whose port */
+	__u16 port;
+	__u32 value;		/* CB_MEMALLOC_* */
 };
 
 /* One window. With `demand` it ends as soon as so many pages that others freed were taken. */
@@ -257,6 +297,30 @@ struct cb_written {
 	__s32 error;		/* errno, or 0 */
 };
 
+struct cb_corosync_line {
+	__u64 at_ns;		/* when the watcher read it */
+	__u32 bytes;
+	__u32 unused;
+	char text[];
+};
+
+struct cb_corosync_nodes {
+	__u64 at_ns;
+	__u64 ring;		/* its sequence number */
+	__u32 quorate;		/* CB_COROSYNC_QUORUM alone */
+	__u32 nodes;
+	__u32 ids[CB_MAX_TARGETS];
+};
+
+/* All since the boot, knet's own pings and pongs too. */
+struct cb_corosync_packets {
+	__u64 at_ns;
+	__u32 peer;		/* its id */
+	__u32 unused;
+	__u64 sent;
+	__u64 received;
+};
+
 /* ---- the module's part, at CB_COUNTERS_AT and CB_WINDOWS_AT */
 
 enum cb_failure {
@@ -302,7 +366,9 @@ struct cb_counters {
 	__u64 rx_fifo_errors;
 	__u64 tx_packets;
 	/* sockets */
-	__u64 memalloc_sockets;	/* count of the kernel's static key */
+	__u64 memalloc_sockets;	/* count of the kernel's static key: not less when one is closed */
+	__u64 flagged_sockets;	/* that have the flag: UDP and TCP connections over IPv4 */
+	__u64 port_sockets;	/* for which there is a CB_FLAG_PORT */
 	/* windows */
 	__u64 windows_begun;
 	__u64 windows_ended;
@@ -342,6 +408,7 @@ struct cb_window_request {
 #define CB_IOC_CALM		_IO('C', 2)
 #define CB_IOC_BALLAST		_IOW('C', 3, struct cb_ballast)	/* returns the pages held */
 #define CB_IOC_GUARD		_IO('C', 4)	/* 1: nobody is killed for want of memory */
+#define CB_IOC_FLAG_PORT	_IOW('C', 5, struct cb_flag_port)	/* returns who follows it */
 
 /* SO_MEMALLOC: an option of IPPROTO_IP, an int of CB_MEMALLOC_*; setting needs CAP_NET_ADMIN. */
 #define CB_SO_MEMALLOC		0x4d41

@@ -13,12 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from nodes.corosync.config import CorosyncSettings
+from nodes.guest.corosync import tell_corosync
 from nodes.guest.layout import SHARED_BYTES, Kind, RingName, State
 from nodes.guest.messages import Done
 from nodes.guest.ring import SharedMemory
 
 QEMU = "/usr/bin/qemu-system-x86_64"
 BUILT = Path(os.environ.get("CRUNCHBED_MACHINES", "build/machines"))
+TARGET_ADDRESS, TARGET_PORT = "10.0.2.100", 10809
+TARGET = f"guestfwd=tcp:{TARGET_ADDRESS}:{TARGET_PORT}-cmd:nbdkit --single memory 16M"
+"""A block device for one connection: QEMU starts the target, and is its network."""
 BOOT_SECONDS = 120.0
 """A quiet machine needs 3 to 10 s by emulation."""
 
@@ -42,6 +47,7 @@ class Guest:
         self.shared = SharedMemory(memory)
         self._control = self.shared.ring(RingName.CONTROL)
         self._answers = self.shared.ring(RingName.ANSWERS)
+        self._disk = self.shared.ring(RingName.DISK)
         self._ids = 0
 
     @property
@@ -49,8 +55,11 @@ class Guest:
         """The id of the last command."""
         return self._ids
 
-    def do(self, kind: Kind, body: ctypes.Structure | None = None) -> Done:
-        """Give a command that the control thread answers; return the answer."""
+    def do(
+        self, kind: Kind, body: ctypes.Structure | bytes | None = None, *, of_disk: bool = False
+    ) -> Done:
+        """Give a command; return the answer, which is the control thread's or of its disk."""
+        answers = self._disk if of_disk else self._answers
         self._ids += 1
         assert self._control.put(kind, self._ids, bytes(body) if body is not None else b"")
         found: list[Done] = []
@@ -58,7 +67,7 @@ class Guest:
         def answered() -> bool:
             found.extend(
                 Done.from_buffer_copy(message.body)
-                for message in self._answers.take()
+                for message in answers.take()
                 if message.id == self._ids
             )
             return bool(found)
@@ -67,17 +76,18 @@ class Guest:
         return found[0]
 
 
-def _arguments(kernel: Path, nic: str, shared: Path, console: Path) -> list[str]:
+def _arguments(kernel: Path, nic: str, shared: Path, console: Path, *, corosync: bool) -> list[str]:
+    memory, initramfs = ("320", "initramfs-corosync") if corosync else ("128", "initramfs")
     append = (
         "console=ttyS0 quiet loglevel=1 panic=-1 zswap.enabled=0 ipv6.disable=1 "
-        f"crunchbed.nic={nic} crunchbed.address=10.0.2.15/24"
+        f"crunchbed.nic={nic} crunchbed.address=10.0.2.15/24{' crunchbed.port=0' * corosync}"
     )
     return [
-        *(QEMU, "-M", "pc", "-accel", "tcg", "-cpu", "qemu64", "-smp", "1", "-m", "128"),
+        *(QEMU, "-M", "pc", "-accel", "tcg", "-cpu", "qemu64", "-smp", "1", "-m", memory),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-        *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(kernel / "initramfs")),
+        *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(kernel / initramfs)),
         *("-append", append),
-        *("-netdev", "user,id=n0,restrict=on", "-device", f"{nic},netdev=n0,romfile="),
+        *("-netdev", f"user,id=n0,restrict=on,{TARGET}", "-device", f"{nic},netdev=n0,romfile="),
         "-object",
         f"memory-backend-file,id=shared,share=on,mem-path={shared},size={SHARED_BYTES}",
         *("-device", "ivshmem-plain,memdev=shared", "-serial", f"file:{console}"),
@@ -85,9 +95,12 @@ def _arguments(kernel: Path, nic: str, shared: Path, console: Path) -> list[str]
 
 
 @contextmanager
-def started(kernel: str, nic: str, folder: Path) -> Iterator[Guest]:
+def started(
+    kernel: str, nic: str, folder: Path, corosync: CorosyncSettings | None = None
+) -> Iterator[Guest]:
     """Start a guest, which may or may not come up; it is killed at the end."""
-    if not Path(QEMU).exists() or not (BUILT / kernel / "initramfs").exists():
+    needed = "initramfs" if corosync is None else "initramfs-corosync"
+    if not Path(QEMU).exists() or not (BUILT / kernel / needed).exists():
         pytest.skip(f"no QEMU or no kernel {kernel} in {BUILT}: make machines")
     shared, console = folder / "shared", folder / "console"
     shared.write_bytes(bytes(SHARED_BYTES))
@@ -95,8 +108,12 @@ def started(kernel: str, nic: str, folder: Path) -> Iterator[Guest]:
     with shared.open("r+b") as file:
         # Not closed: structures that tests hold refer to it.
         memory = mmap.mmap(file.fileno(), SHARED_BYTES)
-    SharedMemory(memoryview(memory)).prepare()
-    process = subprocess.Popen(_arguments(BUILT / kernel, nic, shared, console))
+    prepared = SharedMemory(memoryview(memory))
+    prepared.prepare()
+    if corosync is not None:
+        tell_corosync(corosync, prepared)
+    arguments = _arguments(BUILT / kernel, nic, shared, console, corosync=corosync is not None)
+    process = subprocess.Popen(arguments)
     try:
         yield Guest(process, memoryview(memory), console)
     finally:
@@ -105,9 +122,11 @@ def started(kernel: str, nic: str, folder: Path) -> Iterator[Guest]:
 
 
 @contextmanager
-def booted(kernel: str, nic: str, folder: Path) -> Iterator[Guest]:
+def booted(
+    kernel: str, nic: str, folder: Path, corosync: CorosyncSettings | None = None
+) -> Iterator[Guest]:
     """Start a guest and wait for its agent."""
-    with started(kernel, nic, folder) as guest:
+    with started(kernel, nic, folder, corosync) as guest:
         agent = guest.shared.agent
         up = wait_for(lambda: agent.state != State.NONE, BOOT_SECONDS)
         assert up, guest.console.read_text()

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nodes.guest.layout import BALLAST_NONE, Kind, Memalloc, Socket, State, Window
-from nodes.guest.messages import Ballast, Flag, Level
-from tests.machines.guest import Guest, booted, started, wait_for
+from nodes.guest import commands
+from nodes.guest.layout import BALLAST_NONE, Kind, Memalloc, Side, Socket, State, Window
+from nodes.guest.messages import Ballast, Connect, Flag, FlagPort, Level, Sink
+from nodes.guest.ring import network_address, network_port
+from tests.machines.guest import (
+    TARGET_ADDRESS,
+    TARGET_PORT,
+    Guest,
+    booted,
+    started,
+    wait_for,
+)
 
+HEARTBEAT_PORT = 7405
 TOLERANCE_PAGES = 3
 
 
@@ -99,14 +110,79 @@ def test_the_flag_is_counted_once_however_often_it_is_set(guest: Guest) -> None:
     assert wait_for(lambda: sockets(0), 5)
 
 
+def flag_port(guest: Guest, protocol: int, side: Side, port: int, value: Memalloc) -> int:
+    """Say what sockets of a port have; return how many follow."""
+    asked = commands.flag_port(protocol, side, port, value)
+    done = guest.do(asked.kind, asked.body)
+    assert done.result == 0
+    return int(done.value)
+
+
+def counts(guest: Guest, flagged: int, key: int) -> bool:
+    """Wait until so many sockets have the flag, and the kernel counts so many."""
+
+    def counted() -> bool:
+        counters = guest.shared.counters()
+        found = counters and (counters.flagged_sockets, counters.memalloc_sockets)
+        return found == (flagged, key)
+
+    return wait_for(counted, 5)
+
+
+def test_a_program_s_socket_is_flagged_by_its_port(guest: Guest) -> None:
+    def follow(value: Memalloc) -> int:
+        return flag_port(guest, socket.IPPROTO_UDP, Side.LOCAL, HEARTBEAT_PORT, value)
+
+    assert counts(guest, 0, 0)
+    assert [follow(Memalloc.ON), follow(Memalloc.NOWAIT)] == [1, 1]
+    assert counts(guest, 1, 1)
+    # Who sets it by the socket's own option is not counted twice, and does not keep it.
+    assert guest.do(Kind.FLAG, Flag(Socket.HEARTBEAT, Memalloc.ON)).value == Memalloc.ON
+    assert counts(guest, 1, 1)
+    assert [follow(Memalloc.OFF), follow(Memalloc.OFF)] == [1, 1]
+    assert counts(guest, 0, 0)
+    assert guest.do(Kind.FLAG, Flag(Socket.HEARTBEAT, Memalloc.ON)).result == 0
+    assert counts(guest, 0, 0)
+
+
+def test_a_socket_that_is_made_later_is_flagged(guest: Guest) -> None:
+    port = 9000
+    assert flag_port(guest, socket.IPPROTO_UDP, Side.EITHER, port, Memalloc.ON) == 0
+    assert guest.do(Kind.SINK, Sink(port=network_port(port))).result == 0
+    assert counts(guest, 1, 1)
+    assert flag_port(guest, socket.IPPROTO_UDP, Side.EITHER, port, Memalloc.OFF) == 1
+    assert counts(guest, 0, 0)
+
+
+def test_the_kernel_s_own_socket_loses_its_flag_by_its_peer_s_port(guest: Guest) -> None:
+    device = Connect(
+        address=network_address(TARGET_ADDRESS), port=network_port(TARGET_PORT), connect_ms=5000
+    )
+    done = guest.do(Kind.CONNECT, device, of_disk=True)
+    assert (done.result, done.value) == (0, 16 << 20)
+    assert counts(guest, 1, 1)
+    assert flag_port(guest, socket.IPPROTO_TCP, Side.LOCAL, TARGET_PORT, Memalloc.OFF) == 0
+    assert counts(guest, 1, 1)
+    assert flag_port(guest, socket.IPPROTO_TCP, Side.REMOTE, TARGET_PORT, Memalloc.OFF) == 1
+    assert counts(guest, 0, 0)
+    assert flag_port(guest, socket.IPPROTO_TCP, Side.REMOTE, TARGET_PORT, Memalloc.ON) == 1
+    assert counts(guest, 1, 1)
+    assert guest.do(Kind.DISCONNECT, of_disk=True).result == 0
+    assert counts(guest, 0, 0)  # also where the module has flagged it again before its end
+
+
 def test_what_cannot_be_done_is_refused(guest: Guest) -> None:
     refused = [
         guest.do(Kind.FLAG, Flag(Socket.DISK, Memalloc.ON)),
         guest.do(Kind.FLAG, Flag(Socket.HEARTBEAT, 7)),
         guest.do(Kind.LEVEL, Level(demand=5, level_milli=100)),
         guest.do(Kind.CONNECT, None),
+        guest.do(Kind.FLAG_PORT, FlagPort(protocol=socket.IPPROTO_ICMP, side=1, value=1)),
+        guest.do(Kind.FLAG_PORT, FlagPort(protocol=socket.IPPROTO_UDP, side=1, value=1)),
+        guest.do(Kind.FLAG_PORT, FlagPort(socket.IPPROTO_UDP, 0, network_port(1), 1)),
+        guest.do(Kind.FLAG_PORT, FlagPort(socket.IPPROTO_UDP, 1, network_port(1), 3)),
     ]
-    assert [done.result for done in refused] == [-107, -22, -22, -22]
+    assert [done.result for done in refused] == [-107, -22, -22, -22, *[-22] * 4]
     assert guest.do(Kind.PING).result == 0
 
 

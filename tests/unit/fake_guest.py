@@ -18,6 +18,7 @@ from nodes.guest.messages import (
     Dirty,
     Done,
     Flag,
+    FlagPort,
     Level,
     Neighbour,
     Received,
@@ -79,6 +80,7 @@ class FakeGuest:
         self.deaf = self.frozen = self.panicked = False
         self.mute = ""
         self.flags: dict[int, int] = {}
+        self.ports: dict[int, int] = {}
         self.neighbours: dict[str, bytes] = {}
         self.commands: list[Kind] = []
         self.refuses: dict[Kind, int] = {}
@@ -140,6 +142,9 @@ class FakeGuest:
         if kind is Kind.FLAG and not result:
             flag = Flag.from_buffer_copy(message.body)
             self.flags[flag.socket] = value = flag.value
+        elif kind is Kind.FLAG_PORT:
+            rule = FlagPort.from_buffer_copy(message.body)
+            self.ports[int.from_bytes(bytes(rule.port), "big")] = rule.value
         elif kind is Kind.NEIGHBOUR:
             neighbour = Neighbour.from_buffer_copy(message.body)
             self.neighbours[dotted(neighbour.address)] = bytes(neighbour.mac)

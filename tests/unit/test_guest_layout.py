@@ -22,6 +22,7 @@ STRUCTURES: dict[str, type[ctypes.LittleEndianStructure]] = {
     "cb_counters": layout.Counters,
     "cb_window": layout.Window,
     "cb_flag": messages.Flag,
+    "cb_flag_port": messages.FlagPort,
     "cb_level": messages.Level,
     "cb_ballast": messages.Ballast,
     "cb_connect": messages.Connect,
@@ -36,6 +37,10 @@ STRUCTURES: dict[str, type[ctypes.LittleEndianStructure]] = {
     "cb_sent": messages.Sent,
     "cb_received": messages.Received,
     "cb_written": messages.Written,
+    "cb_corosync": layout.Corosync,
+    "cb_corosync_line": messages.CorosyncLine,
+    "cb_corosync_nodes": messages.CorosyncNodes,
+    "cb_corosync_packets": messages.CorosyncPackets,
 }
 ENUMERATIONS: dict[str, type[IntEnum]] = {
     "CB_STATE_": layout.State,
@@ -43,13 +48,15 @@ ENUMERATIONS: dict[str, type[IntEnum]] = {
     "CB_": layout.Kind,
     "CB_SOCKET_": layout.Socket,
     "CB_MEMALLOC_": layout.Memalloc,
+    "CB_SIDE_": layout.Side,
     "CB_DIRTY_": layout.DirtyForm,
     "CB_FAIL_": layout.Failure,
 }
 NUMBERS = [
     *("MAGIC", "VERSION", "SHARED_BYTES", "AGENT_AT", "RINGS_AT", "COUNTERS_AT", "WINDOWS_AT"),
     *("DATA_AT", "WINDOWS", "WRITERS", "RING_BYTES", "RINGS", "MAX_PAYLOAD", "MAX_TARGETS"),
-    *("BALLAST_NONE", "COUNTERS_SLOTS", "COUNTERS_SLOT_BYTES"),
+    *("COROSYNC_AT", "COROSYNC_BYTES"),
+    *("MAX_PORTS", "BALLAST_NONE", "COUNTERS_SLOTS", "COUNTERS_SLOT_BYTES"),
 ]
 NOT_SHARED = {"cb_window_request"}  # between the agent and the module
 
@@ -108,7 +115,8 @@ def test_the_parts_do_not_overlap() -> None:
     assert ctypes.sizeof(layout.Counters) <= layout.COUNTERS_SLOT_BYTES
     slots = layout.COUNTERS_SLOTS * layout.COUNTERS_SLOT_BYTES
     assert layout.COUNTERS_AT + slots <= layout.WINDOWS_AT
-    assert windows <= layout.DATA_AT
+    assert windows <= layout.COROSYNC_AT
+    assert layout.COROSYNC_AT + ctypes.sizeof(layout.Corosync) <= layout.DATA_AT
     assert layout.DATA_AT + layout.RINGS * layout.RING_BYTES <= layout.SHARED_BYTES
 
 

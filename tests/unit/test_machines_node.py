@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crunchbed.backends.machines import configs, qemu
-from crunchbed.backends.machines.images import Image
+from crunchbed.backends.machines.images import VARIANT_MIB, Image
 from crunchbed.backends.machines.live_machine import LiveMachine
 from crunchbed.backends.machines.qemu import Card, Machine
 from crunchbed.scenario.loader import load
@@ -274,6 +274,25 @@ def test_a_machine_has_the_addresses_and_the_reserve_of_its_node(tmp_path: Path)
         "min_free_kib": 2048,
     }
     assert made.shared == configs.attendant(run, hosts(), "n1").memory
+
+
+def test_a_machine_with_corosync_leaves_it_the_port_and_has_memory_for_it(tmp_path: Path) -> None:
+    changes = {"membership": "corosync", "phases.control": "10s"}
+    changes |= {"corosync.token": "3s", "corosync.token_coefficient": "650ms"}
+    run: Any = Run(tmp_path, scenario(**changes), [])
+    image = Image("6.1", tmp_path, ("e1000",), "corosync")
+    machine = configs.machine(run, hosts()["n1"], "k3xqn1-tap0", image, "kvm")
+    assert machine.words["port"] == 0
+    assert machine.memory_mib == 96 + VARIANT_MIB["corosync"] + 64
+    made = configs.attendant(run, hosts(), "n2")
+    path = tmp_path / "config.json"
+    write_config(path, configs.record(made))
+    assert read_config(path, AttendantConfig) == made
+    told = made.corosync
+    assert told is not None
+    assert (told.node, told.port, told.totem.token) == ("n2", 7405, 3000)
+    assert told.ids == {"n1": 1, "n2": 2, "n3": 3}
+    assert told.addresses["n3"] == ("10.77.0.3",)
 
 
 def test_pausing_says_that_a_machine_cannot(bed: Bed) -> None:

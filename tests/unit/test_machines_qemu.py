@@ -65,6 +65,18 @@ def test_a_kernel_that_was_not_built_to_the_end_is_not_there(tmp_path: Path) -> 
     assert images.names(tmp_path) == []
 
 
+def test_a_kernel_with_corosync_has_an_initramfs_and_memory_for_it(tmp_path: Path) -> None:
+    plain = build(tmp_path)
+    variant = images.variant_for("corosync")
+    assert images.find("6.1", tmp_path, variant=variant) is None
+    (plain.directory / "initramfs-corosync").touch()
+    image = images.find("6.1", tmp_path, variant=variant)
+    assert image is not None
+    assert image.initramfs == plain.directory / "initramfs-corosync"
+    assert image.own_mib > plain.own_mib
+    assert images.find("6.1", tmp_path, variant=images.variant_for("crunchbed")) == plain
+
+
 def test_qemu_gets_one_card_one_shared_mebibyte_and_no_disk(tmp_path: Path) -> None:
     told = qemu.argv(machine(build(tmp_path)))
     pairs = dict(itertools.pairwise(told))
@@ -208,6 +220,18 @@ def test_a_card_without_a_driver_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     driver = [each for each in needed_by(wanted) if each.name.startswith("driver ")]
     with pytest.raises(MissingRequirement, match=r"driver of e1000 \(6.1 has vmxnet3, virtio-net"):
         require(driver)
+
+
+def test_a_kernel_without_corosync_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(images.DIRECTORY_VARIABLE, str(tmp_path))
+    build(tmp_path)
+    changes = {"cluster.backend": "machines", "phases.control": "10s"}
+    wanted = load("control").with_overrides(changes | {"membership": "corosync"})
+    (corosync,) = (each for each in needed_by(wanted) if each.name == "corosync of guests")
+    (found,) = missing([corosync])
+    assert (found.detail, found.remedy) == ("6.1 was built without corosync", "make machines")
+    (tmp_path / RELEASE / "initramfs-corosync").touch()
+    assert not missing([corosync])
 
 
 def test_check_names_what_machines_need() -> None:

@@ -62,7 +62,6 @@ def test_control_and_every_kind_of_crunch_are_not_refused() -> None:
             {"cluster__controller": "openflow"},
             "cluster.controller: expected none for now, got openflow",
         ),
-        ({"membership": "corosync"}, "membership: expected crunchbed for now, got corosync"),
         ({"block_io__transport": "iscsi"}, "block_io.transport: expected nbd for now, got iscsi"),
         (
             {"block_io__pair": ["n2", "n3"], "cluster__nodes": 4},

@@ -30,7 +30,8 @@ class MachinesSite(LiveSite):
         Raises:
             MissingRequirement: The kernel is not built any more.
         """
-        image = images.find(scenario.memory.kernel)
+        variant = images.variant_for(scenario.membership)
+        image = images.find(scenario.memory.kernel, variant=variant)
         if image is None:
             raise MissingRequirement(f"no kernel {scenario.memory.kernel} ({images.MAKE})")
         return MachinesWorld(self._run(scenario, out), image, recorder, self.loop)

@@ -10,11 +10,12 @@ from crunchbed.backends.common import configs
 from crunchbed.backends.common.live_run import LiveRun
 from crunchbed.backends.machines import disk
 from crunchbed.backends.machines.images import QEMU_CARDS, Image
-from crunchbed.backends.machines.qemu import KERNEL_MIB, Accelerator, Card, Machine
+from crunchbed.backends.machines.qemu import Accelerator, Card, Machine
 from crunchbed.run.world import STORAGE
 from crunchbed.scenario.crunch import WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.sizing import reserve_pages
+from nodes.corosync.config import CorosyncSettings
 from nodes.guest.config import AttendantConfig, GuestBurst, GuestDisk, GuestHeartbeat
 from nodes.membership.detectors.settings import to_record
 from reserve_agent.config_files import build
@@ -41,14 +42,15 @@ def machine(
         name=f"crunchbed-{run.run_id}-{node.name}",
         image=image,
         accelerator=accelerator,
-        memory_mib=KERNEL_MIB + memory.pages * PAGE_BYTES // _MIB,
+        memory_mib=image.own_mib + memory.pages * PAGE_BYTES // _MIB,
         shared=run.of(node.name, "memory"),
         console=run.log(f"{node.name} console"),
         card=Card(memory.nic, tap, link.mac),
         words={
             "nic": QEMU_CARDS[memory.nic],
             "address": f"{link.ip}/{PREFIX_LENGTH}",
-            "port": run.scenario.heartbeat.port,
+            # Corosync has the heartbeats' port, and the agent any other.
+            "port": 0 if image.variant == "corosync" else run.scenario.heartbeat.port,
             "min_free_kib": reserve_pages(run.scenario) * _PAGE_KIB,
         },
     )
@@ -66,6 +68,7 @@ def attendant(run: LiveRun, nodes: Mapping[str, ClusterNode], name: str) -> Atte
         history=run.history(name),
         fence=run.state / "fence",
         heartbeat=heartbeat(scenario, nodes, name),
+        corosync=corosync(run, nodes, name),
         disk=guest_disk(scenario, nodes, name),
         policy=scenario.policy,
         memalloc=scenario.memalloc,
@@ -88,6 +91,14 @@ def heartbeat(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) -
     told = configs.heartbeat(scenario, nodes, name, incarnation=0)
     wanted = {field.name for field in fields(GuestHeartbeat)} & told.keys()
     return build({key: told[key] for key in wanted} | {"grace_ns": _GRACE_NS}, GuestHeartbeat)
+
+
+def corosync(run: LiveRun, nodes: Mapping[str, ClusterNode], name: str) -> CorosyncSettings | None:
+    """Return what a node's corosync is told; None where the scenario has another membership."""
+    if run.scenario.membership != "corosync":
+        return None
+    told = configs.corosync(run.scenario, run.run_id, nodes, name)
+    return build(told, CorosyncSettings)
 
 
 def guest_disk(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) -> GuestDisk:

@@ -96,8 +96,6 @@ def _protocols(scenario: Scenario) -> Iterator[str]:
         yield _line("policy", f"{' or '.join(POLICIES)}: no kernel has another", scenario.policy)
     if scenario.enforce:
         yield _line("enforce", "false: no kernel refuses protocols at all times", "true")
-    if scenario.membership != "crunchbed":
-        yield _line("membership", "crunchbed for now", scenario.membership)
     interval = scenario.heartbeat.interval
     if interval < LEAST_INTERVAL_NS:
         least = f"{format_duration(LEAST_INTERVAL_NS)} or more"

@@ -16,6 +16,9 @@ _ALWAYS: Final = ("tun", "mirred", "qemu")
 def needed_by(scenario: Scenario) -> list[Requirement]:
     """Return what a machine must have for a run of ``scenario``."""
     memory = scenario.memory
+    if scenario.membership == "corosync":
+        probe = guests.corosync(memory.kernel)
+        found.append(Requirement("corosync of guests", "membership", images.MAKE, probe))
     return [
         *needed_by_all(scenario),
         *(requirement(name) for name in _ALWAYS),

@@ -30,3 +30,14 @@ def card(kernel_name: str, nic: str) -> Probe:
         return Seen(present=False, detail=f"{kernel_name} has {', '.join(image.cards)}")
 
     return probe
+
+
+def corosync(kernel_name: str) -> Probe:
+    """Whether a kernel for machines was built with corosync; one that is not built, was."""
+
+    def probe(_machine: Machine) -> Seen:
+        if images.find(kernel_name) is None or images.find(kernel_name, variant="corosync"):
+            return Seen(present=True, detail="corosync")
+        return Seen(present=False, detail=f"{kernel_name} was built without corosync")
+
+    return probe

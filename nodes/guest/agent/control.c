@@ -22,6 +22,7 @@ static const size_t body_bytes[] = {
 	[CB_SINK] = sizeof(struct cb_sink),
 	[CB_RESERVE] = sizeof(struct cb_reserve),
 	[CB_POWEROFF] = 0,
+	[CB_FLAG_PORT] = sizeof(struct cb_flag_port),
 };
 
 static int64_t request(unsigned long name, void *argument)
@@ -94,6 +95,8 @@ static int64_t carry_out(const struct cb_message *message)
 		return set_sink(body);
 	case CB_RESERVE:
 		return reserve_set(body);
+	case CB_FLAG_PORT:
+		return request(CB_IOC_FLAG_PORT, body);
 	case CB_POWEROFF:
 		power_off();
 	default:

@@ -88,6 +88,7 @@ static void read_network(void)
 	counters.pfmemalloc_drops = snmp_fold_field(init_net.mib.net_statistics,
 						    LINUX_MIB_PFMEMALLOCDROP);
 	counters.memalloc_sockets = static_key_count(&memalloc_socks_key.key);
+	cb_ports_count(&counters.flagged_sockets, &counters.port_sockets);
 	rcu_read_lock();
 	card = dev_get_by_name_rcu(&init_net, "eth0");
 	if (card) {

@@ -79,9 +79,20 @@ void cb_counters_exit(void);
 void cb_counters_record(u64 number, const struct cb_window *window);
 void cb_counters_say(const char *why);
 
-/* memalloc.c: the socket option. */
+/* memalloc.c: the flag of one socket, and the socket option. */
+
+struct sock;
 
 int cb_memalloc_init(void);
 void cb_memalloc_exit(void);
+int cb_memalloc_raise(struct sock *sk);
+int cb_memalloc_lower(struct sock *sk);
+
+/* ports.c: the flag of sockets that are known by their ports. */
+
+int cb_ports_init(void);
+void cb_ports_exit(void);
+int cb_ports_flag(const struct cb_flag_port *wanted);
+void cb_ports_count(u64 *flagged, u64 *wanted);
 
 #endif

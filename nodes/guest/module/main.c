@@ -38,6 +38,15 @@ static long set_ballast(void __user *from)
 	return cb_ballast(ballast.above);
 }
 
+static long flag_port(void __user *from)
+{
+	struct cb_flag_port wanted;
+
+	if (copy_from_user(&wanted, from, sizeof(wanted)))
+		return -EFAULT;
+	return cb_ports_flag(&wanted);
+}
+
 static long request(struct file *file, unsigned int command, unsigned long argument)
 {
 	void __user *from = (void __user *)argument;
@@ -55,6 +64,8 @@ static long request(struct file *file, unsigned int command, unsigned long argum
 	case CB_IOC_GUARD:
 		cb_window_guard(argument);
 		return 0;
+	case CB_IOC_FLAG_PORT:
+		return flag_port(from);
 	default:
 		return -ENOTTY;
 	}
@@ -89,11 +100,16 @@ static int __init crunchbed_init(void)
 	error = cb_memalloc_init();
 	if (error)
 		goto no_memalloc;
+	error = cb_ports_init();
+	if (error)
+		goto no_ports;
 	error = misc_register(&control);
 	if (error)
 		goto no_control;
 	return 0;
 no_control:
+	cb_ports_exit();
+no_ports:
 	cb_memalloc_exit();
 no_memalloc:
 	cb_window_exit();
@@ -107,6 +123,7 @@ no_counters:
 static void __exit crunchbed_exit(void)
 {
 	misc_deregister(&control);
+	cb_ports_exit();
 	cb_memalloc_exit();
 	cb_window_exit();
 	cb_counters_exit();

@@ -23,40 +23,56 @@ static void flag_up(struct sock *sk)
 }
 
 /*
+ * Both below change a socket that nobody owns, with softirqs off, and do not wait for an owner,
+ * who may wait for memory: -EBUSY says that there is one. They return whether they changed the
+ * flag. What is counted may sleep, so it is counted outside.
+ */
+int cb_memalloc_raise(struct sock *sk)
+{
+	int changed = -EBUSY;
+
+	spin_lock_bh(&sk->sk_lock.slock);
+	if (!sk->sk_lock.owned) {
+		changed = !sock_flag(sk, SOCK_MEMALLOC);
+		sock_set_flag(sk, SOCK_MEMALLOC);
+		sk->sk_allocation |= __GFP_MEMALLOC;
+	}
+	spin_unlock_bh(&sk->sk_lock.slock);
+	if (changed > 0)
+		static_branch_inc(&memalloc_socks_key);
+	return changed;
+}
+
+/*
  * A packet from the reserve that finds the socket owned waits in its backlog, and the kernel is
  * sure that the socket still has the flag when the packet is taken from there (BUG_ON() in
- * __sk_backlog_rcv()). So the flag goes while nobody owns the socket, and with softirqs off: the
- * backlog is empty then, and on the one CPU that a node has no packet is between filter and
- * backlog.
+ * __sk_backlog_rcv()). While nobody owns the socket the backlog is empty, and with softirqs off
+ * no packet is between filter and backlog on the one CPU that a node has.
  */
-static bool lower_flag(struct sock *sk)
+int cb_memalloc_lower(struct sock *sk)
 {
-	bool was_set;
+	int changed = -EBUSY;
 
-	for (;;) {
-		spin_lock_bh(&sk->sk_lock.slock);
-		if (!sk->sk_lock.owned)
-			break;
-		spin_unlock_bh(&sk->sk_lock.slock);
+	spin_lock_bh(&sk->sk_lock.slock);
+	if (!sk->sk_lock.owned) {
+		changed = sock_flag(sk, SOCK_MEMALLOC);
+		sock_reset_flag(sk, SOCK_MEMALLOC);
+		sk->sk_allocation &= ~__GFP_MEMALLOC;
+		/* What it holds beyond its limits, as sk_clear_memalloc() does. */
+		sk_mem_reclaim(sk);
+	}
+	spin_unlock_bh(&sk->sk_lock.slock);
+	if (changed > 0)
+		static_branch_dec(&memalloc_socks_key);
+	return changed;
+}
+
+static void flag_down(struct sock *sk)
+{
+	while (cb_memalloc_lower(sk) == -EBUSY) {
 		lock_sock(sk);		/* waits for the owner */
 		release_sock(sk);
 	}
-	was_set = sock_flag(sk, SOCK_MEMALLOC);
-	sock_reset_flag(sk, SOCK_MEMALLOC);
-	sk->sk_allocation &= ~__GFP_MEMALLOC;
-	spin_unlock_bh(&sk->sk_lock.slock);
-	return was_set;
-}
-
-/* The rest of sk_clear_memalloc(), which may sleep; it counts every call too. */
-static void flag_down(struct sock *sk)
-{
-	if (!lower_flag(sk))
-		return;
-	static_branch_dec(&memalloc_socks_key);
-	lock_sock(sk);
-	sk_mem_reclaim(sk);
-	release_sock(sk);
 }
 
 /*
