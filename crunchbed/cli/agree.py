@@ -118,18 +118,26 @@ def agree(
     if len(chosen) < 2:
         raise BadInput(f"--backends: expected two or more, got {backends}")
     asked = list(_asked(scenarios, policies, memalloc, nics, seed_range(seeds, 1, 1)))
-    cells: list[Cell] = []
-    out.mkdir(parents=True, exist_ok=True)
-    with ended_by_signals():
-        for cell in asked:
-            cells.append(_run(cell, chosen, out, quiet=quiet))
-            write_json(out / _RECORD, [_record(one) for one in cells])
+    cells = _run_all(asked, chosen, out, quiet=quiet)
     if as_json:
         print_json([_record(cell) for cell in cells])
     else:
         _print(cells)
         click.echo(f"run directories: {out}")
     return _exit_code(cells)
+
+
+def _run_all(
+    asked: Sequence[_Asked], backends: Sequence[str], out: Path, *, quiet: bool
+) -> list[Cell]:
+    """Make all cells; what is known so far is in the directory after each."""
+    out.mkdir(parents=True, exist_ok=True)
+    cells: list[Cell] = []
+    with ended_by_signals():
+        for cell in asked:
+            cells.append(_run(cell, backends, out, quiet=quiet))
+            write_json(out / _RECORD, [_record(one) for one in cells])
+    return cells
 
 
 def _asked(

@@ -106,7 +106,8 @@ def version(expected: str) -> BeforeValidator:
 
     def check_text(value: object) -> object:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        return check(str(value) if number else value)  # type: ignore[call-arg]
+        written = getattr(value, "written", str(value))
+        return check(written if number else value)  # type: ignore[call-arg]
 
     return BeforeValidator(check_text)
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Self
 
 from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError
@@ -38,6 +38,17 @@ _FLOAT: Final = re.compile(
 )
 _NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 _MERGE: Final = "<<"
+
+
+class WrittenFloat(float):
+    """A number with a point, and how it is written: 6.10 is another version than 6.1."""
+
+    def __new__(cls, number: str, _written: str) -> Self:
+        """Return the number."""
+        return super().__new__(cls, number)
+
+    def __init__(self, _number: str, written: str) -> None:
+        self.written = written
 
 
 @dataclass(slots=True)
@@ -260,7 +271,8 @@ def _value(text: str, kind: str) -> bool | int | float | str | None:
     if kind == "int" and _INT.fullmatch(text):
         return int(digits, {"0o": 8, "0x": 16, "0b": 2}.get(digits[:2], 10))
     if kind == "float" and _FLOAT.fullmatch(text):
-        return float(re.sub(r"\.(?=[inIN])", "", digits))  # Python writes .inf without the point
+        number = re.sub(r"\.(?=[inIN])", "", digits)  # Python writes .inf without the point
+        return WrittenFloat(number, text)
     raise ValueError(kind)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.backends.namespaces import configs
+from crunchbed.backends.common import configs
 from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.host.probes.machine import Machine
 from crunchbed.host.requirements import require, requirement

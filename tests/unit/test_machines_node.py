@@ -304,7 +304,7 @@ def test_pausing_says_that_a_machine_cannot(bed: Bed) -> None:
 def test_a_reserve_of_another_size_is_that_of_levels_until_the_next_boot(bed: Bed) -> None:
     assert [bed.node.resize(pages) for pages in (64, 128)] == [256, 64]
     assert bed.attendant.asked[-1] == {"op": "resize", "reserve": 128}
-    bed.node.begin_windows([(1, 2)], 64)
+    bed.node.begin_windows([(1, 2, 64)])
     assert bed.attendant.asked[-1]["windows"] == [[1, 2, RESERVE // 2]]
     bed.node.power_on()
     assert bed.node.resize(64) == 256

@@ -50,7 +50,7 @@ def test_what_it_means_is_told_to_the_daemons(
     assert Scenario.of(made.resolved(), "") == made
     assert made.resolved()["fencing"].get("no_quorum") == policy
     assert common.heartbeat(made, NODES, "n1", 0)["tells_quorum"] is (means == "stop")
-    assert configs.corosync(made, "k3xq", NODES, "n1")["ignore_quorum"] is (means == "ignore")
+    assert common.corosync(made, "k3xq", NODES, "n1")["ignore_quorum"] is (means == "ignore")
     if made.block_io.pair:
         told = configs.service(made, tmp_path, NODES, "n4", 0)
         assert told["stops_without_quorum"] is (means == "stop")

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from crunchbed.run.world import Flood
 from crunchbed.scenario import detector
+from crunchbed.scenario.corosync import MILLISECOND_NS
 from crunchbed.scenario.schema import Scenario
 from nodes.block.target import TargetSettings
 from nodes.membership.detectors.settings import to_record
@@ -60,6 +61,29 @@ def heartbeat(
         "tells_quorum": scenario.no_quorum == "stop",
         # Nodes are started one after the other: the first has to wait for the last.
         "grace_ns": max(DEFAULT_GRACE_NS, _START_NS * len(indexes)),
+    }
+
+
+def corosync(
+    scenario: Scenario, run_id: str, nodes: Mapping[str, ClusterNode], name: str
+) -> dict[str, Any]:
+    """Return what one node's corosync is told, which replaces the heartbeat daemon."""
+    settings, consensus = scenario.corosync, scenario.corosync.consensus
+    return {
+        "node": name,
+        "cluster": run_id,
+        "addresses": {peer: rings(nodes[peer]) for peer in scenario.node_names},
+        "port": scenario.heartbeat.port,
+        "totem": {
+            "token": scenario.corosync.token_ns(scenario.heartbeat.silence_ns) // MILLISECOND_NS,
+            "token_coefficient": settings.token_coefficient // MILLISECOND_NS,
+            "token_retransmits_before_loss_const": settings.token_retransmits_before_loss_const,
+            "join": settings.join // MILLISECOND_NS,
+            "consensus": None if consensus is None else consensus // MILLISECOND_NS,
+        },
+        "fence_timeout_ns": FENCE_TIMEOUT_NS,
+        "two_node": settings.two_node,
+        "ignore_quorum": scenario.no_quorum == "ignore",
     }
 
 

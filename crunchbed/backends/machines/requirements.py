@@ -16,9 +16,10 @@ _ALWAYS: Final = ("tun", "mirred", "qemu")
 def needed_by(scenario: Scenario) -> list[Requirement]:
     """Return what a machine must have for a run of ``scenario``."""
     memory = scenario.memory
+    corosync = []
     if scenario.membership == "corosync":
         probe = guests.corosync(memory.kernel)
-        found.append(Requirement("corosync of guests", "membership", images.MAKE, probe))
+        corosync.append(Requirement("corosync of guests", "membership", images.MAKE, probe))
     return [
         *needed_by_all(scenario),
         *(requirement(name) for name in _ALWAYS),
@@ -34,4 +35,5 @@ def needed_by(scenario: Scenario) -> list[Requirement]:
             "another memory.nic or memory.kernel",
             guests.card(memory.kernel, memory.nic),
         ),
+        *corosync,
     ]

@@ -7,15 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from crunchbed.backends.common.configs import (
-    FENCE_TIMEOUT_NS,
-    iscsi_session,
-    portal,
-    rings,
-    target,
-)
+from crunchbed.backends.common.configs import iscsi_session, portal, target
 from crunchbed.backends.common.live_run import LiveRun
-from crunchbed.scenario.corosync import MILLISECOND_NS
 from crunchbed.scenario.crunch import FloodCrunch
 from crunchbed.scenario.schema import Scenario
 from nodes.block.pattern import BLOCK_BYTES
@@ -77,29 +70,6 @@ def agent(run: LiveRun, node: ClusterNode, cgroup: Path, controller: Path | None
         socket=run.of(node.name, "agent"),
         history=run.history(node.name),
     )
-
-
-def corosync(
-    scenario: Scenario, run_id: str, nodes: Mapping[str, ClusterNode], name: str
-) -> dict[str, Any]:
-    """Return what one node's corosync is told, which replaces the heartbeat daemon."""
-    settings, consensus = scenario.corosync, scenario.corosync.consensus
-    return {
-        "node": name,
-        "cluster": run_id,
-        "addresses": {peer: rings(nodes[peer]) for peer in scenario.node_names},
-        "port": scenario.heartbeat.port,
-        "totem": {
-            "token": scenario.corosync.token_ns(scenario.heartbeat.silence_ns) // MILLISECOND_NS,
-            "token_coefficient": settings.token_coefficient // MILLISECOND_NS,
-            "token_retransmits_before_loss_const": settings.token_retransmits_before_loss_const,
-            "join": settings.join // MILLISECOND_NS,
-            "consensus": None if consensus is None else consensus // MILLISECOND_NS,
-        },
-        "fence_timeout_ns": FENCE_TIMEOUT_NS,
-        "two_node": settings.two_node,
-        "ignore_quorum": scenario.no_quorum == "ignore",
-    }
 
 
 def service(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crunchbed.backends.common.configs import heartbeat, portal
+from crunchbed.backends.common.configs import corosync, heartbeat, portal
 from crunchbed.backends.common.live_run import LiveRun
 from crunchbed.backends.namespaces import configs
 from topologies.node import ClusterNode
@@ -36,7 +36,7 @@ def _membership(
     run: LiveRun, nodes: Mapping[str, ClusterNode], node: str, incarnation: int
 ) -> dict[str, Any]:
     if run.scenario.membership == "corosync":
-        told = configs.corosync(run.scenario, run.run_id, nodes, node)
+        told = corosync(run.scenario, run.run_id, nodes, node)
         told["keep"] = [str(run.state)]
     else:
         told = heartbeat(run.scenario, nodes, node, incarnation)
