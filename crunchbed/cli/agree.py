@@ -218,7 +218,8 @@ def _print(cells: Sequence[Cell]) -> None:
     left = ("scenario", "policy", "flags", "card", "seed", "backend", "verdict", "ejected")
     table = new_table(console, left, ("missed", "silence s", "stall s"), overflow="fold")
     for cell in cells:
-        what = (cell.scenario, cell.policy, "+".join(cell.flags), cell.nic, str(cell.seed))
+        flags = "+".join(cell.flags)
+        what: tuple[str, ...] = (cell.scenario, cell.policy, flags, cell.nic, str(cell.seed))
         for run in cell.runs:
             stall = "-" if run.stall_seconds is None else f"{run.stall_seconds:.2f}"
             who = ", ".join(run.ejected) or "-"

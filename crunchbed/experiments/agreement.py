@@ -1,4 +1,4 @@
-"""Whether two backends say the same: one cell is a scenario under a policy, flags, card and seed."""
+"""Whether two backends say the same of a scenario under a policy, flags, card and seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crunchbed.scenario.schema import Scenario
 FACTOR: Final = 2.0
 """Two times agree where neither is longer than the other by more than this factor."""
 SHORT_INTERVALS: Final = 2.0
-"""Silences of at most so many heartbeat intervals are alike: a packet may come too late by chance."""
+"""Silences of at most so many heartbeat intervals are alike: one packet is late by chance."""
 SHORT_STALL_SECONDS: Final = 0.2
 """Stalls of at most this are alike: a disk does that without a crunch."""
 CAUSE_SHARE: Final = 0.15
@@ -115,9 +115,9 @@ def differ(one: Observed, other: Observed, cell: Cell) -> Iterator[str]:
         yield told("longest stall", *(f"{stall:.2f} s" for stall in stalls))
     most = max(sum(run.misses.values()) for run in (one, other))
     for cause in CAUSES:
-        mine, its = one.misses.get(cause, 0), other.misses.get(cause, 0)
-        if abs(mine - its) > max(FEW_MISSES, CAUSE_SHARE * most):
-            yield told(f"misses by {cause}", mine, its)
+        counts = (one.misses.get(cause, 0), other.misses.get(cause, 0))
+        if abs(counts[0] - counts[1]) > max(FEW_MISSES, CAUSE_SHARE * most):
+            yield told(f"misses by {cause}", *counts)
 
 
 def alike(one: float, other: float, short: float) -> bool:
