@@ -7,7 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from crunchbed.backends.common import configs
+from crunchbed.backends.common import configs as common
+from crunchbed.backends.namespaces import configs
 from crunchbed.backends.namespaces.requirements import needed_by
 from crunchbed.host.probes.machine import Machine
 from crunchbed.host.requirements import require, requirement
@@ -37,7 +38,7 @@ def scenario(overrides: dict[str, object] | None = None) -> Scenario:
 
 def config(tmp_path: Path, overrides: dict[str, object] | None = None) -> CorosyncConfig:
     """Return the daemon's configuration as it reads it."""
-    settings = configs.corosync(scenario(overrides), "k3xq", NODES, "n2")
+    settings = common.corosync(scenario(overrides), "k3xq", NODES, "n2")
     settings |= {"events": "agent", "fence": "fence", "keep": ["/run/x"]}
     file = tmp_path / "n2.json"
     file.write_bytes(orjson.dumps(settings))
