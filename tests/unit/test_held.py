@@ -47,11 +47,11 @@ def test_a_crunch_is_drawn_as_asked_for_and_begins_at_once() -> None:
     scenario = with_flood_reader(load("control"))
     timed = draw(with_crunch(scenario, "n2", {"kind": "timed", "length": "200ms"}), 0)
     assert timed is not None
-    assert (timed.target, timed.delay_ns, timed.windows) == ("n2", 0, ((0, 200_000_000),))
+    assert (timed.target, timed.delay_ns, timed.windows) == ("n2", 0, ((0, 200_000_000, 128),))
     asked = {"kind": "timed", "length": "50us", "count": 3, "every": "10ms"}
     many = draw(with_crunch(scenario, "n2", asked), 0)
     assert many is not None
-    assert [end - start for start, end in many.windows] == [50_000] * 3
+    assert [end - start for start, end, _ in many.windows] == [50_000] * 3
     flood = draw(with_crunch(scenario, "n1", {"kind": "flood", "rate": 9}), 0)
     assert flood is not None
     assert flood.flood is not None
