@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from nodes.guest.ring import SharedMemory
 
 QEMU = "/usr/bin/qemu-system-x86_64"
 BUILT = Path(os.environ.get("CRUNCHBED_MACHINES", "build/machines"))
+SINK_PORT = 9001
 BOOT_SECONDS = 120.0
 """A quiet machine needs 3 to 10 s by emulation."""
 
@@ -34,10 +36,17 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class Guest:
-    """A running guest and the memory that it shares."""
+    """A running guest and the memory that it shares.
 
-    def __init__(self, process: subprocess.Popen[bytes], memory: memoryview, console: Path) -> None:
+    Attributes:
+        sink: UDP port of this host from which QEMU forwards to ``SINK_PORT`` of the guest.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], memory: memoryview, console: Path, sink: int
+    ) -> None:
         self.process = process
+        self.sink = sink
         self.console = console
         self.shared = SharedMemory(memory)
         self._control = self.shared.ring(RingName.CONTROL)
@@ -67,7 +76,14 @@ class Guest:
         return found[0]
 
 
-def _arguments(kernel: Path, nic: str, shared: Path, console: Path) -> list[str]:
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _arguments(kernel: Path, nic: str, shared: Path, console: Path, sink: int) -> list[str]:
     append = (
         "console=ttyS0 quiet loglevel=1 panic=-1 zswap.enabled=0 ipv6.disable=1 "
         f"crunchbed.nic={nic} crunchbed.address=10.0.2.15/24"
@@ -77,7 +93,9 @@ def _arguments(kernel: Path, nic: str, shared: Path, console: Path) -> list[str]
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(kernel / "initramfs")),
         *("-append", append),
-        *("-netdev", "user,id=n0,restrict=on", "-device", f"{nic},netdev=n0,romfile="),
+        "-netdev",
+        f"user,id=n0,restrict=on,hostfwd=udp:127.0.0.1:{sink}-10.0.2.15:{SINK_PORT}",
+        *("-device", f"{nic},netdev=n0,romfile="),
         "-object",
         f"memory-backend-file,id=shared,share=on,mem-path={shared},size={SHARED_BYTES}",
         *("-device", "ivshmem-plain,memdev=shared", "-serial", f"file:{console}"),
@@ -96,9 +114,10 @@ def started(kernel: str, nic: str, folder: Path) -> Iterator[Guest]:
         # Not closed: structures that tests hold refer to it.
         memory = mmap.mmap(file.fileno(), SHARED_BYTES)
     SharedMemory(memoryview(memory)).prepare()
-    process = subprocess.Popen(_arguments(BUILT / kernel, nic, shared, console))
+    sink = _free_port()
+    process = subprocess.Popen(_arguments(BUILT / kernel, nic, shared, console, sink))
     try:
-        yield Guest(process, memoryview(memory), console)
+        yield Guest(process, memoryview(memory), console, sink)
     finally:
         process.kill()
         process.wait()

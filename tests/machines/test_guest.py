@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nodes.guest.layout import BALLAST_NONE, Kind, Memalloc, Socket, State, Window
-from nodes.guest.messages import Ballast, Flag, Level
-from tests.machines.guest import Guest, booted, started, wait_for
+from nodes.guest.messages import Ballast, Flag, Level, Reserve, Sink
+from nodes.guest.ring import network_port
+from tests.machines.guest import SINK_PORT, Guest, booted, started, wait_for
 
 TOLERANCE_PAGES = 3
+USUAL_BUFFER = 212_992
+"""Bytes that a kernel lets a reader have waiting (net.core.rmem_default), some 52 pages."""
 
 
 @pytest.fixture(
@@ -97,6 +102,39 @@ def test_the_flag_is_counted_once_however_often_it_is_set(guest: Guest) -> None:
     assert [flagged(Memalloc.NOWAIT), flagged(Memalloc.ON)] == [Memalloc.NOWAIT, Memalloc.ON]
     assert [flagged(Memalloc.OFF), flagged(Memalloc.OFF)] == [Memalloc.OFF] * 2
     assert wait_for(lambda: sockets(0), 5)
+
+
+def test_a_reader_that_does_not_read_keeps_more_than_the_usual_buffer(guest: Guest) -> None:
+    assert guest.do(Kind.SINK, Sink(network_port(SINK_PORT), 0, 1 << 30)).result == 0
+    assert guest.do(Kind.FLAG, Flag(Socket.SINK, Memalloc.ON)).value == Memalloc.ON
+    agent = guest.shared.agent
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        to = ("127.0.0.1", guest.sink)
+
+        def full() -> bool:
+            sender.sendto(bytes(100), to)
+            return agent.sink_bytes > 2 * USUAL_BUFFER
+
+        assert wait_for(full, 60), agent.sink_bytes
+    assert guest.do(Kind.SINK, Sink(network_port(0), 0, 0)).result == 0
+    assert wait_for(lambda: agent.sink_bytes == 0, 5)
+
+    def unflagged() -> bool:
+        counters = guest.shared.counters()
+        return counters is not None and counters.memalloc_sockets == 0
+
+    assert wait_for(unflagged, 5)
+    assert guest.do(Kind.FLAG, Flag(Socket.SINK, Memalloc.ON)).result == -errno.ENOTCONN
+
+
+def test_another_reserve_is_the_kernels_at_once(guest: Guest) -> None:
+    def has(pages: int) -> bool:
+        counters = guest.shared.counters()
+        return counters is not None and pages * 3 // 4 < counters.min_pages <= pages
+
+    for pages in (512, 256):
+        assert guest.do(Kind.RESERVE, Reserve(pages * 4, 0)).result == 0
+        assert wait_for(lambda wanted=pages: has(wanted), 5)
 
 
 def test_what_cannot_be_done_is_refused(guest: Guest) -> None:

@@ -13,6 +13,7 @@ from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from nodes.waiting import wait_until
 from reserve_agent.contract.events.guests import GuestWindow
+from reserve_agent.contract.events.pressure import PoolSampled
 from tests.system.command import Command, children, run, traces
 
 pytestmark = pytest.mark.root
@@ -60,6 +61,21 @@ def test_a_quarter_of_the_reserve_makes_a_node_deaf_that_has_no_flagged_socket(
         assert result.totals.writes_lost == 0
     assert missed["memalloc"] == 0
     assert missed["none"] >= 5
+
+
+def test_a_flood_for_a_reader_that_does_not_read_is_memory_pressure(tmp_path: Path) -> None:
+    flood = ("--set", "crunch={kind: flood, rate: 4000, duration: 2s, jitter: 0s}")
+    out = tmp_path / "out"
+    command = run("run", "control", *TWO, *flood, "--set", "phases.inject=4s", "--out", out)
+    result = result_of(command, out)
+    assert result.verdict in ("pass", "fail"), (result.reasons, command.errors)
+    assert result.crunch_achieved is not None
+    assert result.crunch_achieved["pressure_seconds"] > 0.5
+    samples = History.read(out / "history.jsonl").of(PoolSampled, "n1")
+    assert max(sample.rx_stalled for sample in samples) > 100
+    assert samples[-1].rx_stalled == 0
+    assert result.totals.reserve_low_water_pages < result.totals.reserve_pages
+    assert result.totals.writes_lost == 0
 
 
 @pytest.fixture
