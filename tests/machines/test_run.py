@@ -71,9 +71,8 @@ def test_a_flood_for_a_reader_that_does_not_read_is_memory_pressure(tmp_path: Pa
     assert result.verdict in ("pass", "fail"), (result.reasons, command.errors)
     assert result.crunch_achieved is not None
     assert result.crunch_achieved["pressure_seconds"] > 0.5
-    samples = History.read(out / "history.jsonl").of(PoolSampled, "n1")
-    assert max(sample.rx_stalled for sample in samples) > 100
-    assert samples[-1].rx_stalled == 0
+    hoarded = [one.hoarded for one in History.read(out / "history.jsonl").of(PoolSampled, "n1")]
+    assert max(hoarded) - hoarded[-1] > 100, "more than the usual buffer beside the ballast"
     assert result.totals.reserve_low_water_pages < result.totals.reserve_pages
     assert result.totals.writes_lost == 0
 
