@@ -15,6 +15,8 @@ from crunchbed.checks.pressure import episodes
 from crunchbed.history.history import History, Interval
 from reserve_agent.contract.events.guests import GuestCounted
 from reserve_agent.contract.events.heartbeats import HeartbeatMissed, HeartbeatSent
+from reserve_agent.contract.events.pressure import PoolConfigured
+from reserve_agent.contract.packets import PacketClass
 
 _SAMPLED_NS: Final = 100_000_000
 """A count that rises is recorded within this time."""
@@ -45,6 +47,7 @@ class GuestEvidence:
             counted[event.node].append(event)
         for node, events in counted.items():
             self._rises[node] = [rise for pair in pairwise(events) if (rise := _rise(*pair))]
+        self._flags = {node: _flags(history, node) for node in counted}
         self._pressure = {node: episodes(history, node) for node in counted}
         self._refused = {
             (event.node, event.tag, peer)
@@ -75,8 +78,11 @@ class GuestEvidence:
     def _dropped(self, node: str, around: Interval) -> bool:
         """Whether packets from the reserve were dropped, in pressure or after it.
 
-        A card whose ring was filled in pressure brings packets in those buffers after it.
+        A card whose ring was filled in pressure brings packets in those buffers after it. A
+        heartbeat for a flagged socket is not among them.
         """
+        if self._is_flagged(node, around.start):
+            return False
         return any(one.drops for one in self._within(node, around))
 
     def _failed(self, node: str, around: Interval) -> bool:
@@ -90,6 +96,10 @@ class GuestEvidence:
             for one in self._within(node, Interval(pressed[0].start - _SAMPLED_NS, around.end))
         )
 
+    def _is_flagged(self, node: str, t: int) -> bool:
+        flags = self._flags.get(node, ())
+        return next((flagged for since, flagged in reversed(flags) if since <= t), False)
+
     def _within(self, node: str, span: Interval) -> list[_Rise]:
         return [one for one in self._rises.get(node, ()) if one.span.clip(span)]
 
@@ -100,6 +110,12 @@ class GuestEvidence:
             return False
         when = Interval(due.when.start - interval_ns, due.when.end)
         return any(one.clip(when) for one in self._pressure.get(miss.peer or "", ()))
+
+
+def _flags(history: History, node: str) -> list[tuple[int, bool]]:
+    """Return from when on the socket of heartbeats was flagged, or not, by time."""
+    label = PacketClass.HEARTBEAT.label
+    return [(one.t, label in (one.memalloc or ())) for one in history.of(PoolConfigured, node)]
 
 
 def _rise(before: GuestCounted, after: GuestCounted) -> _Rise | None:

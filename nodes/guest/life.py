@@ -198,6 +198,7 @@ class GuestLife:
                 reserve=pool.reserve,
                 clean=max(0, pool.total - pool.free),
                 policy=self._policy,
+                memalloc=self._config.memalloc if self._policy == "memalloc" else (),
                 metrics_port=self._boot.metrics_port,
             )
         )

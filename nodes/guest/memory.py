@@ -84,9 +84,9 @@ class GuestMemory:
             return
         self._counters = counters
         self._read_windows(counters, now_ns)
-        self._record_all(self.pressure.counted(counters))
+        unread = -(-self._shared.agent.sink_bytes // PAGE_BYTES)
+        self._record_all(self.pressure.counted(counters, unread))
         self.pool.dirty = counters.dirty_pages + counters.writeback_pages + self._written_pages()
-        self.pool.stalled = -(-self._shared.agent.sink_bytes // PAGE_BYTES)
 
     @property
     def writes_under_way(self) -> int:
@@ -144,7 +144,7 @@ class GuestMemory:
 
     def close(self, now_ns: int) -> None:
         """The guest has no power any more."""
-        self.pool.demand = self.pool.hoarded = self.pool.dirty = self.pool.stalled = 0
+        self.pool.demand = self.pool.hoarded = self.pool.dirty = 0
         self._record_all(self.pressure.close(now_ns))
 
     def _record_all(self, events: Sequence[Event]) -> None:

@@ -37,7 +37,7 @@ are those of an agent (``reserve_agent/operations.py``) as far as both have an o
 ``reader`` with ``port``, ``memalloc``
     Opens a UDP socket that is never read and holds all that is sent to it, until ``wake``; with
     ``memalloc`` it is flagged too, where the policy is ``memalloc``. While it is there nobody is
-    killed for want of memory. Samples have its pages as ``rx_stalled``. -> ``ok``
+    killed for want of memory. Its pages are ``hoarded``. -> ``ok``
 ``wake``
     Closes that socket, with all that it holds. -> ``ok``
 ``resize`` with ``reserve`` (pages)

@@ -24,8 +24,7 @@ class GuestPool:
         free: Free pages of it.
         reserve: Its min watermark.
         dirty: Pages of tasks, or of writes, that must be written before they are free.
-        hoarded: Pages that the module has taken.
-        stalled: Pages' worth of packets for a reader that does not read.
+        hoarded: Pages that the module has taken, or packets hold whose reader does not read.
         low_water: Fewest free pages since the boot.
         demand: Pages that a burst still wants.
         pressure: Whether there is no page for a normal task.
@@ -36,7 +35,6 @@ class GuestPool:
     reserve: int = 0
     dirty: int = 0
     hoarded: int = 0
-    stalled: int = 0
     low_water: int = 0
     demand: int = 0
     pressure: bool = False
@@ -49,7 +47,7 @@ class GuestPool:
             dirty=self.dirty,
             demand=self.demand,
             rx_running=0,
-            rx_stalled=self.stalled,
+            rx_stalled=0,
             hoarded=self.hoarded,
             tx=0,
             low_water=self.low_water,
@@ -71,12 +69,17 @@ class Pressure:
         self._ended = 0
         self._begun_ns = self._freed_ns = 0  # by the guest's clock
 
-    def counted(self, counters: Counters) -> list[Event]:
-        """Take counters in; windows that had begun by then are to be told first."""
+    def counted(self, counters: Counters, unread_pages: int = 0) -> list[Event]:
+        """Take counters in; windows that had begun by then are to be told first.
+
+        Args:
+            counters: The module's.
+            unread_pages: Pages of packets that nobody reads, by the agent.
+        """
         pool, fresh = self._pool, not self._pool.total
         pool.total, pool.reserve = counters.managed_pages, counters.min_pages
         pool.free = counters.free_pages
-        pool.hoarded = counters.held_pages + counters.ballast_pages
+        pool.hoarded = counters.held_pages + counters.ballast_pages + unread_pages
         pool.low_water = pool.free if fresh else min(pool.low_water, pool.free)
         # Counters may be older than what the record of a window has told.
         if counters.at_ns <= max(self._begun_ns, self._freed_ns):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ BUILT = Path(os.environ.get("CRUNCHBED_MACHINES", "build/machines"))
 TARGET_ADDRESS, TARGET_PORT = "10.0.2.100", 10809
 TARGET = f"guestfwd=tcp:{TARGET_ADDRESS}:{TARGET_PORT}-cmd:nbdkit --single memory 16M"
 """A block device for one connection: QEMU starts the target, and is its network."""
+SINK_PORT = 9001
 BOOT_SECONDS = 120.0
 """A quiet machine needs 3 to 10 s by emulation."""
 
@@ -39,10 +41,17 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class Guest:
-    """A running guest and the memory that it shares."""
+    """A running guest and the memory that it shares.
 
-    def __init__(self, process: subprocess.Popen[bytes], memory: memoryview, console: Path) -> None:
+    Attributes:
+        sink: UDP port of this host from which QEMU forwards to ``SINK_PORT`` of the guest.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], memory: memoryview, console: Path, sink: int
+    ) -> None:
         self.process = process
+        self.sink = sink
         self.console = console
         self.shared = SharedMemory(memory)
         self._control = self.shared.ring(RingName.CONTROL)
@@ -76,8 +85,18 @@ class Guest:
         return found[0]
 
 
-def _arguments(kernel: Path, nic: str, shared: Path, console: Path, *, corosync: bool) -> list[str]:
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _arguments(
+    kernel: Path, nic: str, shared: Path, console: Path, sink: int, *, corosync: bool
+) -> list[str]:
     memory, initramfs = ("320", "initramfs-corosync") if corosync else ("128", "initramfs")
+    network = f"user,id=n0,restrict=on,{TARGET},hostfwd=udp:127.0.0.1:{sink}-10.0.2.15:{SINK_PORT}"
     append = (
         "console=ttyS0 quiet loglevel=1 panic=-1 zswap.enabled=0 ipv6.disable=1 "
         f"crunchbed.nic={nic} crunchbed.address=10.0.2.15/24{' crunchbed.port=0' * corosync}"
@@ -87,7 +106,7 @@ def _arguments(kernel: Path, nic: str, shared: Path, console: Path, *, corosync:
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-kernel", str(kernel / "vmlinuz"), "-initrd", str(kernel / initramfs)),
         *("-append", append),
-        *("-netdev", f"user,id=n0,restrict=on,{TARGET}", "-device", f"{nic},netdev=n0,romfile="),
+        *("-netdev", network, "-device", f"{nic},netdev=n0,romfile="),
         "-object",
         f"memory-backend-file,id=shared,share=on,mem-path={shared},size={SHARED_BYTES}",
         *("-device", "ivshmem-plain,memdev=shared", "-serial", f"file:{console}"),
@@ -112,10 +131,11 @@ def started(
     prepared.prepare()
     if corosync is not None:
         tell_corosync(corosync, prepared)
-    arguments = _arguments(BUILT / kernel, nic, shared, console, corosync=corosync is not None)
+    sink, with_corosync = _free_port(), corosync is not None
+    arguments = _arguments(BUILT / kernel, nic, shared, console, sink, corosync=with_corosync)
     process = subprocess.Popen(arguments)
     try:
-        yield Guest(process, memoryview(memory), console)
+        yield Guest(process, memoryview(memory), console, sink)
     finally:
         process.kill()
         process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from nodes.guest import commands
 from nodes.guest.layout import BALLAST_NONE, Kind, Memalloc, Side, Socket, State, Window
-from nodes.guest.messages import Ballast, Connect, Flag, FlagPort, Level, Sink
+from nodes.guest.messages import Ballast, Connect, Flag, FlagPort, Level, Reserve, Sink
 from nodes.guest.ring import network_address, network_port
 from tests.machines.guest import (
+    SINK_PORT,
     TARGET_ADDRESS,
     TARGET_PORT,
     Guest,
@@ -23,6 +25,8 @@ from tests.machines.guest import (
 
 HEARTBEAT_PORT = 7405
 TOLERANCE_PAGES = 3
+USUAL_BUFFER = 212_992
+"""Bytes that a kernel lets a reader have waiting (net.core.rmem_default), some 52 pages."""
 
 
 @pytest.fixture(
@@ -169,6 +173,39 @@ def test_the_kernel_s_own_socket_loses_its_flag_by_its_peer_s_port(guest: Guest)
     assert counts(guest, 1, 1)
     assert guest.do(Kind.DISCONNECT, of_disk=True).result == 0
     assert counts(guest, 0, 0)  # also where the module has flagged it again before its end
+
+
+def test_a_reader_that_does_not_read_keeps_more_than_the_usual_buffer(guest: Guest) -> None:
+    assert guest.do(Kind.SINK, Sink(network_port(SINK_PORT), 0, 1 << 30)).result == 0
+    assert guest.do(Kind.FLAG, Flag(Socket.SINK, Memalloc.ON)).value == Memalloc.ON
+    agent = guest.shared.agent
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        to = ("127.0.0.1", guest.sink)
+
+        def full() -> bool:
+            sender.sendto(bytes(100), to)
+            return agent.sink_bytes > 2 * USUAL_BUFFER
+
+        assert wait_for(full, 60), agent.sink_bytes
+    assert guest.do(Kind.SINK, Sink(network_port(0), 0, 0)).result == 0
+    assert wait_for(lambda: agent.sink_bytes == 0, 5)
+
+    def unflagged() -> bool:
+        counters = guest.shared.counters()
+        return counters is not None and counters.memalloc_sockets == 0
+
+    assert wait_for(unflagged, 5)
+    assert guest.do(Kind.FLAG, Flag(Socket.SINK, Memalloc.ON)).result == -errno.ENOTCONN
+
+
+def test_another_reserve_is_the_kernels_at_once(guest: Guest) -> None:
+    def has(pages: int) -> bool:
+        counters = guest.shared.counters()
+        return counters is not None and pages * 3 // 4 < counters.min_pages <= pages
+
+    for pages in (512, 256):
+        assert guest.do(Kind.RESERVE, Reserve(pages * 4, 0)).result == 0
+        assert wait_for(lambda wanted=pages: has(wanted), 5)
 
 
 def test_what_cannot_be_done_is_refused(guest: Guest) -> None:

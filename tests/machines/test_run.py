@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from crunchbed.checks.levels import levels
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from reserve_agent.contract.events.guests import GuestWindow
+from reserve_agent.contract.events.pressure import PoolSampled
 from tests.machines.clusters import TWO as BARE
 from tests.system.command import run
 
@@ -31,18 +33,37 @@ def test_control_misses_nothing_and_says_what_it_ran_on(tmp_path: Path) -> None:
 
 
 def test_a_comparison_holds_what_its_scenario_claims(tmp_path: Path) -> None:
-    """A quarter of the reserve makes a machine deaf that has no flagged socket."""
-    short = ("--set", "phases.inject=3s", "--set", "detector={kind: fixed}")
-    command = run("compare", "kernel-levels", *TWO, *short, "--out", tmp_path / "out")
+    """A node hears all down to half of its reserve; at a quarter the flags decide."""
+    command = run("compare", "kernel-levels", *TWO, "--out", tmp_path / "out")
     assert command.popen.returncode == 0, (command.output, command.errors)
     assert "holds    none.heartbeats_missed > 5" in command.output
-    assert "holds    memalloc.heartbeats_missed == 0" in command.output
     runs = {path.parent.name: Result.read(path) for path in tmp_path.glob("out/*/result.json")}
     assert {name: result.verdict for name, result in runs.items()} == {
         "memalloc-1": "pass",
         "none-1": "pass",
     }
+    hears = {}
     for name in runs:
         history = History.read(tmp_path / "out" / name / "history.jsonl")
-        (window,) = history.of(GuestWindow, "n1")
-        assert abs(window.reached_pages - window.requested_pages) <= 3
+        for window in history.of(GuestWindow, "n1"):
+            assert abs(window.reached_pages - window.requested_pages) <= 3
+        hears[name] = {round(one.level, 2): one.hears for one in levels(history)}
+    assert {level: hears["memalloc-1"][level] for level in (1, 0.5, 0.25)} == dict.fromkeys(
+        (1, 0.5, 0.25), "all"
+    )
+    assert (hears["none-1"][1], hears["none-1"][0.5]) == ("all", "all")
+    assert hears["none-1"][0.25] != "all"
+
+
+def test_a_flood_for_a_reader_that_does_not_read_is_memory_pressure(tmp_path: Path) -> None:
+    flood = ("--set", "crunch={kind: flood, rate: 4000, duration: 2s, jitter: 0s}")
+    out = tmp_path / "out"
+    command = run("run", "control", *TWO, *flood, "--set", "phases.inject=4s", "--out", out)
+    result = Result.read(out / "result.json")
+    assert result.verdict in ("pass", "fail"), (result.reasons, command.errors)
+    assert result.crunch_achieved is not None
+    assert result.crunch_achieved["pressure_seconds"] > 0.5
+    hoarded = [one.hoarded for one in History.read(out / "history.jsonl").of(PoolSampled, "n1")]
+    assert max(hoarded) - hoarded[-1] > 100, "more than the usual buffer beside the ballast"
+    assert result.totals.reserve_low_water_pages < result.totals.reserve_pages
+    assert result.totals.writes_lost == 0

@@ -107,6 +107,20 @@ def test_packets_that_come_in_buffers_of_the_crunch_are_dropped_after_it() -> No
     assert causes(recording.miss(1650, "n2", "n1", 7)) == ["reserve_drop"]
 
 
+@pytest.mark.parametrize(
+    ("classes", "cause"),
+    [(["block-io", "heartbeat"], "allocation_failure"), (["block-io"], "reserve_drop")],
+)
+def test_a_heartbeat_for_a_flagged_socket_is_not_among_the_drops(
+    classes: list[str], cause: str
+) -> None:
+    recording = sent(crunched())
+    recording.add(950, "pool.config", "n2", policy="memalloc", memalloc=classes)
+    counted(recording, 1530, "n2", pfmemalloc_drops=3, atomic=9)
+    recording.add(1800, "pool.config", "n2", policy="none", memalloc=[])
+    assert causes(recording.miss(1650, "n2", "n1", 7)) == [cause]
+
+
 PING, ACK = tag_of(0, 0, 7, Kind.PING), tag_of(1, 0, 7, Kind.ACK)
 
 

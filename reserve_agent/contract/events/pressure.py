@@ -34,6 +34,7 @@ class PoolConfigured(Event, kind="pool.config"):
         clean: Pages that tasks use from the start and that need no writing.
         computed: Pages that the reserve must have for the sockets of the node.
         policy: Name of the policy that the node follows.
+        memalloc: Classes of packets whose sockets are flagged now; of machines only.
         metrics_port: Port on 127.0.0.1 that serves the node's metrics.
     """
 
@@ -42,6 +43,7 @@ class PoolConfigured(Event, kind="pool.config"):
     clean: int
     computed: int = 0
     policy: str
+    memalloc: Sequence[str] | None = None
     metrics_port: int
 
 
