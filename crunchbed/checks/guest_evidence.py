@@ -7,6 +7,7 @@ what it lost instead, and a count that rises around a miss, in memory pressure, 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -55,22 +56,36 @@ class GuestEvidence:
     def cause(self, miss: HeartbeatMissed, due: Due, interval_ns: int) -> str | None:
         """Return the cause of a miss as the kernels know it; None where they know none.
 
-        The observer's drops come first. A heartbeat that a machine under pressure did not send in
-        time, or at all, was held up there. What is left are the observer's failed allocations,
+        The receiver's drops come first. A heartbeat that a machine under pressure did not send in
+        time, or at all, was held up there. What is left are the receiver's failed allocations,
         since the begin of its pressure: a card that has no buffer left receives nothing, and
         counts nothing more.
         """
         around = Interval(due.when.start, max(miss.deadline, miss.t) + _SAMPLED_NS)
-        pressed = [one for one in self._pressure.get(miss.node, ()) if one.clip(around)]
-        if pressed and any(one.drops for one in self._within(miss.node, around)):
+        pressed: dict[str, Interval] = {}
+        for node in self._receivers(miss):
+            spans = [one for one in self._pressure.get(node, ()) if one.clip(around)]
+            if spans:
+                pressed[node] = Interval(spans[0].start - _SAMPLED_NS, around.end)
+        if any(one.drops for node in pressed for one in self._within(node, around)):
             return "reserve_drop"
-        if self._was_held_up(miss, due, interval_ns):
+        if _has_tag(miss) and self._was_held_up(miss, due, interval_ns):
             return "stalled_sender"
-        if pressed:
-            since = Interval(pressed[0].start - _SAMPLED_NS, around.end)
-            if any(one.failures for one in self._within(miss.node, since)):
-                return "allocation_failure"
+        if any(
+            one.failures for node, since in pressed.items() for one in self._within(node, since)
+        ):
+            return "allocation_failure"
         return None
+
+    def _receivers(self, miss: HeartbeatMissed) -> Iterable[str]:
+        """Return who may not have received what the observer misses.
+
+        Corosync's packets have no tags: its token goes around and may end at any node, and a link
+        is silent where the question does not arrive, or the answer.
+        """
+        if _has_tag(miss):
+            return (miss.node,)
+        return self._pressure if miss.peer is None else (miss.node, miss.peer)
 
     def _within(self, node: str, span: Interval) -> list[_Rise]:
         return [one for one in self._rises.get(node, ()) if one.span.clip(span)]
@@ -81,6 +96,10 @@ class GuestEvidence:
             return False
         when = Interval(due.when.start - interval_ns, due.when.end)
         return any(one.clip(when) for one in self._pressure.get(miss.peer or "", ()))
+
+
+def _has_tag(miss: HeartbeatMissed) -> bool:
+    return bool(miss.tag or miss.probe)
 
 
 def _rise(before: GuestCounted, after: GuestCounted) -> _Rise | None:
