@@ -7,6 +7,7 @@ what it lost instead, and a count that rises around a miss is its cause.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -63,8 +64,12 @@ class GuestEvidence:
         in time, or at all, was held up there. What is left are the observer's failed allocations.
         """
         around = Interval(due.when.start, max(miss.deadline, miss.t) + _SAMPLED_NS)
-        if self._dropped(miss.node, around):
+        receivers = self._receivers(miss)
+        if any(self._dropped(node, around) for node in receivers):
             return "reserve_drop"
+        if not _has_tag(miss):
+            failed = any(self._failed(node, around) for node in receivers)
+            return "allocation_failure" if failed else None
         refused = (miss.peer, miss.tag, miss.node) in self._refused
         if miss.probe and miss.peer and due.sent is None and not refused:
             if self._dropped(miss.peer, around):
@@ -100,6 +105,16 @@ class GuestEvidence:
         flags = self._flags.get(node, ())
         return next((flagged for since, flagged in reversed(flags) if since <= t), False)
 
+    def _receivers(self, miss: HeartbeatMissed) -> Iterable[str]:
+        """Return who may not have received what the observer misses.
+
+        Corosync's packets have no tags: its token goes around and may end at any node, and a link
+        is silent where the question does not arrive, or the answer.
+        """
+        if _has_tag(miss):
+            return (miss.node,)
+        return self._pressure if miss.peer is None else (miss.node, miss.peer)
+
     def _within(self, node: str, span: Interval) -> list[_Rise]:
         return [one for one in self._rises.get(node, ()) if one.span.clip(span)]
 
@@ -116,6 +131,10 @@ def _flags(history: History, node: str) -> list[tuple[int, bool]]:
     """Return from when on the socket of heartbeats was flagged, or not, by time."""
     label = PacketClass.HEARTBEAT.label
     return [(one.t, label in (one.memalloc or ())) for one in history.of(PoolConfigured, node)]
+
+
+def _has_tag(miss: HeartbeatMissed) -> bool:
+    return bool(miss.tag or miss.probe)
 
 
 def _rise(before: GuestCounted, after: GuestCounted) -> _Rise | None:

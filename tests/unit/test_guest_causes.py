@@ -155,3 +155,29 @@ def test_an_answer_that_was_sent_or_refused_is_not_explained_by_the_probe() -> N
     failed = {"peers": [], "failed": ["n1"], "tag": ACK, "what": "ack"}
     recording.add(1520, "heartbeat.sent", "n2", seq=7, **failed)
     assert causes(probed(recording)) == ["stalled_sender"]
+
+
+def missed_by_corosync(observer: str, peer: str | None) -> Recording:
+    """The observer misses a token, or the peer's answers, while n3 hears nothing."""
+    recording = Recording().complete().pressure(1000, 9000, "n3")
+    for node in ("n1", "n2", "n3"):
+        counted(recording, 900, node)
+    counted(recording, 1530, "n3", atomic=4)
+    fields = {"peer": peer, "seq": 0, "deadline": 4000 * MS, "silent_ns": 2737 * MS}
+    return recording.add(4000, "heartbeat.miss", observer, **fields)
+
+
+@pytest.mark.parametrize(
+    ("observer", "peer", "cause"),
+    [
+        ("n1", None, "allocation_failure"),
+        ("n3", None, "allocation_failure"),
+        ("n1", "n3", "allocation_failure"),
+        ("n3", "n1", "allocation_failure"),
+        ("n1", "n2", "unknown"),
+    ],
+)
+def test_a_token_is_lost_at_any_node_and_an_answer_at_either_end(
+    observer: str, peer: str | None, cause: str
+) -> None:
+    assert causes(missed_by_corosync(observer, peer)) == [cause]
