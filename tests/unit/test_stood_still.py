@@ -34,6 +34,16 @@ def reasons(recording: Recording, judged_by: Scenario | None = None) -> list[str
     return list(too_late(recording.history(), judged_by or scenario()))
 
 
+@pytest.mark.parametrize(("until", "told"), [(950, False), (400, True)])
+def test_a_node_that_stood_still_throughout_sent_nothing_for_that_reason(
+    until: int, told: bool
+) -> None:
+    """Seen where a QEMU was stopped as the control phase began: no record is missing."""
+    recording = late(Recording().complete(), 110, until, "n1", "machine")
+    said = [one for one in periodic(recording.history(), scenario()) if "n1: no heartbeat" in one]
+    assert bool(said) == told
+
+
 # --- the examples
 
 

@@ -74,8 +74,9 @@ class PartLate(Event, kind="part.late"):
     certain: the part may have stood still up to two looks longer.
 
     Attributes:
-        part: What stood still: a daemon of the node, ``agent``, ``target`` of the storage host,
-            ``controller``, or ``run``, which cuts nodes off, injects faults and looks at the rest.
+        part: What stood still: a daemon of the node, ``agent``, ``machine`` (the QEMU of a node
+            that is one), its ``attendant``, ``target`` of the storage host, ``controller``, or
+            ``run``, which cuts nodes off, injects faults and looks at the rest.
         program: The program, where it is not the part itself but was started by it; None: itself.
         since: Since when at least, nanoseconds of CLOCK_MONOTONIC.
         late_ns: How long at least, nanoseconds.
