@@ -9,6 +9,7 @@
 #   NAME -> RELEASE       for example 6.1 -> 6.1.0-56-amd64
 #   RELEASE/vmlinuz       the kernel
 #   RELEASE/initramfs     busybox, the agent, the module, the drivers of cards
+#   RELEASE/initramfs-iscsi  the same with open-iscsi: see machines-iscsi.sh
 #   RELEASE/cards         the cards for which this kernel has drivers, one a line, as QEMU names them
 #
 # A kernel that is there is not looked for again; what is made of our sources is made again when they
@@ -34,6 +35,7 @@ readonly SOURCES=nodes/guest
 APT_READY=''  # whether the lists of packages were read in this call
 DIR=$(realpath -m "${CRUNCHBED_MACHINES:-build/machines}")
 readonly DIR LOG=$DIR/log
+. scripts/machines-iscsi.sh
 
 say() { printf 'machines: %s\n' "$*" >&2; }
 
@@ -149,7 +151,7 @@ image_release() {
 check_own() {
     local name=$1 image=$2 modules=$3 headers=$4 release
     [[ $name =~ ^[0-9A-Za-z][0-9A-Za-z.+_-]*$ ]] || refuse "$name: not a name for a kernel"
-    case $name in log | lock | apt | agent) refuse "$name: not a name for a kernel" ;; esac
+    case $name in log | lock | apt | agent | iscsi) refuse "$name: not a name for a kernel" ;; esac
     [ -f "$image" ] || refuse "$image: no such kernel image"
     [ -e "$modules/modules.order" ] || refuse "$modules: not the modules of a kernel, as /lib/modules/RELEASE is"
     [ -e "$headers/Module.symvers" ] || refuse "$headers: no headers to build a module with (no Module.symvers)"
@@ -232,6 +234,9 @@ build_drivers() {
     done
 }
 
+# pack TREE FILE
+pack() { (cd "$1" && find . -print0 | sort -z | cpio --null -o -H newc --quiet | gzip -9n) >"$2"; }
+
 build_initramfs() {
     local release=$1 tree=$DIR/$1/tree
     rm -rf "$tree"
@@ -243,7 +248,7 @@ build_initramfs() {
     cp "$DIR/agent" "$tree/agent"
     strip --strip-debug -o "$tree/modules/crunchbed.ko" "$DIR/$release/module/module/crunchbed.ko"
     build_drivers "$release" "$tree/modules"
-    (cd "$tree" && find . -print0 | sort -z | cpio --null -o -H newc --quiet | gzip -9n) >"$DIR/$release/initramfs.new"
+    pack "$tree" "$DIR/$release/initramfs.new"
     rm -rf "$tree"
 }
 
@@ -274,9 +279,11 @@ mapfile -t APT < <(apt_options)
 scripts/setup.sh packages packages-machines.txt
 exec 9>"$DIR/lock"
 flock 9
+prepare_iscsi
 if [ $# -eq 4 ]; then
     own "$@"
     build "$1"
+    join_iscsi "$1"
     exit
 fi
 for kernel in "${KERNELS[@]}"; do
@@ -284,6 +291,7 @@ for kernel in "${KERNELS[@]}"; do
     fetch "$name" "$meta"
     if [ -e "$DIR/$name/vmlinuz" ]; then
         build "$name"
+        join_iscsi "$name"
     else
         say "$name: this machine's mirror has no $meta of that series; going on without it"
     fi

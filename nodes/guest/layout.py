@@ -74,6 +74,7 @@ class Kind(IntEnum):
     SEND = 14
     POWEROFF = 15
     FLAG_PORT = 16
+    LOGIN = 17
     DONE = 64
     SENT = 65
     RECEIVED = 66

@@ -13,7 +13,7 @@ from nodes.guest.config import AttendantConfig
 from nodes.guest.disk import DiskOfGuest
 from nodes.guest.guest_clock import GuestClock
 from nodes.guest.heartbeats import Fence, HeartbeatsOfGuest
-from nodes.guest.layout import Kind, Socket, State
+from nodes.guest.layout import Kind, State
 from nodes.guest.machine_link import MachineLink, News
 from nodes.guest.memory import GuestMemory
 from nodes.guest.ring import SharedMemory
@@ -168,7 +168,7 @@ class GuestLife:
         self._disk.connect()
 
     def _flag(self) -> Ask:
-        return commands.flag(Socket.HEARTBEAT, self._policy, self._config.memalloc)
+        return commands.flag_heartbeats(self._policy, self._config.memalloc)
 
     def _describe(self) -> None:
         pool = self.memory.pool

@@ -18,7 +18,9 @@ from nodes.guest.messages import (
     Dirty,
     Done,
     Flag,
+    FlagPort,
     Level,
+    Login,
     Neighbour,
     Received,
     Send,
@@ -77,6 +79,8 @@ class FakeGuest:
         self.deaf = self.frozen = self.panicked = False
         self.mute = ""
         self.flags: dict[int, int] = {}
+        self.ports: dict[int, int] = {}
+        self.logins: list[Login] = []
         self.neighbours: dict[str, bytes] = {}
         self.commands: list[Kind] = []
         self.refuses: dict[Kind, int] = {}
@@ -137,6 +141,9 @@ class FakeGuest:
         if kind is Kind.FLAG and not result:
             flag = Flag.from_buffer_copy(message.body)
             self.flags[flag.socket] = value = flag.value
+        elif kind is Kind.FLAG_PORT:
+            rule = FlagPort.from_buffer_copy(message.body)
+            self.ports[int.from_bytes(bytes(rule.port), "big")] = rule.value
         elif kind is Kind.NEIGHBOUR:
             neighbour = Neighbour.from_buffer_copy(message.body)
             self.neighbours[dotted(neighbour.address)] = bytes(neighbour.mac)
@@ -147,6 +154,9 @@ class FakeGuest:
         elif kind is Kind.WRITE:
             write = Write.from_buffer_copy(message.body)
             self.writes = write if write.writers else None
+        elif kind is Kind.LOGIN:
+            ring = RingName.DISK
+            self.logins.append(Login.from_buffer_copy(message.body))
         elif kind in (Kind.CONNECT, Kind.SWAP):
             ring = RingName.DISK
         elif kind is Kind.DIRTY:

@@ -213,3 +213,33 @@ def test_a_card_without_a_driver_is_said(tmp_path: Path, monkeypatch: pytest.Mon
 def test_check_names_what_machines_need() -> None:
     names = {finding.name for finding in check.probe_all()}
     assert {"qemu", "machine-kernel", "tun", "mirred"} <= names
+
+
+def test_guests_with_open_iscsi_have_an_initramfs_of_their_own_and_more_memory(
+    tmp_path: Path,
+) -> None:
+    usual = build(tmp_path)
+    assert images.find("6.1", tmp_path, variant="iscsi") is None
+    (tmp_path / RELEASE / "initramfs-iscsi").touch()
+    image = images.find("6.1", tmp_path, variant=images.variant_for("iscsi"))
+    assert image is not None
+    assert image.initramfs.name == "initramfs-iscsi"
+    assert image.own_mib > usual.own_mib == 64
+    assert images.variant_for("nbd") == ""
+
+
+def test_a_kernel_that_was_built_without_open_iscsi_is_a_requirement_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(images.DIRECTORY_VARIABLE, str(tmp_path))
+    build(tmp_path)
+    wanted = {"cluster.backend": "machines", "block_io.transport": "iscsi"}
+    lacking = [
+        (one.name, one.detail, one.remedy)
+        for one in missing(needed_by(load("control").with_overrides(wanted)))
+        if one.name == "iSCSI of guests"
+    ]
+    assert lacking == [("iSCSI of guests", "6.1 was built without open-iscsi", "make machines")]
+    (tmp_path / RELEASE / "initramfs-iscsi").touch()
+    names = {one.name for one in missing(needed_by(load("control").with_overrides(wanted)))}
+    assert "iSCSI of guests" not in names

@@ -61,7 +61,11 @@ def test_control_a_timed_crunch_and_a_writeback_crunch_are_not_refused() -> None
             "cluster.controller: expected none for now, got openflow",
         ),
         ({"membership": "corosync"}, "membership: expected crunchbed for now, got corosync"),
-        ({"block_io__transport": "iscsi"}, "block_io.transport: expected nbd for now, got iscsi"),
+        (
+            {"block_io__transport": "iscsi", "block_io__iscsi__noop_out_timeout": "700ms"},
+            "block_io.iscsi.noop_out_timeout: "
+            "expected whole seconds, as open-iscsi has them, got 700ms",
+        ),
         (
             {"block_io__pair": ["n2", "n3"], "cluster__nodes": 4},
             "block_io.pair: expected [] for now, got [n2, n3]",

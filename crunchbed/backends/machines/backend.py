@@ -44,7 +44,8 @@ class MachinesSite:
         Raises:
             MissingRequirement: The kernel is not built any more.
         """
-        image = images.find(scenario.memory.kernel)
+        variant = images.variant_for(scenario.block_io.transport)
+        image = images.find(scenario.memory.kernel, variant=variant)
         if image is None:
             raise MissingRequirement(f"no kernel {scenario.memory.kernel} ({images.MAKE})")
         run = LiveRun(

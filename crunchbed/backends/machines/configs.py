@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from crunchbed.backends.machines import disk
 from crunchbed.backends.machines.images import QEMU_CARDS, Image
-from crunchbed.backends.machines.qemu import KERNEL_MIB, Accelerator, Card, Machine
+from crunchbed.backends.machines.qemu import Accelerator, Card, Machine
 from crunchbed.backends.namespaces import configs
 from crunchbed.backends.namespaces.live_run import LiveRun
 from crunchbed.run.world import STORAGE
 from crunchbed.scenario.crunch import WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.sizing import reserve_pages
+from nodes.block.config import IscsiConfig
 from nodes.guest.config import AttendantConfig, GuestBurst, GuestDisk, GuestHeartbeat
 from nodes.membership.detectors.settings import to_record
 from reserve_agent.config_files import build
@@ -41,7 +42,7 @@ def machine(
         name=f"crunchbed-{run.run_id}-{node.name}",
         image=image,
         accelerator=accelerator,
-        memory_mib=KERNEL_MIB + memory.pages * PAGE_BYTES // _MIB,
+        memory_mib=image.own_mib + memory.pages * PAGE_BYTES // _MIB,
         shared=run.of(node.name, "memory"),
         console=run.log(f"{node.name} console"),
         card=Card(memory.nic, tap, link.mac),
@@ -102,8 +103,16 @@ def guest_disk(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) 
         request_blocks=blocks,
         writers=writers,
         pause=writers * blocks * 1_000_000_000 // block_io.dirty_rate,
+        iscsi=iscsi(scenario),
         timeout=block_io.nbd.timeout,
     )
+
+
+def iscsi(scenario: Scenario) -> IscsiConfig | None:
+    """Return the session of every node; None where the transport is another."""
+    if scenario.block_io.transport != "iscsi":
+        return None
+    return build(configs.iscsi_session(scenario), IscsiConfig)
 
 
 def ballast_above(scenario: Scenario) -> int | None:

@@ -22,6 +22,9 @@ QEMU_CARDS: Final = {
     "virtio-net": "virtio-net-pci",
 }
 """QEMU's names of cards, by ``memory.nic``."""
+VARIANT_MIB: Final = {"": 0, "iscsi": 24}
+"""What more a guest needs for open-iscsi: 15 MiB of files in memory, and what its daemon locks."""
+_KERNEL_MIB: Final = 64
 _BUILT: Final = Path(__file__).resolve().parents[3] / "build" / "machines"
 
 
@@ -33,11 +36,13 @@ class Image:
         name: The value of ``memory.kernel``.
         directory: Where it was built.
         cards: The values of ``memory.nic`` for which the kernel has drivers.
+        variant: What its guests have beside the usual: a key of ``VARIANT_MIB``.
     """
 
     name: str
     directory: Path
     cards: tuple[str, ...]
+    variant: str = ""
 
     @property
     def release(self) -> str:
@@ -51,8 +56,13 @@ class Image:
 
     @property
     def initramfs(self) -> Path:
-        """Busybox, the guest agent, its module and the drivers."""
-        return self.directory / "initramfs"
+        """Busybox, the guest agent, its module and the drivers, and what the variant has."""
+        return self.directory / f"initramfs{self.variant and f'-{self.variant}'}"
+
+    @property
+    def own_mib(self) -> int:
+        """What kernel, initramfs and agent take of a machine's memory, about."""
+        return _KERNEL_MIB + VARIANT_MIB[self.variant]
 
 
 def directory() -> Path:
@@ -60,13 +70,20 @@ def directory() -> Path:
     return Path(os.environ.get(DIRECTORY_VARIABLE) or _BUILT)
 
 
-def find(name: str, where: Path | None = None) -> Image | None:
+def find(name: str, where: Path | None = None, variant: str = "") -> Image | None:
     """Return the kernel of this name; None where it is not built, or not to the end."""
     built = ((where or directory()) / name).resolve()
-    if not all((built / file).is_file() for file in ("vmlinuz", "initramfs", "cards")):
+    if not (built / "cards").is_file():
         return None
     drivers = (built / "cards").read_text().split()
-    return Image(name, built, tuple(card for card, qemu in QEMU_CARDS.items() if qemu in drivers))
+    cards = tuple(card for card, qemu in QEMU_CARDS.items() if qemu in drivers)
+    image = Image(name, built, cards, variant)
+    return image if image.kernel.is_file() and image.initramfs.is_file() else None
+
+
+def variant_for(transport: str) -> str:
+    """Return what guests have beside the usual for a ``block_io.transport``."""
+    return transport if transport in VARIANT_MIB else ""
 
 
 def names(where: Path | None = None) -> list[str]:

@@ -11,8 +11,6 @@ from crunchbed.backends.machines.images import QEMU, QEMU_CARDS, Image
 
 Accelerator = Literal["kvm", "tcg"]
 
-KERNEL_MIB: Final = 64
-"""What a kernel, its initramfs and the agent take of a machine's memory, about."""
 _PROCESSORS: Final[dict[Accelerator, str]] = {"kvm": "host", "tcg": "qemu64"}
 # Swapped pages are to leave the guest, not to be compressed in it; IPv6 would send by itself.
 _KERNEL_WORDS: Final = (

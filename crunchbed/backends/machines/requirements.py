@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from crunchbed.backends.machines import images
-from crunchbed.backends.namespaces.requirements import SWITCHES, needs_netem
+from crunchbed.backends.namespaces.requirements import SWITCHES, TRANSPORTS, needs_netem
 from crunchbed.host.probes import guests
 from crunchbed.host.requirements import Requirement, requirement
 from crunchbed.scenario.schema import Scenario
 
 _ALWAYS: Final = (
-    *("root", "cgroup2", "mininet", "mnexec", "ip", "tbf", "tun", "mirred", "nbdkit"),
+    *("root", "cgroup2", "mininet", "mnexec", "ip", "tbf", "tun", "mirred"),
     *("qemu",),
 )
 
@@ -19,12 +19,16 @@ _ALWAYS: Final = (
 def needed_by(scenario: Scenario) -> list[Requirement]:
     """Return what a machine must have for a run of ``scenario``."""
     names = [*_ALWAYS, *SWITCHES[scenario.cluster.switch]]
+    names.extend(TRANSPORTS[scenario.block_io.transport])
     if scenario.capture:
         names.append("tcpdump")
     if needs_netem(scenario):
         names.append("netem")
     found = [requirement(name) for name in names]
     memory = scenario.memory
+    if scenario.block_io.transport == "iscsi":
+        probe = guests.iscsi(memory.kernel)
+        found.append(Requirement("iSCSI of guests", "block_io.transport", images.MAKE, probe))
     return [
         *found,
         Requirement(

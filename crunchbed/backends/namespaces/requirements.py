@@ -36,7 +36,8 @@ SWITCHES: Final = {
 """What each ``cluster.switch`` needs."""
 _BITS_PER_BYTE: Final = 8
 _UNPHASED_SECONDS: Final = 60  # a run's start, what follows its faults, and its end: at most
-_TRANSPORTS: Final = {"nbd": ("nbdkit",), "iscsi": ("iscsi-target", "iscsi-initiator")}
+TRANSPORTS: Final = {"nbd": ("nbdkit",), "iscsi": ("iscsi-target", "iscsi-initiator")}
+"""What each ``block_io.transport`` needs."""
 
 
 def needed_by(scenario: Scenario) -> list[Requirement]:
@@ -58,7 +59,7 @@ def _disk_room(scenario: Scenario) -> Requirement:
 
 
 def _asked_by(scenario: Scenario) -> Iterator[str]:
-    yield from _TRANSPORTS[scenario.block_io.transport]
+    yield from TRANSPORTS[scenario.block_io.transport]
     if scenario.membership == "corosync":
         yield from ("corosync", "libquorum", "libcmap")
     if scenario.capture:

@@ -22,6 +22,7 @@ static const size_t body_bytes[] = {
 	[CB_SINK] = sizeof(struct cb_sink),
 	[CB_POWEROFF] = 0,
 	[CB_FLAG_PORT] = sizeof(struct cb_flag_port),
+	[CB_LOGIN] = sizeof(struct cb_login),
 };
 
 static int64_t request(unsigned long name, void *argument)
@@ -42,7 +43,7 @@ static int64_t window(const struct cb_message *message)
 /* Returns the flag as it is afterwards. */
 static int64_t flag(const struct cb_flag *command)
 {
-	int fd = command->socket == CB_SOCKET_DISK ? disk_socket() : heartbeat_socket();
+	int fd = command->socket == CB_SOCKET_DISK ? nbd_socket() : heartbeat_socket();
 	int error;
 
 	if (fd < 0)
@@ -94,6 +95,7 @@ static void dispatch(const struct cb_message *message)
 	}
 	switch (message->kind) {
 	case CB_CONNECT:
+	case CB_LOGIN:
 	case CB_DISCONNECT:
 	case CB_SWAP:
 		result = disk_post(message);
