@@ -10,6 +10,7 @@
 #   RELEASE/vmlinuz       the kernel
 #   RELEASE/initramfs     busybox, the agent, the module, the drivers of cards
 #   RELEASE/initramfs-corosync  the same with corosync; see machines-corosync.sh
+#   RELEASE/initramfs-iscsi  the same with open-iscsi: see machines-iscsi.sh
 #   RELEASE/cards         the cards for which this kernel has drivers, one a line, as QEMU names them
 #
 # With KERNELS in the environment (KERNELS="6.1 6.1-cloud") those of the kernels below alone. A call that was
@@ -40,6 +41,7 @@ APT_READY=''  # whether the lists of packages were read in this call
 DIR=$(realpath -m "${CRUNCHBED_MACHINES:-build/machines}")
 readonly DIR LOG=$DIR/log
 . scripts/machines-corosync.sh
+. scripts/machines-iscsi.sh
 
 say() { printf 'machines: %s\n' "$*" >&2; }
 
@@ -175,7 +177,7 @@ image_release() {
 check_own() {
     local name=$1 image=$2 modules=$3 headers=$4 release
     [[ $name =~ ^[0-9A-Za-z][0-9A-Za-z.+_-]*$ ]] || refuse "$name: not a name for a kernel"
-    case $name in log | lock | apt | agent | corosync) refuse "$name: not a name for a kernel" ;; esac
+    case $name in log | lock | apt | agent | corosync | iscsi) refuse "$name: not a name for a kernel" ;; esac
     [ -f "$image" ] || refuse "$image: no such kernel image"
     [ -e "$modules/modules.order" ] || refuse "$modules: not the modules of a kernel, as /lib/modules/RELEASE is"
     [ -e "$headers/Module.symvers" ] || refuse "$headers: no headers to build a module with (no Module.symvers)"
@@ -305,10 +307,12 @@ scripts/setup.sh packages packages-machines.txt
 exec 9>"$DIR/lock"
 flock -n 9 || { say "waiting for the end of another call" && flock 9; }
 prepare_corosync
+prepare_iscsi
 if [ $# -eq 4 ]; then
     own "$@"
     build "$1"
     join_corosync "$1"
+    join_iscsi "$1"
     exit
 fi
 for kernel in "${KNOWN[@]}"; do
@@ -318,6 +322,7 @@ for kernel in "${KNOWN[@]}"; do
     if [ -e "$DIR/$name/vmlinuz" ]; then
         build "$name"
         join_corosync "$name"
+        join_iscsi "$name"
     else
         say "$name: this machine's mirror has no $meta of that series; going on without it"
     fi

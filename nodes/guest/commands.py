@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+from nodes.block.config import IscsiConfig
+from nodes.block.transport import TARGET_NAME
 from nodes.guest.config import GuestBurst, GuestDisk
 from nodes.guest.layout import BALLAST_NONE, DirtyForm, Kind, Memalloc, Side, Socket
 from nodes.guest.messages import (
@@ -13,6 +15,7 @@ from nodes.guest.messages import (
     Flag,
     FlagPort,
     Level,
+    Login,
     Neighbour,
     Reserve,
     Sink,
@@ -24,6 +27,7 @@ from nodes.guest.scripts import Ask
 from reserve_agent.contract.packets import PAGE_BYTES, PacketClass
 from reserve_agent.errors import BadInput
 
+_SECOND = 1_000_000_000
 _MS = 1_000_000
 _US = 1000
 _MAC_BYTES = 6
@@ -47,25 +51,37 @@ def ballast(above: int | None) -> Ask:
     return Ask(Kind.BALLAST, Ballast(above=BALLAST_NONE if above is None else above))
 
 
-def flag(which: Socket, policy: str, classes: tuple[str, ...]) -> Ask:
-    """Flag a socket, or take its flag away, as the policy wants it.
+def flag_heartbeats(policy: str, classes: tuple[str, ...]) -> Ask:
+    """Flag the socket of heartbeats, or take its flag away, as the policy wants it.
 
-    The sender of heartbeats must not wait for memory; the kernel's own for the block device never
-    does (PF_MEMALLOC).
+    Its sender must not wait for memory.
     """
-    heartbeat = which is Socket.HEARTBEAT
-    cls = PacketClass.HEARTBEAT if heartbeat else PacketClass.BLOCK_IO
-    value = Memalloc.OFF
-    if policy == "memalloc" and cls.label in classes:
-        value = Memalloc.NOWAIT if heartbeat else Memalloc.ON
-    return Ask(Kind.FLAG, Flag(socket=which, value=value))
+    flagged = _flagged(PacketClass.HEARTBEAT, policy, classes)
+    value = Memalloc.NOWAIT if flagged else Memalloc.OFF
+    return Ask(Kind.FLAG, Flag(socket=Socket.HEARTBEAT, value=value))
 
 
 def flag_corosync(port: int, policy: str, classes: tuple[str, ...]) -> Ask:
     """Flag corosync's sockets, as the socket of heartbeats would be; ``port`` is theirs."""
-    flagged = policy == "memalloc" and PacketClass.HEARTBEAT.label in classes
+    flagged = _flagged(PacketClass.HEARTBEAT, policy, classes)
     value = Memalloc.NOWAIT if flagged else Memalloc.OFF
     return flag_port(socket.IPPROTO_UDP, Side.LOCAL, port, value)
+
+
+def flag_disk(disk: GuestDisk, policy: str, classes: tuple[str, ...]) -> Ask:
+    """Flag the kernel's socket for the block device, or take its flag away.
+
+    The kernel flags it by itself, and its sender never waits (PF_MEMALLOC). open-iscsi has the
+    socket and makes another one when it likes, so it is known by the target's port.
+    """
+    value = Memalloc.ON if _flagged(PacketClass.BLOCK_IO, policy, classes) else Memalloc.OFF
+    if disk.iscsi is not None:
+        return flag_port(socket.IPPROTO_TCP, Side.REMOTE, disk.port, value)
+    return Ask(Kind.FLAG, Flag(socket=Socket.DISK, value=value))
+
+
+def _flagged(cls: PacketClass, policy: str, classes: tuple[str, ...]) -> bool:
+    return policy == "memalloc" and cls.label in classes
 
 
 def flag_port(protocol: int, side: Side, port: int, value: Memalloc) -> Ask:
@@ -82,17 +98,37 @@ def flag_port(protocol: int, side: Side, port: int, value: Memalloc) -> Ask:
     return Ask(Kind.FLAG_PORT, body)
 
 
-def connect(disk: GuestDisk) -> Ask:
-    """Make the block device."""
+def connect(disk: GuestDisk, node: str) -> Ask:
+    """Make the block device; ``node`` is who the target is told to talk with."""
+    if disk.iscsi is not None:
+        return _login(disk, disk.iscsi, node)
     body = Connect(
         address=network_address(disk.address),
         port=network_port(disk.port),
-        timeout_s=-(-disk.timeout // 1_000_000_000),
+        timeout_s=_seconds(disk.timeout),
         send_buffer=disk.send_buffer,
         connect_ms=disk.connect_timeout // _MS,
         export_name=disk.export.encode(),
     )
     return Ask(Kind.CONNECT, body)
+
+
+def _login(disk: GuestDisk, session: IscsiConfig, node: str) -> Ask:
+    user, secret = session.chap or ("", "")
+    replacement = session.replacement_timeout
+    body = Login(
+        address=network_address(disk.address),
+        port=network_port(disk.port),
+        login_timeout_s=_seconds(session.login_timeout),
+        noop_interval_s=_seconds(session.noop_out_interval),
+        noop_timeout_s=_seconds(session.noop_out_timeout),
+        replacement_timeout_s=-1 if replacement is None else _seconds(replacement),
+        initiator=f"{TARGET_NAME.partition(':')[0]}:{node}".encode(),
+        target=TARGET_NAME.encode(),
+        user=user.encode(),
+        secret=secret.encode(),
+    )
+    return Ask(Kind.LOGIN, body)
 
 
 def write(disk: GuestDisk, node: int, incarnation: int) -> Ask:
@@ -162,6 +198,10 @@ def flag_sink() -> Ask:
 def reserve(pages: int) -> Ask:
     """Give the kernel another reserve."""
     return Ask(Kind.RESERVE, Reserve(kib=pages * PAGE_BYTES // 1024))
+
+
+def _seconds(ns: int) -> int:
+    return -(-ns // _SECOND)
 
 
 def _us(ns: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from nodes.block.config import IscsiConfig
 from nodes.corosync.config import CorosyncSettings
 from nodes.guest.layout import MAX_TARGETS, WRITERS
 from nodes.heartbeat.config import NetworkPeer
@@ -48,7 +49,7 @@ class GuestHeartbeat(HeartbeatSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class GuestDisk:
-    """The block device of a node (NBD), and what the node writes there all the time.
+    """The block device of a node, and what the node writes there all the time.
 
     Attributes:
         address: IPv4 address of the target.
@@ -60,6 +61,7 @@ class GuestDisk:
         request_blocks: Blocks of one write, at most 16.
         writers: Writes that are under way at most, 1 to 4.
         pause: Time of one writer between two writes.
+        iscsi: The session, where the device is reached by iSCSI; None: by NBD, as follows.
         export: Name of the NBD export, at most 31 characters.
         send_buffer: SO_SNDBUF of the connection in bytes; 0: the kernel's own. It bounds what a
             flagged socket can take from the reserve.
@@ -75,6 +77,7 @@ class GuestDisk:
     request_blocks: int = 4
     writers: int = 4
     pause: int = 20_000_000
+    iscsi: IscsiConfig | None = None
     export: str = ""
     send_buffer: int = 65_536
     connect_timeout: int = 5_000_000_000
@@ -94,6 +97,11 @@ class GuestDisk:
             raise BadInput(f"a region of {self.region_blocks} blocks has no room for every writer")
         if len(self.export.encode()) > _MAX_EXPORT:
             raise BadInput(f"export: expected at most {_MAX_EXPORT} bytes, got {self.export}")
+
+    @property
+    def transport(self) -> str:
+        """``nbd`` or ``iscsi``."""
+        return "nbd" if self.iscsi is None else "iscsi"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,9 @@ import os
 from collections.abc import Callable
 
 from nodes.guest import commands
-from nodes.guest.config import AttendantConfig
-from nodes.guest.events import TRANSPORT, write
+from nodes.guest.config import AttendantConfig, GuestDisk
+from nodes.guest.events import write
 from nodes.guest.guest_clock import GuestClock
-from nodes.guest.layout import Socket
 from nodes.guest.machine_link import News
 from nodes.guest.scripts import AGAIN_NS, Ask, Script, Scripts, Until, each, must, patiently
 from reserve_agent.contract.events.base import Event
@@ -65,34 +64,39 @@ class DiskOfGuest:
         if disk is None:
             return
         yield commands.stop_writing()  # to a device that has ended
-        while (yield commands.connect(disk)).result < 0:
+        if disk.iscsi is not None:
+            yield from must(self._flag(disk))  # a rule, which is there before the socket is
+        while (yield commands.connect(disk, self._config.node)).result < 0:
             yield Until(self._now() + AGAIN_NS)
         self._connected = True
-        yield from must(self._flag(), errno.ENOTCONN)
+        yield from must(self._flag(disk), errno.ENOTCONN)
         begin = commands.write(disk, self._config.heartbeat.index, self._incarnation)
         yield from patiently(begin, self._now)
         if self._was_connected:
-            self._record(IoReconnected(t=self._now(), transport=TRANSPORT))
+            self._record(IoReconnected(t=self._now(), transport=disk.transport))
         else:
             self._record(DaemonReady(t=self._now(), name="initiator"))
         self._was_connected = True
 
-    def _flag(self) -> Ask:
-        return commands.flag(Socket.DISK, self.policy, self._config.memalloc)
+    def _flag(self, disk: GuestDisk) -> Ask:
+        return commands.flag_disk(disk, self.policy, self._config.memalloc)
 
     def follow_policy(self) -> Script:
         """Flag the socket of a connection that is there, as ``policy`` wants it."""
-        if self._connected:
-            yield from must(self._flag(), errno.ENOTCONN)
+        disk = self._config.disk
+        if disk is not None and self._connected:
+            yield from must(self._flag(disk), errno.ENOTCONN)
 
     def take(self, news: News, now_ns: int) -> None:
         """Record what was written; where the device has ended, connect anew."""
+        disk = self._config.disk
+        transport = "" if disk is None else disk.transport
         for written in news.written:
-            self._record(write(written, self._clock, self._incarnation))
+            self._record(write(written, self._clock, self._incarnation, transport))
         for done in news.ended:
             self._connected = False
             why = os.strerror(-done.result) if done.result else "the connection has ended"
-            self._record(IoDisconnected(t=now_ns, error=why, transport=TRANSPORT))
+            self._record(IoDisconnected(t=now_ns, error=why, transport=transport))
             if not self._quiet:
                 self.connect()
 

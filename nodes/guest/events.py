@@ -11,15 +11,16 @@ from nodes.guest.messages import Written
 from reserve_agent.contract.events.guests import GuestCounted, GuestWindow
 from reserve_agent.contract.events.writes import WriteAcknowledged, WriteFailed
 
-TRANSPORT: Final = "nbd"
 _KINDS: Final = tuple(kind.name.lower() for kind in Failure)
 
 
-def write(written: Written, clock: GuestClock, incarnation: int) -> WriteAcknowledged | WriteFailed:
+def write(
+    written: Written, clock: GuestClock, incarnation: int, transport: str
+) -> WriteAcknowledged | WriteFailed:
     """Return what is to be reported of a write that ended."""
     t, seq = clock.host_ns(written.at_ns), int(written.sequence)
     if written.error:
-        return WriteFailed(t=t, seq=seq, error=os.strerror(written.error), transport=TRANSPORT)
+        return WriteFailed(t=t, seq=seq, error=os.strerror(written.error), transport=transport)
     return WriteAcknowledged(
         t=t,
         seq=seq,
@@ -27,7 +28,7 @@ def write(written: Written, clock: GuestClock, incarnation: int) -> WriteAcknowl
         block=int(written.block),
         blocks=int(written.blocks),
         submitted=clock.host_ns(written.begun_ns),
-        transport=TRANSPORT,
+        transport=transport,
     )
 
 

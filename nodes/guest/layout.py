@@ -78,6 +78,7 @@ class Kind(IntEnum):
     SEND = 15
     POWEROFF = 16
     FLAG_PORT = 17
+    LOGIN = 18
     DONE = 64
     SENT = 65
     RECEIVED = 66

@@ -15,7 +15,7 @@ from nodes.guest.corosync import CorosyncOfGuest, tell_corosync
 from nodes.guest.disk import DiskOfGuest
 from nodes.guest.guest_clock import GuestClock
 from nodes.guest.heartbeats import Fence, HeartbeatsOfGuest
-from nodes.guest.layout import Kind, Socket, State
+from nodes.guest.layout import Kind, State
 from nodes.guest.machine_link import MachineLink, News
 from nodes.guest.memory import GuestMemory
 from nodes.guest.ring import SharedMemory
@@ -188,7 +188,7 @@ class GuestLife:
         corosync = self._config.corosync
         if corosync is not None:
             return commands.flag_corosync(corosync.port, self._policy, self._config.memalloc)
-        return commands.flag(Socket.HEARTBEAT, self._policy, self._config.memalloc)
+        return commands.flag_heartbeats(self._policy, self._config.memalloc)
 
     def _describe(self) -> None:
         pool = self.memory.pool

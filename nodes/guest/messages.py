@@ -45,7 +45,7 @@ class Ballast(c.LittleEndianStructure):
 
 
 class Connect(c.LittleEndianStructure):
-    """The block device."""
+    """The block device over NBD."""
 
     _fields_ = (
         ("address", c.c_uint8 * 4),
@@ -54,6 +54,23 @@ class Connect(c.LittleEndianStructure):
         ("send_buffer", c.c_uint32),
         ("connect_ms", c.c_uint32),
         ("export_name", c.c_char * 32),
+    )
+
+
+class Login(c.LittleEndianStructure):
+    """The block device over iSCSI."""
+
+    _fields_ = (
+        ("address", c.c_uint8 * 4),
+        ("port", c.c_uint8 * 2),
+        ("login_timeout_s", c.c_uint16),
+        ("noop_interval_s", c.c_uint16),
+        ("noop_timeout_s", c.c_uint16),
+        ("replacement_timeout_s", c.c_int32),
+        ("initiator", c.c_char * 64),
+        ("target", c.c_char * 64),
+        ("user", c.c_char * 80),
+        ("secret", c.c_char * 32),
     )
 
 

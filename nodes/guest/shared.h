@@ -83,7 +83,7 @@ enum cb_ring_name {
 	CB_RING_ANSWERS,	/* guest to host, like all that follow: what came of CONTROL */
 	CB_RING_SENT,
 	CB_RING_RECEIVED,
-	CB_RING_DISK,		/* of CONNECT, DISCONNECT and SWAP */
+	CB_RING_DISK,		/* of CONNECT, LOGIN, DISCONNECT and SWAP */
 	CB_RING_DISK_ENDED,	/* CB_DONE with id 0: the kernel gave the device up */
 	CB_RING_TASK,		/* of the process that wants memory */
 	CB_RING_COROSYNC,	/* of corosync's watcher */
@@ -121,7 +121,7 @@ enum cb_command {
 	CB_LEVEL,		/* struct cb_level: a window, with a record of its own */
 	CB_CALM,		/* no body: no window is held or to come any more */
 	CB_BALLAST,		/* struct cb_ballast; CB_DONE has the pages that are held now */
-	CB_CONNECT,		/* struct cb_connect: the block device; CB_DONE has its bytes */
+	CB_CONNECT,		/* struct cb_connect: a disk over NBD; CB_DONE has its bytes */
 	CB_DISCONNECT,		/* no body */
 	CB_WRITE,		/* struct cb_write: writers begin, or end with a count of 0 */
 	CB_SWAP,		/* struct cb_swap; CB_DONE after swapon or swapoff */
@@ -133,6 +133,7 @@ enum cb_command {
 	CB_SEND,		/* struct cb_send, in CB_RING_SEND; answered by CB_SENT */
 	CB_POWEROFF,		/* no body, no answer */
 	CB_FLAG_PORT,		/* struct cb_flag_port; CB_DONE has the sockets that follow it */
+	CB_LOGIN,		/* struct cb_login: a disk over iSCSI; CB_DONE has its bytes */
 };
 
 enum cb_event {
@@ -210,6 +211,20 @@ struct cb_connect {
 	__u32 send_buffer;	/* SO_SNDBUF as getsockopt shows it; 0: the kernel's own */
 	__u32 connect_ms;	/* how long the connection may take */
 	char export_name[32];	/* NUL-terminated */
+};
+
+/* Times are open-iscsi's, by its names. Texts are NUL-terminated. */
+struct cb_login {
+	__u32 address;
+	__u16 port;
+	__u16 login_timeout_s;
+	__u16 noop_interval_s;	/* 0: never */
+	__u16 noop_timeout_s;	/* 0: never */
+	__s32 replacement_timeout_s;	/* negative: never */
+	char initiator[64];
+	char target[64];
+	char user[80];		/* empty: the target wants no secret */
+	char secret[32];
 };
 
 struct cb_write {

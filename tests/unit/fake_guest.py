@@ -20,6 +20,7 @@ from nodes.guest.messages import (
     Flag,
     FlagPort,
     Level,
+    Login,
     Neighbour,
     Received,
     Reserve,
@@ -81,6 +82,7 @@ class FakeGuest:
         self.mute = ""
         self.flags: dict[int, int] = {}
         self.ports: dict[int, int] = {}
+        self.logins: list[Login] = []
         self.neighbours: dict[str, bytes] = {}
         self.commands: list[Kind] = []
         self.refuses: dict[Kind, int] = {}
@@ -159,6 +161,9 @@ class FakeGuest:
         elif kind is Kind.WRITE:
             write = Write.from_buffer_copy(message.body)
             self.writes = write if write.writers else None
+        elif kind is Kind.LOGIN:
+            ring = RingName.DISK
+            self.logins.append(Login.from_buffer_copy(message.body))
         elif kind in (Kind.CONNECT, Kind.SWAP):
             ring = RingName.DISK
         elif kind is Kind.DIRTY:

@@ -67,14 +67,14 @@ def test_a_kernel_that_was_not_built_to_the_end_is_not_there(tmp_path: Path) -> 
 
 def test_a_kernel_with_corosync_has_an_initramfs_and_memory_for_it(tmp_path: Path) -> None:
     plain = build(tmp_path)
-    variant = images.variant_for("corosync")
+    variant = images.variant_for("corosync", "nbd")
     assert images.find("6.1", tmp_path, variant=variant) is None
     (plain.directory / "initramfs-corosync").touch()
     image = images.find("6.1", tmp_path, variant=variant)
     assert image is not None
     assert image.initramfs == plain.directory / "initramfs-corosync"
     assert image.own_mib > plain.own_mib
-    assert images.find("6.1", tmp_path, variant=images.variant_for("crunchbed")) == plain
+    assert images.find("6.1", tmp_path, variant=images.variant_for("crunchbed", "nbd")) == plain
 
 
 def test_qemu_gets_one_card_one_shared_mebibyte_and_no_disk(tmp_path: Path) -> None:
@@ -237,3 +237,33 @@ def test_a_kernel_without_corosync_is_said(tmp_path: Path, monkeypatch: pytest.M
 def test_check_names_what_machines_need() -> None:
     names = {finding.name for finding in check.probe_all()}
     assert {"qemu", "machine-kernel", "tun", "mirred"} <= names
+
+
+def test_guests_with_open_iscsi_have_an_initramfs_of_their_own_and_more_memory(
+    tmp_path: Path,
+) -> None:
+    usual = build(tmp_path)
+    assert images.find("6.1", tmp_path, variant="iscsi") is None
+    (tmp_path / RELEASE / "initramfs-iscsi").touch()
+    image = images.find("6.1", tmp_path, variant=images.variant_for("crunchbed", "iscsi"))
+    assert image is not None
+    assert image.initramfs.name == "initramfs-iscsi"
+    assert image.own_mib > usual.own_mib == 96
+    assert images.variant_for("crunchbed", "nbd") == ""
+
+
+def test_a_kernel_that_was_built_without_open_iscsi_is_a_requirement_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(images.DIRECTORY_VARIABLE, str(tmp_path))
+    build(tmp_path)
+    wanted = {"cluster.backend": "machines", "block_io.transport": "iscsi"}
+    lacking = [
+        (one.name, one.detail, one.remedy)
+        for one in missing(needed_by(load("control").with_overrides(wanted)))
+        if one.name == "iSCSI of guests"
+    ]
+    assert lacking == [("iSCSI of guests", "6.1 was built without open-iscsi", "make machines")]
+    (tmp_path / RELEASE / "initramfs-iscsi").touch()
+    names = {one.name for one in missing(needed_by(load("control").with_overrides(wanted)))}
+    assert "iSCSI of guests" not in names

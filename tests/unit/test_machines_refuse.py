@@ -62,7 +62,15 @@ def test_control_and_every_kind_of_crunch_are_not_refused() -> None:
             {"cluster__controller": "openflow"},
             "cluster.controller: expected none for now, got openflow",
         ),
-        ({"block_io__transport": "iscsi"}, "block_io.transport: expected nbd for now, got iscsi"),
+        (
+            {"block_io__transport": "iscsi", "membership": "corosync", "phases__control": "10s"},
+            "block_io.transport: expected nbd beside corosync: no guest has both, got iscsi",
+        ),
+        (
+            {"block_io__transport": "iscsi", "block_io__iscsi__noop_out_timeout": "700ms"},
+            "block_io.iscsi.noop_out_timeout: "
+            "expected whole seconds, as open-iscsi has them, got 700ms",
+        ),
         (
             {"block_io__pair": ["n2", "n3"], "cluster__nodes": 4},
             "block_io.pair: expected [] for now, got [n2, n3]",

@@ -30,7 +30,7 @@ class MachinesSite(LiveSite):
         Raises:
             MissingRequirement: The kernel is not built any more.
         """
-        variant = images.variant_for(scenario.membership)
+        variant = images.variant_for(scenario.membership, scenario.block_io.transport)
         image = images.find(scenario.memory.kernel, variant=variant)
         if image is None:
             raise MissingRequirement(f"no kernel {scenario.memory.kernel} ({images.MAKE})")

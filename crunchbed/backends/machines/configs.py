@@ -15,6 +15,7 @@ from crunchbed.run.world import STORAGE
 from crunchbed.scenario.crunch import WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.sizing import reserve_pages
+from nodes.block.config import IscsiConfig
 from nodes.corosync.config import CorosyncSettings
 from nodes.guest.config import AttendantConfig, GuestBurst, GuestDisk, GuestHeartbeat
 from nodes.membership.detectors.settings import to_record
@@ -113,8 +114,16 @@ def guest_disk(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) 
         request_blocks=blocks,
         writers=writers,
         pause=writers * blocks * 1_000_000_000 // block_io.dirty_rate,
+        iscsi=iscsi(scenario),
         timeout=block_io.nbd.timeout,
     )
+
+
+def iscsi(scenario: Scenario) -> IscsiConfig | None:
+    """Return the session of every node; None where the transport is another."""
+    if scenario.block_io.transport != "iscsi":
+        return None
+    return build(configs.iscsi_session(scenario), IscsiConfig)
 
 
 def ballast_above(scenario: Scenario) -> int | None:

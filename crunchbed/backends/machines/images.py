@@ -22,8 +22,9 @@ QEMU_CARDS: Final = {
     "virtio-net": "virtio-net-pci",
 }
 """QEMU's names of cards, by ``memory.nic``."""
-VARIANT_MIB: Final = {"": 0, "corosync": 192}
-"""What more a guest needs for corosync, its libraries and its watcher, which lock all they have."""
+VARIANT_MIB: Final = {"": 0, "corosync": 192, "iscsi": 24}
+"""What more a guest needs: for corosync, its libraries and its watcher, which lock all they have;
+for open-iscsi, 15 MiB of files in memory and what its daemon locks."""
 _KERNEL_MIB: Final = 96
 """What is not for tasks, about: the kernel, its initramfs, the agent, and the zone for ISA DMA."""
 _BUILT: Final = Path(__file__).resolve().parents[3] / "build" / "machines"
@@ -82,9 +83,9 @@ def find(name: str, where: Path | None = None, variant: str = "") -> Image | Non
     return image if image.kernel.is_file() and image.initramfs.is_file() else None
 
 
-def variant_for(membership: str) -> str:
-    """Return what guests have beside the usual for a ``membership``."""
-    return membership if membership in VARIANT_MIB else ""
+def variant_for(membership: str, transport: str) -> str:
+    """Return what guests have beside the usual for a ``membership`` or ``block_io.transport``."""
+    return next((name for name in (membership, transport) if name in VARIANT_MIB), "")
 
 
 def names(where: Path | None = None) -> list[str]:

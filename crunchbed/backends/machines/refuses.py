@@ -9,6 +9,7 @@ from crunchbed.backends.machines import disk
 from crunchbed.faults.resize_reserve import ResizeReserve
 from crunchbed.faults.stall import Stall
 from crunchbed.run.world import STORAGE
+from crunchbed.scenario.block_io import Iscsi
 from crunchbed.scenario.crunch import WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import format_duration, format_size
@@ -21,6 +22,7 @@ LEAST_PAGES: Final = 16384
 """Of ``memory.pages``: with the kernel's own memory a machine then has 160 MiB."""
 LEAST_INTERVAL_NS: Final = 20_000_000
 """Between a guest's packet and its membership lie up to 2 ms, which are a tenth of this."""
+_SECOND: Final = 1_000_000_000
 _HAVE: Final = (
     *("link-down", "delay", "node-crash", "switch-crash", "target-crash", "slow-disk"),
     *("arp-expiry", "fence-failure", "resize-reserve"),
@@ -76,8 +78,11 @@ def _memory(scenario: Scenario) -> Iterator[str]:
 
 def _block_io(scenario: Scenario) -> Iterator[str]:
     block_io = scenario.block_io
-    if block_io.transport != "nbd":
-        yield _line("block_io.transport", "nbd for now", block_io.transport)
+    if block_io.transport == "iscsi":
+        yield from _iscsi(block_io.iscsi)
+        if scenario.membership == "corosync":
+            expected = "nbd beside corosync: no guest has both"
+            yield _line("block_io.transport", expected, block_io.transport)
     if block_io.pair:
         yield _line("block_io.pair", "[] for now", f"[{', '.join(block_io.pair)}]")
     if not block_io.dirty_rate:
@@ -89,6 +94,14 @@ def _block_io(scenario: Scenario) -> Iterator[str]:
         swap = format_size(disk.swap_pages(scenario) * PAGE_BYTES)
         expected = f"room for {swap} of swap and for the writes of every node"
         yield _line("block_io.export", expected, format_size(block_io.export))
+
+
+def _iscsi(session: Iscsi) -> Iterator[str]:
+    for key in ("login_timeout", "noop_out_interval", "noop_out_timeout", "replacement_timeout"):
+        value = getattr(session, key)
+        if value is not None and value % _SECOND:
+            expected = "whole seconds, as open-iscsi has them"
+            yield _line(f"block_io.iscsi.{key}", expected, format_duration(value))
 
 
 def _protocols(scenario: Scenario) -> Iterator[str]:

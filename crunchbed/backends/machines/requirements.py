@@ -16,10 +16,13 @@ _ALWAYS: Final = ("tun", "mirred", "qemu")
 def needed_by(scenario: Scenario) -> list[Requirement]:
     """Return what a machine must have for a run of ``scenario``."""
     memory = scenario.memory
-    corosync = []
+    variants = []
     if scenario.membership == "corosync":
         probe = guests.corosync(memory.kernel)
-        corosync.append(Requirement("corosync of guests", "membership", images.MAKE, probe))
+        variants.append(Requirement("corosync of guests", "membership", images.MAKE, probe))
+    if scenario.block_io.transport == "iscsi":
+        probe = guests.iscsi(memory.kernel)
+        variants.append(Requirement("iSCSI of guests", "block_io.transport", images.MAKE, probe))
     return [
         *needed_by_all(scenario),
         *(requirement(name) for name in _ALWAYS),
@@ -35,5 +38,5 @@ def needed_by(scenario: Scenario) -> list[Requirement]:
             "another memory.nic or memory.kernel",
             guests.card(memory.kernel, memory.nic),
         ),
-        *corosync,
+        *variants,
     ]

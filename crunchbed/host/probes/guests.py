@@ -20,6 +20,17 @@ def kernel(name: str) -> Probe:
     return probe
 
 
+def iscsi(kernel_name: str) -> Probe:
+    """Whether a kernel for machines was built with open-iscsi; one that is not built, was."""
+
+    def probe(_machine: Machine) -> Seen:
+        if images.find(kernel_name) is None or images.find(kernel_name, variant="iscsi"):
+            return Seen(present=True, detail="open-iscsi")
+        return Seen(present=False, detail=f"{kernel_name} was built without open-iscsi")
+
+    return probe
+
+
 def card(kernel_name: str, nic: str) -> Probe:
     """Whether a kernel for machines has a driver for a card; a kernel that is not built has all."""
 

@@ -80,11 +80,26 @@ void heartbeat_start(void);
 void heartbeat_wake(void);
 int heartbeat_socket(void);
 
-/* ---- disk.c: the block device over NBD, and swap on it */
+/* ---- disk.c: the block device, and swap on it */
 
 void disk_start(void);
-int disk_socket(void);	/* -1: none */
 int disk_post(const struct cb_message *message);
+const char *disk_path(void);
+
+/* ---- nbd.c */
+
+#define NBD_DEVICE "/dev/nbd0"
+
+void nbd_start(void);
+int nbd_socket(void);	/* -1: none */
+int nbd_attach(const struct cb_connect *command, uint64_t *bytes);
+int nbd_disconnect(void);
+
+/* ---- iscsi.c */
+
+#define ISCSI_DEVICE "/dev/sda"
+
+int iscsi_attach(const struct cb_login *login, uint64_t *bytes);
 
 /* ---- write.c: writers with O_DIRECT */
 

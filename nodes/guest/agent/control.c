@@ -23,6 +23,7 @@ static const size_t body_bytes[] = {
 	[CB_RESERVE] = sizeof(struct cb_reserve),
 	[CB_POWEROFF] = 0,
 	[CB_FLAG_PORT] = sizeof(struct cb_flag_port),
+	[CB_LOGIN] = sizeof(struct cb_login),
 };
 
 static int64_t request(unsigned long name, void *argument)
@@ -44,7 +45,7 @@ static int socket_of(uint32_t name)
 {
 	switch (name) {
 	case CB_SOCKET_DISK:
-		return disk_socket();
+		return nbd_socket();
 	case CB_SOCKET_SINK:
 		return sink_socket();
 	default:
@@ -116,6 +117,7 @@ static void dispatch(const struct cb_message *message)
 	}
 	switch (message->kind) {
 	case CB_CONNECT:
+	case CB_LOGIN:
 	case CB_DISCONNECT:
 	case CB_SWAP:
 		result = disk_post(message);

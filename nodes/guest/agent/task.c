@@ -52,7 +52,7 @@ static int dirty_anonymous(uint32_t wanted)
 static int dirty_buffered(const struct cb_dirty *command)
 {
 	static unsigned char block[BLOCK_BYTES];
-	int fd = open("/dev/nbd0", O_RDWR), error = 0;
+	int fd = open(disk_path(), O_RDWR), error = 0;
 	uint64_t i;
 
 	if (fd < 0)

@@ -66,7 +66,7 @@ static void *run(void *argument)
 	for (;;) {
 		while (sem_wait(&writer->begin))
 			;
-		fd = open("/dev/nbd0", O_RDWR | O_DIRECT);
+		fd = open(disk_path(), O_RDWR | O_DIRECT);
 		while (fd >= 0 && __atomic_load_n(&writer->wanted, __ATOMIC_ACQUIRE)) {
 			write_once(writer, fd);
 			nap_us(settings.pause_us);
