@@ -46,12 +46,12 @@ add_file() {
 # build_corosync: corosync/cpio.gz
 build_corosync() {
     local root=$DIR/corosync/root tree=$DIR/corosync/tree key
-    key=$(key_of $SOURCES scripts/machines.sh scripts/machines-corosync.sh)
+    key=$(key_of "$SOURCES" scripts/machines.sh scripts/machines-corosync.sh)
     [ "$(cat "$DIR/corosync/key" 2>/dev/null)" = "$key" ] && return
     rm -rf "$tree"
     mkdir -p "$tree"/{lib64,run,etc/corosync,var/lib/corosync}
     ln -s ../run "$tree/var/run"
-    logged make -C $SOURCES/watcher OUT="$root" ROOT="$root"
+    logged make -C "$SOURCES/watcher" OUT="$root" ROOT="$root"
     add_file "$root" "$tree" watcher
     add_file "$root" "$tree" usr/sbin/corosync
     add_file "$root" "$tree" lib/$LIBRARIES/libgcc_s.so.1 # threads that end want it

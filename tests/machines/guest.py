@@ -77,7 +77,7 @@ class Guest:
 
 
 def _arguments(kernel: Path, nic: str, shared: Path, console: Path, *, corosync: bool) -> list[str]:
-    memory, initramfs = ("320", "initramfs-corosync") if corosync else ("128", "initramfs")
+    memory, initramfs = ("256", "initramfs-corosync") if corosync else ("128", "initramfs")
     append = (
         "console=ttyS0 quiet loglevel=1 panic=-1 zswap.enabled=0 ipv6.disable=1 "
         f"crunchbed.nic={nic} crunchbed.address=10.0.2.15/24{' crunchbed.port=0' * corosync}"
