@@ -2,6 +2,7 @@
 # Sourced by machines.sh: what a guest has beside its initramfs where corosync is its membership.
 #
 #   corosync/root              Debian's packages, unpacked; this machine gets none of them
+#   corosync/version           of corosync, as Debian has it
 #   corosync/cpio.gz           corosync, our watcher, and the libraries of both: for every kernel
 #   RELEASE/initramfs-corosync RELEASE/initramfs and corosync/cpio.gz, which a kernel unpacks both
 
@@ -27,6 +28,7 @@ fetch_corosync() {
     for package in "$DIR"/corosync/packages/*.deb; do
         logged dpkg-deb -x "$package" "$root.partial"
     done
+    dpkg-deb -f "$DIR"/corosync/packages/corosync_*.deb Version >"$DIR/corosync/version"
     rm -r "$DIR/corosync/packages"
     mv "$root.partial" "$root"
 }

@@ -61,6 +61,12 @@ class Image:
         return self.directory / f"initramfs{self.variant and f'-{self.variant}'}"
 
     @property
+    def programs(self) -> dict[str, str]:
+        """Versions of the programs that the variant brings, by name."""
+        version = self.directory.parent / self.variant / "version"
+        return {self.variant: version.read_text().strip()} if version.is_file() else {}
+
+    @property
     def own_mib(self) -> int:
         """What kernel, initramfs and agent take of a machine's memory, about."""
         return _KERNEL_MIB + VARIANT_MIB[self.variant]

@@ -138,7 +138,7 @@ class MachinesWorld:
         }
         return {
             "switch": str(self._network.switch),
-            "versions": {**program_versions(), **versions},
+            "versions": {**program_versions(), **versions, **self._image.programs},
         }
 
     def boot(self, fence: Fence) -> None:
