@@ -2,6 +2,7 @@
 # Sourced by machines.sh: what a guest has beside its initramfs where corosync is its membership.
 #
 #   corosync/root              Debian's packages, unpacked; this machine gets none of them
+#   corosync/version           of corosync, as Debian has it
 #   corosync/cpio.gz           corosync, our watcher, and the libraries of both: for every kernel
 #   RELEASE/initramfs-corosync RELEASE/initramfs and corosync/cpio.gz, which a kernel unpacks both
 
@@ -27,6 +28,7 @@ fetch_corosync() {
     for package in "$DIR"/corosync/packages/*.deb; do
         logged dpkg-deb -x "$package" "$root.partial"
     done
+    dpkg-deb -f "$DIR"/corosync/packages/corosync_*.deb Version >"$DIR/corosync/version"
     rm -r "$DIR/corosync/packages"
     mv "$root.partial" "$root"
 }
@@ -46,12 +48,12 @@ add_file() {
 # build_corosync: corosync/cpio.gz
 build_corosync() {
     local root=$DIR/corosync/root tree=$DIR/corosync/tree key
-    key=$(key_of $SOURCES scripts/machines.sh scripts/machines-corosync.sh)
+    key=$(key_of "$SOURCES" scripts/machines.sh scripts/machines-corosync.sh)
     [ "$(cat "$DIR/corosync/key" 2>/dev/null)" = "$key" ] && return
     rm -rf "$tree"
     mkdir -p "$tree"/{lib64,run,etc/corosync,var/lib/corosync}
     ln -s ../run "$tree/var/run"
-    logged make -C $SOURCES/watcher OUT="$root" ROOT="$root"
+    logged make -C "$SOURCES/watcher" OUT="$root" ROOT="$root"
     add_file "$root" "$tree" watcher
     add_file "$root" "$tree" usr/sbin/corosync
     add_file "$root" "$tree" lib/$LIBRARIES/libgcc_s.so.1 # threads that end want it

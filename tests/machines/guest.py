@@ -95,7 +95,7 @@ def _free_port() -> int:
 def _arguments(
     kernel: Path, nic: str, shared: Path, console: Path, sink: int, *, corosync: bool
 ) -> list[str]:
-    memory, initramfs = ("320", "initramfs-corosync") if corosync else ("128", "initramfs")
+    memory, initramfs = ("256", "initramfs-corosync") if corosync else ("128", "initramfs")
     network = f"user,id=n0,restrict=on,{TARGET},hostfwd=udp:127.0.0.1:{sink}-10.0.2.15:{SINK_PORT}"
     append = (
         "console=ttyS0 quiet loglevel=1 panic=-1 zswap.enabled=0 ipv6.disable=1 "

@@ -11,7 +11,7 @@ from nodes.guest.machine_link import MachineLink
 from tests.machines.guest import booted, wait_for
 
 LEAST_FREE_PAGES = 10_000
-"""With corosync a guest has at least what one without it has free."""
+"""What a guest without corosync has about."""
 SETTINGS = CorosyncSettings(
     node="n1",
     cluster="test",

@@ -74,6 +74,9 @@ def test_a_kernel_with_corosync_has_an_initramfs_and_memory_for_it(tmp_path: Pat
     assert image is not None
     assert image.initramfs == plain.directory / "initramfs-corosync"
     assert image.own_mib > plain.own_mib
+    (tmp_path / "corosync").mkdir()
+    (tmp_path / "corosync" / "version").write_text("3.1.7-1\n")
+    assert (plain.programs, image.programs) == ({}, {"corosync": "3.1.7-1"})
     assert images.find("6.1", tmp_path, variant=images.variant_for("crunchbed", "nbd")) == plain
 
 

@@ -22,9 +22,9 @@ QEMU_CARDS: Final = {
     "virtio-net": "virtio-net-pci",
 }
 """QEMU's names of cards, by ``memory.nic``."""
-VARIANT_MIB: Final = {"": 0, "corosync": 192, "iscsi": 24}
-"""What more a guest needs: for corosync, its libraries and its watcher, which lock all they have;
-for open-iscsi, 15 MiB of files in memory and what its daemon locks."""
+VARIANT_MIB: Final = {"": 0, "corosync": 128, "iscsi": 24}
+"""What more a guest needs: for corosync and its watcher, which lock all that they have, 107 MiB on
+three nodes; for open-iscsi, 15 MiB of files in memory and what its daemon locks."""
 _KERNEL_MIB: Final = 96
 """What is not for tasks, about: the kernel, its initramfs, the agent, and the zone for ISA DMA."""
 _BUILT: Final = Path(__file__).resolve().parents[3] / "build" / "machines"
@@ -60,6 +60,12 @@ class Image:
     def initramfs(self) -> Path:
         """Busybox, the guest agent, its module and the drivers, and what the variant has."""
         return self.directory / f"initramfs{self.variant and f'-{self.variant}'}"
+
+    @property
+    def programs(self) -> dict[str, str]:
+        """Versions of the programs that the variant brings, by name."""
+        version = self.directory.parent / self.variant / "version"
+        return {self.variant: version.read_text().strip()} if version.is_file() else {}
 
     @property
     def own_mib(self) -> int:

@@ -82,6 +82,7 @@ class MachinesWorld(LiveWorld):
             "accelerator": self._accelerator,
             "guest kernel": next(iter(self.nodes.values())).kernel(),
             "nic": self._scenario.memory.nic,
+            **self._image.programs,
         }
 
     def _lose(self, node: str, rows: list[list[object]]) -> None:
