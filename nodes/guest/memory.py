@@ -189,7 +189,7 @@ class GuestMemory:
         self._scripts.start(_asked(commands.sink(0)))
 
     def calm(self) -> None:
-        """End what is held and what was to come; the task gives its pages up."""
+        """End what is held and what was to come; task and reader give their pages up."""
         self._book.clear()
         if self._bursting is not None:
             self._scripts.stop(self._bursting)
@@ -197,6 +197,7 @@ class GuestMemory:
 
     def _give_up(self) -> Script:
         yield from must(Ask(Kind.CALM))
+        yield from must(commands.sink(0))
         if not self._book.first or self._shared.window(self._book.first) is None:
             self._book.drop_first()  # it has not begun, and never will
             self._burst, self.pool.demand = None, 0

@@ -43,7 +43,8 @@ are those of an agent (``reserve_agent/operations.py``) as far as both have an o
 ``resize`` with ``reserve`` (pages)
     Sets min_free_kbytes, until the next boot; ``pool.config`` says what min is then. -> ``ok``
 ``calm``
-    Ends what is held, forgets all windows to come, has the task give up its pages, and ends swap.
+    Ends what is held, forgets all windows to come, has the task give up its pages, ends swap,
+    and closes the socket of ``reader``.
     -> ``ok``
 ``forget_neighbours``
     Deletes the guest's neighbour entries of all peers and the target. -> ``ok``, ``forgotten``:
