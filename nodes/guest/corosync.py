@@ -89,8 +89,11 @@ class CorosyncOfGuest:
 
     @property
     def settled(self) -> bool:
-        """Whether corosync is in a ring, and so has all the memory that it keeps."""
-        return self._connected and self._reports.answers
+        """Whether corosync has all the memory that it keeps: it is in a ring and has its clients.
+
+        Each client costs it several MiB; the one that counts packets is the last.
+        """
+        return self._connected and bool(self._counted)
 
     def begin(self, _now_ns: int) -> None:
         """The node has booted; corosync has begun by itself."""

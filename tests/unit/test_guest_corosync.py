@@ -74,6 +74,11 @@ class Watched:
         self.says(Kind.COROSYNC_QUORUM, here)
         self.logs(SYNCHRONIZED)
 
+    def counts(self) -> None:
+        """The last of its connections is there."""
+        for peer in (2, 3):
+            self.says(Kind.COROSYNC_PACKETS, CorosyncPackets(self.node.guest.now(), peer, 0, 0, 0))
+
     def events(self, *kinds: type[Event]) -> list[Event]:
         return [event for event in self.node.events if type(event) in kinds]
 
@@ -85,7 +90,9 @@ def watched() -> Watched:
     made.node.guest.boot()
     made.run(50)
     made.forms(9, [1, 2, 3], [])
-    made.run(100)
+    made.run(50)
+    made.counts()
+    made.run(50)
     return made
 
 
@@ -97,12 +104,17 @@ def test_the_guest_is_told_its_configuration_before_the_boot() -> None:
     assert told.bytes == len(told.configuration)
 
 
-def test_a_node_is_ready_when_corosync_is_in_a_ring(watched: Watched) -> None:
+def test_a_node_is_ready_when_corosync_is_in_a_ring_and_has_its_memory(watched: Watched) -> None:
     early = Watched()
     early.node.guest.boot()
     early.run(500)
     assert (early.node.life.state, early.events(DaemonReady)) == ("booting", [])
-    assert Kind.BALLAST not in early.node.guest.commands
+    early.forms(9, [1], [])
+    early.run(500)
+    assert early.node.life.state == "booting", "its last connection costs memory yet"
+    early.counts()
+    early.run(50)
+    assert early.node.life.state == "ready"
     assert watched.node.life.state == "ready"
     names = [event.name for event in watched.node.of(DaemonReady)]
     assert names == ["heartbeat", "initiator"]
@@ -145,8 +157,9 @@ def test_its_log_and_its_counts_are_heartbeats(watched: Watched) -> None:
         (None, 2737 * MS),
         ("n2", 3000 * MS),
     ]
-    assert [one.peers for one in watched.node.of(HeartbeatSent)] == [10, 15]
-    assert [one.counts for one in watched.node.of(HeartbeatReceived)] == [{"n3": 8}, {"n3": 0}]
+    assert [one.peers for one in watched.node.of(HeartbeatSent)] == [0, 0, 10, 15]
+    received = [one.counts for one in watched.node.of(HeartbeatReceived)]
+    assert received == [{"n2": 0}, {"n3": 0}, {"n3": 8}, {"n3": 0}]
 
 
 def test_a_corosync_that_ends_makes_the_run_invalid(watched: Watched) -> None:
@@ -181,6 +194,7 @@ def test_its_sockets_are_flagged_by_their_port(policy: str, value: Memalloc) -> 
     watched.node.guest.boot()
     watched.run(50)
     watched.forms(9, [1, 2, 3], [])
+    watched.counts()
     watched.run(100)
     assert watched.node.guest.ports == {5405: value}
     watched.node.life.set_policy("memalloc")

@@ -39,10 +39,8 @@ static void watch(int log)
 	uint64_t due_ns = 0;
 
 	for (;;) {
-		if (membership->fd < 0 && corosync_answers()) {
+		if (membership->fd < 0 && corosync_answers())
 			membership->fd = membership_connect();
-			due_ns = now_ns() + COUNT_NS;
-		}
 		if (poll(waiting, 2, TURN_MS) < 0)
 			continue;
 		if (membership->revents && !membership_dispatch())
