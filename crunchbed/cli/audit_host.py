@@ -67,7 +67,7 @@ def audit_host(host: HostOptions, *, as_json: bool) -> bool:
     if as_json:
         print_json(host_audit.record(machine, need, findings))
     elif host.as_metrics:
-        click.echo(host_audit.metrics(machine, need, findings), nl=False)
+        click.echo(host_audit.metrics(machine, need, findings).text(), nl=False)
     else:
         host_audit.print_machine(open_console(), machine, need, findings)
     return any(one.is_risk for one in findings)

@@ -152,8 +152,8 @@ def _user_record(one: Storage, machine: Machine) -> dict[str, Any]:
     return {**asdict(one), "memalloc": is_memalloc(one, machine)}
 
 
-def metrics(machine: Machine, need: Need, findings: Sequence[Finding]) -> str:
-    """Return the text for Prometheus' textfile collector; what was not read has no series."""
+def metrics(machine: Machine, need: Need, findings: Sequence[Finding]) -> Families:
+    """Return the same as metrics; what was not read has no series."""
     fixed = {"node": machine.name}
     families = {one.name: Family(one, fixed) for one in HOST_METRICS}
     for severity in SEVERITIES:
@@ -176,4 +176,4 @@ def metrics(machine: Machine, need: Need, findings: Sequence[Finding]) -> str:
     for name, value in values.items():
         if value is not None:
             families[name].set(value)
-    return Families(families.values()).text()
+    return Families(families.values())

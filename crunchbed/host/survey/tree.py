@@ -21,11 +21,15 @@ class Tree:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.resolve()
         self.unread: dict[str, str] = {}
 
     def _at(self, path: str) -> Path:
-        return self.root / path.lstrip("/")
+        """Return where a path is; OSError for a link that leads to another machine's files."""
+        at = self.root / path.lstrip("/")
+        if not at.resolve().is_relative_to(self.root):
+            raise OSError(errno.EXDEV, "leads out of the directory")
+        return at
 
     def text(self, path: str) -> str | None:
         """Return a file's text without the last line's end; None where it is not there."""
@@ -54,11 +58,15 @@ class Tree:
 
     def exists(self, path: str) -> bool:
         """Return whether there is such a file or directory."""
-        return self._at(path).exists()
+        try:
+            return self._at(path).exists()
+        except OSError as error:
+            self._note(path, error)
+            return False
 
     def device_path(self, path: str) -> str:
         """Return where links lead from a path, such as that of a disk in /sys, as one string."""
-        return os.path.realpath(self._at(path))
+        return os.path.realpath(self.root / path.lstrip("/"))
 
     def log(self, path: str) -> list[str] | None:
         """Return the lines of a log that may not end, such as /dev/kmsg; None: cannot be read."""
