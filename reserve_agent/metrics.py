@@ -131,7 +131,20 @@ SWITCH_METRICS: Final = (
 """What the switches' controller exports, with ``node`` for the one that a packet is for; its own
 failures are those of the node ``controller``."""
 
+HOST_METRICS: Final = (
+    Definition("host_findings", "gauge", "Findings about this machine.", ("severity",)),
+    Definition("host_finding", "info", "A finding.", ("kind", "severity", "subject")),
+    Definition("host_card", "info", "A network card.", ("interface", "driver", "draws")),
+    _gauge("host_reserve_pages", "Pages of the min watermarks for memalloc sockets alone."),
+    _gauge("host_reserve_needed_pages", "Pages that the memalloc sockets here need."),
+    _counter("host_pfmemalloc_drops", "Packets from the reserve that were dropped."),
+    _counter("host_reclaim_throttled", "Times a task waited, half of the reserve being gone."),
+    _gauge("host_allocations_failed", "Failed allocations that the kernel's log tells of."),
+    _gauge("host_files_unread", "Files that the audit could not read."),
+)
+"""What ``crunchbed audit --host --metrics`` prints, with ``node`` for the machine's name."""
+
 METRICS: Final[dict[str, Definition]] = {
-    one.full_name: one for one in (*NODE_METRICS, *SWITCH_METRICS)
+    one.full_name: one for one in (*NODE_METRICS, *SWITCH_METRICS, *HOST_METRICS)
 }
 """All of them, by full name."""

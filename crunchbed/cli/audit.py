@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from crunchbed.cli.audit_host import HostOptions, audit_host, host_options
 from crunchbed.cli.options import Options, takes
 from crunchbed.cli.output import print_json
 from crunchbed.live.audit import AuditedNode, AuditedRun, AuditedSocket
@@ -31,8 +32,9 @@ _COLOURS = {"error": "red", "warning": "yellow"}
     type=click.FloatRange(0.1, 3600),
     help=f"How long to observe the cluster of SCENARIO; {DEFAULT_SECONDS:g} by default.",
 )
+@host_options
 @takes("overrides", "backend", "as_json")
-def audit(options: Options, scenario: str | None, seconds: float | None) -> int:
+def audit(options: Options, host: HostOptions, scenario: str | None, seconds: float | None) -> int:
     """Say who may draw on the reserve, and which protocols share its interfaces.
 
     Audits every live run of this machine, since each began. With SCENARIO, starts its cluster
@@ -43,12 +45,28 @@ def audit(options: Options, scenario: str | None, seconds: float | None) -> int:
     not memalloc though the policy asks for it. Exits with 1 if there is one, and with 3 if there
     is none but a run could not be audited.
 
+    With --host, asks the same of this machine and its own kernel: which cards draw on the
+    reserve, which block devices, mounts and cluster daemons have sockets that may, whether
+    vm.min_free_kbytes is enough for them, and what has failed so far. It only reads, needs no
+    root, and names each file that it could not read. Exits with 1 if there is an error or a
+    warning, with 0 if there are at most notes, and with 4 if there is no /proc or /sys.
+
     \b
     Examples:
       crunchbed audit
       crunchbed audit control --json
       crunchbed audit writeback-crunch --set memalloc=[heartbeat] --seconds 5
+      crunchbed audit --host
+      crunchbed audit --host --metrics > /var/lib/node_exporter/crunchbed.prom
     """  # noqa: D301 - \b is click's
+    if host.is_asked():
+        if scenario is not None or seconds is not None or options.overrides or options.backend:
+            raise BadInput("--host audits this machine: no SCENARIO, --seconds, --set or --backend")
+        return _FOUND if audit_host(host, as_json=options.as_json) else 0
+    return _audit_runs(options, scenario, seconds)
+
+
+def _audit_runs(options: Options, scenario: str | None, seconds: float | None) -> int:
     if scenario is None:
         runs = _live(seconds, options)
     else:

@@ -13,6 +13,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 
 from crunchbed.cli import app
+from crunchbed.host.survey.survey import survey
+from crunchbed.report import host_audit
+from crunchbed.risk.findings import findings_of
+from crunchbed.risk.need import need_of
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
@@ -63,7 +67,7 @@ SUFFIX = {"counter": "_total", "info": "_info"}
 
 
 def registry() -> CollectorRegistry:
-    """Return a fresh registry with all metrics of a node to which everything has happened."""
+    """Return a fresh registry: a node to which everything has happened, its switch, a machine."""
     packets = {(Hook.RECEIVE, PacketClass.OTHER, Reason.GRANTED): (3, 3)}
 
     def read_pool(name: str) -> int:
@@ -76,7 +80,9 @@ def registry() -> CollectorRegistry:
     counts = {"table": [["n1", "other", 7, 700]], "dropped": [["n1", "other", 2, 200]]}
     switches = SwitchExporter(lambda: counts)
     switches.observe(SHED)
-    return registry_of(exporter, switches)
+    machine = survey(ROOT / "tests/unit/data/hosts/guest-nbd-swap")
+    host = host_audit.metrics(machine, need_of(machine), findings_of(machine))
+    return registry_of(exporter, switches, host)
 
 
 def labels(family: Metric) -> set[str]:

@@ -35,6 +35,7 @@ PURE = (
     "crunchbed/checks",
     "crunchbed/experiments/stats",
     "crunchbed/faults",
+    "crunchbed/risk",
 )
 """Folders that read no clock, open no file or socket, and start nothing."""
 HARMLESS = {

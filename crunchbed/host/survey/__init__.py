@@ -1,0 +1,1 @@
+"""Looks at a machine, without changing anything, for what ``crunchbed.risk`` judges."""
