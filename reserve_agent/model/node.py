@@ -16,6 +16,7 @@ from reserve_agent.model.pool import Fate, Pool
 from reserve_agent.model.profiles.card import Card
 from reserve_agent.model.profiles.kernel import Flags, Kernel, Request
 from reserve_agent.model.profiles.proposal_2005 import PROPOSAL_2005
+from reserve_agent.model.reclaim import NormalTasks
 from reserve_agent.model.sockets import Socket
 
 
@@ -72,6 +73,7 @@ class NodeModel:
     def __post_init__(self) -> None:
         self._policies = all_policies(self.limits, self.kernel.flags)
         self.buffers = receive_buffers(self.pool, self.kernel, self.card)
+        self.tasks = NormalTasks(self.pool, self.kernel.reclaim)
         self.pool.exact = self.kernel.buffers is not None
 
     @property
@@ -227,7 +229,7 @@ class NodeModel:
     def reset(self, clean: int) -> None:
         """The node rebooted."""
         self.emergency = False
-        self.flagged = 0
+        self.flagged = self.tasks.fruitless = 0
         for rules in self._policies.values():
             if isinstance(rules, Softnet):
                 rules.reset()

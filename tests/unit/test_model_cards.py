@@ -13,6 +13,7 @@ from reserve_agent.model.pool import Window
 from reserve_agent.model.profiles import CARDS, KERNELS, LINUX_2_6_12, LINUX_6_1
 from reserve_agent.model.profiles.card import Card
 from reserve_agent.model.profiles.kernel import Kernel, Ratio, Request
+from reserve_agent.model.reclaim import Task
 from reserve_agent.model.sockets import Socket
 from tests.system import frames
 from tests.unit.levels import MS, RESERVE
@@ -203,6 +204,37 @@ def test_floors_of_210_pages() -> None:
 def test_a_kernel_with_buffers_needs_a_card() -> None:
     with pytest.raises(ValueError, match=r"linux-6\.1: a card profile is needed"):
         NodeModel(kernel=LINUX_6_1)
+
+
+def test_tasks_reclaim_from_r_to_half_of_it_and_sleep_below() -> None:
+    """mm/vmscan.c:6546."""
+    for level, state in ((WHOLE, Task.RECLAIMS), (HALF, Task.RECLAIMS), (QUARTER, Task.SLEEPS)):
+        model = node("e1000", level)
+        assert model.tasks.state is Task.RUNS
+        model.pool.advance(BEGIN)
+        model.pool.ask(100)
+        assert model.tasks.look(found=False) is state
+
+
+def test_sixteen_fruitless_rounds_end_a_task_and_the_crunch_of_its_pages() -> None:
+    """MAX_RECLAIM_RETRIES; a round that finds a page begins the count anew."""
+    model = node("e1000", WHOLE)
+    model.pool.windows = ()
+    model.pool.ask(8000)
+    assert model.pool.pressure
+    rounds = [model.tasks.look(found=i == 10) for i in range(26)]
+    assert set(rounds) == {Task.RECLAIMS}
+    assert model.tasks.look(found=False) is Task.ENDED
+    assert (model.pool.pressure, model.pool.dirty, model.tasks.kills) == (False, 0, 1)
+    assert model.tasks.look(found=False) is Task.RUNS
+
+
+def test_the_mail_has_no_oom_killer() -> None:
+    model = NodeModel()
+    model.pool.resize(100, 40)
+    model.reset(30)
+    model.pool.ask(100)
+    assert {model.tasks.look(found=False) for _ in range(100)} == {Task.SLEEPS}
 
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)

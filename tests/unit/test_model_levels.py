@@ -64,10 +64,15 @@ def test_a_level_has_the_verdict_of_the_kernel(row: dict[str, str]) -> None:
     )
     run = LevelRun(LINUX_6_1, CARDS[row["card"]], row["flags"], LEVELS[row["level"]]).run()
     measured = heartbeats(of_three(row["heartbeats_of_15"])), writes(of_three(row["writes"]) / calm)
-    assert (heartbeats(run.heartbeats), writes(run.writes / UNDISTURBED)) == measured
+    assert verdicts(run) == measured
     assert run.sent == DUE, "a crunched node is deaf, not mute"
     low = of_three(row["low_water_pages"])
     assert abs(run.model.pool.low_water - low) <= 8, "pages that the crunch itself takes"
+
+
+def verdicts(run: LevelRun) -> tuple[str, str]:
+    """Of heartbeats and writes."""
+    return heartbeats(run.heartbeats), writes(run.writes / UNDISTURBED)
 
 
 def level(card: Card, flags: str, share: Ratio, kernel: Kernel = LINUX_6_1) -> LevelRun:
@@ -110,7 +115,7 @@ def test_a_wrong_constant_is_told(name: str) -> None:
     card, flags, share, kernel, changes = CONSTANTS[name]
     right = level(CARDS[card], flags, share)
     other = level(replace(CARDS[card], **changes), flags, share, kernel)
-    assert heartbeats(other.heartbeats) != heartbeats(right.heartbeats)
+    assert verdicts(other) != verdicts(right)
 
 
 def test_both_kernels_have_the_same_rules() -> None:
