@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 from reserve_agent.contract.packets import Hook, Limits, PacketClass, Policy, PortRule, Reason
 from reserve_agent.model import transmit
-from reserve_agent.model.packet import (
-    Packet,
-    buffer_pages,
-    parse,
-    read_acknowledgement,
-    read_segment,
-)
+from reserve_agent.model.buffers import Origin, ReceiveBuffers, WholePages
+from reserve_agent.model.card_buffers import CardBuffers
+from reserve_agent.model.packet import Packet, parse, read_acknowledgement, read_segment
 from reserve_agent.model.policies import Rules, Softnet, all_policies, reader_runs
 from reserve_agent.model.pool import Fate, Pool
+from reserve_agent.model.profiles.card import Card
+from reserve_agent.model.profiles.kernel import Flags, Kernel, Request
+from reserve_agent.model.profiles.proposal_2005 import PROPOSAL_2005
+from reserve_agent.model.reclaim import NormalTasks
 from reserve_agent.model.sockets import Socket
 
 
@@ -26,15 +26,18 @@ class Mark:
 
     Attributes:
         cls: The packet's class.
-        from_reserve: Its buffer was allocated under pressure.
-        pages: Pages that deliver may settle; 0 for a fragment, whose pages leave by the clock.
+        from_reserve: Its buffer is from the reserve.
+        pages: Pages, or with a card one buffer, that deliver may settle; 0 for a fragment, whose
+            pages leave by the clock.
         slot: Wheel slot that the pages are in.
+        origin: What its buffer is a piece of.
     """
 
     cls: PacketClass
     from_reserve: bool
     pages: int
     slot: int
+    origin: Origin = Origin.WHOLE
 
 
 @dataclass
@@ -46,7 +49,11 @@ class NodeModel:
         limits: Settings of the policies.
         policy: In force; may be switched at any time.
         enforce: Refuse protocols that are not vm-aware always.
+        kernel: Profile of its kernel, and
+        card: of its network card; None where the kernel profile has no buffers.
         emergency: The flag of the ``critical`` policy.
+        flagged: Sockets that ``flag`` has flagged. A socket that closes stays in the sum
+            (``memalloc_socks_key``: nobody takes it off).
         packets: Frames by hook, class and reason, and
         pages: the pages they stood for.
     """
@@ -55,48 +62,76 @@ class NodeModel:
     limits: Limits = field(default_factory=Limits)
     policy: Policy = Policy.NONE
     enforce: bool = False
+    kernel: Kernel = PROPOSAL_2005
+    card: Card | None = None
     pool: Pool = field(default_factory=Pool)
     emergency: bool = False
+    flagged: int = 0
     packets: Counter[tuple[Hook, PacketClass, Reason]] = field(default_factory=Counter)
     pages: Counter[tuple[Hook, PacketClass, Reason]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self._policies = all_policies(self.limits)
+        self._policies = all_policies(self.limits, self.kernel.flags)
+        self.buffers = receive_buffers(self.pool, self.kernel, self.card)
+        self.tasks = NormalTasks(self.pool, self.kernel.reclaim)
+        self.pool.exact = self.kernel.buffers is not None
 
     @property
     def in_force(self) -> Rules:
         """The rules of the policy in force."""
         return self._policies[self.policy]
 
+    @property
+    def memalloc(self) -> bool:
+        """Whether the receive reserve is open."""
+        if self.kernel.flags is Flags.SOCKETS and self.policy is Policy.MEMALLOC:
+            return self.flagged > 0
+        return self.in_force.honours_flags
+
+    def flag(self, socket: Socket, memalloc: bool) -> None:
+        """Set or clear a socket's flag, as its user asks."""
+        self.flagged += memalloc - socket.memalloc
+        socket.memalloc = memalloc
+
     def _count(self, hook: Hook, cls: PacketClass, reason: Reason, pages: int) -> None:
         self.packets[hook, cls, reason] += 1
         self.pages[hook, cls, reason] += pages
 
+    def _advance(self, now: int) -> None:
+        self.pool.advance(now)
+        self.buffers.turn()
+
     def receive(self, frame: bytes, now: int) -> Mark | None:
         """The driver's receive buffer; None where the packet is dropped."""
-        packet, pages, pool = parse(frame, self.rules), buffer_pages(len(frame)), self.pool
-        pool.advance(now)
-        floor = self.in_force.floor(pool)
-        from_reserve = pool.free - pages < pool.reserve
-        if pool.free < floor + pages:
-            reason = Reason.ALLOC_FAILED if floor else Reason.RESERVE_EXHAUSTED
-        else:
-            reason = (
-                self.in_force.before_classification(pool)
-                or self._refuse_protocol(packet)
-                or self.in_force.without_socket(self.emergency, from_reserve, packet.vm_aware)
-                or (Reason.FROM_RESERVE if from_reserve else Reason.GRANTED)
+        packet, pool = parse(frame, self.rules), self.pool
+        self._advance(now)
+        taken = self.buffers.take(len(frame), self.memalloc)
+        reason = taken.refused or (
+            self.in_force.before_classification(pool)
+            or self._refuse_protocol(packet)
+            or self.in_force.without_socket(
+                self.emergency, taken.from_reserve, self._is_vm_aware(packet)
             )
-        self._count(Hook.RECEIVE, packet.cls, reason, pages)
+            or (Reason.FROM_RESERVE if taken.from_reserve else Reason.GRANTED)
+        )
+        self._count(Hook.RECEIVE, packet.cls, reason, taken.pages)
         if not reason.passed:
+            if taken.refused is None:
+                self.buffers.drop(taken.origin)
             return None
-        slot = pool.hold(pages)
-        return Mark(packet.cls, from_reserve, 0 if packet.fragment else pages, slot)
+        pages, slot = self.buffers.hold(taken)
+        held = 0 if packet.fragment else pages
+        return Mark(packet.cls, taken.from_reserve, held, slot, taken.origin)
+
+    def _is_vm_aware(self, packet: Packet) -> bool:
+        """Whether a packet's protocol passes from the reserve."""
+        known = self.kernel.ethertypes
+        return packet.vm_aware if known is None else packet.type in known
 
     def _refuse_protocol(self, packet: Packet) -> Reason | None:
         """With ``enforce``, refuse a protocol that does not know these rules, pressure or not."""
-        refused = self.enforce and not packet.protocol_is_vm_aware
-        return Reason.NOT_VM_AWARE if refused else None
+        aware = packet.protocol_is_vm_aware or self._is_vm_aware(packet)
+        return Reason.NOT_VM_AWARE if self.enforce and not aware else None
 
     def deliver(self, frame: bytes, mark: Mark, socket: Socket | None, now: int) -> bool:
         """The protocol handler after socket lookup; False where the packet is dropped."""
@@ -105,18 +140,18 @@ class NodeModel:
             return True  # a datagram whose first fragment took nothing from the reserve
         stalled = socket is not None and socket.stalled
         if mark.from_reserve or self.emergency or stalled or not pool.calm:
-            pool.advance(now)
+            self._advance(now)
         reason = self.in_force.with_socket(
             pool, socket, self.emergency, mark.from_reserve, mark.pages
-        )
+        ) or self._overfill(socket, mark)
         if reason is not None:
-            pool.settle(mark.slot, mark.pages, Fate.DROPPED)
+            self._settle(mark, Fate.DROPPED)
             self._count(Hook.DELIVER, mark.cls, reason, mark.pages)
             return False
         if stalled:
-            pool.settle(mark.slot, mark.pages, Fate.HOARDED)
-        elif pool.pressure and not reader_runs(socket, self.in_force):
-            pool.settle(mark.slot, mark.pages, Fate.WAITS)
+            self._settle(mark, Fate.HOARDED)
+        elif self._waits(socket):
+            self._settle(mark, Fate.WAITS)
         if socket is not None and mark.from_reserve:
             socket.from_reserve += mark.pages
         passed = Reason.FROM_RESERVE if mark.from_reserve else Reason.GRANTED
@@ -127,6 +162,25 @@ class NodeModel:
             pool.account(pool.now)
         return True
 
+    def _settle(self, mark: Mark, fate: Fate) -> None:
+        self.buffers.settle(mark.origin, mark.pages, mark.slot, fate)
+
+    def _waits(self, socket: Socket | None) -> bool:
+        """Whether the reader is a normal task that waits for the end of the pressure."""
+        stalls = self.kernel.readers_stall and self.pool.pressure
+        return stalls and not reader_runs(socket, self.in_force)
+
+    def _overfill(self, socket: Socket | None, mark: Mark) -> Reason | None:
+        """A reader that does not read is bounded by its receive buffer, flagged or not."""
+        kernel = self.kernel.buffers
+        if kernel is None or socket is None or not socket.stalled or not mark.pages:
+            return None
+        socket.catch_up(self.pool.wakes)
+        if socket.unread > kernel.receive_buffer:
+            return Reason.POOL_EMPTY
+        socket.unread += self.buffers.truesize[mark.origin]
+        return None
+
     def transmit(self, frame: bytes, socket: Socket | None, now: int, queued: int = 0) -> bool:
         """The driver's transmit buffer; False where the sender stalls.
 
@@ -134,18 +188,19 @@ class NodeModel:
         """
         packet, pool = parse(frame, self.rules), self.pool
         segment = read_segment(frame, packet, queued)
-        floor = transmit.floor(pool, socket, self.in_force, packet.cls)
+        request = transmit.request(self.kernel, socket, self.in_force, packet.cls)
+        floor = self.kernel.floors.pages(request, pool.reserve)
         streamed = socket if segment.bytes and socket is not None and not socket.closed else None
         margin = transmit.margin(pool, streamed, segment)
         if streamed is None:
-            pages = buffer_pages(len(frame))
+            pages = self.buffers.outgoing(len(frame))
             grown = transmit.Growth(0, pages, pages)
         else:
             grown = transmit.growth(pool, streamed, segment)
         if margin is None or not pool.roomy(grown.want + margin):
-            pool.advance(now)
+            self._advance(now)
         if grown.need and pool.free < floor + grown.need:
-            self._count(Hook.TRANSMIT, packet.cls, self._refusal(floor), grown.need)
+            self._count(Hook.TRANSMIT, packet.cls, self._refusal(request, floor), grown.need)
             return False
         pages = grown.need
         if streamed is not None:
@@ -156,10 +211,15 @@ class NodeModel:
         self._count(Hook.TRANSMIT, packet.cls, Reason.GRANTED, pages)
         return True
 
-    def _refusal(self, floor: int) -> Reason:
-        if floor == self.pool.reserve:
+    def _refusal(self, request: Request, floor: int) -> Reason:
+        if floor == self.pool.reserve or request is Request.REALTIME:
             return Reason.TX_STALLED
         return Reason.ALLOC_FAILED if floor else Reason.RESERVE_EXHAUSTED
+
+    def wake(self) -> None:
+        """Readers that did not read do so at last."""
+        self.buffers.wake()
+        self.pool.wake()
 
     def release(self, socket: Socket) -> None:
         """A socket is closed."""
@@ -169,7 +229,22 @@ class NodeModel:
     def reset(self, clean: int) -> None:
         """The node rebooted."""
         self.emergency = False
+        self.flagged = self.tasks.fruitless = 0
         for rules in self._policies.values():
             if isinstance(rules, Softnet):
                 rules.reset()
         self.pool.reset(clean)
+        self.buffers.reset()
+
+
+def receive_buffers(pool: Pool, kernel: Kernel, card: Card | None) -> ReceiveBuffers:
+    """What a node with this kernel and card takes its receive buffers from.
+
+    Raises:
+        ValueError: The kernel profile has buffers, and there is no card.
+    """
+    if kernel.buffers is None:
+        return WholePages(pool, kernel)
+    if card is None:
+        raise ValueError(f"{kernel.name}: a card profile is needed")
+    return CardBuffers(pool, kernel, kernel.buffers, card)

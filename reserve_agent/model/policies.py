@@ -1,28 +1,27 @@
-"""The five policies, as five small classes.
+"""The five policies, as small classes.
 
 ``None`` for a verdict means: go on; otherwise it is the reason of the drop. What every policy is
-for, and where it comes from, stands in docs/policies.md.
+for, and where it comes from, stands in docs/policies.md. Under a kernel profile ``none`` and
+``memalloc`` are states of that kernel: no socket is flagged, or some are.
 """
 
 from __future__ import annotations
 
 from reserve_agent.contract.packets import Limits, Policy, Reason
 from reserve_agent.model.pool import Pool
+from reserve_agent.model.profiles.kernel import Flags
 from reserve_agent.model.sockets import Socket
 
 
 class Rules:
-    """What a policy decides; by itself ``none``: every packet may take half of the reserve.
+    """What a policy decides; by itself ``none``: every packet may go down to the atomic floor.
 
     Attributes:
-        honours_flags: Whether a memalloc socket counts for anything.
+        honours_flags: Whether a memalloc socket counts for anything; then a receive buffer may go
+            down to the bottom.
     """
 
     honours_flags = False
-
-    def floor(self, pool: Pool) -> int:
-        """Pages that a receive buffer must leave free; GFP_ATOMIC may take half of the reserve."""
-        return pool.reserve // 2
 
     def before_classification(self, pool: Pool) -> Reason | None:
         """Verdict on a packet that has its buffer and has not been looked at."""
@@ -44,10 +43,6 @@ class Memalloc(Rules):
 
     honours_flags = True
 
-    def floor(self, pool: Pool) -> int:
-        """Down to the bottom."""
-        return 0
-
     def without_socket(self, emergency: bool, from_reserve: bool, vm_aware: bool) -> Reason | None:
         """Protocols that do not know these rules get nothing from the reserve."""
         return Reason.NOT_VM_AWARE if from_reserve and not vm_aware else None
@@ -58,6 +53,16 @@ class Memalloc(Rules):
         """``from_reserve(skb) && !is_memalloc(sock)`` -> drop."""
         memalloc = socket is not None and socket.memalloc
         return Reason.NOT_MEMALLOC if from_reserve and not memalloc else None
+
+
+class NoFlags(Rules):
+    """``none`` in a kernel that knows the flag: nobody has it, and a driver may always ask."""
+
+    def with_socket(
+        self, pool: Pool, socket: Socket | None, emergency: bool, from_reserve: bool, pages: int
+    ) -> Reason | None:
+        """``sk_filter`` drops what is from the reserve."""
+        return Reason.NOT_MEMALLOC if from_reserve else None
 
 
 class Softnet(Memalloc):
@@ -104,9 +109,7 @@ class Mempool(Memalloc):
         if socket is None or not socket.memalloc:
             return Reason.NO_POOL
         socket.pool.turn(pool.tick)
-        if socket.wakes != pool.wakes:
-            socket.wakes = pool.wakes
-            socket.hoarded = 0
+        socket.catch_up(pool.wakes)
         if socket.pool.pages + socket.hoarded + pages > self._limits.mempool_pages:
             return Reason.POOL_EMPTY
         if socket.stalled:
@@ -131,12 +134,13 @@ class Critical(Memalloc):
         return Reason.NOT_CRITICAL if emergency and not critical else None
 
 
-def all_policies(limits: Limits) -> dict[Policy, Rules]:
-    """One of each, for one node."""
+def all_policies(limits: Limits, flags: Flags = Flags.POLICY) -> dict[Policy, Rules]:
+    """One of each, for one node; where nobody knows the flag, ``memalloc`` is ``none``."""
+    none = NoFlags() if flags is Flags.SOCKETS else Rules()
     return {
-        Policy.NONE: Rules(),
+        Policy.NONE: none,
         Policy.SOFTNET: Softnet(limits),
-        Policy.MEMALLOC: Memalloc(),
+        Policy.MEMALLOC: none if flags is Flags.NOBODY else Memalloc(),
         Policy.MEMPOOL: Mempool(limits),
         Policy.CRITICAL: Critical(),
     }

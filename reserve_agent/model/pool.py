@@ -98,6 +98,9 @@ class Pool:
         rx_stalled: Receive buffers whose reader waits for the pressure to end.
         tx: Write queues of TCP sockets.
         hoarded: Receive buffers whose reader does not read, whatever the pressure.
+        stock: Pages that a card's ring, pieces of pages and heads of packets are made of.
+        exact: Whether a window holds its level: all that is freed above it is taken. Otherwise what
+            is freed stays free up to R.
         wakes: How often such readers have read.
         service_shift: A tick of the wheel is 2 ** service_shift nanoseconds.
     """
@@ -112,6 +115,8 @@ class Pool:
     rx_stalled: int = 0
     tx: int = 0
     hoarded: int = 0
+    stock: int = 0
+    exact: bool = False
     wakes: int = 0
     low_water: int = 0
     now: int = 0
@@ -176,12 +181,14 @@ class Pool:
 
     def _feed(self) -> None:
         """Give stalled tasks the pages above the mark, before any packet can take them."""
+        if self.in_window:
+            level = self.windows[self.window].level if self.exact else self.reserve
+            taken = max(0, self.free - level)
+            self.squeezed += taken
+            self.free -= taken
+            return
         room = self.free - self.reserve
         if room <= 0:
-            return
-        if self.in_window:
-            self.squeezed += room
-            self.free -= room
             return
         granted = min(room, self.demand)
         self.demand -= granted
@@ -210,6 +217,21 @@ class Pool:
         self.free += self.rx_stalled
         self.rx_stalled = 0
         self.on_episode("end", t, self.pressure_since)
+
+    def lend(self, pages: int, floor: int) -> bool:
+        """Pages for the stock, if ``floor`` pages stay free."""
+        if self.free - pages < floor:
+            return False
+        self.free -= pages
+        self.stock += pages
+        self.account(self.now)
+        return True
+
+    def take_back(self, pages: int) -> None:
+        """Pages that the stock does not need any more."""
+        self.stock -= pages
+        self.free += pages
+        self.account(self.now)
 
     def hold(self, pages: int) -> int:
         """Take pages for a receive buffer; returns the wheel slot that they are in."""
@@ -270,7 +292,7 @@ class Pool:
         self.clean = min(clean, self.total)
         self.free = self.total - self.clean
         self.dirty = self.demand = self.squeezed = self.rx_stalled = self.tx = 0
-        self.hoarded = 0
+        self.hoarded = self.stock = 0
         self.wakes += 1
         self.in_window = False
         self.window = len(self.windows)

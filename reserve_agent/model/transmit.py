@@ -15,6 +15,7 @@ from reserve_agent.contract.packets import PAGE_BYTES, PacketClass
 from reserve_agent.model.packet import Segment
 from reserve_agent.model.policies import Rules, reader_runs
 from reserve_agent.model.pool import Pool
+from reserve_agent.model.profiles.kernel import Flags, Kernel, Request
 from reserve_agent.model.sockets import Socket
 
 _WRAP = 1 << 32
@@ -123,12 +124,21 @@ def close(pool: Pool, socket: Socket) -> None:
     socket.closed = True
 
 
-def floor(pool: Pool, socket: Socket | None, rules: Rules, cls: PacketClass) -> int:
-    """Pages that a sender must leave free.
+def request(kernel: Kernel, socket: Socket | None, rules: Rules, cls: PacketClass) -> Request:
+    """What a sender asks for its pages with.
 
-    Writeback and memalloc sockets may go to the bottom, anybody else stalls at the mark. ARP and
-    ICMP, the kernel's own GFP_ATOMIC transmissions, follow the receive rule.
+    Writeback is PF_MEMALLOC, and ARP and ICMP are the kernel's own GFP_ATOMIC. By the mail a
+    memalloc socket may go to the bottom as well, and ARP and ICMP follow the receive rule. In a
+    kernel the flag does not help a sender, who waits in GFP_KERNEL first.
     """
-    if reader_runs(socket, rules):
-        return 0
-    return rules.floor(pool) if cls is PacketClass.CONTROL else pool.reserve
+    if kernel.flags is Flags.POLICY:
+        if reader_runs(socket, rules):
+            return Request.MEMALLOC
+        atomic = Request.MEMALLOC if rules.honours_flags else Request.ATOMIC
+    else:
+        if socket is not None and socket.writeback:
+            return Request.MEMALLOC
+        if socket is not None and socket.realtime:
+            return Request.REALTIME
+        atomic = Request.ATOMIC
+    return atomic if cls is PacketClass.CONTROL else Request.NORMAL

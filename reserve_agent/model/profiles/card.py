@@ -1,0 +1,73 @@
+"""What a card profile says: where a network card's driver has its receive buffers from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from reserve_agent.contract.packets import PAGE_BYTES
+
+
+class Asks(Enum):
+    """When a driver asks for the buffers of its ring with __GFP_MEMALLOC."""
+
+    FLAGGED = auto()
+    """While a socket is flagged: netdev_alloc_skb, napi_alloc_skb."""
+    ALWAYS = auto()
+    """dev_alloc_page."""
+    NEVER = auto()
+
+
+class Refill(Enum):
+    """What a driver does about the slot of its ring that a packet came in."""
+
+    EACH = auto()
+    """A fresh buffer for the slot first; without one the packet is dropped, its buffer stays."""
+    BATCH = auto()
+    """Slots are empty until there are ``batch`` of them; what fails is tried with each packet."""
+    OR_DEAF = auto()
+    """As ``BATCH``; what fails ends all receiving, until a try every ``retry_ns`` finds memory."""
+    RECYCLED = auto()
+    """The slot keeps its page, unless that is from the reserve or a reader keeps it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A card profile.
+
+    Attributes:
+        name: As in scenarios.
+        measured: Versions and runs that confirmed it; empty where it was only read.
+        ring: Slots of the receive ring, all filled before a crunch.
+        refill: What happens to a slot that was used.
+        batch: Empty slots at which the driver fills them.
+        asks: When the ring's buffers are asked for with __GFP_MEMALLOC.
+        buffer_bytes: Size of one such buffer as it is cut from a page, with skb_shared_info.
+        fragments: Whether these are cut from order-3 fragments where the kernel has them.
+        copies: Frames up to so many bytes are copied into a small buffer, and give the ring's
+            buffer back. Small buffers are asked for with __GFP_MEMALLOC while a socket is flagged.
+        needs_small: Whether a packet without a small buffer is dropped; otherwise it stays in the
+            ring's buffer.
+        retry_ns: Time between two tries of a driver that is deaf.
+    """
+
+    name: str
+    measured: str = ""
+    ring: int
+    refill: Refill
+    batch: int = 1
+    asks: Asks
+    buffer_bytes: int
+    fragments: bool = True
+    copies: int = 0
+    needs_small: bool = False
+    retry_ns: int = 0
+
+    @property
+    def per_page(self) -> int:
+        """Ring buffers in a single page."""
+        return PAGE_BYTES // self.buffer_bytes
+
+    def per_fragment(self, pages: int) -> int:
+        """Ring buffers in a fragment of so many pages; 0 where there is none."""
+        return PAGE_BYTES * pages // self.buffer_bytes if self.fragments else 0

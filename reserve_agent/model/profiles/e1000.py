@@ -1,0 +1,23 @@
+"""e1000: small frames are copied by the rules, the ring is refilled with plain GFP_ATOMIC.
+
+E1000_DEFAULT_RXD is 256, copybreak 256 and E1000_RX_BUFFER_WRITE 16
+(drivers/net/ethernet/intel/e1000). ``e1000_copybreak`` copies frames of up to copybreak bytes into
+``napi_alloc_skb()``; without one the ring's buffer becomes the packet. ``e1000_alloc_frag``
+(e1000_main.c:2072) is ``netdev_alloc_frag()``, never with __GFP_MEMALLOC: a flood of longer frames
+empties the ring, whatever is flagged. A buffer is SKB_DATA_ALIGN(1522 + 64) + 320 bytes.
+"""
+
+from __future__ import annotations
+
+from reserve_agent.model.profiles.card import Asks, Card, Refill
+
+E1000 = Card(
+    name="e1000",
+    measured="6.1.192 and 6.12.117: levels; without flags 256 packets pass at 1/4 of min",
+    ring=256,
+    refill=Refill.BATCH,
+    batch=16,
+    asks=Asks.NEVER,
+    buffer_bytes=1920,
+    copies=256,
+)
