@@ -44,9 +44,10 @@ class MachinesSite:
         Raises:
             MissingRequirement: The kernel is not built any more.
         """
-        image = images.find(scenario.memory.kernel)
+        kernel = scenario.memory.kernel
+        image = images.find(kernel)
         if image is None:
-            raise MissingRequirement(f"no kernel {scenario.memory.kernel} ({images.MAKE})")
+            raise MissingRequirement(f"no kernel {kernel} ({images.remedy(kernel)})")
         run = LiveRun(
             scenario,
             self.run_id,

@@ -69,6 +69,11 @@ def find(name: str, where: Path | None = None) -> Image | None:
     return Image(name, built, tuple(card for card, qemu in QEMU_CARDS.items() if qemu in drivers))
 
 
+def remedy(name: str) -> str:
+    """Return what brings the kernel of this name: a user's own comes with ``--kernel``."""
+    return MAKE if name in KERNELS else "--kernel IMAGE --modules DIR"
+
+
 def names(where: Path | None = None) -> list[str]:
     """Return the names of all kernels that are built, each once."""
     folder = where or directory()
