@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import product
 
-from reserve_agent.contract.events import faults, heartbeats, membership, pressure, writes
+from reserve_agent.contract.events import (
+    faults,
+    guests,
+    heartbeats,
+    membership,
+    pressure,
+    writes,
+)
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.packets import DROP_CAUSES, Hook, PacketClass, Reason
 from reserve_agent.exposition import Families, Family, Rows
+from reserve_agent.guest_packets import GuestPackets
 from reserve_agent.metrics import NODE_METRICS
 
 PacketCounts = Mapping[tuple[Hook, PacketClass, Reason], tuple[int, int]]
@@ -34,7 +42,8 @@ class Exporter(Families):
     """The metrics of ``node``; ``run`` (its id) and ``scenario`` are labels of the info metric.
 
     At a scrape ``read_packets`` returns the hooks' packet counters, and ``read_pool`` a counter of
-    the pool by its name in ``layout.POOL_FIELDS``.
+    the pool by its name in ``layout.POOL_FIELDS``. The packets of a machine, which no hook counts,
+    come from the events with its kernel's counters.
     """
 
     def __init__(
@@ -49,6 +58,7 @@ class Exporter(Families):
         self._run, self._scenario = run, scenario
         self._read_packets = read_packets
         self._read_pool = read_pool
+        self._guest = GuestPackets()
         readers = {"packets": self._packets, **{name: self._pool(name) for name in _POOL}}
         fixed = {"node": node}
         super().__init__(Family(one, fixed, readers.get(one.name)) for one in NODE_METRICS)
@@ -71,6 +81,7 @@ class Exporter(Families):
     def _packets(self) -> Rows:
         for key, (count, _) in self._read_packets().items():
             yield _PACKET_LABELS[key], count
+        yield from self._guest.rows()
 
     def _pool(self, name: str) -> Callable[[], Rows]:
         field = _POOL[name]
@@ -113,7 +124,7 @@ class Exporter(Families):
                 self._follow(event)
 
     def _follow(self, event: Event) -> None:
-        """Update what tells whether the node is a member, and whether it serves."""
+        """Update what tells whether the node is a member, whether it serves, and its packets."""
         match event:
             case membership.NodeEjected():
                 self._on_ejected(event)
@@ -126,6 +137,10 @@ class Exporter(Families):
             case faults.NodeReset():  # without power it is a member of nothing that it knew of
                 self._of["membership_size"].set(0)
                 self._of["serving"].set(0)
+            case guests.GuestReady():
+                self._guest.booted()
+            case guests.GuestCounted():
+                self._guest.counted(event)
 
     def _on_drop(self, event: pressure.PacketDropped) -> None:
         """Remember the latest heartbeats that this node's own hooks have dropped."""

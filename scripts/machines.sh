@@ -2,7 +2,9 @@
 # `make machines`: QEMU, kernels from Debian's packages, and for each kernel our module and an initramfs.
 #
 #   scripts/machines.sh                                the kernels below, those that are missing
-#   scripts/machines.sh NAME IMAGE MODULES HEADERS     your own: vmlinuz, /lib/modules/RELEASE, its headers
+#   scripts/machines.sh NAME IMAGE MODULES [HEADERS]   your own: vmlinuz, /lib/modules/RELEASE, its headers
+#                                                      (MODULES/build). A NAME of - stands for one made of its
+#                                                      release and contents; stdout says the name.
 #
 # What is made is in build/machines, or in $CRUNCHBED_MACHINES:
 #
@@ -12,6 +14,7 @@
 #   RELEASE/initramfs-corosync  the same with corosync; see machines-corosync.sh
 #   RELEASE/initramfs-iscsi  the same with open-iscsi: see machines-iscsi.sh
 #   RELEASE/cards         the cards for which this kernel has drivers, one a line, as QEMU names them
+#   own/KEY/RELEASE       the same of your own kernels; another image, other drivers or headers: another KEY
 #
 # With KERNELS in the environment (KERNELS="6.1 6.1-cloud") those of the kernels below alone. A call that was
 # killed is made good by the next one: a kernel that was not fetched whole is fetched again.
@@ -37,6 +40,7 @@ readonly CARDS=(
 )
 readonly SOURCES=nodes/guest
 readonly ROOM_MIB=700 # for lists of packages, and for a kernel while it is unpacked
+readonly OLDEST=6.1  # the oldest kernel that our module is for
 APT_READY=''  # whether the lists of packages were read in this call
 DIR=$(realpath -m "${CRUNCHBED_MACHINES:-build/machines}")
 readonly DIR LOG=$DIR/log
@@ -173,35 +177,101 @@ image_release() {
     part "$1" $(($(part "$1" 526 2 | od -An -tu2) + 512)) 128 | tr '\0' '\n' | sed -n '1s/ .*//p'
 }
 
-# check_own NAME IMAGE MODULES HEADERS: says what is wrong with them, before anything is made.
-check_own() {
-    local name=$1 image=$2 modules=$3 headers=$4 release
-    [[ $name =~ ^[0-9A-Za-z][0-9A-Za-z.+_-]*$ ]] || refuse "$name: not a name for a kernel"
-    case $name in log | lock | apt | agent | corosync | iscsi) refuse "$name: not a name for a kernel" ;; esac
-    [ -f "$image" ] || refuse "$image: no such kernel image"
-    [ -e "$modules/modules.order" ] || refuse "$modules: not the modules of a kernel, as /lib/modules/RELEASE is"
-    [ -e "$headers/Module.symvers" ] || refuse "$headers: no headers to build a module with (no Module.symvers)"
-    release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$headers/include/generated/utsrelease.h" 2>/dev/null) ||
-        refuse "$headers: the headers do not say their release"
-    [ "$release" = "$(basename "$(realpath "$modules")")" ] ||
-        refuse "$modules: modules of another kernel than the headers, which are of $release"
-    [ "$release" = "$(image_release "$image")" ] ||
-        refuse "$image: not a kernel image of $release, as the headers and the modules are"
+# modules_release MODULES: what the first module says that it is for; where none says it, the folder's name.
+modules_release() {
+    local modules=$1 first found=''
+    first=$modules/$(sed -n 1p "$modules/modules.order")
+    for first in "$first" "$first".{xz,zst,gz}; do
+        [ -f "$first" ] || continue
+        found=$(plain "$first" | grep -ao -m 1 'vermagic=[^ ]*' | tr -d '\0') || true
+    done
+    echo "${found:-=$(basename "$(realpath "$modules")")}" | cut -d= -f2
 }
 
-# own NAME IMAGE MODULES HEADERS
+# has MODULES DRIVER...: whether a kernel has these drivers, as modules or built in.
+has() {
+    local modules=$1 driver
+    for driver in "${@:2}"; do
+        grep -qsE "/$driver\.ko" "$modules"/modules.{order,builtin} || return 1
+    done
+}
+
+# has_card MODULES: whether a kernel has the drivers of one of the cards.
+has_card() {
+    local line
+    for line in "${CARDS[@]}"; do
+        # shellcheck disable=SC2086  # a word for each driver
+        ! has "$1" ${line#* } || return 0
+    done
+    return 1
+}
+
+# check_own NAME IMAGE MODULES [HEADERS]: says what is wrong with them, before anything is made.
+check_own() {
+    local name=$1 image=$2 modules=$3 headers=${4-} release other
+    [ "$name" = - ] || [[ $name =~ ^[0-9A-Za-z][0-9A-Za-z.+_-]*$ ]] || refuse "$name: not a name for a kernel"
+    case $name in log | lock | apt | agent | own | corosync | iscsi) refuse "$name: not a name for a kernel" ;; esac
+    [ -L "$DIR/$name" ] || ! [ -e "$DIR/$name" ] || refuse "$name: not a name for a kernel"
+    [ -f "$image" ] || refuse "$image: no such kernel image"
+    release=$(image_release "$image")
+    [[ $release =~ ^[0-9]+\.[0-9A-Za-z.+_~-]+$ ]] || refuse "$image: not a kernel image (a bzImage, as vmlinuz is)"
+    printf '%s\n' "$OLDEST" "$release" | sort -C -V ||
+        refuse "$image: Linux $release is older than $OLDEST, the oldest that our module is for"
+    [ -e "$modules/modules.order" ] || refuse "$modules: not the modules of a kernel, as /lib/modules/$release is"
+    other=$(modules_release "$modules")
+    [ "$release" = "$other" ] || refuse "$modules: modules of $other, and $image is of $release"
+    has "$modules" nbd || refuse "$modules: no driver nbd, by which machines reach their disk (CONFIG_BLK_DEV_NBD)"
+    has_card "$modules" || refuse "$modules: no driver of a card that machines can have: ${CARDS[*]#* }"
+    [ -n "$headers" ] || [ -e "$modules/build/Module.symvers" ] ||
+        { say "$modules/build: no headers to build a module with: install linux-headers-$release, or name the" \
+            "folder in which this kernel was built" && exit 4; }
+    headers=${headers:-$modules/build}
+    [ -e "$headers/Module.symvers" ] || refuse "$headers: no headers to build a module with (no Module.symvers)"
+    other=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$headers/include/generated/utsrelease.h" 2>/dev/null) ||
+        refuse "$headers: the headers do not say their release"
+    [ "$release" = "$other" ] || refuse "$headers: headers of $other, and $image is of $release"
+}
+
+# own_key FOLDER: changes when the image, a driver that machines load, or what a module is built against does.
+own_key() {
+    local line driver
+    {
+        cat "$1/vmlinuz" "$1/headers/Module.symvers" "$1/headers/include/generated/autoconf.h"
+        for line in "nbd nbd" "${CARDS[@]}"; do
+            for driver in ${line#* }; do
+                plan "${1#"$DIR/"}" "$driver" | sed -n 's/^insmod \([^ ]*\).*/\1/p' || true
+            done
+        done | sort -u | xargs -r cat
+    } | sha256sum | cut -c -8
+}
+
+# own NAME IMAGE MODULES [HEADERS]: sets OWN to the name. The drivers and headers stay where they are, and are
+# asked for again with every call.
 own() {
-    local name=$1 image=$2 modules=$3 headers=$4 release copy
-    release=$(basename "$(realpath "$modules")")
-    copy=$DIR/$release/root/lib/modules/$release
-    rm -rf "$copy"
-    mkdir -p "$copy"
-    cp -f "$image" "$DIR/$release/vmlinuz"
-    # Not "build" and "source", which are links to somewhere else.
-    logged cp -RL "$modules"/{kernel,modules.*} "$copy"
-    ln -sfn "$(realpath "$headers")" "$DIR/$release/headers"
-    logged depmod -b "$DIR/$release/root" "$release"
-    ln -sfn "$release" "$DIR/$name"
+    local name=$1 image=$2 modules=$3 headers=${4:-$3/build} release new tree key
+    release=$(image_release "$image")
+    new=$DIR/own/new/$release
+    tree=$new/root/lib/modules/$release
+    rm -rf "$DIR/own/new"
+    mkdir -p "${tree%/*}"
+    cp "$image" "$new/vmlinuz"
+    ln -s "$(realpath "$headers")" "$new/headers"
+    if [ -e "$modules/modules.dep.bin" ]; then
+        ln -s "$(realpath "$modules")" "$tree"
+    else
+        mkdir "$tree"
+        cp "$modules"/modules.{order,builtin}* "$tree"
+        ln -s "$(realpath "$modules")/kernel" "$tree/kernel"
+        logged depmod -b "$new/root" "$release"
+    fi
+    key=$(own_key "$new")
+    rm -rf "$DIR/own/$key/$release"/{root,headers}
+    mkdir -p "$DIR/own/$key/$release"
+    mv "$new"/* "$DIR/own/$key/$release"
+    rm -r "$DIR/own/new"
+    OWN=$name
+    [ "$name" != - ] || OWN=own-${release//\~/_}-$key
+    ln -sfn "own/$key/$release" "$DIR/$OWN"
 }
 
 # ---- what is made of our sources
@@ -216,12 +286,23 @@ build_module() {
     rm -rf "$work"
     mkdir -p "$work"
     cp -R $SOURCES/module $SOURCES/shared.h "$work"
+    say "building the module for $(basename "$release") (output: $LOG)"
     logged make -C "$DIR/$release/headers" "M=$work/module" modules
     printf '%s\n' "$key" >"$work/key"
 }
 
 # plan RELEASE DRIVER: lines of "insmod PATH" in the order of loading; fails where there is no such driver.
-plan() { modprobe -d "$DIR/$1/root" -S "$1" --show-depends "$2" 2>>"$LOG"; }
+plan() { modprobe -d "$DIR/$1/root" -S "$(basename "$1")" --show-depends "$2" 2>>"$LOG"; }
+
+# plain FILE: a module, decompressed.
+plain() {
+    case $1 in
+    *.xz) xz -dc "$1" ;;
+    *.zst) zstd -qdc "$1" ;;
+    *.gz) gzip -dc "$1" ;;
+    *) cat "$1" ;;
+    esac
+}
 
 # add_modules DIRECTORY LIST: decompresses the modules of the plan that it reads, and lists their names.
 add_modules() {
@@ -230,11 +311,7 @@ add_modules() {
         [ "$action" = insmod ] || continue
         name=$(basename "$path")
         name=${name%%.ko*}
-        case $path in
-        *.xz) xz -dc "$path" >"$modules/$name.ko" ;;
-        *.zst) zstd -qdc "$path" >"$modules/$name.ko" ;;
-        *) cp "$path" "$modules/$name.ko" ;;
-        esac
+        plain "$path" >"$modules/$name.ko"
         strip --strip-debug "$modules/$name.ko"
         grep -qx "$name" "$list" || echo "$name" >>"$list"
     done
@@ -284,7 +361,7 @@ build() {
     release=$(readlink "$DIR/$1")
     key=$(key_of $SOURCES scripts/machines.sh)
     [ -e "$DIR/$release/initramfs" ] && [ "$(cat "$DIR/$release/key")" = "$key" ] && return
-    say "$1: building the module and the initramfs for $release"
+    say "$1: making the guest of Linux $(basename "$release")"
     logged make -C $SOURCES/agent OUT="$DIR"
     build_module "$release"
     build_initramfs "$release"
@@ -296,8 +373,8 @@ build() {
 
 case $# in
 0) check_wanted ;;
-4) check_own "$@" ;;
-*) refuse "usage: scripts/machines.sh [NAME IMAGE MODULES HEADERS]" ;;
+3 | 4) check_own "$@" ;;
+*) refuse "usage: scripts/machines.sh [NAME IMAGE MODULES [HEADERS]]" ;;
 esac
 [ "$(id -u)" -eq 0 ] || fail "needs root: it installs packages"
 mkdir -p "$DIR"
@@ -308,11 +385,12 @@ exec 9>"$DIR/lock"
 flock -n 9 || { say "waiting for the end of another call" && flock 9; }
 prepare_corosync
 prepare_iscsi
-if [ $# -eq 4 ]; then
+if [ $# -gt 0 ]; then
     own "$@"
-    build "$1"
-    join_corosync "$1"
-    join_iscsi "$1"
+    build "$OWN"
+    join_corosync "$OWN"
+    join_iscsi "$OWN"
+    echo "$OWN"
     exit
 fi
 for kernel in "${KNOWN[@]}"; do

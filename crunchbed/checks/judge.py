@@ -38,6 +38,7 @@ from crunchbed.history.history import History, no_collector
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.shed import OFF
 from crunchbed.scenario.units import seconds
+from reserve_agent.contract.events.guests import GuestReady
 from reserve_agent.contract.events.run import RunInfo
 from reserve_agent.contract.events.switches import ControllerReady
 from reserve_agent.contract.events.writes import WriteFailed
@@ -89,6 +90,8 @@ def _judged(history: History, scenario: Scenario, incomplete: list[str]) -> Resu
         flags=scenario.memalloc,
         seed=info.seed,
         backend=info.backend or "unknown",
+        kernel=next((one.kernel for one in history.of(GuestReady)), None),
+        nic=scenario.nic,
         verdict=verdict,
         reasons=tuple(reasons),
         totals=totals,

@@ -26,6 +26,9 @@ class Result(BaseModel):
     Attributes:
         scenario, policy, flags, seed, backend: What was run: name of the scenario, policy, classes
             whose sockets are memalloc, seed, kind of switch.
+        kernel, nic: Release of the kernel whose memory ran out, and the network card, of nodes that
+            are machines; None: the nodes are no machines, or never booted. ``versions`` has the
+            release of the host's kernel as ``kernel``.
         verdict: What the run says of the claim, and
         reasons: why it is not ``pass``.
         totals: Figures of all nodes.
@@ -44,6 +47,8 @@ class Result(BaseModel):
     flags: tuple[str, ...]
     seed: int | None
     backend: str
+    kernel: str | None = None
+    nic: str | None = None
     verdict: Verdict
     reasons: tuple[str, ...]
     totals: Figures
@@ -64,6 +69,7 @@ class Result(BaseModel):
             flags=scenario.memalloc,
             seed=seed,
             backend="unknown",
+            nic=scenario.nic,
             verdict="invalid",
             reasons=(reason,),
             totals=Figures(),

@@ -12,7 +12,7 @@ import click
 from crunchbed.archive.rejudge import rejudge_all
 from crunchbed.checks.result import Result
 from crunchbed.cli.names import compared
-from crunchbed.cli.options import Options, policies_option, takes
+from crunchbed.cli.options import BACKEND, Options, policies_option, takes
 from crunchbed.cli.output import DIRECTORY, beside_the_verdict, json_option, print_json
 from crunchbed.experiments import baseline as baselines
 from crunchbed.experiments.attempts import attempt_each
@@ -69,7 +69,7 @@ def baseline() -> None:
     "--seed", type=click.IntRange(0, 2**31 - 1001), default=1, show_default=True, help="The first."
 )
 @click.option("--replace", is_flag=True, help="Replace a baseline of that name.")
-@takes("overrides", "backend", "out")
+@takes("overrides", *BACKEND, "out")
 def save(
     options: Options,
     name: str,

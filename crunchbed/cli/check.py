@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from crunchbed.backends.machines import images
 from crunchbed.cli.output import print_json
 from crunchbed.host.probes.machine import NOT_TRIED
 from crunchbed.host.requirements import Finding, probe_all
@@ -33,8 +34,7 @@ def check(context: click.Context, as_json: bool) -> None:
         print_json(report)
     else:
         _print_table(findings)
-        without = [each.name for each in findings if not each.required and not each.present]
-        _print_verdict(lacking, without)
+        _print_verdict(lacking, findings)
     if lacking:
         context.exit(MissingRequirement.exit_code)
 
@@ -63,7 +63,8 @@ def _print_table(findings: list[Finding]) -> None:
     console.print(table)
 
 
-def _print_verdict(lacking: list[str], without: list[str]) -> None:
+def _print_verdict(lacking: list[str], findings: list[Finding]) -> None:
+    without = [each.name for each in findings if not each.required and not each.present]
     if "root" in lacking:
         click.echo("missing: root; without it the lines marked ? cannot be tried")
     elif lacking:
@@ -73,3 +74,9 @@ def _print_verdict(lacking: list[str], without: list[str]) -> None:
             f"; not here, and asked for by some scenarios: {', '.join(without)}" if without else ""
         )
         click.echo(f"all that is required is here{rest}")
+    if of_machines := [each.name for each in findings if _brought_by_make(each)]:
+        click.echo(f"for --backend machines: {images.MAKE} brings {', '.join(of_machines)}")
+
+
+def _brought_by_make(finding: Finding) -> bool:
+    return not finding.present and finding.remedy == images.MAKE

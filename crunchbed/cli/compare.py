@@ -12,7 +12,7 @@ import click
 from crunchbed.checks.result import Result
 from crunchbed.cli.beside import draw_runs, recording
 from crunchbed.cli.names import compared, names_of, seed_range
-from crunchbed.cli.options import Options, policies_option, takes
+from crunchbed.cli.options import BACKEND, Options, policies_option, takes
 from crunchbed.cli.output import beside_the_verdict, print_json
 from crunchbed.cli.report import REPORT, name_report, written
 from crunchbed.experiments import matrix
@@ -78,7 +78,7 @@ class Crossing:
 )
 @click.option("--seeds", metavar="A..B", help="Seeds of the runs, instead of --seed and --repeats.")
 @takes(
-    *("seed", "overrides", "backend"),
+    *("seed", "overrides", *BACKEND),
     *("out", "png", "junit", "prometheus", "quiet", "as_json"),
 )
 def compare(

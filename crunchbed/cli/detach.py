@@ -27,9 +27,12 @@ def command(scenario: str, options: Options, directory: Path) -> list[str]:
         "--policy": options.policy,
         "--memalloc": options.memalloc,
         "--backend": options.backend,
+        "--kernel": options.kernel,
+        "--modules": options.modules,
+        "--headers": options.headers,
     }
     for option, value in given.items():
-        found += [] if value is None else [option, value]
+        found += [] if value is None else [option, str(value)]
     return [*found, *(["--prometheus"] if options.prometheus else [])]
 
 

@@ -33,6 +33,9 @@ class Options:
 
     overrides: tuple[str, ...] = ()
     backend: str | None = None
+    kernel: Path | None = None
+    modules: Path | None = None
+    headers: Path | None = None
     policy: str | None = None
     memalloc: str | None = None
     seed: int = 1
@@ -44,7 +47,10 @@ class Options:
     prometheus: bool = False
 
     def scenario(self, name: str) -> Scenario:
-        """Read a scenario, with what the options change in it; BadInput where either is wrong."""
+        """Read a scenario, with what the options change in it; BadInput where either is wrong.
+
+        A kernel of the user's own is made ready for machines, which may take a minute.
+        """
         settings: dict[str, object] = {}
         for override in self.overrides:
             key, equals, value = override.partition("=")
@@ -57,7 +63,27 @@ class Options:
             settings["memalloc"] = classes_of(self.memalloc)
         if self.policy is not None:
             settings["policy"] = policy_of(self.policy)
-        return load(name).with_overrides(settings)
+        chosen = load(name).with_overrides(settings)
+        if (own := self._own_kernel(chosen)) is not None:
+            chosen = chosen.with_overrides({"memory.kernel": own})
+        return chosen
+
+    def _own_kernel(self, scenario: Scenario) -> str | None:
+        """Make a guest of the kernel that the options name, if they do; return its name."""
+        if self.kernel is None:
+            if self.modules is not None or self.headers is not None:
+                raise BadInput("--modules, --headers: expected --kernel IMAGE with them")
+            return None
+        if self.modules is None:
+            raise BadInput("--kernel: expected its --modules, as /lib/modules/RELEASE is")
+        if scenario.cluster.backend != "machines":
+            raise BadInput("--kernel: expected --backend machines, whose nodes boot a kernel")
+        from crunchbed.backends.machines import own  # with the probes of this machine
+
+        return own.prepare(
+            own.OwnKernel(self.kernel, self.modules, self.headers),
+            (lambda _line: None) if self.quiet else (lambda line: click.echo(line, err=True)),
+        )
 
     def directory(self, name: str) -> Path:
         """Return ``--out``, or one called ``name`` under ``runs/``; BadInput: it is not empty."""
@@ -114,6 +140,20 @@ _SHARED: Final[Mapping[str, Callable[[Command], Command]]] = {
         metavar="BACKEND",
         help=f"What the nodes are made of, in place of cluster.backend: {', '.join(BACKENDS)}.",
     ),
+    "kernel": click.option(
+        "--kernel",
+        type=FILE,
+        metavar="IMAGE",
+        help="A kernel of your own for machines to boot, a bzImage, with its --modules.",
+    ),
+    "modules": click.option(
+        "--modules", type=DIRECTORY, help="Its modules, as /lib/modules/RELEASE has them."
+    ),
+    "headers": click.option(
+        "--headers",
+        type=DIRECTORY,
+        help="Its headers, or the folder in which it was built; build in --modules by default.",
+    ),
     "policy": click.option("--policy", metavar="POLICY", help=f"One of {', '.join(POLICIES)}."),
     "memalloc": click.option(
         "--memalloc",
@@ -146,6 +186,8 @@ _SHARED: Final[Mapping[str, Callable[[Command], Command]]] = {
     ),
 }
 
+BACKEND: Final = ("backend", "kernel", "modules", "headers")
+"""The options that say what the nodes are made of."""
 junit_option: Final = _SHARED["junit"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from crunchbed.cli.beside import draw_runs, recording
-from crunchbed.cli.options import Options, takes
+from crunchbed.cli.options import BACKEND, Options, takes
 from crunchbed.cli.output import beside_the_verdict, print_json
 from crunchbed.cli.report import REPORT, name_report
 from crunchbed.experiments.attempts import execute
@@ -16,7 +16,7 @@ from crunchbed.report.table import open_console, print_run
 @click.command()
 @click.argument("scenario")
 @takes(
-    *("policy", "memalloc", "seed", "overrides", "backend"),
+    *("policy", "memalloc", "seed", "overrides", *BACKEND),
     *("out", "png", "junit", "prometheus", "quiet", "as_json"),
 )
 def run(options: Options, scenario: str) -> int:
@@ -30,6 +30,8 @@ def run(options: Options, scenario: str) -> int:
       crunchbed run long-crunch --set crunch.length=800ms --set crunch.depth=1
       crunchbed run writeback-crunch --prometheus
                                           and record its metrics; says where to look
+      crunchbed run control --backend machines --kernel arch/x86/boot/bzImage \\
+          --modules /lib/modules/6.9.0 --headers .
     """  # noqa: D301 - \b is click's
     chosen, seed = options.scenario(scenario), options.seed
     directory = options.directory(f"{chosen.name}-{chosen.policy}-{seed}")

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from crunchbed.checks.result import Result
 from crunchbed.cli.names import seed_range
-from crunchbed.cli.options import Options, bundled, takes
+from crunchbed.cli.options import BACKEND, Options, bundled, takes
 from crunchbed.cli.output import DIRECTORY, print_json
 from crunchbed.experiments.sweep import capacity
 from crunchbed.experiments.sweep.conduct import Conductor
@@ -124,7 +124,7 @@ _POINTS: Final = {
 )
 @click.option("--scheduler", metavar="tcp://HOST:PORT", help="A Dask scheduler's workers instead.")
 @click.option("--resume", type=DIRECTORY, metavar="DIR", help="Go on with a sweep that was ended.")
-@takes("overrides", "backend", "out", "as_json")
+@takes("overrides", *BACKEND, "out", "as_json")
 def sweep(
     options: Options,
     points: Points,

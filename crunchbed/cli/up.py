@@ -11,7 +11,7 @@ from crunchbed.checks.result import Result
 from crunchbed.cli import detach as detached
 from crunchbed.cli.beside import recording
 from crunchbed.cli.live_run import chosen_run, of_run
-from crunchbed.cli.options import Options, takes
+from crunchbed.cli.options import BACKEND, Options, takes
 from crunchbed.cli.output import json_option, print_json, say
 from crunchbed.history.history import History
 from crunchbed.live import runs
@@ -30,7 +30,7 @@ _END_SECONDS = 600.0
 @click.command()
 @click.argument("scenario")
 @takes(
-    *("policy", "memalloc", "overrides", "backend"),
+    *("policy", "memalloc", "overrides", *BACKEND),
     *("out", "prometheus", "quiet", "as_json"),
 )
 @click.option(

@@ -121,6 +121,10 @@ def differs(baseline: Baseline, runs: Sequence[Result]) -> list[str]:
         words.append(f"{baseline.processors} processors then, {os.cpu_count()} now")
     if now.backend != then.backend and "unknown" not in (now.backend, then.backend):
         words.append(f"switch {then.backend} then, {now.backend} now")
+    for name in ("kernel", "nic"):
+        old, new = getattr(then, name), getattr(now, name)
+        if old and new and old != new:
+            words.append(f"machines' {name} {old} then, {new} now")
     for name in ("kernel", "crunchbed"):
         old, new = then.versions.get(name), now.versions.get(name)
         if old and new and old != new:

@@ -14,6 +14,7 @@ from crunchbed.host.probes.machine import NOT_TRIED, THIS_MACHINE, Machine
 from crunchbed.host.probes.system import Probe
 from crunchbed.host.run_ids import STATE_ROOT
 from crunchbed.scenario.block_io import BlockIo
+from crunchbed.scenario.section import KERNELS
 from reserve_agent.errors import MissingRequirement
 
 SETUP = "make setup"
@@ -64,6 +65,11 @@ def _hook(name: str, needed_for: str, remedy: str) -> Requirement:
     return Requirement(name, needed_for, remedy, hooks.hook(name))
 
 
+def _machine_kernel(name: str) -> Requirement:
+    needed_for = _MACHINES if name == images.DEFAULT else f"memory.kernel: {name}"
+    return _optional(f"machine-kernel-{name}", needed_for, images.MAKE, guests.kernel(name))
+
+
 def disk_room(needed: int) -> Requirement:
     """Return so many bytes of room for the file behind the block target."""
     return Requirement(
@@ -74,6 +80,7 @@ def disk_room(needed: int) -> Requirement:
     )
 
 
+_MACHINES = "cluster.backend: machines"
 _BTF = system.file("/sys/kernel/btf/vmlinux")
 _CGROUP2 = "mount -t cgroup2 none /sys/fs/cgroup/unified"
 _TBF = system.qdisc("tbf", "rate", "1mbit", "burst", "16kb", "latency", "1ms")
@@ -82,7 +89,6 @@ _BRIDGE = system.link("crunchbed", "type", "bridge")
 _OVS = _module("openvswitch", "OPENVSWITCH")
 _NETEM = _module("sch_netem", "NET_SCH_NETEM")
 _COROSYNC = "membership: corosync"
-_MACHINES = "cluster.backend: machines"
 _MIRRED = system.in_new_namespace(
     *("tc", "actions", "add", "action", "mirred", "egress", "redirect", "dev", "lo")
 )
@@ -132,7 +138,7 @@ _OPTIONAL = (
     _optional("libquorum", _COROSYNC, _apt("libquorum5"), system.library("libquorum.so.5")),
     _optional("libcmap", _COROSYNC, _apt("libcmap4"), system.library("libcmap.so.4")),
     _optional("qemu", _MACHINES, images.MAKE, system.tool(images.QEMU)),
-    _optional("machine-kernel", _MACHINES, images.MAKE, guests.kernel(images.DEFAULT)),
+    *(_machine_kernel(name) for name in KERNELS),
     _optional("tun", _MACHINES, _module("tun", "TUN"), system.file("/dev/net/tun")),
     _optional("mirred", _MACHINES, _module("act_mirred", "NET_ACT_MIRRED"), _MIRRED),
 )

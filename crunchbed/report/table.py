@@ -91,6 +91,7 @@ def print_run(console: Console, result: Result, scenario: Scenario) -> None:
     """Print a run: its figures in total and by node, its expectations, its verdict."""
     shown, left_out = _nodes_shown(result)
     _title(console, f"{result.scenario}: policy {result.policy}, seed {result.seed}")
+    _print_guests(console, [result])
     table = new_table(console, [""], ["total", *shown])
     each = [result.totals, *(result.nodes[node] for node in shown)]
     for name in rows(each):
@@ -119,6 +120,7 @@ def print_comparison(console: Console, comparison: Comparison, scenario: Scenari
     repeats = len(comparison.seeds)
     runs = f"{repeats} seeds: median [min..max]" if repeats > 1 else f"seed {comparison.seeds[0]}"
     _title(console, f"{comparison.scenario}: {runs}")
+    _print_guests(console, comparison.runs)
     pair = len(comparison.policies) == 2
     ratio_of = [" / ".join(comparison.policies)] * pair
     table = new_table(console, [""], [*comparison.policies, *ratio_of])
@@ -182,6 +184,13 @@ def invalid_runs(runs: int, valid: int) -> str:
 
 def _title(console: Console, text: str) -> None:
     console.print(escape(text), style="bold")
+
+
+def _print_guests(console: Console, runs: Iterable[Result]) -> None:
+    """Print which kernels and cards nodes had that are machines."""
+    guests = dict.fromkeys(f"Linux {run.kernel} with {run.nic}" for run in runs if run.kernel)
+    if guests:
+        console.print(f"machines: {escape('; '.join(guests))}", soft_wrap=True)
 
 
 def rows(each: Iterable[Figures]) -> list[str]:

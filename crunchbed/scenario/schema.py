@@ -214,14 +214,18 @@ class Scenario(Section):
             return self.deadline_ns + consensus
         return self.deadline_ns
 
+    @property
+    def nic(self) -> str | None:
+        """The network card of every node; None: the nodes are no machines."""
+        return self.memory.nic if self.cluster.backend == "machines" else None
+
     def warnings(self) -> Iterator[str]:
         """Yield what a run should know of and can be made in spite of, a line each."""
         if (short := shortage(self)) is not None:
             yield short
-        on_machines = self.cluster.backend == "machines"
-        if on_machines and self.policy == "memalloc" and self.memory.nic in UNAWARE_CARDS:
+        if self.policy == "memalloc" and self.nic in UNAWARE_CARDS:
             yield (
-                f"memory.nic: {self.memory.nic} is not vm-aware: it never draws on the reserve, "
+                f"memory.nic: {self.nic} is not vm-aware: it never draws on the reserve, "
                 "whatever sockets are flagged"
             )
 

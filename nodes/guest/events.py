@@ -65,8 +65,8 @@ def window(
     )
 
 
-def counted(counters: Counters, t: int, late_ns: int) -> GuestCounted:
-    """Return what a kernel has counted, and how long the agent stood still."""
+def counted(counters: Counters, t: int, late_ns: int, channel_ns: int) -> GuestCounted:
+    """Return what a kernel has counted, and how late the agent and the channel were."""
     return GuestCounted(
         t=t,
         failed=dict(zip(_KINDS, counters.failed, strict=True)),
@@ -82,6 +82,7 @@ def counted(counters: Counters, t: int, late_ns: int) -> GuestCounted:
         tx_packets=counters.tx_packets,
         memalloc_sockets=counters.memalloc_sockets,
         late_ns=late_ns,
+        channel_ns=channel_ns,
     )
 
 

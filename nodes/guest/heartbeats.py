@@ -42,6 +42,10 @@ class HeartbeatsOfGuest:
         clock: The guest's.
         fence: Asks for other nodes to be cut off.
         record: Adds an event to the history.
+
+    Attributes:
+        channel_ns: Longest time from the guest's receipt of a packet until it was here; whoever
+            has taken the figure sets it to 0.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class HeartbeatsOfGuest:
         self._record = record
         self._outbox = Outbox(self._send, clock, settings.interval_ns)
         self._node: HeartbeatNode | None = None
+        self.channel_ns = 0
 
     @property
     def running(self) -> bool:
@@ -104,14 +109,12 @@ class HeartbeatsOfGuest:
             self._turn(self._node, self._arrivals(news, heard_ns), now_ns)
 
     def _arrivals(self, news: News, heard_ns: int) -> list[Arrival]:
-        return [
-            Arrival(
-                payload,
-                self._names.get(dotted(received.from_), ""),
-                min(self._clock.host_ns(received.at_ns), heard_ns),
-            )
-            for received, payload in news.arrivals
-        ]
+        found = []
+        for received, payload in news.arrivals:
+            at_ns = min(self._clock.host_ns(received.at_ns), heard_ns)
+            self.channel_ns = max(self.channel_ns, heard_ns - at_ns)
+            found.append(Arrival(payload, self._names.get(dotted(received.from_), ""), at_ns))
+        return found
 
     def _turn(self, node: HeartbeatNode, arrivals: list[Arrival], now_ns: int) -> None:
         answers = self._fence.answers()

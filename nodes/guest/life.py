@@ -255,8 +255,9 @@ class GuestLife:
         if not self.clock.known:
             return
         self._note_late(now_ns)
-        if self.memory.record_counters(now_ns, self._late_ns, at_once=at_once):
-            self._late_ns = 0
+        channel_ns = self._beats.channel_ns
+        if self.memory.record_counters(now_ns, self._late_ns, channel_ns, at_once=at_once):
+            self._late_ns = self._beats.channel_ns = 0
         if now_ns >= self._compare_ns:
             self._compare_ns = now_ns + _CLOCK_NS
             offset, bound = self.clock.offset_ns, self.clock.bound_ns

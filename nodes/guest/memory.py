@@ -123,12 +123,15 @@ class GuestMemory:
             before = bytes(record)
         return None
 
-    def record_counters(self, now_ns: int, late_ns: int, *, at_once: bool = False) -> bool:
+    def record_counters(
+        self, now_ns: int, late_ns: int, channel_ns: int, *, at_once: bool = False
+    ) -> bool:
         """Record the counters where the evidence of a loss has risen, or it is time; says whether.
 
         Args:
             now_ns: The time.
             late_ns: How long the agent stood still since the last record.
+            channel_ns: How long a packet was under way from guest to membership since then.
             at_once: Whether to record them in any case.
         """
         counters = self._counters
@@ -139,7 +142,7 @@ class GuestMemory:
         if now == self._recorded and not due:
             return False
         self._recorded, self._recorded_ns = now, now_ns
-        self._record(counted(counters, now_ns, late_ns))
+        self._record(counted(counters, now_ns, late_ns, channel_ns))
         return True
 
     def close(self, now_ns: int) -> None:

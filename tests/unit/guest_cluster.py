@@ -22,7 +22,9 @@ START_NS = 5_000_000_000_000
 E = TypeVar("E", bound=Event)
 
 
-def config(name: str, names: list[str], **changes: Any) -> AttendantConfig:
+def config(
+    name: str, names: list[str], heartbeat_changes: dict[str, Any] | None = None, **changes: Any
+) -> AttendantConfig:
     """Return the configuration of one node's attendant."""
     addresses = {each: f"10.0.0.{index + 1}" for index, each in enumerate(names)}
     index = names.index(name)
@@ -38,6 +40,7 @@ def config(name: str, names: list[str], **changes: Any) -> AttendantConfig:
         interval_ns=INTERVAL_NS,
         misses=3,
         phase_ns=INTERVAL_NS * index // len(names),
+        **(heartbeat_changes or {}),
     )
     nowhere = Path("/nonexistent")
     disk = GuestDisk(address="10.0.0.99", port=10809, first_block=0, region_blocks=4096)

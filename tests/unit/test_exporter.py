@@ -13,6 +13,7 @@ from prometheus_client import generate_latest
 
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.faults import NodeReset
+from reserve_agent.contract.events.guests import GuestCounted, GuestReady
 from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
     HeartbeatMissed,
@@ -70,6 +71,12 @@ WRITE = WriteAcknowledged(t=3_000_000, submitted=1_000_000, transport="nbd")
 EJECTED = NodeEjected(t=0, reason="heartbeats_missed", false=True)
 SERVES = ServiceStarted(t=0, target="n1", transport="nbd", taken_from="n4")
 CONFIGURED = PoolConfigured(total=0, reserve=0, clean=0, computed=0, policy="none", metrics_port=0)
+
+
+def guest_counted(**counts: int) -> GuestCounted:
+    """What a kernel has counted since its boot."""
+    zero = dict.fromkeys(GuestCounted.__annotations__, 0)
+    return GuestCounted(**{**zero, "failed": {}, **counts})  # type: ignore[arg-type]
 
 
 def missed(peer: str | None, tag: str | None = None) -> HeartbeatMissed:
@@ -297,3 +304,30 @@ def test_an_ejection_and_its_end_are_timed(node: Node) -> None:
     node.exporter.observe(view(6 * second, "n1", "n2"))
     assert node.value("flaps_total") == 1
     assert node.value("recovery_seconds_sum") == 3
+
+
+def test_a_machines_kernel_counts_its_packets_over_all_its_boots(node: Node) -> None:
+    assert "crunchbed_packets_total" not in node.names()
+    node.exporter.observe(GuestReady(kernel="6.1.0", uptime_ns=1))
+    node.exporter.observe(guest_counted(rx_packets=7, tx_packets=5))
+    node.exporter.observe(
+        guest_counted(
+            rx_packets=9,
+            tx_packets=6,
+            rx_dropped=1,
+            rx_missed=2,
+            rx_fifo_errors=4,
+            pfmemalloc_drops=3,
+        )
+    )
+    node.exporter.observe(GuestReady(kernel="6.1.0", uptime_ns=1))
+    node.exporter.observe(guest_counted(rx_packets=1, tx_packets=1))
+
+    def packets(hook: str, verdict: str, reason: str) -> float | None:
+        labels = {"hook": hook, "class": "any", "verdict": verdict, "reason": reason}
+        return node.value("packets_total", **labels)
+
+    assert packets("receive", "pass", "granted") == 10
+    assert packets("transmit", "pass", "granted") == 7
+    assert packets("receive", "drop", "alloc_failed") == 7
+    assert packets("deliver", "drop", "not_memalloc") == 3

@@ -9,7 +9,7 @@ import pytest
 from nodes.guest import layout
 from nodes.guest.layout import Kind, Memalloc, RingName, Socket
 from nodes.guest.ring import SharedMemory
-from reserve_agent.contract.events.guests import GuestClockCompared, GuestReady
+from reserve_agent.contract.events.guests import GuestClockCompared, GuestCounted, GuestReady
 from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
     HeartbeatMissed,
@@ -69,6 +69,22 @@ def test_the_attendant_adds_less_than_a_tenth_of_the_interval(cluster: GuestClus
         late = [(event.t - due) % INTERVAL_NS for event in node.of(HeartbeatSent)]
         assert max(late) <= POLL_NS + MS + MS
         assert max(late) < INTERVAL_NS // 10
+
+
+def test_what_the_channel_adds_is_in_the_history(cluster: GuestCluster) -> None:
+    """A packet waits for the attendant's next look, which is every ``POLL_NS``."""
+    cluster.run(5000)
+    for node in cluster.nodes.values():
+        added = [event.channel_ns for event in node.of(GuestCounted) if event.channel_ns]
+        assert len(added) >= 4
+        assert max(added) <= POLL_NS + 2 * MS < INTERVAL_NS / 10
+        quiet = len(node.of(GuestCounted))
+        for other in cluster.nodes.values():
+            other.guest.deaf = True
+        cluster.run(2500)
+        assert node.of(GuestCounted)[-1].channel_ns == 0, len(node.of(GuestCounted)) - quiet
+        for other in cluster.nodes.values():
+            other.guest.deaf = False
 
 
 def test_times_are_brought_to_the_hosts_clock(cluster: GuestCluster) -> None:

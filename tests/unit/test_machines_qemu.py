@@ -12,7 +12,8 @@ import pytest
 from crunchbed.backends.machines import accelerator, images, qemu
 from crunchbed.backends.machines.accelerator import choose, shared_memory
 from crunchbed.backends.machines.requirements import needed_by
-from crunchbed.cli import check
+from crunchbed.cli import app, check
+from crunchbed.host import requirements
 from crunchbed.host.requirements import missing, require
 from crunchbed.scenario.loader import load
 from nodes.guest.layout import SHARED_BYTES, State
@@ -239,7 +240,37 @@ def test_a_kernel_without_corosync_is_said(tmp_path: Path, monkeypatch: pytest.M
 
 def test_check_names_what_machines_need() -> None:
     names = {finding.name for finding in check.probe_all()}
-    assert {"qemu", "machine-kernel", "tun", "mirred"} <= names
+    kernels = {"machine-kernel-6.1", "machine-kernel-6.1-cloud", "machine-kernel-6.12"}
+    assert {"qemu", "tun", "mirred"} | kernels <= names
+
+
+def test_check_says_of_each_kernel_that_make_machines_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(images.DIRECTORY_VARIABLE, str(tmp_path))
+    build(tmp_path)
+    found = requirements.missing(
+        one for name, one in requirements.REQUIREMENTS.items() if "machine-kernel" in name
+    )
+    assert [(one.name, one.remedy, one.required) for one in found] == [
+        ("machine-kernel-6.1-cloud", "make machines", False),
+        ("machine-kernel-6.12", "make machines", False),
+    ]
+    monkeypatch.setattr(check, "probe_all", lambda: found)
+    assert app.main(["check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    brings = "make machines brings machine-kernel-6.1-cloud, machine-kernel-6.12"
+    assert lines[-1] == f"for --backend machines: {brings}"
+    said = f"6.12 is not in {tmp_path}; built: 6.1; make machines"
+    assert any(said in line for line in lines)
+
+
+def test_check_says_nothing_of_machines_where_all_is_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(check, "probe_all", list)
+    assert app.main(["check"]) == 0
+    assert "machines" not in capsys.readouterr().out
 
 
 def test_guests_with_open_iscsi_have_an_initramfs_of_their_own_and_more_memory(

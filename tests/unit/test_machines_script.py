@@ -30,25 +30,43 @@ def kernel(tmp_path: Path) -> Path:
     modules.mkdir(parents=True)
     (headers / "include" / "generated").mkdir(parents=True)
     (tmp_path / "vmlinuz").write_bytes(image(RELEASE))
-    (modules / "modules.order").touch()
+    drivers(modules, "nbd", "e1000")
     (headers / "Module.symvers").touch()
-    says = headers / "include" / "generated" / "utsrelease.h"
-    says.write_text(f'#define UTS_RELEASE "{RELEASE}"\n')
+    released(headers, RELEASE)
     return tmp_path
 
 
-def refused(kernel: Path, *, name: str = "mine", modules: str = RELEASE) -> str:
+def drivers(modules: Path, *names: str) -> None:
+    """Say that a kernel has these modules and no other."""
+    (modules / "modules.order").write_text("".join(f"kernel/{name}.ko\n" for name in names))
+    (modules / "modules.builtin").touch()
+
+
+def released(headers: Path, release: str) -> None:
+    """Say of which release headers are."""
+    says = headers / "include" / "generated" / "utsrelease.h"
+    says.write_text(f'#define UTS_RELEASE "{release}"\n')
+
+
+def refused(
+    kernel: Path,
+    *,
+    name: str = "mine",
+    modules: str = RELEASE,
+    headers: str | None = "headers",
+    code: int = 2,
+) -> str:
     """Call the script; return the one line that it says."""
-    arguments = [kernel / "vmlinuz", kernel / "lib" / "modules" / modules, kernel / "headers"]
+    arguments = [kernel / "vmlinuz", kernel / "lib" / "modules" / modules]
     machines = kernel / "machines"
     done = subprocess.run(
-        [SCRIPT, name, *arguments],
+        [SCRIPT, name, *arguments, *([] if headers is None else [kernel / headers])],
         env=os.environ | {"CRUNCHBED_MACHINES": str(machines)},
         capture_output=True,
         text=True,
         timeout=30,
     )
-    assert done.returncode == 2
+    assert done.returncode == code, done.stderr
     assert not machines.exists()
     (line,) = done.stderr.splitlines()
     return line
@@ -68,21 +86,71 @@ def test_no_modules(kernel: Path) -> None:
     assert "not the modules of a kernel" in refused(kernel, modules="6.9.8-test")
 
 
+def test_no_headers_where_they_are_by_default(kernel: Path) -> None:
+    line = refused(kernel, headers=None, code=4)
+    assert f"build: no headers to build a module with: install linux-headers-{RELEASE}" in line
+
+
+def test_headers_of_another_kernel(kernel: Path) -> None:
+    released(kernel / "headers", "6.9.8-test")
+    line = refused(kernel)
+    image = kernel / "vmlinuz"
+    assert line.endswith(f"headers: headers of 6.9.8-test, and {image} is of {RELEASE}")
+
+
+def test_headers_that_do_not_say_their_release(kernel: Path) -> None:
+    (kernel / "headers" / "include" / "generated" / "utsrelease.h").unlink()
+    assert refused(kernel).endswith("headers: the headers do not say their release")
+
+
 def test_modules_of_another_kernel(kernel: Path) -> None:
     other = kernel / "lib" / "modules" / "6.9.8-test"
     other.mkdir()
-    (other / "modules.order").touch()
+    drivers(other, "nbd", "e1000")
     line = refused(kernel, modules="6.9.8-test")
-    assert line.endswith(f"modules of another kernel than the headers, which are of {RELEASE}")
+    image = kernel / "vmlinuz"
+    assert line.endswith(f"6.9.8-test: modules of 6.9.8-test, and {image} is of {RELEASE}")
 
 
-@pytest.mark.parametrize("content", [b"", b"no kernel", image("6.9.8-test"), bytes(2000)])
-def test_an_image_of_another_kernel(kernel: Path, content: bytes) -> None:
-    (kernel / "vmlinuz").write_bytes(content)
+@pytest.mark.parametrize("pack", [None, "xz"])
+def test_modules_that_say_that_they_are_of_another_kernel(kernel: Path, pack: str | None) -> None:
+    module = kernel / "lib" / "modules" / RELEASE / "kernel" / "nbd.ko"
+    module.parent.mkdir()
+    module.write_bytes(b"\0license=GPL\0vermagic=6.9.8-test SMP mod_unload \0\0")
+    if pack:
+        subprocess.run([pack, module], check=True)
+    assert f"{RELEASE}: modules of 6.9.8-test, and " in refused(kernel)
+
+
+def test_no_driver_of_the_disk(kernel: Path) -> None:
+    drivers(kernel / "lib" / "modules" / RELEASE, "nbdx", "e1000")
+    assert "no driver nbd, by which machines reach their disk" in refused(kernel)
+
+
+def test_no_driver_of_any_card(kernel: Path) -> None:
+    drivers(kernel / "lib" / "modules" / RELEASE, "nbd", "virtio_net", "ne2k-pci")
+    assert "no driver of a card that machines can have: e1000 e1000e 8139cp" in refused(kernel)
+
+
+def test_a_kernel_of_before_the_module(kernel: Path) -> None:
+    (kernel / "vmlinuz").write_bytes(image("5.10.0-28-amd64"))
     line = refused(kernel)
-    assert line.endswith(f"not a kernel image of {RELEASE}, as the headers and the modules are")
+    assert line.endswith("5.10.0-28-amd64 is older than 6.1, the oldest that our module is for")
 
 
-@pytest.mark.parametrize("name", ["../mine", ".mine", "agent", ""])
+@pytest.mark.parametrize("content", [b"", b"no kernel", b"\x7fELF" + bytes(2000), bytes(2000)])
+def test_an_image_that_is_none(kernel: Path, content: bytes) -> None:
+    (kernel / "vmlinuz").write_bytes(content)
+    assert refused(kernel).endswith("not a kernel image (a bzImage, as vmlinuz is)")
+
+
+def test_an_image_of_another_kernel(kernel: Path) -> None:
+    (kernel / "vmlinuz").write_bytes(image("6.9.8-test"))
+    line = refused(kernel)
+    assert f"modules of {RELEASE}, and " in line
+    assert line.endswith("vmlinuz is of 6.9.8-test")
+
+
+@pytest.mark.parametrize("name", ["../mine", ".mine", "agent", "own", ""])
 def test_a_name_that_is_no_name(kernel: Path, name: str) -> None:
     assert refused(kernel, name=name).endswith("not a name for a kernel")

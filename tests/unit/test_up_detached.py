@@ -15,9 +15,13 @@ from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 
 
 def test_it_holds_what_the_options_say() -> None:
-    options = Options(overrides=("a=1", "b=2"), policy="none", prometheus=True)
+    image, modules = Path("bzImage"), Path("/lib/modules/6.9.9")
+    options = Options(
+        overrides=("a=1", "b=2"), policy="none", kernel=image, modules=modules, prometheus=True
+    )
     words = detach.command("control", options, Path("x"))[3:]
-    expected = "up control --quiet --out x --set a=1 --set b=2 --policy none --prometheus"
+    expected = "up control --quiet --out x --set a=1 --set b=2 --policy none "
+    expected += "--kernel bzImage --modules /lib/modules/6.9.9 --prometheus"
     assert words == expected.split()
 
 

@@ -30,10 +30,11 @@ class MachinesSite(LiveSite):
         Raises:
             MissingRequirement: The kernel is not built any more.
         """
+        kernel = scenario.memory.kernel
         variant = images.variant_for(scenario.membership, scenario.block_io.transport)
-        image = images.find(scenario.memory.kernel, variant=variant)
+        image = images.find(kernel, variant=variant)
         if image is None:
-            raise MissingRequirement(f"no kernel {scenario.memory.kernel} ({images.MAKE})")
+            raise MissingRequirement(f"no kernel {kernel} ({images.remedy(kernel)})")
         return MachinesWorld(self._run(scenario, out), image, recorder, self.loop)
 
 

@@ -64,8 +64,9 @@ class Image:
     @property
     def programs(self) -> dict[str, str]:
         """Versions of the programs that the variant brings, by name."""
-        version = self.directory.parent / self.variant / "version"
-        return {self.variant: version.read_text().strip()} if version.is_file() else {}
+        files = (place / self.variant / "version" for place in self.directory.parents)
+        version = next(filter(Path.is_file, files), None)
+        return {} if version is None else {self.variant: version.read_text().strip()}
 
     @property
     def own_mib(self) -> int:
@@ -92,6 +93,11 @@ def find(name: str, where: Path | None = None, variant: str = "") -> Image | Non
 def variant_for(membership: str, transport: str) -> str:
     """Return what guests have beside the usual for a ``membership`` or ``block_io.transport``."""
     return next((name for name in (membership, transport) if name in VARIANT_MIB), "")
+
+
+def remedy(name: str) -> str:
+    """Return what brings the kernel of this name: a user's own comes with ``--kernel``."""
+    return MAKE if name in KERNELS else "--kernel IMAGE --modules DIR"
 
 
 def names(where: Path | None = None) -> list[str]:

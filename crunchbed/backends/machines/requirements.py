@@ -29,7 +29,7 @@ def needed_by(scenario: Scenario) -> list[Requirement]:
         Requirement(
             f"kernel {memory.kernel}",
             "memory.kernel",
-            images.MAKE,
+            images.remedy(memory.kernel),
             guests.kernel(memory.kernel),
         ),
         Requirement(

@@ -14,7 +14,7 @@ from crunchbed.experiments.stats.interval import estimate
 from crunchbed.report.html import figure_rows, series, thin
 from crunchbed.report.html.lanes import Lanes
 from crunchbed.report.html.repeat import commands, differences
-from crunchbed.report.html.run_page import notes, settings
+from crunchbed.report.html.run_page import guests, notes, settings
 from crunchbed.report.html.source import Recorded
 from crunchbed.report.html.thin import Span
 from crunchbed.report.scale import time_scale
@@ -119,6 +119,7 @@ def _facts(variants: Sequence[Variant], seeds: Sequence[int]) -> list[tuple[str,
         ("seeds", f"{seeds[0]}..{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])),
         ("nodes", str(scenario.cluster.nodes)),
         ("switch", ", ".join(dict.fromkeys(one.backend for one in results))),
+        *guests(results),
     ]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
 from crunchbed.checks.figures import CAUSES
+from crunchbed.checks.result import Result
 from crunchbed.history.history import Interval
 from crunchbed.report.html import figure_rows, series, thin
 from crunchbed.report.html.lanes import Lane, Lanes
@@ -74,9 +76,20 @@ def _facts(run: Recorded) -> list[tuple[str, str]]:
         ("seed", str(result.seed)),
         ("nodes", str(scenario.cluster.nodes)),
         ("switch", result.backend),
+        *guests([result]),
         ("duration", f"{result.duration_seconds:.1f} s"),
         ("run", run.info.run or "unknown"),
     ]
+
+
+def guests(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """Return the kernels and the cards of runs whose nodes are machines."""
+    found = {
+        "kernel": [one.kernel for one in results],
+        "card": [one.nic for one in results],
+    }
+    names = {key: [name for name in dict.fromkeys(each) if name] for key, each in found.items()}
+    return [(key, ", ".join(each)) for key, each in names.items() if each]
 
 
 def charts_of(run: Recorded) -> tuple[dict[str, Any], list[str]]:
