@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -48,7 +48,17 @@ def prepare(kernel: OwnKernel, say: Callable[[str], object], script: Path = _SCR
     """
     require([requirement("root"), requirement("qemu")])
     given = [kernel.image, kernel.modules, *([] if kernel.headers is None else [kernel.headers])]
-    command = [str(script), _NAMED_BY_CONTENTS, *(str(path.absolute()) for path in given)]
+    code, name, last = _run(
+        [str(script), _NAMED_BY_CONTENTS, *(str(path.absolute()) for path in given)], say
+    )
+    if code:
+        raised = BadInput if code == BadInput.exit_code else MissingRequirement
+        raise raised(f"--kernel: {last or name}")
+    return name
+
+
+def _run(command: Sequence[str], say: Callable[[str], object]) -> tuple[int, str, str]:
+    """Return the script's exit code, its last line of output, and the last words that it said."""
     last = name = ""
     with subprocess.Popen(
         command,
@@ -68,7 +78,4 @@ def prepare(kernel: OwnKernel, say: Callable[[str], object], script: Path = _SCR
         except BaseException:  # Ctrl-C: the script ends too
             process.terminate()
             raise
-    if process.returncode:
-        raised = BadInput if process.returncode == BadInput.exit_code else MissingRequirement
-        raise raised(f"--kernel: {last or name}")
-    return name
+    return process.returncode, name, last

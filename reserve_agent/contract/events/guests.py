@@ -92,8 +92,9 @@ class GuestCounted(Event, kind="guest.counters"):
         memalloc_sockets: Sockets that may draw on the reserve, now.
         late_ns: Longest time for which the guest's agent stood still since the event before,
             nanoseconds.
-        channel_ns: Longest time from the guest's receipt of a packet until the membership beside
-            the guest had it, since the event before, nanoseconds; None: not known.
+        channel_ns: Longest time from the reading of a packet by the guest's agent until the
+            membership beside the guest had it, since the event before, nanoseconds; None: not
+            known.
     """
 
     failed: Mapping[str, int]
