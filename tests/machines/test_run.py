@@ -10,7 +10,7 @@ from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from reserve_agent.contract.events.guests import GuestWindow
 from tests.machines.clusters import TWO as BARE
-from tests.system.command import run
+from tests.system.command import Command, run
 
 pytestmark = pytest.mark.root
 
@@ -33,8 +33,11 @@ def test_control_misses_nothing_and_says_what_it_ran_on(tmp_path: Path) -> None:
 def test_a_comparison_holds_what_its_scenario_claims(tmp_path: Path) -> None:
     """A quarter of the reserve makes a machine deaf that has no flagged socket."""
     short = ("--set", "phases.inject=3s", "--set", "detector={kind: fixed}")
-    command = run("compare", "kernel-levels", *TWO, *short, "--out", tmp_path / "out")
-    assert command.popen.returncode == 0, (command.output, command.errors)
+    command = Command("compare", "kernel-levels", *TWO, *short, "--out", tmp_path / "out")
+    try:
+        assert command.end(180) == 0, (command.output, command.errors)
+    finally:
+        command.kill()
     assert "holds    none.heartbeats_missed > 5" in command.output
     assert "holds    memalloc.heartbeats_missed == 0" in command.output
     runs = {path.parent.name: Result.read(path) for path in tmp_path.glob("out/*/result.json")}
