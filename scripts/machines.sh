@@ -59,7 +59,7 @@ refuse() {
     exit 2
 }
 
-free_mib() { df --output=avail -B1M "$DIR" | tail -n 1 | tr -d ' '; }
+free_mib() { echo $(($(df --output=avail -B1 "$DIR" | tail -n 1) / 1048576)); }
 
 # Asked first, for on a disk that is full apt goes on forever.
 enough_room() {

@@ -12,7 +12,7 @@ from crunchbed.history.history import History
 from reserve_agent.contract.events.guests import GuestWindow
 from reserve_agent.contract.events.pressure import PoolSampled
 from tests.machines.clusters import TWO as BARE
-from tests.system.command import run
+from tests.system.command import Command, run
 
 pytestmark = pytest.mark.root
 
@@ -34,8 +34,11 @@ def test_control_misses_nothing_and_says_what_it_ran_on(tmp_path: Path) -> None:
 
 def test_a_comparison_holds_what_its_scenario_claims(tmp_path: Path) -> None:
     """A node hears all down to half of its reserve; at a quarter the flags decide."""
-    command = run("compare", "kernel-levels", *TWO, "--out", tmp_path / "out")
-    assert command.popen.returncode == 0, (command.output, command.errors)
+    command = Command("compare", "kernel-levels", *TWO, "--out", tmp_path / "out")
+    try:
+        assert command.end(180) == 0, (command.output, command.errors)
+    finally:
+        command.kill()
     assert "holds    none.heartbeats_missed > 5" in command.output
     runs = {path.parent.name: Result.read(path) for path in tmp_path.glob("out/*/result.json")}
     assert {name: result.verdict for name, result in runs.items()} == {
