@@ -83,6 +83,6 @@ def test_an_image_of_another_kernel(kernel: Path, content: bytes) -> None:
     assert line.endswith(f"not a kernel image of {RELEASE}, as the headers and the modules are")
 
 
-@pytest.mark.parametrize("name", ["../mine", ".mine", "agent", ""])
+@pytest.mark.parametrize("name", ["../mine", ".mine", "agent", "corosync", ""])
 def test_a_name_that_is_no_name(kernel: Path, name: str) -> None:
     assert refused(kernel, name=name).endswith("not a name for a kernel")
