@@ -151,6 +151,6 @@ def test_an_image_of_another_kernel(kernel: Path) -> None:
     assert line.endswith("vmlinuz is of 6.9.8-test")
 
 
-@pytest.mark.parametrize("name", ["../mine", ".mine", "agent", "own", ""])
+@pytest.mark.parametrize("name", ["../mine", ".mine", "agent", "own", "corosync", "iscsi", ""])
 def test_a_name_that_is_no_name(kernel: Path, name: str) -> None:
     assert refused(kernel, name=name).endswith("not a name for a kernel")
