@@ -23,7 +23,7 @@ class MachinesSite(LiveSite):
     """Where a run of machines happens."""
 
     def start(
-        self, scenario: Scenario, out: Path, recorder: Recorder
+        self, scenario: Scenario, out: Path, recorder: Recorder, *, hold: bool = False
     ) -> AbstractContextManager[MachinesWorld]:
         """Build the cluster; everything that was started is undone at the end.
 
@@ -33,7 +33,7 @@ class MachinesSite(LiveSite):
         image = images.find(scenario.memory.kernel)
         if image is None:
             raise MissingRequirement(f"no kernel {scenario.memory.kernel} ({images.MAKE})")
-        return MachinesWorld(self._run(scenario, out), image, recorder, self.loop)
+        return MachinesWorld(self._run(scenario, out), image, recorder, self.loop, hold=hold)
 
 
 class MachinesBackend:
