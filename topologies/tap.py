@@ -1,9 +1,9 @@
-"""A tap in place of a host's own network stack, for a virtual machine that is the host."""
+"""Taps in place of a host's own network stack, for a virtual machine that is the host."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pyroute2 import IPRoute
@@ -12,6 +12,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.netns import network_namespace_of
 from topologies.links import silence_ipv6
+from topologies.lossy import Loss, bytecode, program
 from topologies.node import ClusterNode, NodeLink
 from topologies.offloads import switch_offloads_off
 from topologies.wiring import run_tc
@@ -19,6 +20,8 @@ from topologies.wiring import run_tc
 _EVERY_PACKET: Final = "1,6 0 0 4294967295,"
 """A classic BPF program of one instruction, "return -1": distributions' kernels have matchall for
 this, but the hooks of namespaces need the BPF classifier anyway."""
+_LOSE, _PASS = 1, 2
+"""Preference of the filters: what is lost comes no further."""
 _PERMANENT: Final = 0x80  # NUD_PERMANENT
 
 
@@ -27,43 +30,66 @@ def tap_name(link: NodeLink) -> str:
     return link.interface.replace("-eth", "-tap")
 
 
+def lost_tap_name(link: NodeLink) -> str:
+    """Return the name of the tap that the packets go to that a fault loses."""
+    return link.interface.replace("-eth", "-lost")
+
+
 def plug_tap(node: ClusterNode, link: NodeLink) -> str:
     """Make a tap in a host's namespace, and join it to the host's end of a link; returns its name.
 
     What comes by the link leaves by the tap, and the other way round, before the namespace's own
     network stack sees it. The link's address goes, and whoever opens the tap takes its place, with
-    the link's hardware address too. The link stays shaped. The tap ends with the namespace.
+    the link's hardware address too. The link stays shaped. The tap ends with the namespace, and so
+    does another one, for packets that are lost.
 
     Raises:
         CrunchbedError: The kernel refused.
     """
-    tap = tap_name(link)
+    tap, lost = tap_name(link), lost_tap_name(link)
     with network_namespace_of(node.pid):
         try:
-            _make(tap, link.interface)
+            _make((tap, lost), link.interface)
         except (NetlinkError, OSError) as error:
             raise CrunchbedError(f"cannot make tap {tap}: {error}") from error
         switch_offloads_off(tap)
-        run_tc([*_redirect(link.interface, tap), *_redirect(tap, link.interface)])
+        run_tc(
+            [
+                *(f"qdisc replace dev {name} clsact" for name in (link.interface, tap)),
+                _redirect(link.interface, _PASS, _EVERY_PACKET, tap),
+                _redirect(tap, _PASS, _EVERY_PACKET, link.interface),
+            ]
+        )
     return tap
 
 
-def _make(tap: str, interface: str) -> None:
+def _make(taps: Sequence[str], interface: str) -> None:
     with IPRoute() as netlink:
-        netlink.link("add", ifname=tap, kind="tuntap", mode="tap")
-        for name in (tap, interface):
+        for name in taps:
+            netlink.link("add", ifname=name, kind="tuntap", mode="tap")
+        for name in (*taps, interface):
             silence_ipv6(name)
         netlink.flush_addr(index=socket.if_nametoindex(interface))
-        netlink.link("set", ifname=tap, state="up")
+        for name in taps:
+            netlink.link("set", ifname=name, state="up")
 
 
-def _redirect(source: str, target: str) -> tuple[str, str]:
-    """Return lines for tc that send all that comes into ``source`` out of ``target``."""
+def _redirect(source: str, preference: int, which: str, target: str) -> str:
+    """Return a line for tc that sends what comes into ``source`` out of ``target``."""
     return (
-        f"qdisc replace dev {source} clsact",
-        f"filter replace dev {source} ingress protocol all pref 1 handle 1"
-        f" bpf bytecode '{_EVERY_PACKET}' action mirred egress redirect dev {target}",
+        f"filter replace dev {source} ingress protocol all pref {preference} handle 1"
+        f" bpf bytecode '{which}' action mirred egress redirect dev {target}"
     )
+
+
+def lose(node: ClusterNode, link: NodeLink, losses: Iterable[Loss]) -> None:
+    """Lose packets that come to a host with taps as if on the wire; replaces earlier losses.
+
+    Raises:
+        CrunchbedError: The kernel refused.
+    """
+    with network_namespace_of(node.pid):
+        run_tc([_redirect(link.interface, _LOSE, bytecode(program(losses)), lost_tap_name(link))])
 
 
 def know_neighbours(node: ClusterNode, link: NodeLink, neighbours: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from crunchbed.cli.live_run import chosen_run, of_run
-from crunchbed.live import foreground, runs
+from crunchbed.live import console, foreground, runs
 from nodes.enter import become, enter_netns, join_cgroup
 from reserve_agent.errors import BadInput, CrunchbedError
 
@@ -32,6 +32,8 @@ def shell(run_id: str | None, node: str, command: tuple[str, ...]) -> int:
     fenced or loses power, and with the run. NODE may be storage where `crunchbed up` holds the
     cluster open. The exit code is the command's; 128 and the signal for one that was killed.
 
+    Of a node that is a machine it is the console: the guest's own shell, and Ctrl-] leaves it.
+
     \b
     Examples:
       crunchbed shell n1
@@ -39,6 +41,10 @@ def shell(run_id: str | None, node: str, command: tuple[str, ...]) -> int:
       crunchbed shell storage -- ss -tn
     """  # noqa: D301 - \b is click's
     run = chosen_run(run_id)
+    if runs.is_machine(run, node):
+        if command:
+            raise BadInput(f"{node} is a machine: type {command[0]!r} at its console")
+        return _console(run, node)
     place = runs.place_of(run, node)
     boot = runs.boot_of(place)
     if boot is None:
@@ -54,6 +60,28 @@ def shell(run_id: str | None, node: str, command: tuple[str, ...]) -> int:
         told = f"crunchbed: {node} of run {run} has lost its power: the shell on it was ended"
         click.echo(told, err=True)
     return _KILLED - code if code < 0 else code
+
+
+def _console(run: str, node: str) -> int:
+    """Be the terminal of a machine until somebody leaves it, or its power goes."""
+    path = runs.console_of(run, node)
+
+    def tell(words: str) -> None:
+        click.echo(f"\r\ncrunchbed: {words}\r", err=True)
+
+    def tell_silence() -> None:
+        tell(f"{node} does not answer, as a guest that stands still; Ctrl-] or Ctrl-C leaves")
+
+    with console.alone(path, node), console.open_console(path, node, run) as guest:
+        if os.isatty(sys.stdin.fileno()):
+            tell(f"the console of {node}; Ctrl-] leaves it")
+            guest.send(b"\n")  # the shell says again that it is there
+        with console.raw_terminal(sys.stdin.fileno()):
+            end = console.Talk(guest, sys.stdin.fileno(), sys.stdout.fileno(), tell_silence).run()
+    if end == "closed":
+        tell(f"{node} of run {run} has lost its power: its console was closed")
+        return _KILLED + signal.SIGKILL
+    return 0
 
 
 def _enter(run: str, node: str, place: runs.Place, argv: list[str]) -> None:

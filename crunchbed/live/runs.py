@@ -17,6 +17,9 @@ COMING_UP: Final = "coming up"
 """State of a link that was set up and passes nothing yet, in the status of a held run."""
 
 _AGENT_SUFFIX = ".agent"
+_ATTENDANT: Final = ".attendant.json"
+CONSOLE: Final = ".console"
+"""Of the Unix socket of a machine's second serial port, after the node's name."""
 RUN_SOCKET: Final = "run"  # in the state directory of a run that takes commands
 POWER: Final = "power"
 """In the run's state directory, after a node's name: the number of the boot, while there is power.
@@ -134,6 +137,21 @@ def place_of(run: str, node: str) -> Place:
         settings = orjson.loads((STATE_ROOT / run / f"{node}{_AGENT_SUFFIX}.json").read_bytes())
         told = {"pid": settings["netns_pid"], "cgroup": settings["cgroup"]}
     return Place(int(told["pid"]), Path(told["cgroup"]), STATE_ROOT / run / f"{node}.{POWER}")
+
+
+def is_machine(run: str, node: str) -> bool:
+    """Return whether a node of a live run is a virtual machine."""
+    return (STATE_ROOT / run / f"{node}{_ATTENDANT}").exists()
+
+
+def console_of(run: str, node: str) -> Path:
+    """Return the Unix socket of a machine's console.
+
+    BadInput: the run is not held open, and so no guest has a shell that would take its memory.
+    """
+    if not is_held(run):
+        raise BadInput(f"{node} has a console while `crunchbed up` holds its cluster open")
+    return STATE_ROOT / run / f"{node}{CONSOLE}"
 
 
 def boot_of(place: Place) -> str | None:

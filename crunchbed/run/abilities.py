@@ -78,6 +78,10 @@ class KillsController(Protocol):
 class TakesCommands(Protocol):
     """Hears other terminals while the cluster is held open."""
 
+    @property
+    def crunch_kinds(self) -> Sequence[str]:
+        """The kinds of crunch that a node can have meanwhile."""
+
     def serve(self, handle: Callable[[Command], Command]) -> None:
         """Answer commands until the cluster ends, whenever the loop runs."""
 

@@ -33,7 +33,7 @@ class Site(Protocol):
         """Say where the run writes; who looks for live runs is told."""
 
     def start(
-        self, scenario: Scenario, out: Path, recorder: Recorder
+        self, scenario: Scenario, out: Path, recorder: Recorder, *, hold: bool = False
     ) -> AbstractContextManager[World]:
         """Build the world; everything that was started is undone at the end.
 
@@ -42,6 +42,7 @@ class Site(Protocol):
             out: The run directory; ``history/`` below it takes the parts of the history,
                 ``logs/`` what daemons say.
             recorder: The run's own part of the history.
+            hold: Whether the cluster is held open for other terminals.
         """
 
 

@@ -140,7 +140,9 @@ def _record(request: _Request, site: Site, directory: Path, progress: Progress) 
             request.scraper.begin(directory, signals.check)
         for warning in request.scenario.warnings():
             progress.note(warning)
-        with started(site, request.held or request.scenario, directory, recorder, progress) as run:
+        hold = request.held is not None
+        cluster = request.held or request.scenario
+        with started(site, cluster, directory, recorder, progress, hold=hold) as run:
             _execute(request, run)
         recorder.finish()
     merged = merge(sorted(parts.glob("*.jsonl")), directory / "history.jsonl")

@@ -102,14 +102,20 @@ def claimed(
 
 @contextmanager
 def started(
-    site: Site, scenario: Scenario, out: Path, recorder: Recorder, progress: Progress
+    site: Site,
+    scenario: Scenario,
+    out: Path,
+    recorder: Recorder,
+    progress: Progress,
+    *,
+    hold: bool = False,
 ) -> Iterator[Running]:
     """Build the scenario's cluster and boot it; ``Supervisor.require_health`` waits for it.
 
     Raises:
         RunInvalid: The cluster did not come up, or a part of the testbed has died.
     """
-    with site.start(scenario, out, recorder) as world:
+    with site.start(scenario, out, recorder, hold=hold) as world:
         supervisor = Supervisor(
             world,
             site.loop,

@@ -21,6 +21,7 @@ from nodes.fencing import FenceClient
 from nodes.guest.config import AttendantConfig
 from nodes.guest.layout import SHARED_BYTES
 from nodes.guest.life import Boot, GuestLife
+from nodes.guest.lost import LostPackets, rules_of
 from nodes.guest.operations import Operations
 from nodes.guest.pressure import GuestPool
 from nodes.guest.ring import SharedMemory
@@ -62,6 +63,9 @@ class Attendant:
         self._sample_ns = 0
         self._selector = selectors.DefaultSelector()
         config.socket.unlink(missing_ok=True)
+        self._lost = None if config.lost is None else LostPackets(config.lost, rules_of(config))
+        if self._lost is not None:
+            self._selector.register(self._lost, selectors.EVENT_READ, self._note_lost)
         self._server = LineServer(config.socket, self._selector, self._operations.answer)
 
     def run(self, stop: Stop) -> None:
@@ -83,6 +87,8 @@ class Attendant:
         self._history.close()
         self._fence.close()
         self._selector.close()
+        if self._lost is not None:
+            self._lost.close()
 
     def turn(self) -> None:
         """Wait until it is time to look at the shared memory, or a question comes; then do so."""
@@ -96,6 +102,11 @@ class Attendant:
 
     def _note_late(self, late_ns: int) -> None:
         self._history.record(AgentLate(late_ns=late_ns))
+
+    def _note_lost(self) -> None:
+        if self._lost is not None:
+            for event in self._lost.read():
+                self._history.record(event)
 
     # --- see ``operations.Machine``
 

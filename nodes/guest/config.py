@@ -146,6 +146,19 @@ class GuestWindows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LostTap:
+    """The tap that the packets come to that a fault loses on their way to the guest.
+
+    Attributes:
+        netns_pid: A process in its network namespace.
+        name: Its name.
+    """
+
+    netns_pid: int
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttendantConfig:
     """One node's attendant, ``python -m nodes.guest CONFIG.json``, in the root network namespace.
 
@@ -170,6 +183,7 @@ class AttendantConfig:
             way down to a level is short; None: no ballast.
         windows: How windows are held.
         burst: How bursts are made.
+        lost: Where lost packets come; None: nobody loses any.
         poll: Time between two looks at the shared memory; a tenth of the interval at most.
     """
 
@@ -189,6 +203,7 @@ class AttendantConfig:
     ballast_above: int | None = None
     windows: GuestWindows = field(default_factory=GuestWindows)
     burst: GuestBurst = field(default_factory=GuestBurst)
+    lost: LostTap | None = None
     poll: int = 2_000_000
 
     def __post_init__(self) -> None:

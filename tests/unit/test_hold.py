@@ -55,9 +55,9 @@ class Bench:
         self.handle: Handle | None = None
         self.supervisor, self.progress = FakeSupervisor(), Notes()
         world = SimpleNamespace(
-            nodes={},
+            nodes={"n1": SimpleNamespace(up=True)},
             network=SimpleNamespace(hosts=()),
-            commands=SimpleNamespace(serve=self._serve),
+            commands=SimpleNamespace(serve=self._serve, crunch_kinds=("timed",)),
         )
         run = Running(
             scenario=with_flood_reader(load("control")),
@@ -118,3 +118,17 @@ def test_one_that_comes_when_all_is_done_changes_nothing(bench: Bench) -> None:
         bench.supervisor.plan = [bench.down]
         bench.hold.run()
         ctrl_c()
+
+
+def test_a_crunch_that_the_backend_cannot_make_is_refused(bench: Bench) -> None:
+    said: list[Command] = []
+
+    def ask() -> None:
+        assert bench.handle is not None
+        crunch = {"kind": "writeback", "pages": 9}
+        said.append(bench.handle({"op": "crunch", "target": "n1", "crunch": crunch}))
+
+    bench.supervisor.plan = [ask, bench.down]
+    bench.hold.run()
+    words = "crunch.kind: expected timed on this backend, got writeback"
+    assert said == [{"refused": words}]

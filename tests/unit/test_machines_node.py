@@ -14,7 +14,7 @@ from crunchbed.backends.machines.live_machine import LiveMachine
 from crunchbed.backends.machines.qemu import Card, Machine
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
-from nodes.guest.config import AttendantConfig
+from nodes.guest.config import AttendantConfig, LostTap
 from nodes.process import Process, spawn
 from reserve_agent.config_files import read_config, write_config
 from reserve_agent.errors import CrunchbedError, RunInvalid
@@ -274,6 +274,16 @@ def test_a_machine_has_the_addresses_and_the_reserve_of_its_node(tmp_path: Path)
         "min_free_kib": 2048,
     }
     assert made.shared == configs.attendant(run, hosts(), "n1").memory
+    assert made.shell is None
+    held = configs.machine(run, hosts()["n1"], "k3xqn1-tap0", image, "kvm", with_shell=True)
+    assert held.words == {**made.words, "shell": 1}
+    assert held.shell == tmp_path / "n1.console"
+
+
+def test_lost_packets_come_to_a_tap_beside_the_guests(tmp_path: Path) -> None:
+    run: Any = Run(tmp_path, scenario(), [])
+    lost = configs.attendant(run, hosts(), "n2").lost
+    assert lost == LostTap(netns_pid=hosts()["n2"].pid, name="k3xqn2-lost0")
 
 
 def test_a_machine_with_corosync_leaves_it_the_port_and_has_memory_for_it(tmp_path: Path) -> None:

@@ -102,6 +102,17 @@ def test_qemu_gets_one_card_one_shared_mebibyte_and_no_disk(tmp_path: Path) -> N
     assert not {"-drive", "-hda", "-monitor"} & set(told)
 
 
+def test_a_guest_with_a_shell_has_a_second_serial_port_that_nobody_need_listen_to(
+    tmp_path: Path,
+) -> None:
+    told = qemu.argv(machine(build(tmp_path), shell=Path("/run/crunchbed/k3xq/n1.console")))
+    assert told[-4:] == [
+        *("-chardev", "socket,id=shell,server=on,wait=off,path=/run/crunchbed/k3xq/n1.console"),
+        *("-serial", "chardev:shell"),
+    ]
+    assert qemu.argv(machine(build(tmp_path, "6.12"))).count("-serial") == 1
+
+
 def test_a_comma_in_a_path_is_no_option(tmp_path: Path) -> None:
     told = qemu.argv(machine(build(tmp_path)))
     assert "file,id=console,append=on,path=/runs/a,,b/logs/n1-console.log" in told

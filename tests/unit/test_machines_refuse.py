@@ -97,10 +97,6 @@ def test_control_and_every_kind_of_crunch_are_not_refused() -> None:
             "got 32MiB",
         ),
         (
-            {"faults": [{"kind": "loss", "target": "n1", "share": 0.1}]},
-            "faults: no loss: packets are lost by the hooks that machines do not have",
-        ),
-        (
             {"faults": [{"kind": "stall", "target": "n1"}]},
             "faults: stall of storage alone: a machine's daemons are not processes of ours",
         ),
@@ -156,10 +152,11 @@ def test_namespaces_have_neither_card_nor_kernel() -> None:
     ]
 
 
-def test_a_cluster_that_is_held_open_is_refused() -> None:
-    assert refused(scenario(), hold=True) == [
-        "no cluster of machines is held open for other terminals yet"
-    ]
+def test_what_the_scenario_does_to_a_cluster_is_not_done_while_it_is_held_open() -> None:
+    one = scenario(crunch={"kind": "flood"}, faults=[{"kind": "agent-crash", "target": "n1"}])
+    assert len(refused(one, hold=False)) == 2
+    assert refused(one, hold=True) == []
+    assert len(refused(scenario(policy="mempool"), hold=True)) == 1
 
 
 def test_every_refusal_of_a_shipped_scenario_is_one_short_line() -> None:

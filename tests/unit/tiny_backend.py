@@ -144,7 +144,10 @@ class TinySite:
         """Nobody looks for this run."""
 
     @contextmanager
-    def start(self, scenario: Scenario, out: Path, recorder: Recorder) -> Iterator[TinyWorld]:
+    def start(
+        self, scenario: Scenario, out: Path, recorder: Recorder, *, hold: bool = False
+    ) -> Iterator[TinyWorld]:
+        assert not hold
         parts = out / "history"
         now_ns = self.loop.now_ns
         recorders = {

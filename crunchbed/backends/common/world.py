@@ -54,6 +54,7 @@ class LiveWorld(ABC):
     disk: StorageHost
     switches: LiveSwitches
     controller: KillsController | None = None
+    crunch_kinds: Sequence[str] = ("timed", "writeback", "flood")
 
     def __init__(self, run: LiveRun, recorder: Recorder, loop: SelectorLoop) -> None:
         self._agents = NodeCgroup(run.run_id, "agents")

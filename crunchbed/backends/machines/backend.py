@@ -23,7 +23,7 @@ class MachinesSite(LiveSite):
     """Where a run of machines happens."""
 
     def start(
-        self, scenario: Scenario, out: Path, recorder: Recorder
+        self, scenario: Scenario, out: Path, recorder: Recorder, *, hold: bool = False
     ) -> AbstractContextManager[MachinesWorld]:
         """Build the cluster; everything that was started is undone at the end.
 
@@ -35,7 +35,7 @@ class MachinesSite(LiveSite):
         image = images.find(kernel, variant=variant)
         if image is None:
             raise MissingRequirement(f"no kernel {kernel} ({images.remedy(kernel)})")
-        return MachinesWorld(self._run(scenario, out), image, recorder, self.loop)
+        return MachinesWorld(self._run(scenario, out), image, recorder, self.loop, hold=hold)
 
 
 class MachinesBackend:

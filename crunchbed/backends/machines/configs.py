@@ -11,18 +11,26 @@ from crunchbed.backends.common.live_run import LiveRun
 from crunchbed.backends.machines import disk
 from crunchbed.backends.machines.images import QEMU_CARDS, Image
 from crunchbed.backends.machines.qemu import Accelerator, Card, Machine
+from crunchbed.live.runs import CONSOLE
 from crunchbed.run.world import STORAGE
 from crunchbed.scenario.crunch import WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.sizing import reserve_pages
 from nodes.block.config import IscsiConfig
 from nodes.corosync.config import CorosyncSettings
-from nodes.guest.config import AttendantConfig, GuestBurst, GuestDisk, GuestHeartbeat
+from nodes.guest.config import (
+    AttendantConfig,
+    GuestBurst,
+    GuestDisk,
+    GuestHeartbeat,
+    LostTap,
+)
 from nodes.membership.detectors.settings import to_record
 from reserve_agent.config_files import build
 from reserve_agent.contract.packets import PAGE_BYTES
 from topologies.layout import PREFIX_LENGTH
 from topologies.node import ClusterNode
+from topologies.tap import lost_tap_name
 
 _GRACE_NS: Final = 20_000_000_000
 """Machines that boot at once are up within seconds of each other, but not within a heartbeat's."""
@@ -35,9 +43,15 @@ what takes thousands of pages at once holds up its heartbeats before there is an
 
 
 def machine(
-    run: LiveRun, node: ClusterNode, tap: str, image: Image, accelerator: Accelerator
+    run: LiveRun,
+    node: ClusterNode,
+    tap: str,
+    image: Image,
+    accelerator: Accelerator,
+    *,
+    with_shell: bool = False,
 ) -> Machine:
-    """Return the machine that a node is."""
+    """Return the machine that a node is; ``with_shell``: whether its guest has one."""
     memory, link = run.scenario.memory, node.links[0]
     return Machine(
         name=f"crunchbed-{run.run_id}-{node.name}",
@@ -53,13 +67,15 @@ def machine(
             # Corosync has the heartbeats' port, and the agent any other.
             "port": 0 if image.variant == "corosync" else run.scenario.heartbeat.port,
             "min_free_kib": reserve_pages(run.scenario) * _PAGE_KIB,
+            **({"shell": 1} if with_shell else {}),
         },
+        shell=run.state / f"{node.name}{CONSOLE}" if with_shell else None,
     )
 
 
 def attendant(run: LiveRun, nodes: Mapping[str, ClusterNode], name: str) -> AttendantConfig:
     """Return the configuration of a node's attendant; ``nodes``: every host of the network."""
-    scenario = run.scenario
+    scenario, host = run.scenario, nodes[name]
     return AttendantConfig(
         node=name,
         run=run.run_id,
@@ -76,6 +92,7 @@ def attendant(run: LiveRun, nodes: Mapping[str, ClusterNode], name: str) -> Atte
         neighbours=neighbours(nodes, name),
         ballast_above=ballast_above(scenario),
         burst=guest_burst(scenario),
+        lost=LostTap(netns_pid=host.pid, name=lost_tap_name(host.links[0])),
         poll=min(_POLL_NS, scenario.heartbeat.interval // 10),
     )
 

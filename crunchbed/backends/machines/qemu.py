@@ -46,6 +46,7 @@ class Machine:
         shared: The file behind the shared mebibyte; exists.
         console: The file that the kernel's messages are appended to.
         card: None: it has no network.
+        shell: The Unix socket behind the guest's second serial port, if it is to have one.
         words: What ``nodes/guest/init`` is told, without the prefix ``crunchbed.``.
     """
 
@@ -57,6 +58,7 @@ class Machine:
     console: Path
     card: Card | None
     words: Mapping[str, str | int]
+    shell: Path | None = None
 
 
 def kernel_words(words: Mapping[str, str | int]) -> str:
@@ -84,6 +86,7 @@ def argv(machine: Machine) -> list[str]:
         *("-device", "ivshmem-plain,memdev=shared"),
         *("-chardev", f"file,id=console,append=on,{_path(machine.console, 'path')}"),
         *("-serial", "chardev:console"),
+        *_shell(machine.shell),
     ]
 
 
@@ -93,6 +96,14 @@ def _card(card: Card | None) -> tuple[str, ...]:
     tap = f"tap,id=net,ifname={card.tap},script=no,downscript=no,vnet_hdr=off"
     device = f"{QEMU_CARDS[card.nic]},netdev=net,mac={card.mac},romfile="
     return ("-netdev", tap, "-device", device)
+
+
+def _shell(path: Path | None) -> tuple[str, ...]:
+    """Return a serial port that nobody need listen to."""
+    if path is None:
+        return ()
+    chardev = f"socket,id=shell,server=on,wait=off,{_path(path, 'path')}"
+    return ("-chardev", chardev, "-serial", "chardev:shell")
 
 
 def _path(path: Path, key: str = "mem-path") -> str:

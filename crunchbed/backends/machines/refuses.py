@@ -25,14 +25,11 @@ LEAST_INTERVAL_NS: Final = 20_000_000
 _SECOND: Final = 1_000_000_000
 _HAVE: Final = (
     *("link-down", "delay", "node-crash", "switch-crash", "target-crash", "slow-disk"),
-    *("arp-expiry", "fence-failure", "resize-reserve"),
+    *("arp-expiry", "fence-failure", "loss", "partition", "resize-reserve"),
 )
-_BY_HOOKS: Final = "packets are lost by the hooks that machines do not have"
 _LACK: Final = {
     "agent-crash": "a machine's memory needs no agent",
     "burst": "only the crunch has a machine swap",
-    "loss": _BY_HOOKS,
-    "partition": _BY_HOOKS,
 }
 """Why, for some of the kinds of faults that machines lack."""
 
@@ -42,18 +39,15 @@ def refused(scenario: Scenario, *, hold: bool) -> list[str]:
 
     Args:
         scenario: As resolved.
-        hold: Whether the cluster is to be held open for other terminals.
+        hold: Whether the cluster is to be held open, without the scenario's crunch and faults.
     """
-    held = ["no cluster of machines is held open for other terminals yet"] if hold else []
-    return [
-        *held,
+    cluster = [
         *_cluster(scenario),
         *_memory(scenario),
         *_block_io(scenario),
         *_protocols(scenario),
-        *_crunch(scenario),
-        *_faults(scenario),
     ]
+    return cluster if hold else [*cluster, *_crunch(scenario), *_faults(scenario)]
 
 
 def _cluster(scenario: Scenario) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Final, cast
 
 from crunchbed.backends.common.live_run import LiveRun
 from crunchbed.backends.common.versions import first_line
@@ -19,7 +19,8 @@ from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import STORAGE, Flood
 from crunchbed.scenario.crunch import FloodCrunch
 from reserve_agent.errors import CrunchbedError, RunInvalid
-from topologies.tap import know_neighbours, plug_tap
+from topologies.lossy import Loss
+from topologies.tap import know_neighbours, lose, plug_tap
 
 _BOOT_SECONDS: Final = 60.0
 _BOOT_SECONDS_EACH: Final = 15.0
@@ -36,13 +37,24 @@ class MachinesWorld(LiveWorld):
         image: The kernel that the machines boot.
         recorder: The run's own part of the history.
         loop: Lets time pass, and hears sockets.
+        hold: Whether the guests have shells, which take memory of them.
     """
 
     nodes: Mapping[str, LiveMachine]
+    crunch_kinds = ("timed",)
 
-    def __init__(self, run: LiveRun, image: Image, recorder: Recorder, loop: SelectorLoop) -> None:
+    def __init__(
+        self,
+        run: LiveRun,
+        image: Image,
+        recorder: Recorder,
+        loop: SelectorLoop,
+        *,
+        hold: bool = False,
+    ) -> None:
         super().__init__(run, recorder, loop)
         self._image = image
+        self._hold = hold
 
     def _start(self) -> None:
         """Choose the accelerator, and start the network and the attendants."""
@@ -65,7 +77,9 @@ class MachinesWorld(LiveWorld):
         for name in self._scenario.node_names:
             host = self._network.nodes[name]
             tap = plug_tap(host, host.links[0])
-            machine = configs.machine(self._run, host, tap, self._image, self._accelerator)
+            machine = configs.machine(
+                self._run, host, tap, self._image, self._accelerator, with_shell=self._hold
+            )
             port = self.network.ports[name]
             nodes[name] = LiveMachine(self._run, self._network.nodes, port, machine, self._loop)
         self.nodes = nodes
@@ -86,7 +100,8 @@ class MachinesWorld(LiveWorld):
         }
 
     def _lose(self, node: str, rows: list[list[object]]) -> None:
-        raise CrunchbedError(f"{node}: a machine loses no packets for a fault, got {rows}")
+        host = self._network.nodes[node]
+        lose(host, host.links[0], cast("list[Loss]", rows))
 
     def _power_on(self) -> None:
         """Boot all machines; all of them are ready then, for one that is early would miss others.

@@ -23,7 +23,12 @@ class NamespacesSite(LiveSite):
     """Where a run of namespaces happens."""
 
     def start(
-        self, scenario: Scenario, out: Path, recorder: Recorder
+        self,
+        scenario: Scenario,
+        out: Path,
+        recorder: Recorder,
+        *,
+        hold: bool = False,  # noqa: ARG002 - a protocol
     ) -> AbstractContextManager[NamespacesWorld]:
         """Build the cluster; everything that was started is undone at the end."""
         return NamespacesWorld(self._run(scenario, out), recorder, self.loop)

@@ -47,6 +47,10 @@ class Crunches:
         return {"kind": plan.kind, "target": target, **plan.requested}
 
     def _can_have(self, target: str, kind: str) -> None:
+        commands = self._run.world.commands
+        if commands is not None and kind not in commands.crunch_kinds:
+            kinds = ", ".join(commands.crunch_kinds)
+            raise BadInput(f"crunch.kind: expected {kinds} on this backend, got {kind}")
         if target in self._on:
             raise BadInput(f"{target} is still in a {self._on[target][0]} crunch")
         if not self._run.world.nodes[target].up:
