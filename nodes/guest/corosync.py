@@ -51,6 +51,8 @@ class CorosyncOfGuest:
 
     Attributes:
         running: Whether what corosync says is recorded and judged.
+        channel_ns: Longest time from what corosync said until it was here; whoever has taken the
+            figure sets it to 0.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class CorosyncOfGuest:
         log: Callable[[str], object],
     ) -> None:
         self.running = False
+        self.channel_ns = 0
         self._settings = settings
         self._names = {number: name for name, number in settings.ids.items()}
         self._clock = clock
@@ -119,7 +122,9 @@ class CorosyncOfGuest:
             return
         told, self._waiting = self._waiting, []
         for one in told:
-            self._take(one, min(self._clock.host_ns(one.at_ns), heard_ns))
+            at_ns = min(self._clock.host_ns(one.at_ns), heard_ns)
+            self.channel_ns = max(self.channel_ns, heard_ns - at_ns)
+            self._take(one, at_ns)
         for answer in self._fence.answers():
             self._watch.fence_answer(answer.target, answer.view, answer.ok)
         self._carry_out(self._watch.tick(now_ns), now_ns)
