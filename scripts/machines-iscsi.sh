@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # Sourced by machines.sh: what a guest has beside its initramfs where its disk is an iSCSI one.
 #
-#   iscsi/root              Debian's packages, unpacked; this machine gets none of them
-#   iscsi/cpio.gz           open-iscsi and the libraries that it needs: for every kernel
+#   iscsi/                  see machines-programs.sh: open-iscsi and the libraries that it needs
 #   RELEASE/iscsi.cpio.gz   the modules of this kernel
 #   RELEASE/initramfs-iscsi RELEASE/initramfs and both, all of which a kernel unpacks
 
@@ -12,63 +11,23 @@ readonly ISCSI_PACKAGES=(
 )
 # iscsi_tcp makes no connection without a crc32c, also where no digest is wanted.
 readonly ISCSI_DRIVERS=(crc32c_generic iscsi_tcp sd_mod)
-readonly ISCSI_PLACES=(lib/x86_64-linux-gnu usr/lib/x86_64-linux-gnu)
-
-# fetch_iscsi: fails where this machine's mirror has not all of its packages.
-fetch_iscsi() {
-    local root=$DIR/iscsi/root package
-    [ -d "$root" ] && return
-    prepare_apt
-    say "iscsi: fetching open-iscsi"
-    rm -rf "$DIR/iscsi"
-    mkdir -p "$DIR/iscsi/packages" "$root.partial"
-    (cd "$DIR/iscsi/packages" && tried apt-get "${APT[@]}" download "${ISCSI_PACKAGES[@]}") || return
-    for package in "$DIR"/iscsi/packages/*.deb; do
-        logged dpkg-deb -x "$package" "$root.partial"
-    done
-    rm -r "$DIR/iscsi/packages"
-    mv "$root.partial" "$root"
-}
-
-# add_program ROOT TREE FILE: a file of ROOT and the libraries that it needs, at the places that they have there.
-add_program() {
-    local root=$1 tree=$2 file=$3 name place
-    [ -e "$tree/$file" ] && return
-    install -D "$root/$file" "$tree/$file"
-    strip --strip-unneeded "$tree/$file"
-    for name in $(objdump -p "$root/$file" | sed -n 's/^ *NEEDED *//p'); do
-        for place in "${ISCSI_PLACES[@]}"; do
-            [ ! -e "$root/$place/$name" ] || break
-        done
-        [ -e "$root/$place/$name" ] || fail "iscsi: none of its packages has $name"
-        add_program "$root" "$tree" "$place/$name"
-    done
-}
 
 # build_iscsi: iscsi/cpio.gz
 build_iscsi() {
     local root=$DIR/iscsi/root tree=$DIR/iscsi/tree key
-    key=$(key_of $SOURCES/iscsi-login scripts/machines-iscsi.sh)
+    key=$(key_of "$SOURCES/iscsi-login" scripts/machines-iscsi.sh scripts/machines-programs.sh)
     [ "$(cat "$DIR/iscsi/key" 2>/dev/null)" = "$key" ] && return
     rm -rf "$tree"
     mkdir -p "$tree"/{lib64,run/lock,etc/iscsi}
     add_program "$root" "$tree" sbin/iscsid
     add_program "$root" "$tree" sbin/iscsiadm
-    ln -s ../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 "$tree/lib64"
+    ln -s ../lib/$LIBRARIES/ld-linux-x86-64.so.2 "$tree/lib64"
     cp "$root/etc/iscsi/iscsid.conf" "$tree/etc/iscsi"
     echo 'root:x:0:0::/:/bin/sh' >"$tree/etc/passwd" # who asks the daemon must be root by name
-    cp $SOURCES/iscsi-login "$tree"
+    cp "$SOURCES/iscsi-login" "$tree"
     pack "$tree" "$DIR/iscsi/cpio.gz"
     rm -rf "$tree"
     printf '%s\n' "$key" >"$DIR/iscsi/key"
-}
-
-prepare_iscsi() {
-    if fetch_iscsi; then
-        build_iscsi
-    else
-        say "this machine's mirror has not all packages of open-iscsi; going on without it (log: $LOG)"
-    fi
 }
 
 # build_iscsi_modules RELEASE: RELEASE/iscsi.cpio.gz, or nothing where the kernel has no iSCSI.
@@ -86,7 +45,7 @@ build_iscsi_modules() {
 
 # join_iscsi NAME
 join_iscsi() {
-    local release joined part
+    local release joined
     release=$(readlink "$DIR/$1")
     joined=$DIR/$release/initramfs-iscsi
     [ -e "$DIR/iscsi/cpio.gz" ] || return 0

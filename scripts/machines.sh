@@ -44,6 +44,7 @@ readonly OLDEST=6.1  # the oldest kernel that our module is for
 APT_READY=''  # whether the lists of packages were read in this call
 DIR=$(realpath -m "${CRUNCHBED_MACHINES:-build/machines}")
 readonly DIR LOG=$DIR/log
+. scripts/machines-programs.sh
 . scripts/machines-corosync.sh
 . scripts/machines-iscsi.sh
 
@@ -383,8 +384,8 @@ mapfile -t APT < <(apt_options)
 scripts/setup.sh packages packages-machines.txt
 exec 9>"$DIR/lock"
 flock -n 9 || { say "waiting for the end of another call" && flock 9; }
-prepare_corosync
-prepare_iscsi
+prepare_programs corosync build_corosync "${COROSYNC_PACKAGES[@]}"
+prepare_programs iscsi build_iscsi "${ISCSI_PACKAGES[@]}"
 if [ $# -gt 0 ]; then
     own "$@"
     build "$OWN"

@@ -79,7 +79,10 @@ def test_bad_input_is_one_line(
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("memory.kernel=5.15", "kernel 5.15 (5.15 is not in {built}; built: 6.1; --kernel IMAGE --modules DIR)"),
+        (
+            "memory.kernel=5.15",
+            "kernel 5.15 (5.15 is not in {built}; built: 6.1; --kernel IMAGE --modules DIR)",
+        ),
         ("memory.nic=e1000", "driver of e1000 (6.1 has vmxnet3, virtio-net; another memory.nic or"),
     ],
 )
