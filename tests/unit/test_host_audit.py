@@ -17,6 +17,7 @@ from crunchbed.cli import app
 from crunchbed.host.survey.survey import survey
 from crunchbed.host.survey.tree import Tree
 from crunchbed.risk.finding import KINDS
+from crunchbed.risk.findings import findings_of
 from reserve_agent.metrics import HOST_METRICS
 
 HOSTS = Path(__file__).parent / "data" / "hosts"
@@ -204,6 +205,22 @@ def test_links_do_not_lead_out_of_the_tree(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "host")
     assert tree.text("/out") is None
     assert list(tree.unread) == ["/out"]
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\n\n", b"min\nVmLck:\n\xff\x00 x y z\n- - -\n", b"-1"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_file_is_no_traceback(name: str, garbage: bytes, tmp_path: Path) -> None:
+    """Each file of a machine in turn, then all of them."""
+    shutil.copytree(HOSTS / name, tmp_path / "host", symlinks=True)
+    files = [one for one in sorted((tmp_path / "host").rglob("*")) if one.is_file()]
+    for file in files:
+        whole = file.read_bytes()
+        file.write_bytes(garbage)
+        findings_of(survey(tmp_path / "host"))
+        file.write_bytes(whole)
+    for file in files:
+        file.write_bytes(garbage)
+    findings_of(survey(tmp_path / "host"))
 
 
 def test_without_proc_nothing_can_be_said(tmp_path: Path, capsys: Captured) -> None:
