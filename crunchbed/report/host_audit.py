@@ -16,8 +16,8 @@ from crunchbed.risk.cards import CARDS
 from crunchbed.risk.daemons import of_process
 from crunchbed.risk.finding import SEVERITIES, Finding, Severity
 from crunchbed.risk.machine import Interface, Machine, Storage
-from crunchbed.risk.need import Need, is_memalloc
-from crunchbed.risk.reading import READ_KERNELS, numbers
+from crunchbed.risk.need import FLOOR_READ, Need, is_memalloc
+from crunchbed.risk.reading import numbers, reading_for
 from crunchbed.risk.sockets import SOCKET_USERS
 from reserve_agent.exposition import Families, Family
 from reserve_agent.metrics import HOST_METRICS
@@ -53,10 +53,8 @@ def print_machine(
 
 def _rules(kernel: str) -> str:
     """Say which kernel's rules stand for the running one."""
-    run = numbers(kernel)[:2]
-    older = [one for one in READ_KERNELS if numbers(one)[:2] <= run]
-    chosen = older[-1] if older else READ_KERNELS[0]
-    unread = "" if numbers(chosen)[:2] == run else f"; {kernel} has not been read"
+    chosen = reading_for(FLOOR_READ, kernel).version
+    unread = "" if numbers(chosen)[:2] == numbers(kernel)[:2] else f"; {kernel} has not been read"
     return f"as read in Linux {chosen}{unread}"
 
 

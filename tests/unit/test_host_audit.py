@@ -1,4 +1,4 @@
-"""``crunchbed audit --host`` on recorded machines: what is found, told and touched."""
+"""``crunchbed audit --host`` on directories of machines: what is found, told and touched."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from crunchbed.cli import app
 from crunchbed.host.survey.survey import survey
 from crunchbed.host.survey.tree import Tree
 from crunchbed.risk.finding import KINDS
+from crunchbed.risk.findings import findings_of
 from reserve_agent.metrics import HOST_METRICS
 
 HOSTS = Path(__file__).parent / "data" / "hosts"
+"""``cloud-vm`` was recorded; the others are put together, in the same formats."""
 NAMES = sorted(path.name for path in HOSTS.iterdir())
 Captured = pytest.CaptureFixture[str]
 
@@ -101,6 +103,22 @@ def test_a_laptop_has_nothing_at_risk(capsys: Captured) -> None:
     ]
     assert record["past"]["failed_allocations"] == 0
     assert record["rules"] == "as read in Linux 6.12.117"
+
+
+def test_a_recorded_machine_is_read(capsys: Captured) -> None:
+    code, record = told("cloud-vm", capsys)
+    assert code == 0
+    assert kinds(record) == [("note", "card_never_draws", "eth0")]
+    assert record["memory"] == {
+        "min_free_kib": 67584,
+        "min_pages": 22 + 4544 + 12329 + 32,
+        "largest_zone": "node 0 Normal",
+        "largest_min_pages": 12329,
+        "send_buffer_bytes": 4 << 20,
+    }
+    assert record["past"]["pfmemalloc_drops"] == 0
+    assert record["past"]["reclaim_throttled"] == 0
+    assert record["rules"].endswith("6.18.44-fc-v657 has not been read")
 
 
 def test_storage_is_found_below_partitions_volumes_and_files(capsys: Captured) -> None:
@@ -204,6 +222,22 @@ def test_links_do_not_lead_out_of_the_tree(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "host")
     assert tree.text("/out") is None
     assert list(tree.unread) == ["/out"]
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\n\n", b"min\nVmLck:\n\xff\x00 x y z\n- - -\n", b"-1"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_file_is_no_traceback(name: str, garbage: bytes, tmp_path: Path) -> None:
+    """Each file of a machine in turn, then all of them."""
+    shutil.copytree(HOSTS / name, tmp_path / "host", symlinks=True)
+    files = [one for one in sorted((tmp_path / "host").rglob("*")) if one.is_file()]
+    for file in files:
+        whole = file.read_bytes()
+        file.write_bytes(garbage)
+        findings_of(survey(tmp_path / "host"))
+        file.write_bytes(whole)
+    for file in files:
+        file.write_bytes(garbage)
+    findings_of(survey(tmp_path / "host"))
 
 
 def test_without_proc_nothing_can_be_said(tmp_path: Path, capsys: Captured) -> None:

@@ -22,7 +22,7 @@ def memory(tree: Tree) -> Memory:
         min_pages=sum(zones.values()) if zones else None,
         largest_zone=largest,
         largest_min_pages=zones.get(largest),
-        send_buffer_bytes=int(buffers[2]) if len(buffers) == 3 else None,
+        send_buffer_bytes=int(buffers[2]) if buffers[2:] and buffers[2].isdecimal() else None,
     )
 
 
@@ -35,7 +35,7 @@ def _zones(tree: Tree) -> dict[str, int]:
         if heading:
             zone = f"node {heading[1]} {heading[2]}"
         words = line.split()
-        if zone and len(words) == 2 and words[0] == "min":
+        if zone and len(words) == 2 and words[0] == "min" and words[1].isdecimal():
             found.setdefault(zone, int(words[1]))
     return found
 
@@ -62,7 +62,7 @@ def _dropped(lines: list[str]) -> int | None:
     """Return PFMemallocDrop: in netstat a line of names is followed by one of values."""
     for names, values in zip(lines[::2], lines[1::2], strict=False):
         found = dict(zip(names.split(), values.split(), strict=False))
-        if "PFMemallocDrop" in found:
+        if found.get("PFMemallocDrop", "").isdecimal():
             return int(found["PFMemallocDrop"])
     return None
 

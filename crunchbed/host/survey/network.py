@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -31,8 +32,8 @@ def tunnels(tree: Tree) -> Iterator[Storage]:
 
 
 def _is_up(tree: Tree, name: str) -> bool:
-    flags = tree.text(f"{_NET}/{name}/flags")
-    return flags is not None and bool(int(flags, 16) & _IFF_UP)
+    flags = tree.text(f"{_NET}/{name}/flags") or ""
+    return re.fullmatch(r"0x[0-9a-f]+", flags) is not None and bool(int(flags, 16) & _IFF_UP)
 
 
 def _setting(tree: Tree, path: str, key: str) -> str:

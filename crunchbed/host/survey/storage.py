@@ -119,7 +119,7 @@ def _unescaped(text: str) -> str:
 def swaps(tree: Tree, storages: Sequence[Storage]) -> Iterator[Swap]:
     """Yield the swap areas, with the storage that each is on."""
     for line in tree.lines(_SWAPS)[1:]:
-        name, kind, *_ = line.split()
+        name, kind = [*line.split(), "", ""][:2]
         name = _unescaped(name)
         storage = _of_file(tree, name, storages) if kind == "file" else None
         if kind != "file":

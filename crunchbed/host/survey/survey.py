@@ -73,4 +73,5 @@ def _processes(tree: Tree) -> Iterator[Process]:
 
 def _locked(tree: Tree, pid: int) -> int | None:
     lines = (line.split() for line in tree.lines(f"/proc/{pid}/status"))
-    return next((int(words[1]) for words in lines if words[:1] == ["VmLck:"]), None)
+    found = (words[1] for words in lines if words[:1] == ["VmLck:"] and len(words) > 1)
+    return next((int(text) for text in found if text.isdecimal()), None)

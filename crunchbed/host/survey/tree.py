@@ -34,7 +34,7 @@ class Tree:
     def text(self, path: str) -> str | None:
         """Return a file's text without the last line's end; None where it is not there."""
         try:
-            return self._at(path).read_bytes().decode(errors="replace").rstrip("\n")
+            return _decoded(self._at(path).read_bytes()).rstrip("\n")
         except OSError as error:
             self._note(path, error)
             return None
@@ -76,11 +76,16 @@ class Tree:
             self._note(path, error)
             return None
         with os.fdopen(handle, "rb", buffering=0) as file:
-            return b"".join(_records(file.fileno())).decode(errors="replace").splitlines()
+            return _decoded(b"".join(_records(file.fileno()))).splitlines()
 
     def _note(self, path: str, error: OSError) -> None:
         if error.errno not in _NOT_THERE:
             self.unread[path] = (error.strerror or str(error)).lower()
+
+
+def _decoded(content: bytes) -> str:
+    """Return text that may become part of a path: without a null byte."""
+    return content.decode(errors="replace").replace("\0", "\ufffd")
 
 
 def _records(handle: int) -> list[bytes]:
