@@ -183,17 +183,20 @@ class Node(RuleBasedStateMachine):
         def held(origin: Origin) -> int:
             return buffers.running[origin].pages + buffers.hoarded[origin]
 
-        small = buffers.small
+        small, large = buffers.small, buffers.large
         used = held(Origin.SMALL) + small.left + small.free_singles
         assert used == small.pages * small.per_page
-        for origin, free in (
-            (Origin.PAGE, buffers.large.free_singles),
-            (Origin.FRAGMENT, buffers.large.free_fragments),
+        pages = 0
+        for origin, free, cut_from, per in (
+            (Origin.PAGE, large.free_singles, 1, large.per_page),
+            (Origin.FRAGMENT, large.free_fragments, large.fragment_pages, large.per_fragment),
         ):
             ring = sum(piece.origin is origin for piece in buffers.ring)
-            cut = buffers.large.left if buffers.large.current.origin is origin else 0
-            per = buffers.large.per_page if origin is Origin.PAGE else buffers.large.per_fragment
-            assert not per or (held(origin) + ring + cut + free) % per == 0
+            cut = large.left if large.current.origin is origin else 0
+            pieces = held(origin) + ring + cut + free
+            assert pieces % max(1, per) == 0
+            pages += pieces // max(1, per) * cut_from
+        assert pages == large.pages
         assert len(buffers.ring) <= self.card.ring
         heads = buffers.heads
         out = sum(held(origin) for origin in Origin)
