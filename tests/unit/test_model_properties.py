@@ -161,6 +161,7 @@ class Node(RuleBasedStateMachine):
     def reboot(self) -> None:
         self.model.reset(10)
         self.marks.clear()
+        self.sockets = [Socket() for _ in self.sockets]
 
     @rule(index=st.integers(0, 3))
     def close(self, index: int) -> None:
@@ -172,6 +173,7 @@ class Node(RuleBasedStateMachine):
         pool, buffers = self.model.pool, self.buffers
         parts = (pool.free, pool.clean, pool.dirty, pool.squeezed, pool.tx, pool.stock)
         assert sum(parts) == pool.total
+        assert self.model.flagged >= sum(socket.memalloc for socket in self.sockets)
         assert min(*parts, pool.low_water) >= 0
         assert not (pool.running.pages or pool.rx_stalled or pool.hoarded)
         assert pool.stock == buffers.small.pages + buffers.large.pages + buffers.heads.pages
