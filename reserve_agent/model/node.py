@@ -227,7 +227,7 @@ class NodeModel:
         self.pool.account(self.pool.now)
 
     def reset(self, clean: int) -> None:
-        """The node rebooted."""
+        """The node rebooted: sockets of its earlier life are gone, with their flags."""
         self.emergency = False
         self.flagged = self.tasks.fruitless = 0
         for rules in self._policies.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -235,6 +236,16 @@ def test_the_mail_has_no_oom_killer() -> None:
     model.reset(30)
     model.pool.ask(100)
     assert {model.tasks.look(found=False) for _ in range(100)} == {Task.SLEEPS}
+
+
+def test_the_page_of_policies_has_every_profile() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text()
+    rows = {line.split("|")[1].split()[0]: line for line in page.splitlines() if "| `" in line[:3]}
+    for kernel in KERNELS.values():
+        assert kernel.version.split()[0] in rows[f"`{kernel.name}`"]
+    for card in CARDS.values():
+        assert f"| {card.ring:,}" in rows[f"`{card.name}`"]
+        assert bool(card.measured) is ("source only" not in rows[f"`{card.name}`"])
 
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)

@@ -161,6 +161,7 @@ class Node(RuleBasedStateMachine):
     def reboot(self) -> None:
         self.model.reset(10)
         self.marks.clear()
+        self.sockets = [Socket() for _ in self.sockets]
 
     @rule(index=st.integers(0, 3))
     def close(self, index: int) -> None:
@@ -172,6 +173,7 @@ class Node(RuleBasedStateMachine):
         pool, buffers = self.model.pool, self.buffers
         parts = (pool.free, pool.clean, pool.dirty, pool.squeezed, pool.tx, pool.stock)
         assert sum(parts) == pool.total
+        assert self.model.flagged >= sum(socket.memalloc for socket in self.sockets)
         assert min(*parts, pool.low_water) >= 0
         assert not (pool.running.pages or pool.rx_stalled or pool.hoarded)
         assert pool.stock == buffers.small.pages + buffers.large.pages + buffers.heads.pages
@@ -183,17 +185,20 @@ class Node(RuleBasedStateMachine):
         def held(origin: Origin) -> int:
             return buffers.running[origin].pages + buffers.hoarded[origin]
 
-        small = buffers.small
+        small, large = buffers.small, buffers.large
         used = held(Origin.SMALL) + small.left + small.free_singles
         assert used == small.pages * small.per_page
-        for origin, free in (
-            (Origin.PAGE, buffers.large.free_singles),
-            (Origin.FRAGMENT, buffers.large.free_fragments),
+        pages = 0
+        for origin, free, cut_from, per in (
+            (Origin.PAGE, large.free_singles, 1, large.per_page),
+            (Origin.FRAGMENT, large.free_fragments, large.fragment_pages, large.per_fragment),
         ):
             ring = sum(piece.origin is origin for piece in buffers.ring)
-            cut = buffers.large.left if buffers.large.current.origin is origin else 0
-            per = buffers.large.per_page if origin is Origin.PAGE else buffers.large.per_fragment
-            assert not per or (held(origin) + ring + cut + free) % per == 0
+            cut = large.left if large.current.origin is origin else 0
+            pieces = held(origin) + ring + cut + free
+            assert pieces % max(1, per) == 0
+            pages += pieces // max(1, per) * cut_from
+        assert pages == large.pages
         assert len(buffers.ring) <= self.card.ring
         heads = buffers.heads
         out = sum(held(origin) for origin in Origin)
