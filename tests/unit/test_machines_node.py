@@ -289,6 +289,7 @@ def test_lost_packets_come_to_a_tap_beside_the_guests(tmp_path: Path) -> None:
 def test_a_machine_with_corosync_leaves_it_the_port_and_has_memory_for_it(tmp_path: Path) -> None:
     changes = {"membership": "corosync", "phases.control": "10s"}
     changes |= {"corosync.token": "3s", "corosync.token_coefficient": "650ms"}
+    changes["crunch"] = {"kind": "timed"}
     run: Any = Run(tmp_path, scenario(**changes), [])
     image = Image("6.1", tmp_path, ("e1000",), "corosync")
     machine = configs.machine(run, hosts()["n1"], "k3xqn1-tap0", image, "kvm")
@@ -298,6 +299,7 @@ def test_a_machine_with_corosync_leaves_it_the_port_and_has_memory_for_it(tmp_pa
     path = tmp_path / "config.json"
     write_config(path, configs.record(made))
     assert read_config(path, AttendantConfig) == made
+    assert made.ballast_above == 1000, "corosync takes pages as others join"
     told = made.corosync
     assert told is not None
     assert (told.node, told.port, told.totem.token) == ("n2", 7405, 3000)

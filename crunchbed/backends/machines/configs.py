@@ -40,6 +40,8 @@ _MIB: Final = 1024 * 1024
 _BALLAST_ABOVE: Final = 400
 """Pages that a crunch has to take on its way to the high watermark. A machine has one processor:
 what takes thousands of pages at once holds up its heartbeats before there is any pressure."""
+_LATER_PAGES: Final = {"crunchbed": 0, "corosync": 600}
+"""What a membership takes after that: a corosync took up to 440 pages as other nodes joined it."""
 
 
 def machine(
@@ -152,7 +154,7 @@ def ballast_above(scenario: Scenario) -> int | None:
     if crunch is None:
         return None
     dirty = disk.dirty_pages(crunch) if isinstance(crunch, WritebackCrunch) else 0
-    return _BALLAST_ABOVE + dirty
+    return _BALLAST_ABOVE + _LATER_PAGES[scenario.membership] + dirty
 
 
 def guest_burst(scenario: Scenario) -> GuestBurst:
