@@ -18,6 +18,8 @@ TWO = (
 _FAST_KERNEL = "6.1-cloud"
 KERNEL = _FAST_KERNEL if images.find(_FAST_KERNEL) is not None else images.DEFAULT
 """Boots in 3 s, the default kernel in 5 s."""
+PATIENCE_SECONDS = 120.0
+"""For a boot, or the end of a run, on a machine that has much else to do."""
 FAST = (*TWO, "--set", f"memory.kernel={KERNEL}", "--set", "memory.nic=vmxnet3")
 
 
@@ -40,7 +42,9 @@ def fast(
 
 def id_of(command: Command, until: str = "n2 machine") -> str:
     """Wait until a run has started this process, and return the run's id."""
-    wait_until(lambda: until in children(command.popen.pid), 30, f"{until} is started")
+    wait_until(
+        lambda: until in children(command.popen.pid), PATIENCE_SECONDS, f"{until} is started"
+    )
     found = command.run_id
     assert found is not None
     return found
@@ -57,9 +61,14 @@ def verdict_of(out: Path) -> tuple[str, list[str]]:
     return result["verdict"], result["reasons"]
 
 
-def is_invalid(command: Command, run_id: str, out: Path, reason: str, timeout: float = 60) -> None:
+def await_phase(command: Command, phase: str) -> None:
+    """Return when a run is in a phase."""
+    command.wait_for(phase, PATIENCE_SECONDS)
+
+
+def is_invalid(command: Command, run_id: str, out: Path, reason: str) -> None:
     """Hold a run to its end: invalid with a reason that it also says, and nothing is left."""
-    assert command.end(timeout) == 3, command.errors
+    assert command.end(PATIENCE_SECONDS) == 3, command.errors
     verdict, reasons = verdict_of(out)
     assert verdict == "invalid"
     assert any(reason in one for one in reasons), reasons

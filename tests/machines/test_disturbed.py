@@ -15,6 +15,8 @@ from crunchbed.host import leaks
 from crunchbed.host.run_ids import STATE_ROOT
 from tests.machines.clusters import (
     KERNEL,
+    PATIENCE_SECONDS,
+    await_phase,
     fast,
     id_of,
     images_with,
@@ -53,7 +55,7 @@ def test_a_kernel_that_panics_makes_the_run_invalid_with_its_last_words(
     try:
         run_id = id_of(command)
         words = "Kernel panic - not syncing: sysrq triggered crash"
-        is_invalid(command, run_id, tmp_path / "out", words, 60)
+        is_invalid(command, run_id, tmp_path / "out", words)
     finally:
         command.kill()
 
@@ -70,14 +72,14 @@ def test_what_somebody_stops_makes_the_run_invalid(
     command = fast(tmp_path / "out", "fencing.reboot_delay=30s", control="2s", inject="2s")
     try:
         run_id = id_of(command)
-        command.wait_for(phase)
+        await_phase(command, phase)
         pid = pid_of(command, f"n1 {process}")
         os.kill(pid, signal.SIGSTOP)
         with contextlib.suppress(subprocess.TimeoutExpired):
             command.popen.wait(1)
         if process == "attendant":  # a machine was fenced
             os.kill(pid, signal.SIGCONT)
-        is_invalid(command, run_id, tmp_path / "out", f"the {process} of n1 stood still for ", 20)
+        is_invalid(command, run_id, tmp_path / "out", f"the {process} of n1 stood still for ")
     finally:
         command.kill()
 
@@ -116,9 +118,9 @@ def test_a_disk_of_results_that_fills_up_makes_the_run_invalid_and_is_named(plac
     command = fast(place / "out", control="10s", before=before)
     try:
         run_id = id_of(command)
-        command.wait_for("control")
+        await_phase(command, "control")
         fill(place, command)
-        assert command.end(20) == 3, command.errors
+        assert command.end(PATIENCE_SECONDS) == 3, command.errors
         full = f"{place / 'out'}: cannot be written to: No space left on device"
         assert command.complaints == [f"crunchbed: {full}"]
     finally:
@@ -140,12 +142,12 @@ def test_a_disk_below_run_that_fills_up_makes_the_run_invalid_and_is_named(tmp_p
     command = fast(tmp_path / "out", "block_io.export=16MiB", control="10s", before=before)
     found: list[str] = []
     try:
-        command.wait_for("control")
+        await_phase(command, "control")
         seen = Path(f"/proc/{command.popen.pid}/root{STATE_ROOT}")
         found = [path.parent.name for path in seen.glob("*/run.json")]
         fill(STATE_ROOT / found[0], command)
         words = f"{STATE_ROOT}/{found[0]}: no room is left for the block target's disk"
-        is_invalid(command, found[0], tmp_path / "out", words, 20)
+        is_invalid(command, found[0], tmp_path / "out", words)
     finally:
         command.kill()
         for run_id in found:
@@ -157,7 +159,7 @@ def test_two_runs_side_by_side_do_not_meet(tmp_path: Path) -> None:
     both = [fast(tmp_path / name, *quiet) for name in ("one", "two")]
     try:
         ids = {id_of(command) for command in both}
-        codes = [command.end() for command in both]
+        codes = [command.end(PATIENCE_SECONDS) for command in both]
     finally:
         for command in both:
             command.kill()
@@ -173,6 +175,6 @@ def test_what_somebody_else_runs_is_left_alone_by_clean(tmp_path: Path) -> None:
         run_id = id_of(command)
         cleaned = run("clean")
         assert f"{run_id}: is live, not touched" in cleaned.output
-        assert command.end() == 0, command.errors
+        assert command.end(PATIENCE_SECONDS) == 0, command.errors
     finally:
         command.kill()

@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from tests.machines.clusters import fast, id_of, is_invalid, pid_of, verdict_of
+from tests.machines.clusters import (
+    PATIENCE_SECONDS,
+    await_phase,
+    fast,
+    id_of,
+    is_invalid,
+    pid_of,
+    verdict_of,
+)
 from tests.system.command import (
     Command,
     killed_leaves_nothing_that_clean_does_not_remove,
@@ -71,9 +79,9 @@ def test_a_machine_killed_by_somebody_else_makes_the_run_invalid(
         measured = any(" s  collect" in line for line in command.errors)
         if victim.kill() and not measured:
             reason = f"{node} machine ended by itself (-9): "
-            is_invalid(command, run_id, tmp_path / "out", reason, 10)
+            is_invalid(command, run_id, tmp_path / "out", reason)
         else:
-            assert command.end(20) == 0, command.errors
+            assert command.end(PATIENCE_SECONDS) == 0, command.errors
             assert verdict_of(tmp_path / "out") == ("pass", [])
         assert not any("is ejected" in line for line in command.errors)
     finally:
@@ -89,9 +97,9 @@ def test_an_attendant_or_the_target_killed_makes_the_run_invalid(
     command = fast(tmp_path / "out", control="5s")
     try:
         run_id = id_of(command)
-        command.wait_for(phase)
+        await_phase(command, phase)
         os.kill(pid_of(command, process), signal.SIGKILL)
-        is_invalid(command, run_id, tmp_path / "out", f"{process} ended by itself (-9): ", 10)
+        is_invalid(command, run_id, tmp_path / "out", f"{process} ended by itself (-9): ")
     finally:
         command.kill()
 
@@ -105,10 +113,10 @@ def test_asked_to_end_it_takes_everything_back(
     command = fast(out, control="5s")
     try:
         run_id = id_of(command)
-        command.wait_for(phase)
+        await_phase(command, phase)
         # As a terminal does it: to the runner and to whatever helper it has just started.
         os.killpg(command.popen.pid, number)
-        assert command.end(10) == 130, command.errors
+        assert command.end(PATIENCE_SECONDS) == 130, command.errors
     finally:
         command.kill()
     assert command.complaints == ["crunchbed: interrupted"]

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crunchbed.host import leaks
-from crunchbed.host.run_ids import STATE_ROOT, RunRecord
+from tests.leftovers import dead_runs_of
 from tests.system.command import SHORT, left_by_check, run
 
 pytestmark = pytest.mark.root
@@ -30,16 +29,10 @@ crunch: {kind: writeback, pages: 12000}
 @pytest.fixture(autouse=True)
 def nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    before = set(leaks.dead_runs())
+    before = dead_runs_of(tmp_path)
     yield
-    assert {each for each in leaks.dead_runs() if may_be_ours(each, tmp_path)} - before == set()
+    assert dead_runs_of(tmp_path) - before == set()
     assert not (tmp_path / "runs").exists()
-
-
-def may_be_ours(run_id: str, tmp_path: Path) -> bool:
-    """Others may be running, and be killed, on the same machine."""
-    record = RunRecord.read(STATE_ROOT / run_id)
-    return record is None or record.directory is None or tmp_path in record.directory.parents
 
 
 def fails(code: int, *arguments: str, before: tuple[str, ...] = ()) -> str:
