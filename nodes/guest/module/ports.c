@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * SOCK_MEMALLOC by protocol and port: of sockets whose programs know nothing of the flag, and of
- * those that the kernel flags for itself. Nobody tells of such sockets, so a thread looks through
- * the kernel's hash tables, where a socket is from its bind() or connect() on.
- *
- * Listeners stay as they are: the kernel copies their flag to the connections that they accept,
- * and does not count those.
+ * SOCK_MEMALLOC by protocol and port, of any program's sockets and of the kernel's. A thread looks
+ * through the hash tables, where a socket is from its bind() or connect() on. Listeners stay as
+ * they are: the connections that they accept would have a flag that nobody has counted.
  */
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/in.h>
+#include <linux/jump_label.h>
 #include <linux/kthread.h>
 #include <linux/mutex.h>
 #include <net/inet_hashtables.h>
@@ -31,20 +29,15 @@ struct port {
 /* A socket that was flagged here: held, since nobody counts it down when it is closed. */
 struct held {
 	struct sock *sk;
-	gfp_t allocation;		/* as it was before */
+	gfp_t before, given;		/* sk_allocation */
 };
 
 static DEFINE_MUTEX(mutex);		/* of all that follows */
 static struct task_struct *looker;
 static struct port ports[CB_MAX_PORTS];
-static unsigned int nr_ports;
 static struct held held[MAX_HELD];
-static unsigned int nr_held;
-static struct {
-	struct sock *sk;
-	struct port *port;
-} changes[MAX_CHANGES];
-static unsigned int nr_changes;
+static struct sock *changes[MAX_CHANGES];
+static unsigned int nr_ports, nr_held, nr_changes;
 static u64 flagged, of_ports;	/* sockets, as of the last look */
 
 static struct held *find_held(const struct sock *sk)
@@ -65,17 +58,16 @@ static void put_held(struct held *one)
 	sock_put(sk);
 }
 
-/* See set_mode() of memalloc.c for NOWAIT. */
 static gfp_t allocation_of(const struct held *one, u32 value)
 {
-	return (value == CB_MEMALLOC_NOWAIT ? GFP_ATOMIC : one->allocation) | __GFP_MEMALLOC;
+	return (value == CB_MEMALLOC_NOWAIT ? GFP_ATOMIC : one->before) | __GFP_MEMALLOC;
 }
 
-/* Like lower(): returns whether the flag was changed, or a negative error. */
+/* Returns whether the flag was changed, or a negative error, as lower() does. */
 static int raise(struct sock *sk, u32 value)
 {
 	struct held *one = find_held(sk);
-	gfp_t allocation = sk->sk_allocation;
+	gfp_t before = sk->sk_allocation;
 	int changed;
 
 	if (!one && nr_held == MAX_HELD)
@@ -86,10 +78,12 @@ static int raise(struct sock *sk, u32 value)
 	if (!one && changed) {
 		sock_hold(sk);
 		one = &held[nr_held++];
-		*one = (struct held){ .sk = sk, .allocation = allocation };
+		*one = (struct held){ .sk = sk, .before = before };
 	}
-	if (one)
-		WRITE_ONCE(sk->sk_allocation, allocation_of(one, value));
+	if (one) {
+		one->given = allocation_of(one, value);
+		WRITE_ONCE(sk->sk_allocation, one->given);
+	}
 	return changed;
 }
 
@@ -99,30 +93,39 @@ static int lower(struct sock *sk)
 	int changed = cb_memalloc_lower(sk);
 
 	if (changed >= 0 && one) {
-		WRITE_ONCE(sk->sk_allocation, one->allocation);
+		WRITE_ONCE(sk->sk_allocation, one->before);
 		put_held(one);
 	}
 	return changed;
 }
 
-static void lower_closed(void)
+/* A part of the kernel has the socket now, and has flagged and counted it once more. */
+static bool taken_over(const struct held *one)
+{
+	return one->sk->sk_user_data && one->sk->sk_allocation != one->given;
+}
+
+static void let_go(void)
 {
 	unsigned int i;
 
 	for (i = nr_held; i-- > 0;) {
 		struct sock *sk = held[i].sk;
 
-		if (sock_flag(sk, SOCK_DEAD) && sk->sk_state == TCP_CLOSE)
+		if (taken_over(&held[i])) {
+			static_branch_dec(&memalloc_socks_key);
+			put_held(&held[i]);
+		} else if (sock_flag(sk, SOCK_DEAD) && sk->sk_state == TCP_CLOSE) {
 			lower(sk);
+		}
 	}
 }
 
 static bool matches(const struct sock *sk, const struct cb_flag_port *wanted)
 {
-	if (sk->sk_protocol != wanted->protocol)
-		return false;
-	return (wanted->side & CB_SIDE_LOCAL && htons(sk->sk_num) == wanted->port) ||
-	       (wanted->side & CB_SIDE_REMOTE && sk->sk_dport == wanted->port);
+	return sk->sk_protocol == wanted->protocol &&
+	       ((wanted->side & CB_SIDE_LOCAL && htons(sk->sk_num) == wanted->port) ||
+		(wanted->side & CB_SIDE_REMOTE && sk->sk_dport == wanted->port));
 }
 
 static struct port *port_of(const struct sock *sk)
@@ -135,7 +138,6 @@ static struct port *port_of(const struct sock *sk)
 	return NULL;
 }
 
-/* The mode of a sender that is not ours is its own: the kernel's never wait. */
 static bool follows(const struct sock *sk, u32 value)
 {
 	const struct held *one = find_held(sk);
@@ -144,10 +146,9 @@ static bool follows(const struct sock *sk, u32 value)
 		return !sock_flag(sk, SOCK_MEMALLOC);
 	if (!sock_flag(sk, SOCK_MEMALLOC))
 		return false;
-	return !one || sk->sk_allocation == allocation_of(one, value);
+	return !one || one->given == allocation_of(one, value);
 }
 
-/* With the lock of the socket's bucket: nothing here sleeps. */
 static void look_at(struct sock *sk)
 {
 	struct port *port;
@@ -163,8 +164,7 @@ static void look_at(struct sock *sk)
 		port->following++;
 	} else if (nr_changes < MAX_CHANGES) {
 		sock_hold(sk);
-		changes[nr_changes].sk = sk;
-		changes[nr_changes++].port = port;
+		changes[nr_changes++] = sk;
 	}
 }
 
@@ -203,8 +203,9 @@ static void look_at_udp(void)
 }
 
 /* A socket that is owned now has its change at a later look. */
-static void change(struct sock *sk, struct port *port)
+static void change(struct sock *sk)
 {
+	struct port *port = port_of(sk);
 	u32 value = port->wanted.value;
 	int changed = value ? raise(sk, value) : lower(sk);
 
@@ -218,7 +219,7 @@ static void look(void)
 {
 	unsigned int i;
 
-	lower_closed();
+	let_go();
 	flagged = 0;
 	of_ports = 0;
 	nr_changes = 0;
@@ -227,8 +228,8 @@ static void look(void)
 	look_at_tcp();
 	look_at_udp();
 	for (i = 0; i < nr_changes; i++) {
-		change(changes[i].sk, changes[i].port);
-		sock_put(changes[i].sk);
+		change(changes[i]);
+		sock_put(changes[i]);
 	}
 }
 
@@ -252,7 +253,6 @@ static struct port *find_port(const struct cb_flag_port *wanted)
 	return nr_ports < CB_MAX_PORTS ? &ports[nr_ports++] : NULL;
 }
 
-/* Returns how many sockets follow it now. */
 int cb_ports_flag(const struct cb_flag_port *wanted)
 {
 	int result = -ENOSPC;
