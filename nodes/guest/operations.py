@@ -57,6 +57,7 @@ are those of an agent (``reserve_agent/operations.py``) as far as both have an o
     Records the kernel's counters (``guest.counters``) and a sample. There is no count by class,
     since no hook looks at the packets. -> ``ok``
 
+Packets that a fault loses are recorded as they come (``nodes/guest/lost.py``).
 There is no ``losses``, ``attach``, ``detach``, ``audit`` and ``sockets``.
 SIGTERM ends the attendant: it closes its part of the history (``part.closed``), so it must come
 after everything that is to be recorded.

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.root
 CLUSTER = (
     *("--backend", "machines", "--set", "cluster.nodes=2", "--set", "cluster.switch=linux-bridge"),
     # A busy machine keeps this deadline, and a guest may stand still for a while.
-    *("--set", "heartbeat.misses=100", "--set", "traffic.rate=0"),
+    *("--set", "heartbeat.misses=100", "--set", "phases.control=11s", "--set", "traffic.rate=0"),
 )
 
 

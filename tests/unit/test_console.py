@@ -22,6 +22,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self.guest, port = socket.socketpair()
+        self.guest.settimeout(10)
         self._port = port
         self._keys, self.type = os.pipe()
         self.screen, self._shown = os.pipe()

@@ -16,7 +16,7 @@ from topologies.node import ClusterNode
 from topologies.wiring import delay_port, undelay_port
 
 Tell = Callable[[str, list[list[object]]], None]
-"""Tells a node's hooks their losses: (node, rows of [source address or None for any, share])."""
+"""Has a node lose packets: (node, rows of [source address or None for any, share])."""
 
 
 class _Port(NamedTuple):
@@ -59,7 +59,7 @@ class LiveNetwork:
         return self.ports[host].settled(others)
 
     def impair(self, impairments: Iterable[Impairment]) -> Undo:
-        """Lose packets at the nodes' hooks, and hold packets back at the switch ports.
+        """Lose packets where they come to nodes, and hold packets back at the switch ports.
 
         Every node is told once of all its losses. What was begun is undone where the rest fails.
 
