@@ -31,8 +31,8 @@ LATE_NS = 100_000_000
 STEP_NS = 10_000_000
 """Normal tasks ask for pages in steps of some milliseconds, however high their rate."""
 
-GUEST_ONSET_NS = 500_000_000
-"""A machine's tasks want all pages at once, and its one processor has to find them first."""
+GUEST_ONSET_NS = {"swap": 500_000_000, "buffered": 5_000_000_000}
+"""A machine's tasks want all pages at once; its one processor has to find, or to write, them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def idle_bursts(history: History) -> Iterator[str]:
 def _writeback(history: History, crunch: WritebackCrunch, target: str, start: int) -> _Achieved:
     found = [episode for episode in episodes(history, target) if episode.end > start]
     limit_ns = 2 * crunch.pages * 1_000_000_000 // crunch.rate + STEP_NS
-    limit = seconds(GUEST_ONSET_NS if history.of(GuestReady, target) else limit_ns)
+    limit = seconds(GUEST_ONSET_NS[crunch.form] if history.of(GuestReady, target) else limit_ns)
     dirtied = [event.dirtied for event in history.of(DirtyProgress, target)]
     pressure, reason = _pressure(found, target, start)
     onset = pressure["pressure_after_seconds"]

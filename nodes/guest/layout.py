@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Final
 
 MAGIC: Final = 0x6472436B
-VERSION: Final = 1
+VERSION: Final = 2
 SHARED_BYTES: Final = 0x100000
 AGENT_AT: Final = 0x0000
 RINGS_AT: Final = 0x0800

@@ -17,7 +17,7 @@
 #include <linux/types.h>
 
 #define CB_MAGIC		0x6472436bu
-#define CB_VERSION		1
+#define CB_VERSION		2
 #define CB_SHARED_BYTES		0x100000
 
 /* Where the parts are. The host clears the memory and writes magic and version before the boot. */

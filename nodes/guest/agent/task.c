@@ -13,6 +13,7 @@
 
 #include "agent.h"
 
+#define AT_ONCE 16
 #define WORDS (BLOCK_BYTES / sizeof(uint64_t))
 #define MIX 0x9e3779b97f4a7c15ull	/* no two pages are alike, and none is zero */
 
@@ -51,16 +52,19 @@ static int dirty_anonymous(uint32_t wanted)
 /* The pages are the page cache's from then on; nobody checks them. */
 static int dirty_buffered(const struct cb_dirty *command)
 {
-	static unsigned char block[BLOCK_BYTES];
+	static unsigned char data[AT_ONCE * BLOCK_BYTES];
 	int fd = open(disk_path(), O_RDWR), error = 0;
-	uint64_t i;
+	uint64_t at, bytes;
+	uint32_t i;
 
 	if (fd < 0)
 		return -errno;
-	for (i = 0; i < command->pages && !error; i++) {
-		memset(block, i, sizeof(block));
-		if (pwrite(fd, block, sizeof(block),
-			   (command->first_block + i) * BLOCK_BYTES) != sizeof(block))
+	for (i = 0; i < command->pages && !error; i += AT_ONCE) {
+		bytes = command->pages - i < AT_ONCE ? command->pages - i : AT_ONCE;
+		bytes *= BLOCK_BYTES;
+		at = (command->first_block + i) * BLOCK_BYTES;
+		memset(data, i, sizeof(data));
+		if (pwrite(fd, data, bytes, at) != (ssize_t)bytes)
 			error = -EIO;
 	}
 	close(fd);

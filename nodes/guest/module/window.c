@@ -216,11 +216,17 @@ bool cb_window_is_worker(void)
 	return current == worker;
 }
 
-/* For a crunch that is not a window's. */
+/* For a crunch that is not a window's; as in a window, every page that is free is counted. */
 void cb_window_guard(bool on)
 {
-	if (!on)
+	if (on == READ_ONCE(asked_to_guard))
+		return;
+	if (on) {
+		cb_pcp_off();
+	} else {
+		cb_pcp_on();
 		WRITE_ONCE(guarded_until_ns, ktime_get_ns() + GUARD_NS);
+	}
 	WRITE_ONCE(asked_to_guard, on);
 }
 
