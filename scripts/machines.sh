@@ -34,10 +34,10 @@ readonly CARDS=(
     "virtio-net-pci virtio_pci virtio_net"
 )
 readonly SOURCES=nodes/guest
-readonly ROOM_MIB=700 # for lists of packages, and for a kernel while it is unpacked
 APT_READY=''  # whether the lists of packages were read in this call
 DIR=$(realpath -m "${CRUNCHBED_MACHINES:-build/machines}")
 readonly DIR LOG=$DIR/log
+readonly ROOM_MIB=700 # for lists of packages, and for a kernel while it is unpacked
 
 say() { printf 'machines: %s\n' "$*" >&2; }
 
@@ -288,17 +288,19 @@ build() {
 # ----
 
 case $# in
-0) check_wanted ;;
+0) ;;
 4) check_own "$@" ;;
 *) refuse "usage: scripts/machines.sh [NAME IMAGE MODULES HEADERS]" ;;
 esac
+[ $# -gt 0 ] || check_wanted
 [ "$(id -u)" -eq 0 ] || fail "needs root: it installs packages"
 mkdir -p "$DIR"
 touch "$LOG"
 mapfile -t APT < <(apt_options)
 scripts/setup.sh packages packages-machines.txt
 exec 9>"$DIR/lock"
-flock -n 9 || { say "waiting for the end of another call" && flock 9; }
+flock -n 9 || say "waiting for the end of another call"
+flock 9
 if [ $# -eq 4 ]; then
     own "$@"
     build "$1"
