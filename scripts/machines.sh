@@ -37,7 +37,6 @@ readonly SOURCES=nodes/guest
 APT_READY=''  # whether the lists of packages were read in this call
 DIR=$(realpath -m "${CRUNCHBED_MACHINES:-build/machines}")
 readonly DIR LOG=$DIR/log
-readonly ROOM_MIB=700 # for lists of packages, and for a kernel while it is unpacked
 
 say() { printf 'machines: %s\n' "$*" >&2; }
 
@@ -54,6 +53,7 @@ refuse() {
 free_mib() { echo $(($(df --output=avail -B1 "$DIR" | tail -n 1) / 1048576)); }
 
 # Asked first, for on a disk that is full apt goes on forever.
+readonly ROOM_MIB=700 # for lists of packages, and for a kernel while it is unpacked
 enough_room() {
     [ "$(free_mib)" -ge $ROOM_MIB ] || fail "$ROOM_MIB MiB are needed in $DIR, and $(free_mib) MiB are free"
 }
