@@ -63,6 +63,7 @@ refuse() {
 free_mib() { echo $(($(df --output=avail -B1 "$DIR" | tail -n 1) / 1048576)); }
 
 # Asked first, for on a disk that is full apt goes on forever.
+readonly ROOM_MIB=700 # for lists of packages, and for a kernel while it is unpacked
 enough_room() {
     [ "$(free_mib)" -ge $ROOM_MIB ] || fail "$ROOM_MIB MiB are needed in $DIR, and $(free_mib) MiB are free"
 }
@@ -373,17 +374,19 @@ build() {
 # ----
 
 case $# in
-0) check_wanted ;;
+0) ;;
 3 | 4) check_own "$@" ;;
 *) refuse "usage: scripts/machines.sh [NAME IMAGE MODULES [HEADERS]]" ;;
 esac
+[ $# -gt 0 ] || check_wanted
 [ "$(id -u)" -eq 0 ] || fail "needs root: it installs packages"
 mkdir -p "$DIR"
 touch "$LOG"
 mapfile -t APT < <(apt_options)
 scripts/setup.sh packages packages-machines.txt
 exec 9>"$DIR/lock"
-flock -n 9 || { say "waiting for the end of another call" && flock 9; }
+flock -n 9 || say "waiting for the end of another call"
+flock 9
 prepare_programs corosync build_corosync "${COROSYNC_PACKAGES[@]}"
 prepare_programs iscsi build_iscsi "${ISCSI_PACKAGES[@]}"
 if [ $# -gt 0 ]; then
