@@ -39,7 +39,7 @@ readonly CARDS=(
     "virtio-net-pci virtio_pci virtio_net"
 )
 readonly SOURCES=nodes/guest
-readonly ROOM_MIB=700 # for lists of packages, and for a kernel while it is unpacked
+readonly OLDEST=6.1  # the oldest kernel that our module is for
 APT_READY=''  # whether the lists of packages were read in this call
 DIR=$(realpath -m "${CRUNCHBED_MACHINES:-build/machines}")
 readonly DIR LOG=$DIR/log
