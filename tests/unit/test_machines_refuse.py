@@ -154,7 +154,7 @@ def test_namespaces_have_neither_card_nor_kernel() -> None:
 
 def test_what_the_scenario_does_to_a_cluster_is_not_done_while_it_is_held_open() -> None:
     one = scenario(crunch={"kind": "flood"}, faults=[{"kind": "agent-crash", "target": "n1"}])
-    assert len(refused(one, hold=False)) == 2
+    assert len(refused(one, hold=False)) == 1
     assert refused(one, hold=True) == []
     assert len(refused(scenario(policy="mempool"), hold=True)) == 1
 
