@@ -9,7 +9,8 @@ are those of an agent (``reserve_agent/operations.py``) as far as both have an o
 ``status`` (at any time)
     -> ``ready`` (times that ``heartbeat`` and ``initiator`` became ready since the boot, by name),
     ``view``, ``serving`` (false), ``misses``, ``written``, ``exhausted`` (0), ``policy``,
-    ``metrics_port``; ``pool``: ``pressure`` (0 or 1), ``demand`` (pages that a burst still wants),
+    ``metrics_port``; ``pool``: ``pressure`` (0 or 1),
+    ``pressure_episodes``, ``pressure_ns``, ``demand`` (pages that a burst still wants),
     ``free``, ``reserve`` (min of the largest zone), ``total``, ``dirty``, ``low_water``,
     ``hoarded``; ``guest``: ``state`` (``off``, ``booting``, ``ready``, ``failed``), ``failure``
     (one line where the agent failed, a command of the set-up was refused, or the kernel panicked;

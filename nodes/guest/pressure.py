@@ -28,6 +28,8 @@ class GuestPool:
         low_water: Fewest free pages since the boot.
         demand: Pages that a burst still wants.
         pressure: Whether there is no page for a normal task.
+        pressure_episodes: How often that began since the boot.
+        pressure_ns: How long that lasted in all, as far as it is over.
     """
 
     total: int = 0
@@ -38,6 +40,8 @@ class GuestPool:
     low_water: int = 0
     demand: int = 0
     pressure: bool = False
+    pressure_episodes: int = 0
+    pressure_ns: int = 0
 
     def sampled(self, t: int) -> PoolSampled:
         """Return the event that says so; the pages of other packets are not known."""
@@ -113,6 +117,7 @@ class Pressure:
             return []
         self._begun_ns, self._since = guest_ns, self._clock.host_ns(guest_ns)
         self._pool.pressure = True
+        self._pool.pressure_episodes += 1
         return [PressureBegan(t=self._since, free=free)]
 
     def _end(self, guest_ns: int) -> list[Event]:
@@ -124,4 +129,5 @@ class Pressure:
         if since is None:
             return []
         self._ended = at_ns = max(at_ns, since)
+        self._pool.pressure_ns += at_ns - since
         return [PressureEnded(t=at_ns, since=since, duration_ns=at_ns - since)]
