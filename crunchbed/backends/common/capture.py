@@ -48,8 +48,8 @@ def capture(run: LiveRun, nodes: Iterable[ClusterNode], cgroup: Path) -> ExitSta
 
 
 def _record(run: LiveRun, name: str, port: str, cgroup: Path) -> Process:
-    # As root (-Z), whose the run directory is; each packet at once (-U), for a run may be killed, and
-    # without a buffer in front of tcpdump (--immediate-mode), whose last second would be lost.
+    # As root (-Z), whose the run directory is; each packet at once (-U), for a run may be killed;
+    # no buffer in front of tcpdump (--immediate-mode), whose last second would be lost.
     limits = ("-s", str(SNAP_BYTES), "-Z", "root", "-U", "-n", "--immediate-mode")
     file = run.out / FOLDER / f"{name}.pcap"
     command = ["tcpdump", "-i", port, *limits, "-w", str(file)]
