@@ -7,6 +7,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/nbd.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -140,14 +141,16 @@ static int hand_to_kernel(int fd, const struct export_answer *answer, unsigned l
 /*
  * The kernel says whose the device is, and flags the socket after that (nbd_start_device()). Who
  * clears the flag before leaves a socket counted as flagged that is not: the kernel fills its
- * reserve for it.
+ * reserve for it. The device has its size last: on 6.12 whoever writes before finds no space left.
  */
-static int wait_started(int fd)
+static int wait_started(int fd, uint64_t bytes)
 {
+	uint64_t size;
 	int i;
 
 	for (i = 0; i < START_NAPS; i++) {
-		if (!access(STARTED, F_OK) && memalloc_get(fd) > CB_MEMALLOC_OFF)
+		if (!access(STARTED, F_OK) && memalloc_get(fd) > CB_MEMALLOC_OFF &&
+		    !ioctl(device, BLKGETSIZE64, &size) && size >= bytes - bytes % BLOCK_BYTES)
 			return 0;
 		nap_us(START_NAP_US);
 	}
@@ -175,7 +178,7 @@ int nbd_attach(const struct cb_connect *command, uint64_t *bytes)
 	*bytes = be64toh(answer.bytes);
 	__atomic_store_n(&sock, fd, __ATOMIC_RELEASE);
 	sem_post(&serve);
-	return wait_started(fd);
+	return wait_started(fd, *bytes);
 }
 
 /* Serves connections one after the other: NBD_DO_IT returns when the device ends. */
