@@ -253,7 +253,7 @@ def test_the_attendants_configuration_is_one_that_it_reads(tmp_path: Path) -> No
     assert (made.disk.address, made.disk.writers, made.disk.request_blocks) == ("10.77.0.4", 4, 4)
     assert made.disk.pause == 32_000_000, "4 writers of 4 blocks, 500 blocks a second"
     assert made.burst.swap_pages <= made.disk.first_block
-    assert (made.burst.dirty_pages, made.ballast_above) == (5000, 5400)
+    assert (made.burst.dirty_pages, made.ballast_above) == (5000, 6000)
     assert (made.policy, made.memalloc) == ("memalloc", ("block-io", "heartbeat"))
     assert made.heartbeat.peers.keys() == {"n1", "n3"}
     assert made.heartbeat.grace_ns == 20_000_000_000
@@ -299,7 +299,7 @@ def test_a_machine_with_corosync_leaves_it_the_port_and_has_memory_for_it(tmp_pa
     path = tmp_path / "config.json"
     write_config(path, configs.record(made))
     assert read_config(path, AttendantConfig) == made
-    assert made.ballast_above == 1000, "corosync takes pages as others join"
+    assert made.ballast_above == 1600, "corosync takes pages as others join"
     told = made.corosync
     assert told is not None
     assert (told.node, told.port, told.totem.token) == ("n2", 7405, 3000)
