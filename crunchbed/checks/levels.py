@@ -72,10 +72,10 @@ class Level:
 def levels(history: History) -> list[Level]:
     """Return a row for each window that a machine of the run has held, by time."""
     windows = [one for one in history.of(GuestWindow) if one.reached is not None]
-    return [_level(history, window, _end_of_next(windows, window)) for window in windows]
+    return [_level(history, window, _begin_of_next(windows, window)) for window in windows]
 
 
-def _end_of_next(windows: Sequence[GuestWindow], window: GuestWindow) -> int:
+def _begin_of_next(windows: Sequence[GuestWindow], window: GuestWindow) -> int:
     """Return when the machine's next window begins; far away where there is none."""
     later = (one.begun for one in windows if one.node == window.node and one.begun > window.begun)
     return min(later, default=1 << 62)
@@ -92,23 +92,23 @@ def _level(history: History, window: GuestWindow, until: int) -> Level:
     )
     (config, *_) = history.of(PoolConfigured, node)
     return Level(
-        node,
-        window.requested_pages / config.reserve,
-        window.demand,
-        held.length / 1e9,
-        window.reached_pages,
-        window.low_pages,
-        due,
-        heard,
-        sent,
-        arrived,
-        sum(at in held for at in acknowledged),
-        _longest_gap(acknowledged, held),
-        at_end - before,
-        later - at_end,
-        window.failed["atomic"],
-        window.failed["fragment"],
-        window.failed["memalloc"],
+        node=node,
+        level=window.requested_pages / config.reserve,
+        demand=window.demand,
+        seconds=held.length / 1e9,
+        reached_pages=window.reached_pages,
+        low_pages=window.low_pages,
+        due=due,
+        heard=heard,
+        sent=sent,
+        arrived=arrived,
+        writes=sum(at in held for at in acknowledged),
+        write_gap_seconds=_longest_gap(acknowledged, held),
+        drops=at_end - before,
+        late_drops=later - at_end,
+        failed_atomic=window.failed["atomic"],
+        failed_fragment=window.failed["fragment"],
+        failed_memalloc=window.failed["memalloc"],
     )
 
 
