@@ -31,11 +31,14 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nodes.membership.actions import Action, FenceRequest, NewView, Standing
+from nodes.membership.order import Order
 from nodes.membership.views import NO_VIEW, Gossip, Member, View
+from nodes.membership.voices import Voices
 
 
 @dataclass(slots=True)
@@ -54,7 +57,8 @@ class Membership:
 
     Args:
         me: This node and the count of its boots.
-        order: All configured nodes, by index; the lowest index coordinates.
+        order: All configured nodes, by index; the lowest index coordinates. Nodes of one process
+            may share one ``Order``.
         joining: False at the first start of the cluster, where every node has the same
             incarnation; True after a reboot.
         fence_timeout_ns: When an unanswered or refused fence request is made again.
@@ -74,50 +78,62 @@ class Membership:
         vote_ttl_ns: int | None = None,
     ) -> None:
         self.me = me
-        self._order = tuple(order)
+        self._order = order if isinstance(order, Order) else Order(order)
         self.standing = Standing.JOINING if joining else Standing.MEMBER
-        everybody = tuple(Member(name, me.incarnation) for name in self._order)
-        self.view = NO_VIEW if joining else View(1, everybody)
-        self.suspects: frozenset[str] = frozenset()
+        first = NO_VIEW if joining else self._order.first_view(me.incarnation)
+        self._voices = Voices(me.name, first)
         self._fence_timeout_ns = fence_timeout_ns
         self._joiner_ttl_ns = joiner_ttl_ns
         self._vote_ttl_ns = vote_ttl_ns
         self._settled = not joining  # a majority has held a view with this incarnation
-        self._gossip: dict[str, Gossip] = {}
-        self._heard_ns: dict[str, int] = {}
         self._joiners: dict[str, tuple[Member, int]] = {}
         self._fences: dict[Member, _Fence] = {}
+        self._gossip: tuple[int, Gossip] | None = None
+
+    @property
+    def view(self) -> View:
+        """The view that this node holds; number 0 while it has none."""
+        return self._voices.view
+
+    @property
+    def suspects(self) -> frozenset[str]:
+        """Whom this node suspects."""
+        return self._voices.suspects
 
     def gossip(self) -> Gossip:
-        """Return what this node's next heartbeat has to say."""
-        joining = self.standing is Standing.JOINING
-        return Gossip(self.me.incarnation, self.view, self.suspects, self.coordinator(), joining)
+        """Return what this node's next heartbeat has to say; one object until that changes."""
+        changes = self._voices.changes
+        if self._gossip is None or self._gossip[0] != changes:
+            joining = self.standing is Standing.JOINING
+            said = Gossip(
+                self.me.incarnation, self.view, self.suspects, self.coordinator(), joining
+            )
+            self._gossip = changes, said
+        return self._gossip[1]
 
     def suspect(self, peer: str) -> None:
         """The detector suspects ``peer``; ``tick`` follows once every peer was judged."""
         if peer in self.view.incarnations:
-            self.suspects |= {peer}
-            self._gossip.pop(peer, None)  # it must not count again when the peer is next heard
+            self._voices.suspect(peer)
 
     def clear(self, peer: str) -> None:
         """The detector takes its suspicion of ``peer`` back."""
-        self.suspects -= {peer}
+        self._voices.clear(peer)
 
     def heard(self, sender: str, gossip: Gossip, now_ns: int) -> list[Action]:
         """Take in what ``sender`` says; cheap when that is the same as before."""
         if gossip.joining:
             return self._heard_joiner(Member(sender, gossip.incarnation), now_ns)
-        known = self._gossip.get(sender)
+        known = self._voices.of(sender)
         if known == gossip:
-            self._heard_ns[sender] = now_ns
-            return self.tick(now_ns) if self._ejecting else []
+            self._voices.repeats(sender, now_ns)
+            return self.tick(now_ns) if self._voices.awaiting else []
         announcer = Member(sender, gossip.incarnation)
         if self.standing is Standing.EJECTED or not gossip.view.holds(announcer):
             return []
         if known is not None and known.incarnation > gossip.incarnation:
             return []
-        self._gossip[sender] = gossip
-        self._heard_ns[sender] = now_ns
+        self._voices.says(sender, gossip, now_ns)
         believed = self._superseded_by(gossip.view) and not self._orphaned(gossip.view, announcer)
         actions = self._adopt(gossip.view) if believed else []
         self._settled = self._settled or self.held_by_majority
@@ -125,38 +141,28 @@ class Membership:
 
     def fence_answer(self, target: str, view: int, ok: bool, now_ns: int) -> list[Action]:
         """The fence service confirmed (or refused) the request made in view number ``view``."""
-        fence = self._fences.get(self._member(target))
+        member = self._member(target)
+        fence = self._fences.get(member)
         if fence is None or fence.view != view or not ok:
             return []
         fence.confirmed_ns = now_ns
+        if fence.confirmed:
+            self._voices.await_followers(member, now_ns)
         return self.tick(now_ns)
 
     @property
     def held_by_majority(self) -> bool:
         """Whether this node knows of a majority that holds its view."""
-        return len(self._holders()) >= self.view.majority
+        return self._voices.held_by_majority
 
     @property
     def quorate(self) -> bool:
         """Whether this node is a member of its view and does not suspect half of it or more."""
-        return self.standing is Standing.MEMBER and not self._without_majority(self.me.name)
+        return self.standing is Standing.MEMBER and not self._voices.without_majority(self.me.name)
 
     def coordinator(self) -> str | None:
         """Whom this node follows; see the rules above. None while it holds no view."""
-        cut_off = self._without_majority(self.me.name)
-        for name in self.view.incarnations:
-            if name not in self.suspects and (cut_off or not self._without_majority(name)):
-                return name
-        return None
-
-    def _without_majority(self, name: str) -> bool:
-        suspects = self.suspects
-        if name != self.me.name:
-            said = self._gossip.get(name)
-            if said is None or said.view != self.view:
-                return False
-            suspects = said.suspects
-        return len(self.view.members) - len(suspects) < self.view.majority
+        return self._voices.coordinator()
 
     def _member(self, name: str) -> Member:
         return Member(name, self.view.incarnations.get(name, -1))
@@ -167,10 +173,6 @@ class Membership:
             return []
         self._joiners[joiner.name] = (joiner, now_ns)
         return self.tick(now_ns)
-
-    @property
-    def _ejecting(self) -> bool:
-        return any(fence.confirmed for fence in self._fences.values())
 
     def _superseded_by(self, view: View) -> bool:
         if self.standing is Standing.JOINING:
@@ -188,16 +190,15 @@ class Membership:
         )
 
     def _adopt(self, view: View) -> list[Action]:
-        before, after = set(self.view.members), set(view.members)
-        removed, added = self._by_index(before - after), self._by_index(after - before)
-        self.view = view
+        removed, added = view.changes_from(self.view)
+        before, held = self.view, view
         if view.holds(self.me):
             self.standing = Standing.MEMBER
         elif self._settled:
             self.standing = Standing.EJECTED
         else:
-            self.standing, self.view = Standing.JOINING, NO_VIEW
-        self.suspects &= {member.name for member in before & after}
+            self.standing, held = Standing.JOINING, NO_VIEW
+        self._voices.hold(held, [name for name in self.suspects if view.keeps(name, before)])
         self._fences = {who: fence for who, fence in self._fences.items() if view.holds(who)}
         self._joiners = {
             name: wish
@@ -206,88 +207,62 @@ class Membership:
         }
         return [NewView(view, removed, added)]
 
-    def _by_index(self, members: set[Member]) -> tuple[str, ...]:
-        names = {member.name for member in members}
-        return tuple(name for name in self._order if name in names)
-
     def tick(self, now_ns: int) -> list[Action]:
         """Do what has become due; to be called about once per interval."""
         if self.standing is not Standing.MEMBER or self.coordinator() != self.me.name:
             return []
-        followers = self._followers()
-        return self._next_view(followers, now_ns) or self._fence_requests(followers, now_ns)
+        return self._next_view(now_ns) or self._fence_requests(now_ns)
 
-    def _holders(self) -> list[str]:
-        """Return the members, this one included, that hold this view and are not suspected."""
-        return [
-            name
-            for name, incarnation in self.view.members
-            if name == self.me.name
-            or (
-                name not in self.suspects
-                and (said := self._gossip.get(name)) is not None
-                and (said.incarnation, said.view) == (incarnation, self.view)
-            )
-        ]
-
-    def _followers(self) -> set[str]:
-        """Return the holders of this view that follow this node, itself included."""
-        me = self.me.name
-        return {name for name in self._holders() if name == me or self._gossip[name].follows == me}
-
-    def _next_view(self, followers: set[str], now_ns: int) -> list[Action]:
+    def _next_view(self, now_ns: int) -> list[Action]:
         members = self.view.incarnations
-        for target in self._confirmed(followers):
+        for target in self._leaving():
             return self._announce({k: v for k, v in members.items() if k != target})
-        if self._lower():
+        if not self._joiners or any(name not in self._joiners for name in self._lower()):
             return []
         for joiner, heard_ns in self._joiners.values():
             # A node that boots again before it was ejected still has its vote.
-            backing = followers | (members.keys() & {joiner.name})
+            votes = joiner.name in members and not self._voices.follows(joiner.name)
             fresh = now_ns - heard_ns <= self._joiner_ttl_ns
-            if fresh and len(backing) >= self.view.majority:
+            if fresh and self._voices.followers + votes >= self.view.majority:
                 return self._announce({**members, joiner.name: joiner.incarnation})
         return []
 
-    def _confirmed(self, followers: set[str]) -> list[str]:
+    def _leaving(self) -> list[str]:
         """Return the targets that can leave now: fenced, and a majority was heard since."""
-        ready = set()
-        for target, fence in self._fences.items():
-            backing = {self.me.name} | {
-                name
-                for name in followers - {self.me.name, target.name}
-                if self._heard_ns[name] > fence.confirmed_ns
-            }
-            if fence.confirmed and len(backing) >= self.view.majority:
-                ready.add(target)
-        lower = self._lower() & self.suspects
-        return [name for name in self._by_index(ready) if not lower or name in lower]
+        ready = [
+            target.name
+            for target, heard in self._voices.heard_since()
+            if heard + 1 >= self.view.majority
+        ]
+        if not ready:
+            return []
+        # A lower member that may still coordinate is one that is not known to have booted since.
+        lower = {n for n in self._lower() if n in self.suspects and n not in self._joiners}
+        return [name for name in self._order.sort(ready) if not lower or name in lower]
 
-    def _lower(self) -> set[str]:
-        """Return the lower members that may still coordinate: not known to have booted since."""
-        lower = set(self._order[: self._order.index(self.me.name)])
-        return (lower & self.view.incarnations.keys()) - self._joiners.keys()
+    def _lower(self) -> Iterable[str]:
+        """Return the members with lower indexes than this one."""
+        return itertools.takewhile(lambda name: name != self.me.name, self.view.incarnations)
 
     def _announce(self, incarnations: dict[str, int]) -> list[Action]:
         members = (Member(n, incarnations[n]) for n in self._order if n in incarnations)
         return self._adopt(View(self.view.number + 1, tuple(members), self.me.name))
 
-    def _counts(self, name: str, now_ns: int) -> bool:
-        """Return whether the last gossip of ``name`` is young enough to be a vote."""
-        return self._vote_ttl_ns is None or now_ns - self._heard_ns[name] <= self._vote_ttl_ns
-
-    def _fence_requests(self, followers: set[str], now_ns: int) -> list[Action]:
+    def _fence_requests(self, now_ns: int) -> list[Action]:
         actions: list[Action] = []
-        for target in self._by_index({self._member(name) for name in self.suspects}):
-            agree = {self.me.name} | {
-                name
-                for name in followers - {self.me.name}
-                if target in self._gossip[name].suspects and self._counts(name, now_ns)
-            }
-            fence = self._fences.get(self._member(target))
+        for target in self._order.sort(self._voices.ripe & self.suspects):
+            member = self._member(target)
+            fence = self._fences.get(member)
             if fence and (fence.confirmed or now_ns - fence.asked_ns < self._fence_timeout_ns):
                 continue
-            if len(agree) >= self.view.majority:
-                self._fences[self._member(target)] = _Fence(self.view.number, now_ns)
+            if self._agreed(target, now_ns):
+                self._fences[member] = _Fence(self.view.number, now_ns)
                 actions.append(FenceRequest(target, self.view.number))
         return actions
+
+    def _agreed(self, target: str, now_ns: int) -> bool:
+        """Return whether a majority suspects ``target`` by votes that still count; it is ripe."""
+        if self._vote_ttl_ns is None:
+            return True
+        votes = self._voices.votes(target, now_ns - self._vote_ttl_ns)
+        return votes + 1 >= self.view.majority

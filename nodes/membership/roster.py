@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from nodes.membership.datagram import MAX_NODES, Heartbeat, Kind, MalformedHeartbeat, Rumour
 from nodes.membership.detector import Message, State, Update
+from nodes.membership.order import Order
 from nodes.membership.views import NO_VIEW, Gossip, Member, View
 
 _CACHED = 256  # distinct views or suspect sets between changes: a handful
@@ -20,14 +21,15 @@ class Roster:
         if len(self._name_of) != len(indexes) or not all(0 <= i < MAX_NODES for i in self._name_of):
             raise ValueError(f"indexes must differ and be under {MAX_NODES}: {dict(indexes)}")
         self._index_of = dict(indexes)
+        self._order = Order(name for _, name in sorted(self._name_of.items()))
         # Cached, so that equal views are one object and heartbeats are compared quickly.
         self._names = lru_cache(_CACHED)(self._read_names)
         self._view = lru_cache(_CACHED)(self._read_view)
 
     @property
-    def order(self) -> tuple[str, ...]:
+    def order(self) -> Order:
         """All names, by index."""
-        return tuple(name for _, name in sorted(self._name_of.items()))
+        return self._order
 
     def name_of(self, index: int) -> str:
         """Return the name of the node with this index, or raise MalformedHeartbeat."""

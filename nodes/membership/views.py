@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Member(NamedTuple):
@@ -47,6 +47,28 @@ class View:
     def holds(self, member: Member) -> bool:
         """Return whether this incarnation of the node is a member."""
         return self.incarnations.get(member.name) == member.incarnation
+
+    def keeps(self, name: str, other: View) -> bool:
+        """Return whether the same boot of a node is a member of both views."""
+        boot = self.incarnations.get(name)
+        return boot is not None and boot == other.incarnations.get(name)
+
+    def changes_from(self, other: View) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the members of ``other`` that are not in this view, and those that are new in it.
+
+        A node whose next boot has taken its place is in both. The last answer is kept: nodes of one
+        process share their views, and all of them go from one view to the next.
+        """
+        if not self._compared or self._compared[0] is not other:
+            mine, others = self.incarnations, other.incarnations
+            removed = tuple(name for name, boot in other.members if mine.get(name) != boot)
+            added = tuple(name for name, boot in self.members if others.get(name) != boot)
+            self._compared[:] = [other, removed, added]
+        return self._compared[1], self._compared[2]
+
+    @cached_property
+    def _compared(self) -> list[Any]:
+        return []
 
     def supersedes(self, other: View) -> bool:
         """Return whether a node that holds ``other`` changes to this view when it hears of it.
