@@ -62,14 +62,21 @@ class RingWatch:
         self._behind: dict[tuple[int, str], int] = {}
         self._heard_ns: dict[tuple[int, str], int] = {}
         self._down: set[tuple[int, str]] = set()
+        self._place: dict[tuple[int, str], int] = {}
+        self._moved: set[tuple[int, str]] = set()  # since ``changes``
 
     def heard(self, ring: int, peer: str, at_ns: int, *, first: bool) -> None:
         """Note that ``ring`` brought a datagram of ``peer``; ``first`` unless it is a copy."""
         self._heard_ns[ring, peer] = at_ns
         if first:
             for other in range(self._rings):
-                self._behind[other, peer] = self._behind.get((other, peer), 0) + 1
-        self._behind[ring, peer] = 0
+                self._move((other, peer), self._behind.get((other, peer), 0) + 1)
+        self._move((ring, peer), 0)
+
+    def _move(self, key: tuple[int, str], behind: int) -> None:
+        self._behind[key] = behind
+        self._place.setdefault(key, len(self._place))
+        self._moved.add(key)
 
     def changes(self, now_ns: int) -> list[RingDown | RingUp]:
         """Return what has changed; to be called when all that has arrived by now was ``heard``.
@@ -77,8 +84,8 @@ class RingWatch:
         Called sooner, it would find a ring behind only because that ring is read after the other.
         """
         found: list[RingDown | RingUp] = []
-        for (ring, peer), behind in self._behind.items():
-            key = (ring, peer)
+        for key in sorted(self._moved, key=self._place.__getitem__):
+            (ring, peer), behind = key, self._behind[key]
             heard_ns = self._heard_ns.get(key)
             if behind >= self._lacking and key not in self._down:
                 self._down.add(key)
@@ -86,6 +93,7 @@ class RingWatch:
             elif behind == 0 and key in self._down:
                 self._down.remove(key)
                 found.append(RingUp(t=self._heard_ns[key], ring=ring, peer=peer))
+        self._moved.clear()
         return found
 
 

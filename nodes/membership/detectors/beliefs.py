@@ -2,45 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from nodes.membership.datagram import MAX_RUMOURS
 from nodes.membership.detector import Clear, Finding, State, Suspect, Update
-from nodes.membership.detectors.known import Known, Suspicion
+from nodes.membership.detectors.peers import Known, Peers
+from nodes.membership.detectors.rumours import Rumours, Suspicions
 from nodes.membership.detectors.settings import SwimSettings
-
-
-class Rumours:
-    """The latest rumour about each node, told as a part of other messages (SWIM, section 4.1).
-
-    Those that were told least often are told first.
-    """
-
-    def __init__(self) -> None:
-        self._told: dict[str, tuple[Update, int]] = {}
-
-    def __len__(self) -> int:
-        return len(self._told)
-
-    def add(self, update: Update) -> None:
-        """Tell this rumour from now on in place of any other about the same node."""
-        self._told[update.peer] = (update, 0)
-
-    def forget(self, peer: str) -> None:
-        """Tell nothing more about ``peer``."""
-        self._told.pop(peer, None)
-
-    def pick(self, most: int, bound: int) -> tuple[Update, ...]:
-        """Return up to ``most`` rumours to tell now; each is told ``bound`` times in all."""
-        if not self._told:
-            return ()
-        chosen = sorted(self._told.values(), key=lambda entry: entry[1])[:most]
-        for update, times in chosen:
-            if times + 1 >= bound:
-                del self._told[update.peer]
-            else:
-                self._told[update.peer] = (update, times + 1)
-        return tuple(update for update, _ in chosen)
 
 
 class Beliefs:
@@ -55,30 +23,31 @@ class Beliefs:
     def __init__(self, me: str, settings: SwimSettings) -> None:
         self._me = me
         self._settings = settings
-        self._peers: dict[str, Known] = {}
-        self._suspected: dict[str, Suspicion] = {}
+        self._peers = Peers()
+        self._suspected = Suspicions(self._patience)
         self._rumours = Rumours()
         self._refuted = 0
 
     def watch(self, peer: str, now_ns: int) -> None:
         """See ``Detector.watch``."""
         self.forget(peer)
-        self._peers[peer] = Known(now_ns)
+        self._peers.watch(peer, now_ns)
+        self._suspected.resized()
 
     def forget(self, peer: str) -> None:
         """See ``Detector.forget``."""
-        self._peers.pop(peer, None)
-        self._suspected.pop(peer, None)
+        self._peers.forget(peer)
+        self._suspected.end(peer)
+        self._suspected.resized()
         self._rumours.forget(peer)
 
     def _expired(self, now_ns: int) -> list[Finding]:
         """Take the peers whose suspicions have expired for dead."""
         findings: list[Finding] = []
-        due = [name for name, one in self._suspected.items() if one.expires_ns < now_ns]
-        for name in sorted(due, key=lambda name: self._suspected[name].expires_ns):
-            expired_ns = self._suspected[name].expires_ns
-            refuted = self._peers[name].refuted
-            findings += self._apply(Update(name, State.DEAD, refuted, self._me), expired_ns)
+        for suspicion in self._suspected.expired(now_ns):
+            name, refuted = suspicion.peer, self._peers[suspicion.peer].refuted
+            dead = Update(name, State.DEAD, refuted, self._me)
+            findings += self._apply(dead, suspicion.expires_ns)
         return findings
 
     def _updates_for(self, to: str | None) -> tuple[Update, ...]:
@@ -88,14 +57,14 @@ class Beliefs:
             picked.setdefault(name, self._update_of(name))
         return tuple(picked.values())[-MAX_RUMOURS:]
 
-    def _to_be_told(self, to: str | None) -> Iterator[str]:
+    def _to_be_told(self, to: str | None) -> Iterable[str]:
         """Return the peers that a message to ``to`` (None: to all) must speak of: the dead.
 
         Dead peers are not probed any more; one that lives must hear of its death to refute it.
         """
-        for name, known in self._peers.items():
-            if known.state is State.DEAD and to in (None, name):
-                yield name
+        if to is None:
+            return self._peers.dead()
+        return [to] if self._peers.is_dead(to) else []
 
     def _update_of(self, name: str) -> Update:
         known = self._peers[name]
@@ -117,22 +86,24 @@ class Beliefs:
         match update.state:
             case State.ALIVE:
                 newer = update.refuted > known.refuted
-                return self._revive(update, known, at_ns) if newer else []
+                return self._revive(update, at_ns) if newer else []
             case State.SUSPECT:
                 self._suspect(update, known, at_ns)
                 return []
             case State.DEAD if known.state is not State.DEAD and update.refuted >= known.refuted:
-                self._suspected.pop(update.peer, None)
-                known.state, known.refuted = State.DEAD, update.refuted
+                self._suspected.end(update.peer)
+                known = self._peers.change(update.peer, State.DEAD)
+                known.refuted = update.refuted
                 self._rumours.add(update)
                 return [Suspect(update.peer, known.failed, at_ns)]
             case _:
                 return []
 
-    def _revive(self, update: Update, known: Known, at_ns: int) -> list[Finding]:
-        was_dead = known.state is State.DEAD
-        self._suspected.pop(update.peer, None)
-        known.state, known.refuted, known.failed = State.ALIVE, update.refuted, 0
+    def _revive(self, update: Update, at_ns: int) -> list[Finding]:
+        was_dead = self._peers.is_dead(update.peer)
+        self._suspected.end(update.peer)
+        known = self._peers.change(update.peer, State.ALIVE)
+        known.refuted, known.failed = update.refuted, 0
         self._rumours.add(update)
         return [Clear(update.peer, at_ns)] if was_dead else []
 
@@ -142,9 +113,9 @@ class Beliefs:
         if known.state is State.SUSPECT and update.refuted == known.refuted:
             self._confirm(update)
             return
-        known.state, known.refuted = State.SUSPECT, update.refuted
+        self._peers.change(update.peer, State.SUSPECT).refuted = update.refuted
         by = update.by or self._me
-        self._suspected[update.peer] = Suspicion(at_ns, self._patience, {by})
+        self._suspected.begin(update.peer, at_ns, by)
         self._rumours.add(update._replace(by=by))
 
     def _patience(self, _confirmed: int) -> int:

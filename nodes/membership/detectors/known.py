@@ -1,46 +1,11 @@
-"""What a probing detector knows of each peer, and of the probes under way."""
+"""Whom a probing detector probes next, and the probes under way."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from nodes.membership.detector import State
-
-
-@dataclass(slots=True)
-class Suspicion:
-    """A peer under suspicion since a time, by some nodes.
-
-    ``patience(n)`` is how long one lasts that ``n`` other nodes have confirmed, nanoseconds.
-    """
-
-    since_ns: int
-    patience: Callable[[int], int]
-    by: set[str]
-
-    @property
-    def expires_ns(self) -> int:
-        """When the peer is taken for dead; the first node to suspect it confirms nothing."""
-        return self.since_ns + self.patience(len(self.by) - 1)
-
-
-@dataclass(slots=True)
-class Known:
-    """One watched peer.
-
-    Attributes:
-        watched_ns: Since when it is watched.
-        refuted: How often it has refuted a suspicion, as far as known.
-        failed: This node's own probes of it that failed in a row.
-    """
-
-    watched_ns: int
-    state: State = State.ALIVE
-    refuted: int = 0
-    heard: bool = False
-    failed: int = 0
+from nodes.membership.detectors.peers import Peers
 
 
 @dataclass(slots=True)
@@ -101,17 +66,16 @@ class Rounds:
         self._random = chance
         self._left: list[str] = []
 
-    def next(self, candidates: Sequence[str]) -> str | None:
-        """Return whom to probe next out of ``candidates``; None if there is nobody."""
-        allowed = set(candidates)
-        if not allowed:
+    def next(self, peers: Peers) -> str | None:
+        """Return whom to probe next, who is not dead; None if there is nobody."""
+        if not peers.any_not_dead:
             return None
         while True:
             while self._left:
                 name = self._left.pop()
-                if name in allowed:
+                if peers.is_not_dead(name):
                     return name
-            self._left = list(candidates)
+            self._left = list(peers.not_dead())
             self._random.shuffle(self._left)
 
     def insert(self, peer: str) -> None:

@@ -13,10 +13,10 @@ so at once, with the next ping to it.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from nodes.membership.datagram import Kind
-from nodes.membership.detector import Finding, Message, State, Update
+from nodes.membership.detector import Finding, Message, Update
 from nodes.membership.detectors.known import Probe
 from nodes.membership.detectors.settings import LifeguardSettings
 from nodes.membership.detectors.swim import Swim
@@ -45,7 +45,7 @@ class Lifeguard(Swim):
             self._next_gossip_ns = now_ns + self._more.gossip_interval_ns
         elif self._next_gossip_ns < now_ns:
             self._next_gossip_ns = now_ns + self._more.gossip_interval_ns
-            names = list(self._peers)
+            names = self._peers.all()
             for name in self._random.sample(names, min(len(names), self._more.gossip_nodes)):
                 self._say(Kind.GOSSIP, name, 0)
         return findings
@@ -68,10 +68,10 @@ class Lifeguard(Swim):
     def _slowness(self) -> int:
         return self.health + 1
 
-    def _to_be_told(self, to: str | None) -> Iterator[str]:
-        yield from super()._to_be_told(to)
-        if to in self._peers and self._peers[to].state is State.SUSPECT:
-            yield to  # the paper's buddy system: tell a suspected peer so
+    def _to_be_told(self, to: str | None) -> Iterable[str]:
+        if to is not None and self._peers.is_suspected(to):
+            return [to]  # the paper's buddy system: tell a suspected peer so
+        return super()._to_be_told(to)
 
     def _nack_ns(self, at_ns: int) -> int | None:
         return at_ns + int(self._settings.ping_timeout_ns * _NACK_SHARE)
@@ -99,11 +99,11 @@ class Lifeguard(Swim):
         return self._more.suspicion_ns(self._size, confirmed)
 
     def _confirm(self, update: Update) -> None:
-        suspicion = self._suspected[update.peer]
-        enough = len(suspicion.by) > self._more.confirmations(self._size)
-        if update.by is None or update.by in suspicion.by or enough:
+        by = self._suspected[update.peer].by
+        enough = len(by) > self._more.confirmations(self._size)
+        if update.by is None or update.by in by or enough:
             return
-        suspicion.by.add(update.by)
+        self._suspected.confirm(update.peer, update.by)
         self._rumours.add(update)
 
     def _refute(self, said: int) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from nodes.membership.datagram import Kind
 from nodes.membership.detector import Clear, Finding, Message, Miss, Outgoing, Suspect, Warn
+
+_NOWHERE = (1 << 63, 0)
 
 
 @dataclass(slots=True)
@@ -20,9 +23,12 @@ class Watched:
         last_ns: Last arrival; before the first one, when watching began.
         last_seq: Number of the last heartbeat; 0 before the first.
         misses: Misses in a row.
+        place: Where it stands in the order in which watching began.
+        queued: The entry of the detector's queue that stands for it: its time and its number.
     """
 
     peer: str
+    place: int
     deadline_ns: int = 0
     suspect_ns: int = 0
     warn_ns: int | None = None
@@ -30,6 +36,7 @@ class Watched:
     last_seq: int = 0
     misses: int = 0
     suspected: bool = False
+    queued: tuple[int, int] = _NOWHERE
 
     @property
     def next_ns(self) -> int:
@@ -58,9 +65,13 @@ class StreamDetector(ABC):
         self._grace_ns = grace_ns
         self._peers: dict[str, Watched] = {}
         self._out: list[Outgoing] = []
+        self._places = 0
         # Never later than the next deadline. Most arrivals postpone a deadline, so this is updated
-        # when it has passed, and not with every heartbeat.
+        # when it has passed, and not with every heartbeat. For the same reason a peer is in the
+        # queue under a time that may be earlier than its next deadline.
         self._earliest_ns: int | None = None
+        self._queue: list[tuple[int, int, Watched]] = []
+        self._entries = 0
 
     @abstractmethod
     def _arrived(self, watched: Watched, at_ns: int) -> None:
@@ -72,14 +83,20 @@ class StreamDetector(ABC):
 
     def watch(self, peer: str, now_ns: int) -> None:
         """See ``Detector.watch``."""
-        watched = self._peers[peer] = Watched(peer, last_ns=now_ns)
+        self._places += 1
+        before, place = self._peers.get(peer), self._places
+        if before is not None:
+            before.queued, place = _NOWHERE, before.place
+        watched = self._peers[peer] = Watched(peer, place, last_ns=now_ns)
         watched.deadline_ns = now_ns + max(self._grace_ns, self._patience_ns)
         self._unheard(watched)
         self._expect(watched)
 
     def forget(self, peer: str) -> None:
         """See ``Detector.forget``."""
-        self._peers.pop(peer, None)
+        watched = self._peers.pop(peer, None)
+        if watched is not None:
+            watched.queued = _NOWHERE
         if not self._peers:
             self._earliest_ns = None
 
@@ -113,11 +130,34 @@ class StreamDetector(ABC):
         if self._earliest_ns is None or now_ns <= self._earliest_ns:
             return []
         findings: list[Finding] = []
-        for watched in self._peers.values():
-            if watched.next_ns < now_ns:
-                self._expire(watched, now_ns, findings)
-        self._earliest_ns = min(watched.next_ns for watched in self._peers.values())
+        for watched in sorted(self._overdue(now_ns), key=lambda watched: watched.place):
+            self._expire(watched, now_ns, findings)
+            self._enqueue(watched, watched.next_ns)
+        self._earliest_ns = self._first_ns()
         return findings
+
+    def _overdue(self, now_ns: int) -> list[Watched]:
+        """Return the peers whose next deadlines have passed, which leave the queue."""
+        found = []
+        while (first_ns := self._first_ns()) is not None and first_ns < now_ns:
+            found.append(heappop(self._queue)[-1])
+        return found
+
+    def _first_ns(self) -> int | None:
+        """Return the next deadline of all, and bring the head of the queue up to date."""
+        while self._queue:
+            at_ns, entry, watched = self._queue[0]
+            if watched.queued == (at_ns, entry) and at_ns == watched.next_ns:
+                return at_ns
+            heappop(self._queue)
+            if watched.queued == (at_ns, entry):
+                self._enqueue(watched, watched.next_ns)
+        return None
+
+    def _enqueue(self, watched: Watched, at_ns: int) -> None:
+        self._entries += 1
+        watched.queued = at_ns, self._entries
+        heappush(self._queue, (at_ns, self._entries, watched))
 
     def beat(self, seq: int, now_ns: int, *, news: bool) -> None:  # noqa: ARG002
         """See ``Detector.beat``: a heartbeat to every node, with news or without."""
@@ -136,6 +176,8 @@ class StreamDetector(ABC):
         due = watched.next_ns
         if self._earliest_ns is None or due < self._earliest_ns:
             self._earliest_ns = due
+        if due < watched.queued[0]:
+            self._enqueue(watched, due)
 
     def _expire(self, watched: Watched, now_ns: int, findings: list[Finding]) -> None:
         peer = watched.peer

@@ -74,8 +74,7 @@ class Swim(Beliefs):
             if not (healthy and probe.answered):  # a probe that began late has its full time too
                 return
         self._close(now_ns)
-        alive = [name for name, known in self._peers.items() if known.state is not State.DEAD]
-        target = self._rounds.next(alive)
+        target = self._rounds.next(self._peers)
         if target is not None:
             # Half a period less: the next period may begin a little early by this clock.
             period_ns = self._settings.protocol_period_ns
@@ -145,8 +144,9 @@ class Swim(Beliefs):
         probe = self._probe
         if probe is not None and (probe.seq, probe.target) == (message.seq, message.about):
             probe.answered = True
-            if probe.target in self._peers:
-                self._peers[probe.target].failed = 0
+            known = self._peers.get(probe.target)
+            if known is not None:
+                known.failed = 0
 
     # --- what is judged
 
@@ -157,14 +157,16 @@ class Swim(Beliefs):
         if probe is not None and _waiting(probe) and probe.deadline_ns < now_ns:
             self._miss(probe, findings)
         findings += self._expired(now_ns)
-        for number in [n for n, relay in self._relays.items() if relay.next_ns < now_ns]:
-            self._late_relay(number, now_ns)
+        if self._relays:
+            for number in [n for n, relay in self._relays.items() if relay.next_ns < now_ns]:
+                self._late_relay(number, now_ns)
         return findings
 
     def next_deadline_ns(self) -> int | None:
         """See ``Detector.next_deadline_ns``."""
-        due = [one.expires_ns for one in self._suspected.values()]
-        due += [relay.next_ns for relay in self._relays.values()]
+        due = [relay.next_ns for relay in self._relays.values()]
+        if (expires_ns := self._suspected.next_ns()) is not None:
+            due.append(expires_ns)
         if self._probe is not None and _waiting(self._probe):
             due.append(self._probe.deadline_ns)
         return min(due, default=None)
@@ -174,11 +176,7 @@ class Swim(Beliefs):
         if probe.in_grace:
             return
         findings.append(Miss(probe.target, probe.seq, probe.deadline_ns, probed=True))
-        others = [
-            name
-            for name, known in self._peers.items()
-            if name != probe.target and known.state is State.ALIVE
-        ]
+        others = self._peers.fit_but(probe.target)
         helpers = self._random.sample(others, min(len(others), self._settings.ping_req_nodes))
         probe.helpers = len(helpers)
         for helper in helpers:
