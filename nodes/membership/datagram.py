@@ -31,6 +31,9 @@ A heartbeat ends here. The other kinds, by which SWIM probes, go on:
 4      7 * r each: index, state, index of the node that suspects it (255 for none), incarnation
              (2), how often that incarnation had refuted (2)
 ====== ===== ==========================================================================
+
+This form has room for 64 nodes. In a simulation of more, nodes hand each other what a datagram says
+(``Said``) without its bytes, and this form only says how long they would be, and names them.
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ TAG_BYTES: Final = 8
 _JOINING = 1
 _NOBODY = 255
 _TAG = struct.Struct(">BBHI")
+_WIDE_TAG = struct.Struct(">BBHII")  # _NOBODY in place of the index, which is at the end
 _FIXED = struct.Struct(">BBHIIQQQBBBB")
 _PROBING = struct.Struct(">BHB")
 _RUMOUR = struct.Struct(">BBBHH")
@@ -218,9 +222,28 @@ def _incarnations(packed: bytes) -> tuple[int, ...]:
     return struct.unpack(f">{len(packed) // 2}H", packed)
 
 
+def size_of(kind: Kind, members: int, rumours: int) -> int:
+    """Return how many bytes a datagram has.
+
+    One about more than ``MAX_NODES`` members, for which there is no form, is taken to be as long as
+    one that names its view by a number: bitmaps and boots of so many would fill many packets.
+    """
+    size = _FIXED.size + (2 * members if members <= MAX_NODES else 0)
+    if kind is Kind.HEARTBEAT:
+        return size
+    return size + _PROBING.size + rumours * _RUMOUR.size
+
+
+def tag_bytes(sender: int, incarnation: int, seq: int, kind: Kind = Kind.HEARTBEAT) -> bytes:
+    """Return the tag of a datagram: its first eight bytes; twelve where its sender has no form."""
+    if sender < MAX_NODES:
+        return _TAG.pack(kind, sender, incarnation, seq)
+    return _WIDE_TAG.pack(kind, _NOBODY, incarnation, seq, sender)
+
+
 def tag_of(sender: int, incarnation: int, seq: int, kind: Kind = Kind.HEARTBEAT) -> str:
     """Return the tag, in hex, under which the hooks record a drop of this datagram."""
-    return _TAG.pack(kind, sender, incarnation, seq).hex()
+    return tag_bytes(sender, incarnation, seq, kind).hex()
 
 
 def parse_tag(tag: str) -> Tag:
@@ -231,9 +254,15 @@ def parse_tag(tag: str) -> Tag:
             number need not be that of an interval of its sender.
     """
     try:
-        magic, sender, incarnation, seq = _TAG.unpack(bytes.fromhex(tag))
+        packed = bytes.fromhex(tag)
+        if len(packed) == _WIDE_TAG.size:
+            magic, wide, incarnation, seq, sender = _WIDE_TAG.unpack(packed)
+            whole = wide == _NOBODY and sender >= MAX_NODES
+        else:
+            magic, sender, incarnation, seq = _TAG.unpack(packed)
+            whole = sender < MAX_NODES
     except (ValueError, struct.error):
-        raise MalformedHeartbeat(f"{tag!r} is not eight bytes of hex") from None
-    if magic != Kind.HEARTBEAT or sender >= MAX_NODES:
+        raise MalformedHeartbeat(f"{tag!r} is no tag in hex") from None
+    if magic != Kind.HEARTBEAT or not whole:
         raise MalformedHeartbeat(f"{tag!r} is not the tag of a heartbeat")
     return Tag(sender, incarnation, seq)

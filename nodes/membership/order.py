@@ -20,6 +20,11 @@ class Order(tuple[str, ...]):
         """Return ``names`` in this order; those that are not in it are left out."""
         return sorted((name for name in names if name in self.place), key=self.place.__getitem__)
 
+    def others(self, name: str) -> tuple[str, ...]:
+        """Return all names but this one, which is in it."""
+        place = self.place[name]
+        return self[:place] + self[place + 1 :]
+
     def first_view(self, incarnation: int) -> View:
         """Return view 1, in which every node is a member with this count of boots."""
         view = self._first.get(incarnation)

@@ -6,10 +6,18 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from nodes.membership.actions import Action, NewView, Standing
-from nodes.membership.datagram import Kind, MalformedHeartbeat, decode, encode
-from nodes.membership.detector import Clear, Detector, Finding, Suspect
+from nodes.membership.datagram import (
+    TAG_BYTES,
+    Kind,
+    MalformedHeartbeat,
+    decode,
+    encode,
+    tag_bytes,
+)
+from nodes.membership.detector import Clear, Detector, Finding, Message, Suspect
 from nodes.membership.membership import Membership
 from nodes.membership.roster import Roster
+from nodes.membership.said import Said, said_of
 from nodes.membership.views import Gossip
 
 Effect = Finding | Action
@@ -19,28 +27,54 @@ _TOLD_AGAIN = 3
 
 
 class Datagram(NamedTuple):
-    """A datagram to be sent to peers by name: its kind, its number and its bytes."""
+    """A datagram to be sent to peers by name: its kind, its number and its bytes.
+
+    Attributes:
+        said: Where nodes hand on what they say without its bytes; ``payload`` is the tag alone.
+    """
 
     to: tuple[str, ...]
     kind: Kind
     seq: int
     payload: bytes
+    said: Said | None = None
+
+    @property
+    def tag(self) -> str:
+        """The tag, in hex; see ``datagram``."""
+        return (self.payload[:TAG_BYTES] if self.said is None else self.payload).hex()
 
 
 class HeartbeatProtocol:
     """One node's part in the heartbeat protocol; membership and detector are fresh.
 
     From ``now_ns`` on the first view's members are watched.
+
+    Args:
+        roster: Of all nodes.
+        membership: Of this node.
+        detector: Of this node.
+        now_ns: The present time.
+        in_bytes: Whether datagrams have bytes; otherwise they are values (``Datagram.said``).
+            ValueError where the roster has a node for which bytes have no room.
     """
 
     def __init__(
-        self, roster: Roster, membership: Membership, detector: Detector, now_ns: int
+        self,
+        roster: Roster,
+        membership: Membership,
+        detector: Detector,
+        now_ns: int,
+        *,
+        in_bytes: bool = True,
     ) -> None:
+        if in_bytes:
+            roster.must_fit()
+        self._in_bytes = in_bytes
         self._roster = roster
         self.membership = membership
         self._detector = detector
         self._me = membership.me.name
-        self._others = tuple(name for name in roster.order if name != self._me)
         self._said: Gossip | None = None
         self._tell = 0  # intervals in which every node is still to be told
         self._watch(membership.view.names, now_ns)
@@ -55,35 +89,50 @@ class HeartbeatProtocol:
         messages = self._detector.outgoing()
         if not messages or self.membership.standing is Standing.EJECTED:
             return []
-        gossip = self.membership.gossip()
-        boots = {**self.membership.view.incarnations, self._me: self.membership.me.incarnation}
-        return [
-            Datagram(
-                self._others if to is None else to,
-                message.kind,
-                message.seq,
-                encode(self._roster.datagram(self._me, now_ns, gossip, message, boots)),
-            )
-            for to, message in messages
-        ]
+        return [self._datagram(to, message, now_ns) for to, message in messages]
 
-    def received(self, sender: str, payload: bytes, at_ns: int) -> list[Effect]:
+    def _datagram(self, to: tuple[str, ...] | None, message: Message, now_ns: int) -> Datagram:
+        boots = {
+            one.peer: boot for one in message.updates if (boot := self._boot_of(one.peer)) >= 0
+        }
+        said = said_of(self._me, self.membership.gossip(), message, boots)
+        receivers = self._roster.order.others(self._me) if to is None else to
+        if self._in_bytes:
+            payload = encode(self._roster.written(said, now_ns))
+            return Datagram(receivers, message.kind, message.seq, payload)
+        boot, index = self.membership.me.incarnation, self._roster.index_of(self._me)
+        tag = tag_bytes(index, boot, message.seq, message.kind)
+        return Datagram(receivers, message.kind, message.seq, tag, said)
+
+    def _boot_of(self, name: str) -> int:
+        """Return which boot of a node is meant by its name; -1 where none is."""
+        membership = self.membership
+        if name == self._me:
+            return membership.me.incarnation
+        return membership.view.incarnations.get(name, -1)
+
+    def received(
+        self, sender: str, payload: bytes, at_ns: int, said: Said | None = None
+    ) -> list[Effect]:
         """Take in a datagram that arrived at ``at_ns`` from ``sender``'s address.
+
+        ``said`` is what it says where it came as a value, and ``payload`` is not read then.
 
         Raises:
             MalformedHeartbeat: It is no datagram of this protocol, is another node's, or speaks of
                 unknown nodes; nothing was changed.
         """
-        heartbeat = decode(payload)
-        if sender == self._me or self._roster.name_of(heartbeat.sender) != sender:
-            raise MalformedHeartbeat(f"heartbeat of index {heartbeat.sender} from {sender!r}")
-        gossip = self._roster.gossip(heartbeat)
+        if said is None:
+            said = self._roster.said(decode(payload))
+        if sender == self._me or said.sender != sender:
+            raise MalformedHeartbeat(f"heartbeat of {said.sender!r} from {sender!r}")
+        gossip = said.gossip
         boots = self.membership.view.incarnations
-        message = self._roster.message(heartbeat, boots)
+        message = said.heard_by(boots)
         findings: list[Finding] = []
         # Only the boot that is a member is watched; its next boot must join first. Every node gets
         # an answer to its probe: the answer carries the view that a former member has missed.
-        if boots.get(sender) == heartbeat.incarnation:
+        if boots.get(sender) == gossip.incarnation:
             findings = self._detector.received(sender, message, at_ns)
             self._note(findings)
         elif message.kind is Kind.PING:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from nodes.membership.said import Said
 from reserve_agent.contract.events.heartbeats import RingDown, RingUp
 
 _REMEMBERED = 128
@@ -24,21 +25,23 @@ class Arrival(NamedTuple):
         name: The peer that has the address it came from; empty for a stranger.
         at_ns: When this host received it, nanoseconds of CLOCK_MONOTONIC.
         ring: Number of the ring that brought it.
+        said: What it says where it came as a value, of which all rings bring one object.
     """
 
     payload: bytes
     name: str
     at_ns: int
     ring: int = 0
+    said: Said | None = None
 
 
 class Copies:
     """Recognises datagrams that another ring has brought already."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, OrderedDict[bytes, None]] = {}
+        self._seen: dict[str, OrderedDict[bytes | Said, None]] = {}
 
-    def is_copy(self, sender: str, payload: bytes) -> bool:
+    def is_copy(self, sender: str, payload: bytes | Said) -> bool:
         """Return whether ``sender`` has sent exactly this before, and remember that it has now."""
         seen = self._seen.setdefault(sender, OrderedDict())
         if payload in seen:
@@ -113,7 +116,7 @@ class RingMerger:
         return [arrival for arrival in ordered if self._is_first(arrival)]
 
     def _is_first(self, arrival: Arrival) -> bool:
-        first = not self._copies.is_copy(arrival.name, arrival.payload)
+        first = not self._copies.is_copy(arrival.name, arrival.said or arrival.payload)
         if arrival.name:
             self._watch.heard(arrival.ring, arrival.name, arrival.at_ns, first=first)
         return first

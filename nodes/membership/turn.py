@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from nodes.membership.actions import FenceRequest, NewView, Standing
-from nodes.membership.datagram import TAG_BYTES, Kind, MalformedHeartbeat, tag_of
+from nodes.membership.datagram import Kind, MalformedHeartbeat, tag_of
 from nodes.membership.detector import Clear, Miss, Suspect, Warn
 from nodes.membership.detectors.make import make_detector
 from nodes.membership.detectors.settings import LifeguardSettings, SwimSettings
@@ -65,7 +65,7 @@ def sent(datagram: Datagram, at_ns: int, to: Sequence[str], failed: Sequence[str
         t=at_ns,
         seq=datagram.seq,
         peers=to,
-        tag=datagram.payload[:TAG_BYTES].hex(),
+        tag=datagram.tag,
         failed=failed or None,
         what=None if datagram.kind is Kind.HEARTBEAT else datagram.kind.name.lower(),
     )
@@ -157,7 +157,9 @@ class HeartbeatNode:
             if arrival.payload[:1] == _PING:
                 ping_waited_ns = max(ping_waited_ns, now_ns - arrival.at_ns)
             try:
-                effects = self._protocol.received(arrival.name, arrival.payload, arrival.at_ns)
+                effects = self._protocol.received(
+                    arrival.name, arrival.payload, arrival.at_ns, arrival.said
+                )
             except MalformedHeartbeat:
                 self._malformed += 1
                 continue
