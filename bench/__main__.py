@@ -12,7 +12,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import block, commands, hooks, scrape, starts
+from bench import block, commands, hooks, scrape, starts, swim
 from bench.timed import Timed, argv
 from reserve_agent.errors import CrunchbedError
 
@@ -41,6 +41,7 @@ PARTS: Final[dict[str, Part | Timed]] = {
     "scrape": scrape,
     "commands": commands.STARTS,
     "history": commands.HISTORY,
+    "swim": swim,
 }
 
 
@@ -70,6 +71,7 @@ def main(what: tuple[str, ...], rounds: int | None, beside: Path | None, output:
     scrape    what it costs that a Prometheus scrapes 32 nodes every second
     commands  how long the command line takes to start
     history   how long judging and reporting a run of a million events takes
+    swim      what SWIM costs a node in a period, by the number of nodes
 
     The first four need root. A missed goal is shown in red, and is no failure. Use a quiet machine.
     """  # noqa: D301 - \b is click's

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 from nodes.membership.datagram import Kind
+from nodes.membership.order import Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,9 @@ class Detector(Protocol):
 
     def watch(self, peer: str, now_ns: int) -> None:
         """Expect ``peer`` to be alive from now on, forgetting what was known of it."""
+
+    def settle(self, me: str, order: Order, now_ns: int) -> None:
+        """Expect all but ``me`` to be alive, who were all heard lately; nobody is watched yet."""
 
     def forget(self, peer: str) -> None:
         """Stop expecting ``peer``; a peer that is not watched is ignored."""

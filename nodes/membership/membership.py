@@ -65,6 +65,7 @@ class Membership:
         joiner_ttl_ns: How long a joining heartbeat counts as a request to join.
         vote_ttl_ns: How long the suspicions that a member has told count; None with detectors that
             soon suspect a member that tells nothing more.
+        settled_ns: When every other member was heard to hold the first view; None: nobody was.
     """
 
     def __init__(
@@ -76,12 +77,16 @@ class Membership:
         fence_timeout_ns: int,
         joiner_ttl_ns: int,
         vote_ttl_ns: int | None = None,
+        settled_ns: int | None = None,
     ) -> None:
         self.me = me
         self._order = order if isinstance(order, Order) else Order(order)
         self.standing = Standing.JOINING if joining else Standing.MEMBER
         first = NO_VIEW if joining else self._order.first_view(me.incarnation)
-        self._voices = Voices(me.name, first)
+        said = None
+        if settled_ns is not None and not joining:
+            said = Gossip(me.incarnation, first, frozenset(), self._order[0], joining=False)
+        self._voices = Voices(me.name, first, said, settled_ns or 0)
         self._fence_timeout_ns = fence_timeout_ns
         self._joiner_ttl_ns = joiner_ttl_ns
         self._vote_ttl_ns = vote_ttl_ns

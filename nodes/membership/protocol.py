@@ -57,6 +57,7 @@ class HeartbeatProtocol:
         now_ns: The present time.
         in_bytes: Whether datagrams have bytes; otherwise they are values (``Datagram.said``).
             ValueError where the roster has a node for which bytes have no room.
+        settled: Whether all of the first view have been heard; see ``Cluster``.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class HeartbeatProtocol:
         now_ns: int,
         *,
         in_bytes: bool = True,
+        settled: bool = False,
     ) -> None:
         if in_bytes:
             roster.must_fit()
@@ -77,7 +79,11 @@ class HeartbeatProtocol:
         self._me = membership.me.name
         self._said: Gossip | None = None
         self._tell = 0  # intervals in which every node is still to be told
-        self._watch(membership.view.names, now_ns)
+        if settled:
+            detector.settle(self._me, roster.order, now_ns)
+            self._said = membership.gossip()
+        else:
+            self._watch(membership.view.names, now_ns)
 
     def beat(self, seq: int, now_ns: int) -> None:
         """Begin interval number ``seq``; to be followed by ``outgoing``."""
@@ -104,12 +110,11 @@ class HeartbeatProtocol:
         tag = tag_bytes(index, boot, message.seq, message.kind)
         return Datagram(receivers, message.kind, message.seq, tag, said)
 
-    def _boot_of(self, name: str) -> int:
-        """Return which boot of a node is meant by its name; -1 where none is."""
+    def _boot_of(self, name: str) -> int | None:
         membership = self.membership
         if name == self._me:
             return membership.me.incarnation
-        return membership.view.incarnations.get(name, -1)
+        return membership.view.incarnations.get(name)
 
     def received(
         self, sender: str, payload: bytes, at_ns: int, said: Said | None = None

@@ -13,7 +13,7 @@ DEFAULT_GRACE_NS = 5_000_000_000
 
 @dataclass(frozen=True)
 class Peer:
-    """Another node; ``index`` is its place in the order of coordinators, 0..63."""
+    """Another node; ``index`` is its place in the order of coordinators, from 0."""
 
     index: int
 

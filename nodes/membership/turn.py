@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from nodes.membership.actions import FenceRequest, NewView, Standing
+from nodes.membership.cluster import Cluster
 from nodes.membership.datagram import Kind, MalformedHeartbeat, tag_of
 from nodes.membership.detector import Clear, Miss, Suspect, Warn
 from nodes.membership.detectors.make import make_detector
@@ -74,14 +75,20 @@ def sent(datagram: Datagram, at_ns: int, to: Sequence[str], failed: Sequence[str
 class HeartbeatNode:
     """One node from its boot to its end; every time is nanoseconds of one clock.
 
+    In a ``cluster`` of one process, datagrams are values, and ``settings.peers`` is not read. A
+    cluster without one has at most as many nodes as a datagram has room for, or ValueError.
+
     Sequence numbers count intervals, whether a heartbeat was sent in them or not: a heartbeat that
     was due while the node was held up leaves a gap, and the observer's miss names a number that
     was never sent.
     """
 
-    def __init__(self, settings: HeartbeatSettings, now_ns: int) -> None:
+    def __init__(
+        self, settings: HeartbeatSettings, now_ns: int, cluster: Cluster | None = None
+    ) -> None:
         self._settings = settings
-        self._protocol = _protocol(settings, now_ns)
+        self._roster = Roster(settings.indexes) if cluster is None else cluster.roster
+        self._protocol = _protocol(settings, now_ns, self._roster, cluster)
         self._rings = RingMerger(settings.rings, settings.misses)
         self._next_beat_ns = _next_slot(now_ns, settings.phase_ns, settings.interval_ns)
         self._next_report_ns = now_ns + REPORT_NS
@@ -214,7 +221,7 @@ class HeartbeatNode:
         incarnation = self.membership.view.incarnations.get(peer)
         if seq and incarnation is not None:
             kind = Kind.ACK if miss.probed else Kind.HEARTBEAT
-            tag = tag_of(self._settings.peers[peer].index, incarnation, seq, kind)
+            tag = tag_of(self._roster.index_of(peer), incarnation, seq, kind)
         if miss.probed:
             me = self.membership.me
             probe = tag_of(self._settings.index, me.incarnation, seq, Kind.PING)
@@ -241,8 +248,10 @@ def _installed(
     )
 
 
-def _protocol(settings: HeartbeatSettings, now_ns: int) -> HeartbeatProtocol:
-    roster = Roster(settings.indexes)
+def _protocol(
+    settings: HeartbeatSettings, now_ns: int, roster: Roster, cluster: Cluster | None
+) -> HeartbeatProtocol:
+    settled = cluster is not None and cluster.settled and not settings.joining
     probing = isinstance(settings.detector, SwimSettings | LifeguardSettings)
     ttl_ns = settings.misses * settings.interval_ns
     membership = Membership(
@@ -253,6 +262,7 @@ def _protocol(settings: HeartbeatSettings, now_ns: int) -> HeartbeatProtocol:
         joiner_ttl_ns=ttl_ns,
         # A node that probes says nothing for long; one that suspects repeats it in every interval.
         vote_ttl_ns=max(ttl_ns, 2 * settings.interval_ns) if probing else None,
+        settled_ns=now_ns if settled else None,
     )
     detector = make_detector(
         settings.detector,
@@ -262,7 +272,9 @@ def _protocol(settings: HeartbeatSettings, now_ns: int) -> HeartbeatProtocol:
         grace_ns=settings.grace_ns,
         chance=random.Random(f"{settings.node} {settings.incarnation}"),  # noqa: S311
     )
-    return HeartbeatProtocol(roster, membership, detector, now_ns)
+    return HeartbeatProtocol(
+        roster, membership, detector, now_ns, in_bytes=cluster is None, settled=settled
+    )
 
 
 def _next_slot(now_ns: int, phase_ns: int, interval_ns: int) -> int:

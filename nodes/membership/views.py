@@ -34,7 +34,7 @@ class View:
         """Incarnation of every member, by name and in order of index."""
         return dict(self.members)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The members' names, by index."""
         return tuple(self.incarnations)

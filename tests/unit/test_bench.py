@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import commands, timed
+from bench import commands, swim, timed
 from bench.__main__ import PARTS
 from bench.long_history import write_long_run
 from bench.timed import Times
@@ -74,6 +74,16 @@ def test_a_checkout_is_compared_by_processor_time() -> None:
     Console(width=120, file=shown).print(commands.STARTS.table(found))
     assert "2.00" in shown.getvalue()
     assert [row["checkout"] for row in commands.STARTS.as_dict(found)] == ["here", "beside", "here"]
+
+
+def test_in_the_cluster_of_the_bench_all_is_calm() -> None:
+    cluster = swim.CalmCluster(70)  # more than datagrams have room for
+    cluster.run(4_000_000_000)
+    # Each node reports what it received after 1, 2 and 3 s, or 4: nothing else happens.
+    assert 3 * 70 <= cluster.events <= 4 * 70
+    cost = swim.measure(10, periods=2)
+    assert cost.microseconds > 0
+    assert swim.table({10: [cost]}).row_count == len(swim.as_dict({10: [cost]})) == 1
 
 
 def test_every_command_that_is_timed_exists() -> None:

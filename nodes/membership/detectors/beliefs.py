@@ -9,6 +9,7 @@ from nodes.membership.detector import Clear, Finding, State, Suspect, Update
 from nodes.membership.detectors.peers import Known, Peers
 from nodes.membership.detectors.rumours import Rumours, Suspicions
 from nodes.membership.detectors.settings import SwimSettings
+from nodes.membership.order import Order
 
 
 class Beliefs:
@@ -33,6 +34,10 @@ class Beliefs:
         self.forget(peer)
         self._peers.watch(peer, now_ns)
         self._suspected.resized()
+
+    def settle(self, me: str, order: Order, now_ns: int) -> None:
+        """See ``Detector.settle``."""
+        self._peers = Peers(order, me, now_ns)
 
     def forget(self, peer: str) -> None:
         """See ``Detector.forget``."""

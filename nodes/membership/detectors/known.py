@@ -78,6 +78,46 @@ class Rounds:
             self._left = list(peers.not_dead())
             self._random.shuffle(self._left)
 
-    def insert(self, peer: str) -> None:
+    def insert(self, peer: str, _peers: Peers) -> None:
         """Give a newcomer a random place in the present round."""
         self._left.insert(self._random.randint(0, len(self._left)), peer)
+
+
+class Draws:
+    """Rounds of which each place is drawn when its time comes.
+
+    The order is as random as that of ``Rounds``, but other numbers are drawn for it. A round of
+    ten thousand takes neither the time to draw its order nor the memory to keep it.
+    """
+
+    def __init__(self, chance: random.Random) -> None:
+        self._random = chance
+        self._left = 0
+        self._moved: dict[int, int] = {}  # which place stands at a number that is not its own
+
+    def next(self, peers: Peers) -> str | None:
+        """Return whom to probe next, who is not dead; None if there is nobody."""
+        if not peers.any_not_dead:
+            return None
+        while True:
+            while self._left:
+                name = peers.not_dead_at(self._draw())
+                if name is not None:
+                    return name
+            self._left, self._moved = peers.places, {}
+
+    def _draw(self) -> int:
+        """Take a number of those that are left; the last one left gets its number."""
+        drawn = self._random.randrange(self._left)
+        self._left -= 1
+        last = self._moved.pop(self._left, self._left)
+        if drawn == self._left:
+            return last
+        place = self._moved.get(drawn, drawn)
+        self._moved[drawn] = last
+        return place
+
+    def insert(self, peer: str, peers: Peers) -> None:
+        """Give a newcomer, the last of ``peers``, a random place in the present round."""
+        self._moved[self._left] = peers.place_of(peer)
+        self._left += 1

@@ -8,6 +8,7 @@ from heapq import heappop, heappush
 
 from nodes.membership.datagram import Kind
 from nodes.membership.detector import Clear, Finding, Message, Miss, Outgoing, Suspect, Warn
+from nodes.membership.order import Order
 
 _NOWHERE = (1 << 63, 0)
 
@@ -91,6 +92,11 @@ class StreamDetector(ABC):
         watched.deadline_ns = now_ns + max(self._grace_ns, self._patience_ns)
         self._unheard(watched)
         self._expect(watched)
+
+    def settle(self, me: str, order: Order, now_ns: int) -> None:
+        """See ``Detector.settle``: the next heartbeat of each may take the time of grace."""
+        for peer in order.others(me):
+            self.watch(peer, now_ns)
 
     def forget(self, peer: str) -> None:
         """See ``Detector.forget``."""

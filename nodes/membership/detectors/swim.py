@@ -21,8 +21,9 @@ import random
 from nodes.membership.datagram import Kind
 from nodes.membership.detector import Finding, Message, Miss, Outgoing, State, Update
 from nodes.membership.detectors.beliefs import Beliefs
-from nodes.membership.detectors.known import Probe, Relay, Rounds
+from nodes.membership.detectors.known import Draws, Probe, Relay, Rounds
 from nodes.membership.detectors.settings import SwimSettings
+from nodes.membership.order import Order
 
 _RELAYED = 1 << 31  # least number of a ping on behalf of another node; intervals stay below it
 
@@ -40,7 +41,7 @@ class Swim(Beliefs):
         super().__init__(me, settings)
         self._grace_ns = grace_ns
         self._random = chance
-        self._rounds = Rounds(chance)
+        self._rounds: Rounds | Draws = Rounds(chance)
         self._probe: Probe | None = None
         self._relays: dict[int, Relay] = {}
         self._relay_number = _RELAYED
@@ -49,7 +50,12 @@ class Swim(Beliefs):
     def watch(self, peer: str, now_ns: int) -> None:
         """See ``Detector.watch``."""
         super().watch(peer, now_ns)
-        self._rounds.insert(peer)
+        self._rounds.insert(peer, self._peers)
+
+    def settle(self, me: str, order: Order, now_ns: int) -> None:
+        """See ``Detector.settle``."""
+        super().settle(me, order, now_ns)
+        self._rounds = Draws(self._random)
 
     def forget(self, peer: str) -> None:
         """See ``Detector.forget``."""
@@ -103,7 +109,8 @@ class Swim(Beliefs):
         if known is None:
             return []
         findings = self.advance(at_ns)  # what was due before it arrived is judged without it
-        known.heard = True
+        if not known.heard:
+            self._peers.own(peer).heard = True
         alive = Update(peer, State.ALIVE, message.refuted)
         for update in (alive, *message.updates):
             findings += self._apply(update, at_ns)
@@ -145,8 +152,8 @@ class Swim(Beliefs):
         if probe is not None and (probe.seq, probe.target) == (message.seq, message.about):
             probe.answered = True
             known = self._peers.get(probe.target)
-            if known is not None:
-                known.failed = 0
+            if known is not None and known.failed:
+                self._peers.own(probe.target).failed = 0
 
     # --- what is judged
 
@@ -190,7 +197,7 @@ class Swim(Beliefs):
         self._judge(probe)
         if probe.answered or not probe.missed:
             return
-        known = self._peers[probe.target]
+        known = self._peers.own(probe.target)
         known.failed += 1
         self._apply(Update(probe.target, State.SUSPECT, known.refuted, self._me), now_ns)
 
