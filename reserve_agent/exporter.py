@@ -157,9 +157,9 @@ class Exporter(Families):
         self._out_since = event.t
 
     def _on_view(self, event: membership.ViewInstalled) -> None:
-        self._of["membership_size"].set(len(event.members))
+        self._of["membership_size"].set(event.size)
         self._gone_since |= dict.fromkeys(event.removed, event.t)
-        if self._out_since is not None and self._node in event.members:
+        if self._out_since is not None and self._node in event.names:
             self._of["recovery_seconds"].observe((event.t - self._out_since) / 1e9)
             self._of["flaps"].add()
             self._out_since = None

@@ -75,7 +75,7 @@ class NodeSummary:
             case run.DaemonReady():
                 self.ready[event.name] = self.ready.get(event.name, 0) + 1
             case membership.ViewInstalled():
-                self.view = list(event.members)
+                self.view = list(event.names)
             case writes.ServiceStarted() | writes.ServiceStopped():
                 self.serving = isinstance(event, writes.ServiceStarted)
             case pressure.PoolConfigured():

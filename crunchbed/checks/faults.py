@@ -10,7 +10,7 @@ from typing import Final
 from crunchbed.checks.lives import target_of
 from crunchbed.faults.base import Effect, targets_of
 from crunchbed.faults.kinds import effect_of
-from crunchbed.history.history import History, Interval
+from crunchbed.history.history import History, Interval, remembered
 from crunchbed.scenario.cluster import RINGS
 from reserve_agent.contract.events.faults import FaultBegan, FaultEnded, PortDown, PortUp
 
@@ -77,6 +77,7 @@ class FaultSpan:
         return node in self.effect.unlinked or network in self.effect.lost.get(node, ())
 
 
+@remembered
 def fault_spans(history: History) -> list[FaultSpan]:
     """Return every fault that was begun, by time."""
     ends = list(history.of(FaultEnded))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from crunchbed.checks import (
@@ -138,17 +138,20 @@ def _decide(
 
 def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
     causes = causes_by_observer(history, scenario.heartbeat.interval)
-    ejected = ejections(history)
+    ejected: dict[str, list[Ejection]] = {}
+    for one in ejections(history):
+        ejected.setdefault(one.node, []).append(one)
     moved = service.failovers(history)
+    names = scenario.node_names
     found: dict[str, Figures] = {}
-    for node in scenario.node_names:
+    for node in names:
         latencies = writes.latencies_ns(history, node)
         counts = causes.get(node, Counter())
         found[node] = Figures(
             heartbeats_sent=heartbeats.sent(history, node),
             heartbeats_missed=heartbeats.missed(history, node),
             misses_by_cause={cause: counts[cause] for cause in CAUSES},
-            **_ejected(history, scenario, node, [one for one in ejected if one.node == node]),
+            **_ejected(history, names, node, ejected.get(node, [])),
             **_moves([one for one in moved if one.node == node]),
             writes_acknowledged=len(latencies),
             writes_lost=writes.lost(history, node),
@@ -172,10 +175,10 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
 
 
 def _ejected(
-    history: History, scenario: Scenario, node: str, ejected: list[Ejection]
+    history: History, names: Sequence[str], node: str, ejected: list[Ejection]
 ) -> dict[str, Any]:
     """Return the figures of one node's ejections and of its return."""
-    away = recovery.absences(history, node, scenario.node_names)
+    away = recovery.absences(history, node, names)
     return {
         "nodes_ejected": len(ejected),
         "false_ejections": sum(one.false for one in ejected),

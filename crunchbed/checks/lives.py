@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from crunchbed.history.history import History, Interval
+from crunchbed.history.history import History, Interval, remembered
 from reserve_agent.contract.events.faults import NodeDown, NodeUp
 from reserve_agent.contract.events.membership import FenceStarted
+
+_Power = TypeVar("_Power", FenceStarted, NodeDown, NodeUp)
 
 
 class Targeted(Protocol):
@@ -27,17 +29,35 @@ def target_of(event: Targeted) -> str:
     return event.target or event.node
 
 
+@remembered
+def times_of(history: History, kind: type[_Power]) -> dict[str, list[int]]:
+    """Return when the events of a kind happened, by the node that they are about, each by time."""
+    found: dict[str, list[int]] = {}
+    for event in history.of(kind):
+        found.setdefault(target_of(event), []).append(event.t)
+    return found
+
+
+@remembered
+def _power(history: History) -> dict[str, list[FenceStarted | NodeDown | NodeUp]]:
+    """Return what became of each node's power, by time."""
+    events: list[FenceStarted | NodeDown | NodeUp]
+    events = history.together(FenceStarted, NodeDown, NodeUp)
+    found: dict[str, list[FenceStarted | NodeDown | NodeUp]] = {}
+    for event in events:
+        found.setdefault(target_of(event), []).append(event)
+    return found
+
+
 def downtimes(history: History, node: str) -> list[Interval]:
     """Return when ``node`` was down: from its fence, or its power-off, until it was up again.
 
     The start of a fence counts only where the node did go down after it.
     """
-    events: list[FenceStarted | NodeDown | NodeUp]
-    events = history.together(FenceStarted, NodeDown, NodeUp)
     found: list[Interval] = []
     fence: int | None = None
     down: int | None = None
-    for event in (one for one in events if target_of(one) == node):
+    for event in _power(history).get(node, ()):
         match event:
             case FenceStarted():
                 fence = event.t if fence is None else fence

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from crunchbed.checks.faults import cut_off_at, fault_spans
-from crunchbed.checks.lives import target_of
-from crunchbed.history.history import History
+from crunchbed.checks.lives import target_of, times_of
+from crunchbed.history.history import History, Interval, remembered
 from reserve_agent.contract.events.faults import NodeDown, NodeUp
 from reserve_agent.contract.events.membership import FenceConfirmed, FenceStarted, ViewInstalled
 
@@ -33,6 +34,7 @@ class Ejection(NamedTuple):
     since: int | None = None
 
 
+@remembered
 def ejections(history: History) -> list[Ejection]:
     """Return every ejection once, however many observers report it, in the order of time.
 
@@ -96,10 +98,11 @@ def median_seconds(nanoseconds: Sequence[int]) -> float | None:
 
 
 def _fenced_by(history: History, node: str, fence: int) -> str:
-    starts = history.of(FenceStarted)
-    return next((e.by for e in starts if e.t == fence and target_of(e) == node), "")
+    starts = history.during(FenceStarted, Interval(fence, fence + 1))
+    return next((start.by for start in starts if target_of(start) == node), "")
 
 
 def _last_of(history: History, kind: type[_Power], node: str, before: int) -> int | None:
-    times = [e.t for e in history.of(kind) if target_of(e) == node and e.t < before]
-    return max(times, default=None)
+    times = times_of(history, kind).get(node, ())
+    index = bisect_left(times, before)
+    return times[index - 1] if index else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from crunchbed.checks.faults import FaultSpan, fault_spans
 from crunchbed.checks.lives import target_of
 from crunchbed.checks.membership import ejections
-from crunchbed.history.history import History, Interval
+from crunchbed.history.history import History, Interval, remembered
 from reserve_agent.contract.events.faults import NodeDown
 from reserve_agent.contract.events.membership import ViewInstalled
 
@@ -31,12 +31,15 @@ def absences(history: History, node: str, cluster: Sequence[str]) -> list[Absenc
     A majority is more than half of ``cluster``. Nobody holds a node that went down until a view
     adds its next boot; a node that was cut off is held until a view lacks it.
     """
+    changes = _changes(history).get(node)
+    if changes is None:
+        return []
     majority = len(cluster) // 2 + 1
-    holders = set(cluster)
+    holders, members = set(cluster), frozenset(cluster)
     found: list[Absence] = []
     out = False
-    for event in _events(history, node):
-        _hold(holders, event, node, cluster)
+    for event in changes:
+        _hold(holders, event, node, members)
         if not out and len(holders) < majority:
             out = True
             since = found[-1].back if found else None
@@ -61,20 +64,25 @@ def time_to_recover_seconds(history: History, found: Sequence[Absence]) -> float
     return max((((one.back or end) - one.since) / 1e9 for one in found), default=None)
 
 
-def _events(history: History, node: str) -> list[NodeDown | ViewInstalled]:
+@remembered
+def _changes(history: History) -> dict[str, list[NodeDown | ViewInstalled]]:
+    """Return by node when it went down and which views added or removed it, by time."""
     control, measured = history.phase("control"), history.measured
     start = measured.start if control is None else control.start
     span = Interval(start, measured.end)
     events: list[NodeDown | ViewInstalled] = history.together(ViewInstalled, NodeDown)
-    return [
-        event
-        for event in events
-        if event.t in span and (isinstance(event, ViewInstalled) or target_of(event) == node)
-    ]
+    found: dict[str, list[NodeDown | ViewInstalled]] = {}
+    for event in events:
+        if event.t in span:
+            down = isinstance(event, NodeDown)
+            about = [target_of(event)] if down else dict.fromkeys([*event.added, *event.removed])
+            for node in about:
+                found.setdefault(node, []).append(event)
+    return found
 
 
 def _hold(
-    holders: set[str], event: NodeDown | ViewInstalled, node: str, cluster: Sequence[str]
+    holders: set[str], event: NodeDown | ViewInstalled, node: str, cluster: Collection[str]
 ) -> None:
     """Bring the set of members whose view holds the node up to date."""
     if isinstance(event, NodeDown):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from nodes.membership.actions import FenceRequest, NewView, Standing
 from nodes.membership.cluster import Cluster
-from nodes.membership.datagram import Kind, MalformedHeartbeat, tag_of
+from nodes.membership.datagram import MAX_NODES, Kind, MalformedHeartbeat, tag_of
 from nodes.membership.detector import Clear, Miss, Suspect, Warn
 from nodes.membership.detectors.make import make_detector
 from nodes.membership.detectors.settings import LifeguardSettings, SwimSettings
@@ -61,11 +61,14 @@ class Turn:
 
 
 def sent(datagram: Datagram, at_ns: int, to: Sequence[str], failed: Sequence[str]) -> HeartbeatSent:
-    """Return the event that reports a datagram, which could not be sent to the peers ``failed``."""
+    """Return the event that reports a datagram, which could not be sent to the peers ``failed``.
+
+    Of many receivers it has the number.
+    """
     return HeartbeatSent(
         t=at_ns,
         seq=datagram.seq,
-        peers=to,
+        peers=to if len(to) <= MAX_NODES else len(to),
         tag=datagram.tag,
         failed=failed or None,
         what=None if datagram.kind is Kind.HEARTBEAT else datagram.kind.name.lower(),
@@ -238,12 +241,13 @@ def _installed(
     *,
     quorate: bool = True,
 ) -> ViewInstalled:
+    many = len(view.members) > MAX_NODES  # of each node, they would be most of the history
     return ViewInstalled(
         t=now_ns,
         number=view.number,
-        members=view.names,
+        members=len(view.members) if many else view.names,
         removed=removed,
-        added=added,
+        added=() if many and view.number == 1 else added,
         quorate=quorate,
     )
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from nodes.membership.actions import FenceRequest, Standing
+from nodes.membership.cluster import Cluster
 from nodes.membership.detectors.settings import (
     FixedSettings,
     LifeguardSettings,
@@ -23,7 +24,9 @@ from nodes.membership.detectors.settings import (
     SwimSettings,
 )
 from nodes.membership.fences import FenceAnswer, FenceLedger
+from nodes.membership.protocol import Datagram
 from nodes.membership.rings import Arrival
+from nodes.membership.roster import Roster
 from nodes.membership.settings import HeartbeatSettings, Peer
 from nodes.membership.turn import HeartbeatNode
 from tests.unit.heartbeat_alone import OneNode
@@ -64,13 +67,19 @@ def settings_of(names: list[str], name: str, kind: str, *, rings: int = 1) -> He
 
 
 class Network:
-    """Nodes on a network with losses, delays, partitions, stalls, deaths and a fence service."""
+    """Nodes on a network with losses, delays, partitions, stalls, deaths and a fence service.
 
-    def __init__(self, seed: str, kind: str) -> None:
+    With ``values`` the nodes are of one process, and what they say has no bytes.
+    """
+
+    def __init__(self, seed: str, kind: str, *, values: bool = False) -> None:
         self.chance = random.Random(seed)  # noqa: S311
         size = self.chance.choice((2, 2, 3, 3, 3, 4, 5, 5, 6, 7, 9, 12))
         self.names = [f"n{i + 1}" for i in range(size)]
         self.kind, self.rings = kind, self.chance.choice((1, 1, 2))
+        self.cluster: Cluster | None = None
+        if values:
+            self.cluster = Cluster(Roster({name: i for i, name in enumerate(self.names)}))
         self.digest = hashlib.blake2b(digest_size=6)
         self.now = 0
         self.queue: list[tuple[int, int, str]] = []
@@ -92,7 +101,7 @@ class Network:
         if self.boots[name]:
             fields = {**vars(settings), "incarnation": self.boots[name], "joining": True}
             settings = type(settings)(**fields)
-        self.nodes[name] = node = HeartbeatNode(settings, self.now)
+        self.nodes[name] = node = HeartbeatNode(settings, self.now, self.cluster)
         self.inbox[name], self.answers[name] = [], []
         self._note(name, node.started(self.now))
         self._wake(node.next_turn_ns(), name)
@@ -133,22 +142,26 @@ class Network:
         for datagram in turn.datagrams:
             for peer in datagram.to:
                 for ring in range(self.rings):
-                    self._carry(name, peer, datagram.payload, ring)
+                    self._carry(name, peer, datagram, ring)
         for request in turn.fences:
             self._ask(name, request)
         standing, quorate = node.membership.standing, node.membership.quorate
         due = node.next_turn_ns()
-        told = [(d.to, int(d.kind), d.seq, d.payload) for d in turn.datagrams]
+        told = [self._told(datagram) for datagram in turn.datagrams]
         self._note(self.now, name, turn.events, turn.fences, told, standing.value, quorate, due)
         if name in self.nodes:
             self._wake(max(due, self.now + 1), name)
 
-    def _carry(self, sender: str, receiver: str, payload: bytes, ring: int) -> None:
+    def _told(self, datagram: Datagram) -> tuple[object, ...]:
+        return datagram.to, int(datagram.kind), datagram.seq, datagram.payload
+
+    def _carry(self, sender: str, receiver: str, datagram: Datagram, ring: int) -> None:
         lost = (sender in self.cut) != (receiver in self.cut)
         if lost or self.chance.random() < self.loss or receiver not in self.nodes:
             return
         at_ns = self.now + self.chance.choice((1_000, 1_000, 20_000, INTERVAL // 4))
-        self.inbox[receiver].append(Arrival(payload, sender, at_ns, ring))
+        arrival = Arrival(datagram.payload, sender, at_ns, ring, datagram.said)
+        self.inbox[receiver].append(arrival)
         if receiver not in self.stalled:
             self._wake(at_ns, receiver)
 

@@ -34,17 +34,28 @@ class ViewInstalled(Event, kind="membership.view"):
 
     Attributes:
         number: Number of the view; a later view has a higher number.
-        members: Nodes in the view.
+        members: Nodes in the view. Only their number in a simulation of more than 64 nodes: all are
+            in the first view, and every other one says what it has changed.
         removed: Nodes that the view before had and this one lacks.
         added: Nodes that this view has and the one before lacked, or had in an earlier life.
         quorate: Whether the members have quorum, so that they may decide.
     """
 
     number: int
-    members: Sequence[str]
+    members: Sequence[str] | int
     removed: Sequence[str] = ()
     added: Sequence[str] = ()
     quorate: bool = True
+
+    @property
+    def size(self) -> int:
+        """How many nodes are in the view."""
+        return self.members if isinstance(self.members, int) else len(self.members)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Nodes in the view, as far as it names them."""
+        return () if isinstance(self.members, int) else self.members
 
 
 class FenceRequested(Event, kind="membership.fence_request"):
