@@ -98,9 +98,7 @@ class HeartbeatProtocol:
         return [self._datagram(to, message, now_ns) for to, message in messages]
 
     def _datagram(self, to: tuple[str, ...] | None, message: Message, now_ns: int) -> Datagram:
-        boots = {
-            one.peer: boot for one in message.updates if (boot := self._boot_of(one.peer)) >= 0
-        }
+        boots = {one.peer: self._boot_of(one.peer) for one in message.updates}
         said = said_of(self._me, self.membership.gossip(), message, boots)
         receivers = self._roster.order.others(self._me) if to is None else to
         if self._in_bytes:
