@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from crunchbed.checks.faults import FaultSpan, fault_spans
@@ -74,8 +74,10 @@ def _changes(history: History) -> dict[str, list[NodeDown | ViewInstalled]]:
     found: dict[str, list[NodeDown | ViewInstalled]] = {}
     for event in events:
         if event.t in span:
-            down = isinstance(event, NodeDown)
-            about = [target_of(event)] if down else dict.fromkeys([*event.added, *event.removed])
+            if isinstance(event, NodeDown):
+                about: Iterable[str] = [target_of(event)]
+            else:
+                about = dict.fromkeys([*event.added, *event.removed])
             for node in about:
                 found.setdefault(node, []).append(event)
     return found
