@@ -28,17 +28,19 @@ from reserve_agent.errors import BadInput, CrunchbedError, RunInvalid
 
 
 class Node:
-    """Stands for a machine that never gets ready.
+    """Stands for a machine.
 
     Args:
         name: The node's.
         writing: What its attendant answers at the end, one after the other.
+        ready: The daemons that get ready.
     """
 
     daemon_names = ("heartbeat",)
 
-    def __init__(self, name: str, *writing: bool | Exception) -> None:
+    def __init__(self, name: str, *writing: bool | Exception, ready: tuple[str, ...] = ()) -> None:
         self.name = name
+        self.ready = dict.fromkeys(ready, 1)
         self.has_guest = True
         self.asked = 0
         self._answers = iter(writing)
@@ -47,7 +49,7 @@ class Node:
         """Boot."""
 
     def status(self) -> SimpleNamespace:
-        return SimpleNamespace(ready={})
+        return SimpleNamespace(ready=self.ready)
 
     def ask_to_quiesce(self) -> bool:
         self.asked += 1
@@ -98,20 +100,22 @@ def sleeper() -> Iterator[Process]:
         popen.kill()
 
 
+@pytest.mark.parametrize("joined", [True, False], ids=["in its cgroup", "before it has joined it"])
 def test_a_boot_that_takes_too_long_says_which_machine_stood_still(
-    world: Any, sleeper: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    joined: bool, world: Any, sleeper: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machines, "_BOOT_SECONDS", 0.6)
     monkeypatch.setattr(machines, "_BOOT_SECONDS_EACH", 0.0)
     monkeypatch.setattr(common, "_LONG_NS", 100_000_000)
     (tmp_path / "cgroup" / "n1").mkdir(parents=True)
-    (tmp_path / "cgroup" / "n1" / "cgroup.procs").write_text(f"{sleeper.pid}\n")
-    world.nodes = nodes(Node("n1"), Node("n2"))
+    procs = f"{sleeper.pid}\n" if joined else ""
+    (tmp_path / "cgroup" / "n1" / "cgroup.procs").write_text(procs)
+    world.nodes = nodes(Node("n1"), Node("n2", ready=("heartbeat",)))
     world._parts = PartWatch(tmp_path / "cgroup")
     world._parts.add(sleeper)
     world._parts.begin()
     stood = r"; the machine of n1 stood still for 0\.\d{3} s$"
-    with pytest.raises(RunInvalid, match=rf"^not up after 0\.6 s: n1, n2; see .*{stood}"):
+    with pytest.raises(RunInvalid, match=rf"^not up after 0\.6 s: n1; see .*{stood}"):
         world._boot_nodes()
 
 

@@ -115,8 +115,9 @@ class MachinesWorld(LiveWorld):
         waiting = list(self.nodes.values())
 
         def ready() -> bool:
-            while waiting and set(waiting[0].daemon_names) <= set(waiting[0].status().ready):
-                waiting.pop(0)
+            waiting[:] = [
+                node for node in waiting if not set(node.daemon_names) <= set(node.status().ready)
+            ]
             return not waiting
 
         if not self._loop.run_until(ready, seconds):
