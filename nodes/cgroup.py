@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from nodes.process import kill_if, start_ticks
@@ -73,6 +75,28 @@ def remove_cgroup(directory: Path) -> None:
         return True
 
     wait_until(removed, _END_SECONDS, f"cgroup {directory} is empty", interval=0.005)
+
+
+@contextlib.contextmanager
+def killed_with_this_process(directory: Path) -> Iterator[None]:
+    """Have all processes in a cgroup and below it SIGKILLed if this process ends meanwhile.
+
+    ``nodes.enter`` has asked the kernel for that already, but a program may ask for something else.
+    nbdkit 1.32 asks for SIGTERM, with ``--exit-with-parent`` or without, and then waits for its
+    connections to end; that of a virtual machine that was killed never does.
+
+    A shell waits for the end of its input, of which this process alone has the other end. Linux
+    before 5.14 has no ``cgroup.kill``, and the shell does nothing.
+    """
+    command = ["sh", "-c", 'read _; echo 1 >"$0"', str(directory / "cgroup.kill")]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+    ) as shell:
+        try:
+            yield
+        finally:
+            shell.kill()
 
 
 class NodeCgroup:

@@ -21,7 +21,7 @@ from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 from reserve_agent.files import write_json
 
-FORMAT = 2  # of the histories that are written now; see ``RunInfo.format``
+FORMAT = 3  # of the histories that are written now; see ``RunInfo.format``
 DEFAULT_PARENT = Path("runs")
 _PARTS = ("history", "logs")
 _SCENARIO = "scenario.json"
@@ -107,7 +107,8 @@ def metadata(
         "run": run_id,
         "scenario": scenario.name,
         "seed": seed,
-        "backend": world["switch"],
+        "backend": scenario.cluster.backend,
+        "switch": world["switch"],
         "processors": os.cpu_count(),
         "versions": {**world["versions"], **_versions()},
         "clock": {"monotonic_ns": now_ns, "unix_ns": time.time_ns()},

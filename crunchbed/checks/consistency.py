@@ -28,6 +28,8 @@ _LONG_NS: Final = 5_000_000_000
 _EARLY_NS: Final = 5_000_000
 _LAST: Final = 1000
 """Acknowledgements of the end of a run, which are looked at."""
+_NUMBERED: Final = (2, 3)
+"""Formats whose events have ids."""
 _SETTLED_NS: Final = 5_000_000_000
 """What faults may take to settle at the end of the injection."""
 
@@ -51,11 +53,14 @@ def _run(history: History, scenario: Scenario) -> Iterator[str]:
     (info,) = infos
     if info.scenario != scenario.name:
         yield f"run.info: scenario {info.scenario}, but scenario.json is of {scenario.name}"
-    if scenario.cluster.switch not in ("auto", info.backend):
-        yield f"run.info: backend {info.backend}, but the scenario has {scenario.cluster.switch}"
+    switch, backend = scenario.cluster.switch, scenario.cluster.backend
+    if switch not in ("auto", info.kind_of_switch):
+        yield f"run.info: switch {info.kind_of_switch}, but the scenario has {switch}"
+    if info.switch is not None and info.backend != backend:
+        yield f"run.info: backend {info.backend}, but the scenario has {backend}"
     if info.seed is None:
         yield "run.info: no seed"
-    if info.format != 2:
+    if info.format not in _NUMBERED:
         yield f"run.info: format {info.format} of a history whose events have ids"
 
 

@@ -52,6 +52,11 @@ class Stood(NamedTuple):
         return f"the {self.part} of {self.node}{program}"
 
 
+def seen_from_outside(late: PartLate) -> Stood:
+    """Return when a part stood still, whatever the scenario has asked for."""
+    return Stood(late.node, late.part, late.program, Interval(late.since, late.t))
+
+
 @remembered
 def stood_still(history: History) -> list[Stood]:
     """Return when parts stood still from ``control`` to ``collect``, seen from outside or not.
@@ -67,11 +72,7 @@ def stood_still(history: History) -> list[Stood]:
 
 @remembered
 def _seen_from_outside(history: History) -> list[Stood]:
-    seen = (
-        Stood(one.node, one.part, one.program, Interval(one.since, one.t))
-        for one in history.of(PartLate)
-    )
-    return _unwanted(history, seen)
+    return _unwanted(history, map(seen_from_outside, history.of(PartLate)))
 
 
 def _unwanted(history: History, every: Iterable[Stood]) -> list[Stood]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from crunchbed.checks.figures import Figures
 from crunchbed.expect import Outcome
@@ -25,7 +25,9 @@ class Result(BaseModel):
 
     Attributes:
         scenario, policy, flags, seed, backend: What was run: name of the scenario, policy, classes
-            whose sockets are memalloc, seed, kind of switch.
+            whose sockets are memalloc, seed, what the nodes are made of (``cluster.backend``).
+        switch: Kind of switch; ``unknown``: no switch came up. Results of before this field have
+            the kind of switch as ``backend``, and are read as if they had both.
         kernel, nic: Release of the kernel whose memory ran out, and the network card, of nodes that
             are machines; None: the nodes are no machines, or never booted. ``versions`` has the
             release of the host's kernel as ``kernel``.
@@ -47,6 +49,7 @@ class Result(BaseModel):
     flags: tuple[str, ...]
     seed: int | None
     backend: str
+    switch: str
     kernel: str | None = None
     nic: str | None = None
     verdict: Verdict
@@ -60,6 +63,15 @@ class Result(BaseModel):
     crunch_achieved: dict[str, Any] | None
     versions: dict[str, str]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before_switch(cls, data: Any) -> Any:
+        """Tell the backend of an older result by its card, which only machines have."""
+        if not isinstance(data, dict) or "switch" in data or "backend" not in data:
+            return data
+        backend = "namespaces" if data.get("nic") is None else "machines"
+        return {**data, "backend": backend, "switch": data["backend"]}
+
     @classmethod
     def not_measured(cls, scenario: Scenario, seed: int, reason: str) -> Result:
         """Return the result of a run that ended before it measured anything."""
@@ -68,7 +80,8 @@ class Result(BaseModel):
             policy=scenario.policy,
             flags=scenario.memalloc,
             seed=seed,
-            backend="unknown",
+            backend=scenario.cluster.backend,
+            switch="unknown",
             nic=scenario.nic,
             verdict="invalid",
             reasons=(reason,),

@@ -119,8 +119,10 @@ def differs(baseline: Baseline, runs: Sequence[Result]) -> list[str]:
     words = []
     if baseline.processors != os.cpu_count():
         words.append(f"{baseline.processors} processors then, {os.cpu_count()} now")
-    if now.backend != then.backend and "unknown" not in (now.backend, then.backend):
-        words.append(f"switch {then.backend} then, {now.backend} now")
+    for name in ("backend", "switch"):
+        old, new = getattr(then, name), getattr(now, name)
+        if old != new and "unknown" not in (old, new):
+            words.append(f"{name} {old} then, {new} now")
     for name in ("kernel", "nic"):
         old, new = getattr(then, name), getattr(now, name)
         if old and new and old != new:

@@ -91,7 +91,7 @@ class History:
 
     @property
     def numbered(self) -> bool:
-        """Whether its format is 2: every event has an id, and every part ends with a sum."""
+        """Whether its format is at least 2: events have ids, and every part ends with a sum."""
         return (
             any(info.format != 1 for info in self.of(RunInfo))
             or any(map(_ID, self.events))
@@ -262,6 +262,6 @@ def _other_content(content: bytes, merged: Mapping[str, Any]) -> Iterator[str]:
 
 def _other_run(run: Mapping[str, Any], history: History) -> Iterator[str]:
     for info in history.of(RunInfo):
-        for key in ("run", "scenario", "seed", "backend", "format"):
+        for key in ("run", "scenario", "seed", "backend", "switch", "format"):
             if getattr(info, key) != run.get(key):
                 yield f"run.info and run.json differ in {key}"

@@ -271,7 +271,11 @@ class World(Protocol):
         """
 
     def quiesce(self) -> None:
-        """End the daemons and all senders: nothing more is acknowledged or counted."""
+        """End the daemons and all senders: nothing more is acknowledged or counted.
+
+        Raises:
+            RunInvalid: a node did not take it; everything has ended all the same.
+        """
 
     def count_packets(self) -> None:
         """Write the packet counters of the switches into the history."""

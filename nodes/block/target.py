@@ -64,7 +64,7 @@ def nbdkit_argv(address: str, port: int, *plugin: str) -> list[str]:
     while replies are under way (nbdkit's commit 9d82aa4f, "Don't assert on send").
     """
     return [
-        *("nbdkit", "--foreground", "--exit-with-parent", "--threads", "1"),
+        *("nbdkit", "--foreground", "--threads", "1"),
         *("--ipaddr", address, "--port", str(port), *plugin),
     ]
 

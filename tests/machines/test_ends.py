@@ -23,7 +23,9 @@ from tests.machines.clusters import (
 )
 from tests.system.command import (
     Command,
+    killed_ends_all_that_it_has_started,
     killed_leaves_nothing_that_clean_does_not_remove,
+    run,
     traces,
 )
 
@@ -45,6 +47,24 @@ def test_a_run_killed_at_any_moment_leaves_nothing_that_clean_does_not_remove(
     moment: float, tmp_path: Path
 ) -> None:
     killed_leaves_nothing_that_clean_does_not_remove(fast(tmp_path / "out"), moment)
+
+
+@pytest.mark.parametrize(
+    ("change", "programs"),
+    [("capture=true", {"nbdkit", "tcpdump"}), ("block_io.transport=iscsi", {"tgtd"})],
+    ids=["nbd", "iscsi"],
+)
+def test_a_run_killed_takes_along_all_that_it_has_started(
+    change: str, programs: set[str], tmp_path: Path
+) -> None:
+    """The guests' connections never end: nobody sends the last packet for them."""
+    command = fast(tmp_path / "out", change, control="30s")
+    try:
+        await_phase(command, "control")
+        assert killed_ends_all_that_it_has_started(command) >= {"qemu-system-x86", *programs}
+    finally:
+        command.kill()
+        run("clean")
 
 
 class Victim:

@@ -15,10 +15,13 @@ import orjson
 
 from crunchbed.host.run_ids import STATE_ROOT
 from nodes.cgroup import cgroup2_root
-from nodes.process import start_ticks
+from nodes.process import descendants, start_ticks, stat_of
 from nodes.waiting import wait_until
+from reserve_agent.errors import CrunchbedError
 from topologies import ovs
 
+_END_SECONDS = 5
+"""In which what the kernel kills with a run is gone; a guest's memory takes a moment."""
 CLI = (sys.executable, "-m", "crunchbed")
 BPFFS = Path("/sys/fs/bpf")
 # A deadline of 300 ms, the least that a busy machine with two processors keeps.
@@ -105,12 +108,34 @@ class Command:
         return [line for line in self.errors if line and " s  " not in line]
 
 
+def killed_ends_all_that_it_has_started(command: Command) -> set[str]:
+    """SIGKILL a run, and hold all its processes to their own end; returns the programs' names."""
+    run_id = command.run_id
+    family = {pid: stat for pid in descendants(command.popen.pid) if (stat := stat_of(pid))}
+    command.kill()
+
+    def living() -> list[str]:
+        """Those that were seen, and those that had just been started."""
+        found = [
+            f"process {pid} {stat.program}"
+            for pid, stat in family.items()
+            if start_ticks(pid) == stat.start_ticks
+        ]
+        left = traces(run_id) if run_id is not None else []
+        return found + [one for one in left if one.startswith("process ")]
+
+    with contextlib.suppress(CrunchbedError):
+        wait_until(lambda: not living(), _END_SECONDS, "the end of all processes of the run")
+    assert not living(), living()
+    return {stat.program for stat in family.values()}
+
+
 def killed_leaves_nothing_that_clean_does_not_remove(command: Command, moment: float) -> None:
     """SIGKILL a run some seconds from now, and look what `crunchbed clean` makes of the rest."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         command.popen.wait(moment)
     run_id = command.run_id
-    command.kill()
+    killed_ends_all_that_it_has_started(command)
     cleaned = run("clean")
     assert cleaned.popen.returncode == 0, (moment, cleaned.errors, cleaned.output)
     assert cleaned.errors == []

@@ -113,6 +113,34 @@ def test_the_cgroup_takes_along_what_forked(tmp_path: Path, cgroup: NodeCgroup) 
     assert process.kill() == -signal.SIGKILL
 
 
+GUARDED = """
+import subprocess, sys, time
+from pathlib import Path
+from nodes.cgroup import killed_with_this_process
+with killed_with_this_process(Path(sys.argv[1])):
+    # A session of its own, no parent, and no end by a signal that can be caught.
+    script = "trap '' TERM HUP; echo $$ >$0; (sleep 60 & sleep 60) & wait"
+    subprocess.run(["setsid", "--fork", "sh", "-c", script, sys.argv[2]], check=True)
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_is_in_a_guarded_cgroup_ends_with_its_guard_however_that_ends(
+    cgroup: NodeCgroup,
+) -> None:
+    parent, procs = str(cgroup.path.parent), str(cgroup.path / "cgroup.procs")
+    command = [sys.executable, "-c", GUARDED, parent, procs]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as guard:
+        try:
+            assert guard.stdout is not None
+            assert guard.stdout.readline() == b"ready\n"
+            wait_until(lambda: len(cgroup.pids()) >= 3, 10, "a shell and its children")
+        finally:
+            guard.kill()
+    wait_until(lambda: not cgroup.pids(), 10, "an empty cgroup")
+
+
 def test_a_real_time_daemon_that_spins_is_killed(tmp_path: Path) -> None:
     """Else it would hold a processor for ever, and two of them a whole machine."""
     spinner = spawn(

@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -16,6 +17,7 @@ from crunchbed.host.run_ids import STATE_ROOT
 from tests.system.command import (
     SHORT,
     Command,
+    killed_ends_all_that_it_has_started,
     killed_leaves_nothing_that_clean_does_not_remove,
     run,
     traces,
@@ -44,6 +46,34 @@ def test_killed_at_any_moment_it_leaves_nothing_that_clean_does_not_remove(
 ) -> None:
     command = Command("run", *EJECTED, "--out", tmp_path / "out")
     killed_leaves_nothing_that_clean_does_not_remove(command, moment)
+
+
+PARTS = {
+    "nbd": ((), {"nbdkit"}),
+    "iscsi": (("block_io.transport=iscsi",), {"tgtd"}),
+    "captures": (("capture=true",), {"tcpdump", "nbdkit"}),
+    "corosync": (("membership=corosync",), {"corosync", "nbdkit"}),
+    "pair": (("cluster.nodes=4", "block_io.pair=[n4, n3]"), {"nbdkit"}),
+    "controller": (("cluster.controller=openflow",), {"nbdkit"}),
+    "prometheus": (("--prometheus",), {"prometheus", "nbdkit"}),
+}
+
+
+@pytest.mark.parametrize(("keys", "programs"), PARTS.values(), ids=PARTS)
+def test_killed_it_takes_along_all_that_it_has_started(
+    keys: tuple[str, ...], programs: set[str], tmp_path: Path
+) -> None:
+    if "prometheus" in programs and shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not installed")
+    options = [each if each.startswith("--") else f"--set={each}" for each in keys]
+    options.append("--set=phases.control=30s")
+    command = Command("run", "control", *options, "--out", tmp_path / "out")
+    try:
+        command.wait_for("control")
+        assert killed_ends_all_that_it_has_started(command) >= {"sh", *programs}
+    finally:
+        command.kill()
+        run("clean")
 
 
 def test_the_next_run_works_beside_what_a_killed_one_has_left(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def recorded(policy: str) -> list[Result]:
                 "seed": line["seed"],
                 "verdict": line["verdict"],
                 "reasons": (),
-                "backend": "linux-bridge",
+                "switch": "linux-bridge",
                 "totals": Figures.model_validate(line["totals"]),
                 "versions": {"kernel": "6.18", "crunchbed": "0.1.0"},
             }

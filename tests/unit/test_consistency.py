@@ -1,10 +1,13 @@
-"""Times of a writer: they grow, but for what the hooks kept while the node had no agent."""
+"""What a history may not say: what the scenario denies, and times that go back."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from crunchbed.checks import consistency
+from crunchbed.scenario.loader import load
 from tests.unit.recording import MS, Recording
 
 
@@ -18,3 +21,37 @@ def test_a_journal_that_waited_for_the_next_agent_is_no_time_that_goes_back(
     recording.add(2100, "drop", "n1", id="a:9", entry=4)
     found = list(consistency.wrong_times(recording.history()))
     assert [one[-len(words) :] for one, words in zip(found, wrong, strict=True)] == wrong
+
+
+@pytest.mark.parametrize(
+    ("info", "wrong"),
+    [
+        ({"format": 2, "backend": "ovs-user"}, None),
+        (
+            {"format": 2, "backend": "linux-bridge"},
+            "switch linux-bridge, but the scenario has ovs-user",
+        ),
+        ({"format": 3, "backend": "machines", "switch": "ovs-user"}, None),
+        (
+            {"format": 3, "backend": "machines", "switch": "x"},
+            "switch x, but the scenario has ovs-user",
+        ),
+        (
+            {"format": 3, "backend": "namespaces", "switch": "ovs-user"},
+            "backend namespaces, but the scenario has machines",
+        ),
+        (
+            {"format": 4, "backend": "machines", "switch": "ovs-user"},
+            "format 4 of a history whose ",
+        ),
+    ],
+)
+def test_another_switch_or_backend_than_the_scenarios_is_told(
+    info: dict[str, Any], wrong: str | None
+) -> None:
+    keys = {"cluster.backend": "machines", "cluster.switch": "ovs-user", "cluster.nodes": 3}
+    scenario = load("control").with_overrides(keys)
+    recording = Recording().complete().add(1, "run.info", scenario="control", seed=1, **info)
+    found = consistency.contradictions(recording.history(), scenario)
+    told = [one for one in found if one.startswith("run.info: ")]
+    assert [one[: len(wrong) + 10] for one in told] == ([f"run.info: {wrong}"] if wrong else [])

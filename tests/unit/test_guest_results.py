@@ -17,6 +17,7 @@ from crunchbed.report.html.source import Recorded
 from crunchbed.report.table import open_console, print_comparison, print_run
 from crunchbed.scenario.schema import Scenario
 from crunchbed.store.database import opened
+from reserve_agent.contract.events.run import RunInfo
 from tests.unit import judged_runs
 
 RELEASE = "6.9.9-own"
@@ -43,6 +44,42 @@ def test_a_result_names_the_kernel_that_booted_and_the_card() -> None:
 def test_namespaces_have_neither() -> None:
     result = judged_runs.result_of(judged_runs.good_run())
     assert (result.kernel, result.nic) == (None, None)
+
+
+def test_a_result_says_what_the_nodes_are_made_of_and_which_switch_they_had() -> None:
+    result = result_on(RELEASE)
+    assert (result.backend, result.switch) == ("machines", "linux-bridge")
+    result = judged_runs.result_of(judged_runs.good_run())
+    assert (result.backend, result.switch) == ("namespaces", "linux-bridge")
+    result = Result.not_measured(scenario(), 1, "no guest came up")
+    assert (result.backend, result.switch) == ("machines", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("info", "switch"),
+    [
+        (RunInfo(), None),
+        (RunInfo(backend="ovs", format=2), "ovs"),
+        (RunInfo(backend="namespaces", switch="ovs", format=3), "ovs"),
+    ],
+)
+def test_a_history_of_any_format_says_which_switch_there_was(
+    info: RunInfo, switch: str | None
+) -> None:
+    assert info.kind_of_switch == switch
+
+
+@pytest.mark.parametrize("machines", [True, False])
+def test_a_result_that_has_the_switch_as_its_backend_is_read(
+    machines: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "result.json"
+    made = result_on(RELEASE) if machines else judged_runs.result_of(judged_runs.good_run())
+    made.write(path)
+    written = orjson.loads(path.read_bytes())
+    written["backend"] = written.pop("switch")
+    path.write_bytes(orjson.dumps(written))
+    assert Result.read(path) == made
 
 
 def test_a_run_that_did_not_boot_has_a_card_and_no_kernel() -> None:
@@ -89,8 +126,12 @@ def test_a_query_finds_them(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         result.write(tmp_path / name / "result.json")
     with opened(tmp_path) as database:
-        found = database.ask("SELECT kernel, nic, host_kernel FROM runs ORDER BY path").rows
-    assert found == [(RELEASE, "vmxnet3", "6.1"), (None, None, "6.1")]
+        query = "SELECT backend, switch, kernel, nic, host_kernel FROM runs ORDER BY path"
+        found = database.ask(query).rows
+    assert found == [
+        ("machines", "linux-bridge", RELEASE, "vmxnet3", "6.1"),
+        ("namespaces", "linux-bridge", None, None, "6.1"),
+    ]
 
 
 def test_a_baseline_of_another_kernel_is_told() -> None:
@@ -98,3 +139,12 @@ def test_a_baseline_of_another_kernel_is_told() -> None:
     then = Baseline.of("nightly", scenario(), before, datetime.now(UTC))
     assert f"machines' kernel 6.9.8-own then, {RELEASE} now" in differs(then, [result_on(RELEASE)])
     assert not [word for word in differs(then, before) if "kernel" in word]
+
+
+def test_a_baseline_of_another_backend_or_switch_is_told() -> None:
+    before = [result_on(RELEASE).model_copy(update={"seed": seed}) for seed in range(1, 6)]
+    then = Baseline.of("nightly", scenario(), before, datetime.now(UTC))
+    now = before[0].model_copy(update={"backend": "namespaces", "switch": "ovs"})
+    told = differs(then, [now])
+    assert "backend machines then, namespaces now" in told
+    assert "switch linux-bridge then, ovs now" in told

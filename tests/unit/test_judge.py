@@ -21,7 +21,7 @@ Change = Callable[[Recording], object]
 def test_a_run_that_went_as_claimed_passes() -> None:
     result = result_of(good_run())
     assert (result.verdict, result.reasons, result.exit_code) == ("pass", (), 0)
-    assert (result.seed, result.backend, result.versions) == (1, "linux-bridge", {"kernel": "6.1"})
+    assert (result.seed, result.switch, result.versions) == (1, "linux-bridge", {"kernel": "6.1"})
     assert result.flags == ("block-io", "heartbeat")
     totals = result.totals
     assert (totals.heartbeats_sent, totals.heartbeats_missed) == (6, 0)

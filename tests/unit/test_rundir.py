@@ -146,7 +146,8 @@ def test_a_directory_that_is_gone_is_no_full_disk(tmp_path: Path) -> None:
 def test_metadata_ties_the_clock_to_the_calendar() -> None:
     world = {"switch": "linux-bridge", "versions": {"nbdkit": "nbdkit 1.32"}}
     info: dict[str, Any] = rundir.metadata(CONTROL, 5, "k3xq", 7, world)
-    assert (info["scenario"], info["seed"], info["backend"]) == ("control", 5, "linux-bridge")
+    assert (info["format"], info["scenario"], info["seed"]) == (3, "control", 5)
+    assert (info["backend"], info["switch"]) == ("namespaces", "linux-bridge")
     assert set(info["clock"]) == {"monotonic_ns", "unix_ns"}
     assert info["clock"]["monotonic_ns"] == 7
     assert {"kernel", "python", "crunchbed", "nbdkit"} <= set(info["versions"])

@@ -100,13 +100,10 @@ class PartWatch:
             self._failure = error
 
     def look(self, now_ns: int) -> None:
-        """Look once at every process."""
-        stats = {
-            pid: stat
-            for place in self._cgroup.glob("*/")
-            for pid in pids_in(place)
-            if (stat := stat_of(pid)) is not None
-        }
+        """Look once at every process, also at one that has yet to join its cgroup."""
+        pids = {pid for place in self._cgroup.glob("*/") for pid in pids_in(place)}
+        pids.update(list(self._known))  # copied at once: the run adds to it
+        stats = {pid: stat for pid in pids if (stat := stat_of(pid)) is not None}
         waits = self.looks % _WAITS_EVERY == 0
         self.looks += 1
         seen = {}

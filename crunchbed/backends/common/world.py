@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from crunchbed.backends.common.capture import capture
 from crunchbed.backends.common.configs import DISK
@@ -18,22 +18,27 @@ from crunchbed.backends.common.read_back import read_back
 from crunchbed.backends.common.storage import ServesDisk, StorageHost
 from crunchbed.backends.common.switches import LiveSwitches
 from crunchbed.backends.common.versions import program_versions
+from crunchbed.checks.lateness import seen_from_outside
 from crunchbed.history.recorder import Recorder
 from crunchbed.host import room
 from crunchbed.live.runs import RUN_SOCKET
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import Command, Fence, Flood, KillsController, Node, ReadBack
 from crunchbed.scenario.shed import rules
+from crunchbed.scenario.units import seconds
 from nodes.block import target
-from nodes.cgroup import NodeCgroup
+from nodes.cgroup import NodeCgroup, killed_with_this_process
 from nodes.fence_service import FenceServer
 from nodes.process import Process
 from reserve_agent.contract.events.faults import NodeUp
-from reserve_agent.errors import RunInvalid
+from reserve_agent.errors import CrunchbedError, RunInvalid
 from reserve_agent.lines.server import LineServer
 from topologies.cluster import Cluster
 
 _BITS_PER_MEGABIT = 1_000_000
+_LONG_NS: Final = 1_000_000_000
+"""What a part that boots or starts may have to wait for a processor."""
+_MOST_NAMED: Final = 3
 
 
 class LiveWorld(ABC):
@@ -65,6 +70,7 @@ class LiveWorld(ABC):
         self._loop = loop
         self._undo = ExitStack()
         self._watched: list[Process] = []
+        self._longest_ns: dict[str, int] = {}  # of each part, how long it stood still at a time
         self._fences: FenceServer | None = None
         self.nodes = {}
         self.commands = self
@@ -104,6 +110,7 @@ class LiveWorld(ABC):
 
     def __enter__(self) -> Self:
         self._undo.callback(self._run.targets.remove)
+        self._undo.enter_context(killed_with_this_process(self._agents.path.parent))
         self._undo.callback(self._parts.end)
         self._undo.callback(self._agents.remove)
         try:
@@ -159,9 +166,20 @@ class LiveWorld(ABC):
         )
         target.make_disk(self._run.state / DISK, self._scenario.block_io.export)
         self.disk.start_target()
-        self._undo.callback(self.quiesce)  # the first to be undone: nobody waits for the target
-        self._power_on()
+        # The first to be undone: nobody waits for the target.
+        self._undo.callback(self._quiesce_at_last)
+        self._boot_nodes()
         self.disk.start_traffic()
+
+    def _boot_nodes(self) -> None:
+        """Power every node on; an error says too what stood still meanwhile."""
+        try:
+            self._power_on()
+        except CrunchbedError as error:
+            stood = self._stood_still()
+            if not stood or error.exit_code != RunInvalid.exit_code:
+                raise
+            raise RunInvalid("; ".join((str(error), *stood))) from error
 
     def _record_up(self, node: Node) -> None:
         self._recorder.record(NodeUp(target=node.name, incarnation=0))
@@ -191,6 +209,19 @@ class LiveWorld(ABC):
     def _record_late_parts(self) -> None:
         for late in self._parts.events():
             self._recorder.record(late)
+            name = seen_from_outside(late).name
+            self._longest_ns[name] = max(late.late_ns, self._longest_ns.get(name, 0))
+
+    def _stood_still(self) -> list[str]:
+        """End the watch over the parts, and say which of them stood still for long until now."""
+        self._parts.end()
+        self._record_late_parts()
+        found = sorted(self._longest_ns.items(), key=lambda one: -one[1])
+        return [
+            f"{name} stood still for {seconds(ns):.3f} s"
+            for name, ns in found[:_MOST_NAMED]
+            if ns > _LONG_NS
+        ]
 
     def quiesce(self) -> None:
         """End the nodes' daemons and all senders: nothing more is acknowledged or counted."""
@@ -198,6 +229,11 @@ class LiveWorld(ABC):
         self._record_late_parts()
         self.disk.end_senders()
         self._end_nodes()
+
+    def _quiesce_at_last(self) -> None:
+        """End what ``quiesce`` ends; why the run is over was told before."""
+        with suppress(CrunchbedError):
+            self.quiesce()
 
     @abstractmethod
     def count_packets(self) -> None:

@@ -16,6 +16,7 @@ from nodes.cgroup import NodeCgroup
 from nodes.process import Process
 from reserve_agent.contract.events.base import Event
 from reserve_agent.errors import CrunchbedError, RunInvalid
+from reserve_agent.lines.framing import Message
 from topologies.node import ClusterNode
 
 DAEMONS: Final = ("heartbeat", "initiator")
@@ -65,6 +66,11 @@ class LiveMachine:
         self._quiet = False
         self._asked_ns = 0
         self._reserve = reserve_pages(run.scenario)
+
+    @property
+    def has_guest(self) -> bool:
+        """Whether its QEMU was started, and not ended by the run."""
+        return self._qemu is not None
 
     def start_attendant(self, cgroup: NodeCgroup) -> None:
         """Start the attendant; ``attendant.wait`` says when it answers.
@@ -139,9 +145,9 @@ class LiveMachine:
         """Have the guest's task give up its pages, and end swap and windows."""
         self._tell("calm")
 
-    def _tell(self, op: str, **fields: Any) -> None:
+    def _tell(self, op: str, **fields: Any) -> Message:
         try:
-            self.attendant.ask(op, **fields)
+            return self.attendant.ask(op, **fields)
         except RunInvalid:
             raise
         except CrunchbedError as error:
@@ -232,8 +238,12 @@ class LiveMachine:
         return ""
 
     def ask_to_quiesce(self) -> bool:
-        """Have the guest end its heartbeats and writes; returns whether no write is under way."""
-        return int(self.attendant.ask("quiesce")["writing"]) == 0
+        """Have the guest end its heartbeats and writes; returns whether no write is under way.
+
+        Raises:
+            RunInvalid: The attendant does not take it.
+        """
+        return int(self._tell("quiesce")["writing"]) == 0
 
     def end(self) -> None:
         """Take the guest's power away for good; what the attendant knows can still be asked."""

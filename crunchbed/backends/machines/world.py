@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Final, cast
 
 from crunchbed.backends.common.live_run import LiveRun
@@ -18,7 +17,7 @@ from crunchbed.run import signals
 from crunchbed.run.loop import SelectorLoop
 from crunchbed.run.world import STORAGE, Flood
 from crunchbed.scenario.crunch import FloodCrunch
-from reserve_agent.errors import CrunchbedError, RunInvalid
+from reserve_agent.errors import RunInvalid
 from topologies.lossy import Loss
 from topologies.tap import know_neighbours, lose, plug_tap
 
@@ -116,8 +115,9 @@ class MachinesWorld(LiveWorld):
         waiting = list(self.nodes.values())
 
         def ready() -> bool:
-            while waiting and set(waiting[0].daemon_names) <= set(waiting[0].status().ready):
-                waiting.pop(0)
+            waiting[:] = [
+                node for node in waiting if not set(node.daemon_names) <= set(node.status().ready)
+            ]
             return not waiting
 
         if not self._loop.run_until(ready, seconds):
@@ -132,17 +132,29 @@ class MachinesWorld(LiveWorld):
         super().flood(target, flood, start_ns)
 
     def _end_nodes(self) -> None:
-        """End what the guests send and write, as far as they can, and then the guests."""
-        waiting = [node for node in self.nodes.values() if node.up]
+        """End what the guests send and write, as far as they can, and then the guests.
+
+        Raises:
+            RunInvalid: Attendants did not take it; everything has ended all the same.
+        """
+        waiting = [node for node in self.nodes.values() if node.has_guest]
+        failures: list[str] = []
 
         def quiet() -> bool:
-            answers = [node.ask_to_quiesce() for node in waiting]  # everybody is asked
-            return all(answers)
+            for node in tuple(waiting):  # everybody is asked
+                try:
+                    if not node.ask_to_quiesce():
+                        continue
+                except RunInvalid as error:
+                    failures.append(str(error))
+                waiting.remove(node)
+            return not waiting
 
-        with suppress(CrunchbedError):
-            self._loop.run_until(quiet, _QUIESCE_SECONDS)
+        self._loop.run_until(quiet, _QUIESCE_SECONDS)
         for node in self.nodes.values():
             node.end()
+        if failures:
+            raise RunInvalid("; ".join(failures))
 
     def count_packets(self) -> None:
         """Do nothing: the switches of machines have no controller."""

@@ -118,7 +118,7 @@ def _facts(variants: Sequence[Variant], seeds: Sequence[int]) -> list[tuple[str,
         ("valid", str(sum(one.valid for one in results))),
         ("seeds", f"{seeds[0]}..{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])),
         ("nodes", str(scenario.cluster.nodes)),
-        ("switch", ", ".join(dict.fromkeys(one.backend for one in results))),
+        ("switch", ", ".join(dict.fromkeys(one.switch for one in results))),
         *guests(results),
     ]
 

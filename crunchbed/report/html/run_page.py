@@ -75,7 +75,7 @@ def _facts(run: Recorded) -> list[tuple[str, str]]:
         ("memalloc sockets", ", ".join(scenario.memalloc) or "none"),
         ("seed", str(result.seed)),
         ("nodes", str(scenario.cluster.nodes)),
-        ("switch", result.backend),
+        ("switch", result.switch),
         *guests([result]),
         ("duration", f"{result.duration_seconds:.1f} s"),
         ("run", run.info.run or "unknown"),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from reserve_agent.contract.events.base import Event
+
+_HAS_SWITCH: Final = 3
+"""The first format with ``switch``."""
 
 
 class RunInfo(Event, kind="run.info"):
@@ -14,11 +18,14 @@ class RunInfo(Event, kind="run.info"):
         run: The run's id.
         scenario: Name of the scenario.
         seed: The seed; None: not known.
-        backend: Kind of switch in use.
+        backend: What the nodes are made of: ``namespaces`` or ``machines``. Before format 3: the
+            kind of switch in use.
+        switch: The kind of switch in use; None before format 3.
         processors: Processors of the machine.
         versions: Versions of programs, packages and the kernel, by name.
         clock: The same moment by two clocks: ``monotonic_ns`` and ``unix_ns``.
-        format: 2 where every event has an ``id`` and every part ends with ``part.closed``.
+        format: From 2 on every event has an ``id``, and every part ends with ``part.closed``; from
+            3 on ``backend`` and ``switch`` are two things.
         held: Whether the cluster was held open for commands, so that no phase had a set length.
     """
 
@@ -26,11 +33,17 @@ class RunInfo(Event, kind="run.info"):
     scenario: str = ""
     seed: int | None = None
     backend: str | None = None
+    switch: str | None = None
     processors: int | None = None
     versions: Mapping[str, str] | None = None
     clock: Mapping[str, int] | None = None
     format: int = 1
     held: bool = False
+
+    @property
+    def kind_of_switch(self) -> str | None:
+        """The kind of switch in use, whatever the format; None: not known."""
+        return self.switch if self.format >= _HAS_SWITCH else self.backend
 
 
 class PhaseBegan(Event, kind="phase"):
