@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from topologies.lossy import Instruction, Loss, bytecode, program
+from topologies.classic_bpf import Instruction, bytecode
+from topologies.lossy import Loss, program
 
 N2, N3 = "10.77.0.2", "10.77.0.3"
 RANDOM = 0xFFFFF000 + 56
