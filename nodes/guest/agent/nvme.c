@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The kernel's NVMe over TCP: one write makes the connections, and the kernel goes on by itself from
- * then on. It makes new connections where they are lost, and the disk stays.
+ * The kernel's NVMe over TCP: one write makes the connections, and the kernel goes on by itself
+ * from then on. It makes new connections where they are lost, and the disk stays.
  */
 #include <errno.h>
 #include <fcntl.h>
