@@ -160,13 +160,18 @@ class Process:
         """Send a signal; harmless on an ended process."""
         self._popen.send_signal(number)
 
-    def last_words(self) -> str:
-        """Return the last line of its log, for an error message; empty if there is none."""
+    def last_words(self, within: str = "") -> str:
+        """Return the last line of its log, for an error message; empty if there is none.
+
+        Args:
+            within: What the line has in it.
+        """
         try:
             lines = self.log.read_text(errors="replace").split("\n")
         except FileNotFoundError:
             return ""
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        said = (line.strip() for line in reversed(lines) if within in line)
+        return next(filter(None, said), "")
 
 
 def spawn(

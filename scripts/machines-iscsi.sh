@@ -32,14 +32,9 @@ build_iscsi() {
 
 # build_iscsi_modules RELEASE: RELEASE/iscsi.cpio.gz, or nothing where the kernel has no iSCSI.
 build_iscsi_modules() {
-    local release=$1 tree=$DIR/$1/iscsi-tree driver steps
+    local release=$1 tree=$DIR/$1/iscsi-tree
     mkdir -p "$tree/modules"
-    : >"$tree/modules/iscsi.list"
-    for driver in "${ISCSI_DRIVERS[@]}"; do
-        steps=$(plan "$release" "$driver") || return 0
-        # What makes a checksum faster is asked for too, and needs a processor that has such instructions.
-        add_modules "$tree/modules" "$tree/modules/iscsi.list" < <(grep -v -e -pclmul <<<"$steps")
-    done
+    add_drivers "$release" "$tree/modules" iscsi.list "${ISCSI_DRIVERS[@]}" || return 0
     pack "$tree" "$DIR/$release/iscsi.cpio.gz"
 }
 

@@ -13,6 +13,7 @@
 #   RELEASE/initramfs     busybox, the agent, the module, the drivers of cards
 #   RELEASE/initramfs-corosync  the same with corosync; see machines-corosync.sh
 #   RELEASE/initramfs-iscsi  the same with open-iscsi: see machines-iscsi.sh
+#   RELEASE/initramfs-nvme-tcp  the same with nvme-tcp, and initramfs-nvmet for its target: see machines-nvme.sh
 #   RELEASE/cards         the cards for which this kernel has drivers, one a line, as QEMU names them
 #   own/KEY/RELEASE       the same of your own kernels; another image, other drivers or headers: another KEY
 #
@@ -46,6 +47,7 @@ readonly DIR LOG=$DIR/log
 . scripts/machines-programs.sh
 . scripts/machines-corosync.sh
 . scripts/machines-iscsi.sh
+. scripts/machines-nvme.sh
 
 say() { printf 'machines: %s\n' "$*" >&2; }
 
@@ -312,29 +314,35 @@ add_modules() {
         [ "$action" = insmod ] || continue
         name=$(basename "$path")
         name=${name%%.ko*}
-        plain "$path" >"$modules/$name.ko"
-        strip --strip-debug "$modules/$name.ko"
+        { plain "$path" >"$modules/$name.ko" && strip --strip-debug "$modules/$name.ko"; } ||
+            fail "cannot unpack $path"
         grep -qx "$name" "$list" || echo "$name" >>"$list"
     done
 }
 
 build_drivers() {
-    local release=$1 modules=$2 line card list driver steps
-    steps=$(plan "$release" nbd) || fail "$release has no nbd"
-    : >"$modules/nbd.list"
-    add_modules "$modules" "$modules/nbd.list" <<<"$steps"
+    local release=$1 modules=$2 line card
+    add_drivers "$release" "$modules" nbd.list nbd || fail "$release has no nbd"
     : >"$DIR/$release/cards"
     for line in "${CARDS[@]}"; do
-        card=${line%% *} list=$modules/${line%% *}.list
-        : >"$list"
-        for driver in ${line#* }; do
-            if ! steps=$(plan "$release" "$driver"); then
-                rm "$list"
-                continue 2
-            fi
-            add_modules "$modules" "$list" <<<"$steps"
-        done
-        echo "$card" >>"$DIR/$release/cards"
+        card=${line%% *}
+        # shellcheck disable=SC2086  # a word for each driver
+        if add_drivers "$release" "$modules" "$card.list" ${line#* }; then
+            echo "$card" >>"$DIR/$release/cards"
+        else
+            rm "$modules/$card.list"
+        fi
+    done
+}
+
+# add_drivers RELEASE MODULES LIST DRIVER...: drivers with all that they need; fails where the kernel lacks one.
+add_drivers() {
+    local release=$1 modules=$2 list=$2/$3 driver steps
+    : >"$list"
+    for driver in "${@:4}"; do
+        steps=$(plan "$release" "$driver") || return
+        # What makes a checksum faster is asked for too, and needs a processor that has such instructions.
+        add_modules "$modules" "$list" < <(grep -v -e -pclmul <<<"$steps")
     done
 }
 
@@ -393,6 +401,7 @@ if [ $# -gt 0 ]; then
     build "$OWN"
     join_corosync "$OWN"
     join_iscsi "$OWN"
+    join_nvme "$OWN"
     echo "$OWN"
     exit
 fi
@@ -404,6 +413,7 @@ for kernel in "${KNOWN[@]}"; do
         build "$name"
         join_corosync "$name"
         join_iscsi "$name"
+        join_nvme "$name"
     else
         say "$name: this machine's mirror has no $meta of that series; going on without it"
     fi

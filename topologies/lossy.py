@@ -7,29 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
-from typing import Final, NamedTuple
+from typing import Final
+
+from topologies import classic_bpf as bpf
+from topologies.classic_bpf import Instruction
 
 Loss = tuple[str | None, float]
 """Source address, or None for any; and the share of its packets that is lost, 0 to 1."""
 
-_TYPE, _ARP, _ARP_SENDER, _IP_SOURCE = 12, 0x0806, 28, 26
-"""Offsets in an Ethernet frame, and the EtherType of ARP."""
+_ARP, _ARP_SENDER, _IP_SOURCE = 0x0806, 28, 26
+"""The EtherType of ARP, and offsets in an Ethernet frame."""
 _RANDOM: Final = 0xFFFFF000 + 56  # SKF_AD_OFF + SKF_AD_RANDOM, linux/filter.h
-_LOAD_HALF, _LOAD_WORD = 0x28, 0x20  # ldh [k], ld [k]
-_EQUAL, _AT_LEAST, _JUMP = 0x15, 0x35, 0x05  # jeq, jge, ja
-_TO_X, _FROM_X, _RETURN = 0x07, 0x87, 0x06  # tax, txa, ret
-_MATCH: Final = 0xFFFFFFFF
-_NO_MATCH: Final = 0
 _DICE: Final = 1 << 32
-
-
-class Instruction(NamedTuple):
-    """One instruction of classic BPF; the jumps count instructions to leave out."""
-
-    code: int
-    if_true: int = 0
-    if_false: int = 0
-    k: int = 0
 
 
 def program(losses: Iterable[Loss]) -> list[Instruction]:
@@ -38,29 +27,23 @@ def program(losses: Iterable[Loss]) -> list[Instruction]:
     The sender of an ARP packet is looked for where ARP has it.
     """
     return [
-        Instruction(_LOAD_HALF, k=_TYPE),
-        Instruction(_EQUAL, 0, 2, _ARP),
-        Instruction(_LOAD_WORD, k=_ARP_SENDER),
-        Instruction(_JUMP, k=1),
-        Instruction(_LOAD_WORD, k=_IP_SOURCE),
-        Instruction(_TO_X),
+        Instruction(bpf.LOAD_HALF, k=bpf.ETHERNET_TYPE),
+        Instruction(bpf.EQUAL, 0, 2, _ARP),
+        Instruction(bpf.LOAD_WORD, k=_ARP_SENDER),
+        Instruction(bpf.JUMP, k=1),
+        Instruction(bpf.LOAD_WORD, k=_IP_SOURCE),
+        Instruction(bpf.TO_X),
         *(instruction for loss in losses for instruction in _lost(*loss)),
-        Instruction(_RETURN, k=_NO_MATCH),
+        Instruction(bpf.RETURN, k=bpf.NO_MATCH),
     ]
 
 
 def _lost(source: str | None, share: float) -> Iterator[Instruction]:
-    dice = [] if share >= 1 else [Instruction(_LOAD_WORD, k=_RANDOM)]
+    dice = [] if share >= 1 else [Instruction(bpf.LOAD_WORD, k=_RANDOM)]
     if dice:
-        dice.append(Instruction(_AT_LEAST, 1, 0, round(share * _DICE)))
+        dice.append(Instruction(bpf.AT_LEAST, 1, 0, round(share * _DICE)))
     if source is not None:
-        yield Instruction(_FROM_X)
-        yield Instruction(_EQUAL, 0, len(dice) + 1, int(IPv4Address(source)))
+        yield Instruction(bpf.FROM_X)
+        yield Instruction(bpf.EQUAL, 0, len(dice) + 1, int(IPv4Address(source)))
     yield from dice
-    yield Instruction(_RETURN, k=_MATCH)
-
-
-def bytecode(instructions: Iterable[Instruction]) -> str:
-    """Return a program as tc reads it."""
-    lines = [" ".join(map(str, one)) for one in instructions]
-    return f"{len(lines)}," + "".join(f"{line}," for line in lines)
+    yield Instruction(bpf.RETURN, k=bpf.MATCH)

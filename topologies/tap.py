@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from pyroute2 import IPRoute
@@ -11,15 +12,13 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from reserve_agent.errors import CrunchbedError
 from reserve_agent.netns import network_namespace_of
+from topologies.classic_bpf import EVERY_PACKET, Instruction, bytecode, tcp_to
 from topologies.links import silence_ipv6
-from topologies.lossy import Loss, bytecode, program
+from topologies.lossy import Loss, program
 from topologies.node import ClusterNode, NodeLink
 from topologies.offloads import switch_offloads_off
 from topologies.wiring import run_tc
 
-_EVERY_PACKET: Final = "1,6 0 0 4294967295,"
-"""A classic BPF program of one instruction, "return -1": distributions' kernels have matchall for
-this, but the hooks of namespaces need the BPF classifier anyway."""
 _LOSE, _PASS = 1, 2
 """Preference of the filters: what is lost comes no further."""
 _PERMANENT: Final = 0x80  # NUD_PERMANENT
@@ -48,37 +47,63 @@ def plug_tap(node: ClusterNode, link: NodeLink) -> str:
     """
     tap, lost = tap_name(link), lost_tap_name(link)
     with network_namespace_of(node.pid):
-        try:
-            _make((tap, lost), link.interface)
-        except (NetlinkError, OSError) as error:
-            raise CrunchbedError(f"cannot make tap {tap}: {error}") from error
-        switch_offloads_off(tap)
-        run_tc(
-            [
-                *(f"qdisc replace dev {name} clsact" for name in (link.interface, tap)),
-                _redirect(link.interface, _PASS, _EVERY_PACKET, tap),
-                _redirect(tap, _PASS, _EVERY_PACKET, link.interface),
-            ]
-        )
+        with _told_of(tap), IPRoute() as netlink:
+            _make(netlink, tap, lost)
+            netlink.flush_addr(index=socket.if_nametoindex(link.interface))
+        _join(link.interface, tap, EVERY_PACKET)
     return tap
 
 
-def _make(taps: Sequence[str], interface: str) -> None:
-    with IPRoute() as netlink:
-        for name in taps:
-            netlink.link("add", ifname=name, kind="tuntap", mode="tap")
-        for name in (*taps, interface):
-            silence_ipv6(name)
-        netlink.flush_addr(index=socket.if_nametoindex(interface))
-        for name in taps:
-            netlink.link("set", ifname=name, state="up")
+def plug_server_tap(node: ClusterNode, link: NodeLink, port: int) -> str:
+    """Make a tap for a virtual machine that serves a TCP port in a host's place; returns its name.
+
+    What comes by the link for that port leaves by the tap, and all that comes from the tap leaves
+    by the link. Host and machine have the same addresses, and everything else is still the host's.
+
+    Raises:
+        CrunchbedError: The kernel refused.
+    """
+    tap = tap_name(link)
+    with network_namespace_of(node.pid):
+        with _told_of(tap), IPRoute() as netlink:
+            _make(netlink, tap)
+        _join(link.interface, tap, tcp_to(port))
+    return tap
 
 
-def _redirect(source: str, preference: int, which: str, target: str) -> str:
+@contextmanager
+def _told_of(tap: str) -> Iterator[None]:
+    try:
+        yield
+    except (NetlinkError, OSError) as error:
+        raise CrunchbedError(f"cannot make tap {tap}: {error}") from error
+
+
+def _make(netlink: IPRoute, *taps: str) -> None:
+    for name in taps:
+        netlink.link("add", ifname=name, kind="tuntap", mode="tap")
+        silence_ipv6(name)
+        netlink.link("set", ifname=name, state="up")
+
+
+def _join(interface: str, tap: str, which: Iterable[Instruction]) -> None:
+    """Have packets of a link leave by the tap, and every packet of the tap leave by the link."""
+    silence_ipv6(interface)
+    switch_offloads_off(tap)
+    run_tc(
+        [
+            *(f"qdisc replace dev {name} clsact" for name in (interface, tap)),
+            _redirect(interface, _PASS, which, tap),
+            _redirect(tap, _PASS, EVERY_PACKET, interface),
+        ]
+    )
+
+
+def _redirect(source: str, preference: int, which: Iterable[Instruction], target: str) -> str:
     """Return a line for tc that sends what comes into ``source`` out of ``target``."""
     return (
         f"filter replace dev {source} ingress protocol all pref {preference} handle 1"
-        f" bpf bytecode '{which}' action mirred egress redirect dev {target}"
+        f" bpf bytecode '{bytecode(which)}' action mirred egress redirect dev {target}"
     )
 
 
@@ -89,7 +114,7 @@ def lose(node: ClusterNode, link: NodeLink, losses: Iterable[Loss]) -> None:
         CrunchbedError: The kernel refused.
     """
     with network_namespace_of(node.pid):
-        run_tc([_redirect(link.interface, _LOSE, bytecode(program(losses)), lost_tap_name(link))])
+        run_tc([_redirect(link.interface, _LOSE, program(losses), lost_tap_name(link))])
 
 
 def know_neighbours(node: ClusterNode, link: NodeLink, neighbours: Mapping[str, str]) -> None:

@@ -19,8 +19,10 @@ from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration, format_size
 from reserve_agent.contract.packets import PAGE_BYTES
 
-PORTS: Final = {"nbd": 10809, "iscsi": 3260}
+PORTS: Final = {"nbd": 10809, "iscsi": 3260, "nvme-tcp": 4420}
 """The transports, and the registered TCP port of each."""
+_KEEP_ALIVE_NS: Final = 5_000_000_000
+"""Within which the kernel's nvme-tcp expects an answer to its keep-alive (NVME_DEFAULT_KATO)."""
 _KEY = "12 to 16 printable characters without blanks, as a CHAP secret has"
 _NEVER = "never"
 
@@ -103,6 +105,8 @@ class BlockIo(Section):
         """How long an initiator waits for an answer of its target; None: for ever."""
         if self.transport == "nbd":
             return self.nbd.timeout or None
+        if self.transport == "nvme-tcp":
+            return _KEEP_ALIVE_NS
         return self.iscsi.noop_out_timeout if self.iscsi.noop_out_interval else None
 
 

@@ -16,6 +16,10 @@ _NBD_REPLY_BYTES = 16
 _ISCSI_PDU_BYTES = 48
 _ISCSI_SEGMENT_BYTES = 8192
 """The MaxRecvDataSegmentLength that tgtd declares: what one PDU of a write carries."""
+_NVME_COMMAND_BYTES = 72
+_NVME_RESPONSE_BYTES = 24
+_NVME_IN_CAPSULE_BYTES = 16384
+"""What nvmet-tcp takes together with the command; it asks for a longer write by a PDU (R2T)."""
 _HEARTBEAT_FRAME_BYTES = 14 + 20 + 8 + 40
 _BYTES_PER_MEMBER = 2
 # Of each peer of a corosync: ping, pong, a token or join message, and that sent again. The probes
@@ -65,12 +69,16 @@ def throttled(scenario: Sized) -> list[Throttled]:
 def _block_io(block_io: BlockIo) -> Throttled:
     """Return the bounds of the socket that carries writes and their replies.
 
-    An iSCSI target asks for the rest of a write (R2T) before it acknowledges the write; the two
-    replies come one after the other, and are of one size.
+    Targets of iSCSI and NVMe/TCP ask for the rest of a write (R2T) before they acknowledge the
+    write; the two replies come one after the other, and are of one size.
     """
     if block_io.transport == "iscsi":
         pdus = -(-block_io.request // _ISCSI_SEGMENT_BYTES)
         header, reply = pdus * _ISCSI_PDU_BYTES, _ISCSI_PDU_BYTES
+    elif block_io.transport == "nvme-tcp":
+        asked_for = block_io.request > _NVME_IN_CAPSULE_BYTES
+        header = _NVME_COMMAND_BYTES + _NVME_RESPONSE_BYTES * asked_for
+        reply = _NVME_RESPONSE_BYTES
     else:
         header, reply = _NBD_HEADER_BYTES, _NBD_REPLY_BYTES
     request = block_io.request + header

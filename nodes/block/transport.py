@@ -16,6 +16,8 @@ from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.socket_options import SO_SNDBUFFORCE
 
 TARGET_NAME: Final = "iqn.2026-11.invalid.crunchbed:disk"
+SUBSYSTEM: Final = "nqn.2026-11.invalid.crunchbed:disk"
+"""Qualified name of the disk's NVMe subsystem."""
 LUN: Final = 1
 """Logical unit of the disk on an iSCSI target; tgt keeps 0 for a controller of its own."""
 

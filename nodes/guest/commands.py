@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from nodes.block.config import IscsiConfig
-from nodes.block.transport import TARGET_NAME
+from nodes.block.transport import SUBSYSTEM, TARGET_NAME
 from nodes.guest.config import GuestBurst, GuestDisk
 from nodes.guest.layout import BALLAST_NONE, DirtyForm, Kind, Memalloc, Side, Socket
 from nodes.guest.messages import (
@@ -17,6 +17,7 @@ from nodes.guest.messages import (
     Level,
     Login,
     Neighbour,
+    Nvme,
     Reserve,
     Sink,
     Swap,
@@ -71,11 +72,11 @@ def flag_corosync(port: int, policy: str, classes: tuple[str, ...]) -> Ask:
 def flag_disk(disk: GuestDisk, policy: str, classes: tuple[str, ...]) -> Ask:
     """Flag the kernel's socket for the block device, or take its flag away.
 
-    The kernel flags it by itself, and its sender never waits (PF_MEMALLOC). open-iscsi has the
-    socket and makes another one when it likes, so it is known by the target's port.
+    The kernel flags it by itself, and its sender never waits (PF_MEMALLOC). The agent has the
+    socket of NBD alone; others, which are made again without it, are known by the target's port.
     """
     value = Memalloc.ON if _flagged(PacketClass.BLOCK_IO, policy, classes) else Memalloc.OFF
-    if disk.iscsi is not None:
+    if disk.transport != "nbd":
         return flag_port(socket.IPPROTO_TCP, Side.REMOTE, disk.port, value)
     return Ask(Kind.FLAG, Flag(socket=Socket.DISK, value=value))
 
@@ -102,6 +103,8 @@ def connect(disk: GuestDisk, node: str) -> Ask:
     """Make the block device; ``node`` is who the target is told to talk with."""
     if disk.iscsi is not None:
         return _login(disk, disk.iscsi, node)
+    if disk.nvme:
+        return _nvme(disk, node)
     body = Connect(
         address=network_address(disk.address),
         port=network_port(disk.port),
@@ -129,6 +132,16 @@ def _login(disk: GuestDisk, session: IscsiConfig, node: str) -> Ask:
         secret=secret.encode(),
     )
     return Ask(Kind.LOGIN, body)
+
+
+def _nvme(disk: GuestDisk, node: str) -> Ask:
+    body = Nvme(
+        address=network_address(disk.address),
+        port=network_port(disk.port),
+        subsystem=SUBSYSTEM.encode(),
+        host=f"{SUBSYSTEM.partition(':')[0]}:{node}".encode(),
+    )
+    return Ask(Kind.NVME, body)
 
 
 def write(disk: GuestDisk, node: int, incarnation: int) -> Ask:

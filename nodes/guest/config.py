@@ -61,7 +61,8 @@ class GuestDisk:
         request_blocks: Blocks of one write, at most 16.
         writers: Writes that are under way at most, 1 to 4.
         pause: Time of one writer between two writes.
-        iscsi: The session, where the device is reached by iSCSI; None: by NBD, as follows.
+        iscsi: The session, where the device is reached by iSCSI.
+        nvme: Whether it is reached by NVMe/TCP; with neither, by NBD, as follows.
         export: Name of the NBD export, at most 31 characters.
         send_buffer: SO_SNDBUF of the connection in bytes; 0: the kernel's own. It bounds what a
             flagged socket can take from the reserve.
@@ -78,6 +79,7 @@ class GuestDisk:
     writers: int = 4
     pause: int = 20_000_000
     iscsi: IscsiConfig | None = None
+    nvme: bool = False
     export: str = ""
     send_buffer: int = 65_536
     connect_timeout: int = 5_000_000_000
@@ -100,8 +102,10 @@ class GuestDisk:
 
     @property
     def transport(self) -> str:
-        """``nbd`` or ``iscsi``."""
-        return "nbd" if self.iscsi is None else "iscsi"
+        """``nbd``, ``iscsi`` or ``nvme-tcp``."""
+        if self.iscsi is not None:
+            return "iscsi"
+        return "nvme-tcp" if self.nvme else "nbd"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ class DiskOfGuest:
         if disk is None:
             return
         yield commands.stop_writing()  # to a device that has ended
-        if disk.iscsi is not None:
+        if disk.transport != "nbd":
             yield from must(self._flag(disk))  # a rule, which is there before the socket is
         while (yield commands.connect(disk, self._config.node)).result < 0:
             yield Until(self._now() + AGAIN_NS)

@@ -79,6 +79,7 @@ class Kind(IntEnum):
     POWEROFF = 16
     FLAG_PORT = 17
     LOGIN = 18
+    NVME = 19
     DONE = 64
     SENT = 65
     RECEIVED = 66

@@ -74,6 +74,18 @@ class Login(c.LittleEndianStructure):
     )
 
 
+class Nvme(c.LittleEndianStructure):
+    """The block device over NVMe/TCP."""
+
+    _fields_ = (
+        ("address", c.c_uint8 * 4),
+        ("port", c.c_uint8 * 2),
+        ("unused", c.c_uint16),
+        ("subsystem", c.c_char * 64),
+        ("host", c.c_char * 64),
+    )
+
+
 class Write(c.LittleEndianStructure):
     """Writers that begin or end."""
 

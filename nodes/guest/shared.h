@@ -83,7 +83,7 @@ enum cb_ring_name {
 	CB_RING_ANSWERS,	/* guest to host, like all that follow: what came of CONTROL */
 	CB_RING_SENT,
 	CB_RING_RECEIVED,
-	CB_RING_DISK,		/* of CONNECT, LOGIN, DISCONNECT and SWAP */
+	CB_RING_DISK,		/* of CONNECT, LOGIN, NVME, DISCONNECT and SWAP */
 	CB_RING_DISK_ENDED,	/* CB_DONE with id 0: the kernel gave the device up */
 	CB_RING_TASK,		/* of the process that wants memory */
 	CB_RING_COROSYNC,	/* of corosync's watcher */
@@ -134,6 +134,7 @@ enum cb_command {
 	CB_POWEROFF,		/* no body, no answer */
 	CB_FLAG_PORT,		/* struct cb_flag_port; CB_DONE has the sockets that follow it */
 	CB_LOGIN,		/* struct cb_login: a disk over iSCSI; CB_DONE has its bytes */
+	CB_NVME,		/* struct cb_nvme: a disk over NVMe/TCP; CB_DONE has its bytes */
 };
 
 enum cb_event {
@@ -225,6 +226,15 @@ struct cb_login {
 	char target[64];
 	char user[80];		/* empty: the target wants no secret */
 	char secret[32];
+};
+
+/* All times are the kernel's own. Texts are NUL-terminated. */
+struct cb_nvme {
+	__u32 address;
+	__u16 port;
+	__u16 unused;
+	char subsystem[64];	/* NQN of the target's subsystem */
+	char host[64];		/* NQN of this node */
 };
 
 struct cb_write {

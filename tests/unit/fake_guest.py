@@ -22,6 +22,7 @@ from nodes.guest.messages import (
     Level,
     Login,
     Neighbour,
+    Nvme,
     Received,
     Reserve,
     Send,
@@ -83,6 +84,7 @@ class FakeGuest:
         self.flags: dict[int, int] = {}
         self.ports: dict[int, int] = {}
         self.logins: list[Login] = []
+        self.nvmes: list[Nvme] = []
         self.neighbours: dict[str, bytes] = {}
         self.commands: list[Kind] = []
         self.refuses: dict[Kind, int] = {}
@@ -164,6 +166,9 @@ class FakeGuest:
         elif kind is Kind.LOGIN:
             ring = RingName.DISK
             self.logins.append(Login.from_buffer_copy(message.body))
+        elif kind is Kind.NVME:
+            ring = RingName.DISK
+            self.nvmes.append(Nvme.from_buffer_copy(message.body))
         elif kind in (Kind.CONNECT, Kind.SWAP):
             ring = RingName.DISK
         elif kind is Kind.DIRTY:

@@ -27,6 +27,7 @@ STRUCTURES: dict[str, type[ctypes.LittleEndianStructure]] = {
     "cb_ballast": messages.Ballast,
     "cb_connect": messages.Connect,
     "cb_login": messages.Login,
+    "cb_nvme": messages.Nvme,
     "cb_write": messages.Write,
     "cb_swap": messages.Swap,
     "cb_dirty": messages.Dirty,

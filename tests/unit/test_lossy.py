@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from topologies.lossy import Instruction, Loss, bytecode, program
+from topologies.classic_bpf import Instruction, bytecode
+from topologies.lossy import Loss, program
 
 N2, N3 = "10.77.0.2", "10.77.0.3"
 RANDOM = 0xFFFFF000 + 56
@@ -25,14 +26,18 @@ def executed(instructions: Sequence[Instruction], frame: bytes, dice: Callable[[
         code, if_true, if_false, k = instructions[at]
         at += 1
         match code:
-            case 0x28 | 0x20:
-                size = 2 if code == 0x28 else 4
-                if k == RANDOM:
-                    accumulator = dice()
-                elif k + size > len(frame):
+            case 0x20 if k == RANDOM:
+                accumulator = dice()
+            case 0x20 | 0x28 | 0x30 | 0x48:
+                size = {0x20: 4, 0x28: 2, 0x30: 1, 0x48: 2}[code]
+                k += index if code == 0x48 else 0
+                if k + size > len(frame):
                     return 0
-                else:
-                    accumulator = int.from_bytes(frame[k : k + size], "big")
+                accumulator = int.from_bytes(frame[k : k + size], "big")
+            case 0xB1:
+                index = 4 * (frame[k] & 0xF)
+            case 0x45:
+                at += if_true if accumulator & k else if_false
             case 0x15:
                 at += if_true if accumulator == k else if_false
             case 0x35:

@@ -297,6 +297,25 @@ def test_guests_with_open_iscsi_have_an_initramfs_of_their_own_and_more_memory(
     assert images.variant_for("crunchbed", "nbd") == ""
 
 
+def test_a_kernel_without_one_side_of_nvme_is_a_requirement_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(images.DIRECTORY_VARIABLE, str(tmp_path))
+    build(tmp_path)
+    keys = {"cluster.backend": "machines", "block_io.transport": "nvme-tcp"}
+    wanted = load("control").with_overrides(keys)
+
+    def lacking() -> list[tuple[str, str, str]]:
+        found = missing(needed_by(wanted))
+        return [(one.name, one.detail, one.remedy) for one in found if "NVMe" in one.name]
+
+    (tmp_path / RELEASE / "initramfs-nvme-tcp").touch()
+    said = "6.1 has no nvme-tcp, nvmet-tcp and virtio"
+    assert lacking() == [("NVMe/TCP of guests", said, "make machines")]
+    (tmp_path / RELEASE / "initramfs-nvmet").touch()
+    assert lacking() == []
+
+
 def test_a_kernel_that_was_built_without_open_iscsi_is_a_requirement_that_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,10 @@ def test_control_and_every_kind_of_crunch_are_not_refused() -> None:
             "block_io.transport: expected nbd beside corosync: no guest has both, got iscsi",
         ),
         (
+            {"block_io__transport": "nvme-tcp", "membership": "corosync", "phases__control": "10s"},
+            "block_io.transport: expected nbd beside corosync: no guest has both, got nvme-tcp",
+        ),
+        (
             {"block_io__transport": "iscsi", "block_io__iscsi__noop_out_timeout": "700ms"},
             "block_io.iscsi.noop_out_timeout: "
             "expected whole seconds, as open-iscsi has them, got 700ms",
@@ -150,6 +154,20 @@ def test_namespaces_have_neither_card_nor_kernel() -> None:
         "crunch.form: expected swap, the default: only machines have a page cache of their own, "
         "got buffered",
     ]
+
+
+def test_namespaces_have_no_nvme_and_machines_have() -> None:
+    wanted = {"block_io.transport": "nvme-tcp"}
+    one = load("control").with_overrides(wanted)
+    assert backend_of(one).refuses(one, hold=False) == [
+        "block_io.transport: expected nbd or iscsi: only machines have a kernel's initiator, "
+        "got nvme-tcp"
+    ]
+    assert refused(scenario(block_io__transport="nvme-tcp"), hold=False) == []
+    target = {"kind": "target-crash"}, {"kind": "stall", "target": "storage"}
+    assert refused(scenario(block_io__transport="nvme-tcp", faults=list(target)), hold=False) == []
+    with pytest.raises(BadInput, match="the delay filter is nbdkit's, got slow-disk with"):
+        scenario(block_io__transport="nvme-tcp", faults=[{"kind": "slow-disk"}])
 
 
 def test_what_the_scenario_does_to_a_cluster_is_not_done_while_it_is_held_open() -> None:

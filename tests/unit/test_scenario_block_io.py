@@ -25,6 +25,7 @@ def test_the_port_is_the_transport_s_own_unless_it_is_given() -> None:
     assert scenario().block_io.port == 10809
     assert scenario(transport="iscsi").block_io.port == 3260
     assert scenario(transport="iscsi", port=860).block_io.port == 860
+    assert scenario(transport="nvme-tcp").block_io.port == 4420
 
 
 def test_a_port_that_was_left_out_follows_an_override_and_a_given_one_stays() -> None:
@@ -98,7 +99,7 @@ def test_mistakes_are_one_line_with_their_place(tmp_path: Path, text: str, messa
 def test_an_unknown_transport_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(LEAD.replace("iscsi", "fcoe"))
-    with pytest.raises(BadInput, match=r"4: block_io.transport: expected one of nbd, iscsi"):
+    with pytest.raises(BadInput, match=r"4: block_io.transport: expected one of nbd, isc"):
         load_file(path)
 
 
@@ -121,8 +122,18 @@ def test_a_control_socket_s_name_fits_into_an_address() -> None:
     assert len(f"{settings.control}.0") < 108
 
 
-def test_the_reserve_knows_both_protocols() -> None:
-    nbd, iscsi = (sizing.throttled(scenario(transport=name))[0] for name in ("nbd", "iscsi"))
+def test_the_reserve_knows_the_protocols() -> None:
+    transports = ("nbd", "iscsi", "nvme-tcp")
+    nbd, iscsi, nvme = (sizing.throttled(scenario(transport=name))[0] for name in transports)
     assert nbd.request_bytes == 16384 + 28
     assert iscsi.request_bytes == 16384 + 2 * 48, "two PDUs of 8 KiB"
-    assert (nbd.reply_bytes, iscsi.reply_bytes) == (66 + 16, 66 + 48)
+    assert nvme.request_bytes == 16384 + 72, "a command with its data"
+    assert (nbd.reply_bytes, iscsi.reply_bytes, nvme.reply_bytes) == (66 + 16, 66 + 48, 66 + 24)
+    (long, *_) = sizing.throttled(scenario(transport="nvme-tcp", request="64KiB"))
+    assert long.request_bytes == 65536 + 72 + 24, "the target asks for the data"
+
+
+def test_who_gives_a_silent_target_up_and_when() -> None:
+    assert scenario().block_io.answer_ns is None
+    assert scenario(nbd={"timeout": "2s"}).block_io.answer_ns == 2 * SECOND
+    assert scenario(transport="nvme-tcp").block_io.answer_ns == 5 * SECOND

@@ -6,12 +6,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from crunchbed.backends.common.targets import Targets
 from crunchbed.scenario.schema import Scenario
 from nodes.process import Process, spawn
 from reserve_agent.config_files import write_config
 from reserve_agent.errors import RunInvalid
+
+PANIC: Final = "Kernel panic"
+"""Begins the line on a guest's console that says why; lines without a reason come after it."""
 
 
 def argv(module: str, *arguments: str | Path) -> list[str]:
@@ -76,7 +80,7 @@ class LiveRun:
 
 def ended_by_itself(process: Process) -> RunInvalid:
     """Return the error to raise for a process that ended though nobody ended it."""
-    words = process.last_words() or f"no word in {process.log}"
+    words = process.last_words(PANIC) or process.last_words() or f"no word in {process.log}"
     return RunInvalid(f"{process.name} ended by itself ({process.poll()}): {words}")
 
 

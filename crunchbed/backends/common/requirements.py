@@ -16,7 +16,12 @@ _SWITCHES: Final = {
     "linux-bridge": ("linux-bridge",),
 }
 """What each ``cluster.switch`` needs."""
-_TRANSPORTS: Final = {"nbd": ("nbdkit",), "iscsi": ("iscsi-target", "iscsi-initiator")}
+_TRANSPORTS: Final = {
+    "nbd": ("nbdkit",),
+    "iscsi": ("iscsi-target", "iscsi-initiator"),
+    "nvme-tcp": (),
+}
+"""Programs of this machine; both sides of NVMe/TCP are guests' kernels."""
 _BITS_PER_BYTE: Final = 8
 _UNPHASED_SECONDS: Final = 60  # a run's start, what follows its faults, and its end: at most
 

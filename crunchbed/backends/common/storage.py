@@ -116,8 +116,11 @@ class StorageHost:
             BadInput: Its port is taken, or it does not know the initiators' secret.
             CrunchbedError: It did not come up.
         """
-        if self._scenario.block_io.pair:
-            return
+        if not self._scenario.block_io.pair:
+            self._serve(write_delay_ns)
+
+    def _serve(self, write_delay_ns: int) -> None:
+        """Start the target, and return when initiators can log in; see ``start_target``."""
         address = self.host.address("storage")
         settings = configs.target(self._scenario, self._run.state, address, STORAGE, write_delay_ns)
         self._target = target.start(

@@ -95,6 +95,17 @@ class LiveWorld(ABC):
         """Return the nodes that serve the block device in place of the storage host."""
         return ()
 
+    def _storage_host(self) -> StorageHost:
+        """Return the storage host, whose target is not started yet."""
+        return StorageHost(
+            self._run,
+            self._network.nodes,
+            self._servers(),
+            self._loop,
+            self._watched,
+            self._undo,
+        )
+
     def _versions(self) -> Mapping[str, str]:
         """Return the versions that only this backend has."""
         return {}
@@ -156,14 +167,7 @@ class LiveWorld(ABC):
             self._loop.at,
         )
         self._undo.callback(self._fences.close)
-        self.disk = StorageHost(
-            self._run,
-            self._network.nodes,
-            self._servers(),
-            self._loop,
-            self._watched,
-            self._undo,
-        )
+        self.disk = self._storage_host()
         target.make_disk(self._run.state / DISK, self._scenario.block_io.export)
         self.disk.start_target()
         # The first to be undone: nobody waits for the target.

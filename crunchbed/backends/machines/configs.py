@@ -17,6 +17,7 @@ from crunchbed.scenario.crunch import WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.sizing import reserve_pages
 from nodes.block.config import IscsiConfig
+from nodes.block.transport import SUBSYSTEM
 from nodes.corosync.config import CorosyncSettings
 from nodes.guest.config import (
     AttendantConfig,
@@ -74,6 +75,38 @@ def machine(
             **({"shell": 1} if with_shell else {}),
         },
         shell=run.state / f"{node.name}{CONSOLE}" if with_shell else None,
+    )
+
+
+def storage_machine(
+    run: LiveRun,
+    nodes: Mapping[str, ClusterNode],
+    tap: str,
+    image: Image,
+    accelerator: Accelerator,
+) -> Machine:
+    """Return the machine that serves the run's disk over NVMe/TCP at the storage host's address.
+
+    Its console is the log of the target.
+    """
+    host = nodes[STORAGE]
+    macs = neighbours(nodes, STORAGE).items()
+    return Machine(
+        name=f"crunchbed-{run.run_id}-{STORAGE}",
+        image=image,
+        accelerator=accelerator,
+        memory_mib=image.own_mib,
+        shared=None,
+        console=run.log(f"{STORAGE} target"),
+        card=Card("virtio-net", tap, host.links[0].mac),
+        words={
+            "address": f"{host.address('storage')}/{PREFIX_LENGTH}",
+            "port": run.scenario.block_io.port,
+            "subsystem": SUBSYSTEM,
+            "neighbours": ",".join(f"{address}={mac}" for address, mac in macs),
+        },
+        disk=run.state / configs.DISK,
+        init="/storage-init",
     )
 
 
@@ -136,6 +169,7 @@ def guest_disk(scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str) 
         writers=writers,
         pause=writers * blocks * 1_000_000_000 // block_io.dirty_rate,
         iscsi=iscsi(scenario),
+        nvme=block_io.transport == "nvme-tcp",
         timeout=block_io.nbd.timeout,
     )
 

@@ -22,9 +22,12 @@ QEMU_CARDS: Final = {
     "virtio-net": "virtio-net-pci",
 }
 """QEMU's names of cards, by ``memory.nic``."""
-VARIANT_MIB: Final = {"": 0, "corosync": 128, "iscsi": 24}
+STORAGE: Final = "nvmet"
+"""The variant of the guest that serves the disk over NVMe/TCP."""
+VARIANT_MIB: Final = {"": 0, "corosync": 128, "iscsi": 24, "nvme-tcp": 4, STORAGE: 32}
 """What more a guest needs: for corosync and its watcher, which lock all that they have, 107 MiB on
-three nodes; for open-iscsi, 15 MiB of files in memory and what its daemon locks."""
+three nodes; for open-iscsi, 15 MiB of files in memory and what its daemon locks; for nvme-tcp its
+modules and 128 requests; as a target what is for the tasks of others."""
 _KERNEL_MIB: Final = 96
 """What is not for tasks, about: the kernel, its initramfs, the agent, and the zone for ISA DMA."""
 _BUILT: Final = Path(__file__).resolve().parents[3] / "build" / "machines"

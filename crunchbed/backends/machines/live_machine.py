@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from crunchbed.backends.common.live_agent import LiveAgent, node_status
-from crunchbed.backends.common.live_run import LiveRun, ended_by_itself
+from crunchbed.backends.common.live_run import PANIC, LiveRun, ended_by_itself
 from crunchbed.backends.common.ports import SwitchPort
 from crunchbed.backends.machines import configs, qemu
 from crunchbed.run.world import Clock, NodeStatus
@@ -22,8 +22,6 @@ from topologies.node import ClusterNode
 DAEMONS: Final = ("heartbeat", "initiator")
 """What a machine's agent does is called as the daemons of a namespace are."""
 _ASKED_EVERY_NS: Final = 100_000_000
-_PANIC: Final = "Kernel panic"
-"""Begins the line that says why; lines without a reason come after it."""
 
 
 class LiveMachine:
@@ -228,7 +226,7 @@ class LiveMachine:
 
     def _panic(self) -> str:
         """Return why the guest's kernel has panicked, in its own words; empty if it has not."""
-        return self._last_of_console(_PANIC)
+        return self._last_of_console(PANIC)
 
     def _last_of_console(self, words: str = "") -> str:
         with suppress(OSError):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from crunchbed.backends.machines.images import QEMU, QEMU_CARDS, Image
+from nodes.block.pattern import BLOCK_BYTES
 
 Accelerator = Literal["kvm", "tcg"]
 
@@ -36,35 +37,39 @@ class Card:
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine: one processor, no disk, and a mebibyte that it shares with the host.
+    """One machine with one processor.
 
     Attributes:
         name: In the process's command line.
         image: The kernel.
         accelerator: What executes the guest's instructions.
         memory_mib: All of its memory.
-        shared: The file behind the shared mebibyte; exists.
+        shared: The file behind a mebibyte that it shares with the host; exists. None: it has none.
         console: The file that the kernel's messages are appended to.
         card: None: it has no network.
+        words: What the guest's first process is told, without the prefix ``crunchbed.``.
         shell: The Unix socket behind the guest's second serial port, if it is to have one.
-        words: What ``nodes/guest/init`` is told, without the prefix ``crunchbed.``.
+        disk: The file behind its disk (``/dev/vda``), if it has one.
+        init: The guest's first process.
     """
 
     name: str
     image: Image
     accelerator: Accelerator
     memory_mib: int
-    shared: Path
+    shared: Path | None
     console: Path
     card: Card | None
     words: Mapping[str, str | int]
     shell: Path | None = None
+    disk: Path | None = None
+    init: str = "/init"
 
 
-def kernel_words(words: Mapping[str, str | int]) -> str:
-    """Return the kernel's command line; ``words`` are for ``nodes/guest/init``."""
+def kernel_words(init: str, words: Mapping[str, str | int]) -> str:
+    """Return the kernel's command line; ``words`` are for the first process, which is ``init``."""
     own = (f"crunchbed.{key}={value}" for key, value in words.items())
-    return " ".join((*_KERNEL_WORDS, *own))
+    return " ".join((*_KERNEL_WORDS, f"rdinit={init}", *own))
 
 
 def argv(machine: Machine) -> list[str]:
@@ -80,10 +85,10 @@ def argv(machine: Machine) -> list[str]:
         *("-smp", "1", "-m", str(machine.memory_mib)),
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-kernel", str(machine.image.kernel), "-initrd", str(machine.image.initramfs)),
-        *("-append", kernel_words(machine.words)),
+        *("-append", kernel_words(machine.init, machine.words)),
         *_card(machine.card),
-        *("-object", f"memory-backend-file,id=shared,share=on,size=1M,{_path(machine.shared)}"),
-        *("-device", "ivshmem-plain,memdev=shared"),
+        *_shared(machine.shared),
+        *_disk(machine.disk),
         *("-chardev", f"file,id=console,append=on,{_path(machine.console, 'path')}"),
         *("-serial", "chardev:console"),
         *_shell(machine.shell),
@@ -96,6 +101,25 @@ def _card(card: Card | None) -> tuple[str, ...]:
     tap = f"tap,id=net,ifname={card.tap},script=no,downscript=no,vnet_hdr=off"
     device = f"{QEMU_CARDS[card.nic]},netdev=net,mac={card.mac},romfile="
     return ("-netdev", tap, "-device", device)
+
+
+def _shared(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    memory = f"memory-backend-file,id=shared,share=on,size=1M,{_path(path)}"
+    return ("-object", memory, "-device", "ivshmem-plain,memdev=shared")
+
+
+def _disk(path: Path | None) -> tuple[str, ...]:
+    """Return a disk whose written blocks are in its file, in the host's page cache, at once.
+
+    The file outlives QEMU. A host without room is an error of the write: QEMU would stop the guest.
+    """
+    if path is None:
+        return ()
+    drive = f"id=disk,if=none,format=raw,cache=writeback,discard=ignore,{_path(path, 'file')}"
+    blocks = f"logical_block_size={BLOCK_BYTES},physical_block_size={BLOCK_BYTES}"
+    return ("-drive", drive, "-device", f"virtio-blk-pci,drive=disk,werror=report,{blocks}")
 
 
 def _shell(path: Path | None) -> tuple[str, ...]:

@@ -74,9 +74,9 @@ def _block_io(scenario: Scenario) -> Iterator[str]:
     block_io = scenario.block_io
     if block_io.transport == "iscsi":
         yield from _iscsi(block_io.iscsi)
-        if scenario.membership == "corosync":
-            expected = "nbd beside corosync: no guest has both"
-            yield _line("block_io.transport", expected, block_io.transport)
+    if block_io.transport != "nbd" and scenario.membership == "corosync":
+        expected = "nbd beside corosync: no guest has both"
+        yield _line("block_io.transport", expected, block_io.transport)
     if block_io.pair:
         yield _line("block_io.pair", "[] for now", f"[{', '.join(block_io.pair)}]")
     if not block_io.dirty_rate:

@@ -23,6 +23,9 @@ def needed_by(scenario: Scenario) -> list[Requirement]:
     if scenario.block_io.transport == "iscsi":
         probe = guests.iscsi(memory.kernel)
         variants.append(Requirement("iSCSI of guests", "block_io.transport", images.MAKE, probe))
+    if scenario.block_io.transport == "nvme-tcp":
+        probe = guests.nvme(memory.kernel)
+        variants.append(Requirement("NVMe/TCP of guests", "block_io.transport", images.MAKE, probe))
     return [
         *needed_by_all(scenario),
         *(requirement(name) for name in _ALWAYS),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, cast
 
 from crunchbed.backends.common.live_run import LiveRun
+from crunchbed.backends.common.storage import StorageHost
 from crunchbed.backends.common.versions import first_line
 from crunchbed.backends.common.world import LiveWorld, network_of
-from crunchbed.backends.machines import configs
+from crunchbed.backends.machines import configs, images
 from crunchbed.backends.machines.accelerator import choose
 from crunchbed.backends.machines.images import QEMU, Image
 from crunchbed.backends.machines.live_machine import LiveMachine
+from crunchbed.backends.machines.storage_machine import StorageMachine
 from crunchbed.history.recorder import Recorder
 from crunchbed.run import signals
 from crunchbed.run.loop import SelectorLoop
@@ -19,7 +22,7 @@ from crunchbed.run.world import STORAGE, Flood
 from crunchbed.scenario.crunch import FloodCrunch
 from reserve_agent.errors import RunInvalid
 from topologies.lossy import Loss
-from topologies.tap import know_neighbours, lose, plug_tap
+from topologies.tap import know_neighbours, lose, plug_server_tap, plug_tap, tap_name
 
 _BOOT_SECONDS: Final = 60.0
 _BOOT_SECONDS_EACH: Final = 15.0
@@ -69,7 +72,18 @@ class MachinesWorld(LiveWorld):
         storage = self._network.storage
         macs = configs.neighbours(self._network.nodes, STORAGE)
         know_neighbours(storage, storage.links[0], macs)
+        if self._scenario.block_io.transport == "nvme-tcp":
+            plug_server_tap(storage, storage.links[0], self._scenario.block_io.port)
         self._start_attendants()
+
+    def _storage_host(self) -> StorageHost:
+        if self._scenario.block_io.transport != "nvme-tcp":
+            return super()._storage_host()
+        hosts = self._network.nodes
+        image = replace(self._image, variant=images.STORAGE)
+        tap = tap_name(hosts[STORAGE].links[0])
+        machine = configs.storage_machine(self._run, hosts, tap, image, self._accelerator)
+        return StorageMachine(machine, self._run, hosts, self._loop, self._watched, self._undo)
 
     def _start_attendants(self) -> None:
         nodes: dict[str, LiveMachine] = {}

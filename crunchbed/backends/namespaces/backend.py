@@ -48,11 +48,15 @@ class NamespacesBackend:
             ("memory.kernel", memory.kernel, KERNELS[0], "boot a kernel"),
             ("crunch.form", form, FORMS[0], "have a page cache of their own"),
         )
-        return [
+        lines = [
             f"{key}: expected {default}, the default: only machines {what}, got {got}"
             for key, got, default, what in wanted
             if got != default
         ]
+        if (transport := scenario.block_io.transport) == "nvme-tcp":
+            expected = "nbd or iscsi: only machines have a kernel's initiator"
+            lines.append(f"block_io.transport: expected {expected}, got {transport}")
+        return lines
 
     def requirements(self, scenario: Scenario) -> Sequence[Requirement]:
         """Return what this machine must have for a scenario."""

@@ -31,6 +31,20 @@ def iscsi(kernel_name: str) -> Probe:
     return probe
 
 
+def nvme(kernel_name: str) -> Probe:
+    """Whether a kernel for machines has both sides of NVMe/TCP; one that is not built, has."""
+
+    def probe(_machine: Machine) -> Seen:
+        both = ("nvme-tcp", images.STORAGE)
+        if images.find(kernel_name) is None or all(
+            images.find(kernel_name, variant=variant) for variant in both
+        ):
+            return Seen(present=True, detail="nvme-tcp, nvmet-tcp")
+        return Seen(present=False, detail=f"{kernel_name} has no nvme-tcp, nvmet-tcp and virtio")
+
+    return probe
+
+
 def card(kernel_name: str, nic: str) -> Probe:
     """Whether a kernel for machines has a driver for a card; a kernel that is not built has all."""
 

@@ -85,6 +85,8 @@ int heartbeat_socket(void);
 void disk_start(void);
 int disk_post(const struct cb_message *message);
 const char *disk_path(void);
+/* Whoever makes a disk returns before the kernel has looked at it. Returns 0 or -errno. */
+int disk_wait(const char *path, uint64_t *bytes);
 
 /* ---- nbd.c */
 
@@ -100,6 +102,12 @@ int nbd_disconnect(void);
 #define ISCSI_DEVICE "/dev/sda"
 
 int iscsi_attach(const struct cb_login *login, uint64_t *bytes);
+
+/* ---- nvme.c */
+
+#define NVME_DEVICE "/dev/nvme0n1"
+
+int nvme_attach(const struct cb_nvme *command, uint64_t *bytes);
 
 /* ---- write.c: writers with O_DIRECT */
 

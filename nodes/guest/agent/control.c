@@ -24,6 +24,7 @@ static const size_t body_bytes[] = {
 	[CB_POWEROFF] = 0,
 	[CB_FLAG_PORT] = sizeof(struct cb_flag_port),
 	[CB_LOGIN] = sizeof(struct cb_login),
+	[CB_NVME] = sizeof(struct cb_nvme),
 };
 
 static int64_t request(unsigned long name, void *argument)
@@ -118,6 +119,7 @@ static void dispatch(const struct cb_message *message)
 	switch (message->kind) {
 	case CB_CONNECT:
 	case CB_LOGIN:
+	case CB_NVME:
 	case CB_DISCONNECT:
 	case CB_SWAP:
 		result = disk_post(message);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The block device, over NBD or iSCSI, and swap on it. */
+/* The block device, over NBD, iSCSI or NVMe/TCP, and swap on it. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/blkpg.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/swap.h>
@@ -12,22 +13,49 @@
 #include "agent.h"
 
 #define SWAP_PARTITION 1
+#define WAIT_NAPS 500
+#define WAIT_NAP_US 20000
 
 static const struct device {
 	const char *whole, *swap;
-} nbd = { NBD_DEVICE, NBD_DEVICE "p1" }, iscsi = { ISCSI_DEVICE, ISCSI_DEVICE "1" };
+} devices[] = {
+	{ NVME_DEVICE, NVME_DEVICE "p1" },
+	{ ISCSI_DEVICE, ISCSI_DEVICE "1" },
+	{ NBD_DEVICE, NBD_DEVICE "p1" },	/* there from the boot on, without a disk */
+};
 
 static struct mailbox box;
 
-/* A guest that has a SCSI disk has it for good; the task is another process, and asks too. */
+/* A guest keeps the disk that it has; the task is another process, and asks too. */
 static const struct device *used(void)
 {
-	return access(iscsi.whole, F_OK) ? &nbd : &iscsi;
+	const struct device *device = devices;
+	const struct device *last = device + sizeof(devices) / sizeof(*devices) - 1;
+
+	while (device < last && access(device->whole, F_OK))
+		device++;
+	return device;
 }
 
 const char *disk_path(void)
 {
 	return used()->whole;
+}
+
+int disk_wait(const char *path, uint64_t *bytes)
+{
+	int i, fd, error = -ETIMEDOUT;
+
+	for (i = 0; i < WAIT_NAPS && error; i++) {
+		fd = open(path, O_RDWR);
+		if (fd >= 0) {
+			error = ioctl(fd, BLKGETSIZE64, bytes) ? -errno : 0;
+			close(fd);
+		} else {
+			nap_us(WAIT_NAP_US);
+		}
+	}
+	return error;
 }
 
 int disk_post(const struct cb_message *message)
@@ -99,6 +127,8 @@ static int carry_out(uint64_t *value)
 		return nbd_attach(body, value);
 	case CB_LOGIN:
 		return iscsi_attach(body, value);
+	case CB_NVME:
+		return nvme_attach(body, value);
 	case CB_SWAP:
 		return swap(body);
 	default:

@@ -5,20 +5,15 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent.h"
 
 #define LOGIN "/iscsi-login"
-#define WAIT_NAPS 500
-#define WAIT_NAP_US 20000
 
 struct words {
 	char address[16], port[6], login[6], interval[6], timeout[6], replacement[12];
@@ -60,23 +55,6 @@ static int run(char **arguments)
 	return status ? -EIO : 0;
 }
 
-/* The daemon looks for disks after the login. */
-static int wait_for_disk(uint64_t *bytes)
-{
-	int i, fd, error = -ETIMEDOUT;
-
-	for (i = 0; i < WAIT_NAPS && error; i++) {
-		fd = open(ISCSI_DEVICE, O_RDWR);
-		if (fd >= 0) {
-			error = ioctl(fd, BLKGETSIZE64, bytes) ? -errno : 0;
-			close(fd);
-		} else {
-			nap_us(WAIT_NAP_US);
-		}
-	}
-	return error;
-}
-
 int iscsi_attach(const struct cb_login *login, uint64_t *bytes)
 {
 	struct words words;
@@ -90,5 +68,5 @@ int iscsi_attach(const struct cb_login *login, uint64_t *bytes)
 		return -EOPNOTSUPP;
 	say(&words, login);
 	error = run(arguments);
-	return error ? error : wait_for_disk(bytes);
+	return error ? error : disk_wait(ISCSI_DEVICE, bytes);
 }

@@ -14,7 +14,7 @@ class WriteAcknowledged(Event, kind="write.ack"):
         block: First block of 4 KiB that was written.
         blocks: Number of blocks that were written.
         submitted: When the write was submitted first, nanoseconds of CLOCK_MONOTONIC.
-        transport: ``nbd`` or ``iscsi``.
+        transport: ``nbd``, ``iscsi`` or ``nvme-tcp``.
     """
 
     seq: int = 0
@@ -31,7 +31,7 @@ class WriteFailed(Event, kind="write.error"):
     Attributes:
         seq: Number of the write in this life of the node.
         error: What the transport said.
-        transport: ``nbd`` or ``iscsi``.
+        transport: ``nbd``, ``iscsi`` or ``nvme-tcp``.
     """
 
     seq: int = 0
@@ -44,7 +44,7 @@ class IoDisconnected(Event, kind="io.disconnect"):
 
     Attributes:
         error: Why the connection was lost.
-        transport: ``nbd`` or ``iscsi``.
+        transport: ``nbd``, ``iscsi`` or ``nvme-tcp``.
     """
 
     error: str = ""
@@ -55,7 +55,7 @@ class IoReconnected(Event, kind="io.reconnect"):
     """An initiator has a connection again.
 
     Attributes:
-        transport: ``nbd`` or ``iscsi``.
+        transport: ``nbd``, ``iscsi`` or ``nvme-tcp``.
     """
 
     transport: str = "nbd"
@@ -106,7 +106,7 @@ class ServiceStarted(Event, kind="service.start"):
 
     Attributes:
         target: Name of the node.
-        transport: ``nbd`` or ``iscsi``.
+        transport: ``nbd``, ``iscsi`` or ``nvme-tcp``.
         address: The address that moves with the service.
         taken_from: The node that served before and was fenced; None: no node.
     """
