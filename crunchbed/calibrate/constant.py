@@ -46,7 +46,7 @@ def number_of(value: object) -> float | None:
     """Return a value of a profile as a number; None: it is none."""
     if isinstance(value, Ratio):
         return value.numerator / value.denominator
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool | Enum) else None
 
 
 def name_of(value: object) -> str:

@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import Final
 
 from crunchbed.calibrate.constant import Constant, kind, number
+from crunchbed.calibrate.sizes import LONG
 from reserve_agent.model.profiles.card import Asks, Refill
 
 _ON: Final = 0.9
@@ -118,14 +119,16 @@ def refill(nobody: Trial) -> Refill | None:
     return Refill.BATCH if nobody.reached >= nobody.slots * _RING else Refill.OR_DEAF
 
 
-def of_card(trials: Sequence[Trial], copied_bytes: int) -> list[Constant]:
-    """Return what the trials say of a card: pairs of repeats are in the order of the trials.
+class Hearing(Enum):
+    """What becomes of short frames for a flagged reader, such as heartbeats."""
 
-    Args:
-        trials: All of them.
-        copied_bytes: Longer frames are not copied.
-    """
-    long = [trial for trial in trials if trial.frame_bytes > copied_bytes]
+    HEARD = auto()
+    DEAF = auto()
+
+
+def of_card(trials: Sequence[Trial]) -> list[Constant]:
+    """Return what the trials say of a card; the first trials of two kinds are a pair, and so on."""
+    long = [trial for trial in trials if trial.frame_bytes >= LONG]
     reader, nobody, other = (
         [trial for trial in long if trial.flagged is flagged]
         for flagged in (Flagged.READER, Flagged.NOBODY, Flagged.OTHER)
@@ -137,6 +140,10 @@ def of_card(trials: Sequence[Trial], copied_bytes: int) -> list[Constant]:
     refills = [one for trial in nobody if (one := refill(trial)) is not None]
     if refills:
         found.append(kind("card.refill", refills, "frames taken at the level without flags"))
+    short = [one for one in trials if one.flagged is Flagged.READER and one not in reader]
+    if short:
+        hears = [Hearing.HEARD if goes_on(trial) else Hearing.DEAF for trial in short]
+        found.append(kind("flagged_short", hears, "short frames at the level, flagged"))
     if other:
         lags = [trial.lag for trial in other]
         slack = 16 + max(trial.slots for trial in other) // 16

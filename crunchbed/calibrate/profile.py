@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from crunchbed.calibrate.constant import Constant, name_of, number_of
+from crunchbed.calibrate.packets import Hearing
 from crunchbed.calibrate.sizes import LONG, SHORT
 from reserve_agent.model.profiles import KERNELS
 from reserve_agent.model.profiles.card import Asks, Card, Refill
@@ -66,11 +67,16 @@ def implied(profile: Profile) -> dict[str, object]:
     """Return what follows from a profile and is measured by itself.
 
     ``late_drops``: frames that come in buffers from the reserve after a window in which the whole
-    ring was filled anew. ``pages_short`` and ``pages_long``: pages that a packet holds.
+    ring was filled anew. ``flagged_short``: whether a flagged reader hears short frames below the
+    floor of GFP_ATOMIC. ``pages_short`` and ``pages_long``: pages that a packet holds.
     """
     card, buffers = profile.card, profile.kernel.buffers
     filled = card.asks is not Asks.NEVER and card.refill in (Refill.EACH, Refill.BATCH)
-    found: dict[str, object] = {"late_drops": card.ring if filled else 0}
+    hears = card.asks is not Asks.NEVER or (card.copies >= SHORT and not card.needs_small)
+    found: dict[str, object] = {
+        "late_drops": card.ring if filled else 0,
+        "flagged_short": Hearing.HEARD if hears else Hearing.DEAF,
+    }
     if buffers is not None:
         head = 1 / buffers.heads_per_page
         small = 1 / (4096 // buffers.small_bytes)

@@ -21,18 +21,31 @@ _PAGES_OFF: Final = 0.1
 
 @dataclass(frozen=True)
 class Held:
-    """What a socket held of frames that nobody read.
+    """What a socket with the kernel's own receive buffer held in the end.
 
     Attributes:
-        frame_bytes: Bytes of each.
+        frame_bytes: Bytes of each frame.
         packets: How many it held.
         truesize: Bytes that the kernel counts for one.
-        pages: Pages that were free before and are not any more.
     """
 
     frame_bytes: int
     packets: int
     truesize: int
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What frames took that nobody read.
+
+    Attributes:
+        frame_bytes: Bytes of each.
+        packets: How many there were.
+        pages: Pages that were free before them and were not any more.
+    """
+
+    frame_bytes: int
+    packets: int
     pages: int
 
 
@@ -44,15 +57,15 @@ class Sizes:
         short: Truesize of a frame of ``SHORT`` bytes.
         long: Truesize of a frame of ``LONG`` bytes.
         copies: Longest frame with the truesize of a short one; 0: all have the same.
-        full: What a socket with the kernel's own receive buffer held in the end.
-        kept: The same with a receive buffer without bound, for its pages.
+        full: Receive buffers that were full.
+        kept: Pages of frames.
     """
 
     short: int
     long: int
     copies: int
     full: tuple[Held, ...]
-    kept: tuple[Held, ...]
+    kept: tuple[Pages, ...]
 
 
 def longest_copied(truesize: Callable[[int], int], short: int, long: int) -> int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
 from crunchbed.backends.machines import images
+from crunchbed.backends.machines.calibration import Calibration, version_of
 from crunchbed.backends.machines.calibration import calibrate as measure
-from crunchbed.backends.machines.calibration import version_of
 from crunchbed.backends.machines.requirements import needed_by_one
 from crunchbed.calibrate.profile import Compared, compared, profile_record, shipped_for
-from crunchbed.cli.options import Options, can_be_made, takes
+from crunchbed.cli.options import Options, bundled, can_be_made, takes
 from crunchbed.cli.output import FILE, print_json
 from crunchbed.host.requirements import require
 from crunchbed.host.scratch import ended_by_signals, scratch
@@ -27,52 +29,62 @@ from reserve_agent.model.profiles.record import Profile, constants
 from reserve_agent.profile_files import load_profile
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the options of this command say."""
+
+    nic: str
+    repeats: int
+    against: Path | None
+    out: Path | None
+    force: bool
+    check: bool
+
+
+_OPTIONS: Final = {
+    "nic": click.option(
+        "--nic",
+        metavar="CARD",
+        default=CARDS[0],
+        show_default=True,
+        help=f"The card: one of {', '.join(CARDS)}.",
+    ),
+    "repeats": click.option(
+        "--repeats",
+        type=click.IntRange(1, 100),
+        default=3,
+        show_default=True,
+        help="How often each constant is measured.",
+    ),
+    "against": click.option(
+        "--against",
+        type=FILE,
+        metavar="FILE",
+        help="A profile file to hold the kernel against, instead of the shipped profile.",
+    ),
+    "out": click.option(
+        "--out",
+        type=FILE,
+        callback=can_be_made,
+        metavar="FILE",
+        help="Write a profile file: what was measured, and the shipped constants for the rest.",
+    ),
+    "force": click.option("--force", is_flag=True, help="Replace FILE if it is there already."),
+    "check": click.option(
+        "--check", is_flag=True, help="Exit with 1 where the profile is contradicted."
+    ),
+}
+
+
 @click.command()
 @click.argument("name", required=False, metavar="[KERNEL]")
 @takes("kernel", "modules", "headers", "as_json", "quiet")
-@click.option(
-    "--nic",
-    metavar="CARD",
-    default=CARDS[0],
-    show_default=True,
-    help=f"The card: one of {', '.join(CARDS)}.",
-)
-@click.option(
-    "--repeats",
-    type=click.IntRange(1, 100),
-    default=3,
-    show_default=True,
-    help="How often each constant is measured.",
-)
-@click.option(
-    "--against",
-    type=FILE,
-    metavar="FILE",
-    help="A profile file to hold the kernel against, instead of the shipped profile.",
-)
-@click.option(
-    "--out",
-    type=FILE,
-    callback=can_be_made,
-    metavar="FILE",
-    help="Write a profile file: what was measured, and the shipped constants for the rest.",
-)
-@click.option("--force", is_flag=True, help="Replace FILE if it is there already.")
-@click.option("--check", is_flag=True, help="Exit with 1 where the profile is contradicted.")
-def calibrate(
-    options: Options,
-    name: str | None,
-    nic: str,
-    repeats: int,
-    against: Path | None,
-    out: Path | None,
-    force: bool,
-    check: bool,
-) -> int:
+@bundled("asked", Asked, _OPTIONS)
+def calibrate(options: Options, asked: Asked, name: str | None) -> int:
     """Measure the constants of KERNEL's profile in one small virtual machine.
 
     KERNEL is a kernel that `make machines` has built, 6.1 by default; --kernel IMAGE is one of your
-    own. The machine has CARD. It takes some twenty seconds and no root, and leaves nothing behind.
+    own. The machine has CARD. It takes about a minute and no root, and leaves nothing behind.
 
     What is measured is held against the shipped profile of that kernel and card:
 
@@ -87,50 +99,62 @@ def calibrate(
 
     \b
     Examples:
-      crunchbed calibrate                             is linux-6.1 right about 6.1 and e1000?
+      crunchbed calibrate                       is linux-6.1 right about 6.1 and e1000?
       crunchbed calibrate 6.12 --nic vmxnet3 --out vmxnet3.json
       crunchbed calibrate --kernel bzImage --modules /lib/modules/6.9.0 --out mine.json
-      crunchbed calibrate --against mine.json --check after an upgrade: is it still so?
+      crunchbed calibrate --against mine.json --check
+                                                after an upgrade: is it still so?
     """  # noqa: D301 - \b is click's
-    require_known(nic, CARDS, "card")
-    if out is not None and out.exists() and not force:
-        raise BadInput(f"--out {out}: is there already; --force replaces it")
-    given = None if against is None else _given(against, nic)
-    kernel = _kernel(options, name)
+    given = _given(asked)
+    image = _image(options, name, asked.nic)
+    base = Profile(shipped_for(image.release), CARD_PROFILES[asked.nic])
+    found = _measured(options, asked, image, base)
+    held = compared(found.constants, given or base)
+    about = {
+        "name": image.name,
+        "release": found.release,
+        "version": version_of(image.kernel),
+    }
+    if asked.out is not None:
+        where = f"measured on {found.release} {asked.nic}, {datetime.now(UTC):%Y-%m-%d}"
+        write_json(asked.out, profile_record(found.constants, base, about, where))
+    _show(options, about, given or base, held, asked.out)
+    return int(asked.check and any(one.contradicts for one in held))
+
+
+def _given(asked: Asked) -> Profile | None:
+    """Return the profile of ``--against``; BadInput where that or another option is wrong."""
+    require_known(asked.nic, CARDS, "card")
+    if asked.out is not None and asked.out.exists() and not asked.force:
+        raise BadInput(f"--out {asked.out}: is there already; --force replaces it")
+    if asked.against is None:
+        return None
+    profile = load_profile(asked.against)
+    if profile.card.name != asked.nic:
+        got = f"{profile.card.name}'s"
+        raise BadInput(f"--against {asked.against}: expected a profile of {asked.nic}, got {got}")
+    return profile
+
+
+def _image(options: Options, name: str | None, nic: str) -> images.Image:
+    own = options.own_kernel()
+    if own is not None and name is not None:
+        raise BadInput(f"{name}: expected a kernel's name or --kernel, got both")
+    kernel = own or name or KERNELS[0]
     require(needed_by_one(kernel, nic))
     image = images.find(kernel)
     if image is None:
         raise MissingRequirement(f"no kernel {kernel} ({images.remedy(kernel)})")
-    base = Profile(shipped_for(image.release), CARD_PROFILES[nic])
-    profile = given or base
+    return image
 
+
+def _measured(options: Options, asked: Asked, image: images.Image, base: Profile) -> Calibration:
     def say(text: str) -> None:
         if not options.quiet:
-            click.echo(f"calibrate {kernel} {nic}: {text}", err=True)
+            click.echo(f"calibrate {image.name} {asked.nic}: {text}", err=True)
 
     with ended_by_signals(), scratch("calibrate") as folder:
-        found = measure(image, nic, base, repeats, folder, say)
-    held = compared(found.constants, profile)
-    about = {"name": kernel, "release": found.release, "version": version_of(image.kernel)}
-    if out is not None:
-        where = f"measured on {found.release} {nic}, {datetime.now(UTC):%Y-%m-%d}"
-        write_json(out, profile_record(found.constants, base, about, where))
-    _show(options, about, profile, held, out)
-    return int(check and any(one.contradicts for one in held))
-
-
-def _given(path: Path, nic: str) -> Profile:
-    profile = load_profile(path)
-    if profile.card.name != nic:
-        raise BadInput(f"--against {path}: expected a profile of {nic}, got {profile.card.name}'s")
-    return profile
-
-
-def _kernel(options: Options, name: str | None) -> str:
-    own = options.own_kernel()
-    if own is not None and name is not None:
-        raise BadInput(f"{name}: expected a kernel's name or --kernel, got both")
-    return own or name or KERNELS[0]
+        return measure(image, asked.nic, base, asked.repeats, folder, say)
 
 
 def _show(

@@ -7,7 +7,7 @@ from typing import Any
 from crunchbed.calibrate.constant import Constant
 from crunchbed.calibrate.floors import Sweep, floors
 from crunchbed.calibrate.packets import Flagged, Trial, of_card
-from crunchbed.calibrate.sizes import LONG, SHORT, Held, Sizes, sizes
+from crunchbed.calibrate.sizes import LONG, SHORT, Held, Pages, Sizes, sizes
 from reserve_agent.model.profiles import CARDS, LINUX_6_1
 from reserve_agent.model.profiles.kernel import Request
 from reserve_agent.model.profiles.record import Profile
@@ -77,8 +77,8 @@ def sizes_of(**changes: Any) -> Sizes:
         "short": 1280,
         "long": 2176,
         "copies": 252,
-        "full": (Held(SHORT, 167, 1280, 53), Held(LONG, 98, 2176, 56)),
-        "kept": (Held(SHORT, 800, 1280, 245), Held(LONG, 800, 2176, 418)),
+        "full": (Held(SHORT, 167, 1280), Held(LONG, 98, 2176)),
+        "kept": (Pages(SHORT, 800, 245), Pages(LONG, 800, 418)),
     }
     return Sizes(**(told | changes))
 
@@ -86,4 +86,4 @@ def sizes_of(**changes: Any) -> Sizes:
 def measured() -> list[Constant]:
     """All constants of a calibration of 6.1.192 with e1000, two repeats."""
     found = [*floors([sweep()] * 2), *sizes([sizes_of()] * 2, SHIPPED, [RING] * 2)]
-    return [*found, *of_card(E1000 * 2, 252)]
+    return [*found, *of_card(E1000 * 2)]

@@ -9,7 +9,7 @@ import pytest
 
 from crunchbed.calibrate.constant import Constant, kind, within
 from crunchbed.calibrate.floors import floors
-from crunchbed.calibrate.packets import Flagged, of_card
+from crunchbed.calibrate.packets import Flagged, Hearing, of_card
 from crunchbed.calibrate.profile import contradictions, implied, shipped_for
 from crunchbed.calibrate.sizes import SHORT, Held, longest_copied, sizes
 from reserve_agent.model.profiles import CARDS, LINUX_6_1
@@ -70,18 +70,22 @@ def test_a_card_is_told_by_what_it_takes_with_flags_and_without(card: str) -> No
         trial(Flagged.READER, flagged, taken=None if flagged == DUE else flagged + 9),
         trial(Flagged.NOBODY, heard, drops=drops, taken=taken),
     ]
-    found = values(of_card(trials, 0))
+    found = values(of_card(trials))
     wanted = {"card.asks": asks, "card.refill": refill}
     assert found == {key: value for key, value in wanted.items() if value is not None}
 
 
-def test_a_short_frame_that_is_copied_says_nothing_of_the_ring() -> None:
+def test_a_short_frame_says_whether_a_flagged_reader_hears_and_nothing_of_the_ring() -> None:
     trials = [trial(Flagged.READER, DUE, frame_bytes=SHORT), trial(Flagged.NOBODY, 266, taken=275)]
-    assert "card.asks" not in values(of_card(trials, 252))
+    found = values(of_card(trials))
+    assert "card.asks" not in found
+    assert found["flagged_short"] is Hearing.HEARD
+    deaf = trial(Flagged.READER, 33, taken=260, frame_bytes=SHORT)
+    assert values(of_card([deaf])) == {"flagged_short": Hearing.DEAF}
 
 
 def test_late_drops_count_to_the_last_one() -> None:
-    found = of_card([trial(Flagged.OTHER, 200, drops=300, late=250)], 0)
+    found = of_card([trial(Flagged.OTHER, 200, drops=300, late=250)])
     assert values(found) == {"late_drops": 250}
 
 
@@ -96,7 +100,7 @@ def test_sizes_follow_from_what_an_unread_socket_holds() -> None:
         "pages_short": 0.306,
         "pages_long": 0.522,
     }
-    long = sizes_of(short=2176, copies=0, full=(Held(SHORT, 98, 2176, 50),))
+    long = sizes_of(short=2176, copies=0, full=(Held(SHORT, 98, 2176),))
     found = values(sizes([long], SHIPPED, [64]))
     assert "kernel.buffers.small_bytes" not in found
 
@@ -157,6 +161,11 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "ring": ({}, {"ring": 128}, ["card.ring"]),
     "buffer": ({}, {"buffer_bytes": 4096}, ["card.buffer_bytes", "pages_long"]),
     "copybreak": ({}, {"copies": 255}, ["card.copies"]),
+    "nothing is copied": (
+        {},
+        {"copies": 0},
+        ["card.copies", "flagged_short: the profile has deaf, measured heard", "pages_short"],
+    ),
     "who asks": ({}, {"asks": Asks.FLAGGED}, ["card.asks", "late_drops"]),
     "refill": ({}, {"refill": Refill.EACH}, ["card.refill"]),
 }
@@ -176,6 +185,12 @@ def test_a_profile_with_one_wrong_constant_is_told(case: str) -> None:
 )
 def test_late_drops_follow_from_a_profile(card: str, late: int) -> None:
     assert implied(Profile(LINUX_6_1, CARDS[card]))["late_drops"] == late
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_only_virtio_net_keeps_a_flagged_reader_from_hearing_short_frames(card: str) -> None:
+    hears = implied(Profile(LINUX_6_1, CARDS[card]))["flagged_short"]
+    assert hears is (Hearing.DEAF if card == "virtio-net" else Hearing.HEARD)
 
 
 @pytest.mark.parametrize(

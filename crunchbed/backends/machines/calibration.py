@@ -9,7 +9,7 @@ from typing import Final
 
 from crunchbed.backends.machines import trials
 from crunchbed.backends.machines.images import Image
-from crunchbed.backends.machines.lone import booted
+from crunchbed.backends.machines.lone import LoneGuest, booted
 from crunchbed.calibrate.constant import Constant
 from crunchbed.calibrate.floors import floors
 from crunchbed.calibrate.packets import Flagged, of_card
@@ -20,7 +20,7 @@ from reserve_agent.model.profiles.record import Profile
 RESERVE_PAGES: Final = 1024
 """Asked for; the largest zone has the most of it. A step of a sweep is then 0.5 % of R."""
 _BALLAST_ABOVE: Final = 1000
-_KEPT_FRAMES: Final = 800
+_KEPT_FRAMES: Final = 600
 _TRIALS: Final = (
     (Flagged.READER, SHORT),
     (Flagged.READER, LONG),
@@ -71,22 +71,28 @@ def calibrate(
     say("boots")
     with booted(image, nic, RESERVE_PAGES, folder) as guest:
         guest.ask(commands.ballast(_BALLAST_ABOVE))
-        say(f"floors, {repeats} times")
-        sweeps = [trials.sweep(guest) for _ in range(repeats)]
-        say(f"packets at a quarter of the reserve, {repeats} times")
-        ring = trials.slots(guest)
-        windows = [
-            trials.trial(guest, flagged, frame_bytes, ring)
-            for _ in range(repeats)
-            for flagged, frame_bytes in _TRIALS
-        ]
-        # After those, for a driver may have filled its ring in another way when it was loaded.
-        say(f"sizes of buffers, {repeats} times")
-        held = [trials.sizes(guest, _KEPT_FRAMES) for _ in range(repeats)]
-        rings = [trials.slots(guest) for _ in range(repeats)]
-        found = [*floors(sweeps), *sizes(held, base, rings)]
-        copied = max(one.copies for one in held)
-        return Calibration(guest.release, (*found, *of_card(windows, copied)))
+        return Calibration(guest.release, tuple(_measured(guest, base, repeats, say)))
+
+
+def _measured(
+    guest: LoneGuest, base: Profile, repeats: int, say: Callable[[str], object]
+) -> list[Constant]:
+    say(f"floors, {repeats} times")
+    sweeps = [trials.sweep(guest) for _ in range(repeats)]
+    if not floors(sweeps):
+        say("floors cannot be told: pages were set aside for GFP_ATOMIC (HIGHATOMIC)")
+    say(f"packets at a quarter of the reserve, {repeats} times")
+    ring = trials.slots(guest)
+    windows = [
+        trials.trial(guest, flagged, frame_bytes, ring)
+        for _ in range(repeats)
+        for flagged, frame_bytes in _TRIALS
+    ]
+    # After those, for a driver may have filled its ring in another way when it was loaded.
+    say(f"sizes of buffers, {repeats} times")
+    held = [trials.sizes(guest, _KEPT_FRAMES) for _ in range(repeats)]
+    rings = [trials.slots(guest) for _ in range(repeats)]
+    return [*floors(sweeps), *sizes(held, base, rings), *of_card(windows)]
 
 
 def version_of(kernel: Path) -> str:
