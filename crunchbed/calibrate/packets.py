@@ -79,12 +79,6 @@ class Trial:
         sent = range(self.inside, self.inside + self.after)
         return max((n - self.inside + 1 for n in sent if n not in self.arrivals), default=0)
 
-    @property
-    def silence_ns(self) -> int | None:
-        """From the end of the window to the first frame received after it; None: there is none."""
-        later = [at for at in self.arrivals.values() if at > self.ended_ns]
-        return min(later) - self.ended_ns if later else None
-
 
 def goes_on(trial: Trial) -> bool:
     """Return whether the card received to the end of the window."""
@@ -134,7 +128,7 @@ def of_card(trials: Sequence[Trial]) -> list[Constant]:
         for flagged in (Flagged.READER, Flagged.NOBODY, Flagged.OTHER)
     )
     found = []
-    told = [one for pair in zip(reader, nobody, strict=False) if (one := asks(*pair)) is not None]
+    told = [who for pair in zip(reader, nobody, strict=False) if (who := asks(*pair)) is not None]
     if told:
         found.append(kind("card.asks", told, "long frames received at the level, flagged or not"))
     refills = [one for trial in nobody if (one := refill(trial)) is not None]

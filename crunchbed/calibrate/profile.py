@@ -68,7 +68,7 @@ def implied(profile: Profile) -> dict[str, object]:
 
     ``late_drops``: frames that come in buffers from the reserve after a window in which the whole
     ring was filled anew. ``flagged_short``: whether a flagged reader hears short frames below the
-    floor of GFP_ATOMIC. ``pages_short`` and ``pages_long``: pages that a packet holds.
+    floor of GFP_ATOMIC. ``pages_short`` and ``pages_long``: pages of a packet's data.
     """
     card, buffers = profile.card, profile.kernel.buffers
     filled = card.asks is not Asks.NEVER and card.refill in (Refill.EACH, Refill.BATCH)
@@ -78,13 +78,12 @@ def implied(profile: Profile) -> dict[str, object]:
         "flagged_short": Hearing.HEARD if hears else Hearing.DEAF,
     }
     if buffers is not None:
-        head = 1 / buffers.heads_per_page
         small = 1 / (4096 // buffers.small_bytes)
         long = _ring_buffer_pages(card, buffers.fragment_pages)
         if card.needs_small:
             long += small
-        found["pages_short"] = (small if card.copies >= SHORT else long) + head
-        found["pages_long"] = (small if card.copies >= LONG else long) + head
+        found["pages_short"] = small if card.copies >= SHORT else long
+        found["pages_long"] = small if card.copies >= LONG else long
     return found
 
 
@@ -129,7 +128,7 @@ def _measured(one: Constant, where: str) -> dict[str, Any]:
     if one.least is None:
         record["seen"] = seen
     else:
-        record["spread"] = [min(seen), max(seen)]  # type: ignore[type-var]
+        record["spread"] = [min(seen), max(seen)]
     return record
 
 

@@ -16,7 +16,7 @@ LONG: Final = 1400
 LEAST: Final = 60
 MOST: Final = 1514
 _PAGES_OFF: Final = 0.1
-"""Share by which pages of a packet may be off: slabs and fragments are begun before."""
+"""Share by which pages of a packet may be off: fragments are begun before."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Held:
 
 @dataclass(frozen=True)
 class Pages:
-    """What frames took that nobody read.
+    """What the data of frames took that nobody read.
 
     Attributes:
         frame_bytes: Bytes of each.
         packets: How many there were.
-        pages: Pages that were free before them and were not any more.
+        pages: Pages of their data; heads are in slabs, which may have had room for them.
     """
 
     frame_bytes: int
@@ -136,6 +136,6 @@ def _pages(repeats: Sequence[Sizes]) -> list[Constant]:
         if each:
             middle = round(sorted(each)[len(each) // 2], 3)
             least, most = min(each) * (1 - _PAGES_OFF), max(each) * (1 + _PAGES_OFF)
-            what = f"pages of a frame of {frame_bytes} bytes"
+            what = f"pages of the data of a frame of {frame_bytes} bytes"
             found.append(Constant(f"pages_{name}", middle, tuple(each), least, most, what))
     return found

@@ -78,7 +78,7 @@ def sizes_of(**changes: Any) -> Sizes:
         "long": 2176,
         "copies": 252,
         "full": (Held(SHORT, 167, 1280), Held(LONG, 98, 2176)),
-        "kept": (Pages(SHORT, 800, 245), Pages(LONG, 800, 418)),
+        "kept": (Pages(SHORT, 600, 150), Pages(LONG, 600, 282)),
     }
     return Sizes(**(told | changes))
 

@@ -97,8 +97,8 @@ def test_sizes_follow_from_what_an_unread_socket_holds() -> None:
         "card.copies": 252,
         "kernel.buffers.small_bytes": 1024,
         "kernel.buffers.receive_buffer": 212_992,
-        "pages_short": 0.306,
-        "pages_long": 0.522,
+        "pages_short": 0.25,
+        "pages_long": 0.47,
     }
     long = sizes_of(short=2176, copies=0, full=(Held(SHORT, 98, 2176),))
     found = values(sizes([long], SHIPPED, [64]))

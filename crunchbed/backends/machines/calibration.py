@@ -83,12 +83,12 @@ def _measured(
         say("floors cannot be told: pages were set aside for GFP_ATOMIC (HIGHATOMIC)")
     say(f"packets at a quarter of the reserve, {repeats} times")
     ring = trials.slots(guest)
+    trials.turn(guest, ring)
     windows = [
         trials.trial(guest, flagged, frame_bytes, ring)
         for _ in range(repeats)
         for flagged, frame_bytes in _TRIALS
     ]
-    # After those, for a driver may have filled its ring in another way when it was loaded.
     say(f"sizes of buffers, {repeats} times")
     held = [trials.sizes(guest, _KEPT_FRAMES) for _ in range(repeats)]
     rings = [trials.slots(guest) for _ in range(repeats)]

@@ -17,7 +17,7 @@ from crunchbed.backends.machines.accelerator import choose, shared_memory
 from crunchbed.backends.machines.images import QEMU, QEMU_CARDS, Image
 from crunchbed.backends.machines.qemu import Accelerator, Card, Datagrams, Machine, argv
 from nodes.guest import commands
-from nodes.guest.layout import Counters, State, Window
+from nodes.guest.layout import Counters, State
 from nodes.guest.machine_link import MachineLink
 from nodes.guest.messages import Done
 from nodes.guest.ring import SharedMemory
@@ -39,6 +39,8 @@ _MAC, _PEER_MAC = "02:00:00:00:00:02", "02:00:00:00:00:01"
 
 _UNDER_WAY_BYTES: Final = 8192
 """What QEMU has not read yet, at most, and a card without a slot is told by: some ten frames."""
+_HEADERS: Final = 14 + 20 + 8
+"""Bytes of Ethernet, IPv4 and UDP."""
 _NUMBER: Final = struct.Struct("<Q")
 
 
@@ -56,6 +58,7 @@ class LoneGuest:
         shared: The memory that it shares.
         arrivals: When the socket that is read had a frame, by the frame's number; the guest's
             clock.
+        newest: Number of the last of them; -1: none.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class LoneGuest:
     ) -> None:
         self.shared = shared
         self.arrivals: dict[int, int] = {}
+        self.newest = -1
         self._wire = wire
         self._qemu = str(qemu)
         self._process = process
@@ -80,11 +84,27 @@ class LoneGuest:
         self._answers.update(news.answers)
         for received, payload in news.arrivals:
             if len(payload) == _NUMBER.size:
-                self.arrivals[_NUMBER.unpack(payload)[0]] = int(received.at_ns)
+                self.newest = _NUMBER.unpack(payload)[0]
+                self.arrivals[self.newest] = int(received.at_ns)
         if self._link.lost:
             raise RunInvalid("this machine is too slow: messages of the guest were lost")
         if self._process.poll() is not None:
             raise RunInvalid(f"the guest ended: {self._last_words()}")
+
+    @property
+    def turns(self) -> int:
+        """Turns of the guest's agent, each of about a millisecond if it has a processor."""
+        return int(self.shared.agent.turns)
+
+    def pass_turns(self, count: int) -> None:
+        """Take what comes in so many turns."""
+        end = self.turns + count
+        self.until(lambda: self.turns >= end, ANSWER_SECONDS, "turns of the guest's agent")
+
+    def forget_arrivals(self) -> None:
+        """Begin anew: numbers of frames count from 0 again."""
+        self.arrivals.clear()
+        self.newest = -1
 
     def _last_words(self) -> str:
         with suppress(OSError):
@@ -121,10 +141,6 @@ class LoneGuest:
 
         self.until(newer, ANSWER_SECONDS, "counters of the guest")
         return found[0]
-
-    def window(self, number: int) -> Window | None:
-        """Return the record of a window by the number of its command."""
-        return self.shared.window(number)
 
     def send(self, number: int, frame_bytes: int, port: int = PORT) -> bool:
         """Send a frame; returns whether it is under way: it is not while the card has no slot."""
@@ -205,12 +221,15 @@ def _launch(command: list[str], folder: Path) -> Process:
 
 
 def frame(number: int, frame_bytes: int, port: int) -> bytes:
-    """Return an Ethernet frame with a UDP datagram whose payload is a number.
+    """Return an Ethernet frame with a UDP datagram that begins with a number.
 
-    The datagram is short; bytes after it fill the frame, so that its length is the card's concern
-    and not that of IP.
+    For the socket that is read the datagram is short, and bytes after it fill the frame: its length
+    is the card's concern, and what the agent reads has room in its ring. IP cuts such bytes off,
+    and some drivers' pages with them, so that for the other socket the datagram fills the frame.
     """
     payload = _NUMBER.pack(number)
+    if port == SINK_PORT:
+        payload = payload.ljust(frame_bytes - _HEADERS, b"\0")
     udp = struct.pack("!HHHH", PORT, port, 8 + len(payload), 0) + payload
     addresses = socket.inet_aton(_PEER) + socket.inet_aton(_ADDRESS)
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, socket.IPPROTO_UDP, 0)

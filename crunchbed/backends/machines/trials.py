@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 from crunchbed.backends.machines.images import MAKE
-from crunchbed.backends.machines.lone import PORT, SINK_PORT, LoneGuest
+from crunchbed.backends.machines.lone import SINK_PORT, LoneGuest
+from crunchbed.backends.machines.sender import Sender
 from crunchbed.calibrate.floors import Sweep
 from crunchbed.calibrate.packets import Flagged, Trial
 from crunchbed.calibrate.sizes import LEAST, LONG, MOST, SHORT, Held, Pages, Sizes, longest_copied
@@ -19,28 +18,28 @@ from nodes.guest.layout import Kind, Memalloc, Socket, Window
 from nodes.guest.layout import Request as Probed
 from nodes.guest.messages import Done, Flag, Level, Sink
 from nodes.guest.ring import network_port
-from nodes.guest.scripts import AGAIN_NS, Ask
+from nodes.guest.scripts import Ask
 from reserve_agent.errors import MissingRequirement, RunInvalid
 from reserve_agent.model.profiles.kernel import Request
 
 LEVEL_MILLI: Final = 250
 """Between the floors of GFP_ATOMIC, 3/8, and of memalloc, 0."""
-_RATE: Final = 1000
-"""Frames a second for a reader."""
-_UNREAD_RATE: Final = 4000
-"""Frames a second that nobody reads."""
 _REFILL_US: Final = 5000
 _WAIT_SECONDS: Final = 10.0
-_DEAF_SECONDS: Final = 4.0
+_DEAF_TURNS: Final = 4000
 """In which a driver finds out that there is memory again: that of e1000 looks every 2 s."""
-_ATTEMPTS: Final = 5
-_MOST_LATE_NS: Final = 300_000_000
-"""A window is so much longer than sending takes."""
-_QUIET_SECONDS: Final = 0.15
+_BLOCKED_TURNS: Final = 200
+"""After which a card that takes no frame in a window is out of slots."""
+_QUIET_TURNS: Final = 100
+"""In which what is under way has come."""
+_BUSY_TURNS: Final = 100
+_LONGEST_US: Final = 60_000_000
 _BUSY_TRIES: Final = 20
 _UNBOUND: Final = 1 << 30
 _MORE_THAN_HELD: Final = 400
 """Frames; the usual receive buffer holds 167."""
+_BEGUN: Final = 100
+"""Frames that use up pages which were begun before."""
 
 
 def sweep(guest: LoneGuest) -> Sweep:
@@ -71,7 +70,7 @@ def _must(guest: LoneGuest, ask: Ask) -> Done:
         done = guest.ask(ask)
         if done.result != -errno.EBUSY:
             break
-        _pass(guest, AGAIN_NS / 1e9)
+        guest.pass_turns(_BUSY_TURNS)
     if done.result == -errno.EOPNOTSUPP:
         raise MissingRequirement(f"this guest is of an older build ({MAKE})")
     if done.result < 0:
@@ -80,15 +79,15 @@ def _must(guest: LoneGuest, ask: Ask) -> Done:
     return done
 
 
-def _pass(guest: LoneGuest, seconds: float) -> None:
-    """Take what comes for some time."""
-    end = time.monotonic() + seconds
-    guest.until(lambda: time.monotonic() >= end, seconds + 1, "time passes")
-
-
 def slots(guest: LoneGuest) -> int:
     """Return the slots of the card's ring, as its driver says them."""
     return int(_must(guest, Ask(Kind.DESCRIPTORS)).value)
+
+
+def turn(guest: LoneGuest, ring: int) -> None:
+    """Have every buffer of the ring used once: a driver may fill it in another way at its load."""
+    Sender(guest, LONG).send(2 * ring, patience=_DEAF_TURNS)
+    guest.pass_turns(_QUIET_TURNS)
 
 
 def trial(guest: LoneGuest, flagged: Flagged, frame_bytes: int, ring: int) -> Trial:
@@ -99,59 +98,52 @@ def trial(guest: LoneGuest, flagged: Flagged, frame_bytes: int, ring: int) -> Tr
         flagged: Who is flagged meanwhile.
         frame_bytes: Bytes of a frame.
         ring: Slots of the card's ring.
-
-    Raises:
-        RunInvalid: Guest or sender stood still in every attempt, for want of a processor.
     """
-    for _ in range(_ATTEMPTS):
-        guest.shared.agent.late_ns = 0
-        sender = _Sender(guest, frame_bytes)
-        _flag(guest, flagged)
-        found = _tried(guest, flagged, sender, ring)
-        _flag(guest, Flagged.NOBODY)
-        stood_ns = max(int(guest.shared.agent.late_ns), sender.late_ns)
-        if stood_ns < _MOST_LATE_NS:
-            return found
-    raise RunInvalid(f"this machine is too busy: it stood still for {stood_ns / 1e9:.2f} s")
-
-
-def _tried(guest: LoneGuest, flagged: Flagged, sender: _Sender, ring: int) -> Trial:
     due = ring * 3 // 2 + 200
-    guest.arrivals.clear()
+    _flag(guest, flagged)
+    guest.forget_arrivals()
+    sender = Sender(guest, frame_bytes)
     drops = int(guest.counters().pfmemalloc_drops)
-    number = _hold(guest, due / _RATE + _MOST_LATE_NS / 1e9)
-    guest.until(lambda: _reached(guest.window(number)), _WAIT_SECONDS, "the level is reached")
-    inside = sender.send(due, _ended(guest, number), _WAIT_SECONDS + due / _RATE)
-    guest.until(_ended(guest, number), _WAIT_SECONDS + due / _RATE, "the end of the window")
+    number = _hold(guest)
+    inside = sender.send(due, patience=_BLOCKED_TURNS)
+    guest.pass_turns(_QUIET_TURNS)
+    _must(guest, Ask(Kind.CALM))
+    window = _ended(guest, number)
     drops = int(guest.counters().pfmemalloc_drops) - drops
-    after = sender.send(ring + 200, lambda: False, _DEAF_SECONDS + ring / _RATE)
-    _pass(guest, _QUIET_SECONDS)
-    window = guest.window(number)
-    if window is None:
-        raise RunInvalid("the guest has no record of a window")
+    after = sender.send(ring + 200, patience=_DEAF_TURNS)
+    guest.pass_turns(_QUIET_TURNS)
+    _flag(guest, Flagged.NOBODY)
     return Trial(
-        *(flagged, sender.frame_bytes, ring, due, inside, after),
+        *(flagged, frame_bytes, ring, due, inside, after),
         *(int(window.reached_ns), int(window.ended_ns), dict(guest.arrivals), drops),
     )
 
 
-def _hold(guest: LoneGuest, seconds: float) -> int:
-    level = Level(hold_us=int(seconds * 1e6), refill_us=_REFILL_US, level_milli=LEVEL_MILLI)
+def _hold(guest: LoneGuest) -> int:
+    """Have a window until it is told to end; return its number once the level is reached."""
+    level = Level(hold_us=_LONGEST_US, refill_us=_REFILL_US, level_milli=LEVEL_MILLI)
     ask = Ask(Kind.LEVEL, level)
     _must(guest, ask)
+
+    def reached() -> bool:
+        window = guest.shared.window(ask.number)
+        return window is not None and bool(window.reached_ns)
+
+    guest.until(reached, _WAIT_SECONDS, "the level is reached")
     return ask.number
 
 
-def _reached(window: Window | None) -> bool:
-    return window is not None and bool(window.reached_ns)
+def _ended(guest: LoneGuest, number: int) -> Window:
+    found: list[Window] = []
 
-
-def _ended(guest: LoneGuest, number: int) -> Callable[[], bool]:
     def ended() -> bool:
-        window = guest.window(number)
-        return window is not None and bool(window.freed_ns)
+        window = guest.shared.window(number)
+        if window is not None and window.freed_ns:
+            found.append(window)
+        return bool(found)
 
-    return ended
+    guest.until(ended, _WAIT_SECONDS, "the end of the window")
+    return found[0]
 
 
 def _flag(guest: LoneGuest, flagged: Flagged) -> None:
@@ -164,51 +156,12 @@ def _flag(guest: LoneGuest, flagged: Flagged) -> None:
         _must(guest, commands.flag_sink())
 
 
-class _Sender:
-    """Sends frames at a rate; those that the card has no slot for are not sent later.
-
-    Attributes:
-        frame_bytes: Bytes of a frame.
-        late_ns: Longest time between two looks while it was sending.
-    """
-
-    def __init__(
-        self, guest: LoneGuest, frame_bytes: int, port: int = PORT, rate: int = _RATE
-    ) -> None:
-        self.frame_bytes = frame_bytes
-        self.late_ns = 0
-        self._guest = guest
-        self._port = port
-        self._rate = rate
-        self._next = 0
-
-    def send(self, count: int, over: Callable[[], bool], seconds: float) -> int:
-        """Send so many frames, until ``over()``, for so many seconds at most; returns how many."""
-        begun = looked = time.monotonic()
-        sent = 0
-
-        def turn() -> bool:
-            nonlocal sent, looked
-            now = time.monotonic()
-            self.late_ns = max(self.late_ns, int((now - looked) * 1e9))
-            looked, passed = now, now - begun
-            while sent < min(count, int(passed * self._rate) + 1):
-                if not self._guest.send(self._next, self.frame_bytes, self._port):
-                    break
-                self._next += 1
-                sent += 1
-            return sent >= count or over() or passed > seconds
-
-        self._guest.until(turn, seconds + _WAIT_SECONDS, "frames are sent")
-        return sent
-
-
 def sizes(guest: LoneGuest, kept: int) -> Sizes:
     """Measure what frames hold while nobody reads them, with enough memory.
 
     Args:
         guest: Nothing else happens to it.
-        kept: Frames of which the pages are counted, after as many that use up what slabs have.
+        kept: Frames of which the pages are counted.
     """
     short, long = _truesize(guest, SHORT), _truesize(guest, LONG)
     full = tuple(_full(guest, size) for size in (SHORT, LONG))
@@ -230,7 +183,7 @@ class _Unread:
     def __init__(self, guest: LoneGuest, frame_bytes: int, buffer: int) -> None:
         self._guest = guest
         self._buffer = buffer
-        self._sender = _Sender(guest, frame_bytes, SINK_PORT, _UNREAD_RATE)
+        self._sender = Sender(guest, frame_bytes, SINK_PORT)
 
     def __enter__(self) -> _Unread:
         port = network_port(SINK_PORT)
@@ -245,15 +198,20 @@ class _Unread:
     def first(self) -> int:
         """Send the first frame, and return what the kernel counts for it."""
         agent = self._guest.shared.agent
-        self._sender.send(1, lambda: False, _DEAF_SECONDS)
+        self._sender.send(1, patience=_DEAF_TURNS)
         self._guest.until(lambda: agent.sink_bytes, _WAIT_SECONDS, "a frame that nobody reads")
         return int(agent.sink_bytes)
 
     def more(self, count: int) -> tuple[int, int]:
-        """Send more; return the bytes that the socket holds then, and the pages that are free."""
-        self._sender.send(count, lambda: False, _DEAF_SECONDS + count / _RATE)
-        _pass(self._guest, _QUIET_SECONDS)
-        return int(self._guest.shared.agent.sink_bytes), int(self._guest.counters().free_pages_all)
+        """Send more; return the bytes that the socket holds then, and pages that are not data's.
+
+        Those are free, or of slabs, which have the heads of packets.
+        """
+        self._sender.send(count, patience=_DEAF_TURNS)
+        self._guest.pass_turns(_QUIET_TURNS)
+        counters = self._guest.counters()
+        pages = int(counters.free_pages_all) + int(counters.slab_pages)
+        return int(self._guest.shared.agent.sink_bytes), pages
 
 
 def _truesize(guest: LoneGuest, frame_bytes: int) -> int:
@@ -273,6 +231,6 @@ def _pages(guest: LoneGuest, frame_bytes: int, kept: int) -> Pages:
     """Count the pages of frames that a socket without a bound holds."""
     with _Unread(guest, frame_bytes, _UNBOUND) as unread:
         truesize = unread.first()
-        before, free_before = unread.more(kept)
-        after, free_after = unread.more(kept)
-    return Pages(frame_bytes, (after - before) // truesize, free_before - free_after)
+        before, left_before = unread.more(_BEGUN)
+        after, left_after = unread.more(kept)
+    return Pages(frame_bytes, (after - before) // truesize, left_before - left_after)
