@@ -36,6 +36,9 @@ _COMMANDS: Final = {
     "compare": _Command("crunchbed.cli.compare", "compare", "Run it under several policies."),
     "sweep": _Command("crunchbed.cli.sweep", "sweep", "Many runs: a grid, or a threshold."),
     "agree": _Command("crunchbed.cli.agree", "agree", "Do two backends say the same?"),
+    "calibrate": _Command(
+        "crunchbed.cli.calibrate", "calibrate", "Is a kernel as its profile says?"
+    ),
     "history": _Command("crunchbed.cli.history", "history", "The latest runs."),
     "query": _Command("crunchbed.cli.history", "query", "Ask SQL about all runs."),
     "up": _Command("crunchbed.cli.up", "up", "Hold a cluster open, to be tried by hand."),

@@ -64,11 +64,13 @@ class Options:
         if self.policy is not None:
             settings["policy"] = policy_of(self.policy)
         chosen = load(name).with_overrides(settings)
-        if (own := self._own_kernel(chosen)) is not None:
+        if self.kernel is not None and chosen.cluster.backend != "machines":
+            raise BadInput("--kernel: expected --backend machines, whose nodes boot a kernel")
+        if (own := self.own_kernel()) is not None:
             chosen = chosen.with_overrides({"memory.kernel": own})
         return chosen
 
-    def _own_kernel(self, scenario: Scenario) -> str | None:
+    def own_kernel(self) -> str | None:
         """Make a guest of the kernel that the options name, if they do; return its name."""
         if self.kernel is None:
             if self.modules is not None or self.headers is not None:
@@ -76,8 +78,6 @@ class Options:
             return None
         if self.modules is None:
             raise BadInput("--kernel: expected its --modules, as /lib/modules/RELEASE is")
-        if scenario.cluster.backend != "machines":
-            raise BadInput("--kernel: expected --backend machines, whose nodes boot a kernel")
         from crunchbed.backends.machines import own  # with the probes of this machine
 
         return own.prepare(

@@ -19,6 +19,7 @@ COUNTERS_AT: Final = 0x1000
 COUNTERS_SLOT_BYTES: Final = 0x800
 WINDOWS_AT: Final = 0x2000
 COROSYNC_AT: Final = 0xA000
+PROBED_AT: Final = 0xF000
 DATA_AT: Final = 0x10000
 COUNTERS_SLOTS: Final = 2
 WINDOWS: Final = 256
@@ -80,6 +81,8 @@ class Kind(IntEnum):
     FLAG_PORT = 17
     LOGIN = 18
     NVME = 19
+    PROBE = 20
+    DESCRIPTORS = 21
     DONE = 64
     SENT = 65
     RECEIVED = 66
@@ -130,6 +133,16 @@ class Failure(IntEnum):
     NOWAIT = 2
     MEMALLOC = 3
     BLOCKING = 4
+
+
+class Request(IntEnum):
+    """Kinds of requests whose floors are probed."""
+
+    ATOMIC = 0
+    FRAGMENT = 1
+    REALTIME = 2
+    NORMAL = 3
+    MEMALLOC = 4
 
 
 class Writing(c.LittleEndianStructure):
@@ -255,4 +268,16 @@ class Window(c.LittleEndianStructure):
         ("highatomic_pages", c.c_uint32),
         ("failed", c.c_uint32 * len(Failure)),
         ("oom_calls", c.c_uint32),
+    )
+
+
+class Probed(c.LittleEndianStructure):
+    """Floors, by ``Request``."""
+
+    _fields_ = (
+        ("min_pages", c.c_uint64),
+        ("highatomic_pages", c.c_uint64),
+        ("step_pages", c.c_uint64),
+        ("granted", c.c_int64 * len(Request)),
+        ("refused", c.c_int64 * len(Request)),
     )

@@ -21,6 +21,7 @@ from nodes.guest.layout import (
     MAGIC,
     MAX_PAYLOAD,
     MAX_TARGETS,
+    PROBED_AT,
     RING_BYTES,
     RINGS_AT,
     SHARED_BYTES,
@@ -32,6 +33,7 @@ from nodes.guest.layout import (
     Counters,
     Header,
     Kind,
+    Probed,
     RingControl,
     RingName,
     Window,
@@ -186,6 +188,10 @@ class SharedMemory:
             if record.begun_ns and record.id == ident:
                 return record
         return None
+
+    def probed(self) -> Probed:
+        """Return what the last ``Kind.PROBE`` that was answered has found."""
+        return Probed.from_buffer_copy(self._memory, PROBED_AT)
 
 
 def datagram(payload: bytes, port: int, to: tuple[str, ...]) -> bytes:

@@ -27,6 +27,7 @@
 #define CB_COUNTERS_SLOT_BYTES	0x800
 #define CB_WINDOWS_AT		0x2000
 #define CB_COROSYNC_AT		0xa000
+#define CB_PROBED_AT		0xf000
 #define CB_DATA_AT		0x10000
 
 #define CB_COUNTERS_SLOTS	2	/* publication n is in slot n % CB_COUNTERS_SLOTS */
@@ -135,6 +136,8 @@ enum cb_command {
 	CB_FLAG_PORT,		/* struct cb_flag_port; CB_DONE has the sockets that follow it */
 	CB_LOGIN,		/* struct cb_login: a disk over iSCSI; CB_DONE has its bytes */
 	CB_NVME,		/* struct cb_nvme: a disk over NVMe/TCP; CB_DONE has its bytes */
+	CB_PROBE,		/* no body: floors; after CB_DONE they are at CB_PROBED_AT */
+	CB_DESCRIPTORS,		/* no body: CB_DONE has those of eth0's receive ring */
 };
 
 enum cb_event {
@@ -422,6 +425,26 @@ struct cb_window {
 	__u32 oom_calls;
 };
 
+/* ---- the module's part, at CB_PROBED_AT */
+
+enum cb_request {
+	CB_REQUEST_ATOMIC,	/* GFP_ATOMIC */
+	CB_REQUEST_FRAGMENT,	/* GFP_ATOMIC with __GFP_NOMEMALLOC */
+	CB_REQUEST_REALTIME,	/* GFP_KERNEL of a real-time task, before it reclaims */
+	CB_REQUEST_NORMAL,	/* GFP_KERNEL of any other task, before it reclaims */
+	CB_REQUEST_MEMALLOC,	/* GFP_ATOMIC with __GFP_MEMALLOC */
+	CB_REQUESTS,
+};
+
+/* What the last CB_PROBE found, all of the largest zone. A request is for one page. */
+struct cb_probed {
+	__u64 min_pages;
+	__u64 highatomic_pages;
+	__u64 step_pages;	/* between two levels */
+	__s64 granted[CB_REQUESTS];	/* fewest free pages with which it was; -1: it never was */
+	__s64 refused[CB_REQUESTS];	/* most free pages with which it was; -1: it never was */
+};
+
 /* ---- the module's requests: /dev/crunchbed, which needs CAP_SYS_ADMIN */
 
 struct cb_window_request {
@@ -434,6 +457,8 @@ struct cb_window_request {
 #define CB_IOC_BALLAST		_IOW('C', 3, struct cb_ballast)	/* returns the pages held */
 #define CB_IOC_GUARD		_IO('C', 4)	/* 1: nobody is killed for want of memory */
 #define CB_IOC_FLAG_PORT	_IOW('C', 5, struct cb_flag_port)	/* returns who follows it */
+
+#define CB_IOC_PROBE		_IO('C', 6)	/* not while there is a window or a sink */
 
 /* SO_MEMALLOC: an option of IPPROTO_IP, an int of CB_MEMALLOC_*; setting needs CAP_NET_ADMIN. */
 #define CB_SO_MEMALLOC		0x4d41

@@ -21,6 +21,7 @@ STRUCTURES: dict[str, type[ctypes.LittleEndianStructure]] = {
     "cb_message": layout.Header,
     "cb_counters": layout.Counters,
     "cb_window": layout.Window,
+    "cb_probed": layout.Probed,
     "cb_flag": messages.Flag,
     "cb_flag_port": messages.FlagPort,
     "cb_level": messages.Level,
@@ -53,11 +54,12 @@ ENUMERATIONS: dict[str, type[IntEnum]] = {
     "CB_SIDE_": layout.Side,
     "CB_DIRTY_": layout.DirtyForm,
     "CB_FAIL_": layout.Failure,
+    "CB_REQUEST_": layout.Request,
 }
 NUMBERS = [
     *("MAGIC", "VERSION", "SHARED_BYTES", "AGENT_AT", "RINGS_AT", "COUNTERS_AT", "WINDOWS_AT"),
     *("DATA_AT", "WINDOWS", "WRITERS", "RING_BYTES", "RINGS", "MAX_PAYLOAD", "MAX_TARGETS"),
-    *("COROSYNC_AT", "COROSYNC_BYTES"),
+    *("COROSYNC_AT", "COROSYNC_BYTES", "PROBED_AT"),
     *("MAX_PORTS", "BALLAST_NONE", "COUNTERS_SLOTS", "COUNTERS_SLOT_BYTES"),
 ]
 NOT_SHARED = {"cb_window_request"}  # between the agent and the module
@@ -106,7 +108,7 @@ def test_every_structure_and_enumerator_of_the_header_is_compared() -> None:
     assert structures - NOT_SHARED == set(STRUCTURES)
     bodies = re.findall(r"^enum cb_\w+ {(.*?)^};", header, re.MULTILINE | re.DOTALL)
     members = {name for body in bodies for name in re.findall(r"^\t(CB_\w+)", body, re.MULTILINE)}
-    assert members - set(python_side()) == {"CB_FAILURES"}
+    assert members - set(python_side()) == {"CB_FAILURES", "CB_REQUESTS"}
 
 
 def test_the_parts_do_not_overlap() -> None:
@@ -118,7 +120,8 @@ def test_the_parts_do_not_overlap() -> None:
     slots = layout.COUNTERS_SLOTS * layout.COUNTERS_SLOT_BYTES
     assert layout.COUNTERS_AT + slots <= layout.WINDOWS_AT
     assert windows <= layout.COROSYNC_AT
-    assert layout.COROSYNC_AT + ctypes.sizeof(layout.Corosync) <= layout.DATA_AT
+    assert layout.COROSYNC_AT + ctypes.sizeof(layout.Corosync) <= layout.PROBED_AT
+    assert layout.PROBED_AT + ctypes.sizeof(layout.Probed) <= layout.DATA_AT
     assert layout.DATA_AT + layout.RINGS * layout.RING_BYTES <= layout.SHARED_BYTES
 
 

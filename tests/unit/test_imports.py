@@ -36,6 +36,7 @@ PURE = (
     "crunchbed/experiments/stats",
     "crunchbed/faults",
     "crunchbed/risk",
+    "crunchbed/calibrate",
 )
 """Folders that read no clock, open no file or socket, and start nothing."""
 HARMLESS = {

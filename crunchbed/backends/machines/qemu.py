@@ -21,17 +21,30 @@ _KERNEL_WORDS: Final = (
 
 
 @dataclass(frozen=True)
+class Datagrams:
+    """A wire whose frames are datagrams between two Unix sockets.
+
+    Attributes:
+        host: Where frames of the guest go.
+        guest: Where QEMU takes frames for the guest.
+    """
+
+    host: Path
+    guest: Path
+
+
+@dataclass(frozen=True)
 class Card:
-    """A network card, and the tap that it is plugged into.
+    """A network card, and what it is plugged into.
 
     Attributes:
         nic: ``memory.nic``.
-        tap: Name of the tap, in the network namespace of QEMU.
+        wire: Name of a tap in the network namespace of QEMU, or datagrams.
         mac: Hardware address.
     """
 
     nic: str
-    tap: str
+    wire: str | Datagrams
     mac: str
 
 
@@ -98,9 +111,15 @@ def argv(machine: Machine) -> list[str]:
 def _card(card: Card | None) -> tuple[str, ...]:
     if card is None:
         return ()
-    tap = f"tap,id=net,ifname={card.tap},script=no,downscript=no,vnet_hdr=off"
     device = f"{QEMU_CARDS[card.nic]},netdev=net,mac={card.mac},romfile="
-    return ("-netdev", tap, "-device", device)
+    return ("-netdev", _wire(card.wire), "-device", device)
+
+
+def _wire(wire: str | Datagrams) -> str:
+    if isinstance(wire, str):
+        return f"tap,id=net,ifname={wire},script=no,downscript=no,vnet_hdr=off"
+    ends = f"local.type=unix,{_path(wire.guest, 'local.path')}"
+    return f"dgram,id=net,{ends},remote.type=unix,{_path(wire.host, 'remote.path')}"
 
 
 def _shared(path: Path | None) -> tuple[str, ...]:

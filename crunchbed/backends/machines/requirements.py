@@ -10,7 +10,7 @@ from crunchbed.host.probes import guests
 from crunchbed.host.requirements import Requirement, requirement
 from crunchbed.scenario.schema import Scenario
 
-_ALWAYS: Final = ("tun", "mirred", "qemu")
+_NETWORK: Final = ("tun", "mirred")
 
 
 def needed_by(scenario: Scenario) -> list[Requirement]:
@@ -28,18 +28,19 @@ def needed_by(scenario: Scenario) -> list[Requirement]:
         variants.append(Requirement("NVMe/TCP of guests", "block_io.transport", images.MAKE, probe))
     return [
         *needed_by_all(scenario),
-        *(requirement(name) for name in _ALWAYS),
-        Requirement(
-            f"kernel {memory.kernel}",
-            "memory.kernel",
-            images.remedy(memory.kernel),
-            guests.kernel(memory.kernel),
-        ),
-        Requirement(
-            f"driver of {memory.nic}",
-            "memory.nic",
-            "another memory.nic or memory.kernel",
-            guests.card(memory.kernel, memory.nic),
-        ),
+        *(requirement(name) for name in _NETWORK),
+        *needed_by_one(memory.kernel, memory.nic),
         *variants,
+    ]
+
+
+def needed_by_one(kernel: str, nic: str) -> list[Requirement]:
+    """Return what a machine must have to boot one guest with this kernel and card."""
+    brings = "another memory.nic or memory.kernel"
+    return [
+        requirement("qemu"),
+        Requirement(
+            f"kernel {kernel}", "memory.kernel", images.remedy(kernel), guests.kernel(kernel)
+        ),
+        Requirement(f"driver of {nic}", "memory.nic", brings, guests.card(kernel, nic)),
     ]

@@ -139,6 +139,8 @@ int task_post(const struct cb_message *message);
 /* ---- network.c */
 
 int neighbour_set(const struct cb_neighbour *neighbour);
+/* How many the card's driver has for packets that come; or -errno. */
+int receive_descriptors(void);
 /* The socket that nobody reads; port 0 closes it. */
 int sink_set(const struct cb_sink *command);
 int sink_socket(void);		/* -1: none */

@@ -99,6 +99,10 @@ static int64_t carry_out(const struct cb_message *message)
 		return reserve_set(body);
 	case CB_FLAG_PORT:
 		return request(CB_IOC_FLAG_PORT, body);
+	case CB_PROBE:
+		return request(CB_IOC_PROBE, NULL);
+	case CB_DESCRIPTORS:
+		return receive_descriptors();
 	case CB_POWEROFF:
 		power_off();
 	default:

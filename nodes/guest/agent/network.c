@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Neighbours, the socket that nobody reads, and SO_MEMALLOC. */
+/* Neighbours, the card's ring, the socket that nobody reads, and SO_MEMALLOC. */
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <net/if_arp.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -43,6 +46,14 @@ int neighbour_set(const struct cb_neighbour *neighbour)
 	if (ioctl(heartbeat_socket(), delete ? SIOCDARP : SIOCSARP, &request))
 		return -errno;
 	return 0;
+}
+
+int receive_descriptors(void)
+{
+	struct ethtool_ringparam ring = { .cmd = ETHTOOL_GRINGPARAM };
+	struct ifreq request = { .ifr_name = "eth0", .ifr_data = (void *)&ring };
+
+	return ioctl(heartbeat_socket(), SIOCETHTOOL, &request) ? -errno : (int)ring.rx_pending;
 }
 
 int sink_socket(void)

@@ -153,6 +153,12 @@ void cb_counters_record(u64 number, const struct cb_window *window)
 	wmb();		/* the record first, then the count that says that it is there */
 }
 
+/* Whole before the answer to the agent's request, after which the host reads it. */
+void cb_counters_probed(const struct cb_probed *found)
+{
+	memcpy_toio(shared + CB_PROBED_AT, found, sizeof(*found));
+}
+
 /* Last words. */
 void cb_counters_say(const char *why)
 {

@@ -33,6 +33,7 @@ unsigned int cb_take_to(struct zone *zone, unsigned long target, struct cb_pages
 			enum cb_take how);
 unsigned int cb_take_level(unsigned int milli, struct cb_pages *to, enum cb_take how);
 unsigned int cb_take_level_exactly(unsigned int milli, struct cb_pages *to, enum cb_take how);
+unsigned int cb_raise_to(struct zone *zone, unsigned long target, struct cb_pages *from);
 void cb_give_back(struct cb_pages *from);
 void cb_pcp_off(void);
 void cb_pcp_on(void);
@@ -61,6 +62,11 @@ void cb_window_guard(bool on);
 bool cb_window_guards(void);
 void cb_window_state(struct cb_window_state *state);
 
+/* probe.c: floors by kind of request. */
+
+int cb_probe(void);
+bool cb_probe_is_worker(void);
+
 /* failures.c: allocations that failed, and calls of the OOM killer. */
 
 struct cb_failed {
@@ -77,6 +83,7 @@ void cb_failures_read(struct cb_failed *failed);
 int cb_counters_init(void);
 void cb_counters_exit(void);
 void cb_counters_record(u64 number, const struct cb_window *window);
+void cb_counters_probed(const struct cb_probed *found);
 void cb_counters_say(const char *why);
 
 /* memalloc.c: the flag of one socket, and the socket option. */

@@ -38,8 +38,8 @@ static int on_warn_alloc(struct kprobe *probe, struct pt_regs *regs)
 	gfp_t gfp = (__force gfp_t)regs_get_kernel_argument(regs, 0);
 	unsigned int order = regs_get_kernel_argument(regs, 3);
 
-	/* The module's own way down is no evidence; a packet that interrupts the module is. */
-	if (cb_window_is_worker() && !in_serving_softirq())
+	/* The module's own requests are no evidence; a packet that interrupts the module is. */
+	if ((cb_window_is_worker() || cb_probe_is_worker()) && !in_serving_softirq())
 		return 0;
 	atomic_inc(&failed_of_kind[kind_of(gfp, order)]);
 	return 0;

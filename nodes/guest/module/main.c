@@ -66,6 +66,8 @@ static long request(struct file *file, unsigned int command, unsigned long argum
 		return 0;
 	case CB_IOC_FLAG_PORT:
 		return flag_port(from);
+	case CB_IOC_PROBE:
+		return cb_probe();
 	default:
 		return -ENOTTY;
 	}

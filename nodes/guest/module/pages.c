@@ -139,7 +139,7 @@ unsigned int cb_take_level(unsigned int milli, struct cb_pages *to, enum cb_take
 }
 
 /* Give the first pages of a zone back, which are of blocks that everybody may use. */
-static unsigned int raise_to(struct zone *zone, unsigned long target, struct cb_pages *from)
+unsigned int cb_raise_to(struct zone *zone, unsigned long target, struct cb_pages *from)
 {
 	struct page *page, *next;
 	unsigned int given = 0;
@@ -167,7 +167,7 @@ unsigned int cb_take_level_exactly(unsigned int milli, struct cb_pages *to, enum
 	for (i = 0; i < CB_NR_ZONES; i++) {
 		zone = cb_zone(i);
 		if (zone)
-			taken -= raise_to(zone, cb_zone_min(zone) * milli / 1000, to);
+			taken -= cb_raise_to(zone, cb_zone_min(zone) * milli / 1000, to);
 	}
 	return taken;
 }

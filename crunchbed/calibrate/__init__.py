@@ -1,0 +1,1 @@
+"""From what a guest did to the constants of its kernel's profile. Pure."""
