@@ -42,6 +42,9 @@ SOCK_WRITEBACK: Final = 2
 SOCK_STALLED: Final = 4
 """Flag of a socket whose reader does not read: what it is handed stays until it is woken."""
 
+SOCK_REALTIME: Final = 8
+"""Flag of a socket that a real-time task writes to."""
+
 SO_MEMALLOC: Final = 0x4D41
 """Number of the socket option that asks for ``SOCK_MEMALLOC``: out of the range of mainline."""
 SO_STALLED: Final = 0x4D42
@@ -96,6 +99,8 @@ class Reason(IntEnum):
     TX_STALLED = 10
     LOST = 11
     """On the wire, by a fault: no rule of memory."""
+    BUFFER_FULL = 12
+    """The receive buffer of a socket whose reader does not read."""
 
     @property
     def passed(self) -> bool:
@@ -123,6 +128,7 @@ DROP_CAUSES: Final[Mapping[str, str]] = {
     "pool_empty": "reserve_drop",
     "not_critical": "reserve_drop",
     "not_vm_aware": "reserve_drop",
+    "buffer_full": "reserve_drop",
     "lost": "loss",
 }
 """Cause of a missed heartbeat that a hook dropped at its receiver, by the reason of the drop."""

@@ -5,6 +5,7 @@
 #define CRUNCHBED_POOL_H
 
 #define INLINE static __always_inline
+#define HOLDS_NOTHING (~0ULL) /* hold_level: what is freed in a window stays free up to R */
 
 INLINE void journal(struct cb_pool *pool, struct cb_journal *log, __u64 t, __u16 kind, __u64 value)
 {
@@ -24,11 +25,12 @@ INLINE void journal(struct cb_pool *pool, struct cb_journal *log, __u64 t, __u16
  * lasts, what they asked for otherwise. */
 INLINE void feed(struct cb_pool *pool)
 {
-	__u64 room, granted;
+	bool holds = pool->in_window && pool->hold_level != HOLDS_NOTHING;
+	__u64 mark = holds ? pool->hold_level : pool->reserve, room, granted;
 
-	if (pool->free <= pool->reserve)
+	if (pool->free <= mark)
 		return;
-	room = pool->free - pool->reserve;
+	room = pool->free - mark;
 	granted = pool->in_window || pool->demand > room ? room : pool->demand;
 	if (pool->in_window) {
 		pool->squeezed += granted;
@@ -124,6 +126,7 @@ INLINE void pass_windows(struct cb_pool *pool, struct cb_journal *log,
 			if (pool->now < window->start)
 				break;
 			pool->in_window = 1;
+			pool->hold_level = fixed.buffers ? window->level : HOLDS_NOTHING;
 			if (pool->free > window->level) {
 				pool->squeezed += pool->free - window->level;
 				pool->free = window->level;
@@ -156,8 +159,9 @@ INLINE bool pool_roomy(const struct cb_pool *pool, const struct cb_config *confi
 }
 
 /* Bring the pool to `now`: readers that are done, then windows that have begun or ended. */
-INLINE void advance(struct cb_pool *pool, struct cb_journal *log, const struct cb_config *config,
-		    const struct cb_window *windows, __u64 now)
+INLINE void pool_advance(struct cb_pool *pool, struct cb_journal *log,
+			 const struct cb_config *config, const struct cb_window *windows,
+			 __u64 now)
 {
 	if (now > pool->now)
 		pool->now = now;
@@ -197,6 +201,11 @@ INLINE __u32 pool_resize(struct cb_pool *pool, struct cb_journal *log, __u32 tot
 	pool->free = total - used;
 	pool->total = total;
 	pool->reserve = reserve;
+	for (int i = 0; i < FLOORS; i++) {
+		const volatile struct cb_share *share = &fixed.floors[i];
+
+		pool->floor[i] = (__u64)reserve * share->numerator / share->denominator;
+	}
 	account(pool, log, pool->now);
 	return 1;
 }
@@ -225,6 +234,8 @@ INLINE void pool_reset(struct cb_pool *pool, struct cb_journal *log,
 	pool->window = config->windows;
 	pool->rx_stalled = 0;
 	pool->hoarded = 0;
+	pool->stock = 0;
+	pool->flagged = 0;
 	pool->wakes++;
 	pool->tx = 0;
 	pool->emergency = 0;
