@@ -90,7 +90,7 @@ def _judged(history: History, scenario: Scenario, incomplete: list[str]) -> Resu
         flags=scenario.memalloc,
         seed=info.seed,
         backend=info.backend or "unknown",
-        kernel=next((one.kernel for one in history.of(GuestReady)), None),
+        kernel=next((one.kernel for one in history.of(GuestReady)), scenario.modelled),
         nic=scenario.nic,
         verdict=verdict,
         reasons=tuple(reasons),

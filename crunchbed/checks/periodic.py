@@ -82,7 +82,7 @@ def _pages(history: History, scenario: Scenario, node: str) -> Iterator[str]:
     if history.of(GuestReady, node):
         return
     sums = [
-        one.free + one.dirty + one.rx_running + one.rx_stalled + one.hoarded + one.tx
+        one.free + one.dirty + one.rx_running + one.rx_stalled + one.hoarded + one.tx + one.stock
         for one in history.of(PoolSampled, node)
     ]
     if sums and max(sums) - min(sums) > 2 * _UNSEEN:

@@ -69,6 +69,7 @@ class Result(BaseModel):
             flags=scenario.memalloc,
             seed=seed,
             backend="unknown",
+            kernel=scenario.modelled,
             nic=scenario.nic,
             verdict="invalid",
             reasons=(reason,),
