@@ -23,6 +23,9 @@ MAX_WINDOWS: Final = 4096
 WINDOWS_PER_STEP: Final = 8
 """Windows of a timed crunch that one operation of the pool may pass over."""
 
+HOLD_MILLI: Final = 300
+"""Thousandths of R that are left free while a kernel swaps for a crunch by writeback."""
+
 WHEEL_SLOTS: Final = 16
 """Slots of the wheel that says when a running reader has read a buffer; a power of two."""
 WHEEL_LIFE: Final = 9

@@ -204,7 +204,10 @@ int cb_operate(struct __sk_buff *skb)
 		s.pool->emergency = first;
 		break;
 	case OP_CALM:
-		s.pool->demand = 0;
+		pool_give_up(s.pool, s.log);
+		break;
+	case OP_SWAP:
+		pool_swap(s.pool, s.log, first, second);
 		break;
 	case OP_WAKE:
 		if (fixed.buffers)

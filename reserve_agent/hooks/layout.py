@@ -44,6 +44,7 @@ class Op(IntEnum):
     EMERGENCY = 5
     CALM = 6
     WAKE = 7
+    SWAP = 8
 
 
 class Entry(IntEnum):
@@ -121,7 +122,7 @@ POOL_FIELDS = (
     *("total", "reserve", "free", "clean", "dirty", "demand", "squeezed", "rx_stalled", "tx"),
     *("low_water", "now", "generation", "hoarded", "wakes", "stock", "flagged"),
     *("pressure", "pressure_since", "pressure_ns", "pressure_longest_ns", "pressure_episodes"),
-    *("window", "in_window", "hold_level", "emergency"),
+    *("window", "in_window", "hold_level", "wanted", "swap_level", "emergency"),
     *("softnet_backlog_ns", "softnet_since", "softnet_throttled"),
     "journal_head",
 )

@@ -21,23 +21,46 @@ INLINE void journal(struct cb_pool *pool, struct cb_journal *log, __u64 t, __u16
 	pool->journal_head++;
 }
 
+/* Take what is free above a level; returns how many pages. */
+INLINE __u64 squeeze(struct cb_pool *pool, __u64 level)
+{
+	__u64 taken = pool->free > level ? pool->free - level : 0;
+
+	pool->squeezed += taken;
+	pool->free -= taken;
+	return taken;
+}
+
+INLINE void release(struct cb_pool *pool)
+{
+	pool->free += pool->squeezed;
+	pool->squeezed = 0;
+}
+
 /* Tasks that stall take what is above the mark before anybody sees it: everything while a window
  * lasts, what they asked for otherwise. */
 INLINE void feed(struct cb_pool *pool)
 {
-	bool holds = pool->in_window && pool->hold_level != HOLDS_NOTHING;
-	__u64 mark = holds ? pool->hold_level : pool->reserve, room, granted;
+	bool holds = pool->hold_level != HOLDS_NOTHING;
+	__u64 taken, room, granted;
 
-	if (pool->free <= mark)
-		return;
-	room = pool->free - mark;
-	granted = pool->in_window || pool->demand > room ? room : pool->demand;
 	if (pool->in_window) {
-		pool->squeezed += granted;
-	} else {
-		pool->demand -= granted;
-		pool->dirty += granted;
+		squeeze(pool, holds ? pool->hold_level : pool->reserve);
+		return;
 	}
+	if (pool->wanted) {
+		taken = squeeze(pool, pool->swap_level);
+		pool->wanted -= taken < pool->wanted ? taken : pool->wanted;
+		if (pool->wanted)
+			return;
+		release(pool);
+	}
+	if (pool->free <= pool->reserve)
+		return;
+	room = pool->free - pool->reserve;
+	granted = pool->demand > room ? room : pool->demand;
+	pool->demand -= granted;
+	pool->dirty += granted;
 	pool->free -= granted;
 }
 
@@ -127,18 +150,14 @@ INLINE void pass_windows(struct cb_pool *pool, struct cb_journal *log,
 				break;
 			pool->in_window = 1;
 			pool->hold_level = fixed.buffers ? window->level : HOLDS_NOTHING;
-			if (pool->free > window->level) {
-				pool->squeezed += pool->free - window->level;
-				pool->free = window->level;
-			}
+			squeeze(pool, window->level);
 			account(pool, log, window->start);
 		}
 		if (pool->now < window->end)
 			break;
 		pool->in_window = 0;
 		pool->window++;
-		pool->free += pool->squeezed;
-		pool->squeezed = 0;
+		release(pool);
 		account(pool, log, window->end);
 	}
 }
@@ -174,6 +193,33 @@ INLINE void pool_advance(struct cb_pool *pool, struct cb_journal *log,
 INLINE void pool_dirty(struct cb_pool *pool, struct cb_journal *log, __u32 pages)
 {
 	pool->demand += pages;
+	account(pool, log, pool->now);
+}
+
+/* Tasks that leave `level` pages free want more, which others must write first: 5/4 are dirty. */
+INLINE void pool_swap(struct cb_pool *pool, struct cb_journal *log, __u32 pages, __u32 level)
+{
+	__u64 dirtied = (__u64)pages + pages / 4, all = pool->free + pool->clean, of_free;
+
+	if (dirtied > all)
+		dirtied = all;
+	of_free = dirtied < pool->free ? dirtied : pool->free;
+	pool->free -= of_free;
+	pool->clean -= dirtied - of_free;
+	pool->dirty += dirtied;
+	squeeze(pool, level);
+	pool->wanted += pages;
+	pool->swap_level = level;
+	account(pool, log, pool->now);
+}
+
+/* Tasks that wait for pages give up. */
+INLINE void pool_give_up(struct cb_pool *pool, struct cb_journal *log)
+{
+	pool->demand = 0;
+	if (pool->wanted && !pool->in_window)
+		release(pool);
+	pool->wanted = 0;
 	account(pool, log, pool->now);
 }
 
@@ -229,6 +275,7 @@ INLINE void pool_reset(struct cb_pool *pool, struct cb_journal *log,
 	pool->free = pool->total - pool->clean;
 	pool->dirty = 0;
 	pool->demand = 0;
+	pool->wanted = 0;
 	pool->squeezed = 0;
 	pool->in_window = 0;
 	pool->window = config->windows;

@@ -273,7 +273,15 @@ class TwoNodes(RuleBasedStateMachine):
     def calm(self) -> None:
         self.hooks.operate(Op.CALM, self.now)
         self.model.advance(self.now)
-        self.model.pool.demand = 0
+        self.model.pool.give_up()
+        self.compare()
+
+    @rule(pages=st.integers(1, 40), level=st.integers(0, 30))
+    def swap(self, pages: int, level: int) -> None:
+        pages, level = pages * self.scale, min(level * self.scale, self.model.pool.reserve)
+        self.hooks.operate(Op.SWAP, self.now, pages, level)
+        self.model.advance(self.now)
+        self.model.pool.swap(pages, level)
         self.compare()
 
     @rule(raised=st.booleans())

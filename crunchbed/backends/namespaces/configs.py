@@ -118,6 +118,7 @@ def initiator(scenario: Scenario, address: str, name: str, incarnation: int) -> 
         "queue_depth": scenario.block_io.queue_depth,
         "request_blocks": scenario.block_io.request // PAGE_BYTES,
         "dirty_rate": scenario.block_io.dirty_rate,
+        "swaps": scenario.nic is not None,
     }
 
 
