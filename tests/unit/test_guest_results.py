@@ -65,7 +65,8 @@ def test_the_report_has_them_as_facts() -> None:
     run = Recorded("memalloc", scenario(), judged_runs.good_run().history(), result)
     facts = dict(run_page.content(run)["facts"])
     assert (facts["kernel"], facts["card"]) == (RELEASE, "vmxnet3")
-    assert run_page.guests([judged_runs.result_of(judged_runs.good_run())]) == []
+    facts = run_page.guests([judged_runs.result_of(judged_runs.good_run())])
+    assert facts == [("kernel", "profile proposal-2005")]
     both = run_page.guests([result, result_on("6.12.1"), result])
     assert both == [("kernel", f"{RELEASE}, 6.12.1"), ("card", "vmxnet3")]
 
@@ -90,7 +91,7 @@ def test_a_query_finds_them(tmp_path: Path) -> None:
         result.write(tmp_path / name / "result.json")
     with opened(tmp_path) as database:
         found = database.ask("SELECT kernel, nic, host_kernel FROM runs ORDER BY path").rows
-    assert found == [(RELEASE, "vmxnet3", "6.1"), (None, None, "6.1")]
+    assert found == [(RELEASE, "vmxnet3", "6.1"), ("profile proposal-2005", None, "6.1")]
 
 
 def test_a_baseline_of_another_kernel_is_told() -> None:
