@@ -79,7 +79,7 @@ build/nfqueue: bench/nfqueue.c Makefile | packages
 	@echo "bench: compiling $<"
 	@clang -O2 -Wall -Wextra -Werror $< -o $@ -lnetfilter_queue
 
-build/crunchbed.h: reserve_agent/hooks/header.py reserve_agent/hooks/layout.py reserve_agent/contract/packets.py Makefile
+build/crunchbed.h: $(wildcard reserve_agent/hooks/*.py) reserve_agent/contract/packets.py $(wildcard reserve_agent/model/*.py reserve_agent/model/profiles/*.py) Makefile
 	@mkdir -p build; /usr/bin/python3 -m reserve_agent.hooks.header > $@
 
 build/vmlinux.h: build/kernel

@@ -23,6 +23,7 @@ from reserve_agent.contract.packets import Policy
 from reserve_agent.exporter import Exporter
 from reserve_agent.hooks import pinned
 from reserve_agent.hooks.loader import NodeHooks
+from reserve_agent.hooks.profile import constants_of
 from reserve_agent.journal import JournalReader
 from reserve_agent.lines.framing import Message
 from reserve_agent.lines.server import LineServer
@@ -47,7 +48,7 @@ class Agent:
             self._hooks = NodeHooks.taken_over(config.pins)
         else:
             pinned.remove_pins(config.pins)  # of an agent that was killed while it pinned
-            self._hooks = NodeHooks()
+            self._hooks = NodeHooks(constants_of(config.kernel, config.card))
             self._hooks.configure(config.settings)
         self._pool = PoolHandle.of(self._hooks)
         self._exporter = Exporter(

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reserve_agent.hooks.loader import HookSettings
+from reserve_agent.model.profiles.card import Card
+from reserve_agent.model.profiles.kernel import Kernel
+from reserve_agent.model.profiles.proposal_2005 import PROPOSAL_2005
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class AgentConfig:
         clean: Pages used by tasks from the start.
         reserve: Pages under the min watermark; None lets it follow what is attached.
         settings: Policy, service time and port rules of the hooks.
+        kernel: Profile of the node's kernel, and
+        card: of its network card; None where the kernel profile has no buffers.
         controller: Unix socket of the controller, which is told of the node's memory pressure; None
             where there is none, or nothing is shed.
     """
@@ -43,4 +48,6 @@ class AgentConfig:
     clean: int
     reserve: int | None
     settings: HookSettings
+    kernel: Kernel = PROPOSAL_2005
+    card: Card | None = None
     controller: Path | None = None

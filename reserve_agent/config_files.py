@@ -23,7 +23,11 @@ T = TypeVar("T")
 
 def write_config(path: Path, config: object) -> None:
     """Write the file that ``read_config`` reads."""
-    path.write_bytes(orjson.dumps(config, default=str, option=orjson.OPT_INDENT_2))
+    path.write_bytes(orjson.dumps(config, default=_plain, option=orjson.OPT_INDENT_2))
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else str(value)
 
 
 def read_config(path: Path, model: type[T]) -> T:
@@ -76,6 +80,8 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         kinds = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
         if len(kinds) == len(value):
             return tuple(_convert(one, kind, name) for one, kind in zip(value, kinds, strict=True))
+    if origin is frozenset and isinstance(value, list):
+        return frozenset(_convert(one, arguments[0], name) for one in value)
     if origin is Mapping and isinstance(value, dict):
         return {key: _convert(one, arguments[1], name) for key, one in value.items()}
     if origin is Literal and value in arguments:

@@ -57,6 +57,10 @@ class PoolHandle:
         """Tasks that wait for pages give up."""
         self._operate(Op.CALM)
 
+    def swap(self, pages: int, level: int) -> None:
+        """Tasks that leave ``level`` pages free want more, which others must write first."""
+        self._operate(Op.SWAP, pages, level)
+
     def wake(self) -> None:
         """Readers that did not read do so: what they kept is free."""
         self._operate(Op.WAKE)

@@ -91,7 +91,7 @@ def _judged(history: History, scenario: Scenario, incomplete: list[str]) -> Resu
         seed=info.seed,
         backend=scenario.cluster.backend,
         switch=info.kind_of_switch or "unknown",
-        kernel=next((one.kernel for one in history.of(GuestReady)), None),
+        kernel=next((one.kernel for one in history.of(GuestReady)), scenario.modelled),
         nic=scenario.nic,
         verdict=verdict,
         reasons=tuple(reasons),

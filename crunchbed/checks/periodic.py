@@ -76,13 +76,13 @@ def _sampled(history: History, node: str) -> Iterator[str]:
 
 
 def _pages(history: History, scenario: Scenario, node: str) -> Iterator[str]:
-    """A timed crunch takes pages out of the sum that samples show; a kernel has other uses too."""
+    """A crunch may take pages out of the sum that samples show; a kernel has other uses too."""
     if scenario.crunch is not None and scenario.crunch.kind == "timed":
         return
-    if history.of(GuestReady, node):
+    if history.of(GuestReady, node) or scenario.nic is not None:
         return
     sums = [
-        one.free + one.dirty + one.rx_running + one.rx_stalled + one.hoarded + one.tx
+        one.free + one.dirty + one.rx_running + one.rx_stalled + one.hoarded + one.tx + one.stock
         for one in history.of(PoolSampled, node)
     ]
     if sums and max(sums) - min(sums) > 2 * _UNSEEN:

@@ -82,6 +82,7 @@ class Result(BaseModel):
             seed=seed,
             backend=scenario.cluster.backend,
             switch="unknown",
+            kernel=scenario.modelled,
             nic=scenario.nic,
             verdict="invalid",
             reasons=(reason,),

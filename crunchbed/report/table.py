@@ -187,10 +187,13 @@ def _title(console: Console, text: str) -> None:
 
 
 def _print_guests(console: Console, runs: Iterable[Result]) -> None:
-    """Print which kernels and cards nodes had that are machines."""
-    guests = dict.fromkeys(f"Linux {run.kernel} with {run.nic}" for run in runs if run.kernel)
-    if guests:
-        console.print(f"machines: {escape('; '.join(guests))}", soft_wrap=True)
+    """Print which kernels and cards nodes had that are machines, or by which profiles they went."""
+    found = dict.fromkeys(f"{run.kernel} with {run.nic}" for run in runs if run.kernel and run.nic)
+    profiles = [one for one in found if one.startswith("profile ")]
+    kernels = [f"Linux {one}" for one in found if one not in profiles]
+    for what, each in (("machines", kernels), ("memory", profiles)):
+        if each:
+            console.print(f"{what}: {escape('; '.join(each))}", soft_wrap=True)
 
 
 def rows(each: Iterable[Figures]) -> list[str]:

@@ -23,7 +23,9 @@ from crunchbed.scenario.detector import Detector, FixedDetector
 from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.overrides import with_keys
 from crunchbed.scenario.problems import problems
+from crunchbed.scenario.profiles import Profile, profile_for
 from crunchbed.scenario.section import (
+    MACHINE_KEYS,
     UNAWARE_CARDS,
     Fencing,
     Heartbeat,
@@ -215,9 +217,21 @@ class Scenario(Section):
         return self.deadline_ns
 
     @property
+    def profile(self) -> Profile | None:
+        """What the memory of every node is modelled by; None: nodes are machines."""
+        return None if self.cluster.backend == "machines" else profile_for(self.memory)
+
+    @property
+    def modelled(self) -> str | None:
+        """The kernel profile of every node, as results name it; None: nodes are machines."""
+        return None if self.profile is None else self.profile.name
+
+    @property
     def nic(self) -> str | None:
-        """The network card of every node; None: the nodes are no machines."""
-        return self.memory.nic if self.cluster.backend == "machines" else None
+        """The network card of every node; None: their memory knows no cards."""
+        if self.cluster.backend == "machines":
+            return self.memory.nic
+        return None if self.profile is None or self.profile.card is None else self.memory.nic
 
     def warnings(self) -> Iterator[str]:
         """Yield what a run should know of and can be made in spite of, a line each."""
@@ -230,7 +244,18 @@ class Scenario(Section):
             )
 
     def resolved(self) -> dict[str, Any]:
-        """Return every key with its value as YAML would hold it; it validates to an equal one."""
+        """Return every key with its value as YAML would hold it; it validates to an equal one.
+
+        A machine's default card and kernel are left out, said or not: they are the same.
+        """
+        written = self._said()
+        if self.cluster.backend == "machines":
+            for key in MACHINE_KEYS:
+                if getattr(self.memory, key) == Memory.model_fields[key].default:
+                    written["memory"].pop(key, None)
+        return written
+
+    def _said(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True)
 
     def with_overrides(self, overrides: Mapping[str, object]) -> Scenario:
@@ -241,7 +266,7 @@ class Scenario(Section):
         Raises:
             BadInput: a key is unknown or a value is refused; says which.
         """
-        resolved = self.resolved()
+        resolved = self._said()
         if "port" not in self.block_io.model_fields_set:
             del resolved["block_io"]["port"]  # follows the transport, which may be overridden
         return Scenario.of(with_keys(resolved, overrides), "override ")

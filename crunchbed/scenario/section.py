@@ -41,8 +41,8 @@ def _delay_text(value: int | dict[str, int]) -> str | dict[str, str]:
     return {node: format_duration(one) for node, one in value.items()}
 
 
-CARDS: Final = ("e1000", "e1000e", "8139cp", "vmxnet3", "virtio-net")
-"""Network cards of machines, by the name of Linux' driver; the first is the default."""
+CARDS: Final = ("e1000", "e1000e", "8139cp", "vmxnet3", "virtio-net", "igb")
+"""Network cards, by the name of Linux' driver; the first is the default. No machine has igb."""
 UNAWARE_CARDS: Final = ("virtio-net",)
 """Cards whose driver never asks for pages of the reserve (measured on 6.1 and 6.12)."""
 _UNFIT_CARDS: Final = {
@@ -51,6 +51,8 @@ _UNFIT_CARDS: Final = {
 }
 KERNELS: Final = ("6.1", "6.1-cloud", "6.12")
 """Kernels that ``make machines`` brings; the first is the default. A user may add others."""
+MACHINE_KEYS: Final = ("nic", "kernel")
+"""Keys of ``memory`` that a scenario need not say."""
 
 
 def _card(value: object) -> str:
@@ -73,7 +75,8 @@ class Section(BaseModel):
 class Memory(Section):
     """A node's page pool: ``clean`` pages are used by tasks from the start.
 
-    ``nic`` and ``kernel`` are a machine's card and the kernel that it boots.
+    ``nic`` and ``kernel`` are a machine's card and the kernel that it boots, or the profiles of a
+    card and a kernel, by which memory is modelled.
     """
 
     pages: Pages = 16384
@@ -84,12 +87,17 @@ class Memory(Section):
     nic: Annotated[str, BeforeValidator(_card)] = CARDS[0]
     kernel: Annotated[str, kinds.version(f"a kernel such as {' or '.join(KERNELS)}")] = KERNELS[0]
 
+    @property
+    def says_machine(self) -> bool:
+        """Whether the scenario names a card or a kernel."""
+        return not self.model_fields_set.isdisjoint(MACHINE_KEYS)
+
     @model_serializer(mode="wrap")
-    def _without_a_machine(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave defaults of later keys out, so that scenarios from before them stay equal."""
+    def _as_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what the scenario does not say, so that scenarios from before stay equal."""
         written: dict[str, Any] = write(self)
-        for key in ("nic", "kernel"):
-            if getattr(self, key) == type(self).model_fields[key].default:
+        for key in MACHINE_KEYS:
+            if key not in self.model_fields_set:
                 del written[key]
         return written
 

@@ -19,6 +19,7 @@ from reserve_agent.contract.events.writes import (
     WriteAcknowledged,
     WriteFailed,
 )
+from reserve_agent.contract.packets import HOLD_MILLI
 
 RETRY_NS: Final = 200_000_000
 """A write that the target has refused is repeated after this."""
@@ -31,13 +32,17 @@ class PagePool(Protocol):
     """A node's pages, as far as writeback needs them.
 
     Its ``state`` has ``dirty``, the pages that are dirty now, and ``demand``, those that tasks have
-    asked for and still wait for.
+    asked for and still wait for. Where a kernel swaps it has ``wanted`` as well, those that others
+    must be written for, and ``reserve``.
     """
 
     state: Any
 
     def dirty(self, pages: int) -> None:
         """Have normal tasks ask for pages to dirty; those that the pool refuses wait."""
+
+    def swap(self, pages: int, level: int) -> None:
+        """Have tasks that leave ``level`` pages free want more, which must be written first."""
 
     def clean(self, pages: int) -> int:
         """Free dirty pages that were written; return how many were dirty."""
@@ -70,6 +75,7 @@ class WritebackTask:
         self._given_up = False
         self._progress_due_ns = now_ns
         self._reported = 0
+        self._swaps: list[tuple[int, int]] = []  # when, and how many pages
 
     @property
     def in_flight(self) -> dict[int, Request]:
@@ -83,13 +89,25 @@ class WritebackTask:
         due = self._dirtier.due(now_ns)
         if due:
             self._pages.dirty(due)
+        for start_ns, pages in [one for one in self._swaps if one[0] <= now_ns]:
+            self._swaps.remove((start_ns, pages))
+            self._dirtier.burst_dirtied += pages
+            self._pages.swap(pages, self._pages.state.reserve * HOLD_MILLI // 1000)
 
     def burst(self, pages: int, rate: float, start_ns: int) -> None:
-        """Have the tasks ask for ``pages`` more, ``rate`` a second, from ``start_ns`` on."""
-        self._dirtier.burst(pages, rate, start_ns)
+        """Have the tasks ask for ``pages`` more, ``rate`` a second, from ``start_ns`` on.
+
+        Tasks whose kernel swaps want all at once.
+        """
+        if self._settings.swaps:
+            self._dirtier.burst_pages += pages
+            self._swaps.append((start_ns, pages))
+        else:
+            self._dirtier.burst(pages, rate, start_ns)
 
     def calm(self) -> None:
         """Give up what is left of the burst, and what tasks wait for."""
+        self._swaps.clear()
         self._dirtier.calm()
         self._pages.calm()
 
@@ -99,7 +117,9 @@ class WritebackTask:
         if now_ns < self._progress_due_ns or dirtier.burst_pages == 0:
             return
         self._progress_due_ns = now_ns + PROGRESS_NS
-        dirtied = max(0, dirtier.burst_dirtied - self._pages.state.demand)
+        state = self._pages.state
+        waiting = state.demand + (state.wanted if self._settings.swaps else 0)
+        dirtied = max(0, dirtier.burst_dirtied - waiting)
         if dirtied != self._reported:
             self._reported = dirtied
             self._emit(

@@ -37,6 +37,8 @@ class WritebackSettings:
             SO_MEMALLOC.
         request_blocks: Blocks of one request.
         dirty_rate: Pages a second that normal tasks dirty all the time.
+        swaps: Whether the pages of a burst are those of a kernel that swaps: used by tasks already,
+            and to be written before others have them.
     """
 
     incarnation: int
@@ -46,6 +48,7 @@ class WritebackSettings:
     queue_depth: int
     request_blocks: int
     dirty_rate: float
+    swaps: bool = False
 
 
 class Writeback:

@@ -12,7 +12,7 @@ from nodes.corosync.config import CorosyncSettings
 from nodes.guest.layout import MAX_TARGETS, WRITERS
 from nodes.heartbeat.config import NetworkPeer
 from nodes.membership.settings import HeartbeatSettings
-from reserve_agent.contract.packets import MEMALLOC_CLASSES
+from reserve_agent.contract.packets import HOLD_MILLI, MEMALLOC_CLASSES
 from reserve_agent.errors import BadInput
 
 POLICIES: Final = ("none", "memalloc")
@@ -128,7 +128,7 @@ class GuestBurst:
     buffered: bool = False
     swap_pages: int = 16_384
     dirty_pages: int = 5_000
-    level_milli: int = 300
+    level_milli: int = HOLD_MILLI
     refill: int = 1_000_000
     longest: int = 10_000_000_000
 

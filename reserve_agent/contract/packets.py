@@ -23,6 +23,9 @@ MAX_WINDOWS: Final = 4096
 WINDOWS_PER_STEP: Final = 8
 """Windows of a timed crunch that one operation of the pool may pass over."""
 
+HOLD_MILLI: Final = 300
+"""Thousandths of R that are left free while a kernel swaps for a crunch by writeback."""
+
 WHEEL_SLOTS: Final = 16
 """Slots of the wheel that says when a running reader has read a buffer; a power of two."""
 WHEEL_LIFE: Final = 9
@@ -41,6 +44,9 @@ SOCK_WRITEBACK: Final = 2
 """Flag of a socket that the PF_MEMALLOC writeback task writes to, whatever the policy."""
 SOCK_STALLED: Final = 4
 """Flag of a socket whose reader does not read: what it is handed stays until it is woken."""
+
+SOCK_REALTIME: Final = 8
+"""Flag of a socket that a real-time task writes to."""
 
 SO_MEMALLOC: Final = 0x4D41
 """Number of the socket option that asks for ``SOCK_MEMALLOC``: out of the range of mainline."""
@@ -96,6 +102,8 @@ class Reason(IntEnum):
     TX_STALLED = 10
     LOST = 11
     """On the wire, by a fault: no rule of memory."""
+    BUFFER_FULL = 12
+    """The receive buffer of a socket whose reader does not read."""
 
     @property
     def passed(self) -> bool:
@@ -123,6 +131,7 @@ DROP_CAUSES: Final[Mapping[str, str]] = {
     "pool_empty": "reserve_drop",
     "not_critical": "reserve_drop",
     "not_vm_aware": "reserve_drop",
+    "buffer_full": "reserve_drop",
     "lost": "loss",
 }
 """Cause of a missed heartbeat that a hook dropped at its receiver, by the reason of the drop."""

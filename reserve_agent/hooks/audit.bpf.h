@@ -10,17 +10,6 @@ struct {
 	__type(value, struct cb_protocols);
 } cb_protocols SEC(".maps");
 
-/* Is the receive path of this protocol one that knows the rules? Unlike `vm_aware`, that is true
- * of a later fragment too: its protocol is known, only its socket is not. */
-INLINE bool protocol_is_vm_aware(const struct packet *packet)
-{
-	if (packet->vm_aware)
-		return true;
-	return packet->fragment &&
-	       (packet->protocol == PROTO_TCP || packet->protocol == PROTO_UDP ||
-		packet->protocol == PROTO_SCTP);
-}
-
 INLINE void count_ether_type(struct cb_protocols *seen, __u16 type, __u32 packets)
 {
 	for (int i = 0; i < AUDIT_ETHER_TYPES; i++) {

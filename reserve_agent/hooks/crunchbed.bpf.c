@@ -8,11 +8,14 @@
 #include "crunchbed.h"
 #include "maps.bpf.h"
 #include "pool.bpf.h"
+#include "buffers.bpf.h"
+#include "card.bpf.h"
 #include "packet.bpf.h"
 #include "policy.bpf.h"
 #include "node.bpf.h"
 #include "audit.bpf.h"
 #include "transmit.bpf.h"
+#include "receive.bpf.h"
 #include "wire.bpf.h"
 
 #define TC_ACT_OK 0
@@ -25,88 +28,56 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 SEC("tc")
 int cb_receive(struct __sk_buff *skb)
 {
-	__u32 pages = buffer_pages(skb->len), slot = 0;
-	__u64 now = clock_of(skb), floor;
-	__u8 reason = REASON_GRANTED;
-	bool from_reserve = false, refused;
+	__u32 bytes = skb->len, slot = 0, held;
+	__u64 now = clock_of(skb);
+	struct taken taken = {};
 	struct packet packet;
 	struct cb_node s;
+	bool refused, open;
 
 	if (!get_node(&s))
 		return TC_ACT_OK;
 	cb_parse_frame(skb, &packet);
 	if (s.config->losing && wire_loses(skb, s.config, &packet)) {
 		bpf_spin_lock(s.lock);
-		advance(s.pool, s.log, s.config, s.windows, now);
+		advance(&s, now);
 		bpf_spin_unlock(s.lock);
 		report_drop(&s, skb, &packet, HOOK_RECEIVE, REASON_LOST, 0);
 		return TC_ACT_SHOT;
 	}
 	count_protocol(skb, &packet);
-	refused = s.config->enforce && !protocol_is_vm_aware(&packet);
+	refused = refuses_protocol(s.config, &packet);
 
 	bpf_spin_lock(s.lock);
-	advance(s.pool, s.log, s.config, s.windows, now);
-	floor = receive_floor(s.pool, s.config->policy);
-	if (s.pool->free < floor + pages) {
-		reason = floor ? REASON_ALLOC_FAILED : REASON_RESERVE_EXHAUSTED;
-	} else {
-		from_reserve = s.pool->free - pages < s.pool->reserve;
-		if (s.config->policy == POLICY_SOFTNET && softnet_throttles(s.pool, s.config))
-			reason = REASON_SOFTNET_THROTTLED;
-		else if (refused)
-			reason = REASON_NOT_VM_AWARE;
-		else
-			reason = judge_without_socket(s.pool, s.config->policy, from_reserve,
-						      packet.vm_aware);
-	}
-	if (reason == REASON_GRANTED) {
-		s.pool->free -= pages;
-		wheel_put(&s.pool->running, pages);
-		slot = s.pool->running.tick & (WHEEL_SLOTS - 1);
-		account(s.pool, s.log, s.pool->now);
+	advance(&s, now);
+	open = reserve_is_open(s.pool, s.config);
+	if (fixed.buffers)
+		take_from_card(&s, bytes, open, &taken);
+	else
+		take_whole(&s, bytes, open, &taken);
+	if (taken.reason == REASON_GRANTED) {
+		taken.reason = judge_received(&s, &packet, refused, taken.from_reserve);
+		if (taken.reason == REASON_GRANTED) {
+			slot = hold(&s, &taken);
+		} else if (taken.origin) {
+			card_drop(s.pool, taken.origin, 1);
+			account(s.pool, s.log, s.pool->now);
+		}
 	}
 	bpf_spin_unlock(s.lock);
 
-	if (reason != REASON_GRANTED) {
-		report_drop(&s, skb, &packet, HOOK_RECEIVE, reason, pages);
+	if (taken.reason != REASON_GRANTED) {
+		report_drop(&s, skb, &packet, HOOK_RECEIVE, taken.reason, taken.pages);
 		return TC_ACT_SHOT;
 	}
-	count(&s, skb, HOOK_RECEIVE, packet.cls, from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED,
-	      pages);
+	count(&s, skb, HOOK_RECEIVE, packet.cls,
+	      taken.from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED, taken.pages);
 	/* A fragment's buffer waits for its datagram: its pages leave by the clock alone. */
-	skb->mark = (from_reserve ? MARK_FROM_RESERVE : 0) | slot << MARK_SLOT_SHIFT |
-		    (packet.fragment ? 0 : MARK_CHARGED | (pages & 0xff) << MARK_PAGES_SHIFT) |
-		    packet.cls;
+	held = taken.origin ? 1 : taken.pages & 0xff;
+	skb->mark = (taken.from_reserve ? MARK_FROM_RESERVE : 0) | slot << MARK_SLOT_SHIFT |
+		    taken.origin << MARK_ORIGIN_SHIFT |
+		    (packet.fragment ? 0 : MARK_CHARGED | held << MARK_PAGES_SHIFT) | packet.cls;
 	return TC_ACT_OK;
-}
-
-/* What becomes of a packet that reached its socket while that mattered. */
-INLINE __u8 settle(struct cb_node *s, struct cb_socket *socket, bool from_reserve, __u32 slot,
-		   __u32 pages, __u64 now)
-{
-	bool hoards = socket && (socket->flags & SOCK_STALLED);
-	__u8 reason;
-
-	bpf_spin_lock(s->lock);
-	advance(s->pool, s->log, s->config, s->windows, now);
-	reason = judge_socket(s->pool, socket, s->config, from_reserve, pages);
-	if (reason != REASON_GRANTED || hoards ||
-	    (s->pool->pressure && !reader_runs(socket, s->config->policy))) {
-		if (pages && wheel_take(&s->pool->running, slot, pages)) {
-			if (reason != REASON_GRANTED)
-				s->pool->free += pages;
-			else if (hoards)
-				s->pool->hoarded += pages;
-			else
-				s->pool->rx_stalled += pages;
-			account(s->pool, s->log, s->pool->now);
-		}
-	}
-	if (reason == REASON_GRANTED && from_reserve && socket)
-		socket->from_reserve += pages;
-	bpf_spin_unlock(s->lock);
-	return reason;
 }
 
 /* The protocol handler after socket lookup. Returns 1 to deliver, 0 to drop. */
@@ -114,7 +85,6 @@ SEC("cgroup_skb/ingress")
 int cb_deliver(struct __sk_buff *skb)
 {
 	__u32 mark = skb->mark, pages = mark >> MARK_PAGES_SHIFT & 0xff;
-	__u32 slot = mark >> MARK_SLOT_SHIFT & (WHEEL_SLOTS - 1);
 	bool from_reserve = mark & MARK_FROM_RESERVE, charged = mark & MARK_CHARGED;
 	struct cb_socket *socket;
 	struct packet packet;
@@ -130,7 +100,7 @@ int cb_deliver(struct __sk_buff *skb)
 	/* Without pressure no policy says no, and the buffer goes the way that receive put it on. */
 	if (from_reserve || s.pool->emergency || !pool_calm(s.pool, s.config) ||
 	    (socket && (socket->flags & SOCK_STALLED)))
-		reason = settle(&s, socket, from_reserve, slot, pages, clock_of(skb));
+		reason = settle(&s, socket, mark, pages, clock_of(skb));
 
 	if (reason != REASON_GRANTED) {
 		cb_parse_packet(skb, &packet);
@@ -150,7 +120,7 @@ int cb_deliver(struct __sk_buff *skb)
 SEC("tc")
 int cb_transmit(struct __sk_buff *skb)
 {
-	__u32 pages = buffer_pages(skb->len);
+	__u32 pages, request;
 	struct cb_socket *socket;
 	__u8 reason = REASON_GRANTED;
 	__u64 now, floor, need;
@@ -164,6 +134,7 @@ int cb_transmit(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	cb_parse_frame(skb, &packet);
 	read_segment(skb, &packet, &segment);
+	pages = transmit_pages(s.pool, skb->len);
 	if (!segment.bytes && pool_roomy(s.pool, s.config, pages)) {
 		count(&s, skb, HOOK_TRANSMIT, packet.cls, REASON_GRANTED, pages);
 		return TC_ACT_OK;
@@ -174,8 +145,9 @@ int cb_transmit(struct __sk_buff *skb)
 	now = streamed && stream_roomy(s.pool, s.config, socket, &segment) ? 0 : clock_of(skb);
 
 	bpf_spin_lock(s.lock);
-	advance(s.pool, s.log, s.config, s.windows, now);
-	floor = transmit_floor(s.pool, socket, s.config->policy, packet.cls);
+	advance(&s, now);
+	request = transmit_request(socket, s.config, packet.cls);
+	floor = s.pool->floor[request & (FLOORS - 1)];
 	need = pages;
 	if (streamed) {
 		stream_begin(s.pool, socket, &segment);
@@ -183,8 +155,7 @@ int cb_transmit(struct __sk_buff *skb)
 		need = growth.need;
 	}
 	if (s.pool->free < floor + need && need) {
-		reason = floor == s.pool->reserve ? REASON_TX_STALLED :
-		         floor ? REASON_ALLOC_FAILED : REASON_RESERVE_EXHAUSTED;
+		reason = transmit_refusal(s.pool, request, floor);
 	} else if (streamed) {
 		need = stream_charge(s.pool, socket, &segment, &growth, floor);
 		account(s.pool, s.log, s.pool->now);
@@ -213,7 +184,7 @@ int cb_operate(struct __sk_buff *skb)
 	if (!get_node(&s))
 		return -1;
 	bpf_spin_lock(s.lock);
-	advance(s.pool, s.log, s.config, s.windows, now);
+	advance(&s, now);
 	switch (op) {
 	case OP_DIRTY:
 		pool_dirty(s.pool, s.log, first);
@@ -226,14 +197,21 @@ int cb_operate(struct __sk_buff *skb)
 		break;
 	case OP_RESET:
 		pool_reset(s.pool, s.log, s.config, first);
+		if (fixed.buffers)
+			card_reset(s.pool, s.log, s.config);
 		break;
 	case OP_EMERGENCY:
 		s.pool->emergency = first;
 		break;
 	case OP_CALM:
-		s.pool->demand = 0;
+		pool_give_up(s.pool, s.log);
+		break;
+	case OP_SWAP:
+		pool_swap(s.pool, s.log, first, second);
 		break;
 	case OP_WAKE:
+		if (fixed.buffers)
+			card_wake(s.pool);
 		pool_wake(s.pool, s.log);
 		break;
 	}

@@ -1,6 +1,7 @@
 """The C header of the hooks, written from Python: ``python3 -m reserve_agent.hooks.header``.
 
-It has every constant, enumeration and structure of ``contract/packets.py`` and of ``layout.py``.
+It has every constant, enumeration and structure of ``contract/packets.py``, ``profile.py`` and
+``layout.py``, and the enumerations that profiles are made of.
 ``PacketClass.BLOCK_IO`` is ``CLASS_BLOCK_IO`` in C, and ``JournalEntry`` is
 ``struct cb_journal_entry``. Needs the standard library alone.
 """
@@ -15,7 +16,12 @@ from enum import IntEnum
 from typing import Any
 
 from reserve_agent.contract import packets
-from reserve_agent.hooks import layout
+from reserve_agent.hooks import layout, profile
+from reserve_agent.model.buffers import Origin
+from reserve_agent.model.profiles.card import Asks, Refill
+from reserve_agent.model.profiles.kernel import Flags, Request
+
+_OF_MODEL = {one.__name__: one for one in (Request, Flags, Asks, Refill, Origin)}
 
 _INTEGERS = {c.c_uint8: "__u8", c.c_uint16: "__u16", c.c_uint32: "__u32", c.c_uint64: "__u64"}
 
@@ -27,7 +33,7 @@ def header() -> str:
         "/* Written by reserve_agent/hooks/header.py: not to be edited. */",
         "#ifndef CRUNCHBED_H",
         "#define CRUNCHBED_H",
-        *_definitions({**vars(packets), **vars(layout)}),
+        *_definitions({**vars(packets), **_OF_MODEL, **vars(profile), **vars(layout)}),
         "#endif",
     ]
     return "\n".join(lines) + "\n"

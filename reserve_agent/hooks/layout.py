@@ -11,6 +11,7 @@ import ctypes as c
 from enum import IntEnum
 
 from reserve_agent.contract.packets import MAX_LOSSES, MAX_RULES, MAX_WINDOWS, WHEEL_SLOTS
+from reserve_agent.hooks.profile import FLOORS, Buffers
 
 LOSS_ALWAYS = 0xFFFFFFFF
 JOURNAL_ENTRIES = 4096
@@ -26,6 +27,8 @@ COUNTER_CLASS_SHIFT = 4
 MARK_FROM_RESERVE = 0x80000000
 MARK_CHARGED = 0x40000000
 MARK_SLOT_SHIFT = 24
+MARK_ORIGIN_SHIFT = 16
+MARK_ORIGIN_MASK = 0x7
 MARK_PAGES_SHIFT = 8
 MARK_CLASS_MASK = 0x0F
 
@@ -41,6 +44,7 @@ class Op(IntEnum):
     EMERGENCY = 5
     CALM = 6
     WAKE = 7
+    SWAP = 8
 
 
 class Entry(IntEnum):
@@ -116,9 +120,9 @@ class Wheel(c.Structure):
 
 POOL_FIELDS = (
     *("total", "reserve", "free", "clean", "dirty", "demand", "squeezed", "rx_stalled", "tx"),
-    *("low_water", "now", "generation", "hoarded", "wakes"),
+    *("low_water", "now", "generation", "hoarded", "wakes", "stock", "flagged"),
     *("pressure", "pressure_since", "pressure_ns", "pressure_longest_ns", "pressure_episodes"),
-    *("window", "in_window", "emergency"),
+    *("window", "in_window", "hold_level", "wanted", "swap_level", "emergency"),
     *("softnet_backlog_ns", "softnet_since", "softnet_throttled"),
     "journal_head",
 )
@@ -128,10 +132,16 @@ POOL_FIELDS = (
 class Pool(c.Structure):
     """The page pool; written by the hooks only, under one spin lock.
 
-    total = free + clean + dirty + squeezed + running.pages + rx_stalled + hoarded + tx, always.
+    total = free + clean + dirty + squeezed + running.pages + rx_stalled + hoarded + tx + stock,
+    always.
     """
 
-    _fields_ = (*((name, c.c_uint64) for name in POOL_FIELDS), ("running", Wheel))
+    _fields_ = (
+        *((name, c.c_uint64) for name in POOL_FIELDS),
+        ("floor", c.c_uint64 * FLOORS),  # pages that a Request must leave free
+        ("running", Wheel),
+        ("buffers", Buffers),
+    )
 
 
 class JournalEntry(c.Structure):
@@ -180,8 +190,9 @@ class Socket(c.Structure):
         ("tx_base", c.c_uint32),  # TCP sequence number of the first byte charged
         ("tx_end", c.c_uint64),  # bytes charged since tx_base
         ("tx_una", c.c_uint64),  # bytes acknowledged since tx_base
-        ("wakes", c.c_uint64),  # of the pool, when ``hoarded`` was counted
+        ("wakes", c.c_uint64),  # of the pool, when ``hoarded`` and ``unread`` were counted
         ("hoarded", c.c_uint64),  # pages of its own mempool that a stalled reader keeps
+        ("unread", c.c_uint64),  # bytes that a stalled reader has in its receive buffer
         ("from_reserve", c.c_uint64),  # pages it was ever handed from the reserve
         ("pool", Wheel),  # pages this socket holds of its own mempool
     )

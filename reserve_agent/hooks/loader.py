@@ -23,6 +23,8 @@ from reserve_agent.contract.packets import (
 from reserve_agent.errors import HookError
 from reserve_agent.hooks import layout, libbpf, pinned
 from reserve_agent.hooks.layout import COUNTER_CLASS_SHIFT, COUNTER_HOOK_SHIFT
+from reserve_agent.hooks.profile import Constants, constants_of
+from reserve_agent.model.profiles.proposal_2005 import PROPOSAL_2005
 from reserve_agent.netns import network_namespace_of
 
 OBJECT_PATH = Path(__file__).resolve().parents[2] / "build" / "crunchbed.bpf.o"
@@ -70,15 +72,15 @@ def _loss(source: str | None, share: float) -> layout.Loss:
 
 
 class NodeHooks:
-    """The hooks of one node; ``close`` detaches them from the cgroup.
+    """The hooks of one node, by ``fixed``; left out, by ``proposal-2005``.
 
-    Hooks that are not pinned are detached when the process dies, too.
+    ``close`` detaches them from the cgroup. Hooks that are not pinned are detached when the process
+    dies, too.
     """
 
-    def __init__(self, *, testing: bool = False) -> None:
+    def __init__(self, fixed: Constants | None = None) -> None:
         loaded = libbpf.BpfObject(OBJECT_PATH)
-        if testing:
-            loaded.set_variable(".rodata", (1).to_bytes(4, "little"))
+        loaded.set_variable(".rodata", bytes(fixed or constants_of(PROPOSAL_2005)))
         loaded.load()
         self._loaded: libbpf.BpfObject | None = loaded
         self._links: dict[str, int] = {}

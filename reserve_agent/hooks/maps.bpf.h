@@ -70,8 +70,9 @@ struct {
 	__type(value, struct cb_socket);
 } cb_test_sockets SEC(".maps");
 
-/* Set before loading by the differential test only: the clock is then skb->tstamp and a socket is
- * an entry of cb_test_sockets. The verifier removes those branches otherwise. */
-const volatile __u32 testing = 0;
+/* Written before loading: the profiles of kernel and card. The verifier removes the branches of all
+ * others, and those of `testing`: the clock is then skb->tstamp and a socket is an entry of
+ * cb_test_sockets, for the differential test. */
+const volatile struct cb_constants fixed = {};
 
 #endif

@@ -29,9 +29,17 @@ INLINE bool get_node(struct cb_node *s)
 	return true;
 }
 
+/* Bring the node to `now`: its pool, then its card's buffers whose readers are done. */
+INLINE void advance(struct cb_node *s, __u64 now)
+{
+	pool_advance(s->pool, s->log, s->config, s->windows, now);
+	if (fixed.buffers)
+		card_turn(s->pool, s->log, s->config);
+}
+
 INLINE __u64 clock_of(struct __sk_buff *skb)
 {
-	return testing ? skb->tstamp : bpf_ktime_get_ns();
+	return fixed.testing ? skb->tstamp : bpf_ktime_get_ns();
 }
 
 INLINE struct cb_socket *test_socket(struct __sk_buff *skb)
@@ -45,7 +53,7 @@ INLINE struct cb_socket *receiving_socket(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
 
-	if (testing)
+	if (fixed.testing)
 		return test_socket(skb);
 	if (!sk)
 		return NULL;
@@ -56,7 +64,7 @@ INLINE struct cb_socket *sending_socket(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
 
-	if (testing)
+	if (fixed.testing)
 		return test_socket(skb);
 	if (!sk)
 		return NULL;

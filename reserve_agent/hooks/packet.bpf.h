@@ -39,6 +39,17 @@ struct packet {
 	__u16 pad;
 };
 
+/* Is the receive path of this protocol one that knows the rules? Unlike `vm_aware`, that is true
+ * of a later fragment too: its protocol is known, only its socket is not. */
+INLINE bool protocol_is_vm_aware(const struct packet *packet)
+{
+	if (packet->vm_aware)
+		return true;
+	return packet->fragment &&
+	       (packet->protocol == PROTO_TCP || packet->protocol == PROTO_UDP ||
+		packet->protocol == PROTO_SCTP);
+}
+
 INLINE __u32 buffer_pages(__u32 frame_bytes)
 {
 	__u32 truesize = ((SKB_HEADROOM + frame_bytes + CACHE_LINE - 1) & ~(CACHE_LINE - 1)) +

@@ -5,6 +5,7 @@
 #define CRUNCHBED_POOL_H
 
 #define INLINE static __always_inline
+#define HOLDS_NOTHING (~0ULL) /* hold_level: what is freed in a window stays free up to R */
 
 INLINE void journal(struct cb_pool *pool, struct cb_journal *log, __u64 t, __u16 kind, __u64 value)
 {
@@ -20,22 +21,46 @@ INLINE void journal(struct cb_pool *pool, struct cb_journal *log, __u64 t, __u16
 	pool->journal_head++;
 }
 
+/* Take what is free above a level; returns how many pages. */
+INLINE __u64 squeeze(struct cb_pool *pool, __u64 level)
+{
+	__u64 taken = pool->free > level ? pool->free - level : 0;
+
+	pool->squeezed += taken;
+	pool->free -= taken;
+	return taken;
+}
+
+INLINE void release(struct cb_pool *pool)
+{
+	pool->free += pool->squeezed;
+	pool->squeezed = 0;
+}
+
 /* Tasks that stall take what is above the mark before anybody sees it: everything while a window
  * lasts, what they asked for otherwise. */
 INLINE void feed(struct cb_pool *pool)
 {
-	__u64 room, granted;
+	bool holds = pool->hold_level != HOLDS_NOTHING;
+	__u64 taken, room, granted;
 
+	if (pool->in_window) {
+		squeeze(pool, holds ? pool->hold_level : pool->reserve);
+		return;
+	}
+	if (pool->wanted) {
+		taken = squeeze(pool, pool->swap_level);
+		pool->wanted -= taken < pool->wanted ? taken : pool->wanted;
+		if (pool->wanted)
+			return;
+		release(pool);
+	}
 	if (pool->free <= pool->reserve)
 		return;
 	room = pool->free - pool->reserve;
-	granted = pool->in_window || pool->demand > room ? room : pool->demand;
-	if (pool->in_window) {
-		pool->squeezed += granted;
-	} else {
-		pool->demand -= granted;
-		pool->dirty += granted;
-	}
+	granted = pool->demand > room ? room : pool->demand;
+	pool->demand -= granted;
+	pool->dirty += granted;
 	pool->free -= granted;
 }
 
@@ -124,18 +149,15 @@ INLINE void pass_windows(struct cb_pool *pool, struct cb_journal *log,
 			if (pool->now < window->start)
 				break;
 			pool->in_window = 1;
-			if (pool->free > window->level) {
-				pool->squeezed += pool->free - window->level;
-				pool->free = window->level;
-			}
+			pool->hold_level = fixed.buffers ? window->level : HOLDS_NOTHING;
+			squeeze(pool, window->level);
 			account(pool, log, window->start);
 		}
 		if (pool->now < window->end)
 			break;
 		pool->in_window = 0;
 		pool->window++;
-		pool->free += pool->squeezed;
-		pool->squeezed = 0;
+		release(pool);
 		account(pool, log, window->end);
 	}
 }
@@ -156,8 +178,9 @@ INLINE bool pool_roomy(const struct cb_pool *pool, const struct cb_config *confi
 }
 
 /* Bring the pool to `now`: readers that are done, then windows that have begun or ended. */
-INLINE void advance(struct cb_pool *pool, struct cb_journal *log, const struct cb_config *config,
-		    const struct cb_window *windows, __u64 now)
+INLINE void pool_advance(struct cb_pool *pool, struct cb_journal *log,
+			 const struct cb_config *config, const struct cb_window *windows,
+			 __u64 now)
 {
 	if (now > pool->now)
 		pool->now = now;
@@ -170,6 +193,33 @@ INLINE void advance(struct cb_pool *pool, struct cb_journal *log, const struct c
 INLINE void pool_dirty(struct cb_pool *pool, struct cb_journal *log, __u32 pages)
 {
 	pool->demand += pages;
+	account(pool, log, pool->now);
+}
+
+/* Tasks that leave `level` pages free want more, which others must write first: 5/4 are dirty. */
+INLINE void pool_swap(struct cb_pool *pool, struct cb_journal *log, __u32 pages, __u32 level)
+{
+	__u64 dirtied = (__u64)pages + pages / 4, all = pool->free + pool->clean, of_free;
+
+	if (dirtied > all)
+		dirtied = all;
+	of_free = dirtied < pool->free ? dirtied : pool->free;
+	pool->free -= of_free;
+	pool->clean -= dirtied - of_free;
+	pool->dirty += dirtied;
+	squeeze(pool, level);
+	pool->wanted += pages;
+	pool->swap_level = level;
+	account(pool, log, pool->now);
+}
+
+/* Tasks that wait for pages give up. */
+INLINE void pool_give_up(struct cb_pool *pool, struct cb_journal *log)
+{
+	pool->demand = 0;
+	if (pool->wanted && !pool->in_window)
+		release(pool);
+	pool->wanted = 0;
 	account(pool, log, pool->now);
 }
 
@@ -197,6 +247,11 @@ INLINE __u32 pool_resize(struct cb_pool *pool, struct cb_journal *log, __u32 tot
 	pool->free = total - used;
 	pool->total = total;
 	pool->reserve = reserve;
+	for (int i = 0; i < FLOORS; i++) {
+		const volatile struct cb_share *share = &fixed.floors[i];
+
+		pool->floor[i] = (__u64)reserve * share->numerator / share->denominator;
+	}
 	account(pool, log, pool->now);
 	return 1;
 }
@@ -220,11 +275,14 @@ INLINE void pool_reset(struct cb_pool *pool, struct cb_journal *log,
 	pool->free = pool->total - pool->clean;
 	pool->dirty = 0;
 	pool->demand = 0;
+	pool->wanted = 0;
 	pool->squeezed = 0;
 	pool->in_window = 0;
 	pool->window = config->windows;
 	pool->rx_stalled = 0;
 	pool->hoarded = 0;
+	pool->stock = 0;
+	pool->flagged = 0;
 	pool->wakes++;
 	pool->tx = 0;
 	pool->emergency = 0;

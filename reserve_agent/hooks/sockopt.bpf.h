@@ -19,6 +19,25 @@ INLINE __u32 flag_of(const struct bpf_sockopt *ctx)
 	return ctx->optname == SO_MEMALLOC ? SOCK_MEMALLOC : SOCK_STALLED;
 }
 
+/* The kernel counts flagged sockets (memalloc_socks_key), and nobody takes a closed one off. */
+INLINE void set_flags(struct cb_socket *socket, __u32 flags)
+{
+	__u32 zero = 0, before = __sync_fetch_and_or(&socket->flags, flags);
+	struct cb_pool *pool = bpf_map_lookup_elem(&cb_pool, &zero);
+
+	if (pool && flags & ~before & SOCK_MEMALLOC)
+		__sync_fetch_and_add(&pool->flagged, 1);
+}
+
+INLINE void clear_flags(struct cb_socket *socket, __u32 flags)
+{
+	__u32 zero = 0, before = __sync_fetch_and_and(&socket->flags, ~flags);
+	struct cb_pool *pool = bpf_map_lookup_elem(&cb_pool, &zero);
+
+	if (pool && flags & before & SOCK_MEMALLOC)
+		__sync_fetch_and_add(&pool->flagged, -1);
+}
+
 /* In mainline only kernel code sets the flag; here CAP_NET_ADMIN stands for that, as it does for
  * SO_MARK and SO_PRIORITY. kernel_cap_t changed its type in 6.3 but not its first bytes. */
 INLINE bool is_privileged(void)
@@ -52,9 +71,9 @@ int cb_setsockopt(struct bpf_sockopt *ctx)
 	if (!socket)
 		return 0;
 	if (*(int *)value)
-		__sync_fetch_and_or(&socket->flags, flag_of(ctx));
+		set_flags(socket, flag_of(ctx));
 	else
-		__sync_fetch_and_and(&socket->flags, ~flag_of(ctx));
+		clear_flags(socket, flag_of(ctx));
 	ctx->optlen = HANDLED;
 	return 1;
 }
@@ -91,7 +110,7 @@ INLINE int mark_by_rule(struct bpf_sock_addr *ctx)
 		return 1;
 	socket = bpf_sk_storage_get(&cb_sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (socket)
-		__sync_fetch_and_or(&socket->flags, rule->flags);
+		set_flags(socket, rule->flags);
 	return 1;
 }
 

@@ -29,7 +29,7 @@ INLINE __u32 written_up_to(struct __sk_buff *skb, const struct segment *segment)
 	struct bpf_sock *sk = skb->sk;
 	struct tcp_sock *tcp;
 
-	if (testing)
+	if (fixed.testing)
 		return end + skb->cb[0];
 	if (!sk)
 		return end;
@@ -179,16 +179,39 @@ INLINE void acknowledge(struct cb_node *s, struct __sk_buff *skb, struct cb_sock
 	bpf_spin_unlock(s->lock);
 }
 
-/* Pages that a sender must leave free. Without a socket, ARP and ICMP are the kernel's own
- * GFP_ATOMIC transmissions and follow the receive rule. */
-INLINE __u64 transmit_floor(const struct cb_pool *pool, const struct cb_socket *socket,
-			    __u32 policy, __u8 cls)
+/* What a sender asks for its pages with. ARP and ICMP are the kernel's own GFP_ATOMIC. By the mail
+ * a memalloc socket may go to the bottom, and ARP and ICMP follow the receive rule; in a kernel the
+ * flag does not help a sender, who waits in GFP_KERNEL first. */
+INLINE __u32 transmit_request(const struct cb_socket *socket, const struct cb_config *config,
+			      __u8 cls)
 {
-	if (reader_runs(socket, policy))
-		return 0;
-	if (cls == CLASS_CONTROL)
-		return receive_floor(pool, policy);
-	return pool->reserve;
+	__u32 atomic = REQUEST_ATOMIC;
+
+	if (fixed.flags == FLAGS_POLICY) {
+		if (reader_runs(socket, config))
+			return REQUEST_MEMALLOC;
+		if (honours_flags(config))
+			atomic = REQUEST_MEMALLOC;
+	} else if (socket && socket->flags & SOCK_WRITEBACK) {
+		return REQUEST_MEMALLOC;
+	} else if (socket && socket->flags & SOCK_REALTIME) {
+		return REQUEST_REALTIME;
+	}
+	return cls == CLASS_CONTROL ? atomic : REQUEST_NORMAL;
+}
+
+INLINE __u8 transmit_refusal(const struct cb_pool *pool, __u32 request, __u64 floor)
+{
+	if (floor == pool->reserve || request == REQUEST_REALTIME)
+		return REASON_TX_STALLED;
+	return floor ? REASON_ALLOC_FAILED : REASON_RESERVE_EXHAUSTED;
+}
+
+/* Pages that a packet needs while it is sent: in a kernel none, as long as heads are at hand. */
+INLINE __u32 transmit_pages(const struct cb_pool *pool,
+			    __u32 frame_bytes)
+{
+	return fixed.buffers ? !pool->buffers.heads : buffer_pages(frame_bytes);
 }
 
 #endif

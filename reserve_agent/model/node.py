@@ -97,14 +97,15 @@ class NodeModel:
         self.packets[hook, cls, reason] += 1
         self.pages[hook, cls, reason] += pages
 
-    def _advance(self, now: int) -> None:
+    def advance(self, now: int) -> None:
+        """Bring pool and buffers to ``now``."""
         self.pool.advance(now)
         self.buffers.turn()
 
     def receive(self, frame: bytes, now: int) -> Mark | None:
         """The driver's receive buffer; None where the packet is dropped."""
         packet, pool = parse(frame, self.rules), self.pool
-        self._advance(now)
+        self.advance(now)
         taken = self.buffers.take(len(frame), self.memalloc)
         reason = taken.refused or (
             self.in_force.before_classification(pool)
@@ -140,7 +141,7 @@ class NodeModel:
             return True  # a datagram whose first fragment took nothing from the reserve
         stalled = socket is not None and socket.stalled
         if mark.from_reserve or self.emergency or stalled or not pool.calm:
-            self._advance(now)
+            self.advance(now)
         reason = self.in_force.with_socket(
             pool, socket, self.emergency, mark.from_reserve, mark.pages
         ) or self._overfill(socket, mark)
@@ -177,7 +178,7 @@ class NodeModel:
             return None
         socket.catch_up(self.pool.wakes)
         if socket.unread > kernel.receive_buffer:
-            return Reason.POOL_EMPTY
+            return Reason.BUFFER_FULL
         socket.unread += self.buffers.truesize[mark.origin]
         return None
 
@@ -198,7 +199,7 @@ class NodeModel:
         else:
             grown = transmit.growth(pool, streamed, segment)
         if margin is None or not pool.roomy(grown.want + margin):
-            self._advance(now)
+            self.advance(now)
         if grown.need and pool.free < floor + grown.need:
             self._count(Hook.TRANSMIT, packet.cls, self._refusal(request, floor), grown.need)
             return False

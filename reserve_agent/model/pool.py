@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
-from reserve_agent.contract.packets import WHEEL_LIFE, WHEEL_SLOTS, WINDOWS_PER_STEP
+from reserve_agent.contract.packets import WHEEL_SLOTS, WINDOWS_PER_STEP
+from reserve_agent.model.wheel import Wheel
 
 
 class Window(NamedTuple):
@@ -19,51 +20,6 @@ class Window(NamedTuple):
     start: int
     end: int
     level: int
-
-
-@dataclass
-class Wheel:
-    """Buffers whose reader runs, by the tick in which they were taken.
-
-    A buffer stays for the rest of its own tick and eight whole ones: between 1 and 1.125 times
-    the service time.
-    """
-
-    tick: int = 0
-    slots: list[int] = field(default_factory=lambda: [0] * WHEEL_SLOTS)
-
-    @property
-    def pages(self) -> int:
-        """All pages on the wheel."""
-        return sum(self.slots)
-
-    def turn(self, tick: int) -> int:
-        """Turn to ``tick``; returns the pages whose readers are done."""
-        done = 0
-        if tick <= self.tick:
-            return 0
-        for step in range(1, min(tick - self.tick, WHEEL_SLOTS) + 1):
-            slot = (self.tick + step - WHEEL_LIFE) % WHEEL_SLOTS
-            done += self.slots[slot]
-            self.slots[slot] = 0
-        self.tick = tick
-        return done
-
-    @property
-    def slot(self) -> int:
-        """Where pages are put now."""
-        return self.tick % WHEEL_SLOTS
-
-    def put(self, pages: int) -> None:
-        """Keep pages for the service time."""
-        self.slots[self.slot] += pages
-
-    def take(self, slot: int, pages: int) -> bool:
-        """Take pages back out of a slot; False when it has been emptied since."""
-        if self.slots[slot] < pages:
-            return False
-        self.slots[slot] -= pages
-        return True
 
 
 class Fate(Enum):
@@ -93,7 +49,9 @@ class Pool:
         clean: Used by tasks from the start.
         dirty: Used by tasks, and to be written before they are free again.
         demand: Pages that normal tasks wait for; not part of the sum.
-        squeezed: Taken by the window that goes on.
+        wanted: Pages that a kernel must still swap for: tasks hold all that is free but
+            ``swap_level``, and take each page that becomes free, until they have so many.
+        squeezed: Taken by the window, or by the crunch, that goes on.
         running: Receive buffers whose reader runs.
         rx_stalled: Receive buffers whose reader waits for the pressure to end.
         tx: Write queues of TCP sockets.
@@ -111,6 +69,8 @@ class Pool:
     clean: int = 0
     dirty: int = 0
     demand: int = 0
+    wanted: int = 0
+    swap_level: int = 0
     squeezed: int = 0
     rx_stalled: int = 0
     tx: int = 0
@@ -167,26 +127,25 @@ class Pool:
                 if self.now < window.start:
                     return
                 self.in_window = True
-                taken = max(0, self.free - window.level)
-                self.squeezed += taken
-                self.free -= taken
+                self._squeeze(window.level)
                 self.account(window.start)
             if self.now < window.end:
                 return
             self.in_window = False
             self.window += 1
-            self.free += self.squeezed
-            self.squeezed = 0
+            self._release()
             self.account(window.end)
 
     def _feed(self) -> None:
         """Give stalled tasks the pages above the mark, before any packet can take them."""
         if self.in_window:
-            level = self.windows[self.window].level if self.exact else self.reserve
-            taken = max(0, self.free - level)
-            self.squeezed += taken
-            self.free -= taken
+            self._squeeze(self.windows[self.window].level if self.exact else self.reserve)
             return
+        if self.wanted:
+            self.wanted -= min(self.wanted, self._squeeze(self.swap_level))
+            if self.wanted:
+                return
+            self._release()
         room = self.free - self.reserve
         if room <= 0:
             return
@@ -194,6 +153,17 @@ class Pool:
         self.demand -= granted
         self.dirty += granted
         self.free -= granted
+
+    def _squeeze(self, level: int) -> int:
+        """Take what is free above a level; returns how many pages."""
+        taken = max(0, self.free - level)
+        self.squeezed += taken
+        self.free -= taken
+        return taken
+
+    def _release(self) -> None:
+        self.free += self.squeezed
+        self.squeezed = 0
 
     def account(self, t: int) -> None:
         """Notice the beginning or end of pressure; a stalled reader runs when it ends."""
@@ -265,6 +235,30 @@ class Pool:
         self.demand += pages
         self.account(self.now)
 
+    def swap(self, pages: int, level: int) -> None:
+        """Tasks that leave ``level`` pages free want more, which others must write first.
+
+        As on machines, 5/4 of ``pages`` are dirty, and what was freed is free again once there
+        were so many.
+        """
+        dirtied = min(pages + pages // 4, self.free + self.clean)
+        of_free = min(dirtied, self.free)
+        self.free -= of_free
+        self.clean -= dirtied - of_free
+        self.dirty += dirtied
+        self._squeeze(level)
+        self.wanted += pages
+        self.swap_level = level
+        self.account(self.now)
+
+    def give_up(self) -> None:
+        """Tasks that wait for pages give up."""
+        self.demand = 0
+        if self.wanted and not self.in_window:
+            self._release()
+        self.wanted = 0
+        self.account(self.now)
+
     def wash(self, pages: int) -> int:
         """Acknowledged writes turn their pages clean and free; returns how many were dirty."""
         cleaned = min(pages, self.dirty)
@@ -291,7 +285,7 @@ class Pool:
         self.generation += 1
         self.clean = min(clean, self.total)
         self.free = self.total - self.clean
-        self.dirty = self.demand = self.squeezed = self.rx_stalled = self.tx = 0
+        self.dirty = self.demand = self.wanted = self.squeezed = self.rx_stalled = self.tx = 0
         self.hoarded = self.stock = 0
         self.wakes += 1
         self.in_window = False

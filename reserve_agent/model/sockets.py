@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reserve_agent.model.pool import Wheel
+from reserve_agent.model.wheel import Wheel
 
 
 @dataclass

@@ -8,7 +8,7 @@ from tests.system import frames
 from tests.system.twins import BEAT, BLOCK, NO_SOCKET, OTHER, SOCKETS
 
 ports = st.sampled_from((BLOCK, BEAT, OTHER))
-sizes = st.sampled_from((0, 8, 100, 1448, 3400, 3500))
+sizes = st.sampled_from((0, 8, 86, 87, 100, 213, 214, 215, 1448, 3400, 3500))
 # Around whole pages of a stream, and across the wrap of sequence numbers.
 sequences = st.builds(
     lambda page, byte: (2**32 - 20_480 + page * 4096 + byte) % 2**32,

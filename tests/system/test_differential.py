@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -20,8 +21,12 @@ from reserve_agent.contract import packets
 from reserve_agent.contract.packets import Policy
 from reserve_agent.hooks import layout
 from reserve_agent.hooks.layout import Op
+from reserve_agent.model.card_buffers import CardBuffers
 from reserve_agent.model.policies import Softnet
 from reserve_agent.model.pool import Window
+from reserve_agent.model.profiles import CARDS, KERNELS, PROPOSAL_2005
+from reserve_agent.model.profiles.card import Card
+from reserve_agent.model.profiles.kernel import Kernel
 from reserve_agent.model.sockets import Socket
 from tests.system import frames
 from tests.system.drawn import all_frames, sockets, waits
@@ -38,30 +43,42 @@ from tests.system.twins import (
     SOCKETS,
     CountingModel,
     Hooks,
+    buffers_of,
     decode_mark,
+    expected_buffers,
 )
 
 pytestmark = pytest.mark.root
 
-EXAMPLES, STEPS = 600, 200  # at least 100,000 steps
-_hooks: Hooks | None = None
+STEPS = 200
+PROPOSED, QUICK, SLOW = 600, 8, 60
+"""Examples: of the proposal at least 100,000 steps, and of all the others in the slow test."""
+PROFILES = [
+    (kernel, card) for kernel in KERNELS.values() if kernel.buffers for card in CARDS.values()
+]
+RETRY = 500_000_000
 
 
 @pytest.fixture(scope="module", autouse=True)
 def one_processor() -> Iterator[None]:
     """Counters are per processor: stay on one, and compare that one's whole table."""
-    global _hooks
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
-    _hooks = Hooks()
     yield
-    _hooks.node.close()
-    _hooks = None
     os.sched_setaffinity(0, before)
 
 
 class TwoNodes(RuleBasedStateMachine):
-    """One node by the reference, one by the hooks."""
+    """One node by the reference, one by the hooks.
+
+    Attributes:
+        scale: Of the pool's size: a ring takes hundreds of pages.
+    """
+
+    hooks: ClassVar[Hooks]
+    kernel: ClassVar[Kernel]
+    card: ClassVar[Card | None]
+    scale: ClassVar[int]
 
     @initialize(
         total=st.integers(64, 200),
@@ -70,10 +87,8 @@ class TwoNodes(RuleBasedStateMachine):
         policy=st.sampled_from(Policy),
     )
     def size(self, total: int, reserve: int, clean: int, policy: Policy) -> None:
-        assert _hooks is not None
-        self.hooks = _hooks
         self.hooks.empty()
-        self.model = CountingModel(rules=RULES, limits=LIMITS)
+        self.model = CountingModel(RULES, LIMITS, kernel=self.kernel, card=self.card)
         self.model.pool.service_shift = SHIFT
         self.windows: list[Window] = []
         self.model.pool.windows = self.windows
@@ -134,6 +149,37 @@ class TwoNodes(RuleBasedStateMachine):
             wait = 0
 
     @rule(
+        socket=sockets,
+        size=st.sampled_from((8, 214, 1448)),
+        count=st.sampled_from((20, 70, 300)),
+        wait=st.sampled_from((0, 1, 64)),
+    )
+    def flood(self, socket: int, size: int, count: int, wait: int) -> None:
+        """More than a ring, and more than the heads at hand."""
+        if self.card is None:
+            return
+        datagram = frames.frame(
+            frames.IP, frames.ipv4(frames.UDP, frames.udp(BEAT, BEAT, bytes(size)))
+        )
+        for _ in range(count):
+            self.now += wait
+            verdict, mark = self.hooks.call("cb_receive", datagram, self.now, NO_SOCKET)
+            taken = self.model.receive(datagram, self.now)
+            assert (verdict == 0) == (taken is not None)
+            if taken is None:
+                continue
+            assert decode_mark(mark) == taken
+            verdict, _ = self.hooks.call("cb_deliver", datagram, self.now, socket, mark)
+            passed = self.model.deliver(datagram, taken, self._socket(socket), self.now)
+            assert (verdict == 1) == passed
+        self.compare()
+
+    @rule()
+    def long_wait(self) -> None:
+        """As long as a deaf driver waits, and readers are done."""
+        self.tick(RETRY)
+
+    @rule(
         socket=st.integers(0, SOCKETS - 1),
         size=st.sampled_from((1, 1447, 1448, 2649)),
         queued=st.sampled_from((0, 0, 1, 4096, 16412, 262_592)),
@@ -165,15 +211,23 @@ class TwoNodes(RuleBasedStateMachine):
         memalloc=st.booleans(),
         writeback=st.booleans(),
         stalled=st.sampled_from((False, False, True)),
+        realtime=st.booleans(),
     )
-    def flag(self, index: int, memalloc: bool, writeback: bool, stalled: bool = False) -> None:
-        raw = self.hooks.read_socket(index)
+    def flag(
+        self,
+        index: int,
+        memalloc: bool,
+        writeback: bool,
+        stalled: bool = False,
+        realtime: bool = False,
+    ) -> None:
+        socket, raw = self.sockets[index], self.hooks.read_socket(index)
         raw.flags = memalloc * packets.SOCK_MEMALLOC | writeback * packets.SOCK_WRITEBACK
-        raw.flags |= stalled * packets.SOCK_STALLED
-        self.sockets[index].stalled = stalled
+        raw.flags |= stalled * packets.SOCK_STALLED | realtime * packets.SOCK_REALTIME
         self.hooks.write_socket(index, raw)
-        self.sockets[index].memalloc = memalloc
-        self.sockets[index].writeback = writeback
+        self.model.flag(socket, memalloc)
+        self.hooks.node.pool.flagged = self.model.flagged % 2**64
+        socket.writeback, socket.stalled, socket.realtime = writeback, stalled, realtime
 
     @rule(policy=st.sampled_from(Policy))
     def switch_policy(self, policy: Policy) -> None:
@@ -189,7 +243,7 @@ class TwoNodes(RuleBasedStateMachine):
     def dirty(self, pages: int, wait: int) -> None:
         self.now += wait
         self.hooks.operate(Op.DIRTY, self.now, pages)
-        self.model.pool.advance(self.now)
+        self.model.advance(self.now)
         self.model.pool.ask(pages)
         self.compare()
 
@@ -197,7 +251,7 @@ class TwoNodes(RuleBasedStateMachine):
     def clean(self, pages: int, wait: int) -> None:
         self.now += wait
         cleaned = self.hooks.operate(Op.CLEAN, self.now, pages)
-        self.model.pool.advance(self.now)
+        self.model.advance(self.now)
         assert cleaned == self.model.pool.wash(pages)
         self.compare()
 
@@ -205,48 +259,58 @@ class TwoNodes(RuleBasedStateMachine):
     def tick(self, wait: int) -> None:
         self.now += wait
         self.hooks.operate(Op.TICK, self.now)
-        self.model.pool.advance(self.now)
+        self.model.advance(self.now)
         self.compare()
 
     @rule()
     def wake(self) -> None:
         self.hooks.operate(Op.WAKE, self.now)
-        self.model.pool.advance(self.now)
-        self.model.pool.wake()
+        self.model.advance(self.now)
+        self.model.wake()
         self.compare()
 
     @rule()
     def calm(self) -> None:
         self.hooks.operate(Op.CALM, self.now)
-        self.model.pool.advance(self.now)
-        self.model.pool.demand = 0
+        self.model.advance(self.now)
+        self.model.pool.give_up()
+        self.compare()
+
+    @rule(pages=st.integers(1, 40), level=st.integers(0, 30))
+    def swap(self, pages: int, level: int) -> None:
+        pages, level = pages * self.scale, min(level * self.scale, self.model.pool.reserve)
+        self.hooks.operate(Op.SWAP, self.now, pages, level)
+        self.model.advance(self.now)
+        self.model.pool.swap(pages, level)
         self.compare()
 
     @rule(raised=st.booleans())
     def emergency(self, raised: bool) -> None:
         self.hooks.operate(Op.EMERGENCY, self.now, int(raised))
-        self.model.pool.advance(self.now)
+        self.model.advance(self.now)
         self.model.emergency = raised
         self.compare()
 
     @rule(total=st.integers(1, 400), reserve=st.integers(0, 80))
     def resize(self, total: int, reserve: int) -> None:
+        total, reserve = total * self.scale, reserve * self.scale
         done = self.hooks.operate(Op.RESIZE, self.now, total, reserve)
-        self.model.pool.advance(self.now)
+        self.model.advance(self.now)
         assert done == self.model.pool.resize(total, reserve)
         self.compare()
 
     @rule(clean=st.integers(0, 60))
     def reset(self, clean: int) -> None:
+        clean *= self.scale
         self.hooks.operate(Op.RESET, self.now, clean)
-        self.model.pool.advance(self.now)
+        self.model.advance(self.now)
         self.model.reset(clean)
         self.compare()
 
     @rule(after=st.integers(0, 300), length=st.integers(1, 800), level=st.integers(0, 30))
     def add_window(self, after: int, length: int, level: int) -> None:
         start = max(self.now, self.windows[-1].end if self.windows else 0) + after
-        level = min(level, self.model.pool.reserve)
+        level = min(level * self.scale, self.model.pool.reserve)
         self.windows.append(Window(start, start + length, level))
         node = self.hooks.node
         node.windows.entries[len(self.windows) - 1] = layout.Window(start, start + length, level)
@@ -259,6 +323,10 @@ class TwoNodes(RuleBasedStateMachine):
         assert got == {name: int(getattr(model, name)) for name in SAME_NAME}
         assert list(pool.running.slot) == model.running.slots
         assert int(pool.running.pages) == model.running.pages
+        buffers = self.model.buffers
+        if isinstance(buffers, CardBuffers):
+            assert buffers_of(pool) == expected_buffers(buffers)
+        assert int(pool.flagged) == self.model.flagged % 2**64
         assert bool(pool.emergency) == self.model.emergency
         softnet = self.model._policies[Policy.SOFTNET]
         assert isinstance(softnet, Softnet)
@@ -277,14 +345,23 @@ class TwoNodes(RuleBasedStateMachine):
                 got = (raw.tx_base, raw.tx_end, raw.tx_una, raw.generation)
                 assert got == (socket.tx_base, socket.tx_end, socket.tx_una, socket.generation)
             assert list(raw.pool.slot) == socket.pool.slots
-            held = (raw.hoarded, raw.wakes, raw.from_reserve)
-            assert held == (socket.hoarded, socket.wakes, socket.from_reserve)
+            held = (raw.hoarded, raw.wakes, raw.unread, raw.from_reserve)
+            assert held == (socket.hoarded, socket.wakes, socket.unread, socket.from_reserve)
 
     def check_pages(self) -> None:
         pool = self.hooks.node.pool
         parts = [
             int(getattr(pool, name))
-            for name in ("free", "clean", "dirty", "squeezed", "rx_stalled", "tx", "hoarded")
+            for name in (
+                "free",
+                "clean",
+                "dirty",
+                "squeezed",
+                "rx_stalled",
+                "tx",
+                "hoarded",
+                "stock",
+            )
         ]
         parts.append(int(pool.running.pages))
         assert sum(parts) == int(pool.total), "pages are conserved"
@@ -292,9 +369,13 @@ class TwoNodes(RuleBasedStateMachine):
         assert int(pool.low_water) <= int(pool.total), "the bottom is never passed"
 
 
-def test_reference_and_hooks_agree() -> None:
-    TwoNodes.TestCase.settings = settings(
-        max_examples=EXAMPLES,
+def agree(kernel: Kernel, card: Card | None, examples: int) -> None:
+    """Drive both by a kernel and a card."""
+    hooks = Hooks(kernel, card)
+    attributes = {"hooks": hooks, "kernel": kernel, "card": card, "scale": 5 if card else 1}
+    machine = type(f"{kernel.name} {card and card.name}", (TwoNodes,), attributes)
+    machine.TestCase.settings = settings(
+        max_examples=examples,
         stateful_step_count=STEPS,
         deadline=None,
         # Shrinking 200 steps takes minutes; the step that fails says what differs.
@@ -302,5 +383,27 @@ def test_reference_and_hooks_agree() -> None:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    case = TwoNodes.TestCase("runTest")
-    case.runTest()
+    try:
+        machine.TestCase("runTest").runTest()
+    finally:
+        hooks.node.close()
+
+
+def test_reference_and_hooks_agree() -> None:
+    agree(PROPOSAL_2005, None, PROPOSED)
+
+
+def _name(profile: Kernel | Card) -> str:
+    return profile.name
+
+
+@pytest.mark.parametrize(("kernel", "card"), PROFILES, ids=_name)
+def test_they_agree_by_each_kernel_and_card(kernel: Kernel, card: Card) -> None:
+    agree(kernel, card, QUICK)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kernel", "card"), PROFILES, ids=_name)
+def test_they_agree_for_longer(kernel: Kernel, card: Card) -> None:
+    """At least 200,000 steps in all."""
+    agree(kernel, card, SLOW)

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import os
+from itertools import groupby
 from typing import Any
 
 from reserve_agent.contract.packets import Hook, Limits, PacketClass, Policy, PortRule, Reason
 from reserve_agent.hooks import layout, libbpf
 from reserve_agent.hooks.layout import Op, Protocols
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
+from reserve_agent.hooks.profile import (
+    KIND_MASK,
+    KIND_RESERVE,
+    MAX_RING,
+    ORIGINS,
+    RUN_SHIFT,
+    constants_of,
+)
+from reserve_agent.model.buffers import Origin
+from reserve_agent.model.card_buffers import CardBuffers
 from reserve_agent.model.node import Mark, NodeModel
 from reserve_agent.model.packet import parse
+from reserve_agent.model.pieces import Piece, Pieces
+from reserve_agent.model.profiles.card import Card
+from reserve_agent.model.profiles.kernel import Kernel
 from tests.system import frames
 
 SHORTEST = 60  # of a frame on a wire; the kernel runs no headless ones
@@ -25,7 +39,7 @@ RULES = (
 LIMITS = Limits(softnet_limit=2, softnet_cost_ns=32, mempool_pages=2)
 SOCKETS = 4
 SAME_NAME = (
-    *("hoarded", "wakes"),
+    *("hoarded", "wakes", "stock", "wanted", "swap_level"),
     *("total", "reserve", "free", "clean", "dirty", "demand", "squeezed", "rx_stalled", "tx"),
     *("low_water", "now", "generation", "pressure", "pressure_ns", "pressure_longest_ns"),
     *("pressure_episodes", "window", "in_window"),
@@ -80,8 +94,10 @@ def write_map(fd: int, key: int, value: ctypes.Structure | ctypes.Array[Any]) ->
 class Hooks:
     """The hooks, emptied between examples rather than loaded anew."""
 
-    def __init__(self) -> None:
-        self.node = NodeHooks(testing=True)
+    def __init__(self, kernel: Kernel, card: Card | None) -> None:
+        fixed = constants_of(kernel, card)
+        fixed.testing = 1
+        self.node = NodeHooks(fixed)
         settings_ = HookSettings(
             Policy.NONE,
             rules=RULES,
@@ -156,4 +172,48 @@ def decode_mark(mark: int) -> Mark:
         bool(mark & layout.MARK_FROM_RESERVE),
         (mark >> layout.MARK_PAGES_SHIFT & 0xFF) if charged else 0,
         mark >> layout.MARK_SLOT_SHIFT & 0xF,
+        Origin(mark >> layout.MARK_ORIGIN_SHIFT & layout.MARK_ORIGIN_MASK),
     )
+
+
+def _kind(piece: Piece) -> int:
+    return piece.origin | KIND_RESERVE * piece.from_reserve
+
+
+def _pieces(pieces: Pieces) -> tuple[int, ...]:
+    kind = _kind(pieces.current) if pieces.left else 0
+    return (pieces.left, kind, pieces.free_singles, pieces.free_fragments, pieces.pages)
+
+
+def expected_buffers(model: CardBuffers) -> dict[str, Any]:
+    """The state of ring, pieces, heads and readers by the reference."""
+    return {
+        "small": _pieces(model.small),
+        "large": _pieces(model.large),
+        "heads": (model.heads.at_hand, model.heads.pages),
+        "ring": [(kind, len(list(run))) for kind, run in groupby(map(_kind, model.ring))],
+        "deaf": (model.deaf, model.retry_at if model.deaf else 0),
+        "running": {one: model.running[one].slots for one in Origin},
+        "hoarded": model.hoarded,
+    }
+
+
+def buffers_of(pool: layout.Pool) -> dict[str, Any]:
+    """The same by the hooks."""
+    raw = pool.buffers
+
+    def pieces(one: Any) -> tuple[int, ...]:
+        kind = one.kind if one.left else 0
+        return (one.left, kind, one.free_singles, one.free_fragments, one.pages)
+
+    runs = [raw.run[(raw.first + index) % MAX_RING] for index in range(raw.runs)]
+    slots = list(raw.slot)
+    return {
+        "small": pieces(raw.small),
+        "large": pieces(raw.large),
+        "heads": (raw.heads, raw.head_pages),
+        "ring": [(run & KIND_MASK, run >> RUN_SHIFT) for run in runs],
+        "deaf": (bool(raw.deaf), raw.retry_at if raw.deaf else 0),
+        "running": {one: slots[one::ORIGINS] for one in Origin},
+        "hoarded": {one: raw.hoarded[one] for one in Origin},
+    }

@@ -41,9 +41,9 @@ def test_a_result_names_the_kernel_that_booted_and_the_card() -> None:
     assert result.versions["kernel"] == "6.1", "the host's"
 
 
-def test_namespaces_have_neither() -> None:
+def test_namespaces_have_a_profile() -> None:
     result = judged_runs.result_of(judged_runs.good_run())
-    assert (result.kernel, result.nic) == (None, None)
+    assert (result.kernel, result.nic) == ("profile proposal-2005", None)
 
 
 def test_a_result_says_what_the_nodes_are_made_of_and_which_switch_they_had() -> None:
@@ -92,9 +92,9 @@ def test_a_result_of_before_these_fields_is_read(tmp_path: Path) -> None:
     result = judged_runs.result_of(judged_runs.good_run())
     result.write(path)
     written = orjson.loads(path.read_bytes())
-    assert (written.pop("kernel"), written.pop("nic")) == (None, None)
+    assert (written.pop("kernel"), written.pop("nic")) == ("profile proposal-2005", None)
     path.write_bytes(orjson.dumps(written))
-    assert Result.read(path) == result
+    assert Result.read(path) == result.model_copy(update={"kernel": None})
 
 
 def test_the_report_has_them_as_facts() -> None:
@@ -102,7 +102,8 @@ def test_the_report_has_them_as_facts() -> None:
     run = Recorded("memalloc", scenario(), judged_runs.good_run().history(), result)
     facts = dict(run_page.content(run)["facts"])
     assert (facts["kernel"], facts["card"]) == (RELEASE, "vmxnet3")
-    assert run_page.guests([judged_runs.result_of(judged_runs.good_run())]) == []
+    facts = run_page.guests([judged_runs.result_of(judged_runs.good_run())])
+    assert facts == [("kernel", "profile proposal-2005")]
     both = run_page.guests([result, result_on("6.12.1"), result])
     assert both == [("kernel", f"{RELEASE}, 6.12.1"), ("card", "vmxnet3")]
 
@@ -130,7 +131,7 @@ def test_a_query_finds_them(tmp_path: Path) -> None:
         found = database.ask(query).rows
     assert found == [
         ("machines", "linux-bridge", RELEASE, "vmxnet3", "6.1"),
-        ("namespaces", "linux-bridge", None, None, "6.1"),
+        ("namespaces", "linux-bridge", "profile proposal-2005", None, "6.1"),
     ]
 
 

@@ -13,6 +13,7 @@ from reserve_agent.contract.packets import Hook, PacketClass, Reason
 from reserve_agent.hooks import layout
 from reserve_agent.hooks.header import header
 from reserve_agent.hooks.loader import OBJECT_PATH
+from reserve_agent.hooks.profile import Constants
 
 Types = dict[int, dict[str, Any]]
 
@@ -63,6 +64,17 @@ def test_the_object_and_python_have_the_same_layout(name: str, types: Types) -> 
     assert mirrored(layout.MAP_VALUES[name]) == compiled(value_of(name, types), types)
 
 
+def test_the_constants_lie_alone_in_their_section(types: Types) -> None:
+    """The loader writes them to the section's start."""
+    (section,) = (one for one in types.values() if one["name"] == ".rodata")
+    (variable,) = section["vars"]
+    assert (variable["offset"], variable["size"]) == (0, ctypes.sizeof(Constants))
+    found = types[types[variable["type_id"]]["type_id"]]
+    while found["kind"] in ("CONST", "VOLATILE"):
+        found = types[found["type_id"]]
+    assert compiled(found, types) == mirrored(Constants)
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -88,4 +100,4 @@ def test_a_counters_index_has_room_for_every_row() -> None:
 
 def test_the_pools_fields_are_named_once() -> None:
     names = [name for name, _ in layout.Pool._fields_]
-    assert names == [*layout.POOL_FIELDS, "running"]
+    assert names == [*layout.POOL_FIELDS, "floor", "running", "buffers"]

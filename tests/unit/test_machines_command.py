@@ -55,7 +55,8 @@ def run(captured: Captured, out: Path, *arguments: str) -> tuple[int, str]:
         ),
         (
             ("--set", "memory.nic=tulip"),
-            "memory.nic: expected one of e1000, e1000e, 8139cp, vmxnet3, virtio-net, got 'tulip'",
+            "memory.nic: expected one of e1000, e1000e, 8139cp, vmxnet3, virtio-net, igb, "
+            "got 'tulip'",
         ),
         (
             ("--set", "memory.nic=ne2k"),

@@ -105,6 +105,15 @@ def test_control_and_every_kind_of_crunch_are_not_refused() -> None:
             "faults: stall of storage alone: a machine's daemons are not processes of ours",
         ),
         (
+            {"memory.nic": "igb"},
+            "memory.nic: expected one of e1000, e1000e, 8139cp, vmxnet3, virtio-net: QEMU has no",
+        ),
+        (
+            {"memory.kernel": "proposal-2005"},
+            "memory.kernel: expected a kernel that boots",
+        ),
+        ({"memory.kernel": "linux-2.6.12"}, "memory.kernel: expected a kernel that boots"),
+        (
             {"faults": [{"kind": "agent-crash", "target": "n1"}]},
             "faults: no agent-crash: a machine's memory needs no agent",
         ),
@@ -145,12 +154,12 @@ def test_a_kernel_needs_no_quotes() -> None:
     assert "kernel" not in scenario(memory__kernel="6.1").resolved()["memory"]
 
 
-def test_namespaces_have_neither_card_nor_kernel() -> None:
-    changes = {"memory.nic": "vmxnet3", "memory.kernel": "6.12"}
+def test_namespaces_have_profiles_and_no_page_cache() -> None:
+    changes = {"memory.nic": "vmxnet3", "memory.kernel": "own-6.9"}
     one = load("control").with_overrides({**changes, "crunch": {**WRITEBACK, "form": "buffered"}})
     assert backend_of(one).refuses(one, hold=False) == [
-        "memory.nic: expected e1000, the default: only machines have a card, got vmxnet3",
-        "memory.kernel: expected 6.1, the default: only machines boot a kernel, got 6.12",
+        "memory.kernel: expected a profile, one of 6.1, 6.1-cloud, 6.12, proposal-2005, linux-6.1, "
+        "linux-6.12, linux-2.6.12, got own-6.9",
         "crunch.form: expected swap, the default: only machines have a page cache of their own, "
         "got buffered",
     ]
@@ -201,7 +210,8 @@ def test_regions_do_not_overlap_with_each_other_or_with_swap() -> None:
         ({}, True),
         ({"policy": "none"}, False),
         ({"memory.nic": "vmxnet3"}, False),
-        ({"cluster.backend": "namespaces"}, False),
+        ({"cluster.backend": "namespaces"}, True),
+        ({"cluster.backend": "namespaces", "memory.kernel": "proposal-2005"}, False),
     ],
 )
 def test_a_card_that_is_not_vm_aware_is_warned_of_where_it_matters(

@@ -108,7 +108,7 @@ def test_a_reader_that_does_not_read_is_bounded_by_its_receive_buffer(size: int,
         stalled = Socket(stalled=True, memalloc=memalloc)
         assert heard(model, stalled, 400, size) == most
         assert 41 <= model.pool.stock - before <= 60
-        assert model.packets[Hook.DELIVER, PacketClass.HEARTBEAT, Reason.POOL_EMPTY] == (
+        assert model.packets[Hook.DELIVER, PacketClass.HEARTBEAT, Reason.BUFFER_FULL] == (
             400 - most if size <= 64 else 0
         )
         model.wake()

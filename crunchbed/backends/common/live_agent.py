@@ -116,7 +116,7 @@ def node_status(told: Message, *, up: bool) -> NodeStatus:
         exhausted=told["exhausted"],
         policy=told["policy"],
         pressure=bool(pool["pressure"]),
-        waiting_pages=pool["demand"],
+        waiting_pages=pool["demand"] + pool.get("wanted", 0),
         free_pages=pool["free"],
         reserve_pages=pool["reserve"],
     )

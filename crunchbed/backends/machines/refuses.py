@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from crunchbed.backends.machines import disk
+from crunchbed.backends.machines.images import QEMU_CARDS
 from crunchbed.faults.resize_reserve import ResizeReserve
 from crunchbed.faults.stall import Stall
 from crunchbed.run.world import STORAGE
 from crunchbed.scenario.block_io import Iscsi
 from crunchbed.scenario.crunch import WritebackCrunch
+from crunchbed.scenario.profiles import PROFILES
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import format_duration, format_size
 from reserve_agent.contract.packets import PAGE_BYTES
@@ -66,6 +68,10 @@ def _memory(scenario: Scenario) -> Iterator[str]:
         least = f"{LEAST_PAGES} or more ({format_size(LEAST_PAGES * PAGE_BYTES)})"
         got = f"{memory.pages} ({format_size(memory.pages * PAGE_BYTES)})"
         yield _line("memory.pages", least, got)
+    if memory.nic not in QEMU_CARDS:
+        yield _line("memory.nic", f"one of {', '.join(QEMU_CARDS)}: QEMU has no other", memory.nic)
+    if memory.kernel in PROFILES:
+        yield _line("memory.kernel", "a kernel that boots: this is a profile", memory.kernel)
     if memory.on_exhaustion != "drop":
         yield _line("memory.on_exhaustion", "drop, as a kernel does", memory.on_exhaustion)
 

@@ -15,8 +15,8 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.host.requirements import Requirement
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.crunch import FORMS, WritebackCrunch
+from crunchbed.scenario.profiles import NAMES, profile_for
 from crunchbed.scenario.schema import Scenario
-from crunchbed.scenario.section import CARDS, KERNELS
 
 
 class NamespacesSite(LiveSite):
@@ -41,22 +41,18 @@ class NamespacesBackend:
 
     def refuses(self, scenario: Scenario, hold: bool) -> list[str]:  # noqa: ARG002 - a protocol
         """Return what only machines have; every other key was written for this backend."""
-        memory, crunch = scenario.memory, scenario.crunch
+        crunch, found = scenario.crunch, []
+        if profile_for(scenario.memory) is None:
+            expected = f"a profile, one of {', '.join(NAMES)}"
+            found.append(f"memory.kernel: expected {expected}, got {scenario.memory.kernel}")
         form = crunch.form if isinstance(crunch, WritebackCrunch) else FORMS[0]
-        wanted = (
-            ("memory.nic", memory.nic, CARDS[0], "have a card"),
-            ("memory.kernel", memory.kernel, KERNELS[0], "boot a kernel"),
-            ("crunch.form", form, FORMS[0], "have a page cache of their own"),
-        )
-        lines = [
-            f"{key}: expected {default}, the default: only machines {what}, got {got}"
-            for key, got, default, what in wanted
-            if got != default
-        ]
+        if form != FORMS[0]:
+            why = "only machines have a page cache of their own"
+            found.append(f"crunch.form: expected {FORMS[0]}, the default: {why}, got {form}")
         if (transport := scenario.block_io.transport) == "nvme-tcp":
             expected = "nbd or iscsi: only machines have a kernel's initiator"
-            lines.append(f"block_io.transport: expected {expected}, got {transport}")
-        return lines
+            found.append(f"block_io.transport: expected {expected}, got {transport}")
+        return found
 
     def requirements(self, scenario: Scenario) -> Sequence[Requirement]:
         """Return what this machine must have for a scenario."""

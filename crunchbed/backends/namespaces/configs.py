@@ -10,12 +10,14 @@ from typing import Any
 from crunchbed.backends.common.configs import iscsi_session, portal, target
 from crunchbed.backends.common.live_run import LiveRun
 from crunchbed.scenario.crunch import FloodCrunch
+from crunchbed.scenario.profiles import DEFAULT, profile_for
 from crunchbed.scenario.schema import Scenario
 from nodes.block.pattern import BLOCK_BYTES
 from reserve_agent.config import AgentConfig
 from reserve_agent.contract.packets import (
     PAGE_BYTES,
     SOCK_MEMALLOC,
+    SOCK_REALTIME,
     SOCK_WRITEBACK,
     PacketClass,
     Policy,
@@ -33,11 +35,12 @@ def hook_settings(scenario: Scenario) -> HookSettings:
     """Return policy and port rules of every node's hooks.
 
     The block initiator does not know SO_MEMALLOC: a rule marks its sockets when they connect, and
-    so it is with corosync's. Our own heartbeat daemon sets the option itself.
+    so it is with corosync's. Our own heartbeat daemon sets the option itself. Either stands for a
+    daemon that is a real-time task.
     """
     block_flags = SOCK_WRITEBACK | (SOCK_MEMALLOC if "block-io" in scenario.memalloc else 0)
     by_rule = scenario.membership == "corosync" and "heartbeat" in scenario.memalloc
-    heartbeat_flags = SOCK_MEMALLOC if by_rule else 0
+    heartbeat_flags = SOCK_REALTIME | (SOCK_MEMALLOC if by_rule else 0)
     return HookSettings(
         policy=Policy[scenario.policy.upper()],
         service_ns=scenario.memory.service_time,
@@ -54,6 +57,7 @@ def hook_settings(scenario: Scenario) -> HookSettings:
 def agent(run: LiveRun, node: ClusterNode, cgroup: Path, controller: Path | None) -> AgentConfig:
     """Return the configuration of one agent; ``cgroup``: of its node."""
     memory = run.scenario.memory
+    profile = profile_for(memory) or DEFAULT
     return AgentConfig(
         node=node.name,
         run=run.run_id,
@@ -64,6 +68,8 @@ def agent(run: LiveRun, node: ClusterNode, cgroup: Path, controller: Path | None
         clean=memory.clean,
         reserve=None if memory.reserve == "auto" else memory.reserve,
         settings=hook_settings(run.scenario),
+        kernel=profile.kernel,
+        card=profile.card,
         controller=controller,
         cgroup=cgroup,
         pins=run.pins / node.name,
@@ -112,6 +118,7 @@ def initiator(scenario: Scenario, address: str, name: str, incarnation: int) -> 
         "queue_depth": scenario.block_io.queue_depth,
         "request_blocks": scenario.block_io.request // PAGE_BYTES,
         "dirty_rate": scenario.block_io.dirty_rate,
+        "swaps": scenario.nic is not None,
     }
 
 

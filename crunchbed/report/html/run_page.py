@@ -83,7 +83,7 @@ def _facts(run: Recorded) -> list[tuple[str, str]]:
 
 
 def guests(results: Sequence[Result]) -> list[tuple[str, str]]:
-    """Return the kernels and the cards of runs whose nodes are machines."""
+    """Return the kernels, or the profiles of kernels, and the cards of runs."""
     found = {
         "kernel": [one.kernel for one in results],
         "card": [one.nic for one in results],

@@ -58,6 +58,7 @@ class PoolSampled(Event, kind="pool.sample"):
         rx_stalled: Pages of received packets whose reader waits for the pressure to end.
         hoarded: Pages of received packets whose reader does not read.
         tx: Pages in write queues of TCP.
+        stock: Pages that a card's ring, its small buffers and heads of packets are made of.
         low_water: Fewest free pages since the node's start.
     """
 
@@ -68,6 +69,7 @@ class PoolSampled(Event, kind="pool.sample"):
     rx_stalled: int
     hoarded: int = 0
     tx: int
+    stock: int = 0
     low_water: int
 
 

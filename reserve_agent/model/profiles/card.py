@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum
 
 from reserve_agent.contract.packets import PAGE_BYTES
 
 
-class Asks(Enum):
+class Asks(IntEnum):
     """When a driver asks for the buffers of its ring with __GFP_MEMALLOC."""
 
-    FLAGGED = auto()
+    FLAGGED = 0
     """While a socket is flagged: netdev_alloc_skb, napi_alloc_skb."""
-    ALWAYS = auto()
+    ALWAYS = 1
     """dev_alloc_page."""
-    NEVER = auto()
+    NEVER = 2
 
 
-class Refill(Enum):
+class Refill(IntEnum):
     """What a driver does about the slot of its ring that a packet came in."""
 
-    EACH = auto()
+    EACH = 0
     """A fresh buffer for the slot first; without one the packet is dropped, its buffer stays."""
-    BATCH = auto()
+    BATCH = 1
     """Slots are empty until there are ``batch`` of them; what fails is tried with each packet."""
-    OR_DEAF = auto()
+    OR_DEAF = 2
     """As ``BATCH``; what fails ends all receiving, until a try every ``retry_ns`` finds memory."""
-    RECYCLED = auto()
+    RECYCLED = 3
     """The slot keeps its page, unless that is from the reserve or a reader keeps it."""
 
 

@@ -6,7 +6,7 @@ All fractions are ratios of whole numbers, so that BPF C can follow them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum
 
 
 @dataclass(frozen=True)
@@ -21,18 +21,18 @@ class Ratio:
         return pages * self.numerator // self.denominator
 
 
-class Request(Enum):
+class Request(IntEnum):
     """Kinds of request for pages, each with a floor of its own."""
 
-    ATOMIC = auto()
+    ATOMIC = 0
     """GFP_ATOMIC for a page."""
-    FRAGMENT = auto()
+    FRAGMENT = 1
     """GFP_ATOMIC with __GFP_NOMEMALLOC: an order-3 page that buffers are cut from."""
-    REALTIME = auto()
+    REALTIME = 2
     """GFP_KERNEL of a real-time task."""
-    NORMAL = auto()
+    NORMAL = 3
     """GFP_KERNEL of any other task."""
-    MEMALLOC = auto()
+    MEMALLOC = 4
     """__GFP_MEMALLOC, or a PF_MEMALLOC task."""
 
 
@@ -48,18 +48,22 @@ class Floors:
 
     def pages(self, request: Request, reserve: int) -> int:
         """Pages that a request must leave free where R is ``reserve`` pages."""
+        return self.share(request).of(reserve)
+
+    def share(self, request: Request) -> Ratio:
+        """What share of R a request must leave free."""
         share: Ratio = getattr(self, request.name.lower())
-        return share.of(reserve)
+        return share
 
 
-class Flags(Enum):
+class Flags(IntEnum):
     """What opens the receive reserve."""
 
-    POLICY = auto()
+    POLICY = 0
     """The policy in force, whether a socket is flagged or not: the mail of 2005."""
-    SOCKETS = auto()
+    SOCKETS = 1
     """The first flagged socket: ``sk_memalloc_socks()``."""
-    NOBODY = auto()
+    NOBODY = 2
     """This kernel knows no such flag."""
 
 

@@ -1,0 +1,55 @@
+"""Which kernel and card profile a scenario names: what memory is modelled by, without a kernel.
+
+Machines boot a kernel and have no use for profiles. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from crunchbed.scenario.section import Memory
+from reserve_agent.model.profiles import CARDS, KERNELS, LINUX_6_1, LINUX_6_12, PROPOSAL_2005
+from reserve_agent.model.profiles.card import Card
+from reserve_agent.model.profiles.kernel import Kernel
+
+_OF_KERNELS: Final = {"6.1": LINUX_6_1, "6.1-cloud": LINUX_6_1, "6.12": LINUX_6_12}
+PROFILES: Final = tuple(KERNELS)
+"""Names of kernel profiles."""
+NAMES: Final = (*_OF_KERNELS, *PROFILES)
+"""Values of ``memory.kernel`` that name one."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The profiles of a node.
+
+    Attributes:
+        kernel: Its kernel's, and
+        card: its network card's; None where the kernel's has no buffers.
+    """
+
+    kernel: Kernel
+    card: Card | None = None
+
+    @property
+    def name(self) -> str:
+        """The kernel profile's name in results, where kernels have their releases."""
+        return f"profile {self.kernel.name}"
+
+
+DEFAULT: Final = Profile(PROPOSAL_2005)
+"""Of scenarios that say neither key: the rules of all runs before there were profiles."""
+
+
+def profile_for(memory: Memory) -> Profile | None:
+    """Return what ``memory.kernel`` and ``memory.nic`` name; None: there is no such profile.
+
+    Where a scenario says one of the two, the other has the default that machines have.
+    """
+    if not memory.says_machine:
+        return DEFAULT
+    kernel = _OF_KERNELS.get(memory.kernel) or KERNELS.get(memory.kernel)
+    if kernel is None:
+        return None
+    return Profile(kernel, None if kernel.buffers is None else CARDS[memory.nic])

@@ -1,0 +1,128 @@
+"""The loop of a crunch by writeback under a kernel's profile: pages are freed only by writes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from crunchbed.backends.namespaces.configs import initiator
+from crunchbed.scenario.loader import load
+from nodes.block.task import WritebackTask
+from nodes.block.writeback import WritebackSettings
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.writes import DirtyProgress
+from reserve_agent.contract.packets import HOLD_MILLI
+from reserve_agent.model.pool import Pool
+
+RESERVE = 200
+
+
+def pool() -> Pool:
+    made = Pool()
+    made.resize(8000, RESERVE)
+    made.reset(3000)
+    return made
+
+
+def test_the_level_is_held_until_as_many_pages_were_written() -> None:
+    one = pool()
+    one.swap(1000, 60)
+    assert (one.free, one.dirty, one.wanted, one.pressure) == (60, 1250, 1000, True)
+    for _ in range(9):
+        one.wash(100)
+        assert (one.free, one.pressure) == (60, True)
+    one.wash(100)
+    assert (one.wanted, one.squeezed, one.pressure) == (0, 0, False)
+    assert one.free == 5000 - 250, "all but what is still dirty"
+
+
+def test_what_packets_give_back_is_not_what_was_written() -> None:
+    one = pool()
+    one.swap(1000, 60)
+    assert one.lend(20, 0)
+    one.take_back(20)
+    assert (one.free, one.wanted) == (60, 1000)
+
+
+def test_tasks_that_give_up_let_go() -> None:
+    one = pool()
+    one.swap(1000, 60)
+    one.ask(50)
+    one.give_up()
+    assert (one.wanted, one.demand, one.squeezed, one.pressure) == (0, 0, 0, False)
+
+
+def test_tasks_that_wait_are_served_after_the_loop() -> None:
+    one = pool()
+    one.swap(100, 60)
+    one.ask(50)
+    assert (one.demand, one.dirty) == (50, 125)
+    one.wash(100)
+    assert (one.demand, one.dirty, one.wanted) == (0, 75, 0)
+
+
+def test_pages_of_tasks_become_dirty_where_free_ones_are_too_few() -> None:
+    one = pool()
+    one.swap(6000, 60)
+    assert (one.free, one.clean, one.dirty) == (0, 500, 7500)
+    one.wash(6060)
+    assert (one.wanted, one.pressure) == (0, False)
+
+
+class Pages:
+    """The pool as the initiator has it."""
+
+    def __init__(self) -> None:
+        self.state: Any = SimpleNamespace(dirty=0, demand=0, wanted=0, reserve=RESERVE)
+        self.asked: list[tuple[int, int]] = []
+
+    def dirty(self, pages: int) -> None:
+        self.state.dirty += pages
+
+    def swap(self, pages: int, level: int) -> None:
+        self.asked.append((pages, level))
+        self.state.wanted += pages
+
+    def clean(self, pages: int) -> int:
+        return pages
+
+    def calm(self) -> None:
+        self.state.wanted = 0
+
+
+def task(pages: Pages, events: list[Event], *, swaps: bool) -> WritebackTask:
+    settings = WritebackSettings(
+        incarnation=0,
+        transport="nbd",
+        first_block=0,
+        region_blocks=4096,
+        queue_depth=4,
+        request_blocks=4,
+        dirty_rate=0,
+        swaps=swaps,
+    )
+    return WritebackTask(settings, pages, events.append, 0)
+
+
+def test_a_burst_is_swapped_for_at_once_and_at_its_time() -> None:
+    pages, events = Pages(), list[Event]()
+    one = task(pages, events, swaps=True)
+    one.burst(1000, 10, 5_000)
+    one.dirty(4_999)
+    assert pages.asked == []
+    one.dirty(5_000)
+    one.dirty(9_000)
+    assert pages.asked == [(1000, RESERVE * HOLD_MILLI // 1000)]
+    pages.state.wanted = 400
+    one.report_progress(10_000)
+    (progress,) = events
+    assert isinstance(progress, DirtyProgress)
+    assert (progress.requested, progress.asked, progress.dirtied) == (1000, 1000, 600)
+    one.calm()
+    assert pages.state.wanted == 0
+
+
+def test_only_a_kernels_profile_swaps() -> None:
+    for changes, swaps in (({}, False), ({"memory.nic": "e1000"}, True)):
+        scenario = load("writeback-crunch").with_overrides(changes)
+        assert initiator(scenario, "10.0.0.1", "n1", 0)["swaps"] is swaps
