@@ -11,7 +11,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from reserve_agent.errors import CrunchbedError
 
 _NUD_INCOMPLETE = 0x01
-_NUD_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10  # reachable, stale, delay, probe
+_NUD_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
 
 
 def set_link(name: str, *, up: bool) -> None:

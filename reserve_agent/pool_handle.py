@@ -58,7 +58,10 @@ class PoolHandle:
         self._operate(Op.CALM)
 
     def swap(self, pages: int, level: int) -> None:
-        """Tasks that leave ``level`` pages free want more, which others must write first."""
+        """Tasks that leave ``level`` pages free want more, which others must write first.
+
+        By a kernel's profile alone.
+        """
         self._operate(Op.SWAP, pages, level)
 
     def wake(self) -> None:

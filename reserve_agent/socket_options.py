@@ -29,6 +29,9 @@ def set_memalloc(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, SO_MEMALLOC, 1)
 
 
-def set_stalled(sock: socket.socket) -> None:
-    """Declare ``sock``'s reader stalled; raises the errors of ``set_memalloc``."""
-    sock.setsockopt(socket.SOL_SOCKET, SO_STALLED, 1)
+def set_stalled(sock: socket.socket, receive_buffer: int = 1) -> None:
+    """Declare ``sock``'s reader stalled; raises the errors of ``set_memalloc``.
+
+    By a kernel's profile it may hold ``receive_buffer`` bytes of truesize; 1 = the default.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, SO_STALLED, receive_buffer)

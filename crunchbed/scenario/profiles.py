@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from crunchbed.scenario.section import Memory
-from reserve_agent.model.profiles import CARDS, KERNELS, LINUX_6_1, LINUX_6_12, PROPOSAL_2005
+from reserve_agent.model.profiles import CARDS, KERNELS
 from reserve_agent.model.profiles.card import Card
 from reserve_agent.model.profiles.kernel import Kernel
+from reserve_agent.model.profiles.linux_6_1 import LINUX_6_1
+from reserve_agent.model.profiles.linux_6_12 import LINUX_6_12
+from reserve_agent.model.profiles.proposal_2005 import PROPOSAL_2005
 
 _OF_KERNELS: Final = {"6.1": LINUX_6_1, "6.1-cloud": LINUX_6_1, "6.12": LINUX_6_12}
 PROFILES: Final = tuple(KERNELS)

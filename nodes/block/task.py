@@ -118,7 +118,7 @@ class WritebackTask:
             return
         self._progress_due_ns = now_ns + PROGRESS_NS
         state = self._pages.state
-        waiting = state.demand + (state.wanted if self._settings.swaps else 0)
+        waiting = state.wanted if self._settings.swaps else state.demand
         dirtied = max(0, dirtier.burst_dirtied - waiting)
         if dirtied != self._reported:
             self._reported = dirtied

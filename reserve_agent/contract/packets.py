@@ -51,7 +51,7 @@ SOCK_REALTIME: Final = 8
 SO_MEMALLOC: Final = 0x4D41
 """Number of the socket option that asks for ``SOCK_MEMALLOC``: out of the range of mainline."""
 SO_STALLED: Final = 0x4D42
-"""Number of the socket option that asks for ``SOCK_STALLED``."""
+"""Number of the socket option that asks for ``SOCK_STALLED``; above 1, its receive buffer too."""
 
 
 class Policy(IntEnum):

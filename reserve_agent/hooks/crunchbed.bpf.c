@@ -38,20 +38,18 @@ int cb_receive(struct __sk_buff *skb)
 	if (!get_node(&s))
 		return TC_ACT_OK;
 	cb_parse_frame(skb, &packet);
-	if (s.config->losing && wire_loses(skb, s.config, &packet)) {
-		bpf_spin_lock(s.lock);
-		advance(&s, now);
-		bpf_spin_unlock(s.lock);
-		report_drop(&s, skb, &packet, HOOK_RECEIVE, REASON_LOST, 0);
-		return TC_ACT_SHOT;
-	}
-	count_protocol(skb, &packet);
+	if (s.config->losing && wire_loses(skb, s.config, &packet))
+		taken.reason = REASON_LOST;
+	else
+		count_protocol(skb, &packet);
 	refused = refuses_protocol(s.config, &packet);
 
 	bpf_spin_lock(s.lock);
 	advance(&s, now);
 	open = reserve_is_open(s.pool, s.config);
-	if (fixed.buffers)
+	if (taken.reason == REASON_LOST)
+		; /* it never came */
+	else if (fixed.buffers)
 		take_from_card(&s, bytes, open, &taken);
 	else
 		take_whole(&s, bytes, open, &taken);

@@ -193,6 +193,7 @@ class Socket(c.Structure):
         ("wakes", c.c_uint64),  # of the pool, when ``hoarded`` and ``unread`` were counted
         ("hoarded", c.c_uint64),  # pages of its own mempool that a stalled reader keeps
         ("unread", c.c_uint64),  # bytes that a stalled reader has in its receive buffer
+        ("receive_buffer", c.c_uint64),  # and may have there; 0 = the kernel's default
         ("from_reserve", c.c_uint64),  # pages it was ever handed from the reserve
         ("pool", Wheel),  # pages this socket holds of its own mempool
     )

@@ -120,8 +120,10 @@ INLINE __u8 judge_socket(const struct cb_pool *pool, struct cb_socket *socket,
 INLINE __u8 fill_receive_buffer(const struct cb_pool *pool, struct cb_socket *socket,
 				__u32 truesize)
 {
+	__u64 most = socket->receive_buffer ? socket->receive_buffer : fixed.receive_buffer;
+
 	catch_up(socket, pool);
-	if (socket->unread > fixed.receive_buffer)
+	if (socket->unread > most)
 		return REASON_BUFFER_FULL;
 	socket->unread += truesize;
 	return REASON_GRANTED;

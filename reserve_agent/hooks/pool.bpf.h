@@ -5,7 +5,9 @@
 #define CRUNCHBED_POOL_H
 
 #define INLINE static __always_inline
-#define HOLDS_NOTHING (~0ULL) /* hold_level: what is freed in a window stays free up to R */
+/* Memory is read anew from here on: the verifier, which follows every way through the branches
+ * before, then goes on in one state for all of them. */
+#define FORGET() asm volatile("" ::: "memory")
 
 INLINE void journal(struct cb_pool *pool, struct cb_journal *log, __u64 t, __u16 kind, __u64 value)
 {
@@ -41,14 +43,13 @@ INLINE void release(struct cb_pool *pool)
  * lasts, what they asked for otherwise. */
 INLINE void feed(struct cb_pool *pool)
 {
-	bool holds = pool->hold_level != HOLDS_NOTHING;
 	__u64 taken, room, granted;
 
 	if (pool->in_window) {
-		squeeze(pool, holds ? pool->hold_level : pool->reserve);
+		squeeze(pool, fixed.buffers ? pool->hold_level : pool->reserve);
 		return;
 	}
-	if (pool->wanted) {
+	if (fixed.buffers && pool->wanted) {
 		taken = squeeze(pool, pool->swap_level);
 		pool->wanted -= taken < pool->wanted ? taken : pool->wanted;
 		if (pool->wanted)
@@ -65,13 +66,10 @@ INLINE void feed(struct cb_pool *pool)
 }
 
 /* Notice the beginning or end of pressure. A stalled reader runs when the pressure ends. */
-INLINE void account(struct cb_pool *pool, struct cb_journal *log, __u64 t)
+INLINE void notice_pressure(struct cb_pool *pool, struct cb_journal *log, __u64 t)
 {
 	__u64 lasted;
 
-	if (!pool->total)
-		return; /* not sized yet */
-	feed(pool);
 	if (pool->free < pool->low_water)
 		pool->low_water = pool->free;
 	if (pool->free <= pool->reserve) {
@@ -93,6 +91,17 @@ INLINE void account(struct cb_pool *pool, struct cb_journal *log, __u64 t)
 	pool->free += pool->rx_stalled;
 	pool->rx_stalled = 0;
 	journal(pool, log, t, ENTRY_PRESSURE_END, pool->pressure_since);
+}
+
+INLINE void account(struct cb_pool *pool, struct cb_journal *log, __u64 t)
+{
+	FORGET();
+	if (!pool->total)
+		return; /* not sized yet */
+	feed(pool);
+	FORGET();
+	notice_pressure(pool, log, t);
+	FORGET();
 }
 
 /* Turn the wheel to `tick`; returns the pages whose readers are done. */
@@ -149,7 +158,7 @@ INLINE void pass_windows(struct cb_pool *pool, struct cb_journal *log,
 			if (pool->now < window->start)
 				break;
 			pool->in_window = 1;
-			pool->hold_level = fixed.buffers ? window->level : HOLDS_NOTHING;
+			pool->hold_level = window->level;
 			squeeze(pool, window->level);
 			account(pool, log, window->start);
 		}

@@ -70,6 +70,8 @@ int cb_setsockopt(struct bpf_sockopt *ctx)
 	socket = bpf_sk_storage_get(&cb_sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!socket)
 		return 0;
+	if (ctx->optname == SO_STALLED)
+		socket->receive_buffer = *(int *)value > 1 ? *(int *)value : 0;
 	if (*(int *)value)
 		set_flags(socket, flag_of(ctx));
 	else

@@ -177,7 +177,7 @@ class NodeModel:
         if kernel is None or socket is None or not socket.stalled or not mark.pages:
             return None
         socket.catch_up(self.pool.wakes)
-        if socket.unread > kernel.receive_buffer:
+        if socket.unread > (socket.receive_buffer or kernel.receive_buffer):
             return Reason.BUFFER_FULL
         socket.unread += self.buffers.truesize[mark.origin]
         return None

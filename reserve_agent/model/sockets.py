@@ -24,6 +24,7 @@ class Socket:
         wakes: The pool's count when ``hoarded`` and ``unread`` were counted.
         hoarded: Pages of its own mempool that a stalled reader keeps.
         unread: Bytes of truesize that a stalled reader has in its receive buffer.
+        receive_buffer: Bytes that it may have there; 0 = as many as is the kernel's default.
         from_reserve: Pages that it was ever handed from the reserve.
         pool: Pages that it holds of its own mempool.
     """
@@ -40,6 +41,7 @@ class Socket:
     wakes: int = 0
     hoarded: int = 0
     unread: int = 0
+    receive_buffer: int = 0
     from_reserve: int = 0
     pool: Wheel = field(default_factory=Wheel)
 

@@ -224,6 +224,7 @@ class TwoNodes(RuleBasedStateMachine):
         socket, raw = self.sockets[index], self.hooks.read_socket(index)
         raw.flags = memalloc * packets.SOCK_MEMALLOC | writeback * packets.SOCK_WRITEBACK
         raw.flags |= stalled * packets.SOCK_STALLED | realtime * packets.SOCK_REALTIME
+        raw.receive_buffer = socket.receive_buffer = 40_000 * realtime
         self.hooks.write_socket(index, raw)
         self.model.flag(socket, memalloc)
         self.hooks.node.pool.flagged = self.model.flagged % 2**64
@@ -278,6 +279,8 @@ class TwoNodes(RuleBasedStateMachine):
 
     @rule(pages=st.integers(1, 40), level=st.integers(0, 30))
     def swap(self, pages: int, level: int) -> None:
+        if self.card is None:
+            return
         pages, level = pages * self.scale, min(level * self.scale, self.model.pool.reserve)
         self.hooks.operate(Op.SWAP, self.now, pages, level)
         self.model.advance(self.now)

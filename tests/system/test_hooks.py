@@ -23,6 +23,8 @@ from reserve_agent.contract.packets import (
     Reason,
 )
 from reserve_agent.hooks.loader import HookSettings
+from reserve_agent.hooks.profile import constants_of
+from reserve_agent.model.profiles import CARDS, LINUX_6_1
 from reserve_agent.socket_options import set_memalloc
 from tests.system.wire import NODE, PEER, Wire, get_memalloc, wire
 
@@ -238,3 +240,46 @@ def test_a_write_queue_is_held_whole_and_given_back_at_the_end(cable: Wire) -> N
     state = cable.pool.snapshot()
     parts = ("free", "clean", "dirty", "squeezed", "rx_running", "rx_stalled", "tx", "hoarded")
     assert sum(state[name] for name in parts) == state["total"]
+
+
+def test_flagged_sockets_are_counted_as_a_kernel_does(cable: Wire) -> None:
+    """Once each, whoever flags them; an accepted one is not, and one that closes stays."""
+    pool = cable.hooks.pool
+    with cable.node_socket(socket.SOCK_STREAM) as listener:
+        listener.bind((NODE, OTHER_PORT))
+        listener.listen()
+        set_memalloc(listener)
+        set_memalloc(listener)
+        assert pool.flagged == 1
+        with cable.peer_socket(socket.SOCK_STREAM) as peer:
+            peer.connect((NODE, OTHER_PORT))
+            accepted = listener.accept()[0]
+            assert get_memalloc(accepted)
+            accepted.close()
+        assert pool.flagged == 1
+        listener.setsockopt(socket.SOL_SOCKET, SO_MEMALLOC, 0)
+        listener.setsockopt(socket.SOL_SOCKET, SO_MEMALLOC, 0)
+        assert pool.flagged == 0
+    with cable.peer_socket(socket.SOCK_STREAM) as peer:
+        peer.bind((PEER, BLOCK_PORT))
+        peer.listen()
+        with cable.node_socket(socket.SOCK_STREAM) as node:
+            node.connect((PEER, BLOCK_PORT))
+            assert pool.flagged == 1, "by a rule"
+        assert pool.flagged == 1, "nobody takes a closed one off"
+
+
+def test_a_kernel_opens_its_reserve_with_the_first_flagged_socket() -> None:
+    """8139cp asks for a fresh buffer for each packet: without a flag there is none."""
+    with (
+        wire(SETTINGS, fixed=constants_of(LINUX_6_1, CARDS["8139cp"])) as cable,
+        cable.node_socket(socket.SOCK_DGRAM) as node,
+        cable.peer_socket(socket.SOCK_DGRAM) as peer,
+    ):
+        node.bind((NODE, HEARTBEAT_PORT))
+        assert _receives(node, peer, HEARTBEAT_PORT)
+        with cable.pressure(int(cable.hooks.pool.reserve) // 4):
+            heard = [_receives(node, peer, HEARTBEAT_PORT) for _ in range(8)]
+            assert not any(heard[-2:]), "what was cut before is used up"
+            set_memalloc(node)
+            assert all(_receives(node, peer, HEARTBEAT_PORT) for _ in range(3))

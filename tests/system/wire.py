@@ -16,6 +16,7 @@ from nodes.cgroup import cgroup2_root
 from reserve_agent.contract.packets import SO_MEMALLOC, Policy
 from reserve_agent.hooks.layout import Window
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
+from reserve_agent.hooks.profile import Constants
 from reserve_agent.netns import network_namespace_of
 from reserve_agent.pool_handle import PoolHandle
 
@@ -141,10 +142,10 @@ def cable(mtu: int = 1500) -> Iterator[tuple[int, int, Path]]:
 
 
 @contextmanager
-def wire(settings: HookSettings, mtu: int = 1500) -> Iterator[Wire]:
-    """A cable with these hooks at the node's end."""
+def wire(settings: HookSettings, mtu: int = 1500, fixed: Constants | None = None) -> Iterator[Wire]:
+    """A cable with these hooks at the node's end; ``fixed``: of other profiles."""
     with cable(mtu) as (node, peer, cgroup), ExitStack() as stack:
-        hooks = NodeHooks()
+        hooks = NodeHooks(fixed)
         stack.callback(hooks.close)
         hooks.configure(settings)
         hooks.attach(netns_pid=node, interfaces=["eth0"], cgroup=cgroup)

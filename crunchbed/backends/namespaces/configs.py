@@ -78,6 +78,13 @@ def agent(run: LiveRun, node: ClusterNode, cgroup: Path, controller: Path | None
     )
 
 
+def neighbours(nodes: Mapping[str, ClusterNode], name: str, network: str) -> dict[str, str]:
+    """Return the hardware address of every other host's interface on a network, by IPv4 address."""
+    others = [node for other, node in nodes.items() if other != name]
+    links = [link for node in others for link in node.links if link.network == network]
+    return {link.ip: link.mac for link in links}
+
+
 def service(
     scenario: Scenario, state: Path, nodes: Mapping[str, ClusterNode], name: str, incarnation: int
 ) -> dict[str, Any]:

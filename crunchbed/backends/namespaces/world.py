@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from crunchbed.backends.common.live_run import LiveRun
 from crunchbed.backends.common.world import LiveWorld, network_of
+from crunchbed.backends.namespaces import configs
 from crunchbed.backends.namespaces.controller import LiveController
 from crunchbed.backends.namespaces.live_node import LiveNode
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.loop import SelectorLoop
 from nodes.block import target
 from reserve_agent.errors import CrunchbedError
+from topologies.tap import know_neighbours
 
 
 class NamespacesWorld(LiveWorld):
@@ -45,6 +47,8 @@ class NamespacesWorld(LiveWorld):
 
     def _start_agents(self) -> None:
         """Start all agents at once: loading the hooks is what takes time."""
+        if self._scenario.nic is not None:
+            self._introduce_hosts()
         told = None if self.controller is None else self.controller.told_of_pressure
         self.nodes = {
             name: LiveNode(self._run, self._network.nodes, self.network.ports[name])
@@ -55,6 +59,13 @@ class NamespacesWorld(LiveWorld):
             node.start_agent(self._agents.path, told)
         for node in self.nodes.values():
             node.agent.wait()
+
+    def _introduce_hosts(self) -> None:
+        """Have hosts know each other's addresses, as machines do: no crunch is about ARP."""
+        hosts = self._network.nodes
+        for name, host in hosts.items():
+            for link in host.links:
+                know_neighbours(host, link, configs.neighbours(hosts, name, link.network))
 
     def _servers(self) -> Sequence[LiveNode]:
         return [self.nodes[name] for name in self._scenario.block_io.pair]
