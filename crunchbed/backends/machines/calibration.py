@@ -20,7 +20,7 @@ from reserve_agent.model.profiles.record import Profile
 RESERVE_PAGES: Final = 1024
 """Asked for; the largest zone has the most of it. A step of a sweep is then 0.5 % of R."""
 _BALLAST_ABOVE: Final = 1000
-_KEPT_FRAMES: Final = 600
+_KEPT_FRAMES: Final = 1500
 _TRIALS: Final = (
     (Flagged.READER, SHORT),
     (Flagged.READER, LONG),
