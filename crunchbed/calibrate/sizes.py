@@ -16,8 +16,7 @@ LONG: Final = 1400
 LEAST: Final = 60
 MOST: Final = 1514
 _PAGES_OFF: Final = 0.2
-"""Share by which pages of a packet may be off. With vmxnet3 they are 0.13 less than follows from its
-buffers, for a reason that is not known."""
+"""Share by which pages of a packet may be off."""
 
 
 @dataclass(frozen=True)
