@@ -19,7 +19,7 @@ from reserve_agent.model.profiles.record import Profile
 
 RESERVE_PAGES: Final = 1024
 """Asked for; the largest zone has the most of it. A step of a sweep is then 0.5 % of R."""
-_BALLAST_ABOVE: Final = 2500
+_BALLAST_ABOVE: Final = 3000
 """Pages above the high watermark: a guest that reclaims would free some that nobody gave back."""
 _KEPT_FRAMES: Final = 1000
 _TRIALS: Final = (

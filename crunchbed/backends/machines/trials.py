@@ -42,8 +42,9 @@ _BUSY_TRIES: Final = 20
 _UNBOUND: Final = 1 << 30
 _MORE_THAN_HELD: Final = 400
 """Frames; the usual receive buffer holds 167."""
-_BEGUN: Final = 100
-"""Frames that use up pages which were begun before."""
+_BEGUN: Final = 1000
+"""Frames that use up fragments which were begun before, and pages of per-CPU lists, which do not
+count as free."""
 
 
 def sweep(guest: LoneGuest) -> Sweep:
