@@ -64,7 +64,7 @@ def share(key: str, pairs: Sequence[tuple[float, float]], slack: float, note: st
         note: What it was measured by.
     """
     middle = tuple((low + high) / 2 for low, high in pairs)
-    nearest = Fraction(round(sum(middle) / len(middle) * 16), 16)
+    nearest = Fraction(min(round(sum(middle) / len(middle) * 16), 16), 16)
     return Constant(
         key,
         Ratio(nearest.numerator, nearest.denominator),

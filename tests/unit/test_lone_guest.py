@@ -1,14 +1,16 @@
-"""The wire of a guest on its own: what its frames are, and how QEMU is told of it."""
+"""The wire of a guest on its own: what its frames are, how many there are, and how QEMU has it."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from crunchbed.backends.machines import qemu
 from crunchbed.backends.machines.lone import PORT, SINK_PORT, frame
+from crunchbed.backends.machines.sender import Sender
 
 
 def ones_complement(words: tuple[int, ...]) -> int:
@@ -42,3 +44,57 @@ def test_qemu_is_told_both_ends_of_a_wire_of_datagrams() -> None:
     ends = "local.type=unix,local.path=/run/a,,b/guest,remote.type=unix,remote.path=/run/a,,b/host"
     assert netdev == f"dgram,id=net,{ends}"
     assert device == "rtl8139,netdev=net,mac=02:00:00:00:00:02,romfile="
+
+
+class TurningGuest:
+    """A guest whose card has so many slots, and whose agent makes a turn with each look."""
+
+    def __init__(self, slots: int, *, reads: bool = True) -> None:
+        self.turns = 0
+        self.newest = -1
+        self.taken: list[int] = []
+        self.most_under_way = 0
+        self._slots = slots
+        self._reads = reads
+
+    def send(self, number: int, _frame_bytes: int, _port: int) -> bool:
+        if len(self.taken) == self._slots:
+            return False
+        self.taken.append(number)
+        self.most_under_way = max(self.most_under_way, number - self.newest)
+        return True
+
+    def until(self, condition: Callable[[], bool], *_: object) -> None:
+        while not condition():
+            self.turns += 1
+            if self._reads and self.taken:
+                self.newest = self.taken[-1]
+
+
+def sent(guest: TurningGuest, count: int, port: int = PORT) -> int:
+    return Sender(guest, 100, port).send(count, patience=50)  # type: ignore[arg-type]
+
+
+def test_all_frames_are_sent_in_order_with_some_under_way() -> None:
+    guest = TurningGuest(1000)
+    assert sent(guest, 300) == 300
+    assert guest.taken == list(range(300))
+    assert guest.most_under_way <= 32
+
+
+def test_a_card_without_slots_is_given_up_after_some_turns() -> None:
+    guest = TurningGuest(40)
+    assert sent(guest, 300) == 40
+    assert guest.turns > 50
+
+
+def test_frames_that_nobody_has_are_lost_after_some_turns() -> None:
+    guest = TurningGuest(1000, reads=False)
+    assert sent(guest, 100) == 100
+    assert guest.turns > 3 * 40
+
+
+def test_a_socket_that_is_not_read_is_not_waited_for() -> None:
+    guest = TurningGuest(1000, reads=False)
+    assert sent(guest, 100, SINK_PORT) == 100
+    assert guest.most_under_way == 100

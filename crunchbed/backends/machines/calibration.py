@@ -19,8 +19,9 @@ from reserve_agent.model.profiles.record import Profile
 
 RESERVE_PAGES: Final = 1024
 """Asked for; the largest zone has the most of it. A step of a sweep is then 0.5 % of R."""
-_BALLAST_ABOVE: Final = 1000
-_KEPT_FRAMES: Final = 600
+_BALLAST_ABOVE: Final = 3000
+"""Pages above the high watermark: a guest that reclaims would free some that nobody gave back."""
+_KEPT_FRAMES: Final = 1000
 _TRIALS: Final = (
     (Flagged.READER, SHORT),
     (Flagged.READER, LONG),

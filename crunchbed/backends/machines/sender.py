@@ -47,8 +47,11 @@ class Sender:
         def over() -> bool:
             nonlocal sent, moved
             most = min(count, int((time.monotonic() - begun) * _RATE) + 1)
-            while sent < most and self._has_room() and self._put():
+            while sent < most and self._has_room():
+                if not self._put():
+                    break
                 sent += 1
+            else:
                 moved = self._guest.turns
             return sent >= count or self._guest.turns - moved > patience
 

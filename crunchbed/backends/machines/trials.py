@@ -14,7 +14,7 @@ from crunchbed.calibrate.floors import Sweep
 from crunchbed.calibrate.packets import Flagged, Trial
 from crunchbed.calibrate.sizes import LEAST, LONG, MOST, SHORT, Held, Pages, Sizes, longest_copied
 from nodes.guest import commands
-from nodes.guest.layout import Kind, Memalloc, Socket, Window
+from nodes.guest.layout import Counters, Kind, Memalloc, Socket, Window
 from nodes.guest.layout import Request as Probed
 from nodes.guest.messages import Done, Flag, Level, Sink
 from nodes.guest.ring import network_port
@@ -33,13 +33,18 @@ _BLOCKED_TURNS: Final = 200
 _QUIET_TURNS: Final = 100
 """In which what is under way has come."""
 _BUSY_TURNS: Final = 100
+_FREED_TURNS: Final = 1500
+"""In which a kernel has freed what a socket held that was closed."""
+_FREED_OFF: Final = 32
+"""Pages; a ring's buffers are of other pages by then."""
 _LONGEST_US: Final = 60_000_000
 _BUSY_TRIES: Final = 20
 _UNBOUND: Final = 1 << 30
 _MORE_THAN_HELD: Final = 400
 """Frames; the usual receive buffer holds 167."""
-_BEGUN: Final = 100
-"""Frames that use up pages which were begun before."""
+_BEGUN: Final = 1000
+"""Frames that use up fragments which were begun before, and pages of per-CPU lists, which do not
+count as free."""
 
 
 def sweep(guest: LoneGuest) -> Sweep:
@@ -186,14 +191,23 @@ class _Unread:
         self._sender = Sender(guest, frame_bytes, SINK_PORT)
 
     def __enter__(self) -> _Unread:
+        self._before = _not_of_data(self._guest.counters())
         port = network_port(SINK_PORT)
         _must(self._guest, Ask(Kind.SINK, Sink(port=port, receive_buffer=self._buffer)))
         return self
 
     def __exit__(self, *_: object) -> None:
-        agent = self._guest.shared.agent
-        _must(self._guest, commands.sink(0))
-        self._guest.until(lambda: not agent.sink_bytes, _WAIT_SECONDS, "the socket is closed")
+        """Close it. The kernel frees what it held when RCU lets it, some time later."""
+        guest = self._guest
+        _must(guest, commands.sink(0))
+        end = guest.turns + _FREED_TURNS
+
+        def freed() -> bool:
+            counters = guest.shared.counters()
+            back = counters is not None and _not_of_data(counters) >= self._before - _FREED_OFF
+            return (back and not guest.shared.agent.sink_bytes) or guest.turns >= end
+
+        guest.until(freed, _WAIT_SECONDS, "the socket is closed")
 
     def first(self) -> int:
         """Send the first frame, and return what the kernel counts for it."""
@@ -209,9 +223,12 @@ class _Unread:
         """
         self._sender.send(count, patience=_DEAF_TURNS)
         self._guest.pass_turns(_QUIET_TURNS)
-        counters = self._guest.counters()
-        pages = int(counters.free_pages_all) + int(counters.slab_pages)
+        pages = _not_of_data(self._guest.counters())
         return int(self._guest.shared.agent.sink_bytes), pages
+
+
+def _not_of_data(counters: Counters) -> int:
+    return int(counters.free_pages_all) + int(counters.slab_pages)
 
 
 def _truesize(guest: LoneGuest, frame_bytes: int) -> int:

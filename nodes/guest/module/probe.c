@@ -47,11 +47,15 @@ static struct page *ask(enum cb_request kind)
 	}
 }
 
+/*
+ * What was free is read afterwards: who may wait may lose the processor before its request, and
+ * kcompactd, for one, takes dozens of free pages away for a while.
+ */
 static void probe(struct zone *zone, enum cb_request kind, struct cb_probed *found)
 {
 	s64 *granted = &found->granted[kind], *refused = &found->refused[kind];
-	s64 available = cb_zone_free(zone);
 	struct page *page = ask(kind);
+	s64 available = cb_zone_free(zone) + !!page;
 
 	if (!page)
 		*refused = max(*refused, available);
