@@ -20,12 +20,12 @@ pytestmark = pytest.mark.root
 NVME = "block_io.transport=nvme-tcp"
 FLAGGED = {"none": 0, "memalloc": 3}
 """Sockets as the kernel counts them: heartbeats, and the queues of commands and of writes."""
-PAGES = 1000
+PAGES = 250
 MISSES = 5
 """More of one node than a busy machine causes."""
 CRUNCH = (
     *("--set", NVME, "--set", "phases.control=1s", "--set", f"crunch.pages={PAGES}"),
-    *("--set", "phases.inject=8s", "--set", "phases.recovery=1s", "--set", "expect=[]"),
+    *("--set", "phases.inject=6s", "--set", "phases.recovery=1s", "--set", "expect=[]"),
 )
 
 
