@@ -42,14 +42,18 @@ def bytecode(instructions: Iterable[Instruction]) -> str:
 
 
 def tcp_to(port: int) -> list[Instruction]:
-    """Return a program that matches TCP over IPv4 to a port; of fragments the first alone."""
+    """Return a program that matches TCP over IPv4 to a port, and every later fragment of TCP.
+
+    Of these nobody knows the port. QEMU's vmxnet3 and e1000e send a segment that is too long for
+    the link (TSO) as fragments.
+    """
     return [
         Instruction(LOAD_HALF, k=ETHERNET_TYPE),
         Instruction(EQUAL, 0, 8, _IPV4),
         Instruction(LOAD_BYTE, k=_ETHERNET + 9),
         Instruction(EQUAL, 0, 6, _TCP),
         Instruction(LOAD_HALF, k=_ETHERNET + 6),
-        Instruction(ANY_BIT, 4, 0, _FRAGMENT_OFFSET),
+        Instruction(ANY_BIT, 3, 0, _FRAGMENT_OFFSET),
         Instruction(LOAD_IP_HEADER_LENGTH, k=_ETHERNET),
         Instruction(LOAD_HALF_AT_X, k=_ETHERNET + 2),
         Instruction(EQUAL, 0, 1, port),

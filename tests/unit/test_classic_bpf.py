@@ -29,6 +29,11 @@ def matches(frame: bytes) -> bool:
 def test_tcp_to_the_port_is_for_it(options: int) -> None:
     assert matches(packet(options=options))
     assert matches(packet(fragment=0x4000)), "a packet that must not be fragmented"
+    assert matches(packet(fragment=0x2000)), "a first fragment"
+
+
+def test_a_later_fragment_of_tcp_is_for_it_since_it_has_no_port() -> None:
+    assert matches(packet(fragment=1, to=PORT + 1))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,8 @@ def test_tcp_to_the_port_is_for_it(options: int) -> None:
         packet(to=PORT + 1),
         packet(to=PORT + 1, source=PORT),
         packet(protocol=17),
-        packet(fragment=1),
+        packet(protocol=17, fragment=1),
+        packet(to=PORT + 1, fragment=0x2000),
         arp("10.77.0.1"),
         ethernet(0x86DD, packet()[14:]),
         b"short",
