@@ -17,13 +17,15 @@ from reserve_agent.config import AgentConfig
 from reserve_agent.contract.packets import MAX_WINDOWS, Hook, PacketClass, Policy, Reason
 from reserve_agent.hooks.layout import POOL_FIELDS, Config, Journal, Pool, Windows
 from reserve_agent.hooks.loader import HookSettings
+from reserve_agent.hooks.profile import Constants
 from reserve_agent.lines.server import LineServer
 
 
 class Hooks:
     """What the agent sees of loaded hooks."""
 
-    def __init__(self) -> None:
+    def __init__(self, fixed: Constants) -> None:
+        self.fixed = fixed
         self.pool, self.journal = Pool(total=16384, reserve=256, free=8192), Journal()
         self.config, self.windows = Config(), Windows()
 
