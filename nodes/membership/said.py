@@ -10,7 +10,7 @@ from nodes.membership.detector import Message
 from nodes.membership.views import Gossip
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen, which is slow to make
 class Said:
     """What ``sender`` says to the membership and to the detector of whoever hears it.
 

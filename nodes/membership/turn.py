@@ -90,6 +90,7 @@ class HeartbeatNode:
         self, settings: HeartbeatSettings, now_ns: int, cluster: Cluster | None = None
     ) -> None:
         self._settings = settings
+        self._lateness_ns = settings.lateness_ns
         self._roster = Roster(settings.indexes) if cluster is None else cluster.roster
         self._protocol = _protocol(settings, now_ns, self._roster, cluster)
         self._rings = RingMerger(settings.rings, settings.misses)
@@ -157,7 +158,7 @@ class HeartbeatNode:
             self._turn.events.append(told)
 
     def _note_late(self, now_ns: int, late_ns: int) -> None:
-        if late_ns > self._settings.lateness_ns:
+        if late_ns > self._lateness_ns:
             self._late += 1
             self._turn.events.append(HeartbeatLate(t=now_ns, late_ns=late_ns))
 

@@ -56,8 +56,10 @@ class Beliefs:
         return findings
 
     def _updates_for(self, to: str | None) -> tuple[Update, ...]:
-        bound = self._settings.transmissions(self._size)
-        picked = {one.peer: one for one in self._rumours.pick(MAX_RUMOURS, bound)}
+        picked: dict[str, Update] = {}
+        if len(self._rumours):
+            bound = self._settings.transmissions(self._size)
+            picked = {one.peer: one for one in self._rumours.pick(MAX_RUMOURS, bound)}
         for name in self._to_be_told(to):
             picked.setdefault(name, self._update_of(name))
         return tuple(picked.values())[-MAX_RUMOURS:]

@@ -114,6 +114,9 @@ class Suspicions:
 
     def next_ns(self) -> int | None:
         """Return when the next suspicion expires; None if there is none."""
+        if not self._of:
+            self._next.clear()
+            return None
         self._refresh()
         while self._next and not self._counts(self._next[0]):
             heappop(self._next)

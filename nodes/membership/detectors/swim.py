@@ -111,8 +111,9 @@ class Swim(Beliefs):
         findings = self.advance(at_ns)  # what was due before it arrived is judged without it
         if not known.heard:
             self._peers.own(peer).heard = True
-        alive = Update(peer, State.ALIVE, message.refuted)
-        for update in (alive, *message.updates):
+        if message.refuted > known.refuted:
+            findings += self._apply(Update(peer, State.ALIVE, message.refuted), at_ns)
+        for update in message.updates:
             findings += self._apply(update, at_ns)
         match message.kind:
             case Kind.PING:
@@ -171,12 +172,13 @@ class Swim(Beliefs):
 
     def next_deadline_ns(self) -> int | None:
         """See ``Detector.next_deadline_ns``."""
-        due = [relay.next_ns for relay in self._relays.values()]
-        if (expires_ns := self._suspected.next_ns()) is not None:
-            due.append(expires_ns)
-        if self._probe is not None and _waiting(self._probe):
-            due.append(self._probe.deadline_ns)
-        return min(due, default=None)
+        first_ns = self._suspected.next_ns()
+        for relay in self._relays.values():
+            first_ns = relay.next_ns if first_ns is None else min(first_ns, relay.next_ns)
+        probe = self._probe
+        if probe is not None and _waiting(probe):
+            return probe.deadline_ns if first_ns is None else min(first_ns, probe.deadline_ns)
+        return first_ns
 
     def _miss(self, probe: Probe, findings: list[Finding]) -> None:
         probe.missed = True
