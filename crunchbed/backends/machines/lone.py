@@ -170,12 +170,13 @@ def booted(image: Image, nic: str, reserve_pages: int, folder: Path) -> Iterator
         RunInvalid: It does not come up.
     """
     wire = Datagrams(folder / "host", folder / "guest")
+    memory = folder / "memory"
     machine = Machine(
         name="crunchbed-calibrate",
         image=image,
         accelerator=_accelerator(image, folder),
         memory_mib=_MEMORY_MIB,
-        shared=folder / "memory",
+        shared=memory,
         console=folder / "console",
         card=Card(nic, wire, _MAC),
         words={
@@ -185,7 +186,7 @@ def booted(image: Image, nic: str, reserve_pages: int, folder: Path) -> Iterator
             "min_free_kib": reserve_pages * 4,
         },
     )
-    with _wire(wire.host) as end, shared_memory(machine.shared) as shared:
+    with _wire(wire.host) as end, shared_memory(memory) as shared:
         process = _launch(argv(machine), folder)
         try:
             guest = LoneGuest(shared, end, wire.guest, process, machine.console)
