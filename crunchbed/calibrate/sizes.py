@@ -15,7 +15,7 @@ LONG: Final = 1400
 """Bytes of a frame that no card copies."""
 LEAST: Final = 60
 MOST: Final = 1514
-_PAGES_OFF: Final = 0.1
+_PAGES_OFF: Final = 0.2
 """Share by which pages of a packet may be off."""
 
 
