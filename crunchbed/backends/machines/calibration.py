@@ -19,9 +19,6 @@ from reserve_agent.model.profiles.record import Profile
 
 RESERVE_PAGES: Final = 1024
 """Asked for; the largest zone has the most of it. A step of a sweep is then 0.5 % of R."""
-_USUAL_RESERVE_PAGES: Final = 256
-"""While sizes are measured: per-CPU lists, whose pages do not count as free, may have as many pages
-as the low watermark."""
 _BALLAST_ABOVE: Final = 3000
 """Pages above the high watermark: a guest that reclaims would free some that nobody gave back."""
 _KEPT_FRAMES: Final = 1000
@@ -94,7 +91,6 @@ def _measured(
         for flagged, frame_bytes in _TRIALS
     ]
     say(f"sizes of buffers, {repeats} times")
-    guest.ask(commands.reserve(_USUAL_RESERVE_PAGES))
     held = [trials.sizes(guest, _KEPT_FRAMES) for _ in range(repeats)]
     rings = [trials.slots(guest) for _ in range(repeats)]
     return [*floors(sweeps), *sizes(held, base, rings), *of_card(windows)]
