@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import uuid
 
 from nodes.block.config import IscsiConfig
 from nodes.block.transport import SUBSYSTEM, TARGET_NAME
@@ -139,7 +140,7 @@ def _nvme(disk: GuestDisk, node: str) -> Ask:
         address=network_address(disk.address),
         port=network_port(disk.port),
         subsystem=SUBSYSTEM.encode(),
-        host=f"{SUBSYSTEM.partition(':')[0]}:{node}".encode(),
+        host=str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{node}.crunchbed.invalid")).encode(),
     )
     return Ask(Kind.NVME, body)
 

@@ -237,7 +237,7 @@ struct cb_nvme {
 	__u16 port;
 	__u16 unused;
 	char subsystem[64];	/* NQN of the target's subsystem */
-	char host[64];		/* NQN of this node */
+	char host[64];		/* UUID of this node */
 };
 
 struct cb_write {

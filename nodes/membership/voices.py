@@ -77,7 +77,7 @@ class Voices:
             self._counted(peer)
 
     def says(self, name: str, gossip: Gossip, at_ns: int) -> None:
-        """Take in that ``name`` says something else than before."""
+        """Take in that ``name`` says something else than before, of a view that holds this boot."""
         self._count(name, -1)
         self._said[name] = gossip
         self._heard_ns[name] = at_ns
@@ -170,7 +170,7 @@ class Voices:
         said = self.of(name)
         if said is None or name == self._me or name in self._suspected or said.view != self.view:
             return None
-        return said if self.view.incarnations.get(name) == said.incarnation else None
+        return said  # a node that is heard is a member of the view that it tells
 
     def _count_all(self, view: View) -> None:
         self.view = view

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -24,12 +25,13 @@ def cluster(**changes: Any) -> GuestCluster:
 def test_it_connects_to_the_subsystem_as_its_own_host_and_writes() -> None:
     made = cluster()
     made.boot()
+    (other,) = made.nodes["n1"].guest.nvmes
     node = made.nodes["n2"]
     (told,) = node.guest.nvmes
     assert bytes(told.address) == bytes((10, 0, 0, 99))
     assert bytes(told.port) == PORT.to_bytes(2, "big")
     assert told.subsystem == b"nqn.2026-11.invalid.crunchbed:disk"
-    assert told.host == b"nqn.2026-11.invalid.crunchbed:n2"
+    assert str(UUID(told.host.decode())).encode() == told.host != other.host
     assert "initiator" in {event.name for event in node.of(DaemonReady)}
     assert {event.transport for event in node.of(WriteAcknowledged)} == {"nvme-tcp"}
     assert not {Kind.CONNECT, Kind.LOGIN} & set(node.guest.commands)
