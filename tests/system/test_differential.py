@@ -174,6 +174,14 @@ class TwoNodes(RuleBasedStateMachine):
             assert (verdict == 1) == passed
         self.compare()
 
+    @rule(early=st.sampled_from((0, 1, 64)))
+    def try_again(self, early: int) -> None:
+        """A packet comes as a deaf driver tries to fill its ring again, or just before."""
+        buffers = self.model.buffers
+        if isinstance(buffers, CardBuffers) and buffers.deaf:
+            self.now = max(self.now, buffers.retry_at - early)
+            self.burst(0, 1, 0)
+
     @rule()
     def long_wait(self) -> None:
         """As long as a deaf driver waits, and readers are done."""
