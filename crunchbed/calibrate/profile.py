@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from crunchbed.calibrate.constant import Constant, name_of, number_of
 from crunchbed.calibrate.packets import Hearing
-from crunchbed.calibrate.sizes import LONG, SHORT
+from crunchbed.calibrate.sizes import SHORT
 from reserve_agent.model.profiles import KERNELS
-from reserve_agent.model.profiles.card import Asks, Card, Refill
+from reserve_agent.model.profiles.card import Asks, Refill
 from reserve_agent.model.profiles.kernel import Kernel, Ratio
 from reserve_agent.model.profiles.record import FORMAT, Profile, constants, written
 
@@ -68,28 +68,15 @@ def implied(profile: Profile) -> dict[str, object]:
 
     ``late_drops``: frames that come in buffers from the reserve after a window in which the whole
     ring was filled anew. ``flagged_short``: whether a flagged reader hears short frames below the
-    floor of GFP_ATOMIC. ``pages_short`` and ``pages_long``: pages of a packet's data.
+    floor of GFP_ATOMIC.
     """
-    card, buffers = profile.card, profile.kernel.buffers
+    card = profile.card
     filled = card.asks is not Asks.NEVER and card.refill in (Refill.EACH, Refill.BATCH)
     hears = card.asks is not Asks.NEVER or (card.copies >= SHORT and not card.needs_small)
-    found: dict[str, object] = {
+    return {
         "late_drops": card.ring if filled else 0,
         "flagged_short": Hearing.HEARD if hears else Hearing.DEAF,
     }
-    if buffers is not None:
-        small = 1 / (4096 // buffers.small_bytes)
-        long = _ring_buffer_pages(card, buffers.fragment_pages)
-        if card.needs_small:
-            long += small
-        found["pages_short"] = small if card.copies >= SHORT else long
-        found["pages_long"] = small if card.copies >= LONG else long
-    return found
-
-
-def _ring_buffer_pages(card: Card, fragment_pages: int) -> float:
-    in_fragment = card.per_fragment(fragment_pages)
-    return fragment_pages / in_fragment if in_fragment else 1 / card.per_page
 
 
 def profile_record(

@@ -15,8 +15,6 @@ LONG: Final = 1400
 """Bytes of a frame that no card copies."""
 LEAST: Final = 60
 MOST: Final = 1514
-_PAGES_OFF: Final = 0.2
-"""Share by which pages of a packet may be off."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +33,6 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Pages:
-    """What the data of frames took that nobody read.
-
-    Attributes:
-        frame_bytes: Bytes of each.
-        packets: How many there were.
-        pages: Pages of their data; heads are in slabs, which may have had room for them.
-    """
-
-    frame_bytes: int
-    packets: int
-    pages: int
-
-
-@dataclass(frozen=True)
 class Sizes:
     """Sizes that one repeat found.
 
@@ -58,14 +41,12 @@ class Sizes:
         long: Truesize of a frame of ``LONG`` bytes.
         copies: Longest frame with the truesize of a short one; 0: all have the same.
         full: Receive buffers that were full.
-        kept: Pages of frames.
     """
 
     short: int
     long: int
     copies: int
     full: tuple[Held, ...]
-    kept: tuple[Pages, ...]
 
 
 def longest_copied(truesize: Callable[[int], int], short: int, long: int) -> int:
@@ -121,21 +102,4 @@ def sizes(repeats: Sequence[Sizes], base: Profile, ring: Sequence[int]) -> list[
     ]
     key = "kernel.buffers.receive_buffer"
     found.append(within(key, bounds, buffers.receive_buffer, "what an unread socket held"))
-    return [*found, *_pages(repeats)]
-
-
-def _pages(repeats: Sequence[Sizes]) -> list[Constant]:
-    found = []
-    for name, frame_bytes in (("short", SHORT), ("long", LONG)):
-        each = [
-            held.pages / held.packets
-            for one in repeats
-            for held in one.kept
-            if held.frame_bytes == frame_bytes
-        ]
-        if each:
-            middle = round(sorted(each)[len(each) // 2], 3)
-            least, most = min(each) * (1 - _PAGES_OFF), max(each) * (1 + _PAGES_OFF)
-            what = f"pages of the data of a frame of {frame_bytes} bytes"
-            found.append(Constant(f"pages_{name}", middle, tuple(each), least, most, what))
     return found

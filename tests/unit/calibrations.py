@@ -7,7 +7,7 @@ from typing import Any
 from crunchbed.calibrate.constant import Constant
 from crunchbed.calibrate.floors import Sweep, floors
 from crunchbed.calibrate.packets import Flagged, Trial, of_card
-from crunchbed.calibrate.sizes import LONG, SHORT, Held, Pages, Sizes, sizes
+from crunchbed.calibrate.sizes import LONG, SHORT, Held, Sizes, sizes
 from reserve_agent.model.profiles import CARDS, LINUX_6_1
 from reserve_agent.model.profiles.kernel import Request
 from reserve_agent.model.profiles.record import Profile
@@ -78,7 +78,6 @@ def sizes_of(**changes: Any) -> Sizes:
         "long": 2176,
         "copies": 252,
         "full": (Held(SHORT, 167, 1280), Held(LONG, 98, 2176)),
-        "kept": (Pages(SHORT, 600, 150), Pages(LONG, 600, 282)),
     }
     return Sizes(**(told | changes))
 

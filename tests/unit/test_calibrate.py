@@ -97,8 +97,6 @@ def test_sizes_follow_from_what_an_unread_socket_holds() -> None:
         "card.copies": 252,
         "kernel.buffers.small_bytes": 1024,
         "kernel.buffers.receive_buffer": 212_992,
-        "pages_short": 0.25,
-        "pages_long": 0.47,
     }
     long = sizes_of(short=2176, copies=0, full=(Held(SHORT, 98, 2176),))
     found = values(sizes([long], SHIPPED, [64]))
@@ -151,7 +149,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "small buffers": (
         {"buffers": replace(BUFFERS, small_bytes=512)},
         {},
-        ["small_bytes", "pages_short"],
+        ["small_bytes"],
     ),
     "receive buffer": (
         {"buffers": replace(BUFFERS, receive_buffer=126_976)},
@@ -159,12 +157,12 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         ["receive_buffer"],
     ),
     "ring": ({}, {"ring": 128}, ["card.ring"]),
-    "buffer": ({}, {"buffer_bytes": 4096}, ["card.buffer_bytes", "pages_long"]),
+    "buffer": ({}, {"buffer_bytes": 4096}, ["card.buffer_bytes"]),
     "copybreak": ({}, {"copies": 255}, ["card.copies"]),
     "nothing is copied": (
         {},
         {"copies": 0},
-        ["card.copies", "flagged_short: the profile has deaf, measured heard", "pages_short"],
+        ["card.copies", "flagged_short: the profile has deaf, measured heard"],
     ),
     "who asks": ({}, {"asks": Asks.FLAGGED}, ["card.asks", "late_drops"]),
     "refill": ({}, {"refill": Refill.EACH}, ["card.refill"]),

@@ -21,7 +21,6 @@ RESERVE_PAGES: Final = 1024
 """Asked for; the largest zone has the most of it. A step of a sweep is then 0.5 % of R."""
 _BALLAST_ABOVE: Final = 3000
 """Pages above the high watermark: a guest that reclaims would free some that nobody gave back."""
-_KEPT_FRAMES: Final = 1000
 _TRIALS: Final = (
     (Flagged.READER, SHORT),
     (Flagged.READER, LONG),
@@ -91,7 +90,7 @@ def _measured(
         for flagged, frame_bytes in _TRIALS
     ]
     say(f"sizes of buffers, {repeats} times")
-    held = [trials.sizes(guest, _KEPT_FRAMES) for _ in range(repeats)]
+    held = [trials.sizes(guest) for _ in range(repeats)]
     rings = [trials.slots(guest) for _ in range(repeats)]
     return [*floors(sweeps), *sizes(held, base, rings), *of_card(windows)]
 

@@ -12,9 +12,9 @@ from crunchbed.backends.machines.lone import SINK_PORT, LoneGuest
 from crunchbed.backends.machines.sender import Sender
 from crunchbed.calibrate.floors import Sweep
 from crunchbed.calibrate.packets import Flagged, Trial
-from crunchbed.calibrate.sizes import LEAST, LONG, MOST, SHORT, Held, Pages, Sizes, longest_copied
+from crunchbed.calibrate.sizes import LEAST, LONG, MOST, SHORT, Held, Sizes, longest_copied
 from nodes.guest import commands
-from nodes.guest.layout import Counters, Kind, Memalloc, Socket, Window
+from nodes.guest.layout import Kind, Memalloc, Socket, Window
 from nodes.guest.layout import Request as Probed
 from nodes.guest.messages import Done, Flag, Level, Sink
 from nodes.guest.ring import network_port
@@ -33,18 +33,10 @@ _BLOCKED_TURNS: Final = 200
 _QUIET_TURNS: Final = 100
 """In which what is under way has come."""
 _BUSY_TURNS: Final = 100
-_FREED_TURNS: Final = 1500
-"""In which a kernel has freed what a socket held that was closed."""
-_FREED_OFF: Final = 32
-"""Pages; a ring's buffers are of other pages by then."""
-_SHORTEST_US: Final = 1000
 _LONGEST_US: Final = 60_000_000
 _BUSY_TRIES: Final = 20
-_UNBOUND: Final = 1 << 30
 _MORE_THAN_HELD: Final = 400
 """Frames; the usual receive buffer holds 167."""
-_BEGUN: Final = 1000
-"""Frames that use up what fragments and slabs have before."""
 
 
 def sweep(guest: LoneGuest) -> Sweep:
@@ -161,53 +153,36 @@ def _flag(guest: LoneGuest, flagged: Flagged) -> None:
         _must(guest, commands.flag_sink())
 
 
-def sizes(guest: LoneGuest, kept: int) -> Sizes:
-    """Measure what frames hold while nobody reads them, with enough memory.
-
-    Args:
-        guest: Nothing else happens to it.
-        kept: Frames of which the pages are counted.
-    """
+def sizes(guest: LoneGuest) -> Sizes:
+    """Measure what the kernel counts for frames that nobody reads, with enough memory."""
     short, long = _truesize(guest, SHORT), _truesize(guest, LONG)
     full = tuple(_full(guest, size) for size in (SHORT, LONG))
-    pages = tuple(_pages(guest, size, kept) for size in (SHORT, LONG))
     shortest, longest = _truesize(guest, LEAST), _truesize(guest, MOST)
     copies = longest_copied(partial(_truesize, guest), shortest, longest)
-    return Sizes(short, long, copies, full, pages)
+    return Sizes(short, long, copies, full)
 
 
 class _Unread:
-    """A socket that nobody reads, and frames for it.
+    """A socket with the kernel's own receive buffer that nobody reads, and frames for it.
 
     Args:
         guest: Has the socket.
         frame_bytes: Bytes of a frame.
-        buffer: Bytes of the receive buffer; 0: the kernel's own.
     """
 
-    def __init__(self, guest: LoneGuest, frame_bytes: int, buffer: int) -> None:
+    def __init__(self, guest: LoneGuest, frame_bytes: int) -> None:
         self._guest = guest
-        self._buffer = buffer
         self._sender = Sender(guest, frame_bytes, SINK_PORT)
 
     def __enter__(self) -> _Unread:
-        self._before = _not_of_data(self._guest.counters())
         port = network_port(SINK_PORT)
-        _must(self._guest, Ask(Kind.SINK, Sink(port=port, receive_buffer=self._buffer)))
+        _must(self._guest, Ask(Kind.SINK, Sink(port=port)))
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it. The kernel frees what it held when RCU lets it, some time later."""
-        guest = self._guest
-        _must(guest, commands.sink(0))
-        end = guest.turns + _FREED_TURNS
-
-        def freed() -> bool:
-            counters = guest.shared.counters()
-            back = counters is not None and _not_of_data(counters) >= self._before - _FREED_OFF
-            return (back and not guest.shared.agent.sink_bytes) or guest.turns >= end
-
-        guest.until(freed, _WAIT_SECONDS, "the socket is closed")
+        agent = self._guest.shared.agent
+        _must(self._guest, commands.sink(0))
+        self._guest.until(lambda: not agent.sink_bytes, _WAIT_SECONDS, "the socket is closed")
 
     def first(self) -> int:
         """Send the first frame, and return what the kernel counts for it."""
@@ -216,49 +191,21 @@ class _Unread:
         self._guest.until(lambda: agent.sink_bytes, _WAIT_SECONDS, "a frame that nobody reads")
         return int(agent.sink_bytes)
 
-    def more(self, count: int) -> tuple[int, int]:
-        """Send more; return the bytes that the socket holds then, and pages that are not data's.
-
-        Those are free, or of slabs, which have the heads of packets.
-        """
+    def more(self, count: int) -> int:
+        """Send more; return the bytes that the socket holds then."""
         self._sender.send(count, patience=_DEAF_TURNS)
         self._guest.pass_turns(_QUIET_TURNS)
-        pages = _not_of_data(self._guest.counters())
-        return int(self._guest.shared.agent.sink_bytes), pages
-
-
-def _not_of_data(counters: Counters) -> int:
-    return int(counters.free_pages_all) + int(counters.slab_pages)
+        return int(self._guest.shared.agent.sink_bytes)
 
 
 def _truesize(guest: LoneGuest, frame_bytes: int) -> int:
-    with _Unread(guest, frame_bytes, 0) as unread:
+    with _Unread(guest, frame_bytes) as unread:
         return unread.first()
 
 
 def _full(guest: LoneGuest, frame_bytes: int) -> Held:
     """Send more frames than a socket with the kernel's own buffer holds."""
-    with _Unread(guest, frame_bytes, 0) as unread:
+    with _Unread(guest, frame_bytes) as unread:
         truesize = unread.first()
-        held, _ = unread.more(_MORE_THAN_HELD)
+        held = unread.more(_MORE_THAN_HELD)
     return Held(frame_bytes, held // truesize, truesize)
-
-
-def _empty_lists(guest: LoneGuest) -> None:
-    """Have a window, which takes the pages of per-CPU lists too: those do not count as free.
-
-    They are given back as free ones. While the socket is there nothing comes into these lists.
-    """
-    ask = Ask(Kind.LEVEL, Level(hold_us=_SHORTEST_US, level_milli=LEVEL_MILLI))
-    _must(guest, ask)
-    _ended(guest, ask.number)
-
-
-def _pages(guest: LoneGuest, frame_bytes: int, kept: int) -> Pages:
-    """Count the pages of frames that a socket without a bound holds."""
-    _empty_lists(guest)
-    with _Unread(guest, frame_bytes, _UNBOUND) as unread:
-        truesize = unread.first()
-        before, left_before = unread.more(_BEGUN)
-        after, left_after = unread.more(kept)
-    return Pages(frame_bytes, (after - before) // truesize, left_before - left_after)
