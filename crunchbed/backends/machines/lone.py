@@ -169,8 +169,7 @@ def booted(image: Image, nic: str, reserve_pages: int, folder: Path) -> Iterator
     Raises:
         RunInvalid: It does not come up.
     """
-    wire = Datagrams(folder / "host", folder / "guest")
-    memory = folder / "memory"
+    wire, memory = Datagrams(folder / "host", folder / "guest"), folder / "memory"
     machine = Machine(
         name="crunchbed-calibrate",
         image=image,
@@ -190,10 +189,10 @@ def booted(image: Image, nic: str, reserve_pages: int, folder: Path) -> Iterator
         process = _launch(argv(machine), folder)
         try:
             guest = LoneGuest(shared, end, wire.guest, process, machine.console)
-            state = shared.agent
-            guest.until(lambda: state.state != State.NONE, BOOT_SECONDS, "the guest's agent")
-            if state.state == State.FAILED:
-                raise RunInvalid(f"the guest failed: {state.failure.decode()}")
+            agent = shared.agent
+            guest.until(lambda: agent.state != State.NONE, BOOT_SECONDS, "the guest's agent")
+            if agent.state == State.FAILED:
+                raise RunInvalid(f"the guest failed: {agent.failure.decode()}")
             guest.ask(commands.neighbour(_PEER, _PEER_MAC))
             yield guest
         finally:
