@@ -207,7 +207,8 @@ def _describe(request: _Request, run: Running) -> None:
     now_ns = run.loop.now_ns()
     info = rundir.metadata(request.scenario, request.seed, run.run_id, now_ns, world)
     write_json(run.out / "run.json", info)
-    run.recorder.record(RunInfo(**info, held=request.held is not None))
+    told = rundir.recorded(info, world)
+    run.recorder.record(RunInfo(**told, held=request.held is not None))
 
 
 def _await_scraper(request: _Request, run: Running, since: float = 0.0) -> None:
