@@ -37,6 +37,9 @@ DUPLICATES: Final = 3
 """Duplicate acknowledgements that have a segment sent again (RFC 5681, 3.2)."""
 QUEUED_BYTES: Final = 16 * 1024
 """What a socket keeps in its interface's queue: a few milliseconds (``tcp_small_queue_check``)."""
+AT_ONCE: Final = 4 * MSS
+"""Where more is to be sent, a sender waits for room for so much: fewer values stand for as many
+segments."""
 MOST_WINDOW: Final = 1024 * 1024
 """A window grows no further; no link here holds so much."""
 
@@ -128,6 +131,7 @@ class TcpSocket:
         self._stack = stack
         self._loop = stack.loop
         self._gone = False
+        self._blank = blank(ends)
         # What it sends: acknowledged before _una, sent before _next, written before _end.
         self._una = self._next = self._end = 1
         self._messages: deque[tuple[int, Any]] = deque()
@@ -194,21 +198,10 @@ class TcpSocket:
     # --- sending
 
     def _packet(self, **fields: Any) -> TcpPacket:
-        ends = self.ends
-        return TcpPacket(
-            cls=ends.cls,
-            vm_aware=True,
-            protocol=TCP,
-            type=IPV4,
-            source=ends.address,
-            destination=ends.peer,
-            source_port=ends.port,
-            port=ends.peer_port,
-            **fields,
-        )
+        return self._blank.changed(**fields)
 
     def _send_flags(self, acknowledged: int | None = None, **flags: bool) -> None:
-        packet = self._packet(bytes=HEADERS, acknowledged=acknowledged, **flags)
+        packet = self._packet(acknowledged=acknowledged, **flags)
         self._stack.send(packet, self.books)
 
     def _push(self) -> None:
@@ -217,15 +210,14 @@ class TcpSocket:
             now = self._loop.now_ns()
             while self._leaving and self._leaving[0][0] <= now:
                 self._queued -= self._leaving.popleft()[1]
-            if self._queued >= QUEUED_BYTES:
+            left, in_flight = self._end - self._next, self._next - self._una
+            if self._queued > QUEUED_BYTES - AT_ONCE:
                 self._pushes.set(self._leaving[0][0])
                 return
-            room = self._window - (self._next - self._una)
-            size = min(self._end - self._next, room, max(MSS, QUEUED_BYTES - self._queued))
-            # A partial segment waits for its acknowledgements' room, not for more data (no Nagle).
-            if size < min(MSS, self._end - self._next):
-                return
-            if size < self._end - self._next:
+            size = min(left, self._window - in_flight, QUEUED_BYTES - self._queued)
+            if size < min(left, AT_ONCE, self._window // 2) and in_flight:
+                return  # an acknowledgement makes more room
+            if size < left:
                 size -= size % MSS
             self._send_data(self._next, size)
             self._next += size
@@ -395,7 +387,6 @@ class TcpSocket:
         self._unanswered = 0
         self._delayed.cancel()
         packet = self._packet(
-            bytes=HEADERS,
             frames=frames,
             spread_ns=spread_ns,
             acknowledged=self._expected,
@@ -405,17 +396,22 @@ class TcpSocket:
         self._stack.send(packet, self.books)
 
 
-def refusal(packet: TcpPacket) -> TcpPacket:
-    """Return the answer to a packet for a socket that there is not."""
+def blank(ends: Ends) -> TcpPacket:
+    """Return a packet from one end of a connection to the other that says nothing."""
     return TcpPacket(
-        cls=packet.cls,
+        cls=ends.cls,
         vm_aware=True,
         protocol=TCP,
         type=IPV4,
         bytes=HEADERS,
-        source=packet.destination,
-        destination=packet.source,
-        source_port=packet.port,
-        port=packet.source_port,
-        rst=True,
+        source=ends.address,
+        destination=ends.peer,
+        source_port=ends.port,
+        port=ends.peer_port,
     )
+
+
+def refusal(packet: TcpPacket) -> TcpPacket:
+    """Return the answer to a packet for a socket that there is not."""
+    ends = Ends(packet.destination, packet.port, packet.source, packet.source_port, packet.cls)
+    return blank(ends).changed(rst=True)
