@@ -172,12 +172,15 @@ class NodeModel:
         self._acknowledge(packet, socket)
         return True
 
-    def pass_calm(self, packet: Packet, socket: Socket | None, at_once: int) -> bool:
+    def pass_calm(
+        self, packet: Packet, socket: Socket | None, at_once: int, *, overheard: bool = False
+    ) -> bool:
         """Receive and deliver frames, where none of them can make a difference.
 
         What is calm and far from R is not booked page by page. False, and nothing has happened:
         the pool, the policy or the reader may refuse or keep one of the frames. At most
-        ``at_once`` of them are there and not read yet at any moment.
+        ``at_once`` of them are there and not read yet at any moment. What is ``overheard`` is for
+        another host, and not delivered.
         """
         most = at_once * buffer_pages(packet.bytes)
         picky = self.emergency or self.enforce or self.in_force.throttles
@@ -185,8 +188,9 @@ class NodeModel:
             return False
         pages = packet.frames * self.buffers.outgoing(packet.bytes)
         self._count(Hook.RECEIVE, packet, Reason.GRANTED, pages)
-        self._count(Hook.DELIVER, packet, Reason.GRANTED, pages)
-        self._acknowledge(packet, socket)
+        if not overheard:
+            self._count(Hook.DELIVER, packet, Reason.GRANTED, pages)
+            self._acknowledge(packet, socket)
         return True
 
     def _acknowledge(self, packet: Packet, socket: Socket | None) -> None:

@@ -12,7 +12,8 @@ from crunchbed.backends.simulation.loop import SimulatedLoop
 from crunchbed.backends.simulation.memory import Books, SimulatedMemory
 from crunchbed.backends.simulation.network import SimulatedNetwork
 from crunchbed.backends.simulation.packet import TCP, UDP, Classes, Datagram, udp
-from crunchbed.backends.simulation.tcp import Ends, TcpPacket, TcpSocket, refusal
+from crunchbed.backends.simulation.tcp import TcpSocket
+from crunchbed.backends.simulation.tcp_packet import Ends, TcpPacket, refusal
 from reserve_agent.contract.packets import SOCK_MEMALLOC, SOCK_WRITEBACK, PortRule
 from reserve_agent.model.sockets import Socket
 
@@ -36,6 +37,7 @@ class Host:
         name: As in the history.
         loop: The run's.
         network: The network that it is on.
+        addresses: Its IPv4 addresses; a switch may bring packets for others.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Host:
         self.loop = loop
         self.network = network
         self.memory = memory
+        self.addresses = {link.ip for link in network.layout(name).links}
         self._classes = Classes(rules)
         self._flags = {(rule.protocol, rule.port): rule.flags for rule in rules}
         self._ports = itertools.count(_FIRST_PORT)
@@ -169,7 +172,12 @@ class Host:
 
     def _arrive(self, packet: Datagram) -> None:
         """The first frame of a packet is here; the others come within ``spread_ns``."""
-        if self.memory is None or self.memory.comes_calmly(packet, self._books_of(packet)):
+        overheard = packet.destination not in self.addresses
+        if self.memory is None or self.memory.comes_calmly(
+            packet, self._books_of(packet), overheard=overheard
+        ):
+            if overheard:
+                return
             if packet.spread_ns and packet.protocol == TCP:
                 self._later(packet.spread_ns, partial(self._hand, packet))
             else:
@@ -185,7 +193,9 @@ class Host:
         self.loop.at(self.loop.now_ns() + ns, call)
 
     def _judge(self, frame: Datagram) -> None:
-        if self.memory is not None and self.memory.comes(frame, self._books_of(frame)):
+        overheard = frame.destination not in self.addresses
+        books = self._books_of(frame)
+        if self.memory is not None and self.memory.comes(frame, books, overheard=overheard):
             self._hand(frame)
 
     def _books_of(self, packet: Datagram) -> Books | None:

@@ -200,17 +200,18 @@ class SimulatedMemory:
         socket = None if books is None else books.socket
         return self.model.transmit(packet, socket, self._loop.now_ns())
 
-    def comes_calmly(self, packet: Datagram, books: Books | None) -> bool:
+    def comes_calmly(self, packet: Datagram, books: Books | None, *, overheard: bool) -> bool:
         """Whether nothing could happen to a packet's frames, which are booked then."""
         frames, spread = packet.frames, packet.spread_ns
         at_once = min(frames, self._life_ns * frames // spread + 2) if spread else frames
-        return self.model.pass_calm(packet, None if books is None else books.socket, at_once)
+        socket = None if books is None else books.socket
+        return self.model.pass_calm(packet, socket, at_once, overheard=overheard)
 
-    def comes(self, packet: Datagram, books: Books | None) -> bool:
+    def comes(self, packet: Datagram, books: Books | None, *, overheard: bool) -> bool:
         """Whether a received frame reaches its socket."""
         now = self._loop.now_ns()
         mark = self.model.receive(packet, now)
-        if mark is None:
+        if mark is None or overheard:
             return False
         return self.model.deliver(packet, mark, None if books is None else books.socket, now)
 

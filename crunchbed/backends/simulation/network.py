@@ -225,7 +225,22 @@ class SimulatedNetwork:
         return next((one for one in self._links[host] if one.layout.network == network), None)
 
     def _switch(self, link: Link, packet: Datagram) -> None:
-        """A packet's first frame is at the switch, and its port to ``link`` is to send it."""
+        """A packet's first frame is at the switch, which sends it to ``link``.
+
+        A switch forgets who is at a port that goes down, and then sends to all ports what is for
+        that host: every other node has to receive and drop it.
+        """
+        if link.passes:
+            self._forward(link, packet)
+            return
+        network, source = link.layout.network, self._owners.get(packet.source)
+        for links in self._links.values():
+            for other in links:
+                if other.layout.network == network and other is not source:
+                    self._forward(other, packet)
+
+    def _forward(self, link: Link, packet: Datagram) -> None:
+        """The switch's port to a host sends a packet, as far as its queue and its cable go."""
         now = self._loop.now_ns()
         frames = min(packet.frames, link.down.room(now, packet.bytes)) if link.passes else 0
         if link.loss:
@@ -233,8 +248,8 @@ class SimulatedNetwork:
             frames = sum(dice.random() >= link.loss for _ in range(frames))
         if not frames:
             return
-        packet = packet if frames == packet.frames else packet.first(frames)
         first, last = link.down.take(now, packet.bytes, frames)
+        packet = packet.first(frames)
         packet.spread_ns = max(packet.spread_ns, last - first)
         self._loop.at(first + link.coming_ns + HOP_NS, partial(self._come, link, packet))
 
