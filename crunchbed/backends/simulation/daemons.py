@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from crunchbed.backends.common import settings
@@ -26,6 +26,8 @@ from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.contract.events.run import DaemonReady
 
 if TYPE_CHECKING:
+    from selectors import SelectorKey
+
     from crunchbed.backends.simulation.node import SimulatedNode
 
 TICK_NS: Final = 2_000_000
@@ -164,8 +166,8 @@ class HeartbeatDaemon(Daemon):
 class _NoSockets:
     """What an initiator serves while it has no connection: nothing."""
 
-    def select(self, _timeout: float, /) -> list[tuple[object, int]]:
-        return []
+    def select(self, _timeout: float, /) -> Sequence[tuple[SelectorKey, int]]:
+        return ()
 
 
 class InitiatorDaemon(Daemon):
