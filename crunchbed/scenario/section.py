@@ -22,6 +22,7 @@ from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText, Pages, Port, SizeText
 from crunchbed.scenario.units import format_duration
 from reserve_agent.contract.packets import SOFTNET_COST_NS, SOFTNET_LIMIT
+from reserve_agent.model import profiles
 
 
 def _one_or_by_node(check: Callable[[object], int]) -> Callable[[object], int | dict[str, int]]:
@@ -49,6 +50,8 @@ _UNFIT_CARDS: Final = {
     "ne2k": "ne2k, which one failed allocation makes deaf for good, whatever memory there is",
     "pcnet": "pcnet, on which a crunch does not end whatever is flagged",
 }
+PROFILES: Final = tuple(profiles.KERNELS)
+"""Kernel profiles, by whose rules a simulated node's memory goes; the first is the default."""
 KERNELS: Final = ("6.1", "6.1-cloud", "6.12")
 """Kernels that ``make machines`` brings; the first is the default. A user may add others."""
 
@@ -73,7 +76,8 @@ class Section(BaseModel):
 class Memory(Section):
     """A node's page pool: ``clean`` pages are used by tasks from the start.
 
-    ``nic`` and ``kernel`` are a machine's card and the kernel that it boots.
+    ``nic`` and ``kernel`` are a machine's card and the kernel that it boots. A simulation follows
+    ``profile``, and the profile of the card where that kernel has one.
     """
 
     pages: Pages = 16384
@@ -82,13 +86,14 @@ class Memory(Section):
     service_time: Annotated[int, kinds.duration("1us", "1s"), DurationText] = 200_000
     on_exhaustion: Annotated[str, kinds.choice(("drop", "panic"))] = "drop"
     nic: Annotated[str, BeforeValidator(_card)] = CARDS[0]
+    profile: Annotated[str, kinds.choice(PROFILES)] = PROFILES[0]
     kernel: Annotated[str, kinds.version(f"a kernel such as {' or '.join(KERNELS)}")] = KERNELS[0]
 
     @model_serializer(mode="wrap")
     def _without_a_machine(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave defaults of later keys out, so that scenarios from before them stay equal."""
         written: dict[str, Any] = write(self)
-        for key in ("nic", "kernel"):
+        for key in ("nic", "kernel", "profile"):
             if getattr(self, key) == type(self).model_fields[key].default:
                 del written[key]
         return written

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from reserve_agent.contract.packets import Hook, Limits, PacketClass, Policy, PortRule, Reason
 from reserve_agent.model import transmit
-from reserve_agent.model.buffers import Origin, ReceiveBuffers, WholePages
-from reserve_agent.model.card_buffers import CardBuffers
+from reserve_agent.model.buffers import Origin
+from reserve_agent.model.card_buffers import receive_buffers
 from reserve_agent.model.packet import Packet, buffer_pages, read
 from reserve_agent.model.policies import Rules, Softnet, all_policies, reader_runs
 from reserve_agent.model.pool import Fate, Pool
@@ -172,19 +172,37 @@ class NodeModel:
         self._acknowledge(packet, socket)
         return True
 
+    def undisturbed(self, pages: int, until: int) -> bool:
+        """Whether nobody would notice ``pages`` fewer, come and gone by the time ``until``.
+
+        There is no pressure that could end, and no window begins before; nor is it a new low.
+        """
+        pool = self.pool
+        if pool.pressure or pool.in_window:
+            return False
+        ahead = pool.windows[pool.window].start if pool.window < len(pool.windows) else until + 1
+        return until < ahead and pool.free - pages > max(pool.reserve, pool.low_water - 1)
+
     def pass_calm(
-        self, packet: Packet, socket: Socket | None, at_once: int, *, overheard: bool = False
+        self,
+        packet: Packet,
+        socket: Socket | None,
+        at_once: int,
+        until: int,
+        *,
+        overheard: bool = False,
     ) -> bool:
         """Receive and deliver frames, where none of them can make a difference.
 
         What is calm and far from R is not booked page by page. False, and nothing has happened:
         the pool, the policy or the reader may refuse or keep one of the frames. At most
-        ``at_once`` of them are there and not read yet at any moment. What is ``overheard`` is for
-        another host, and not delivered.
+        ``at_once`` of them are there and not read yet at any moment, and all are read by the time
+        ``until``. What is ``overheard`` is for another host, and not delivered.
         """
         most = at_once * buffer_pages(packet.bytes)
         picky = self.emergency or self.enforce or self.in_force.throttles
-        if picky or (socket is not None and socket.stalled) or not self.pool.roomy(most):
+        stalled = socket is not None and socket.stalled
+        if picky or stalled or not self.undisturbed(most, until):
             return False
         pages = packet.frames * self.buffers.outgoing(packet.bytes)
         self._count(Hook.RECEIVE, packet, Reason.GRANTED, pages)
@@ -273,16 +291,3 @@ class NodeModel:
                 rules.reset()
         self.pool.reset(clean)
         self.buffers.reset()
-
-
-def receive_buffers(pool: Pool, kernel: Kernel, card: Card | None) -> ReceiveBuffers:
-    """What a node with this kernel and card takes its receive buffers from.
-
-    Raises:
-        ValueError: The kernel profile has buffers, and there is no card.
-    """
-    if kernel.buffers is None:
-        return WholePages(pool, kernel)
-    if card is None:
-        raise ValueError(f"{kernel.name}: a card profile is needed")
-    return CardBuffers(pool, kernel, kernel.buffers, card)

@@ -12,6 +12,7 @@ from crunchbed.run.world import STORAGE
 from crunchbed.scenario.block_io import Iscsi
 from crunchbed.scenario.crunch import WritebackCrunch
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.section import PROFILES
 from crunchbed.scenario.units import format_duration, format_size
 from reserve_agent.contract.packets import PAGE_BYTES
 
@@ -66,6 +67,9 @@ def _memory(scenario: Scenario) -> Iterator[str]:
         least = f"{LEAST_PAGES} or more ({format_size(LEAST_PAGES * PAGE_BYTES)})"
         got = f"{memory.pages} ({format_size(memory.pages * PAGE_BYTES)})"
         yield _line("memory.pages", least, got)
+    if memory.profile != PROFILES[0]:
+        expected = f"{PROFILES[0]}, the default: a machine's rules are its kernel's own"
+        yield _line("memory.profile", expected, memory.profile)
     if memory.on_exhaustion != "drop":
         yield _line("memory.on_exhaustion", "drop, as a kernel does", memory.on_exhaustion)
 

@@ -16,7 +16,7 @@ from crunchbed.host.requirements import Requirement
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.crunch import FORMS, WritebackCrunch
 from crunchbed.scenario.schema import Scenario
-from crunchbed.scenario.section import CARDS, KERNELS
+from crunchbed.scenario.section import CARDS, KERNELS, PROFILES
 
 
 class NamespacesSite(LiveSite):
@@ -48,11 +48,15 @@ class NamespacesBackend:
             ("memory.kernel", memory.kernel, KERNELS[0], "boot a kernel"),
             ("crunch.form", form, FORMS[0], "have a page cache of their own"),
         )
-        return [
+        refused = [
             f"{key}: expected {default}, the default: only machines {what}, got {got}"
             for key, got, default, what in wanted
             if got != default
         ]
+        if memory.profile != PROFILES[0]:
+            expected = f"{PROFILES[0]}, the default: the hooks know no other rules"
+            refused.append(f"memory.profile: expected {expected}, got {memory.profile}")
+        return refused
 
     def requirements(self, scenario: Scenario) -> Sequence[Requirement]:
         """Return what this machine must have for a scenario."""

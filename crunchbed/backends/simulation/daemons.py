@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from crunchbed.backends.simulation.node import SimulatedNode
 
 TICK_NS: Final = 2_000_000
-"""How often an initiator looks what its tasks want (``nodes/block/initiator.py``), if they do."""
+"""How often an initiator looks what its tasks want (``nodes/block/initiator.py``) while they wait.
+Without a burst it looks as often as the steady dirtying fills a request."""
 _IDLE_NS: Final = 50_000_000
 
 
@@ -109,7 +110,10 @@ class HeartbeatDaemon(Daemon):
             self._now(),
         )
         self._socket: UdpSocket = node.host.bind(
-            scenario.heartbeat.port, self._received, memalloc="heartbeat" in scenario.memalloc
+            scenario.heartbeat.port,
+            self._received,
+            memalloc="heartbeat" in scenario.memalloc,
+            realtime=True,
         )
         self._arrived: list[Arrival] = []
         self._answers: list[FenceAnswer] = []
@@ -180,9 +184,8 @@ class InitiatorDaemon(Daemon):
         self._port = scenario.block_io.port
         chosen = WritebackSettings(**settings.writeback(scenario, node.name, node.incarnation))
         self._incarnation = chosen.incarnation
-        self._idle_ns = min(
-            _IDLE_NS, max(TICK_NS, round(1_000_000_000 / max(1, chosen.dirty_rate)))
-        )
+        full_ns = 1_000_000_000 * chosen.request_blocks // max(1, round(chosen.dirty_rate))
+        self._idle_ns = min(_IDLE_NS, max(TICK_NS, full_ns))
         now = self._now
         self._wants = 0  # pages of bursts
         self.task = WritebackTask(chosen, node.memory, node.note, now())

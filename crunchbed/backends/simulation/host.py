@@ -17,6 +17,8 @@ from crunchbed.backends.simulation.tcp_packet import Ends, TcpPacket, refusal
 from reserve_agent.contract.packets import SOCK_MEMALLOC, SOCK_WRITEBACK, PortRule
 from reserve_agent.model.sockets import Socket
 
+KERNEL_SEND_BUFFER: Final = 64 * 1024
+"""SO_SNDBUF of a machine's NBD. The initiator of namespaces has room for its whole queue."""
 _FIRST_PORT: Final = 32768
 """Of the ports that connections come from (net.ipv4.ip_local_port_range)."""
 
@@ -82,6 +84,7 @@ class Host:
         *,
         memalloc: bool = False,
         stalled: bool = False,
+        realtime: bool = False,
     ) -> UdpSocket:
         """Open a UDP port.
 
@@ -90,8 +93,9 @@ class Host:
             received: Told of each datagram, or of several at once (``Datagram.frames``).
             memalloc: Whether the socket may draw on the reserve.
             stalled: Whether its reader does not read.
+            realtime: Whether a real-time task writes to it.
         """
-        socket = Socket(stalled=stalled)
+        socket = Socket(stalled=stalled, realtime=realtime)
         if memalloc and self.memory is not None:
             self.memory.model.flag(socket, True)
         self._udp[port] = UdpSocket(port, received, self._books(socket, UDP, port))
@@ -105,7 +109,10 @@ class Host:
             self.memory.model.flag(socket, True)
         port, cls = next(self._ports), self._classes.of(TCP, peer_port)
         ends = Ends(self.address(network), port, peer, peer_port, cls)
-        return self._open(ends, socket)
+        made = self._open(ends, socket)
+        if self.memory is not None and self.memory.model.kernel.buffers is not None:
+            made.send_buffer = KERNEL_SEND_BUFFER
+        return made
 
     def _open(self, ends: Ends, socket: Socket) -> TcpSocket:
         books = self._books(socket, TCP, ends.port, ends.peer_port)

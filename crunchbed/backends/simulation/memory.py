@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crunchbed.backends.common.settings import port_rules
+from crunchbed.backends.simulation.drain import Drain
 from crunchbed.backends.simulation.loop import SimulatedLoop
 from crunchbed.backends.simulation.packet import Datagram
 from crunchbed.scenario.schema import Scenario
@@ -24,6 +25,7 @@ from reserve_agent.contract.events.pressure import (
     ReserveUsersCounted,
 )
 from reserve_agent.contract.packets import (
+    PAGE_BYTES,
     WHEEL_LIFE,
     Hook,
     Limits,
@@ -36,6 +38,7 @@ from reserve_agent.memory import NodeMemory, ReserveRule
 from reserve_agent.model.node import NodeModel
 from reserve_agent.model.packet import Packet, buffer_pages
 from reserve_agent.model.pool import Window
+from reserve_agent.model.profiles import CARDS, KERNELS
 from reserve_agent.model.sockets import Socket
 from reserve_agent.record import NodeSummary
 
@@ -79,6 +82,7 @@ class SimulatedMemory:
         self._loop = loop
         self._record = record
         self._clean = memory.clean
+        self._drain: Drain | None = None
         self._books: list[Books] = []
         self.model = NodeModel(
             rules=port_rules(scenario),
@@ -87,6 +91,8 @@ class SimulatedMemory:
             ),
             policy=Policy[scenario.policy.upper()],
             enforce=scenario.enforce,
+            kernel=KERNELS[memory.profile],
+            card=CARDS[memory.nic],
             on_drop=self._note_drop,
         )
         self.state = self.model.pool
@@ -128,7 +134,14 @@ class SimulatedMemory:
         pool = self.state
         names = ("total", "reserve", "clean", "free", "dirty", "demand", "rx_stalled")
         held = {name: int(getattr(pool, name)) for name in (*names, "hoarded", "tx", "low_water")}
+        if self._drain is not None:
+            held["dirty"] += self._drain.taken
         return held | {"rx_running": pool.running.pages + pool.stock}
+
+    @property
+    def waiting(self) -> int:
+        """Pages that tasks wait for."""
+        return self.state.demand + (0 if self._drain is None else self._drain.wanted)
 
     def resize(self, total: int, reserve: int) -> bool:
         """Set the size and the reserve; False where what is in use would not fit."""
@@ -140,6 +153,7 @@ class SimulatedMemory:
         self._advance()
         self.model.reset(clean)
         self._books.clear()
+        self._drain = None
 
     def set_emergency(self, *, raised: bool) -> None:
         """Raise or lower the flag that the policy ``critical`` obeys."""
@@ -173,12 +187,29 @@ class SimulatedMemory:
     def clean(self, pages: int) -> int:
         """Free dirty pages that were written; return how many were dirty."""
         self._advance()
-        return self.state.wash(pages)
+        cleaned = self.state.wash(pages)
+        if self._drain is not None and self._drain.look(self._loop.now_ns()):
+            self._drain = None
+        return cleaned
+
+    def drain(self, pages: int, start_ns: int) -> None:
+        """Have so many pages become free by writing alone, from ``start_ns`` on."""
+        generation = self.state.generation
+
+        def begin() -> None:
+            if self.state.generation == generation:
+                self._advance()
+                self._drain = Drain(self.state, pages, self._loop.now_ns())
+
+        self._loop.at(start_ns, begin)
 
     def calm(self) -> None:
         """Have the tasks that wait give up."""
         self._advance()
         self.state.demand = 0
+        if self._drain is not None:
+            self._drain.end(self._loop.now_ns())
+            self._drain = None
 
     # --- what packets do to it
 
@@ -193,19 +224,22 @@ class SimulatedMemory:
 
     def leaves(self, packet: Datagram, books: Books | None) -> bool:
         """Whether a packet that a host sends gets its pages; several frames get all or none."""
-        if packet.frames > 1 and not self.state.roomy(
-            packet.frames * buffer_pages(packet.bytes) + packet.segment.queued // 4096
-        ):
-            return False
+        now = self._loop.now_ns()
+        if packet.frames > 1:
+            pages = packet.frames * buffer_pages(packet.bytes)
+            pages += packet.segment.queued // PAGE_BYTES + 1
+            if not self.model.undisturbed(pages, now):
+                return False
         socket = None if books is None else books.socket
-        return self.model.transmit(packet, socket, self._loop.now_ns())
+        return self.model.transmit(packet, socket, now)
 
     def comes_calmly(self, packet: Datagram, books: Books | None, *, overheard: bool) -> bool:
         """Whether nothing could happen to a packet's frames, which are booked then."""
         frames, spread = packet.frames, packet.spread_ns
         at_once = min(frames, self._life_ns * frames // spread + 2) if spread else frames
         socket = None if books is None else books.socket
-        return self.model.pass_calm(packet, socket, at_once, overheard=overheard)
+        until = self._loop.now_ns() + spread + 2 * self._life_ns
+        return self.model.pass_calm(packet, socket, at_once, until, overheard=overheard)
 
     def comes(self, packet: Datagram, books: Books | None, *, overheard: bool) -> bool:
         """Whether a received frame reaches its socket."""

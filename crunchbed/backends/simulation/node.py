@@ -136,18 +136,22 @@ class SimulatedNode:
             exhausted=told.exhausted,
             policy=self.memory.manager.policy.name.lower(),
             pressure=pool.pressure,
-            waiting_pages=pool.demand,
+            waiting_pages=self.memory.waiting,
             free_pages=pool.free,
             reserve_pages=pool.reserve,
         )
 
     def begin_burst(self, pages: int, rate: int, start_ns: int) -> None:
         """Have the node's tasks dirty pages from a moment on."""
-        self._initiator("burst").burst(pages, rate, start_ns)
+        initiator = self._initiator("burst")
+        if self.memory.model.kernel.buffers is None:
+            initiator.burst(pages, rate, start_ns)
+        else:
+            self.memory.drain(pages, start_ns)
 
     def calm(self) -> None:
         """Have the node's tasks give up what they still wait for."""
-        self._initiator("calm").calm()
+        self._initiator("calm").calm()  # and, by its pool, a drain
 
     def _initiator(self, op: str) -> InitiatorDaemon:
         daemon = self._daemons.get("initiator")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from crunchbed.scenario.crunch import FORMS, WritebackCrunch
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.section import CARDS, KERNELS
+from reserve_agent.model.profiles import KERNELS as KERNEL_PROFILES
 
 _HAVE: Final = (
     *("link-down", "partition", "loss", "delay", "node-crash", "stall", "burst"),
@@ -18,6 +21,7 @@ _LACK: Final = {
     "arp-expiry": "ARP is not simulated yet",
 }
 """Why, for the kinds of faults that are not simulated."""
+_OF_KERNELS: Final = ("none", "memalloc")
 _TOPOLOGIES: Final = ("star", "split")
 
 
@@ -29,19 +33,29 @@ def refused(scenario: Scenario, *, hold: bool) -> list[str]:
 
 
 def _keys(scenario: Scenario) -> Iterator[str]:
-    cluster, block_io = scenario.cluster, scenario.block_io
+    cluster, block_io, memory = scenario.cluster, scenario.block_io, scenario.memory
+    profile, crunch = KERNEL_PROFILES[memory.profile], scenario.crunch
+    form = crunch.form if isinstance(crunch, WritebackCrunch) else FORMS[0]
     wanted = (
         ("cluster.topology", cluster.topology, _TOPOLOGIES),
         ("cluster.controller", cluster.controller, ("none",)),
         ("membership", scenario.membership, ("crunchbed",)),
         ("block_io.transport", block_io.transport, ("nbd",)),
         ("block_io.pair", ", ".join(block_io.pair), ("",)),
+        ("memory.kernel", memory.kernel, (KERNELS[0],)),
+        ("crunch.form", form, (FORMS[0],)),
         ("capture", scenario.capture, (False,)),
     )
     for key, got, expected in wanted:
         if got not in expected:
             words = " or ".join(str(one).lower() or "[]" for one in expected)
             yield f"{key}: expected {words}, got {str(got).lower()}"
+    if profile.buffers is None and memory.nic != CARDS[0]:
+        expected = f"{CARDS[0]}, the default: {profile.name} knows no cards"
+        yield f"memory.nic: expected {expected}, got {memory.nic}"
+    if profile.buffers is not None and scenario.policy not in _OF_KERNELS:
+        expected = f"{' or '.join(_OF_KERNELS)} with {profile.name}: no kernel has another"
+        yield f"policy: expected {expected}, got {scenario.policy}"
 
 
 def _faults(scenario: Scenario) -> Iterator[str]:

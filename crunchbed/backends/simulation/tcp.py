@@ -19,13 +19,14 @@ from crunchbed.backends.simulation.tcp_packet import HEADERS, MSS, Ends, TcpPack
 from crunchbed.backends.simulation.tcp_rules import (
     DELAYED_ACK_NS,
     GIVE_UP_NS,
+    MOST_WINDOW,
     Arrived,
     TimeOut,
     Window,
 )
 from reserve_agent.model.packet import Segment
 
-QUEUED_BYTES: Final = 16 * 1024
+QUEUED_BYTES: Final = 20 * 1024
 """What a socket keeps in its interface's queue: a few milliseconds (``tcp_small_queue_check``)."""
 AT_ONCE: Final = 4 * MSS
 """Where more is to be sent, a sender waits for room for so much: fewer values stand for as many
@@ -52,11 +53,13 @@ class TcpSocket:
         received: Told of each message.
         lost: Told why there is no connection any more; not where this end has closed it.
         open: Whether there is a connection.
+        send_buffer: Bytes that the socket has of what was written; the rest still is its writer's.
     """
 
     def __init__(self, stack: Stack, ends: Ends, books: Books | None) -> None:
         self.ends = ends
         self.books = books
+        self.send_buffer = MOST_WINDOW
         self.connected: Callable[[], None] = lambda: None
         self.received: Callable[[Any], None] = lambda _message: None
         self.lost: Callable[[str], None] = lambda _reason: None
@@ -144,11 +147,12 @@ class TcpSocket:
             self._next += size
 
     def _send_data(self, sequence: int, size: int) -> None:
-        frames = -(-size // MSS)
+        frames, end = -(-size // MSS), sequence + size
+        held = min(self._end, max(end, self._una + self.send_buffer))
         packet = self._blank.changed(
             bytes=HEADERS + -(-size // frames),
             frames=frames,
-            segment=Segment(sequence, size, self._end - sequence - size),
+            segment=Segment(sequence, size, held - end),
             acknowledged=self._arrived.expected,
             payload=self,
         )
