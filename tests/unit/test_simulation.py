@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +26,9 @@ SHORT = {"phases.control": "1s"}
 
 
 def run(
-    name: str, policy: str, out: Path, seed: int = 1, **changes: object
+    name: str, policy: str, out: Path, seed: int = 1, changes: Mapping[str, object] = {}
 ) -> tuple[Result, History]:
-    wanted = {"cluster.backend": "simulation", "policy": policy} | SHORT | changes
+    wanted = {"cluster.backend": "simulation", "policy": policy, **SHORT, **changes}
     result = engine.run(load(name).with_overrides(wanted), seed=seed, out=out)
     return result, History.read(out / "history.jsonl")
 
@@ -84,8 +85,8 @@ def test_a_scenario_ends_as_on_namespaces(case: Case, tmp_path: Path) -> None:
 
 
 def test_a_cluster_that_is_short_of_memory_everywhere_has_lost_its_quorum(tmp_path: Path) -> None:
-    short = {"phases.recovery": "2s"}
-    result, _ = run("rolling-crunch", "none", tmp_path / "out", **short)
+    changes: dict[str, object] = {"phases.recovery": "2s"}
+    result, _ = run("rolling-crunch", "none", tmp_path / "out", changes=changes)
     assert result.verdict == "pass"
     assert result.totals.nodes_ejected == 0
     quorum_lost = result.totals.quorum_lost_seconds
@@ -95,14 +96,23 @@ def test_a_cluster_that_is_short_of_memory_everywhere_has_lost_its_quorum(tmp_pa
 
 def test_figures_of_the_closed_loop_are_those_of_namespaces(tmp_path: Path) -> None:
     """Medians and ranges of five seeds on namespaces stand in ``docs/results.md``."""
-    crunched = run("writeback-crunch", "none", tmp_path / "none")[0].nodes["n1"]
-    assert crunched.pressure_seconds == pytest.approx(0.53, abs=0.05)
-    assert crunched.io_longest_stall_seconds == pytest.approx(0.45, abs=0.05)
-    assert 112 <= crunched.reserve_low_water_pages <= 128
-    saved = run("writeback-crunch", "memalloc", tmp_path / "memalloc")[0].nodes["n1"]
-    assert saved.pressure_seconds == pytest.approx(3.6, abs=0.1)
-    assert saved.io_longest_stall_seconds < 0.2
-    assert 180 <= saved.reserve_low_water_pages <= 214
+    pressure, stall, low = crunched("none", tmp_path)
+    assert pressure == pytest.approx(0.53, abs=0.05)
+    assert stall == pytest.approx(0.45, abs=0.05)
+    assert 112 <= low <= 128
+    pressure, stall, low = crunched("memalloc", tmp_path)
+    assert pressure == pytest.approx(3.6, abs=0.1)
+    assert stall < 0.2
+    assert 180 <= low <= 214
+
+
+def crunched(policy: str, out: Path) -> tuple[float, float, int]:
+    """Seconds of pressure and of the longest stall, and the fewest free pages, of n1."""
+    n1 = run("writeback-crunch", policy, out / policy)[0].nodes["n1"]
+    assert n1.pressure_seconds is not None
+    assert n1.io_longest_stall_seconds is not None
+    assert n1.reserve_low_water_pages is not None
+    return n1.pressure_seconds, n1.io_longest_stall_seconds, n1.reserve_low_water_pages
 
 
 def test_packets_for_a_node_that_is_down_come_to_the_others(tmp_path: Path) -> None:

@@ -294,7 +294,8 @@ def test_a_connection_is_asked_for_again_after_one_second_and_two() -> None:
 
 
 def test_a_reset_ends_a_connection_and_says_so() -> None:
-    wire, said = connected(), []
+    wire = connected()
+    said: list[str] = []
     wire.client.lost = said.append
     wire.client.write(100, "on its way")
     wire.client.arrive(packet(rst=True))
@@ -304,7 +305,8 @@ def test_a_reset_ends_a_connection_and_says_so() -> None:
 
 
 def test_a_peer_that_never_answers_is_given_up_after_a_quarter_of_an_hour() -> None:
-    wire, said = connected(), []
+    wire = connected()
+    said: list[str] = []
     wire.client.lost = said.append
     wire.loses = lambda _packet: True
     wire.client.write(100, "lost")

@@ -8,9 +8,11 @@ from functools import partial
 from typing import Final
 
 from crunchbed.backends.common.settings import port_rules
-from crunchbed.backends.simulation.daemons import DAEMONS, Daemon, InitiatorDaemon
+from crunchbed.backends.simulation.daemon import Daemon
+from crunchbed.backends.simulation.daemons import DAEMONS
 from crunchbed.backends.simulation.fences import FenceService
 from crunchbed.backends.simulation.host import Host
+from crunchbed.backends.simulation.initiator import InitiatorDaemon
 from crunchbed.backends.simulation.loop import SimulatedLoop
 from crunchbed.backends.simulation.memory import SimulatedMemory
 from crunchbed.backends.simulation.network import SimulatedNetwork

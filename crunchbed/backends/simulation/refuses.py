@@ -51,11 +51,15 @@ def _keys(scenario: Scenario) -> Iterator[str]:
             words = " or ".join(str(one).lower() or "[]" for one in expected)
             yield f"{key}: expected {words}, got {str(got).lower()}"
     if profile.buffers is None and memory.nic != CARDS[0]:
-        expected = f"{CARDS[0]}, the default: {profile.name} knows no cards"
-        yield f"memory.nic: expected {expected}, got {memory.nic}"
+        yield (
+            f"memory.nic: expected {CARDS[0]}, the default: {profile.name} knows no cards, "
+            f"got {memory.nic}"
+        )
     if profile.buffers is not None and scenario.policy not in _OF_KERNELS:
-        expected = f"{' or '.join(_OF_KERNELS)} with {profile.name}: no kernel has another"
-        yield f"policy: expected {expected}, got {scenario.policy}"
+        yield (
+            f"policy: expected {' or '.join(_OF_KERNELS)} with {profile.name}: no kernel has "
+            f"another, got {scenario.policy}"
+        )
 
 
 def _faults(scenario: Scenario) -> Iterator[str]:
