@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from crunchbed.backends.simulation.books import Books
 from crunchbed.backends.simulation.loop import START_NS, SimulatedLoop, Streams, Timer
-from crunchbed.backends.simulation.memory import Books
 from crunchbed.backends.simulation.network import BURST_BYTES, Bucket
 from crunchbed.backends.simulation.packet import Classes, Datagram, udp
 from crunchbed.backends.simulation.tcp import QUEUED_BYTES, TcpSocket

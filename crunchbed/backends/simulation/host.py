@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from crunchbed.backends.simulation.books import Books
 from crunchbed.backends.simulation.loop import SimulatedLoop
-from crunchbed.backends.simulation.memory import Books, SimulatedMemory
+from crunchbed.backends.simulation.memory import SimulatedMemory
 from crunchbed.backends.simulation.network import SimulatedNetwork
 from crunchbed.backends.simulation.packet import TCP, UDP, Classes, Datagram, udp
 from crunchbed.backends.simulation.tcp import TcpSocket

@@ -6,11 +6,11 @@ one that eBPF keeps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from crunchbed.backends.common.settings import port_rules
+from crunchbed.backends.simulation.books import Books, reserve_users
 from crunchbed.backends.simulation.drain import Drain
 from crunchbed.backends.simulation.loop import SimulatedLoop
 from crunchbed.backends.simulation.packet import Datagram
@@ -21,7 +21,6 @@ from reserve_agent.contract.events.pressure import (
     PacketDropped,
     PressureBegan,
     PressureEnded,
-    ReserveUser,
     ReserveUsersCounted,
 )
 from reserve_agent.contract.packets import (
@@ -39,24 +38,12 @@ from reserve_agent.model.node import NodeModel
 from reserve_agent.model.packet import Packet, buffer_pages
 from reserve_agent.model.pool import Window
 from reserve_agent.model.profiles import CARDS, KERNELS
-from reserve_agent.model.sockets import Socket
 from reserve_agent.record import NodeSummary
 
 POLL_NS: Final = 10_000_000
 SAMPLE_NS: Final = 50_000_000
 """How often an agent looks at the pool, and writes its counters down (``reserve_agent/agent.py``):
 an emergency flag is raised as late as an agent sees the pressure."""
-
-
-@dataclass
-class Books:
-    """What the memory of a node knows of one socket, and how the history names it."""
-
-    socket: Socket
-    protocol: str
-    cls: PacketClass
-    local_port: int
-    remote_port: int = 0
 
 
 class SimulatedMemory:
@@ -269,7 +256,7 @@ class SimulatedMemory:
 
     def count_reserve_users(self) -> None:
         """Record the sockets that pages of the reserve went to."""
-        self._record(ReserveUsersCounted(table=list(_reserve_users(self._books))))
+        self._record(ReserveUsersCounted(table=list(reserve_users(self._books))))
 
     def _note_episode(self, what: str, t: int, value: int) -> None:
         if what == "begin":
@@ -293,16 +280,3 @@ class SimulatedMemory:
                 pages=pages,
             )
         )
-
-
-def _reserve_users(books: Iterable[Books]) -> Iterator[ReserveUser]:
-    for one in books:
-        if one.socket.from_reserve:
-            yield ReserveUser(
-                protocol=one.protocol,
-                cls=one.cls.label,
-                local_port=one.local_port,
-                remote_port=one.remote_port,
-                memalloc=one.socket.memalloc,
-                pages=one.socket.from_reserve,
-            )

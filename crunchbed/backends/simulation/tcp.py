@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from crunchbed.backends.simulation.books import Books
 from crunchbed.backends.simulation.loop import SimulatedLoop, Timer
-from crunchbed.backends.simulation.memory import Books
 from crunchbed.backends.simulation.packet import Datagram
 from crunchbed.backends.simulation.tcp_packet import HEADERS, MSS, Ends, TcpPacket, blank
 from crunchbed.backends.simulation.tcp_rules import (
