@@ -69,6 +69,8 @@ KNOWN = (
     Case("flood", "none", 1, (18, 23)),
     Case("flood", "memalloc", 0, (0, 0)),
     Case("cascading-ejection", "none", 3, (114, 134)),
+    Case("target-failover", "memalloc", 1, (20, 28)),
+    Case("failover-in-crunch", "none", 2, (43, 54)),
 )
 
 

@@ -147,14 +147,16 @@ def test_a_time_out_is_a_second_first_then_200_ms_and_doubles_up_to_two_minutes(
 
 def test_a_window_doubles_at_first_halves_for_a_loss_and_collapses_without_answers() -> None:
     window = Window()
-    assert not window.grow(INITIAL_WINDOW + 1, INITIAL_WINDOW)
+    assert not window.grow(MSS + 1, MSS, in_flight=MSS)
+    assert window.bytes == INITIAL_WINDOW, "who sends little needs no larger one"
+    assert not window.grow(INITIAL_WINDOW + 1, INITIAL_WINDOW, in_flight=INITIAL_WINDOW)
     assert window.bytes == 2 * INITIAL_WINDOW
     assert not window.duplicate(2, 20 * MSS, 50_000)
     assert window.duplicate(1, 20 * MSS, 50_000), "the third duplicate says that it is lost"
     assert window.bytes == 10 * MSS
     assert not window.duplicate(5, 20 * MSS, 50_000), "once in a recovery"
-    assert window.grow(40_000, MSS), "a part of it: the next segment is lost too"
-    assert not window.grow(50_000, MSS)
+    assert window.grow(40_000, MSS, 20 * MSS), "a part of it: the next segment is lost too"
+    assert not window.grow(50_000, MSS, 20 * MSS)
     window.collapse(20 * MSS)
     assert window.bytes == MSS
 

@@ -66,14 +66,8 @@ def corosync(
 
 
 def portal(scenario: Scenario, nodes: Mapping[str, ClusterNode]) -> str:
-    """Return the address that initiators connect to: the storage host's, or the one that moves.
-
-    The address that moves is the first one of the storage host's subnet that no node has.
-    """
-    storage = nodes["storage"].address("storage")
-    if not scenario.block_io.pair:
-        return storage
-    return f"{storage.rpartition('.')[0]}.{len(scenario.node_names) + 1}"
+    """Return the address that initiators connect to; see ``settings.portal``."""
+    return settings.portal(scenario, nodes["storage"].address("storage"))
 
 
 def iscsi_session(scenario: Scenario) -> dict[str, Any]:

@@ -59,6 +59,16 @@ def port_rules(scenario: Scenario) -> tuple[PortRule, ...]:
     )
 
 
+def portal(scenario: Scenario, storage: str) -> str:
+    """Return the address that initiators connect to: the storage host's, or the one that moves.
+
+    The address that moves is the first one of the storage host's subnet that no node has.
+    """
+    if not scenario.block_io.pair:
+        return storage
+    return f"{storage.rpartition('.')[0]}.{len(scenario.node_names) + 1}"
+
+
 def heartbeat(scenario: Scenario, name: str, incarnation: int) -> dict[str, Any]:
     """Return the settings of one node's membership, but peers and detector."""
     index, nodes = scenario.node_names.index(name), len(scenario.node_names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from crunchbed.backends.simulation.disk import Device
 from crunchbed.backends.simulation.fences import FenceService
 from crunchbed.backends.simulation.host import Host
 from crunchbed.backends.simulation.loop import SimulatedLoop, Timer
@@ -22,6 +23,7 @@ class Home(Protocol):
     host: Host
     memory: SimulatedMemory
     fences: FenceService
+    device: Device
     incarnation: int
     portal: str
 
@@ -80,5 +82,9 @@ class Daemon:
             self.wake()
 
     def end(self) -> None:
-        """End; nothing is said or sent any more."""
+        """End in order; nothing is said or sent any more."""
+        self._timer.cancel()
+
+    def die(self) -> None:
+        """The node has lost its power."""
         self._timer.cancel()

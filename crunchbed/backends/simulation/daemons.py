@@ -9,6 +9,7 @@ from crunchbed.backends.simulation.daemon import Daemon, Home
 from crunchbed.backends.simulation.heartbeats import HeartbeatDaemon
 from crunchbed.backends.simulation.initiator import InitiatorDaemon
 from crunchbed.backends.simulation.packet import Datagram
+from crunchbed.backends.simulation.service import ServiceDaemon
 from crunchbed.scenario.crunch import FloodCrunch
 from reserve_agent.contract.events.run import DaemonReady
 
@@ -32,6 +33,7 @@ def _forget(_packet: Datagram) -> None:
 DAEMONS: Final[dict[str, Callable[[Home], Daemon]]] = {
     "heartbeat": HeartbeatDaemon,
     "initiator": InitiatorDaemon,
+    "service": ServiceDaemon,
     "traffic": TrafficDaemon,
 }
 """What makes each daemon, by its name."""

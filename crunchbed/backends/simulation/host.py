@@ -55,7 +55,7 @@ class Host:
         self.loop = loop
         self.network = network
         self.memory = memory
-        self.addresses = {link.ip for link in network.layout(name).links}
+        self.addresses = self._own_addresses()
         self._classes = Classes(rules)
         self._flags = {(rule.protocol, rule.port): rule.flags for rule in rules}
         self._ports = itertools.count(_FIRST_PORT)
@@ -64,6 +64,9 @@ class Host:
         self._listeners: dict[int, Callable[[TcpSocket], None]] = {}
         network.arrive[name] = self._arrive
         network.lost[name] = (lambda _packet: None) if memory is None else memory.loses
+
+    def _own_addresses(self) -> set[str]:
+        return {link.ip for link in self.network.layout(self.name).links}
 
     def address(self, network: str) -> str:
         """Return its address on a network."""
@@ -140,6 +143,7 @@ class Host:
             socket.vanish()
         for sockets in (self._tcp, self._udp, self._listeners):
             sockets.clear()
+        self.addresses = self._own_addresses()
 
     # --- packets
 

@@ -200,7 +200,7 @@ class SimulatedNetwork:
         """Have an address lead to another host; None: to nobody."""
         self._owners.pop(address, None)
         if host is not None:
-            self._owners[address] = self._of(host, network)[0]
+            self._owners[address] = (self._of(host, network) or self._links[host])[0]
 
     def send(self, host: str, packet: Datagram) -> int:
         """Send a packet that has left its host's memory; returns when it has left the interface."""

@@ -10,12 +10,14 @@ from typing import Final
 from crunchbed.backends.common.settings import port_rules
 from crunchbed.backends.simulation.daemon import Daemon
 from crunchbed.backends.simulation.daemons import DAEMONS
+from crunchbed.backends.simulation.disk import Device
 from crunchbed.backends.simulation.fences import FenceService
 from crunchbed.backends.simulation.host import Host
 from crunchbed.backends.simulation.initiator import InitiatorDaemon
 from crunchbed.backends.simulation.loop import SimulatedLoop
 from crunchbed.backends.simulation.memory import SimulatedMemory
 from crunchbed.backends.simulation.network import SimulatedNetwork
+from crunchbed.backends.simulation.service import ServiceDaemon
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.world import NodeStatus
 from crunchbed.scenario import sizing
@@ -35,7 +37,8 @@ class SimulatedNode:
     """Implements ``crunchbed.run.world.Node``.
 
     Attributes:
-        portal: Where its initiator finds the block target.
+        device: The blocks behind every target.
+        portal: Where its initiator finds the block target, and its service serves.
         fences: Whom its daemons ask to cut a node off.
         acknowledged: The newest acknowledged write of each block.
     """
@@ -46,6 +49,7 @@ class SimulatedNode:
         scenario: Scenario,
         loop: SimulatedLoop,
         network: SimulatedNetwork,
+        device: Device,
         recorder: Recorder,
     ) -> None:
         self.name = name
@@ -55,6 +59,7 @@ class SimulatedNode:
         self.incarnation = 0
         self.portal = ""
         self.fences: FenceService
+        self.device = device
         self._recorder = recorder
         self._summary = NodeSummary()
         interfaces = len(network.layout(name).links)
@@ -62,6 +67,7 @@ class SimulatedNode:
         self.host = Host(name, loop, network, port_rules(scenario), self.memory)
         self._network = network
         self._daemons: dict[str, Daemon] = {}
+        self._view: ViewInstalled | None = None
         self._index = scenario.node_names.index(name)
         self.acknowledged: dict[int, Stamp] = {}
         network.power(name, on=False)
@@ -103,25 +109,26 @@ class SimulatedNode:
     def _start(self, name: str, life: int) -> None:
         if self.up and self.incarnation == life:
             self._daemons[name] = DAEMONS[name](self)
+            if name == "service" and self._view is not None:
+                self.tell_view(self._view)  # what the membership has said before
 
     def power_off(self) -> None:
         """Cut the node off for certain: its links first, then everything that runs on it."""
         self._network.power(self.name, on=False)
         self.memory.count_reserve_users()
-        self._end(self._daemons)
+        for daemon in self._daemons.values():
+            daemon.die()
+        self._daemons.clear()
         self.host.vanish()
-        self.up = False
+        self.up, self._view = False, None
         self.incarnation += 1
         self.memory.manager.reset(self.scenario.memory.clean)
 
     def end_daemons(self) -> None:
         """End the daemons; the node stays up."""
-        self._end(self._daemons)
-
-    def _end(self, daemons: dict[str, Daemon]) -> None:
-        for daemon in daemons.values():
+        for daemon in self._daemons.values():
             daemon.end()
-        daemons.clear()
+        self._daemons.clear()
 
     # --- what the run asks
 
@@ -211,3 +218,14 @@ class SimulatedNode:
 
     def tell_view(self, view: ViewInstalled) -> None:
         """Tell the node's service of a view."""
+        service = self._daemons.get("service")
+        if isinstance(service, ServiceDaemon):
+            service.tell(view)
+        else:
+            self._view = view
+
+    def kill_target(self) -> None:
+        """Kill the target that the node serves with, if it does; its service goes on."""
+        service = self._daemons.get("service")
+        if isinstance(service, ServiceDaemon):
+            service.kill_target()

@@ -41,7 +41,6 @@ def _keys(scenario: Scenario) -> Iterator[str]:
         ("cluster.controller", cluster.controller, ("none",)),
         ("membership", scenario.membership, ("crunchbed",)),
         ("block_io.transport", block_io.transport, ("nbd",)),
-        ("block_io.pair", ", ".join(block_io.pair), ("",)),
         ("memory.kernel", memory.kernel, (KERNELS[0],)),
         ("crunch.form", form, (FORMS[0],)),
         ("capture", scenario.capture, (False,)),

@@ -2,8 +2,8 @@
 
 Both ends of a connection are a ``TcpSocket``. What an application writes is a number of bytes and
 the message that they carry; the message is there once all its bytes are. Sequence numbers count
-from 1 and do not wrap. Not here: Nagle's delay, a peer's receive window (nobody here reads slowly),
-tail loss probes, and an orderly end: a connection that one end closes is gone for both.
+from 1 and do not wrap. Not here: Nagle's delay, a receive window that changes, tail loss probes, and
+an orderly end (a connection that one end closes is gone for both).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from crunchbed.backends.simulation.tcp_packet import HEADERS, MSS, Ends, TcpPack
 from crunchbed.backends.simulation.tcp_rules import (
     DELAYED_ACK_NS,
     GIVE_UP_NS,
-    MOST_WINDOW,
     Arrived,
     TimeOut,
     Window,
@@ -31,6 +30,7 @@ QUEUED_BYTES: Final = 20 * 1024
 AT_ONCE: Final = 4 * MSS
 """Where more is to be sent, a sender waits for room for so much: fewer values stand for as many
 segments."""
+_ALL: Final = 1 << 40
 
 
 class Stack(Protocol):
@@ -59,7 +59,7 @@ class TcpSocket:
     def __init__(self, stack: Stack, ends: Ends, books: Books | None) -> None:
         self.ends = ends
         self.books = books
-        self.send_buffer = MOST_WINDOW
+        self.send_buffer = _ALL
         self.connected: Callable[[], None] = lambda: None
         self.received: Callable[[Any], None] = lambda _message: None
         self.lost: Callable[[str], None] = lambda _reason: None
@@ -232,7 +232,7 @@ class TcpSocket:
         self._push()
 
     def _advance(self, number: int) -> None:
-        now, size = self._loop.now_ns(), number - self._una
+        now, size, in_flight = self._loop.now_ns(), number - self._una, self._next - self._una
         self._una, self._next = number, max(self._next, number)
         self._time_out.backoff = 0
         if self._timed is not None and number >= self._timed[0]:
@@ -244,7 +244,7 @@ class TcpSocket:
         else:
             self._waits_since = now
             self._retransmit.set(now + self._time_out.ns)
-        if self._window.grow(number, size) and number < self._next:
+        if self._window.grow(number, size, in_flight) and number < self._next:
             self._repeat(0)
 
     def _repeat(self, until: int) -> None:

@@ -11,8 +11,10 @@ from crunchbed.backends.simulation.tcp_packet import MSS
 
 INITIAL_WINDOW: Final = 10 * MSS
 """TCP_INIT_CWND (include/net/tcp.h)."""
-MOST_WINDOW: Final = 1024 * 1024
-"""A window grows no further; no link here holds so much."""
+MOST_WINDOW: Final = 64 * 1024
+"""A receiver's window: half of the 128 KiB of tcp_rmem's default (tcp_adv_win_scale = 1).
+
+Linux lets it grow with the rate, which is not here: at 50 Mbit/s so much takes 10 ms."""
 INITIAL_RTO_NS: Final = 1_000_000_000
 """TCP_TIMEOUT_INIT, also that of a SYN."""
 LEAST_RTO_NS: Final = 200_000_000
@@ -67,12 +69,17 @@ class Window:
         self._duplicates = 0
         self._recover = 0  # in recovery until this is acknowledged; 0: in none
 
-    def grow(self, acknowledged: int, size: int) -> bool:
-        """``size`` bytes more were acknowledged; returns whether the next ones are lost too."""
+    def grow(self, acknowledged: int, size: int, in_flight: int) -> bool:
+        """``size`` bytes more were acknowledged; returns whether the next ones are lost too.
+
+        It grows only if ``in_flight`` bytes were close to it (``tcp_is_cwnd_limited``).
+        """
         self._duplicates = 0
         if acknowledged < self._recover:
             return True
         self._recover = 0
+        if 2 * in_flight < self.bytes:
+            return False
         grown = size if self.bytes < self._threshold else MSS * size // self.bytes
         self.bytes = min(self.bytes + grown, MOST_WINDOW)
         return False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
-from crunchbed.backends.common.settings import port_rules
+from crunchbed.backends.common.settings import port_rules, portal
 from crunchbed.backends.simulation.disk import Device, Target
 from crunchbed.backends.simulation.fences import FenceService
 from crunchbed.backends.simulation.host import Host
@@ -46,11 +46,12 @@ class SimulatedWorld:
         self.network = SimulatedNetwork(scenario, made(scenario.cluster.nodes), loop, streams)
         self._storage = Host(STORAGE, loop, self.network, port_rules(scenario))
         self._device = Device()
-        self.disk = StorageTarget(self._storage, scenario, self._device)
         self.nodes = {
-            name: SimulatedNode(name, scenario, loop, self.network, part)
+            name: SimulatedNode(name, scenario, loop, self.network, self._device, part)
             for name, part in parts.items()
         }
+        servers = [self.nodes[name] for name in scenario.block_io.pair]
+        self.disk = StorageTarget(self._storage, scenario, self._device, servers)
         self._fences: FenceService | None = None
         self._quiet = False
         self._sends = self._storage.bind(scenario.traffic.port, lambda _packet: None)
@@ -71,7 +72,7 @@ class SimulatedWorld:
         self.disk.start_target()
         for name, node in self.nodes.items():
             node.fences = fences
-            node.portal = self._storage.address("storage")
+            node.portal = portal(self._scenario, self._storage.address("storage"))
             node.memory.begin()
             node.power_on()
             self._recorder.record(NodeUp(target=name, incarnation=0))
@@ -108,7 +109,8 @@ class SimulatedWorld:
     def quiesce(self) -> None:
         """End the daemons and all senders: nothing more is acknowledged or counted."""
         self._quiet = True
-        for node in self.nodes.values():
+        # Who serves ends last, so that no write fails at the end.
+        for node in sorted(self.nodes.values(), key=lambda node: node.serves):
             node.end_daemons()
 
     def count_packets(self) -> None:
@@ -123,22 +125,29 @@ class SimulatedWorld:
 
 
 class StorageTarget:
-    """Implements ``crunchbed.run.world.MovesDisk``: the target of the storage host."""
+    """Implements ``crunchbed.run.world.MovesDisk``: the target of the storage host, or a pair's."""
 
-    def __init__(self, host: Host, scenario: Scenario, device: Device) -> None:
+    def __init__(
+        self, host: Host, scenario: Scenario, device: Device, servers: Sequence[SimulatedNode]
+    ) -> None:
+        self._servers = servers
         self._host = host
         self._port = scenario.block_io.port
         self._device = device
         self._target: Target | None = None
 
     def kill_target(self) -> None:
-        """Kill the target."""
+        """Kill the target, wherever it is."""
+        for node in self._servers:
+            node.kill_target()
         target, self._target = self._target, None
         if target is not None:
             target.kill()
 
     def start_target(self, write_delay_ns: int = 0) -> None:
-        """Start the target on the same data."""
+        """Start the target on the same data; a pair starts its own."""
+        if self._servers:
+            return
         self._target = Target(self._host, self._port, self._device, write_delay_ns)
 
     def pause_target(self) -> None:
