@@ -24,8 +24,13 @@ MOST_FAILED_STARTS: Final = 3
 class ServedTarget(Protocol):
     """A target that was started: a process (``nodes.block.target.StartedTarget``), or a model."""
 
-    name: str
-    log: Path | str
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def log(self) -> Path | str:
+        """Where its own words are."""
 
     def ended(self) -> str | None:
         """How it ended by itself, in words; None while it runs."""

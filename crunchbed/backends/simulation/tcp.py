@@ -2,8 +2,8 @@
 
 Both ends of a connection are a ``TcpSocket``. What an application writes is a number of bytes and
 the message that they carry; the message is there once all its bytes are. Sequence numbers count
-from 1 and do not wrap. Not here: Nagle's delay, a receive window that changes, tail loss probes, and
-an orderly end (a connection that one end closes is gone for both).
+from 1 and do not wrap. Not here: Nagle's delay, a receive window that changes, tail loss probes,
+and an orderly end (a connection that one end closes is gone for both).
 """
 
 from __future__ import annotations
