@@ -190,14 +190,14 @@ class NodeModel:
         at_once: int,
         until: int,
         *,
-        overheard: bool = False,
+        socketless: bool = False,
     ) -> bool:
         """Receive and deliver frames, where none of them can make a difference.
 
         What is calm and far from R is not booked page by page. False, and nothing has happened:
         the pool, the policy or the reader may refuse or keep one of the frames. At most
         ``at_once`` of them are there and not read yet at any moment, and all are read by the time
-        ``until``. What is ``overheard`` is for another host, and not delivered.
+        ``until``. What is ``socketless``, as ARP or another host's, is not delivered.
         """
         most = at_once * buffer_pages(packet.bytes)
         picky = self.emergency or self.enforce or self.in_force.throttles
@@ -206,7 +206,7 @@ class NodeModel:
             return False
         pages = packet.frames * self.buffers.outgoing(packet.bytes)
         self._count(Hook.RECEIVE, packet, Reason.GRANTED, pages)
-        if not overheard:
+        if not socketless:
             self._count(Hook.DELIVER, packet, Reason.GRANTED, pages)
             self._acknowledge(packet, socket)
         return True

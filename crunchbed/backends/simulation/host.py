@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from crunchbed.backends.simulation.arp import ARP, Neighbours
 from crunchbed.backends.simulation.books import Books
 from crunchbed.backends.simulation.loop import SimulatedLoop
 from crunchbed.backends.simulation.memory import SimulatedMemory
@@ -41,6 +42,7 @@ class Host:
         loop: The run's.
         network: The network that it is on.
         addresses: Its IPv4 addresses; a switch may bring packets for others.
+        neighbours: Whose hardware addresses it knows.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Host:
         self.addresses = self._own_addresses()
         self._classes = Classes(rules)
         self._flags = {(rule.protocol, rule.port): rule.flags for rule in rules}
+        self.neighbours = Neighbours(loop, self.send)
         self._ports = itertools.count(_FIRST_PORT)
         self._udp: dict[int, UdpSocket] = {}
         self._tcp: dict[tuple[int, str, int], TcpSocket] = {}
@@ -144,6 +147,7 @@ class Host:
         for sockets in (self._tcp, self._udp, self._listeners):
             sockets.clear()
         self.addresses = self._own_addresses()
+        self.neighbours.reset()
 
     # --- packets
 
@@ -175,6 +179,9 @@ class Host:
 
     def send(self, packet: Datagram, books: Books | None) -> int | None:
         """Send a packet; returns when it has left the interface, None where it found no pages."""
+        if not self.neighbours.knows(packet.destination) and packet.type != ARP:
+            self.neighbours.ask_first(packet, books)
+            return self.loop.now_ns()
         if self.memory is None or self.memory.leaves(packet, books):
             return self.network.send(self.name, packet)
         if packet.frames == 1:
@@ -184,11 +191,12 @@ class Host:
 
     def _arrive(self, packet: Datagram) -> None:
         """The first frame of a packet is here; the others come within ``spread_ns``."""
-        overheard = packet.destination not in self.addresses
+        mine = packet.destination in self.addresses
+        socketless = not mine or packet.type == ARP
         if self.memory is None or self.memory.comes_calmly(
-            packet, self._books_of(packet), overheard=overheard
+            packet, self._books_of(packet), socketless=socketless
         ):
-            if overheard:
+            if not mine:
                 return
             if packet.spread_ns and packet.protocol == TCP:
                 self._later(packet.spread_ns, partial(self._hand, packet))
@@ -205,9 +213,10 @@ class Host:
         self.loop.at(self.loop.now_ns() + ns, call)
 
     def _judge(self, frame: Datagram) -> None:
-        overheard = frame.destination not in self.addresses
-        books = self._books_of(frame)
-        if self.memory is not None and self.memory.comes(frame, books, overheard=overheard):
+        mine, books = frame.destination in self.addresses, self._books_of(frame)
+        socketless = not mine or frame.type == ARP
+        passed = self.memory is None or self.memory.comes(frame, books, socketless=socketless)
+        if passed and mine:
             self._hand(frame)
 
     def _books_of(self, packet: Datagram) -> Books | None:
@@ -219,10 +228,15 @@ class Host:
 
     def _hand(self, packet: Datagram) -> None:
         """Hand a packet to its socket."""
-        if not isinstance(packet, TcpPacket):
+        if packet.type == ARP:
+            self.neighbours.heard(packet)
+        elif not isinstance(packet, TcpPacket):
             if (bound := self._udp.get(packet.port)) is not None:
                 bound.received(packet)
-            return
+        else:
+            self._hand_segment(packet)
+
+    def _hand_segment(self, packet: TcpPacket) -> None:
         socket = self._tcp.get((packet.port, packet.source, packet.source_port))
         if socket is not None:
             socket.arrive(packet)

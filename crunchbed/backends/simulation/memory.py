@@ -220,20 +220,20 @@ class SimulatedMemory:
         socket = None if books is None else books.socket
         return self.model.transmit(packet, socket, now)
 
-    def comes_calmly(self, packet: Datagram, books: Books | None, *, overheard: bool) -> bool:
+    def comes_calmly(self, packet: Datagram, books: Books | None, *, socketless: bool) -> bool:
         """Whether nothing could happen to a packet's frames, which are booked then."""
         frames, spread = packet.frames, packet.spread_ns
         at_once = min(frames, self._life_ns * frames // spread + 2) if spread else frames
         socket = None if books is None else books.socket
         until = self._loop.now_ns() + spread + 2 * self._life_ns
-        return self.model.pass_calm(packet, socket, at_once, until, overheard=overheard)
+        return self.model.pass_calm(packet, socket, at_once, until, socketless=socketless)
 
-    def comes(self, packet: Datagram, books: Books | None, *, overheard: bool) -> bool:
-        """Whether a received frame reaches its socket."""
+    def comes(self, packet: Datagram, books: Books | None, *, socketless: bool) -> bool:
+        """Whether a received frame reaches its socket, or its host where it is for none."""
         now = self._loop.now_ns()
         mark = self.model.receive(packet, now)
-        if mark is None or overheard:
-            return False
+        if mark is None or socketless:
+            return mark is not None
         return self.model.deliver(packet, mark, None if books is None else books.socket, now)
 
     def loses(self, packet: Datagram) -> None:

@@ -116,6 +116,11 @@ class SimulatedNetwork:
                 Link(name, link, rate, coming_ns=cluster.delay, loss=cluster.loss)
                 for link in host.links
             ]
+        self._to_network = {
+            (name, link.layout.network): link
+            for name, links in self._links.items()
+            for link in links
+        }
         self._base_ns = cluster.delay
         self._owners = {link.layout.ip: link for links in self._links.values() for link in links}
         self._dice = {name: streams.fork(f"losses of {name}") for name in names}
@@ -219,10 +224,7 @@ class SimulatedNetwork:
 
     def _leads_to(self, host: str, target: Link | None) -> Link | None:
         """Return the link of a host to the network of another link."""
-        if target is None:
-            return None
-        network = target.layout.network
-        return next((one for one in self._links[host] if one.layout.network == network), None)
+        return None if target is None else self._to_network.get((host, target.layout.network))
 
     def _switch(self, link: Link, packet: Datagram) -> None:
         """A packet's first frame is at the switch, which sends it to ``link``.
@@ -230,14 +232,14 @@ class SimulatedNetwork:
         A switch forgets who is at a port that goes down, and then sends to all ports what is for
         that host: every other node has to receive and drop it.
         """
-        if link.passes:
+        if link.passes and not packet.broadcast:
             self._forward(link, packet)
             return
         network, source = link.layout.network, self._owners.get(packet.source)
         for links in self._links.values():
             for other in links:
                 if other.layout.network == network and other is not source:
-                    self._forward(other, packet)
+                    self._forward(other, packet.changed())
 
     def _forward(self, link: Link, packet: Datagram) -> None:
         """The switch's port to a host sends a packet, as far as its queue and its cable go."""
@@ -249,7 +251,7 @@ class SimulatedNetwork:
         if not frames:
             return
         first, last = link.down.take(now, packet.bytes, frames)
-        packet = packet.first(frames)
+        packet = packet if frames == packet.frames else packet.first(frames)
         packet.spread_ns = max(packet.spread_ns, last - first)
         self._loop.at(first + link.coming_ns + HOP_NS, partial(self._come, link, packet))
 

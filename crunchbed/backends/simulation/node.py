@@ -198,8 +198,9 @@ class SimulatedNode:
         return [daemon for name, daemon in self._daemons.items() if name in names]
 
     def forget_neighbours(self) -> int:
-        """Every neighbour is known again before the next packet: none is forgotten."""
-        return 0
+        """Forget the hardware addresses of all other hosts; returns how many those are."""
+        self.host.neighbours.forget()
+        return len(self._network.hosts) - 1
 
     def count_reserve_users(self) -> None:
         """Write into the history which sockets the reserve went to."""

@@ -32,6 +32,7 @@ class Datagram(Packet):
         payload: What it says; whoever listens on the port knows.
         tag: First eight bytes of its payload, in hexadecimal, where somebody may ask for them.
         spread_ns: Time from the arrival of its first frame to that of the last.
+        broadcast: Whether it goes to every host of the network.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Datagram(Packet):
     payload: Any = field(default=None, repr=False)
     tag: str = ""
     spread_ns: int = 0
+    broadcast: bool = False
 
     def changed(self, **changes: Any) -> Self:
         """Return a copy with other fields; ``dataclasses.replace`` takes three times as long."""

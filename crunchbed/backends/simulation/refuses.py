@@ -12,13 +12,12 @@ from reserve_agent.model.profiles import KERNELS as KERNEL_PROFILES
 
 _HAVE: Final = (
     *("link-down", "partition", "loss", "delay", "node-crash", "stall", "burst"),
-    *("target-crash", "slow-disk", "fence-failure", "resize-reserve"),
+    *("arp-expiry", "target-crash", "slow-disk", "fence-failure", "resize-reserve"),
 )
 _LACK: Final = {
     "agent-crash": "there is no agent whose place another could take",
     "controller-crash": "no switch here has a controller",
     "switch-crash": "switches are not simulated yet",
-    "arp-expiry": "ARP is not simulated yet",
 }
 """Why, for the kinds of faults that are not simulated."""
 _OF_KERNELS: Final = ("none", "memalloc")
