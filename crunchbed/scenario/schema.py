@@ -24,6 +24,7 @@ from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.overrides import with_keys
 from crunchbed.scenario.problems import problems
 from crunchbed.scenario.section import (
+    PROFILES,
     UNAWARE_CARDS,
     Fencing,
     Heartbeat,
@@ -216,8 +217,9 @@ class Scenario(Section):
 
     @property
     def nic(self) -> str | None:
-        """The network card of every node; None: the nodes are no machines."""
-        return self.memory.nic if self.cluster.backend == "machines" else None
+        """The network card of every node; None: the nodes are no machines, and model none."""
+        modelled = self.memory.profile != PROFILES[0]
+        return self.memory.nic if modelled or self.cluster.backend == "machines" else None
 
     def warnings(self) -> Iterator[str]:
         """Yield what a run should know of and can be made in spite of, a line each."""

@@ -86,8 +86,8 @@ class Memory(Section):
     service_time: Annotated[int, kinds.duration("1us", "1s"), DurationText] = 200_000
     on_exhaustion: Annotated[str, kinds.choice(("drop", "panic"))] = "drop"
     nic: Annotated[str, BeforeValidator(_card)] = CARDS[0]
-    profile: Annotated[str, kinds.choice(PROFILES)] = PROFILES[0]
     kernel: Annotated[str, kinds.version(f"a kernel such as {' or '.join(KERNELS)}")] = KERNELS[0]
+    profile: Annotated[str, kinds.choice(PROFILES)] = PROFILES[0]
 
     @model_serializer(mode="wrap")
     def _without_a_machine(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
