@@ -34,10 +34,12 @@ from reserve_agent.contract.packets import (
     service_shift,
 )
 from reserve_agent.memory import NodeMemory, ReserveRule
+from reserve_agent.model import transmit
 from reserve_agent.model.node import NodeModel
 from reserve_agent.model.packet import Packet, buffer_pages
 from reserve_agent.model.pool import Window
 from reserve_agent.model.profiles import CARDS, KERNELS
+from reserve_agent.model.sockets import Socket
 from reserve_agent.record import NodeSummary
 
 POLL_NS: Final = 10_000_000
@@ -211,14 +213,26 @@ class SimulatedMemory:
 
     def leaves(self, packet: Datagram, books: Books | None) -> bool:
         """Whether a packet that a host sends gets its pages; several frames get all or none."""
-        now = self._loop.now_ns()
-        if packet.frames > 1:
-            pages = packet.frames * buffer_pages(packet.bytes)
-            pages += packet.segment.queued // PAGE_BYTES + 1
-            if not self.model.undisturbed(pages, now):
-                return False
-        socket = None if books is None else books.socket
+        now, socket = self._loop.now_ns(), None if books is None else books.socket
+        if packet.frames > 1 and not self._leave_as_one(packet, socket, now):
+            return False
         return self.model.transmit(packet, socket, now)
+
+    def _leave_as_one(self, packet: Datagram, socket: Socket | None, now: int) -> bool:
+        """Whether it makes no difference that several frames leave as one.
+
+        Of a stream the first segment brings to account all that was written, if it is there.
+        """
+        model, pool = self.model, self.state
+        pages = packet.frames * buffer_pages(packet.bytes)
+        if model.undisturbed(pages + packet.segment.queued // PAGE_BYTES + 1, now):
+            return True
+        if socket is None or socket.closed or not packet.segment.bytes:
+            return False
+        self._advance()
+        asks = transmit.request(model.kernel, socket, model.in_force, packet.cls)
+        floor = model.kernel.floors.pages(asks, pool.reserve)
+        return transmit.growth(pool, socket, packet.segment).want <= pool.free - floor
 
     def comes_calmly(self, packet: Datagram, books: Books | None, *, socketless: bool) -> bool:
         """Whether nothing could happen to a packet's frames, which are booked then."""
