@@ -18,7 +18,8 @@ from typing import Any
 from rich.table import Table
 
 from bench.spread import Spread, coloured
-from crunchbed.host.scratch import ended_by_signals, scratch
+from crunchbed.host.scratch import scratch
+from crunchbed.run.signals import ended_by_signals
 from nodes.block.target import is_listening, nbdkit_argv
 from nodes.process import Process, entering, spawn
 from nodes.waiting import wait_until

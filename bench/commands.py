@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bench.long_history import write_long_run
 from bench.timed import Result, Timed, in_turns
-from crunchbed.host.scratch import ended_by_signals, scratch
+from crunchbed.host.scratch import scratch
+from crunchbed.run.signals import ended_by_signals
 
 EVENTS = 1_000_000
 COMMANDS = {"--help": ["--help"], "run --help": ["run", "--help"], "list": ["list"]}

@@ -17,8 +17,9 @@ from rich.table import Table
 
 from bench.scraped import NODES
 from bench.spread import Spread, coloured
-from crunchbed.host.scratch import ended_by_signals, scratch
+from crunchbed.host.scratch import scratch
 from crunchbed.prometheus.server import Prometheus
+from crunchbed.run.signals import ended_by_signals
 from nodes.process import Process, spawn
 from nodes.waiting import wait_until
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reserve_agent.contract.events.pressure import PacketsCounted, PoolSampled, ReserveUsersCounted
 from reserve_agent.contract.packets import Hook, PacketClass, Reason
-from reserve_agent.hooks.audit import SocketSeen
+
+if TYPE_CHECKING:
+    from reserve_agent.hooks.audit import SocketSeen  # with the hooks' loader
 
 
 def sampled(pool: Mapping[str, int]) -> PoolSampled:

@@ -113,3 +113,14 @@ def metadata(
         "versions": {**world["versions"], **_versions()},
         "clock": {"monotonic_ns": now_ns, "unix_ns": time.time_ns()},
     }
+
+
+def recorded(info: Mapping[str, Any], world: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the history says of ``metadata``: nothing of this machine where a seed decides.
+
+    ``run.json`` beside the history has all of it.
+    """
+    if not world.get("repeatable"):
+        return dict(info)
+    same = {key: info[key] for key in ("format", "run", "scenario", "seed", "backend")}
+    return same | {"versions": world["versions"]}

@@ -24,7 +24,17 @@ def _machines() -> Backend:
     return MachinesBackend()
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"namespaces": _namespaces, "machines": _machines}
+def _simulation() -> Backend:
+    from crunchbed.backends.simulation.backend import SimulationBackend
+
+    return SimulationBackend()
+
+
+BACKENDS: dict[str, Callable[[], Backend]] = {
+    "namespaces": _namespaces,
+    "machines": _machines,
+    "simulation": _simulation,
+}
 """By the value of ``cluster.backend``."""
 
 

@@ -18,9 +18,9 @@ from crunchbed.cli.output import DIRECTORY, json_option, print_json
 from crunchbed.experiments import matrix
 from crunchbed.experiments.agreement import Cell, Observed, observed, share_of_agreement
 from crunchbed.experiments.attempts import attempt
-from crunchbed.host.scratch import ended_by_signals
 from crunchbed.report.html import source
 from crunchbed.report.table import new_table, open_console
+from crunchbed.run.signals import ended_by_signals
 from crunchbed.scenario.cluster import BACKENDS
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario

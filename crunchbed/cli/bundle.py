@@ -12,9 +12,10 @@ from crunchbed.checks.figures import NAMES
 from crunchbed.checks.result import Result
 from crunchbed.cli.options import junit_option
 from crunchbed.cli.output import DIRECTORY, FILE, beside_the_verdict, print_json
-from crunchbed.host.scratch import ended_by_signals, scratch
+from crunchbed.host.scratch import scratch
 from crunchbed.report.junit import cases_of_run, write_junit
 from crunchbed.report.table import open_console, print_run
+from crunchbed.run.signals import ended_by_signals
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 

@@ -25,10 +25,10 @@ from crunchbed.experiments.sweep.scratch import workplace
 from crunchbed.experiments.sweep.space import trials_of
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
 from crunchbed.experiments.sweep.workers import Pool, connected, local
-from crunchbed.host.scratch import ended_by_signals
 from crunchbed.report.sweep_progress import SweepProgress
 from crunchbed.report.sweep_summary import print_sweep
 from crunchbed.report.table import open_console
+from crunchbed.run.signals import ended_by_signals
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, RunInvalid
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crunchbed.checks.result import Result
-from crunchbed.host.scratch import ended_by_signals
 from crunchbed.report.progress import watched
+from crunchbed.run.signals import ended_by_signals
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement
 

@@ -10,7 +10,6 @@ import fcntl
 import os
 import re
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,6 @@ LOCKED: Final = "spec.json"
 """In the directory of a sweep's run: the run's process holds a lock on it until its end."""
 _KEPT: Final = ".kept"
 _NAME: Final = re.compile(r"crunchbed-[a-z]+-(\d+)-(\d+)-[a-z0-9_]{8}")
-_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -47,32 +45,6 @@ def scratch(what: str, parent: Path | None = None) -> Iterator[Path]:
 def keep(place: Path) -> None:
     """Have a scratch directory stay for its user: neither its end nor `clean` removes it."""
     (place / _KEPT).touch()
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Within the block SIGTERM and SIGHUP end it as Ctrl-C does; a second one is ignored.
-
-    A signal that was ignored stays so, as SIGHUP under nohup.
-
-    Raises:
-        KeyboardInterrupt: one has arrived.
-    """
-    arrived = False
-
-    def end(number: int, _frame: object) -> None:
-        nonlocal arrived
-        if not arrived:
-            arrived = True
-            raise KeyboardInterrupt(signal.Signals(number).name)
-
-    heard = [each for each in _ENDING if signal.getsignal(each) is not signal.SIG_IGN]
-    before = {each: signal.signal(each, end) for each in heard}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def runs_in(place: Path) -> list[Path]:

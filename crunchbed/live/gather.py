@@ -9,12 +9,12 @@ from typing import Final
 
 from crunchbed.history.recorder import Recorder
 from crunchbed.host.run_ids import RecordedProcess
-from crunchbed.host.scratch import ended_by_signals, keep, scratch
+from crunchbed.host.scratch import keep, scratch
 from crunchbed.live import runs
 from crunchbed.live.audit import AuditedNode, AuditedRun, Facts, User, audit_node
 from crunchbed.run.backend import Backend
 from crunchbed.run.progress import Progress
-from crunchbed.run.signals import interruptible
+from crunchbed.run.signals import ended_by_signals, interruptible
 from crunchbed.run.start import HEALTHY_SECONDS, claimed, ready_backend, started
 from crunchbed.scenario.schema import Scenario
 from nodes.process import PROC

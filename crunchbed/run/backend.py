@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from crunchbed.history.recorder import Recorder
-from crunchbed.host.requirements import Requirement
 from crunchbed.run.progress import Progress
 from crunchbed.run.world import Loop, World
 from crunchbed.scenario.schema import Scenario
+
+if TYPE_CHECKING:
+    from crunchbed.host.requirements import Requirement  # with the probes of a machine
 
 
 class Site(Protocol):
@@ -64,8 +66,15 @@ class Backend(Protocol):
     def requirements(self, scenario: Scenario) -> Sequence[Requirement]:
         """Return what this machine must have for a scenario."""
 
-    def claim(self, scenario: Scenario, progress: Progress) -> AbstractContextManager[Site]:
+    def claim(
+        self, scenario: Scenario, seed: int, progress: Progress
+    ) -> AbstractContextManager[Site]:
         """Take an id for a run; its end tells ``progress`` what the run has left behind.
+
+        Args:
+            scenario: As resolved.
+            seed: Decides what the world itself leaves to chance, where its backend can.
+            progress: Who watches.
 
         Raises:
             MissingRequirement: this machine cannot do it after all; nothing was started.

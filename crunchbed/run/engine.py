@@ -29,7 +29,6 @@ from crunchbed.run import signals
 from crunchbed.run.backend import Site
 from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.fault_plan import draw_faults
-from crunchbed.run.held.hold import Hold
 from crunchbed.run.held.scenario import with_flood_reader, without_plan
 from crunchbed.run.inject import Injection
 from crunchbed.run.plan import draw
@@ -185,6 +184,8 @@ def _execute(request: _Request, run: Running) -> None:
     run.supervisor.require_health(HEALTHY_SECONDS)
     _await_scraper(request, run)
     if request.held is not None:
+        from crunchbed.run.held.hold import Hold  # with what other terminals see of live runs
+
         Hold(run).run()
     else:
         run.begin_phase("control", phases.control)
@@ -207,7 +208,8 @@ def _describe(request: _Request, run: Running) -> None:
     now_ns = run.loop.now_ns()
     info = rundir.metadata(request.scenario, request.seed, run.run_id, now_ns, world)
     write_json(run.out / "run.json", info)
-    run.recorder.record(RunInfo(**info, held=request.held is not None))
+    told = rundir.recorded(info, world)
+    run.recorder.record(RunInfo(**told, held=request.held is not None))
 
 
 def _await_scraper(request: _Request, run: Running, since: float = 0.0) -> None:

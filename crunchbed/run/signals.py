@@ -10,8 +10,11 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NAMES: Final = ("SIGTERM", "SIGHUP")
+_ENDING: Final = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+_SIGNALS: Final = (signal.SIGINT, *_ENDING)
 
 
 class _Inbox:
@@ -62,14 +65,52 @@ def interruptible() -> Iterator[None]:
     heard = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
     _inbox.listener = None
     handlers = {each: signal.signal(each, _inbox.put) for each in heard}
-    _inbox.blocked = frozenset(heard) - {signal.SIGTERM}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _inbox.blocked)
+    try:
+        with _blocked(frozenset(heard) - {signal.SIGTERM}):
+            yield
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        check()
+
+
+@contextmanager
+def _blocked(signals: frozenset[signal.Signals]) -> Iterator[None]:
+    """Within the block these signals wait for ``check``, where a system can tell which wait."""
+    if not hasattr(signal, "sigtimedwait"):
+        yield
+        return
+    _inbox.blocked = signals
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
         _inbox.fetch()
         _inbox.blocked = frozenset()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for each, handler in handlers.items():
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP end it as Ctrl-C does; a second one is ignored.
+
+    A signal that was ignored stays so, as SIGHUP under nohup.
+
+    Raises:
+        KeyboardInterrupt: one has arrived.
+    """
+    arrived = False
+
+    def end(number: int, _frame: object) -> None:
+        nonlocal arrived
+        if not arrived:
+            arrived = True
+            raise KeyboardInterrupt(signal.Signals(number).name)
+
+    heard = [each for each in _ENDING if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {each: signal.signal(each, end) for each in heard}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
             signal.signal(each, handler)
-        check()

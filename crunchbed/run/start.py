@@ -16,7 +16,6 @@ from crunchbed.archive import rundir
 from crunchbed.backends import backend_of
 from crunchbed.faults.action import FaultContext
 from crunchbed.history.recorder import Recorder
-from crunchbed.host import requirements
 from crunchbed.run import signals
 from crunchbed.run.backend import Backend, Site
 from crunchbed.run.fence_device import FenceDevice
@@ -79,7 +78,10 @@ def ready_backend(scenario: Scenario, *, hold: bool = False) -> Backend:
     backend = backend_of(scenario)
     if refused := backend.refuses(scenario, hold):
         raise BadInput(f"backend {backend.name}: {'; '.join(refused)}")
-    requirements.require(backend.requirements(scenario))
+    if wanted := backend.requirements(scenario):
+        from crunchbed.host import requirements  # with the probes of a machine
+
+        requirements.require(wanted)
     return backend
 
 
@@ -94,7 +96,7 @@ def claimed(
         MissingRequirement: This machine cannot do it; nothing was started.
     """
     signals.check()
-    with backend.claim(scenario, progress) as site:
+    with backend.claim(scenario, seed, progress) as site:
         directory = rundir.make(scenario, seed, site.run_id, out)
         site.record_directory(directory)
         yield site, directory

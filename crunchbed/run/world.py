@@ -232,7 +232,11 @@ class World(Protocol):
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """What the run's metadata says: ``switch``, its kind, and ``versions`` of programs."""
+        """What the run's metadata says: ``switch``, its kind, and ``versions`` of programs.
+
+        With ``repeatable`` a seed decides all that happens, and the history says nothing of this
+        machine and its calendar.
+        """
 
     @property
     def disk(self) -> MovesDisk | None:

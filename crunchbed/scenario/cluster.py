@@ -16,7 +16,7 @@ from crunchbed.scenario.kinds import DurationText, RateText
 from crunchbed.scenario.section import Section
 from reserve_agent.contract.topologies import NETWORKS, TOPOLOGIES
 
-BACKENDS: Final = ("namespaces", "machines")
+BACKENDS: Final = ("namespaces", "machines", "simulation")
 """What the nodes can be made of; the first is the default."""
 CONTROLLERS: Final = ("none", "openflow")
 SWITCHES: Final = ("auto", "ovs-kernel", "ovs-user", "linux-bridge")

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import duckdb
 import orjson
 
-from crunchbed.host.scratch import ended_by_signals, scratch
+from crunchbed.host.scratch import scratch
+from crunchbed.run.signals import ended_by_signals
 from crunchbed.store.rows import TABLES, rows, run_directories
 from reserve_agent.errors import BadInput
 from reserve_agent.files import partial_of, whole

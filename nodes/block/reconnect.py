@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from nodes.block.timeouts import Outage
-from nodes.block.transport import LoginRefused, Transport
+from nodes.block.transport import LoginRefused
 from reserve_agent.errors import CrunchbedError
 
 RETRY_NS = 200_000_000
+
+Data = TypeVar("Data")
+_Data = TypeVar("_Data", contravariant=True)
+
+
+class Carrier(Protocol[_Data]):
+    """A connection that is being made, or is there; see ``transport.Transport``."""
+
+    ready: bool
+
+    def write(self, sequence: int, data: _Data, offset: int, /) -> None:
+        """Submit a write."""
+
+    def serve(self, timeout: float, /) -> None:
+        """Move the connection along."""
+
+    def close(self) -> None:
+        """Hang up."""
+
+
+class Waits(Protocol):
+    """Serves others while there is no connection; a selector does."""
+
+    def select(self, timeout: float, /) -> Sequence[tuple[selectors.SelectorKey, int]]:
+        """Wait for them at most so many seconds."""
 
 
 class ConnectionListener(Protocol):
@@ -28,7 +53,7 @@ class ConnectionListener(Protocol):
         """No new connection came in time: what is in flight fails. Attempts go on."""
 
 
-class Reconnecting:
+class Reconnecting(Generic[Data]):
     """Connects, and connects again whenever the connection is lost; ``up`` while there is one.
 
     Args:
@@ -41,9 +66,9 @@ class Reconnecting:
 
     def __init__(
         self,
-        connect: Callable[[], Transport],
+        connect: Callable[[], Carrier[Data]],
         limit_ns: int | None,
-        selector: selectors.BaseSelector,
+        selector: Waits,
         listener: ConnectionListener,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -52,12 +77,12 @@ class Reconnecting:
         self._selector = selector
         self._listener = listener
         self._clock = clock
-        self._transport: Transport | None = None
+        self._transport: Carrier[Data] | None = None
         self._next_ns = clock()
         self._was_up = False
         self.up = False
 
-    def write(self, sequence: int, data: bytearray, offset: int) -> bool:
+    def write(self, sequence: int, data: Data, offset: int) -> bool:
         """Submit one write; return False where there is no connection, or no longer."""
         if self._transport is None or not self.up:
             return False

@@ -7,14 +7,12 @@ protocol.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.writes import ServiceStarted, ServiceStopped
 from reserve_agent.errors import CrunchbedError
-
-if TYPE_CHECKING:
-    from nodes.block.target import StartedTarget
 
 START_NS: Final = 5_000_000_000
 """How long a target may take until it takes logins."""
@@ -23,10 +21,31 @@ ANNOUNCE_AGAIN_NS: Final = 200_000_000
 MOST_FAILED_STARTS: Final = 3
 
 
+class ServedTarget(Protocol):
+    """A target that was started: a process (``nodes.block.target.StartedTarget``), or a model."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def log(self) -> Path | str:
+        """Where its own words are."""
+
+    def ended(self) -> str | None:
+        """How it ended by itself, in words; None while it runs."""
+
+    def takes_logins(self) -> bool:
+        """Whether initiators can log in."""
+
+    def end(self) -> None:
+        """End it."""
+
+
 class Host(Protocol):
     """The node that serves."""
 
-    def start_target(self) -> StartedTarget:
+    def start_target(self) -> ServedTarget:
         """Start the target at the address; raises CrunchbedError where it cannot be."""
 
     def add_address(self) -> None:
@@ -53,7 +72,7 @@ class Serving:
         self._address = address
         self._host = host
         self._emit = emit
-        self._target: StartedTarget | None = None
+        self._target: ServedTarget | None = None
         self._started_ns = 0
         self._taken_from: str | None = None
         self._failed_starts = 0

@@ -167,3 +167,8 @@ class Limits:
     softnet_limit: int = SOFTNET_LIMIT
     softnet_cost_ns: int = SOFTNET_COST_NS
     mempool_pages: int = MEMPOOL_PAGES
+
+
+def service_shift(service_ns: int) -> int:
+    """The smallest shift so that eight ticks of 2 ** shift ns last at least ``service_ns``."""
+    return max(0, (max(1, service_ns) - 1) // (WHEEL_LIFE - 1)).bit_length()

@@ -19,6 +19,7 @@ from reserve_agent.contract.packets import (
     Policy,
     PortRule,
     Reason,
+    service_shift,
 )
 from reserve_agent.errors import HookError
 from reserve_agent.hooks import layout, libbpf, pinned
@@ -32,7 +33,6 @@ _CGROUP_PROGRAMS = (
     *("cb_deliver", "cb_release", "cb_setsockopt", "cb_getsockopt"),
     *("cb_connect4", "cb_connect6", "cb_sendmsg4", "cb_sendmsg6"),
 )
-_SERVICE_TICKS = 8
 # By hook, class and reason: where its packets are among the numbers of a ``Counters``, with its
 # pages behind them.
 _COUNTER_PLACES = {
@@ -57,11 +57,6 @@ class HookSettings(Limits):
     service_ns: int = 200_000
     rules: tuple[PortRule, ...] = ()
     enforce: bool = False
-
-
-def service_shift(service_ns: int) -> int:
-    """The smallest shift so that eight ticks of 2 ** shift ns last at least ``service_ns``."""
-    return max(0, (max(1, service_ns) - 1) // _SERVICE_TICKS).bit_length()
 
 
 def _loss(source: str | None, share: float) -> layout.Loss:

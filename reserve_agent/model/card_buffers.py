@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from reserve_agent.contract.packets import PAGE_BYTES, Reason
-from reserve_agent.model.buffers import Origin, Taken
+from reserve_agent.model.buffers import Origin, ReceiveBuffers, Taken, WholePages
 from reserve_agent.model.pieces import Heads, Piece, Pieces
 from reserve_agent.model.pool import Fate, Pool
 from reserve_agent.model.profiles.card import Asks, Card, Refill
@@ -200,3 +200,16 @@ class CardBuffers:
             for _ in range(count):
                 self.drop(origin)
         self.hoarded = dict.fromkeys(Origin, 0)
+
+
+def receive_buffers(pool: Pool, kernel: Kernel, card: Card | None) -> ReceiveBuffers:
+    """What a node with this kernel and card takes its receive buffers from.
+
+    Raises:
+        ValueError: The kernel profile has buffers, and there is no card.
+    """
+    if kernel.buffers is None:
+        return WholePages(pool, kernel)
+    if card is None:
+        raise ValueError(f"{kernel.name}: a card profile is needed")
+    return CardBuffers(pool, kernel, kernel.buffers, card)

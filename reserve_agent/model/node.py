@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from reserve_agent.contract.packets import Hook, Limits, PacketClass, Policy, PortRule, Reason
 from reserve_agent.model import transmit
-from reserve_agent.model.buffers import Origin, ReceiveBuffers, WholePages
-from reserve_agent.model.card_buffers import CardBuffers
-from reserve_agent.model.packet import Packet, parse, read_acknowledgement, read_segment
+from reserve_agent.model.buffers import Origin
+from reserve_agent.model.card_buffers import receive_buffers
+from reserve_agent.model.packet import Packet, buffer_pages, read
 from reserve_agent.model.policies import Rules, Softnet, all_policies, reader_runs
 from reserve_agent.model.pool import Fate, Pool
 from reserve_agent.model.profiles.card import Card
@@ -42,7 +42,7 @@ class Mark:
 
 @dataclass
 class NodeModel:
-    """The rules applied to one node.
+    """The rules applied to one node; a packet is a frame's bytes, or what was read of it.
 
     Attributes:
         rules: Port rules that give packets their class.
@@ -54,6 +54,7 @@ class NodeModel:
         emergency: The flag of the ``critical`` policy.
         flagged: Sockets that ``flag`` has flagged. A socket that closes stays in the sum
             (``memalloc_socks_key``: nobody takes it off).
+        on_drop: Told of every packet that is dropped, with the pages that it took or lacked.
         packets: Frames by hook, class and reason, and
         pages: the pages they stood for.
     """
@@ -67,6 +68,7 @@ class NodeModel:
     pool: Pool = field(default_factory=Pool)
     emergency: bool = False
     flagged: int = 0
+    on_drop: Callable[[Hook, Packet, Reason, int], None] = lambda _hook, _packet, _why, _pages: None
     packets: Counter[tuple[Hook, PacketClass, Reason]] = field(default_factory=Counter)
     pages: Counter[tuple[Hook, PacketClass, Reason]] = field(default_factory=Counter)
 
@@ -93,20 +95,25 @@ class NodeModel:
         self.flagged += memalloc - socket.memalloc
         socket.memalloc = memalloc
 
-    def _count(self, hook: Hook, cls: PacketClass, reason: Reason, pages: int) -> None:
-        self.packets[hook, cls, reason] += 1
-        self.pages[hook, cls, reason] += pages
+    def _read(self, frame: bytes | Packet, queued: int = 0) -> Packet:
+        return frame if isinstance(frame, Packet) else read(frame, self.rules, queued)
+
+    def _count(self, hook: Hook, packet: Packet, reason: Reason, pages: int) -> None:
+        self.packets[hook, packet.cls, reason] += packet.frames
+        self.pages[hook, packet.cls, reason] += pages
+        if not reason.passed:
+            self.on_drop(hook, packet, reason, pages)
 
     def advance(self, now: int) -> None:
         """Bring pool and buffers to ``now``."""
         self.pool.advance(now)
         self.buffers.turn()
 
-    def receive(self, frame: bytes, now: int) -> Mark | None:
+    def receive(self, frame: bytes | Packet, now: int) -> Mark | None:
         """The driver's receive buffer; None where the packet is dropped."""
-        packet, pool = parse(frame, self.rules), self.pool
+        packet, pool = self._read(frame), self.pool
         self.advance(now)
-        taken = self.buffers.take(len(frame), self.memalloc)
+        taken = self.buffers.take(packet.bytes, self.memalloc)
         reason = taken.refused or (
             self.in_force.before_classification(pool)
             or self._refuse_protocol(packet)
@@ -115,7 +122,7 @@ class NodeModel:
             )
             or (Reason.FROM_RESERVE if taken.from_reserve else Reason.GRANTED)
         )
-        self._count(Hook.RECEIVE, packet.cls, reason, taken.pages)
+        self._count(Hook.RECEIVE, packet, reason, taken.pages)
         if not reason.passed:
             if taken.refused is None:
                 self.buffers.drop(taken.origin)
@@ -123,6 +130,11 @@ class NodeModel:
         pages, slot = self.buffers.hold(taken)
         held = 0 if packet.fragment else pages
         return Mark(packet.cls, taken.from_reserve, held, slot, taken.origin)
+
+    def lose(self, packet: Packet, now: int) -> None:
+        """A fault loses a packet on the wire, before the driver sees it."""
+        self.advance(now)
+        self._count(Hook.RECEIVE, packet, Reason.LOST, 0)
 
     def _is_vm_aware(self, packet: Packet) -> bool:
         """Whether a packet's protocol passes from the reserve."""
@@ -134,9 +146,9 @@ class NodeModel:
         aware = packet.protocol_is_vm_aware or self._is_vm_aware(packet)
         return Reason.NOT_VM_AWARE if self.enforce and not aware else None
 
-    def deliver(self, frame: bytes, mark: Mark, socket: Socket | None, now: int) -> bool:
+    def deliver(self, frame: bytes | Packet, mark: Mark, socket: Socket | None, now: int) -> bool:
         """The protocol handler after socket lookup; False where the packet is dropped."""
-        pool = self.pool
+        packet, pool = self._read(frame), self.pool
         if not mark.pages and not mark.from_reserve:
             return True  # a datagram whose first fragment took nothing from the reserve
         stalled = socket is not None and socket.stalled
@@ -147,7 +159,7 @@ class NodeModel:
         ) or self._overfill(socket, mark)
         if reason is not None:
             self._settle(mark, Fate.DROPPED)
-            self._count(Hook.DELIVER, mark.cls, reason, mark.pages)
+            self._count(Hook.DELIVER, packet, reason, mark.pages)
             return False
         if stalled:
             self._settle(mark, Fate.HOARDED)
@@ -156,12 +168,53 @@ class NodeModel:
         if socket is not None and mark.from_reserve:
             socket.from_reserve += mark.pages
         passed = Reason.FROM_RESERVE if mark.from_reserve else Reason.GRANTED
-        self._count(Hook.DELIVER, mark.cls, passed, mark.pages)
-        number = read_acknowledgement(frame, parse(frame, self.rules))
-        if socket is not None and number is not None:
-            transmit.acknowledge(pool, socket, number)
-            pool.account(pool.now)
+        self._count(Hook.DELIVER, packet, passed, mark.pages)
+        self._acknowledge(packet, socket)
         return True
+
+    def undisturbed(self, pages: int, until: int) -> bool:
+        """Whether nobody would notice ``pages`` fewer, come and gone by the time ``until``.
+
+        There is no pressure that could end, and no window begins before; nor is it a new low.
+        """
+        pool = self.pool
+        if pool.pressure or pool.in_window:
+            return False
+        ahead = pool.windows[pool.window].start if pool.window < len(pool.windows) else until + 1
+        return until < ahead and pool.free - pages > max(pool.reserve, pool.low_water - 1)
+
+    def pass_calm(
+        self,
+        packet: Packet,
+        socket: Socket | None,
+        at_once: int,
+        until: int,
+        *,
+        socketless: bool = False,
+    ) -> bool:
+        """Receive and deliver frames, where none of them can make a difference.
+
+        What is calm and far from R is not booked page by page. False, and nothing has happened:
+        the pool, the policy or the reader may refuse or keep one of the frames. At most
+        ``at_once`` of them are there and not read yet at any moment, and all are read by the time
+        ``until``. What is ``socketless``, as ARP or another host's, is not delivered.
+        """
+        most = at_once * buffer_pages(packet.bytes)
+        picky = self.emergency or self.enforce or self.in_force.throttles
+        stalled = socket is not None and socket.stalled
+        if picky or stalled or not self.undisturbed(most, until):
+            return False
+        pages = packet.frames * self.buffers.outgoing(packet.bytes)
+        self._count(Hook.RECEIVE, packet, Reason.GRANTED, pages)
+        if not socketless:
+            self._count(Hook.DELIVER, packet, Reason.GRANTED, pages)
+            self._acknowledge(packet, socket)
+        return True
+
+    def _acknowledge(self, packet: Packet, socket: Socket | None) -> None:
+        if socket is not None and packet.acknowledged is not None:
+            transmit.acknowledge(self.pool, socket, packet.acknowledged)
+            self.pool.account(self.pool.now)
 
     def _settle(self, mark: Mark, fate: Fate) -> None:
         self.buffers.settle(mark.origin, mark.pages, mark.slot, fate)
@@ -182,26 +235,28 @@ class NodeModel:
         socket.unread += self.buffers.truesize[mark.origin]
         return None
 
-    def transmit(self, frame: bytes, socket: Socket | None, now: int, queued: int = 0) -> bool:
+    def transmit(
+        self, frame: bytes | Packet, socket: Socket | None, now: int, queued: int = 0
+    ) -> bool:
         """The driver's transmit buffer; False where the sender stalls.
 
-        ``queued`` bytes wait behind this segment in the socket's write queue.
+        Of a frame's bytes, ``queued`` bytes wait behind its segment in the socket's write queue.
         """
-        packet, pool = parse(frame, self.rules), self.pool
-        segment = read_segment(frame, packet, queued)
+        packet, pool = self._read(frame, queued), self.pool
+        segment = packet.segment
         request = transmit.request(self.kernel, socket, self.in_force, packet.cls)
         floor = self.kernel.floors.pages(request, pool.reserve)
         streamed = socket if segment.bytes and socket is not None and not socket.closed else None
         margin = transmit.margin(pool, streamed, segment)
         if streamed is None:
-            pages = self.buffers.outgoing(len(frame))
+            pages = self.buffers.outgoing(packet.bytes)
             grown = transmit.Growth(0, pages, pages)
         else:
             grown = transmit.growth(pool, streamed, segment)
         if margin is None or not pool.roomy(grown.want + margin):
             self.advance(now)
         if grown.need and pool.free < floor + grown.need:
-            self._count(Hook.TRANSMIT, packet.cls, self._refusal(request, floor), grown.need)
+            self._count(Hook.TRANSMIT, packet, self._refusal(request, floor), grown.need)
             return False
         pages = grown.need
         if streamed is not None:
@@ -209,7 +264,7 @@ class NodeModel:
             pool.account(pool.now)
         else:
             pool.low_water = min(pool.low_water, pool.free - pages)
-        self._count(Hook.TRANSMIT, packet.cls, Reason.GRANTED, pages)
+        self._count(Hook.TRANSMIT, packet, Reason.GRANTED, pages)
         return True
 
     def _refusal(self, request: Request, floor: int) -> Reason:
@@ -236,16 +291,3 @@ class NodeModel:
                 rules.reset()
         self.pool.reset(clean)
         self.buffers.reset()
-
-
-def receive_buffers(pool: Pool, kernel: Kernel, card: Card | None) -> ReceiveBuffers:
-    """What a node with this kernel and card takes its receive buffers from.
-
-    Raises:
-        ValueError: The kernel profile has buffers, and there is no card.
-    """
-    if kernel.buffers is None:
-        return WholePages(pool, kernel)
-    if card is None:
-        raise ValueError(f"{kernel.name}: a card profile is needed")
-    return CardBuffers(pool, kernel, kernel.buffers, card)

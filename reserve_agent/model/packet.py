@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reserve_agent.contract.packets import PAGE_BYTES, PacketClass, PortRule
 
@@ -26,9 +26,34 @@ def buffer_pages(frame_bytes: int) -> int:
     return -(-(lines * _CACHE_LINE + _SKB_OVERHEAD) // PAGE_BYTES)
 
 
+@dataclass(frozen=True)
+class Segment:
+    """The data of a TCP segment.
+
+    Attributes:
+        sequence: Sequence number of its first byte.
+        bytes: Its payload; 0 = none.
+        queued: Bytes that the sender has written beyond it, which wait for their segments.
+    """
+
+    sequence: int = 0
+    bytes: int = 0
+    queued: int = 0
+
+    @property
+    def end(self) -> int:
+        """Sequence number behind its last byte."""
+        return (self.sequence + self.bytes) % (1 << 32)
+
+    @property
+    def written(self) -> int:
+        """Sequence number up to which the sender has written."""
+        return (self.end + self.queued) % (1 << 32)
+
+
 @dataclass
 class Packet:
-    """What the rules need of a packet.
+    """What the rules need of a packet, read from a frame (``read``) or said by a simulation.
 
     Attributes:
         cls: Its class.
@@ -37,6 +62,10 @@ class Packet:
         protocol: IP protocol number; 0 where there is none.
         transport: Offset of the transport header in the frame; 0 where it cannot be read.
         type: EtherType, behind the VLAN tags; 0 where it cannot be read.
+        bytes: Length of a frame.
+        frames: Frames on the wire that it stands for: a buffer that is yet to be cut is several.
+        segment: Its TCP data.
+        acknowledged: Sequence number before which its sender has everything; None: it says none.
     """
 
     cls: PacketClass = PacketClass.OTHER
@@ -45,11 +74,24 @@ class Packet:
     protocol: int = 0
     transport: int = 0
     type: int = 0
+    bytes: int = 0
+    frames: int = 1
+    segment: Segment = field(default_factory=Segment)
+    acknowledged: int | None = None
 
     @property
     def protocol_is_vm_aware(self) -> bool:
         """Whether the protocol is, whatever the packet: a later fragment's protocol is known."""
         return self.vm_aware or (self.fragment and self.protocol in (_TCP, _UDP, _SCTP))
+
+
+def read(frame: bytes, rules: Sequence[PortRule], queued: int = 0) -> Packet:
+    """Read all that the rules need of a frame; ``queued``: see ``Segment``."""
+    packet = parse(frame, rules)
+    packet.bytes = len(frame)
+    packet.segment = read_segment(frame, packet, queued)
+    packet.acknowledged = read_acknowledgement(frame, packet)
+    return packet
 
 
 def parse(frame: bytes, rules: Sequence[PortRule]) -> Packet:
@@ -134,31 +176,6 @@ def _parse_transport(
         if rule.protocol == packet.protocol and rule.port in ports:
             packet.cls = rule.cls
             return
-
-
-@dataclass(frozen=True)
-class Segment:
-    """The data of a TCP segment.
-
-    Attributes:
-        sequence: Sequence number of its first byte.
-        bytes: Its payload; 0 = none.
-        queued: Bytes that the sender has written beyond it, which wait for their segments.
-    """
-
-    sequence: int = 0
-    bytes: int = 0
-    queued: int = 0
-
-    @property
-    def end(self) -> int:
-        """Sequence number behind its last byte."""
-        return (self.sequence + self.bytes) % (1 << 32)
-
-    @property
-    def written(self) -> int:
-        """Sequence number up to which the sender has written."""
-        return (self.end + self.queued) % (1 << 32)
 
 
 def read_segment(frame: bytes, packet: Packet, queued: int = 0) -> Segment:

@@ -19,9 +19,11 @@ class Rules:
     Attributes:
         honours_flags: Whether a memalloc socket counts for anything; then a receive buffer may go
             down to the bottom.
+        throttles: Whether packets may be refused without pressure.
     """
 
     honours_flags = False
+    throttles = False
 
     def before_classification(self, pool: Pool) -> Reason | None:
         """Verdict on a packet that has its buffer and has not been looked at."""
@@ -67,6 +69,8 @@ class NoFlags(Rules):
 
 class Softnet(Memalloc):
     """The same, behind a softnet queue that throttles before it knows what a packet is."""
+
+    throttles = True
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crunchbed.host.scratch import ended_by_signals, scratch
+from crunchbed.host.scratch import scratch
+from crunchbed.run.signals import ended_by_signals
 from tests.sabotage.suite import Row, rows
 from tests.unit import format2
 

@@ -15,7 +15,7 @@ import pytest
 
 from nodes.__main__ import MODULES, run
 from nodes.daemon import Stop, connect_events, main
-from nodes.traffic import Pace
+from nodes.pace import Pace
 from reserve_agent.config_files import build, read_config
 from reserve_agent.errors import BadInput, CrunchbedError
 from reserve_agent.events import NoEvents

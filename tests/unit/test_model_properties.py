@@ -85,7 +85,7 @@ class Node(RuleBasedStateMachine):
 
     def receive_one(self, frame: bytes) -> None:
         model, pool = self.model, self.model.pool
-        model._advance(self.now)
+        model.advance(self.now)
         stock, free, memalloc = pool.stock, pool.free, model.memalloc
         had_heads, deaf = self.buffers.heads.at_hand > 0, self.buffers.deaf
         refused = dict(model.packets)
@@ -117,7 +117,7 @@ class Node(RuleBasedStateMachine):
         model, pool, sender = self.model, self.model.pool, self.sockets[socket]
         frame = segment((OTHER, BLOCK), self.sequence, 1, size)
         request = Request.MEMALLOC if sender.writeback else Request.NORMAL
-        model._advance(self.now)
+        model.advance(self.now)
         tx, free, heads = pool.tx, pool.free, self.buffers.heads.at_hand
         sent = model.transmit(frame, sender, self.now)
         if sent:

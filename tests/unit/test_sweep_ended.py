@@ -11,7 +11,7 @@ import pytest
 
 import crunchbed.cli.sweep
 from crunchbed.cli import app
-from crunchbed.host.scratch import ended_by_signals
+from crunchbed.run.signals import ended_by_signals
 from reserve_agent.errors import CrunchbedError
 
 RUN = """
@@ -28,7 +28,8 @@ SWEEP = f"""
 import signal, subprocess, sys, time
 from pathlib import Path
 from crunchbed.experiments.sweep.scratch import workplace
-from crunchbed.host.scratch import LOCKED, ended_by_signals
+from crunchbed.host.scratch import LOCKED
+from crunchbed.run.signals import ended_by_signals
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 try:

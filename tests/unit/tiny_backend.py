@@ -178,5 +178,5 @@ class TinyBackend:
         return []
 
     @contextmanager
-    def claim(self, _scenario: Scenario, _progress: Progress) -> Iterator[TinySite]:
+    def claim(self, _scenario: Scenario, _seed: int, _progress: Progress) -> Iterator[TinySite]:
         yield TinySite()

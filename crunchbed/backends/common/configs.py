@@ -6,61 +6,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from crunchbed.backends.common import settings
+from crunchbed.backends.common.settings import FENCE_TIMEOUT_NS
 from crunchbed.run.world import Flood
 from crunchbed.scenario import detector
 from crunchbed.scenario.corosync import MILLISECOND_NS
 from crunchbed.scenario.schema import Scenario
 from nodes.block.target import TargetSettings
 from nodes.membership.detectors.settings import to_record
-from nodes.membership.settings import DEFAULT_GRACE_NS
 from topologies.node import ClusterNode
 
 DISK: Final = "disk"
 """In the run's state directory: the file behind every target of the run."""
-FENCE_TIMEOUT_NS: Final = 2_000_000_000
-"""In which whoever asks for a fence expects the answer."""
-_START_NS: Final = 1_000_000_000
 
 
 def rings(node: ClusterNode) -> tuple[str, ...]:
-    """Return the node's address on every ring of heartbeats.
-
-    The ring is the network called "cluster"; without one, every link is a ring of its own, which
-    fails apart from the others.
-    """
-    named = [link.ip for link in node.links if link.network == "cluster"]
-    return (named[0],) if named else tuple(link.ip for link in node.links)
+    """Return the node's address on every ring of heartbeats."""
+    return tuple(link.ip for link in settings.rings(node.links))
 
 
 def heartbeat(
     scenario: Scenario, nodes: Mapping[str, ClusterNode], name: str, incarnation: int
 ) -> dict[str, Any]:
     """Return the configuration of one node's heartbeat daemon."""
-    members = {peer: nodes[peer] for peer in scenario.node_names}
-    indexes = {peer: index for index, peer in enumerate(scenario.node_names)}
-    interval = scenario.heartbeat.interval
-    return {
-        "node": name,
-        "index": indexes[name],
+    return settings.heartbeat(scenario, name, incarnation) | {
         "addresses": rings(nodes[name]),
         "port": scenario.heartbeat.port,
         "peers": {
-            peer: {"index": indexes[peer], "addresses": rings(node)}
-            for peer, node in members.items()
+            peer: {"index": index, "addresses": rings(nodes[peer])}
+            for index, peer in enumerate(scenario.node_names)
             if peer != name
         },
-        "interval_ns": interval,
-        "misses": scenario.heartbeat.misses,
         "detector": to_record(detector.settings(scenario.detector, scenario.heartbeat.interval)),
-        "incarnation": incarnation,
-        "joining": incarnation > 0,
         "memalloc": "heartbeat" in scenario.memalloc,
-        # Spread over the interval, so that nodes do not all send at once.
-        "phase_ns": interval * indexes[name] // len(indexes),
-        "fence_timeout_ns": FENCE_TIMEOUT_NS,
-        "tells_quorum": scenario.no_quorum == "stop",
-        # Nodes are started one after the other: the first has to wait for the last.
-        "grace_ns": max(DEFAULT_GRACE_NS, _START_NS * len(indexes)),
     }
 
 
@@ -68,7 +46,7 @@ def corosync(
     scenario: Scenario, run_id: str, nodes: Mapping[str, ClusterNode], name: str
 ) -> dict[str, Any]:
     """Return what one node's corosync is told, which replaces the heartbeat daemon."""
-    settings, consensus = scenario.corosync, scenario.corosync.consensus
+    chosen, consensus = scenario.corosync, scenario.corosync.consensus
     return {
         "node": name,
         "cluster": run_id,
@@ -76,26 +54,20 @@ def corosync(
         "port": scenario.heartbeat.port,
         "totem": {
             "token": scenario.corosync.token_ns(scenario.heartbeat.silence_ns) // MILLISECOND_NS,
-            "token_coefficient": settings.token_coefficient // MILLISECOND_NS,
-            "token_retransmits_before_loss_const": settings.token_retransmits_before_loss_const,
-            "join": settings.join // MILLISECOND_NS,
+            "token_coefficient": chosen.token_coefficient // MILLISECOND_NS,
+            "token_retransmits_before_loss_const": chosen.token_retransmits_before_loss_const,
+            "join": chosen.join // MILLISECOND_NS,
             "consensus": None if consensus is None else consensus // MILLISECOND_NS,
         },
         "fence_timeout_ns": FENCE_TIMEOUT_NS,
-        "two_node": settings.two_node,
+        "two_node": chosen.two_node,
         "ignore_quorum": scenario.no_quorum == "ignore",
     }
 
 
 def portal(scenario: Scenario, nodes: Mapping[str, ClusterNode]) -> str:
-    """Return the address that initiators connect to: the storage host's, or the one that moves.
-
-    The address that moves is the first one of the storage host's subnet that no node has.
-    """
-    storage = nodes["storage"].address("storage")
-    if not scenario.block_io.pair:
-        return storage
-    return f"{storage.rpartition('.')[0]}.{len(scenario.node_names) + 1}"
+    """Return the address that initiators connect to; see ``settings.portal``."""
+    return settings.portal(scenario, nodes["storage"].address("storage"))
 
 
 def iscsi_session(scenario: Scenario) -> dict[str, Any]:

@@ -52,7 +52,12 @@ class MachinesBackend:
         return needed_by(scenario)
 
     @contextmanager
-    def claim(self, scenario: Scenario, progress: Progress) -> Iterator[MachinesSite]:
+    def claim(
+        self,
+        scenario: Scenario,
+        seed: int,  # noqa: ARG002 - a protocol
+        progress: Progress,
+    ) -> Iterator[MachinesSite]:
         """Take an id for a run; its end says what is left of it on this machine."""
         with claimed_id(scenario, progress) as (state, loop):
             yield MachinesSite(state, loop)

@@ -59,7 +59,12 @@ class NamespacesBackend:
         return needed_by(scenario)
 
     @contextmanager
-    def claim(self, scenario: Scenario, progress: Progress) -> Iterator[NamespacesSite]:
+    def claim(
+        self,
+        scenario: Scenario,
+        seed: int,  # noqa: ARG002 - a protocol
+        progress: Progress,
+    ) -> Iterator[NamespacesSite]:
         """Take an id for a run; its end says what is left of it on this machine."""
         with claimed_id(scenario, progress) as (state, loop):
             site = NamespacesSite(state, loop)

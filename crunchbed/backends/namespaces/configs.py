@@ -7,50 +7,27 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from crunchbed.backends.common import settings
 from crunchbed.backends.common.configs import iscsi_session, portal, target
 from crunchbed.backends.common.live_run import LiveRun
 from crunchbed.scenario.crunch import FloodCrunch
 from crunchbed.scenario.profiles import DEFAULT, profile_for
 from crunchbed.scenario.schema import Scenario
-from nodes.block.pattern import BLOCK_BYTES
 from reserve_agent.config import AgentConfig
-from reserve_agent.contract.packets import (
-    PAGE_BYTES,
-    SOCK_MEMALLOC,
-    SOCK_REALTIME,
-    SOCK_WRITEBACK,
-    PacketClass,
-    Policy,
-    PortRule,
-)
+from reserve_agent.contract.packets import Policy
 from reserve_agent.hooks.loader import HookSettings
 from topologies.node import ClusterNode
 
-_TCP = 6
-_UDP = 17
-_SERVICE_RETRY_NS = 500_000_000
-
 
 def hook_settings(scenario: Scenario) -> HookSettings:
-    """Return policy and port rules of every node's hooks.
-
-    The block initiator does not know SO_MEMALLOC: a rule marks its sockets when they connect, and
-    so it is with corosync's. Our own heartbeat daemon sets the option itself. Either stands for a
-    daemon that is a real-time task.
-    """
-    block_flags = SOCK_WRITEBACK | (SOCK_MEMALLOC if "block-io" in scenario.memalloc else 0)
-    by_rule = scenario.membership == "corosync" and "heartbeat" in scenario.memalloc
-    heartbeat_flags = SOCK_REALTIME | (SOCK_MEMALLOC if by_rule else 0)
+    """Return policy and port rules of every node's hooks."""
     return HookSettings(
         policy=Policy[scenario.policy.upper()],
         service_ns=scenario.memory.service_time,
         enforce=scenario.enforce,
         softnet_limit=scenario.softnet.limit,
         softnet_cost_ns=scenario.softnet.cost,
-        rules=(
-            PortRule(scenario.block_io.port, _TCP, PacketClass.BLOCK_IO, block_flags),
-            PortRule(scenario.heartbeat.port, _UDP, PacketClass.HEARTBEAT, heartbeat_flags),
-        ),
+        rules=settings.port_rules(scenario),
     )
 
 
@@ -89,19 +66,19 @@ def service(
     scenario: Scenario, state: Path, nodes: Mapping[str, ClusterNode], name: str, incarnation: int
 ) -> dict[str, Any]:
     """Return what the service daemon of a node is told; ``state``: the run's state directory."""
-    settings = target(scenario, state, portal(scenario, nodes), name)
+    served = target(scenario, state, portal(scenario, nodes), name)
     return {
         "node": name,
         "pair": scenario.block_io.pair,
         "joining": incarnation > 0,
         "confirm": scenario.fencing.confirm,
         "stops_without_quorum": scenario.no_quorum == "stop",
-        "retry_ns": _SERVICE_RETRY_NS,
+        "retry_ns": settings.SERVICE_RETRY_NS,
         "interface": nodes[name].link("storage").interface,
         "target": {
-            **asdict(settings),
-            "disk": str(settings.disk),
-            "control": str(settings.control),
+            **asdict(served),
+            "disk": str(served.disk),
+            "control": str(served.control),
         },
     }
 
@@ -109,22 +86,13 @@ def service(
 def initiator(scenario: Scenario, address: str, name: str, incarnation: int) -> dict[str, Any]:
     """Return what one node's initiator is told; every node has its own region of the device."""
     block_io = scenario.block_io
-    index = scenario.node_names.index(name)
-    region = scenario.block_io.export // BLOCK_BYTES // len(scenario.node_names)
-    return {
+    return settings.writeback(scenario, name, incarnation) | {
         "node": name,
-        "index": index,
-        "incarnation": incarnation,
+        "index": scenario.node_names.index(name),
         "address": address,
         "port": block_io.port,
-        "transport": block_io.transport,
         "iscsi": iscsi_session(scenario),
         "nbd": dict(block_io.nbd),
-        "first_block": index * region,
-        "region_blocks": region,
-        "queue_depth": scenario.block_io.queue_depth,
-        "request_blocks": scenario.block_io.request // PAGE_BYTES,
-        "dirty_rate": scenario.block_io.dirty_rate,
         "swaps": scenario.nic is not None,
     }
 

@@ -1,0 +1,106 @@
+"""From a scenario to what the rules of a node are set to, whatever the node is made of. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+from crunchbed.scenario.schema import Scenario
+from nodes.block.pattern import BLOCK_BYTES
+from nodes.membership.settings import DEFAULT_GRACE_NS
+from reserve_agent.contract.packets import (
+    PAGE_BYTES,
+    SOCK_MEMALLOC,
+    SOCK_REALTIME,
+    SOCK_WRITEBACK,
+    PacketClass,
+    PortRule,
+)
+
+FENCE_TIMEOUT_NS: Final = 2_000_000_000
+"""In which whoever asks for a fence expects the answer."""
+SERVICE_RETRY_NS: Final = 500_000_000
+"""When the pair's service daemon asks the fence service again."""
+_START_NS: Final = 1_000_000_000
+_TCP: Final = 6
+_UDP: Final = 17
+
+
+class _Networked(Protocol):
+    @property
+    def network(self) -> str:
+        """Label of the network that a link leads to."""
+
+
+_Link = TypeVar("_Link", bound=_Networked)
+
+
+def rings(links: Sequence[_Link]) -> tuple[_Link, ...]:
+    """Return the links of a host that are rings of heartbeats.
+
+    The ring is the network called "cluster"; without one, every link is a ring of its own, which
+    fails apart from the others.
+    """
+    named = [link for link in links if link.network == "cluster"]
+    return (named[0],) if named else tuple(links)
+
+
+def port_rules(scenario: Scenario) -> tuple[PortRule, ...]:
+    """Return what a port says of a packet, and of the socket that connects or sends to it.
+
+    The block initiator does not know SO_MEMALLOC: a rule marks its sockets when they connect, and
+    so it is with corosync's. Our own heartbeat daemon sets the option itself. Either stands for a
+    daemon that is a real-time task.
+    """
+    block_flags = SOCK_WRITEBACK | (SOCK_MEMALLOC if "block-io" in scenario.memalloc else 0)
+    by_rule = scenario.membership == "corosync" and "heartbeat" in scenario.memalloc
+    heartbeat_flags = SOCK_REALTIME | (SOCK_MEMALLOC if by_rule else 0)
+    return (
+        PortRule(scenario.block_io.port, _TCP, PacketClass.BLOCK_IO, block_flags),
+        PortRule(scenario.heartbeat.port, _UDP, PacketClass.HEARTBEAT, heartbeat_flags),
+    )
+
+
+def portal(scenario: Scenario, storage: str) -> str:
+    """Return the address that initiators connect to: the storage host's, or the one that moves.
+
+    The address that moves is the first one of the storage host's subnet that no node has.
+    """
+    if not scenario.block_io.pair:
+        return storage
+    return f"{storage.rpartition('.')[0]}.{len(scenario.node_names) + 1}"
+
+
+def heartbeat(scenario: Scenario, name: str, incarnation: int) -> dict[str, Any]:
+    """Return the settings of one node's membership, but peers and detector."""
+    index, nodes = scenario.node_names.index(name), len(scenario.node_names)
+    interval = scenario.heartbeat.interval
+    return {
+        "node": name,
+        "index": index,
+        "interval_ns": interval,
+        "misses": scenario.heartbeat.misses,
+        "incarnation": incarnation,
+        "joining": incarnation > 0,
+        # Spread over the interval, so that nodes do not all send at once.
+        "phase_ns": interval * index // nodes,
+        "fence_timeout_ns": FENCE_TIMEOUT_NS,
+        "tells_quorum": scenario.no_quorum == "stop",
+        # Nodes are started one after the other: the first has to wait for the last.
+        "grace_ns": max(DEFAULT_GRACE_NS, _START_NS * nodes),
+    }
+
+
+def writeback(scenario: Scenario, name: str, incarnation: int) -> dict[str, Any]:
+    """Return the settings of one node's writeback; every node has a region of the device."""
+    block_io, index = scenario.block_io, scenario.node_names.index(name)
+    region = block_io.export // BLOCK_BYTES // len(scenario.node_names)
+    return {
+        "incarnation": incarnation,
+        "transport": block_io.transport,
+        "first_block": index * region,
+        "region_blocks": region,
+        "queue_depth": block_io.queue_depth,
+        "request_blocks": block_io.request // PAGE_BYTES,
+        "dirty_rate": block_io.dirty_rate,
+    }

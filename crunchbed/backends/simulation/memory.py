@@ -1,0 +1,297 @@
+"""The memory of a simulated node: the rules of ``reserve_agent/model`` and what an agent does.
+
+``NodeMemory`` decides, as for an agent of namespaces; the pool is the model's own, in place of the
+one that eBPF keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from crunchbed.backends.common.settings import port_rules
+from crunchbed.backends.simulation.books import Books, reserve_users
+from crunchbed.backends.simulation.drain import Drain
+from crunchbed.backends.simulation.loop import SimulatedLoop
+from crunchbed.backends.simulation.packet import Datagram
+from crunchbed.scenario.profiles import DEFAULT, profile_for
+from crunchbed.scenario.schema import Scenario
+from reserve_agent import tables
+from reserve_agent.contract.events.base import Event
+from reserve_agent.contract.events.pressure import (
+    PacketDropped,
+    PressureBegan,
+    PressureEnded,
+    ReserveUsersCounted,
+)
+from reserve_agent.contract.packets import (
+    PAGE_BYTES,
+    WHEEL_LIFE,
+    Hook,
+    Limits,
+    PacketClass,
+    Policy,
+    Reason,
+    service_shift,
+)
+from reserve_agent.memory import NodeMemory, ReserveRule
+from reserve_agent.model import transmit
+from reserve_agent.model.node import NodeModel
+from reserve_agent.model.packet import Packet, buffer_pages
+from reserve_agent.model.pool import Window
+from reserve_agent.model.sockets import Socket
+from reserve_agent.record import NodeSummary
+
+POLL_NS: Final = 10_000_000
+SAMPLE_NS: Final = 50_000_000
+"""How often an agent looks at the pool, and writes its counters down (``reserve_agent/agent.py``):
+an emergency flag is raised as late as an agent sees the pressure."""
+
+
+class SimulatedMemory:
+    """Implements ``PoolControl`` and ``nodes.block.task.PagePool`` with the model's pool.
+
+    Args:
+        scenario: The scenario.
+        loop: The run's.
+        summary: What the node's history adds up to.
+        record: Adds an event to the node's history.
+        interfaces: Interfaces whose receive buffers the reserve must hold.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        loop: SimulatedLoop,
+        summary: NodeSummary,
+        record: Callable[[Event], None],
+        interfaces: int,
+    ) -> None:
+        memory = scenario.memory
+        profile = profile_for(memory) or DEFAULT
+        self._loop = loop
+        self._record = record
+        self._clean = memory.clean
+        self._drain: Drain | None = None
+        self._books: list[Books] = []
+        self.model = NodeModel(
+            rules=port_rules(scenario),
+            limits=Limits(
+                softnet_limit=scenario.softnet.limit, softnet_cost_ns=scenario.softnet.cost
+            ),
+            policy=Policy[scenario.policy.upper()],
+            enforce=scenario.enforce,
+            kernel=profile.kernel,
+            card=profile.card,
+            on_drop=self._note_drop,
+        )
+        self.state = self.model.pool
+        self.state.service_shift = service_shift(memory.service_time)
+        self.state.on_episode = self._note_episode
+        self._life_ns = WHEEL_LIFE << self.state.service_shift
+        fixed = None if memory.reserve == "auto" else memory.reserve
+        rule = ReserveRule(fixed, interfaces)
+        self.manager = NodeMemory(
+            self, memory.pages, rule, self.model.policy, lambda: summary.sockets, record
+        )
+
+    def begin(self) -> None:
+        """Set the pool up, and watch it as an agent does, until the loop ends."""
+        self.manager.begin(self._clean)
+        self.manager.describe()
+        self._next_sample_ns = self._loop.now_ns()
+        self._poll()
+
+    def _poll(self) -> None:
+        now = self._loop.now_ns()
+        sampled = now >= self._next_sample_ns
+        if sampled or not self.state.calm or self.model.emergency:
+            self._advance()
+            raised, pressure = self.model.emergency, self.state.pressure
+            self.manager.watch_emergency(pressure=pressure, raised=raised)
+        if sampled:
+            self.sample()
+            self._next_sample_ns = now + SAMPLE_NS
+        self._loop.at(now + POLL_NS, self._poll)
+
+    def _advance(self) -> None:
+        self.model.advance(self._loop.now_ns())
+
+    # --- what the agent does to the pool
+
+    def snapshot(self) -> dict[str, int]:
+        """Return the pool's counters; pages of 4 KiB."""
+        pool = self.state
+        names = ("total", "reserve", "clean", "free", "dirty", "demand", "rx_stalled")
+        held = {name: int(getattr(pool, name)) for name in (*names, "hoarded", "tx", "low_water")}
+        if self._drain is not None:
+            held["dirty"] += self._drain.taken
+        return held | {"rx_running": pool.running.pages + pool.stock}
+
+    @property
+    def waiting(self) -> int:
+        """Pages that tasks wait for."""
+        return self.state.demand + (0 if self._drain is None else self._drain.wanted)
+
+    def resize(self, total: int, reserve: int) -> bool:
+        """Set the size and the reserve; False where what is in use would not fit."""
+        self._advance()
+        return self.state.resize(total, reserve)
+
+    def reset(self, clean: int) -> None:
+        """The node rebooted: only ``clean`` pages are in use."""
+        self._advance()
+        self.model.reset(clean)
+        self._books.clear()
+        self._drain = None
+
+    def set_emergency(self, *, raised: bool) -> None:
+        """Raise or lower the flag that the policy ``critical`` obeys."""
+        self.model.emergency = raised
+
+    def switch(self, policy: str) -> None:
+        """Follow another policy from the next packet on."""
+        self.model.policy = Policy[policy.upper()]
+        self.manager.switch(self.model.policy)
+
+    def add_windows(self, windows: Sequence[tuple[int, int, int]]) -> None:
+        """Leave few free pages in each window: begin and end, nanoseconds, and pages."""
+        self._advance()
+        self.state.windows = [*self.state.windows, *(Window(*one) for one in windows)]
+        for start, end, _ in windows:
+            self._loop.at(start, self._advance)
+            self._loop.at(end, self._advance)
+
+    def wake(self) -> None:
+        """Have readers that did not read do so."""
+        self._advance()
+        self.model.wake()
+
+    # --- what writeback does to it
+
+    def dirty(self, pages: int) -> None:
+        """Have normal tasks ask for pages to dirty; those that the pool refuses wait."""
+        self._advance()
+        self.state.ask(pages)
+
+    def clean(self, pages: int) -> int:
+        """Free dirty pages that were written; return how many were dirty."""
+        self._advance()
+        cleaned = self.state.wash(pages)
+        if self._drain is not None and self._drain.look(self._loop.now_ns()):
+            self._drain = None
+        return cleaned
+
+    def drain(self, pages: int, start_ns: int) -> None:
+        """Have so many pages become free by writing alone, from ``start_ns`` on."""
+        generation = self.state.generation
+
+        def begin() -> None:
+            if self.state.generation == generation:
+                self._advance()
+                self._drain = Drain(self.state, pages, self._loop.now_ns())
+
+        self._loop.at(start_ns, begin)
+
+    def calm(self) -> None:
+        """Have the tasks that wait give up."""
+        self._advance()
+        self.state.demand = 0
+        if self._drain is not None:
+            self._drain.end(self._loop.now_ns())
+            self._drain = None
+
+    # --- what packets do to it
+
+    def open(self, books: Books) -> Books:
+        """A socket is made."""
+        self._books.append(books)
+        return books
+
+    def close(self, books: Books) -> None:
+        """A socket is closed; who read of its reserve is still told at the end."""
+        self.model.release(books.socket)
+
+    def leaves(self, packet: Datagram, books: Books | None) -> bool:
+        """Whether a packet that a host sends gets its pages; several frames get all or none."""
+        now, socket = self._loop.now_ns(), None if books is None else books.socket
+        if packet.frames > 1 and not self._leave_as_one(packet, socket, now):
+            return False
+        return self.model.transmit(packet, socket, now)
+
+    def _leave_as_one(self, packet: Datagram, socket: Socket | None, now: int) -> bool:
+        """Whether it makes no difference that several frames leave as one.
+
+        Of a stream the first segment brings to account all that was written, if it is there.
+        """
+        model, pool = self.model, self.state
+        pages = packet.frames * buffer_pages(packet.bytes)
+        if model.undisturbed(pages + packet.segment.queued // PAGE_BYTES + 1, now):
+            return True
+        if socket is None or socket.closed or not packet.segment.bytes:
+            return False
+        self._advance()
+        asks = transmit.request(model.kernel, socket, model.in_force, packet.cls)
+        floor = model.kernel.floors.pages(asks, pool.reserve)
+        return transmit.growth(pool, socket, packet.segment).want <= pool.free - floor
+
+    def comes_calmly(self, packet: Datagram, books: Books | None, *, socketless: bool) -> bool:
+        """Whether nothing could happen to a packet's frames, which are booked then."""
+        frames, spread = packet.frames, packet.spread_ns
+        at_once = min(frames, self._life_ns * frames // spread + 2) if spread else frames
+        socket = None if books is None else books.socket
+        until = self._loop.now_ns() + spread + 2 * self._life_ns
+        return self.model.pass_calm(packet, socket, at_once, until, socketless=socketless)
+
+    def comes(self, packet: Datagram, books: Books | None, *, socketless: bool) -> bool:
+        """Whether a received frame reaches its socket, or its host where it is for none."""
+        now = self._loop.now_ns()
+        mark = self.model.receive(packet, now)
+        if mark is None or socketless:
+            return mark is not None
+        return self.model.deliver(packet, mark, None if books is None else books.socket, now)
+
+    def loses(self, packet: Datagram) -> None:
+        """A fault has lost a frame."""
+        self.model.lose(packet, self._loop.now_ns())
+
+    # --- what the history is told
+
+    def sample(self) -> None:
+        """Record the pool's counters."""
+        self._record(tables.sampled(self.snapshot()))
+
+    def count_packets(self) -> None:
+        """Record the packet counters."""
+        packets, pages = self.model.packets, self.model.pages
+        self._record(
+            tables.packets_counted({key: (packets[key], pages[key]) for key in sorted(packets)})
+        )
+        self.sample()
+
+    def count_reserve_users(self) -> None:
+        """Record the sockets that pages of the reserve went to."""
+        self._record(ReserveUsersCounted(table=list(reserve_users(self._books))))
+
+    def _note_episode(self, what: str, t: int, value: int) -> None:
+        if what == "begin":
+            self._record(PressureBegan(t=t, free=value))
+        else:
+            self._record(PressureEnded(t=t, since=value, duration_ns=t - value))
+
+    def _note_drop(self, hook: Hook, packet: Packet, reason: Reason, pages: int) -> None:
+        """Write down what somebody will ask about, as the hooks do."""
+        if packet.cls is PacketClass.OTHER or not isinstance(packet, Datagram):
+            return
+        self._record(
+            PacketDropped(
+                t=self.state.now,
+                hook=hook.name.lower(),
+                reason=reason.name.lower(),
+                cls=packet.cls.label,
+                src=packet.source,
+                dst=packet.destination,
+                tag=packet.tag,
+                pages=pages,
+            )
+        )

@@ -1,0 +1,318 @@
+"""The parts of the simulation, each alone: time, dice, links, TCP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from crunchbed.backends.simulation.books import Books
+from crunchbed.backends.simulation.loop import START_NS, SimulatedLoop, Streams, Timer
+from crunchbed.backends.simulation.network import BURST_BYTES, Bucket
+from crunchbed.backends.simulation.packet import Classes, Datagram, udp
+from crunchbed.backends.simulation.tcp import QUEUED_BYTES, TcpSocket
+from crunchbed.backends.simulation.tcp_packet import MSS, Ends, TcpPacket, blank
+from crunchbed.backends.simulation.tcp_rules import INITIAL_WINDOW, Arrived, TimeOut, Window
+from reserve_agent.contract.packets import PacketClass, PortRule
+from reserve_agent.model.packet import Segment
+
+MS = 1_000_000
+SECOND = 1_000_000_000
+
+# --- the loop
+
+
+def test_calls_that_are_due_at_one_moment_come_in_the_order_in_which_they_were_asked_for() -> None:
+    loop, made = SimulatedLoop(), []
+    for name in "bac":
+        loop.at(START_NS + 5, lambda name=name: made.append((loop.now_ns(), name)))  # type: ignore[misc]
+    loop.at(START_NS + 4, lambda: made.append((loop.now_ns(), "first")))
+    assert loop.run_until(lambda: len(made) == 4, 1)
+    assert made == [(START_NS + 4, "first"), *((START_NS + 5, name) for name in "bac")]
+
+
+def test_a_call_may_ask_for_another_one_now_and_for_one_in_the_past() -> None:
+    loop, made = SimulatedLoop(), []
+    loop.at(START_NS + 10, lambda: loop.at(START_NS, lambda: made.append(loop.now_ns())))
+    loop.run_until(lambda: False, 0.01)
+    assert made == [START_NS + 10], "time does not go back"
+
+
+def test_a_wait_without_a_call_takes_its_time_and_no_more() -> None:
+    loop = SimulatedLoop()
+    assert not loop.run_until(lambda: False, 3600)
+    assert loop.now_ns() == START_NS + 3600 * SECOND
+    assert loop.run_until(lambda: True, 10)
+    assert loop.now_ns() == START_NS + 3600 * SECOND
+
+
+def test_a_condition_is_asked_every_two_milliseconds() -> None:
+    loop = SimulatedLoop()
+    assert loop.run_until(lambda: loop.now_ns() > START_NS + 5 * MS, 1)
+    assert loop.now_ns() == START_NS + 6 * MS
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [((5,), [5]), ((5, 9), [9]), ((9, 5), [5]), ((5, 9, 5), [5]), ((5, 5), [5])],
+)
+def test_the_last_time_that_a_timer_is_set_to_counts(
+    times: tuple[int, ...], expected: list[int]
+) -> None:
+    loop, made = SimulatedLoop(), []
+    timer = Timer(loop, lambda: made.append(loop.now_ns() - START_NS))
+    for ns in times:
+        timer.set(START_NS + ns)
+    loop.run_until(lambda: False, 0.01)
+    assert (made, timer.is_set) == (expected, False)
+
+
+def test_a_timer_that_is_cancelled_rings_not_and_may_be_set_anew() -> None:
+    loop, made = SimulatedLoop(), []
+    timer = Timer(loop, lambda: made.append(loop.now_ns() - START_NS))
+    timer.set(START_NS + 5)
+    timer.cancel()
+    loop.run_until(lambda: False, 0.01)
+    assert made == []
+    timer.set(loop.now_ns() + 7)
+    loop.run_until(lambda: False, 0.01)
+    assert made == [10 * MS + 7]
+
+
+def test_a_stream_depends_on_the_seed_and_its_name_alone() -> None:
+    one, other = Streams(1), Streams(1)
+    other.fork("something else").random()
+    again = other.fork("losses of n1")
+    assert one.fork("losses of n1").random() == again.random()
+    assert one.fork("losses of n2").random() != one.fork("losses of n1").random()
+    assert Streams(2).fork("losses of n1").random() != one.fork("losses of n1").random()
+
+
+# --- links
+
+
+def test_a_bucket_lets_a_burst_pass_and_then_its_rate() -> None:
+    bucket, now = Bucket(8_000_000, 1 << 20), SECOND  # a byte each microsecond
+    assert bucket.take(now, BURST_BYTES, 1) == (now, now)
+    assert bucket.take(now, 1000, 2) == (now + MS, now + 2 * MS)
+    later = now + SECOND
+    assert bucket.take(later, BURST_BYTES, 1) == (later, later), "the tokens are back"
+
+
+def test_a_queue_takes_no_more_frames_than_it_has_room_for() -> None:
+    bucket, now = Bucket(8_000_000, 10_000), SECOND
+    bucket.take(now, BURST_BYTES, 1)
+    assert bucket.room(now, 1000) == 10
+    bucket.take(now, 1000, 8)
+    assert bucket.room(now, 1000) == 2
+    assert bucket.room(now + 3 * MS, 1000) == 5
+
+
+# --- packets
+
+
+def test_several_frames_come_apart_into_what_each_would_have_been() -> None:
+    rules = Classes([PortRule(7405, 17, PacketClass.HEARTBEAT)])
+    beats = udp(rules, 42, 40000, 7405, source="10.77.0.1", destination="10.77.0.2", frames=3)
+    assert (beats.cls, beats.bytes) == (PacketClass.HEARTBEAT, 84)
+    assert [one.frames for one in beats.apart()] == [1, 1, 1]
+    data = packet(segment=Segment(1, 2 * MSS + 10, 5), frames=3)
+    assert [one.segment for one in data.apart()] == [
+        Segment(1, MSS, MSS + 15),
+        Segment(1 + MSS, MSS, 15),
+        Segment(1 + 2 * MSS, 10, 5),
+    ]
+    assert data.first(2).segment == Segment(1, 2 * MSS, 5)
+    answers = packet(acknowledged=1000, step=100, frames=3)
+    assert [one.acknowledged for one in answers.apart()] == [800, 900, 1000]
+    assert answers.first(1).acknowledged == 800
+
+
+# --- the rules of TCP
+
+
+def test_a_time_out_is_a_second_first_then_200_ms_and_doubles_up_to_two_minutes() -> None:
+    time_out = TimeOut()
+    assert time_out.ns == SECOND
+    for _ in range(50):
+        time_out.measure(MS)
+    assert time_out.ns == pytest.approx(201 * MS, rel=0.01)
+    time_out.backoff = 3
+    assert time_out.ns == pytest.approx(8 * 201 * MS, rel=0.01)
+    time_out.backoff = 40
+    assert time_out.ns == 120 * SECOND
+
+
+def test_a_window_doubles_at_first_halves_for_a_loss_and_collapses_without_answers() -> None:
+    window = Window()
+    assert not window.grow(MSS + 1, MSS, in_flight=MSS)
+    assert window.bytes == INITIAL_WINDOW, "who sends little needs no larger one"
+    assert not window.grow(INITIAL_WINDOW + 1, INITIAL_WINDOW, in_flight=INITIAL_WINDOW)
+    assert window.bytes == 2 * INITIAL_WINDOW
+    assert not window.duplicate(2, 20 * MSS, 50_000)
+    assert window.duplicate(1, 20 * MSS, 50_000), "the third duplicate says that it is lost"
+    assert window.bytes == 10 * MSS
+    assert not window.duplicate(5, 20 * MSS, 50_000), "once in a recovery"
+    assert window.grow(40_000, MSS, 20 * MSS), "a part of it: the next segment is lost too"
+    assert not window.grow(50_000, MSS, 20 * MSS)
+    window.collapse(20 * MSS)
+    assert window.bytes == MSS
+
+
+def test_what_arrives_beyond_a_hole_counts_once_the_hole_is_filled() -> None:
+    arrived = Arrived()
+    assert not arrived.add(101, 201)
+    assert not arrived.add(301, 401)
+    assert (arrived.expected, arrived.far) == (1, 101)
+    assert arrived.add(1, 101)
+    assert (arrived.expected, arrived.far) == (201, 301)
+    assert not arrived.add(1, 101), "that was there already"
+    assert arrived.add(201, 350)
+    assert (arrived.expected, arrived.far) == (401, 0)
+
+
+# --- two sockets and a wire between them
+
+ENDS = Ends("10.77.0.1", 40000, "10.77.0.254", 10809, PacketClass.BLOCK_IO)
+
+
+def packet(**fields: Any) -> TcpPacket:
+    return blank(ENDS).changed(**fields)
+
+
+class Wire:
+    """A host for both ends: every packet takes 1 ms, unless ``loses`` says that it is lost."""
+
+    def __init__(self) -> None:
+        self.loop = SimulatedLoop()
+        self.loses: Callable[[TcpPacket], bool] = lambda _packet: False
+        self.sent: list[tuple[int, TcpPacket]] = []
+        self.gone: list[TcpSocket] = []
+        back = Ends(ENDS.peer, ENDS.peer_port, ENDS.address, ENDS.port, ENDS.cls)
+        self.client = TcpSocket(self, ENDS, None)
+        self.server = TcpSocket(self, back, None)
+        self.got: list[tuple[int, object]] = []
+        self.server.received = lambda message: self.got.append((self.now, message))
+
+    @property
+    def now(self) -> int:
+        """Milliseconds since the begin."""
+        return (self.loop.now_ns() - START_NS) // MS
+
+    def send(self, packet: Datagram, _books: Books | None) -> int | None:
+        assert isinstance(packet, TcpPacket)
+        self.sent.append((self.now, packet))
+        if not self.loses(packet):
+            to = self.server if packet.port == 10809 else self.client
+            self.loop.at(self.loop.now_ns() + MS, lambda: to.arrive(packet))
+        return self.loop.now_ns()
+
+    def forget(self, socket: TcpSocket) -> None:
+        self.gone.append(socket)
+
+    def run(self, seconds: float) -> None:
+        self.loop.run_until(lambda: False, seconds)
+
+    def data(self) -> list[tuple[int, int, int]]:
+        """Time, first byte and length of what the client has sent."""
+        return [
+            (at, one.segment.sequence, one.segment.bytes)
+            for at, one in self.sent
+            if one.segment.bytes and one.port == 10809
+        ]
+
+
+def connected() -> Wire:
+    wire = Wire()
+    wire.client.connect()
+    wire.run(0.1)
+    assert wire.client.open
+    assert wire.server.open
+    wire.sent.clear()
+    return wire
+
+
+def test_messages_arrive_in_order_and_every_second_segment_is_acknowledged() -> None:
+    wire = connected()
+    wire.client.write(4 * MSS, "one")
+    wire.client.write(10, "two")
+    wire.run(0.03)
+    assert [message for _, message in wire.got] == ["one", "two"]
+    answers = [one for _, one in wire.sent if one.port != 10809]
+    assert [(one.frames, one.acknowledged) for one in answers] == [(2, 1 + 4 * MSS)]
+    wire.run(0.03)
+    late = [(at, one) for at, one in wire.sent if one.port != 10809][1:]
+    assert [(at, one.acknowledged) for at, one in late] == [(141, 11 + 4 * MSS)], "40 ms later"
+
+
+def test_a_lost_segment_is_sent_again_after_200_ms_then_400_then_800() -> None:
+    wire = connected()
+    wire.client.write(100, "first")  # measures the way there and back
+    wire.run(1)
+    wire.sent.clear()
+    wire.loses = lambda packet: packet.port == 10809
+    wire.client.write(100, "lost")
+    wire.run(3.2)
+    times = [at - wire.data()[0][0] for at, _, _ in wire.data()]
+    gaps = [after - before for before, after in pairwise(times)]
+    assert gaps == [pytest.approx(gaps[0] * 2**n, rel=0.02) for n in range(len(gaps))]
+    assert 200 <= gaps[0] <= 320
+    wire.loses = lambda _packet: False
+    wire.run(5)
+    assert [message for _, message in wire.got] == ["first", "lost"]
+
+
+def test_three_duplicate_acknowledgements_have_a_hole_filled_at_once() -> None:
+    wire = connected()
+    wire.client.write(100, "first")
+    wire.run(1)
+    wire.sent.clear()
+    wire.loses = lambda packet: packet.segment.sequence == 101 and len(wire.data()) == 1
+    for number in range(6):
+        wire.client.write(MSS, number)
+    wire.run(0.05)
+    again = [(at, length) for at, sequence, length in wire.data() if sequence == 101]
+    assert len(again) == 2
+    assert again[1][0] - again[0][0] <= 3, "a way there and back, and no time-out"
+    assert [message for _, message in wire.got][1:] == list(range(6))
+
+
+def test_a_socket_keeps_little_in_its_interface() -> None:
+    wire = connected()
+    wire.client.write(100 * MSS, "much")
+    assert sum(length for _, _, length in wire.data()) <= max(QUEUED_BYTES, INITIAL_WINDOW)
+    wire.run(1)
+    assert [message for _, message in wire.got] == ["much"]
+
+
+def test_a_connection_is_asked_for_again_after_one_second_and_two() -> None:
+    wire = Wire()
+    wire.loses = lambda _packet: True
+    wire.client.connect()
+    wire.run(8)
+    assert [at for at, one in wire.sent if one.syn] == [0, 1000, 3000, 7000]
+
+
+def test_a_reset_ends_a_connection_and_says_so() -> None:
+    wire = connected()
+    said: list[str] = []
+    wire.client.lost = said.append
+    wire.client.write(100, "on its way")
+    wire.client.arrive(packet(rst=True))
+    assert (said, wire.gone) == (["Connection reset by peer"], [wire.client])
+    wire.run(5)
+    assert len(wire.data()) == 1, "nothing is sent again"
+
+
+def test_a_peer_that_never_answers_is_given_up_after_a_quarter_of_an_hour() -> None:
+    wire = connected()
+    said: list[str] = []
+    wire.client.lost = said.append
+    wire.loses = lambda _packet: True
+    wire.client.write(100, "lost")
+    wire.run(924)
+    assert said == []
+    wire.run(240)
+    assert said == ["Connection timed out"]
