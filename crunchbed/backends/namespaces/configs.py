@@ -35,12 +35,14 @@ def hook_settings(scenario: Scenario) -> HookSettings:
     """Return policy and port rules of every node's hooks.
 
     The block initiator does not know SO_MEMALLOC: a rule marks its sockets when they connect, and
-    so it is with corosync's. Our own heartbeat daemon sets the option itself. Either stands for a
-    daemon that is a real-time task.
+    so it is with corosync's. Our own heartbeat daemon sets the option itself. By a kernel's profile
+    either is a real-time task, as corosync is.
     """
     block_flags = SOCK_WRITEBACK | (SOCK_MEMALLOC if "block-io" in scenario.memalloc else 0)
     by_rule = scenario.membership == "corosync" and "heartbeat" in scenario.memalloc
-    heartbeat_flags = SOCK_REALTIME | (SOCK_MEMALLOC if by_rule else 0)
+    heartbeat_flags = SOCK_MEMALLOC if by_rule else 0
+    if scenario.nic is not None:
+        heartbeat_flags |= SOCK_REALTIME
     return HookSettings(
         policy=Policy[scenario.policy.upper()],
         service_ns=scenario.memory.service_time,
