@@ -17,9 +17,10 @@ from crunchbed.calibrate.profile import Compared, compared, profile_record, ship
 from crunchbed.cli.options import Options, bundled, can_be_made, takes
 from crunchbed.cli.output import FILE, print_json
 from crunchbed.host.requirements import require
-from crunchbed.host.scratch import ended_by_signals, scratch
+from crunchbed.host.scratch import scratch
 from crunchbed.report.calibration import print_calibration, record_of
 from crunchbed.report.table import open_console
+from crunchbed.run.signals import ended_by_signals
 from crunchbed.scenario.kinds import require_known
 from crunchbed.scenario.section import CARDS, KERNELS
 from reserve_agent.errors import BadInput, MissingRequirement

@@ -49,12 +49,14 @@ def port_rules(scenario: Scenario) -> tuple[PortRule, ...]:
     """Return what a port says of a packet, and of the socket that connects or sends to it.
 
     The block initiator does not know SO_MEMALLOC: a rule marks its sockets when they connect, and
-    so it is with corosync's. Our own heartbeat daemon sets the option itself. Either stands for a
-    daemon that is a real-time task.
+    so it is with corosync's. Our own heartbeat daemon sets the option itself. By a kernel's profile either
+    is a real-time task, as corosync is.
     """
     block_flags = SOCK_WRITEBACK | (SOCK_MEMALLOC if "block-io" in scenario.memalloc else 0)
     by_rule = scenario.membership == "corosync" and "heartbeat" in scenario.memalloc
-    heartbeat_flags = SOCK_REALTIME | (SOCK_MEMALLOC if by_rule else 0)
+    heartbeat_flags = SOCK_MEMALLOC if by_rule else 0
+    if scenario.nic is not None:
+        heartbeat_flags |= SOCK_REALTIME
     return (
         PortRule(scenario.block_io.port, _TCP, PacketClass.BLOCK_IO, block_flags),
         PortRule(scenario.heartbeat.port, _UDP, PacketClass.HEARTBEAT, heartbeat_flags),
@@ -103,4 +105,5 @@ def writeback(scenario: Scenario, name: str, incarnation: int) -> dict[str, Any]
         "queue_depth": block_io.queue_depth,
         "request_blocks": block_io.request // PAGE_BYTES,
         "dirty_rate": block_io.dirty_rate,
+        "swaps": scenario.nic is not None,
     }

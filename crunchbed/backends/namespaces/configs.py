@@ -93,7 +93,6 @@ def initiator(scenario: Scenario, address: str, name: str, incarnation: int) -> 
         "port": block_io.port,
         "iscsi": iscsi_session(scenario),
         "nbd": dict(block_io.nbd),
-        "swaps": scenario.nic is not None,
     }
 
 

@@ -11,7 +11,6 @@ from typing import Final
 
 from crunchbed.backends.common.settings import port_rules
 from crunchbed.backends.simulation.books import Books, reserve_users
-from crunchbed.backends.simulation.drain import Drain
 from crunchbed.backends.simulation.loop import SimulatedLoop
 from crunchbed.backends.simulation.packet import Datagram
 from crunchbed.scenario.profiles import DEFAULT, profile_for
@@ -72,7 +71,6 @@ class SimulatedMemory:
         self._loop = loop
         self._record = record
         self._clean = memory.clean
-        self._drain: Drain | None = None
         self._books: list[Books] = []
         self.model = NodeModel(
             rules=port_rules(scenario),
@@ -124,14 +122,12 @@ class SimulatedMemory:
         pool = self.state
         names = ("total", "reserve", "clean", "free", "dirty", "demand", "rx_stalled")
         held = {name: int(getattr(pool, name)) for name in (*names, "hoarded", "tx", "low_water")}
-        if self._drain is not None:
-            held["dirty"] += self._drain.taken
         return held | {"rx_running": pool.running.pages + pool.stock}
 
     @property
     def waiting(self) -> int:
         """Pages that tasks wait for."""
-        return self.state.demand + (0 if self._drain is None else self._drain.wanted)
+        return self.state.demand + self.state.wanted
 
     def resize(self, total: int, reserve: int) -> bool:
         """Set the size and the reserve; False where what is in use would not fit."""
@@ -143,7 +139,6 @@ class SimulatedMemory:
         self._advance()
         self.model.reset(clean)
         self._books.clear()
-        self._drain = None
 
     def set_emergency(self, *, raised: bool) -> None:
         """Raise or lower the flag that the policy ``critical`` obeys."""
@@ -177,29 +172,17 @@ class SimulatedMemory:
     def clean(self, pages: int) -> int:
         """Free dirty pages that were written; return how many were dirty."""
         self._advance()
-        cleaned = self.state.wash(pages)
-        if self._drain is not None and self._drain.look(self._loop.now_ns()):
-            self._drain = None
-        return cleaned
+        return self.state.wash(pages)
 
-    def drain(self, pages: int, start_ns: int) -> None:
-        """Have so many pages become free by writing alone, from ``start_ns`` on."""
-        generation = self.state.generation
-
-        def begin() -> None:
-            if self.state.generation == generation:
-                self._advance()
-                self._drain = Drain(self.state, pages, self._loop.now_ns())
-
-        self._loop.at(start_ns, begin)
+    def swap(self, pages: int, level: int) -> None:
+        """Have tasks that leave ``level`` pages free want more, which must be written first."""
+        self._advance()
+        self.state.swap(pages, level)
 
     def calm(self) -> None:
         """Have the tasks that wait give up."""
         self._advance()
-        self.state.demand = 0
-        if self._drain is not None:
-            self._drain.end(self._loop.now_ns())
-            self._drain = None
+        self.state.give_up()
 
     # --- what packets do to it
 

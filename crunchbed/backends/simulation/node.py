@@ -152,15 +152,11 @@ class SimulatedNode:
 
     def begin_burst(self, pages: int, rate: int, start_ns: int) -> None:
         """Have the node's tasks dirty pages from a moment on."""
-        initiator = self._initiator("burst")
-        if self.memory.model.kernel.buffers is None:
-            initiator.burst(pages, rate, start_ns)
-        else:
-            self.memory.drain(pages, start_ns)
+        self._initiator("burst").burst(pages, rate, start_ns)
 
     def calm(self) -> None:
         """Have the node's tasks give up what they still wait for."""
-        self._initiator("calm").calm()  # and, by its pool, a drain
+        self._initiator("calm").calm()
 
     def _initiator(self, op: str) -> InitiatorDaemon:
         daemon = self._daemons.get("initiator")

@@ -50,8 +50,8 @@ def _keys(scenario: Scenario) -> Iterator[str]:
         yield f"memory.kernel: expected a profile, one of {', '.join(NAMES)}, got {memory.kernel}"
     elif profile.kernel.buffers is not None and scenario.policy not in _OF_KERNELS:
         yield (
-            f"policy: expected {' or '.join(_OF_KERNELS)} with {profile.kernel.name}: no kernel has "
-            f"another, got {scenario.policy}"
+            f"policy: expected {' or '.join(_OF_KERNELS)} with {profile.kernel.name}: "
+            f"no kernel has another, got {scenario.policy}"
         )
 
 

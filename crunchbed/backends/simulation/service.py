@@ -115,7 +115,7 @@ class ServiceDaemon(Daemon):
         now = self._now()
         views, self._views = self._views, []
         for one in views:
-            told = self._manager.view(one.number, one.members, one.removed, one.quorate, now)
+            told = self._manager.view(one.number, one.names, one.removed, one.quorate, now)
             self._carry_out(told, now)
         answers, self._answers = self._answers, []
         for answer in answers:
