@@ -132,6 +132,31 @@ def test_packets_for_a_node_that_is_down_come_to_the_others(tmp_path: Path) -> N
     assert throttled == {"n1", "n2", "n3"}
 
 
+@pytest.mark.parametrize(
+    ("flags", "policy", "misses", "ends"),
+    [([], "none", (15, 80), False), (["block-io"], "memalloc", (5, 80), True)],
+)
+def test_a_node_is_deaf_by_a_kernels_rules_and_its_writes_end_if_they_may(
+    flags: list[str], policy: str, misses: tuple[int, int], ends: bool, tmp_path: Path
+) -> None:
+    """As on machines with e1000, but for what ``docs/simulation.md`` says."""
+    changes: dict[str, object] = {
+        "memory.profile": "linux-6.1",
+        "memalloc": flags,
+        "expect": [],
+        "phases.inject": "4s",
+        "phases.recovery": "1s",
+    }
+    result, _ = run("kernel-writeback", policy, tmp_path / "out", changes=changes)
+    least, most = misses
+    assert least <= result.totals.heartbeats_missed <= most
+    assert result.nodes["n1"].heartbeats_missed == result.totals.heartbeats_missed
+    assert result.nic == "e1000"
+    pressure = result.nodes["n1"].pressure_seconds
+    assert pressure is not None
+    assert (pressure < 2) == ends
+
+
 # --- the same each time
 
 SIMULATED = ("--backend", "simulation", "--quiet", "--set", "phases.control=1s")

@@ -49,8 +49,8 @@ def port_rules(scenario: Scenario) -> tuple[PortRule, ...]:
     """Return what a port says of a packet, and of the socket that connects or sends to it.
 
     The block initiator does not know SO_MEMALLOC: a rule marks its sockets when they connect, and
-    so it is with corosync's. Our own heartbeat daemon sets the option itself. By a kernel's profile either
-    is a real-time task, as corosync is.
+    so it is with corosync's. Our own heartbeat daemon sets the option itself. By a kernel's
+    profile either is a real-time task, as corosync is.
     """
     block_flags = SOCK_WRITEBACK | (SOCK_MEMALLOC if "block-io" in scenario.memalloc else 0)
     by_rule = scenario.membership == "corosync" and "heartbeat" in scenario.memalloc
