@@ -118,11 +118,11 @@ def test_the_backend_is_chosen_from_a_list_and_written_only_if_it_is_not_the_def
     with pytest.raises(BadInput) as no:
         load(tmp_path, "cluster: {backend: namespace}")
     assert str(no.value).endswith(
-        "x.yaml:3: cluster.backend: expected one of namespaces, machines "
+        "x.yaml:3: cluster.backend: expected one of namespaces, machines, simulation "
         "(did you mean namespaces?), got 'namespace'"
     )
 
 
 def test_another_backend_than_the_default_is_written() -> None:
-    other = Cluster.model_construct(**{**dict(Cluster()), "backend": "simulation"})
+    other = Cluster(backend="simulation")
     assert other.model_dump(mode="json")["backend"] == "simulation"
