@@ -27,6 +27,7 @@ _PARTS = ("history", "logs")
 _SCENARIO = "scenario.json"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _PACKAGES = ("crunchbed", "prometheus-client", "pydantic")
+_SAME = ("format", "run", "scenario", "seed", "backend", "switch")  # whatever machine it ran on
 
 
 def make(scenario: Scenario, seed: int, run_id: str, out: Path | None) -> Path:
@@ -122,5 +123,5 @@ def recorded(info: Mapping[str, Any], world: Mapping[str, Any]) -> dict[str, Any
     """
     if not world.get("repeatable"):
         return dict(info)
-    same = {key: info[key] for key in ("format", "run", "scenario", "seed", "backend")}
+    same = {key: info[key] for key in _SAME}
     return same | {"versions": world["versions"]}

@@ -125,7 +125,7 @@ def test_values_are_in_base_units() -> None:
         (
             "memory:\n  pagez: 5\n",
             "x.yaml:4: memory.pagez: expected one of the keys pages, clean, reserve, service_time, "
-            "on_exhaustion, nic, kernel, profile, got an unknown key (did you mean pages?)",
+            "on_exhaustion, nic, kernel, got an unknown key (did you mean pages?)",
         ),
         ("memry: {}\n", "x.yaml:3: memry: expected one of the keys name, claim, source, cluster, "),
         (

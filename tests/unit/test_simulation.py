@@ -141,7 +141,7 @@ def test_a_node_is_deaf_by_a_kernels_rules_and_its_writes_end_if_they_may(
 ) -> None:
     """As on machines with e1000, but for what ``docs/simulation.md`` says."""
     changes: dict[str, object] = {
-        "memory.profile": "linux-6.1",
+        "memory.kernel": "linux-6.1",
         "memalloc": flags,
         "expect": [],
         "phases.inject": "4s",

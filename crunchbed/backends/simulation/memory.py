@@ -122,7 +122,7 @@ class SimulatedMemory:
         pool = self.state
         names = ("total", "reserve", "clean", "free", "dirty", "demand", "rx_stalled")
         held = {name: int(getattr(pool, name)) for name in (*names, "hoarded", "tx", "low_water")}
-        return held | {"rx_running": pool.running.pages + pool.stock}
+        return held | {"rx_running": pool.running.pages, "stock": pool.stock}
 
     @property
     def waiting(self) -> int:
