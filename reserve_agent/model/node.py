@@ -98,9 +98,13 @@ class NodeModel:
     def _read(self, frame: bytes | Packet, queued: int = 0) -> Packet:
         return frame if isinstance(frame, Packet) else read(frame, self.rules, queued)
 
-    def _count(self, hook: Hook, packet: Packet, reason: Reason, pages: int) -> None:
-        self.packets[hook, packet.cls, reason] += packet.frames
-        self.pages[hook, packet.cls, reason] += pages
+    def _count(
+        self, hook: Hook, packet: Packet, reason: Reason, pages: int, cls: PacketClass | None = None
+    ) -> None:
+        """Count a packet under its class, or under the one that its mark has."""
+        key = (hook, packet.cls if cls is None else cls, reason)
+        self.packets[key] += packet.frames
+        self.pages[key] += pages
         if not reason.passed:
             self.on_drop(hook, packet, reason, pages)
 
@@ -159,7 +163,7 @@ class NodeModel:
         ) or self._overfill(socket, mark)
         if reason is not None:
             self._settle(mark, Fate.DROPPED)
-            self._count(Hook.DELIVER, packet, reason, mark.pages)
+            self._count(Hook.DELIVER, packet, reason, mark.pages, mark.cls)
             return False
         if stalled:
             self._settle(mark, Fate.HOARDED)
@@ -168,7 +172,7 @@ class NodeModel:
         if socket is not None and mark.from_reserve:
             socket.from_reserve += mark.pages
         passed = Reason.FROM_RESERVE if mark.from_reserve else Reason.GRANTED
-        self._count(Hook.DELIVER, packet, passed, mark.pages)
+        self._count(Hook.DELIVER, packet, passed, mark.pages, mark.cls)
         self._acknowledge(packet, socket)
         return True
 

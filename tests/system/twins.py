@@ -22,7 +22,7 @@ from reserve_agent.hooks.profile import (
 from reserve_agent.model.buffers import Origin
 from reserve_agent.model.card_buffers import CardBuffers
 from reserve_agent.model.node import Mark, NodeModel
-from reserve_agent.model.packet import parse
+from reserve_agent.model.packet import Packet
 from reserve_agent.model.pieces import Piece, Pieces
 from reserve_agent.model.profiles.card import Card
 from reserve_agent.model.profiles.kernel import Kernel
@@ -59,8 +59,8 @@ class CountingModel(NodeModel):
         self.journalled = 0
         self.pool.on_episode = self._episode
 
-    def receive(self, frame: bytes, now: int) -> Mark | None:
-        packet = parse(frame, self.rules)
+    def receive(self, frame: bytes | Packet, now: int) -> Mark | None:
+        packet = self._read(frame)
         if packet.type == frames.IP:
             self.heard.ipv4[packet.protocol] += 1
         elif packet.type == frames.IPV6:
@@ -75,8 +75,11 @@ class CountingModel(NodeModel):
     def _episode(self, _what: str, _t: int, _value: int) -> None:
         self.journalled += 1
 
-    def _count(self, hook: Hook, cls: PacketClass, reason: Reason, pages: int) -> None:
-        super()._count(hook, cls, reason, pages)
+    def _count(
+        self, hook: Hook, packet: Packet, reason: Reason, pages: int, cls: PacketClass | None = None
+    ) -> None:
+        super()._count(hook, packet, reason, pages, cls)
+        cls = packet.cls if cls is None else cls
         row = self.table.by[hook << 6 | cls << 4 | reason]
         row.packets += 1
         row.pages += pages
