@@ -29,7 +29,7 @@ CRUNCH = (
 )
 
 
-@pytest.mark.parametrize("policy", ["none", "memalloc"])
+@pytest.mark.parametrize("policy", [pytest.param("none", marks=pytest.mark.slow), "memalloc"])
 def test_flags_decide_whether_a_crunch_ends_and_no_acknowledged_write_is_lost(
     tmp_path: Path, policy: str
 ) -> None:
@@ -51,6 +51,7 @@ def test_flags_decide_whether_a_crunch_ends_and_no_acknowledged_write_is_lost(
     assert "crunchbed: serving" in (out / "logs" / "storage-target.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_storage_guest_that_somebody_kills_ends_the_run(tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = fast(out, NVME, inject="20s")
