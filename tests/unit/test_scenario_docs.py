@@ -13,7 +13,7 @@ from crunchbed.scenario.cluster import BACKENDS
 from crunchbed.scenario.crunch import TimedCrunch, WritebackCrunch
 from crunchbed.scenario.detector import MODELS as DETECTORS
 from crunchbed.scenario.loader import load, load_file
-from crunchbed.scenario.section import CARDS, KERNELS, PROFILES
+from crunchbed.scenario.section import CARDS, KERNELS
 
 MINIMAL = "name: x\nclaim: it holds\n"
 
@@ -30,7 +30,7 @@ def documented(heading: str) -> dict[str, str]:
 
 UNWRITTEN = {
     "cluster": {"backend": BACKENDS[0]},
-    "memory": {"nic": CARDS[0], "kernel": KERNELS[0], "profile": PROFILES[0]},
+    "memory": {"nic": CARDS[0], "kernel": KERNELS[0]},
 }
 """Defaults that are not written into a resolved scenario."""
 
