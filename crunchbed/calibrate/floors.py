@@ -47,9 +47,12 @@ def floors(sweeps: Sequence[Sweep]) -> list[Constant]:
 
 
 def _pair(sweep: Sweep, request: Request) -> tuple[float, float] | None:
-    """Return between which shares of R a floor lies: a request must leave it free."""
+    """Return between which shares of R a floor lies: a request must leave it free.
+
+    What was granted with the last page there was has its floor at 0, where no page is.
+    """
     granted, refused = sweep.granted[request], sweep.refused[request]
-    if granted is None or refused is None:
+    if granted is None or (refused is None and granted > sweep.step):
         return None
-    ends = sorted((refused, granted - 1))
+    ends = sorted((refused or 0, granted - 1))
     return ends[0] / sweep.reserve, ends[1] / sweep.reserve
