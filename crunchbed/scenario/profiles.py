@@ -5,6 +5,7 @@ Machines boot a kernel and have no use for profiles. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,3 +57,9 @@ def profile_for(memory: Memory) -> Profile | None:
     if kernel is None:
         return None
     return Profile(kernel, None if kernel.buffers is None else CARDS[memory.nic])
+
+
+def unknown_profile(memory: Memory) -> Iterator[str]:
+    """Yield the line that refuses a ``memory.kernel`` that is no profile."""
+    if profile_for(memory) is None:
+        yield f"memory.kernel: expected a profile, one of {', '.join(NAMES)}, got {memory.kernel}"

@@ -15,7 +15,7 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.host.requirements import Requirement
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.crunch import FORMS, WritebackCrunch
-from crunchbed.scenario.profiles import NAMES, profile_for
+from crunchbed.scenario.profiles import unknown_profile
 from crunchbed.scenario.schema import Scenario
 
 
@@ -41,10 +41,7 @@ class NamespacesBackend:
 
     def refuses(self, scenario: Scenario, hold: bool) -> list[str]:  # noqa: ARG002 - a protocol
         """Return what only machines have; every other key was written for this backend."""
-        crunch, found = scenario.crunch, []
-        if profile_for(scenario.memory) is None:
-            expected = f"a profile, one of {', '.join(NAMES)}"
-            found.append(f"memory.kernel: expected {expected}, got {scenario.memory.kernel}")
+        crunch, found = scenario.crunch, list(unknown_profile(scenario.memory))
         form = crunch.form if isinstance(crunch, WritebackCrunch) else FORMS[0]
         if form != FORMS[0]:
             why = "only machines have a page cache of their own"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from crunchbed.scenario.crunch import FORMS, WritebackCrunch
-from crunchbed.scenario.profiles import NAMES, profile_for
+from crunchbed.scenario.profiles import profile_for, unknown_profile
 from crunchbed.scenario.schema import Scenario
 
 _HAVE: Final = (
@@ -46,9 +46,8 @@ def _keys(scenario: Scenario) -> Iterator[str]:
         if got not in expected:
             words = " or ".join(str(one).lower() or "[]" for one in expected)
             yield f"{key}: expected {words}, got {str(got).lower()}"
-    if profile is None:
-        yield f"memory.kernel: expected a profile, one of {', '.join(NAMES)}, got {memory.kernel}"
-    elif profile.kernel.buffers is not None and scenario.policy not in _OF_KERNELS:
+    yield from unknown_profile(memory)
+    if profile and profile.kernel.buffers is not None and scenario.policy not in _OF_KERNELS:
         yield (
             f"policy: expected {' or '.join(_OF_KERNELS)} with {profile.kernel.name}: "
             f"no kernel has another, got {scenario.policy}"
