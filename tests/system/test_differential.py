@@ -103,7 +103,7 @@ def test_they_agree_on_what_a_card_got_although_nobody_is_flagged() -> None:
 
 
 def test_they_agree_on_a_node_that_falls_mute() -> None:
-    """In each of three crunches it sends 24 datagrams, hears two packets, and sends two more."""
+    """In three crunches it sends 24 datagrams, hears two packets, and sends two; then it reboots."""
     with twins(LINUX_6_1, CARDS["e1000"]) as machine:
         two = machine()
         two.size(200, 60, 0, Policy.NONE)
@@ -116,5 +116,10 @@ def test_they_agree_on_a_node_that_falls_mute() -> None:
             two.speak(1, 5)
             two.tick(200)
             two.speak(1, 30)
+        two.add_window(0, 100, 5)
+        two.tick(1)
+        two.speak(1, 30)
+        two.reset(140)
+        two.speak(1, 30)
         counts = two.model.packets
-        assert counts[Hook.TRANSMIT, PacketClass.HEARTBEAT, Reason.TX_STALLED] == 3 * (6 + 3)
+        assert counts[Hook.TRANSMIT, PacketClass.HEARTBEAT, Reason.TX_STALLED] == 3 * (6 + 3) + 6

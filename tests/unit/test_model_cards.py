@@ -309,6 +309,8 @@ def test_the_page_of_policies_has_every_profile() -> None:
     for card in CARDS.values():
         assert f"| {card.ring:,}" in rows[f"`{card.name}`"]
         assert bool(card.measured) is ("source only" not in rows[f"`{card.name}`"])
+        mute = f"after {card.mute_after} packets" if card.mute_after else "never"
+        assert rows[f"`{card.name}`"].endswith(f"| {mute} |")
 
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
