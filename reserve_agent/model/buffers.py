@@ -75,6 +75,9 @@ class ReceiveBuffers(Protocol):
     def outgoing(self, frame_bytes: int, /) -> int:
         """Pages that a packet which leaves needs for a moment."""
 
+    def sink(self) -> None:
+        """A packet left while its sender would have found no page for its head."""
+
     def wake(self) -> None:
         """Readers that did not read do so at last."""
 
@@ -118,6 +121,9 @@ class WholePages:
     def outgoing(self, frame_bytes: int, /) -> int:
         """The pages of its buffer."""
         return buffer_pages(frame_bytes)
+
+    def sink(self) -> None:
+        """Heads are part of those pages."""
 
     def wake(self) -> None:
         """The pool does so."""
