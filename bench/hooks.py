@@ -6,9 +6,9 @@ same round. Everything is in the caches, the lock is never contended, and all pa
 once: on a wire a packet costs somewhat more.
 
 Far from R a packet is counted and not booked (``reserve_agent/model/border.py``), except under
-``softnet``, whose queue counts every packet; near R and under pressure all are booked. For the state
-``near R`` the hooks are loaded with a border above all pages, since the packets of a run come faster
-than any network brings them, and would be through every narrower border at once.
+``softnet``, whose queue counts every packet; near R and under pressure all are booked. For the
+state ``near R`` the hooks are loaded with a border above all pages, since the packets of a run come
+faster than any network brings them.
 
 The kernel gives these runs a socket that is not marked as memalloc. So, under pressure and a policy
 that requires the mark, ``cb_deliver`` drops the packets and writes each into the journal.
@@ -25,9 +25,9 @@ from rich.table import Table
 
 from bench.spread import Spread, coloured
 from reserve_agent.contract.packets import PacketClass, Policy, PortRule
+from reserve_agent.errors import CrunchbedError
 from reserve_agent.hooks import libbpf
 from reserve_agent.hooks.layout import MARK_CHARGED, MARK_FROM_RESERVE, MARK_PAGES_SHIFT
-from reserve_agent.errors import CrunchbedError
 from reserve_agent.hooks.loader import HookSettings, NodeHooks
 from reserve_agent.hooks.profile import constants_of
 from reserve_agent.model.border import NS_PER_PAGE

@@ -1,13 +1,13 @@
 """The border between packets that are booked and packets that are only counted.
 
-A packet for a pool that is calm and far from R could neither be refused nor make a difference: it is
-counted, and takes nothing out of the pool. So what such packets hold until they are read is missing
-from the books, and the border has to be as many pages above R. Then more free pages than the border
-are more than R in truth as well: no pressure is overseen.
+A packet for a pool that is calm and far from R could neither be refused nor make a difference: it
+is counted, and takes nothing out of the pool. So what such packets hold until they are read is
+missing from the books, and the border has to be as many pages above R. Then more free pages than
+the border are more than R in truth as well: no pressure begins unseen.
 
 Where the pool falls to the border from above, packets that are not booked hold at most the margin,
-for one buffer's life at most. By so much may there be fewer free pages than the pool says, and the
-low-water mark with it; above the border always, below it never after that life.
+for the rest of a buffer's life. By so much may there be fewer free pages than the pool says, and a
+lower low-water mark: above the border at any time, below it for no longer than that life.
 """
 
 from __future__ import annotations

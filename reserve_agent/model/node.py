@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from reserve_agent.contract.packets import Hook, Limits, PacketClass, Policy, PortRule, Reason
 from reserve_agent.model import transmit
-from reserve_agent.model.buffers import Origin
 from reserve_agent.model.card_buffers import receive_buffers
+from reserve_agent.model.mark import Mark
 from reserve_agent.model.packet import Packet, buffer_pages, read
 from reserve_agent.model.policies import Rules, Softnet, all_policies, reader_runs
 from reserve_agent.model.pool import Fate, Pool
@@ -18,29 +18,6 @@ from reserve_agent.model.profiles.kernel import Flags, Kernel, Request
 from reserve_agent.model.profiles.proposal_2005 import PROPOSAL_2005
 from reserve_agent.model.reclaim import NormalTasks
 from reserve_agent.model.sockets import Socket
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What receive tells deliver about a packet, in ``skb->mark``.
-
-    Attributes:
-        cls: The packet's class.
-        from_reserve: Its buffer is from the reserve.
-        pages: Pages, or with a card one buffer, that deliver counts; 0 for a fragment, which no
-            rule looks at again.
-        slot: Wheel slot that the pages are in.
-        origin: What its buffer is a piece of.
-        booked: Whether deliver may settle the pages. Those of a fragment leave by the clock, and
-            what came to a pool far from R has taken none.
-    """
-
-    cls: PacketClass
-    from_reserve: bool
-    pages: int
-    slot: int
-    origin: Origin = Origin.WHOLE
-    booked: bool = False
 
 
 @dataclass

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from reserve_agent.contract.packets import Policy
 from reserve_agent.model.card_buffers import CardBuffers
-from reserve_agent.model.node import Mark
+from reserve_agent.model.mark import Mark
 from reserve_agent.model.policies import Softnet
 from reserve_agent.model.profiles.card import Card
 from reserve_agent.model.profiles.kernel import Kernel

@@ -21,7 +21,8 @@ from reserve_agent.hooks.profile import (
 )
 from reserve_agent.model.buffers import Origin
 from reserve_agent.model.card_buffers import CardBuffers
-from reserve_agent.model.node import Mark, NodeModel
+from reserve_agent.model.mark import Mark
+from reserve_agent.model.node import NodeModel
 from reserve_agent.model.packet import Packet
 from reserve_agent.model.pieces import Piece, Pieces
 from reserve_agent.model.profiles.card import Card

@@ -124,14 +124,30 @@ class TwoNodes(Compared):
             if taken is None:
                 continue
             assert decode_mark(mark) == taken
+            self.walk(taken)
             verdict, _ = self.hooks.call("cb_deliver", datagram, self.now, socket, mark)
             passed = self.model.deliver(datagram, taken, self._socket(socket), self.now)
             assert (verdict == 1) == passed
         self.compare()
 
+    @rule()
+    def calm_down(self) -> None:
+        """Nothing holds a pool back from being far from R, if it is large enough."""
+        for index, socket in enumerate(self.sockets):
+            if socket.stalled:
+                self.flag(index, memalloc=socket.memalloc, writeback=socket.writeback)
+        self.enforce(False)
+        self.emergency(False)
+        self.wake()
+        self.calm()
+        while self.model.pool.window < len(self.windows):
+            self.tick(max(0, self.windows[-1].end - self.now))
+        self.clean(self.model.pool.dirty, 5000)
+
     @rule(beyond=st.integers(-1, 2), socket=sockets, count=st.integers(1, 4))
     def at_the_border(self, beyond: int, socket: int, count: int) -> None:
-        """Packets come to a pool that is at the border, or a page from it."""
+        """Packets come to a calm pool that is at the border, or a page from it."""
+        self.calm_down()
         pool = self.model.pool
         self.dirty(max(0, pool.free - pool.border - beyond), 0)
         self.burst(socket, count, 0)

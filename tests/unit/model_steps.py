@@ -6,7 +6,8 @@ import hashlib
 from random import Random
 
 from reserve_agent.contract.packets import Limits, PacketClass, Policy, PortRule
-from reserve_agent.model.node import Mark, NodeModel
+from reserve_agent.model.mark import Mark
+from reserve_agent.model.node import NodeModel
 from reserve_agent.model.pool import Window
 from reserve_agent.model.sockets import Socket
 from tests.system import frames

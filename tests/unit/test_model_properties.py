@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from reserve_agent.contract.packets import Limits, Policy, Reason
 from reserve_agent.model.buffers import Origin
 from reserve_agent.model.card_buffers import CardBuffers
-from reserve_agent.model.node import Mark, NodeModel
+from reserve_agent.model.mark import Mark
+from reserve_agent.model.node import NodeModel
 from reserve_agent.model.pool import Window
 from reserve_agent.model.profiles import CARDS, KERNELS
 from reserve_agent.model.profiles.card import Asks, Refill
