@@ -116,8 +116,7 @@ class Hooks:
 
     def _check(self, cell: Cell) -> None:
         """Raise if packets were booked that should not be, or were not that should."""
-        counted_only = cell.state == FAR and cell.policy is not Policy.SOFTNET
-        if not pressed(cell) and counted_only == bool(self._pool.state.running.pages):
+        if not pressed(cell) and counted_only(cell) == bool(self._pool.state.running.pages):
             raise CrunchbedError(f"{cell}: {self._pool.state.running.pages} pages on the books")
 
     def close(self) -> None:
@@ -130,12 +129,17 @@ def pressed(cell: Cell) -> bool:
     return cell.state == PRESSURE
 
 
+def counted_only(cell: Cell) -> bool:
+    """Whether a received packet is not booked: what the goal is for."""
+    return cell.state == FAR and cell.policy is not Policy.SOFTNET
+
+
 def _mark(cell: Cell) -> int:
     """What receive would have told deliver."""
     if cell.hook != "cb_deliver":
         return 0
     mark = 1 << MARK_PAGES_SHIFT | PacketClass.BLOCK_IO
-    if cell.state != FAR:
+    if not counted_only(cell):
         mark |= MARK_CHARGED
     return mark | (MARK_FROM_RESERVE if pressed(cell) else 0)
 
@@ -212,7 +216,7 @@ def table(result: Result) -> Table:
     for cell, spread in result.cells.items():
         row = rows.setdefault((cell.state, cell.hook, cell.packet), [])
         shown_as, good = spread.shown(), spread.median <= GOAL_NS
-        row.append(coloured(shown_as, good=good) if cell.state == FAR else shown_as)
+        row.append(coloured(shown_as, good=good) if counted_only(cell) else shown_as)
     for heading_of, figures in rows.items():
         shown.add_row(*heading_of, *figures)
     return shown

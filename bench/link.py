@@ -153,3 +153,8 @@ class QueueInTheWay:
     def close(self) -> None:
         """End it."""
         self._loop.kill()
+
+
+def in_the_way(variant: str, ends: Ends, scratch: Path) -> HooksInTheWay | QueueInTheWay:
+    """What is in the way under a variant other than ``BARE``; loaded, not attached."""
+    return HooksInTheWay(ends) if variant == HOOKS else QueueInTheWay(ends, scratch)

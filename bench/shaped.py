@@ -60,7 +60,7 @@ def measure(variant: str) -> Writes:
                 shape_node(["eth0"], RATE_MBIT)
         stack.callback(link.listen(ends.peer, place).kill)
         if variant != BARE:
-            way = link.HooksInTheWay(ends) if variant == HOOKS else link.QueueInTheWay(ends, place)
+            way = link.in_the_way(variant, ends, place)
             stack.callback(way.close)
             stack.enter_context(way())
         return _fio(ends)
