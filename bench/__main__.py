@@ -12,7 +12,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import block, commands, hooks, scrape, starts, swim
+from bench import block, commands, hooks, scrape, shaped, starts, swim
 from bench.timed import Timed, argv
 from reserve_agent.errors import CrunchbedError
 
@@ -37,6 +37,7 @@ class Part(Protocol):
 PARTS: Final[dict[str, Part | Timed]] = {
     "hooks": hooks,
     "block": block,
+    "shaped": shaped,
     "starts": starts,
     "scrape": scrape,
     "commands": commands.STARTS,
@@ -66,14 +67,15 @@ def main(what: tuple[str, ...], rounds: int | None, beside: Path | None, output:
 
     \b
     hooks     what the hooks cost a packet
-    block     what the hooks cost block I/O
+    block     what the hooks cost block I/O, beside NFQUEUE
+    shaped    the same over a shaped link, with latency
     starts    how long a cluster's network takes to start and stop
     scrape    what it costs that a Prometheus scrapes 32 nodes every second
     commands  how long the command line takes to start
     history   how long judging and reporting a run of a million events takes
     swim      what SWIM costs a node in a period, by the number of nodes
 
-    The first four need root. A missed goal is shown in red, and is no failure. Use a quiet machine.
+    The first five need root. A missed goal is shown in red, and is no failure. Use a quiet machine.
     """  # noqa: D301 - \b is click's
     console = Console(width=WIDTH)
     found: dict[str, Any] = {"kernel": platform.release(), "machine": _processor()}

@@ -1,213 +1,168 @@
-"""The cost of the hooks for block I/O: NBD writes without hooks, with them, and through NFQUEUE.
+"""The cost of the hooks for block I/O without a shaped link: NBD writes over one connection.
 
-Each measurement has a new pair of namespaces, without offloads as a cluster's nodes, with nbdkit's
-memory plugin on the peer and fio on the node. A round measures the three variants in turn, and each
-round begins with another one; a ratio is between two measurements of the same round.
+Two connections differ by more than what is to be measured, since their threads stay on the
+processors that they came to. So each variant has slices of the same connection, by turns: what is
+in the way is attached and detached while fio writes. Each turn begins with another variant, and a
+ratio is between two slices of the same turn. ``no hooks again`` says how far ratios are chance.
+
+Beside its throughput a slice tells the processor time of all that take part for a megabyte. The
+hooks add to that, and other work on the machine changes it less than throughput.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table
 
+from bench import link
+from bench.link import BARE, GOAL_LOST_PERCENT, HOOKS, NFQUEUE
 from bench.spread import Spread, coloured
 from crunchbed.host.scratch import scratch
 from crunchbed.run.signals import ended_by_signals
-from nodes.block.target import is_listening, nbdkit_argv
-from nodes.process import Process, entering, spawn
-from nodes.waiting import wait_until
-from reserve_agent.contract.packets import (
-    SOCK_MEMALLOC,
-    SOCK_WRITEBACK,
-    PacketClass,
-    Policy,
-    PortRule,
-)
+from nodes.process import spawn
 from reserve_agent.errors import CrunchbedError
-from reserve_agent.hooks.loader import HookSettings, NodeHooks
-from reserve_agent.netns import network_namespace_of
-from reserve_agent.pool_handle import PoolHandle
-from tests.system.wire import PEER, cable
-from topologies.wiring import shape_node
+from tests.system.wire import cable
 
-GOAL_LOST_PERCENT = 2.0
-VARIANTS = ("no hooks", "hooks", "nfqueue")
-RATES: dict[str, float | None] = {"unshaped": None, "200 Mb/s": 200.0}
-# A shaped link is less noisy than a full processor: every third round is enough for it.
-ROUNDS, SHAPED_EVERY, SECONDS, WARM_UP = 18, 3, 1, 0.3
-PORT, TARGET_BYTES = 10809, 64 << 20
-BLOCK_BYTES, DEPTH = 16384, 16
-NFQUEUE = Path(__file__).resolve().parents[1] / "build" / "nfqueue"
-QUEUE = "7"
-SETTINGS = HookSettings(
-    Policy.MEMALLOC,
-    rules=(PortRule(PORT, 6, PacketClass.BLOCK_IO, SOCK_MEMALLOC | SOCK_WRITEBACK),),
-)
-POOL_PAGES, RESERVE_PAGES = 16384, 512
+AGAIN, BOOKED = "no hooks again", "hooks, all booked"
+VARIANTS: Final = (BARE, HOOKS, BOOKED, NFQUEUE, AGAIN)
+ROUNDS, TURNS = 3, 12
+"""Connections, and turns of each."""
+SLICE, SETTLE, WARM_UP = 0.25, 0.05, 0.7  # seconds
+_SENT: Final = 8
+"""Bytes sent, among the figures of an interface in /proc/net/dev."""
+
+Way = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
-class Writes:
-    """One measurement of fio."""
+class Slice:
+    """One variant for a moment.
 
-    bytes_per_second: float
-    p99_seconds: float
+    Attributes:
+        megabits_per_second: That left the node.
+        milliseconds_per_megabyte: Processor time of initiator, target and, if it is in the way,
+            the verdict loop, with the network's work that they do.
+    """
 
-
-def _fio(node: int, cgroup: Path) -> Writes:
-    """Sequential writes of 16 KiB, 16 at a time."""
-    argv = [
-        *("fio", "--name=bench", "--ioengine=nbd", f"--uri=nbd://{PEER}:{PORT}", "--thread"),
-        *("--rw=write", f"--bs={BLOCK_BYTES}", f"--iodepth={DEPTH}", f"--size={TARGET_BYTES}"),
-        *("--time_based", f"--runtime={SECONDS}", f"--ramp_time={WARM_UP}"),
-        "--output-format=json",
-    ]
-    command = entering(argv, netns_pid=node, cgroup=cgroup)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    if done.returncode:
-        raise CrunchbedError(f"fio: {done.stderr.strip() or done.stdout.strip()}")
-    write = json.loads(done.stdout[done.stdout.index("{") :])["jobs"][0]["write"]
-    return Writes(write["bw_bytes"], write["clat_ns"]["percentile"]["99.000000"] / 1e9)
+    megabits_per_second: float
+    milliseconds_per_megabyte: float
 
 
-@contextmanager
-def _hooks(node: int, cgroup: Path) -> Iterator[None]:
-    """Attach the hooks to the node; raise if they drop a packet meanwhile."""
-    hooks = NodeHooks()
-    try:
-        hooks.configure(SETTINGS)
-        pool = PoolHandle.of(hooks)
-        pool.resize(POOL_PAGES, RESERVE_PAGES)
-        hooks.attach(netns_pid=node, interfaces=["eth0"], cgroup=cgroup)
-        yield
-        rows = hooks.counters()
-        if not rows or any(not reason.passed for _, _, reason in rows):
-            raise CrunchbedError(f"the hooks counted {rows}: not what is to be measured")
-    finally:
-        hooks.close()
+def _sent_bytes(node: int) -> int:
+    for line in Path(f"/proc/{node}/net/dev").read_text().splitlines():
+        name, _, figures = line.partition(":")
+        if name.strip() == "eth0":
+            return int(figures.split()[_SENT])
+    raise CrunchbedError("the node has no eth0")
 
 
-@contextmanager
-def _nfqueue(node: int, scratch: Path) -> Iterator[None]:
-    """Send every packet, in and out, through a program that gives a verdict."""
-    loop = spawn([str(NFQUEUE), QUEUE], name="nfqueue", log=scratch / "nfqueue", **_at(node))
-    try:
-        wait_until(lambda: loop.last_words() == "ready", 5, "the verdict loop listens")
-        for chain, option in (("INPUT", "-i"), ("OUTPUT", "-o")):
-            rule = ["iptables", "-w", "-A", chain, option, "eth0", "-j", "NFQUEUE"]
-            _run_in(node, [*rule, "--queue-num", QUEUE])
-        yield
-        if loop.poll() is not None:
-            raise CrunchbedError(f"the verdict loop ended: {loop.last_words()}")
-    finally:
-        loop.kill()
+def _ran_ns(pids: Iterable[int]) -> int:
+    """Processor time of processes, by the scheduler's own clock."""
+    tasks = (Path(f"/proc/{pid}/task").glob("*/schedstat") for pid in pids)
+    return sum(int(task.read_text().split()[0]) for each in tasks for task in each)
 
 
-def _at(pid: int) -> dict[str, Any]:
-    return {"netns_pid": pid, "cgroup": None}
+def _slice(node: int, pids: Iterable[int]) -> Slice:
+    time.sleep(SETTLE)
+    began, sent, ran = time.perf_counter(), _sent_bytes(node), _ran_ns(pids)
+    time.sleep(SLICE)
+    took = time.perf_counter() - began
+    sent, ran = _sent_bytes(node) - sent, _ran_ns(pids) - ran
+    if not sent:
+        raise CrunchbedError("fio writes nothing")
+    return Slice(sent * 8e-6 / took, ran / sent)
 
 
-def _run_in(pid: int, argv: Sequence[str]) -> None:
-    subprocess.run(entering(argv, netns_pid=pid), check=True, stdout=subprocess.DEVNULL)
-
-
-def _listen(peer: int, scratch: Path) -> Process:
-    """Start the target, and wait until it listens."""
-    argv = nbdkit_argv(PEER, PORT, "memory", str(TARGET_BYTES))
-    target = spawn(argv, name="nbdkit", log=scratch / "nbdkit", **_at(peer))
-
-    def listening() -> bool:
-        with network_namespace_of(peer):
-            return is_listening(PEER, PORT)
-
-    wait_until(listening, 5, "nbdkit listens")
-    return target
-
-
-def measure(variant: str, rate_mbit: float | None) -> Writes:
-    """Measure one variant on a new pair of namespaces; None does not shape it."""
+def connection(turns: int) -> list[dict[str, Slice]]:
+    """So many turns of all variants on one connection."""
     with ExitStack() as stack:
         stack.enter_context(ended_by_signals())
         place = stack.enter_context(scratch("bench"))
-        node, peer, cgroup = stack.enter_context(cable())
-        for end in (node, peer):
-            if rate_mbit is not None:
-                with network_namespace_of(end):
-                    shape_node(["eth0"], rate_mbit)
-            else:
-                _run_in(end, ["ethtool", "-K", "eth0", "tso", "off", "gso", "off", "gro", "off"])
-        target = _listen(peer, place)
+        ends = link.Ends(*stack.enter_context(cable()))
+        ends.without_offloads()
+        target = link.listen(ends.peer, place)
         stack.callback(target.kill)
-        if variant == "hooks":
-            stack.enter_context(_hooks(node, cgroup))
-        elif variant == "nfqueue":
-            stack.enter_context(_nfqueue(node, place))
-        return _fio(node, cgroup)
+        hooks, booked = link.HooksInTheWay(ends), link.HooksInTheWay(ends, ns_per_page=1)
+        queue = link.QueueInTheWay(ends, place)
+        for way in (hooks, booked, queue):
+            stack.callback(way.close)
+        ways: dict[str, Way] = {BARE: nullcontext, AGAIN: nullcontext}
+        ways |= {HOOKS: hooks, BOOKED: booked, NFQUEUE: queue}
+        longest = WARM_UP + 2 * turns * len(ways) * (SETTLE + SLICE) + 10
+        fio = spawn(
+            link.fio_argv(round(longest)),
+            name="fio",
+            log=place / "fio",
+            netns_pid=ends.node,
+            cgroup=ends.cgroup,
+        )
+        stack.callback(fio.kill)
+        time.sleep(WARM_UP)
+        pids = (fio.pid, target.pid, queue.pid)
+        return [_turn(number, ways, ends.node, pids) for number in range(turns)]
 
 
-Result = dict[tuple[str, str], list[Writes]]
-
-
-def run(rounds: int) -> Result:
-    """Measure all variants in turns; returns by shaping and variant one entry for each round."""
-    found: Result = {(rate, variant): [] for rate in RATES for variant in VARIANTS}
-    for number in range(rounds):
-        first = number % len(VARIANTS)
-        for rate, mbit in RATES.items():
-            if mbit is not None and number % SHAPED_EVERY:
-                continue
-            for variant in VARIANTS[first:] + VARIANTS[:first]:
-                found[rate, variant].append(measure(variant, mbit))
+def _turn(number: int, ways: dict[str, Way], node: int, pids: Iterable[int]) -> dict[str, Slice]:
+    first = number % len(VARIANTS)
+    found = {}
+    for variant in VARIANTS[first:] + VARIANTS[:first]:
+        with ways[variant]():
+            found[variant] = _slice(node, pids)
     return found
 
 
-def _spreads(result: Result, key: tuple[str, str]) -> dict[str, Spread]:
-    """Throughput, its loss compared with no hooks, and the 99th percentile of the latency."""
-    own, base = result[key], result[key[0], VARIANTS[0]]
+Result = list[dict[str, Slice]]
+
+
+def run(rounds: int) -> Result:
+    """Measure on so many connections, one after the other; returns every turn."""
+    return [turn for _ in range(rounds) for turn in connection(TURNS)]
+
+
+def _spreads(result: Result, variant: str) -> dict[str, Spread]:
+    """Throughput and processor time, and both compared with no hooks in the same turn."""
+    own, base = [turn[variant] for turn in result], [turn[BARE] for turn in result]
     pairs = list(zip(own, base, strict=True))
-    lost = [100 * (1 - one.bytes_per_second / other.bytes_per_second) for one, other in pairs]
+    lost = [100 * (1 - a.megabits_per_second / b.megabits_per_second) for a, b in pairs]
+    more = [100 * (a.milliseconds_per_megabyte / b.milliseconds_per_megabyte - 1) for a, b in pairs]
     return {
-        "megabits_per_second": Spread.of([one.bytes_per_second * 8e-6 for one in own]),
+        "megabits_per_second": Spread.of([one.megabits_per_second for one in own]),
         "lost_percent": Spread.of(lost),
-        "p99_milliseconds": Spread.of([one.p99_seconds * 1e3 for one in own]),
+        "milliseconds_per_megabyte": Spread.of([one.milliseconds_per_megabyte for one in own]),
+        "more_processor_percent": Spread.of(more),
     }
 
 
 def table(result: Result) -> Table:
-    """One row for a shaping and variant."""
+    """One row for a variant."""
     shown = Table(
-        title=f"NBD writes; goal: hooks lose at most {GOAL_LOST_PERCENT:g} % against no hooks",
-        caption="median (quartiles) of rounds taken in turn; lost: within each round",
+        title=f"NBD writes, unshaped; goal: hooks lose at most {GOAL_LOST_PERCENT:g} %",
+        caption=f"median (quartiles) of {len(result)} turns; lost and more: within each turn",
     )
-    for heading in ("link", "variant"):
-        shown.add_column(heading)
-    for heading in ("Mb/s", "lost %", "p99 ms"):
-        shown.add_column(heading, justify="right")
-    for rate, variant in result:
-        found = _spreads(result, (rate, variant))
+    for heading in ("variant", "Mb/s", "lost %", "processor ms/MB", "more %"):
+        shown.add_column(heading, justify="left" if heading == "variant" else "right")
+    for variant in VARIANTS:
+        found = _spreads(result, variant)
         lost = found["lost_percent"]
         cell = coloured(lost.shown(1), good=lost.median <= GOAL_LOST_PERCENT)
+        bare = variant == BARE
         shown.add_row(
-            rate,
             variant,
             found["megabits_per_second"].shown(),
-            "" if variant == VARIANTS[0] else cell,
-            found["p99_milliseconds"].shown(2),
+            "" if bare else cell,
+            found["milliseconds_per_megabyte"].shown(2),
+            "" if bare else found["more_processor_percent"].shown(1),
         )
     return shown
 
 
 def as_dict(result: Result) -> dict[str, Any]:
     """For the JSON file."""
-    rows = [
-        {"link": rate, "variant": variant, **_spreads(result, (rate, variant))}
-        for rate, variant in result
-    ]
+    rows = [{"variant": variant, **_spreads(result, variant)} for variant in VARIANTS]
     return {"goal_lost_percent": GOAL_LOST_PERCENT, "rows": rows}

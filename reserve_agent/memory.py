@@ -103,6 +103,7 @@ class NodeMemory:
                 reserve=pool["reserve"],
                 clean=pool["clean"],
                 computed=self._rule.needed(self._sockets().values()),
+                booked=pool.get("border"),
                 policy=self.policy.name.lower(),
                 metrics_port=self.metrics_port,
             )

@@ -85,7 +85,7 @@ NODE_METRICS: Final = (
     _gauge("pages_free", "Free pages of the modelled pool (4 KiB each)."),
     _gauge("pages_reserved", "Pages under the min watermark."),
     _gauge("pages_dirty", "Dirty pages waiting for writeback."),
-    _gauge("pages_low_water", "Fewest free pages seen so far."),
+    _gauge("pages_low_water", "Fewest free pages seen so far; exact near R."),
     _gauge("pressure_active", "1 while not one page is free for a normal task."),
     _histogram(
         "pressure_duration_seconds",

@@ -137,6 +137,8 @@ INLINE void ring_push(struct cb_buffers *b, __u32 kind, __u32 count)
 	__u16 *last = &b->run[(end - 1) & (MAX_RING - 1)];
 
 	b->filled += count;
+	if (kind & KIND_RESERVE)
+		b->marked += count;
 	if (b->runs && (*last & KIND_MASK) == kind) {
 		*last += count << RUN_SHIFT;
 		return;
@@ -153,6 +155,7 @@ INLINE __u32 ring_take(struct cb_buffers *b, bool first)
 
 	*run -= 1 << RUN_SHIFT;
 	b->filled--;
+	b->marked -= !!(kind & KIND_RESERVE);
 	if (!(*run >> RUN_SHIFT)) {
 		b->first += first;
 		b->runs--;

@@ -70,6 +70,20 @@ INLINE __u32 card_take(struct cb_pool *pool, struct cb_journal *log, __u32 frame
 	return got ? kind : 0;
 }
 
+INLINE bool is_marked(const struct cb_pieces *pieces)
+{
+	return pieces->left && pieces->kind & KIND_RESERVE;
+}
+
+/* Whether a packet that comes and is read leaves nothing changed, where pages are free. */
+INLINE bool card_rests(const struct cb_pool *pool)
+{
+	const struct cb_buffers *b = &pool->buffers;
+
+	return fixed.ring - b->filled < fixed.batch && !b->deaf && b->heads && !pool->sunk &&
+	       !b->marked && !is_marked(&b->large) && !is_marked(&b->small);
+}
+
 /* A running reader keeps the buffer for the service time; returns the slot. */
 INLINE __u32 card_hold(struct cb_buffers *b, __u32 origin)
 {

@@ -29,19 +29,29 @@ SEC("tc")
 int cb_receive(struct __sk_buff *skb)
 {
 	__u32 bytes = skb->len, slot = 0, held;
-	__u64 now = clock_of(skb);
 	struct taken taken = {};
 	struct packet packet;
 	struct cb_node s;
 	bool refused, open;
+	__u64 now;
 
-	if (!get_node(&s))
+	if (!get_pool(&s))
 		return TC_ACT_OK;
 	cb_parse_frame(skb, &packet);
 	if (s.config->losing && wire_loses(skb, s.config, &packet))
 		taken.reason = REASON_LOST;
 	else
 		count_protocol(skb, &packet);
+	if (taken.reason != REASON_LOST && is_unbooked(s.pool, s.config)) {
+		taken.pages = fixed.buffers ? 0 : buffer_pages(bytes);
+		count(skb, HOOK_RECEIVE, packet.cls, REASON_GRANTED, taken.pages);
+		held = packet.fragment ? 0 : fixed.buffers ? 1 : taken.pages & 0xff;
+		skb->mark = held << MARK_PAGES_SHIFT | packet.cls;
+		return TC_ACT_OK;
+	}
+	if (!get_books(&s))
+		return TC_ACT_OK;
+	now = clock_of(skb);
 	refused = refuses_protocol(s.config, &packet);
 
 	bpf_spin_lock(s.lock);
@@ -68,7 +78,7 @@ int cb_receive(struct __sk_buff *skb)
 		report_drop(&s, skb, &packet, HOOK_RECEIVE, taken.reason, taken.pages);
 		return TC_ACT_SHOT;
 	}
-	count(&s, skb, HOOK_RECEIVE, packet.cls,
+	count(skb, HOOK_RECEIVE, packet.cls,
 	      taken.from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED, taken.pages);
 	/* A fragment's buffer waits for its datagram: its pages leave by the clock alone. */
 	held = taken.origin ? 1 : taken.pages & 0xff;
@@ -83,22 +93,22 @@ SEC("cgroup_skb/ingress")
 int cb_deliver(struct __sk_buff *skb)
 {
 	__u32 mark = skb->mark, pages = mark >> MARK_PAGES_SHIFT & 0xff;
-	bool from_reserve = mark & MARK_FROM_RESERVE, charged = mark & MARK_CHARGED;
+	bool from_reserve = mark & MARK_FROM_RESERVE, charged = mark & MARK_CHARGED, matters;
 	struct cb_socket *socket;
 	struct packet packet;
 	__u8 reason = REASON_GRANTED;
 	struct cb_node s;
 
 	/* Loopback and anything else that no receive hook has seen is not ours to judge. */
-	if (!(mark & (MARK_CHARGED | MARK_FROM_RESERVE)) || !get_node(&s))
+	if (!(pages || from_reserve) || !get_node(&s))
 		return 1;
 	socket = receiving_socket(skb);
-	if (!charged)
-		pages = 0;
-	/* Without pressure no policy says no, and the buffer goes the way that receive put it on. */
-	if (from_reserve || s.pool->emergency || !pool_calm(s.pool, s.config) ||
-	    (socket && (socket->flags & SOCK_STALLED)))
-		reason = settle(&s, socket, mark, pages, clock_of(skb));
+	/* Without pressure no policy says no, and the buffer goes the way that receive put it on. What
+	 * receive has not booked is not kept here either. */
+	matters = charged && (!pool_calm(s.pool, s.config) ||
+			      (socket && (socket->flags & SOCK_STALLED)));
+	if (from_reserve || s.pool->emergency || matters)
+		reason = settle(&s, socket, mark, charged ? pages : 0, clock_of(skb));
 
 	if (reason != REASON_GRANTED) {
 		cb_parse_packet(skb, &packet);
@@ -106,7 +116,7 @@ int cb_deliver(struct __sk_buff *skb)
 		report_drop(&s, skb, &packet, HOOK_DELIVER, reason, pages);
 		return 0;
 	}
-	count(&s, skb, HOOK_DELIVER, mark & MARK_CLASS_MASK, from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED,
+	count(skb, HOOK_DELIVER, mark & MARK_CLASS_MASK, from_reserve ? REASON_FROM_RESERVE : REASON_GRANTED,
 	      pages);
 	if (socket && socket->tx_started)
 		acknowledge(&s, skb, socket);
@@ -134,7 +144,7 @@ int cb_transmit(struct __sk_buff *skb)
 	read_segment(skb, &packet, &segment);
 	pages = transmit_pages(s.pool, skb->len);
 	if (!segment.bytes && pool_roomy(s.pool, s.config, pages)) {
-		count(&s, skb, HOOK_TRANSMIT, packet.cls, REASON_GRANTED, pages);
+		count(skb, HOOK_TRANSMIT, packet.cls, REASON_GRANTED, pages);
 		return TC_ACT_OK;
 	}
 	socket = sending_socket(skb);
@@ -169,7 +179,7 @@ int cb_transmit(struct __sk_buff *skb)
 		report_drop(&s, skb, &packet, HOOK_TRANSMIT, reason, need);
 		return TC_ACT_SHOT;
 	}
-	count(&s, skb, HOOK_TRANSMIT, packet.cls, REASON_GRANTED, need);
+	count(skb, HOOK_TRANSMIT, packet.cls, REASON_GRANTED, need);
 	return TC_ACT_OK;
 }
 
@@ -194,7 +204,7 @@ int cb_operate(struct __sk_buff *skb)
 		answer = pool_clean(s.pool, s.log, first);
 		break;
 	case OP_RESIZE:
-		answer = pool_resize(s.pool, s.log, first, second);
+		answer = pool_resize(s.pool, s.log, s.config, first, second);
 		break;
 	case OP_RESET:
 		pool_reset(s.pool, s.log, s.config, first);

@@ -25,7 +25,7 @@ COUNTER_CLASS_SHIFT = 4
 
 # skb->mark between tc ingress and cgroup_skb: who paid for this buffer.
 MARK_FROM_RESERVE = 0x80000000
-MARK_CHARGED = 0x40000000
+MARK_CHARGED = 0x40000000  # its pages are on the books, for deliver to settle
 MARK_SLOT_SHIFT = 24
 MARK_ORIGIN_SHIFT = 16
 MARK_ORIGIN_MASK = 0x7
@@ -119,14 +119,16 @@ class Wheel(c.Structure):
 
 
 POOL_FIELDS = (
-    *("total", "reserve", "free", "clean", "dirty", "demand", "squeezed", "rx_stalled", "tx"),
+    *("free", "border", "pressure", "window", "emergency", "keepers", "reserve", "total"),
+    *("clean", "dirty", "demand", "squeezed", "rx_stalled", "tx"),
     *("low_water", "now", "generation", "hoarded", "wakes", "stock", "sunk", "flagged"),
-    *("pressure", "pressure_since", "pressure_ns", "pressure_longest_ns", "pressure_episodes"),
-    *("window", "in_window", "hold_level", "wanted", "swap_level", "emergency"),
+    *("pressure_since", "pressure_ns", "pressure_longest_ns", "pressure_episodes"),
+    *("in_window", "hold_level", "wanted", "swap_level"),
     *("softnet_backlog_ns", "softnet_since", "softnet_throttled"),
     "journal_head",
 )
-"""Counters of the pool; ``model/pool.py`` says what they are."""
+"""Counters of the pool; ``model/pool.py`` says what they are. The first eight, a cache line, are
+those that a packet looks at which is not booked."""
 
 
 class Pool(c.Structure):

@@ -156,11 +156,21 @@ class BpfObject:
         attached = _lib().bpf_tc_attach(c.byref(hook), c.byref(options))
         _check(attached, f"attach {program} to interface {ifindex}")
 
-    def close(self) -> None:
-        """Detach the cgroup programs and drop every map and program."""
+    def detach_cgroup(self) -> None:
+        """Detach the cgroup programs."""
         for link in self._links:
             _lib().bpf_link__destroy(link)
         self._links.clear()
+
+    def detach_tc(self, ifindex: int) -> None:
+        """Remove clsact, with every filter, from an interface of this network namespace."""
+        both = TC_INGRESS | TC_EGRESS
+        hook = structs.TcHook(c.sizeof(structs.TcHook), ifindex, both, 0)
+        _check(_lib().bpf_tc_hook_destroy(c.byref(hook)), f"no clsact on interface {ifindex}")
+
+    def close(self) -> None:
+        """Detach the cgroup programs and drop every map and program."""
+        self.detach_cgroup()
         _lib().bpf_object__close(self._object)
 
 

@@ -154,6 +154,16 @@ class NodeHooks:
                 self._loaded.attach_tc("cb_receive", ifindex, libbpf.TC_INGRESS)
                 self._loaded.attach_tc("cb_transmit", ifindex, libbpf.TC_EGRESS)
 
+    def detach(self, *, netns_pid: int, interfaces: Sequence[str]) -> None:
+        """Undo ``attach``; the books stay as they are."""
+        if self._loaded is None:
+            raise HookError("hooks that were taken over are detached by `close`")
+        self._links.clear()
+        self._loaded.detach_cgroup()
+        with network_namespace_of(netns_pid):
+            for interface in interfaces:
+                self._loaded.detach_tc(socket.if_nametoindex(interface))
+
     def pin(self, directory: Path) -> None:
         """Pin what must outlive this process, and what the node's daemons use.
 

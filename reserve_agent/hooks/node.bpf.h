@@ -11,22 +11,36 @@ struct cb_node {
 	struct bpf_spin_lock *lock;
 };
 
-INLINE bool get_node(struct cb_node *s)
+/* What a packet needs that is not booked. */
+INLINE bool get_pool(struct cb_node *s)
+{
+	__u32 zero = 0;
+
+	s->pool = bpf_map_lookup_elem(&cb_pool, &zero);
+	s->config = bpf_map_lookup_elem(&cb_config, &zero);
+	return s->pool && s->config;
+}
+
+/* The rest of it. */
+INLINE bool get_books(struct cb_node *s)
 {
 	struct cb_windows *windows;
 	struct cb_lock *lock;
 	__u32 zero = 0;
 
-	s->pool = bpf_map_lookup_elem(&cb_pool, &zero);
-	s->config = bpf_map_lookup_elem(&cb_config, &zero);
 	s->log = bpf_map_lookup_elem(&cb_journal, &zero);
 	windows = bpf_map_lookup_elem(&cb_windows, &zero);
 	lock = bpf_map_lookup_elem(&cb_lock, &zero);
-	if (!s->pool || !s->config || !s->log || !windows || !lock)
+	if (!s->log || !windows || !lock)
 		return false;
 	s->windows = windows->entries;
 	s->lock = &lock->lock;
 	return true;
+}
+
+INLINE bool get_node(struct cb_node *s)
+{
+	return get_pool(s) && get_books(s);
 }
 
 /* Bring the node to `now`: its pool, then its card's buffers whose readers are done. */
@@ -75,8 +89,7 @@ INLINE struct cb_socket *sending_socket(struct __sk_buff *skb)
 }
 
 /* Counts frames as they are on the wire: a buffer that is yet to be segmented is several. */
-INLINE void count(struct cb_node *s, struct __sk_buff *skb, __u8 hook, __u8 cls, __u8 reason,
-		  __u32 pages)
+INLINE void count(struct __sk_buff *skb, __u8 hook, __u8 cls, __u8 reason, __u32 pages)
 {
 	__u32 index = hook << COUNTER_HOOK_SHIFT | cls << COUNTER_CLASS_SHIFT | reason;
 	struct cb_counters *counters;
@@ -97,7 +110,7 @@ INLINE void report_drop(struct cb_node *s, struct __sk_buff *skb, const struct p
 	struct cb_journal_entry *entry;
 	__u64 tag;
 
-	count(s, skb, hook, packet->cls, reason, pages);
+	count(skb, hook, packet->cls, reason, pages);
 	if (packet->cls == CLASS_OTHER)
 		return;
 	tag = payload_tag(skb, packet);

@@ -180,6 +180,19 @@ INLINE bool pool_calm(const struct cb_pool *pool, const struct cb_config *config
 	return !pool->pressure && pool->window >= config->windows;
 }
 
+/* Calm and far from R: who comes is counted and not booked. What such packets hold is at most what
+ * lies between R and the border. Asked without the lock, too. Mirrors NodeModel.unbooked. */
+INLINE bool pool_far(const struct cb_pool *pool, const struct cb_config *config)
+{
+	return pool->free > pool->border && pool_calm(pool, config);
+}
+
+/* Mirrors reserve_agent/model/border.py. */
+INLINE __u64 margin(const struct cb_config *config)
+{
+	return ((__u64)WHEEL_LIFE << (config->service_shift & 63)) / fixed.ns_per_page + 1;
+}
+
 /* Calm, and still calm with `pages` fewer, which nobody would notice: no new low either. */
 INLINE bool pool_roomy(const struct cb_pool *pool, const struct cb_config *config, __u64 pages)
 {
@@ -245,8 +258,8 @@ INLINE __u32 pool_clean(struct cb_pool *pool, struct cb_journal *log, __u32 page
 }
 
 /* New total and reserve; refused (0) when the pages in use would not fit. */
-INLINE __u32 pool_resize(struct cb_pool *pool, struct cb_journal *log, __u32 total,
-			 __u32 reserve)
+INLINE __u32 pool_resize(struct cb_pool *pool, struct cb_journal *log,
+			 const struct cb_config *config, __u32 total, __u32 reserve)
 {
 	__u64 used = pool->total - pool->free;
 
@@ -257,6 +270,7 @@ INLINE __u32 pool_resize(struct cb_pool *pool, struct cb_journal *log, __u32 tot
 	pool->free = total - used;
 	pool->total = total;
 	pool->reserve = reserve;
+	pool->border = reserve + margin(config);
 	for (int i = 0; i < FLOORS; i++) {
 		const volatile struct cb_share *share = &fixed.floors[i];
 
@@ -294,6 +308,7 @@ INLINE void pool_reset(struct cb_pool *pool, struct cb_journal *log,
 	pool->stock = 0;
 	pool->sunk = 0;
 	pool->flagged = 0;
+	pool->keepers = 0;
 	pool->wakes++;
 	pool->tx = 0;
 	pool->emergency = 0;

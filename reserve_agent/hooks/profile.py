@@ -10,6 +10,7 @@ import ctypes as c
 
 from reserve_agent.contract.packets import PAGE_BYTES, WHEEL_SLOTS
 from reserve_agent.errors import HookError
+from reserve_agent.model.border import NS_PER_PAGE
 from reserve_agent.model.buffers import Origin
 from reserve_agent.model.profiles.card import Card
 from reserve_agent.model.profiles.kernel import Buffers as KernelBuffers
@@ -55,6 +56,7 @@ class Constants(c.Structure):
         ("from_reserve", c.c_uint32),  # a Request
         ("flags", c.c_uint32),  # a Flags
         ("readers_stall", c.c_uint32),
+        ("ns_per_page", c.c_uint32),  # see model/border.py
         ("ether_types", c.c_uint32),  # how many; 0: what passes is vm-aware by the mail
         ("ether_type", c.c_uint16 * MAX_ETHER_TYPES),
         ("buffers", c.c_uint32),  # 0: whole pages, and nothing below is used
@@ -104,6 +106,7 @@ class Buffers(c.Structure):
         ("first", c.c_uint32),  # of the runs
         ("runs", c.c_uint32),
         ("filled", c.c_uint32),  # slots of the ring
+        ("marked", c.c_uint32),  # those from the reserve
         ("retry_at", c.c_uint64),
         ("tick", c.c_uint64),
         ("held", c.c_uint64),  # all on the wheel
@@ -120,7 +123,10 @@ def constants_of(kernel: Kernel, card: Card | None = None) -> Constants:
         HookError: The card is missing, or a constant is out of what the hooks can hold.
     """
     fixed = Constants(
-        from_reserve=kernel.from_reserve, flags=kernel.flags, readers_stall=kernel.readers_stall
+        from_reserve=kernel.from_reserve,
+        flags=kernel.flags,
+        readers_stall=kernel.readers_stall,
+        ns_per_page=NS_PER_PAGE,
     )
     for request in Request:
         share = kernel.floors.share(request)

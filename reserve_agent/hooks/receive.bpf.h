@@ -12,6 +12,14 @@ struct taken {
 	bool from_reserve;
 };
 
+/* Whether a packet that comes now is only counted. Mirrors NodeModel.unbooked. */
+INLINE bool is_unbooked(const struct cb_pool *pool, const struct cb_config *config)
+{
+	return pool_far(pool, config) && !pool->emergency && (__s64)pool->keepers <= 0 &&
+	       !config->enforce && config->policy != POLICY_SOFTNET &&
+	       (!fixed.buffers || card_rests(pool));
+}
+
 /* A buffer of whole pages; they are taken when it is held. */
 INLINE void take_whole(const struct cb_node *s, __u32 frame_bytes, bool memalloc,
 		       struct taken *taken)

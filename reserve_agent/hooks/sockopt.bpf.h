@@ -19,23 +19,31 @@ INLINE __u32 flag_of(const struct bpf_sockopt *ctx)
 	return ctx->optname == SO_MEMALLOC ? SOCK_MEMALLOC : SOCK_STALLED;
 }
 
-/* The kernel counts flagged sockets (memalloc_socks_key), and nobody takes a closed one off. */
-INLINE void set_flags(struct cb_socket *socket, __u32 flags)
+/* The kernel counts flagged sockets (memalloc_socks_key), and nobody takes a closed one off. Those
+ * whose readers keep what they get are counted likewise. */
+INLINE void count_flags(__u32 changed, __s64 by)
 {
-	__u32 zero = 0, before = __sync_fetch_and_or(&socket->flags, flags);
+	__u32 zero = 0;
 	struct cb_pool *pool = bpf_map_lookup_elem(&cb_pool, &zero);
 
-	if (pool && flags & ~before & SOCK_MEMALLOC)
-		__sync_fetch_and_add(&pool->flagged, 1);
+	if (pool && changed & SOCK_MEMALLOC)
+		__sync_fetch_and_add(&pool->flagged, by);
+	if (pool && changed & SOCK_STALLED)
+		__sync_fetch_and_add(&pool->keepers, by);
+}
+
+INLINE void set_flags(struct cb_socket *socket, __u32 flags)
+{
+	__u32 before = __sync_fetch_and_or(&socket->flags, flags);
+
+	count_flags(flags & ~before, 1);
 }
 
 INLINE void clear_flags(struct cb_socket *socket, __u32 flags)
 {
-	__u32 zero = 0, before = __sync_fetch_and_and(&socket->flags, ~flags);
-	struct cb_pool *pool = bpf_map_lookup_elem(&cb_pool, &zero);
+	__u32 before = __sync_fetch_and_and(&socket->flags, ~flags);
 
-	if (pool && flags & before & SOCK_MEMALLOC)
-		__sync_fetch_and_add(&pool->flagged, -1);
+	count_flags(flags & before, -1);
 }
 
 /* In mainline only kernel code sets the flag; here CAP_NET_ADMIN stands for that, as it does for

@@ -57,6 +57,10 @@ class ReceiveBuffers(Protocol):
     def truesize(self) -> Mapping[Origin, int]:
         """Bytes that a packet counts for in its socket's receive buffer; none = no bound."""
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether a packet that comes and is read leaves nothing changed, where pages are free."""
+
     def turn(self) -> None:
         """Free what running readers have read by the pool's time."""
 
@@ -72,8 +76,11 @@ class ReceiveBuffers(Protocol):
     def settle(self, origin: Origin, held: int, slot: int, fate: Fate, /) -> None:
         """The fate of a buffer that is held is known."""
 
+    def unbooked(self, frame_bytes: int, /) -> int:
+        """How much of a packet would be held that is not."""
+
     def outgoing(self, frame_bytes: int, /) -> int:
-        """Pages that a packet which leaves needs for a moment."""
+        """Pages that a packet which leaves, or is at rest on its way in, needs for a moment."""
 
     def sink(self) -> None:
         """A packet left while its sender would have found no page for its head."""
@@ -92,6 +99,7 @@ class WholePages:
     pool: Pool
     kernel: Kernel
     truesize: Mapping[Origin, int] = field(default_factory=dict)
+    at_rest: bool = True
 
     def turn(self) -> None:
         """The pool has done so."""
@@ -121,6 +129,8 @@ class WholePages:
     def outgoing(self, frame_bytes: int, /) -> int:
         """The pages of its buffer."""
         return buffer_pages(frame_bytes)
+
+    unbooked = outgoing
 
     def sink(self) -> None:
         """Heads are part of those pages."""

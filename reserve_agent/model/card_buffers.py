@@ -23,7 +23,8 @@ class CardBuffers:
     """The receive side of one card under one kernel.
 
     Attributes:
-        ring: Filled buffers, the one that the next packet comes in first.
+        ring: Filled buffers, the one that the next packet comes in first, of which
+        marked: so many are from the reserve.
         small: What short frames are copied into.
         large: What the ring's buffers are cut from.
         heads: Heads of packets.
@@ -57,6 +58,7 @@ class CardBuffers:
         )
         self.heads = Heads(pool, kernel, buffers.heads_at_hand, buffers.heads_per_page)
         self.ring: deque[Piece] = deque()
+        self.marked = 0
         self.running = {origin: Wheel(pool.tick) for origin in Origin}
         self.hoarded = dict.fromkeys(Origin, 0)
         self.deaf, self.retry_at = False, 0
@@ -66,6 +68,18 @@ class CardBuffers:
         self._empty()
         self.heads.fill()
         self._fill(memalloc=False)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether a packet that comes and is read leaves nothing changed, where pages are free.
+
+        The ring is filled, a head is at hand, none is in NAPI's cache that a packet could take out
+        again, and the next buffers are not from the reserve.
+        """
+        filled = self.card.ring - len(self.ring) < self.card.batch
+        marked = self.marked or self.large.marked or self.small.marked
+        heads = self.heads.at_hand > 0 and not self.pool.sunk
+        return filled and not self.deaf and heads and not marked
 
     def turn(self) -> None:
         """Free what running readers have read by the pool's time."""
@@ -131,15 +145,15 @@ class CardBuffers:
             fresh = self.large.take(self._asks(memalloc))
             if fresh is None:
                 return None
-            self.ring.append(fresh)
-            return self.ring.popleft()
+            self._push(fresh)
+            return self._next()
         if not self.ring:
             self._fill(memalloc)
         if not self.ring:
             return None
-        piece = self.ring.popleft()
+        piece = self._next()
         if refill is Refill.RECYCLED and not piece.from_reserve:
-            self.ring.append(piece)
+            self._push(piece)
             return Piece(Origin.RING, from_reserve=False)
         self._refill(memalloc)
         return piece
@@ -158,8 +172,17 @@ class CardBuffers:
             piece = self.large.take(asks)
             if piece is None:
                 return False
-            self.ring.append(piece)
+            self._push(piece)
         return True
+
+    def _push(self, piece: Piece) -> None:
+        self.ring.append(piece)
+        self.marked += piece.from_reserve
+
+    def _next(self) -> Piece:
+        piece = self.ring.popleft()
+        self.marked -= piece.from_reserve
+        return piece
 
     def _asks(self, memalloc: bool) -> bool:
         """Whether a buffer for the ring is asked for with __GFP_MEMALLOC."""
@@ -188,10 +211,15 @@ class CardBuffers:
             self.drop(origin)
             return
         if origin is Origin.RING and self.ring:
-            self.ring.pop()  # the reader keeps the page, so that the ring needs another one
+            # The reader keeps the page, so that the ring needs another one.
+            self.marked -= self.ring.pop().from_reserve
             self._refill(memalloc=True)
             origin = Origin.PAGE
         self.hoarded[origin] += 1
+
+    def unbooked(self, _frame_bytes: int, /) -> int:
+        """One buffer."""
+        return 1
 
     def outgoing(self, _frame_bytes: int, /) -> int:
         """None while heads are at hand: small packets are made of slabs.

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from reserve_agent.contract.packets import Hook, Limits, PacketClass, Policy, PortRule, Reason
 from reserve_agent.model import transmit
-from reserve_agent.model.buffers import Origin
 from reserve_agent.model.card_buffers import receive_buffers
+from reserve_agent.model.mark import Mark
 from reserve_agent.model.packet import Packet, buffer_pages, read
 from reserve_agent.model.policies import Rules, Softnet, all_policies, reader_runs
 from reserve_agent.model.pool import Fate, Pool
@@ -18,26 +18,6 @@ from reserve_agent.model.profiles.kernel import Flags, Kernel, Request
 from reserve_agent.model.profiles.proposal_2005 import PROPOSAL_2005
 from reserve_agent.model.reclaim import NormalTasks
 from reserve_agent.model.sockets import Socket
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What receive tells deliver about a packet, in ``skb->mark``.
-
-    Attributes:
-        cls: The packet's class.
-        from_reserve: Its buffer is from the reserve.
-        pages: Pages, or with a card one buffer, that deliver may settle; 0 for a fragment, whose
-            pages leave by the clock.
-        slot: Wheel slot that the pages are in.
-        origin: What its buffer is a piece of.
-    """
-
-    cls: PacketClass
-    from_reserve: bool
-    pages: int
-    slot: int
-    origin: Origin = Origin.WHOLE
 
 
 @dataclass
@@ -54,6 +34,7 @@ class NodeModel:
         emergency: The flag of the ``critical`` policy.
         flagged: Sockets that ``flag`` has flagged. A socket that closes stays in the sum
             (``memalloc_socks_key``: nobody takes it off).
+        keepers: Sockets whose readers ``stall`` has stopped; what is closed stays in the sum.
         on_drop: Told of every packet that is dropped, with the pages that it took or lacked.
         packets: Frames by hook, class and reason, and
         pages: the pages they stood for.
@@ -68,6 +49,7 @@ class NodeModel:
     pool: Pool = field(default_factory=Pool)
     emergency: bool = False
     flagged: int = 0
+    keepers: int = 0
     on_drop: Callable[[Hook, Packet, Reason, int], None] = lambda _hook, _packet, _why, _pages: None
     packets: Counter[tuple[Hook, PacketClass, Reason]] = field(default_factory=Counter)
     pages: Counter[tuple[Hook, PacketClass, Reason]] = field(default_factory=Counter)
@@ -95,6 +77,23 @@ class NodeModel:
         self.flagged += memalloc - socket.memalloc
         socket.memalloc = memalloc
 
+    def stall(self, socket: Socket, stalled: bool) -> None:
+        """Have a socket's reader not read, or read again what comes from now on."""
+        self.keepers += stalled - socket.stalled
+        socket.stalled = stalled
+
+    @property
+    def lenient(self) -> bool:
+        """Whether no rule refuses or keeps a packet, as long as memory is not short."""
+        picky = self.emergency or self.enforce or self.in_force.throttles
+        return not picky and self.keepers <= 0 and self.buffers.at_rest
+
+    @property
+    def unbooked(self) -> bool:
+        """Whether a packet that comes now is only counted: ``border.py`` says why it may be."""
+        pool = self.pool
+        return pool.free > pool.border and pool.calm and self.lenient
+
     def _read(self, frame: bytes | Packet, queued: int = 0) -> Packet:
         return frame if isinstance(frame, Packet) else read(frame, self.rules, queued)
 
@@ -116,6 +115,9 @@ class NodeModel:
     def receive(self, frame: bytes | Packet, now: int) -> Mark | None:
         """The driver's receive buffer; None where the packet is dropped."""
         packet, pool = self._read(frame), self.pool
+        if self.unbooked:
+            self._count(Hook.RECEIVE, packet, Reason.GRANTED, self.buffers.outgoing(packet.bytes))
+            return Mark(packet.cls, False, self._held(packet), 0)
         self.advance(now)
         taken = self.buffers.take(packet.bytes, self.memalloc)
         reason = taken.refused or (
@@ -133,7 +135,11 @@ class NodeModel:
             return None
         pages, slot = self.buffers.hold(taken)
         held = 0 if packet.fragment else pages
-        return Mark(packet.cls, taken.from_reserve, held, slot, taken.origin)
+        return Mark(packet.cls, taken.from_reserve, held, slot, taken.origin, bool(held))
+
+    def _held(self, packet: Packet) -> int:
+        """What deliver counts of a packet that is not booked."""
+        return 0 if packet.fragment else self.buffers.unbooked(packet.bytes)
 
     def lose(self, packet: Packet, now: int) -> None:
         """A fault loses a packet on the wire, before the driver sees it."""
@@ -156,7 +162,8 @@ class NodeModel:
         if not mark.pages and not mark.from_reserve:
             return True  # a datagram whose first fragment took nothing from the reserve
         stalled = socket is not None and socket.stalled
-        if mark.from_reserve or self.emergency or stalled or not pool.calm:
+        booked = mark.booked and (stalled or not pool.calm)
+        if mark.from_reserve or self.emergency or booked:
             self.advance(now)
         reason = self.in_force.with_socket(
             pool, socket, self.emergency, mark.from_reserve, mark.pages
@@ -182,10 +189,8 @@ class NodeModel:
         There is no pressure that could end, and no window begins before; nor is it a new low.
         """
         pool = self.pool
-        if pool.pressure or pool.in_window:
-            return False
-        ahead = pool.windows[pool.window].start if pool.window < len(pool.windows) else until + 1
-        return until < ahead and pool.free - pages > max(pool.reserve, pool.low_water - 1)
+        roomy = pool.free - pages > max(pool.reserve, pool.low_water - 1)
+        return roomy and pool.calm_until(until)
 
     def pass_calm(
         self,
@@ -196,22 +201,22 @@ class NodeModel:
         *,
         socketless: bool = False,
     ) -> bool:
-        """Receive and deliver frames, where none of them can make a difference.
+        """Receive and deliver frames that come by the time ``until``, if none of them is booked.
 
-        What is calm and far from R is not booked page by page. False, and nothing has happened:
-        the pool, the policy or the reader may refuse or keep one of the frames. At most
-        ``at_once`` of them are there and not read yet at any moment, and all are read by the time
-        ``until``. What is ``socketless``, as ARP or another host's, is not delivered.
+        False, and nothing has happened: they are to be judged one by one. At most ``at_once`` of
+        them are there and not read yet at any moment. What is ``socketless``, as ARP or another
+        host's, is not delivered. As ``unbooked``, for several frames: windows are known here.
         """
-        most = at_once * buffer_pages(packet.bytes)
-        picky = self.emergency or self.enforce or self.in_force.throttles
-        stalled = socket is not None and socket.stalled
-        if picky or stalled or not self.undisturbed(most, until):
+        pool = self.pool
+        pages, margin = at_once * buffer_pages(packet.bytes), pool.border - pool.reserve
+        if pool.free <= pool.border or pages > margin:
             return False
-        pages = packet.frames * self.buffers.outgoing(packet.bytes)
-        self._count(Hook.RECEIVE, packet, Reason.GRANTED, pages)
+        if not pool.calm_until(until) or not self.lenient:
+            return False
+        taken, held = self.buffers.outgoing(packet.bytes), self._held(packet)
+        self._count(Hook.RECEIVE, packet, Reason.GRANTED, packet.frames * taken)
         if not socketless:
-            self._count(Hook.DELIVER, packet, Reason.GRANTED, pages)
+            self._count(Hook.DELIVER, packet, Reason.GRANTED, packet.frames * held)
             self._acknowledge(packet, socket)
         return True
 
@@ -221,7 +226,8 @@ class NodeModel:
             self.pool.account(self.pool.now)
 
     def _settle(self, mark: Mark, fate: Fate) -> None:
-        self.buffers.settle(mark.origin, mark.pages, mark.slot, fate)
+        if mark.booked:
+            self.buffers.settle(mark.origin, mark.pages, mark.slot, fate)
 
     def _waits(self, socket: Socket | None) -> bool:
         """Whether the reader is a normal task that waits for the end of the pressure."""
@@ -231,7 +237,7 @@ class NodeModel:
     def _overfill(self, socket: Socket | None, mark: Mark) -> Reason | None:
         """A reader that does not read is bounded by its receive buffer, flagged or not."""
         kernel = self.kernel.buffers
-        if kernel is None or socket is None or not socket.stalled or not mark.pages:
+        if kernel is None or socket is None or not socket.stalled or not mark.booked:
             return None
         socket.catch_up(self.pool.wakes)
         if socket.unread > (socket.receive_buffer or kernel.receive_buffer):
@@ -293,7 +299,7 @@ class NodeModel:
     def reset(self, clean: int) -> None:
         """The node rebooted: sockets of its earlier life are gone, with their flags."""
         self.emergency = False
-        self.flagged = self.tasks.fruitless = 0
+        self.flagged = self.keepers = self.tasks.fruitless = 0
         for rules in self._policies.values():
             if isinstance(rules, Softnet):
                 rules.reset()

@@ -51,6 +51,11 @@ class Pieces:
     free_fragments: int = 0
     pages: int = 0
 
+    @property
+    def marked(self) -> bool:
+        """Whether the pieces at hand are from the reserve."""
+        return self.left > 0 and self.current.from_reserve
+
     def take(self, memalloc: bool) -> Piece | None:
         """The next piece; a page is needed only where none is at hand."""
         if not self.left and not self._cut(memalloc):

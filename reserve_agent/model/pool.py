@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from reserve_agent.contract.packets import WHEEL_SLOTS, WINDOWS_PER_STEP
+from reserve_agent.model.border import NS_PER_PAGE, margin
 from reserve_agent.model.wheel import Wheel
 
 
@@ -62,7 +63,10 @@ class Pool:
         exact: Whether a window holds its level: all that is freed above it is taken. Otherwise what
             is freed stays free up to R.
         wakes: How often such readers have read.
+        low_water: Fewest free pages so far, of those that the pool knows of (``border.py``).
         service_shift: A tick of the wheel is 2 ** service_shift nanoseconds.
+        ns_per_page: How fast packets may come that are not booked; 1 = all are booked.
+        border: Free pages up to which packets are booked.
     """
 
     total: int = 0
@@ -85,6 +89,8 @@ class Pool:
     now: int = 0
     generation: int = 0
     service_shift: int = 15
+    ns_per_page: int = NS_PER_PAGE
+    border: int = 0
     running: Wheel = field(default_factory=Wheel)
     windows: Sequence[Window] = ()
     window: int = 0
@@ -109,6 +115,12 @@ class Pool:
         pages need not look at the clock.
         """
         return not self.pressure and self.window >= len(self.windows)
+
+    def calm_until(self, time: int) -> bool:
+        """Whether there is no pressure, and no window begins up to a time in nanoseconds."""
+        if self.pressure or self.in_window:
+            return False
+        return self.window >= len(self.windows) or time < self.windows[self.window].start
 
     def roomy(self, pages: int) -> bool:
         """Whether the pool is calm, and would be with ``pages`` fewer, without a new low."""
@@ -281,6 +293,7 @@ class Pool:
         self.free = total - used
         self.total = total
         self.reserve = reserve
+        self.border = reserve + margin(self.service_shift, self.ns_per_page)
         self.account(self.now)
         return True
 

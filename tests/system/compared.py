@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
 from reserve_agent.contract.packets import Policy
 from reserve_agent.model.card_buffers import CardBuffers
+from reserve_agent.model.mark import Mark
 from reserve_agent.model.policies import Softnet
 from reserve_agent.model.profiles.card import Card
 from reserve_agent.model.profiles.kernel import Kernel
@@ -27,17 +29,30 @@ class Compared(RuleBasedStateMachine):
 
     Attributes:
         scale: Of the pool's size: a ring takes hundreds of pages.
+        seen: Packets that were ``booked`` and ``counted`` only, and ``crossings`` from one to the
+            other.
     """
 
     hooks: ClassVar[Hooks]
     kernel: ClassVar[Kernel]
     card: ClassVar[Card | None]
     scale: ClassVar[int]
+    seen: ClassVar[Counter[str]]
+    side: str = ""
     model: CountingModel
     sockets: list[Socket]
 
     def _socket(self, index: int) -> Socket | None:
         return None if index == NO_SOCKET else self.sockets[index]
+
+    def walk(self, mark: Mark) -> None:
+        """Note on which side of the border a packet came; of a fragment nobody can tell."""
+        if not mark.pages:
+            return
+        side = "booked" if mark.booked else "counted"
+        self.seen[side] += 1
+        self.seen["crossings"] += side != (self.side or side)
+        self.side = side
 
     def compare(self) -> None:
         """Everything, after every step."""
@@ -50,6 +65,7 @@ class Compared(RuleBasedStateMachine):
         if isinstance(buffers, CardBuffers):
             assert buffers_of(pool) == expected_buffers(buffers)
         assert int(pool.flagged) == self.model.flagged % 2**64
+        assert int(pool.keepers) == self.model.keepers % 2**64
         assert bool(pool.emergency) == self.model.emergency
         softnet = self.model._policies[Policy.SOFTNET]
         assert isinstance(softnet, Softnet)

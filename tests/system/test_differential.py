@@ -9,6 +9,7 @@ negative, the bottom is never passed.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,14 +47,15 @@ def twins(kernel: Kernel, card: Card | None) -> Iterator[type[TwoNodes]]:
     """Both by a kernel and a card."""
     hooks = Hooks(kernel, card)
     attributes = {"hooks": hooks, "kernel": kernel, "card": card, "scale": 5 if card else 1}
+    attributes["seen"] = Counter()
     try:
         yield type(f"{kernel.name} {card and card.name}", (TwoNodes,), attributes)
     finally:
         hooks.node.close()
 
 
-def agree(kernel: Kernel, card: Card | None, examples: int) -> None:
-    """Drive both by a kernel and a card."""
+def agree(kernel: Kernel, card: Card | None, examples: int) -> Counter[str]:
+    """Drive both by a kernel and a card; returns on which sides of the border packets came."""
     with twins(kernel, card) as machine:
         machine.TestCase.settings = settings(
             max_examples=examples,
@@ -65,10 +67,13 @@ def agree(kernel: Kernel, card: Card | None, examples: int) -> None:
             suppress_health_check=list(HealthCheck),
         )
         machine.TestCase("runTest").runTest()
+        return machine.seen
 
 
 def test_reference_and_hooks_agree() -> None:
-    agree(PROPOSAL_2005, None, PROPOSED)
+    seen = agree(PROPOSAL_2005, None, PROPOSED)
+    assert min(seen["booked"], seen["counted"]) > 5 * PROPOSED, "both sides of the border"
+    assert seen["crossings"] > PROPOSED, "and from one to the other"
 
 
 def _name(profile: Kernel | Card) -> str:
@@ -77,7 +82,8 @@ def _name(profile: Kernel | Card) -> str:
 
 @pytest.mark.parametrize(("kernel", "card"), PROFILES, ids=_name)
 def test_they_agree_by_each_kernel_and_card(kernel: Kernel, card: Card) -> None:
-    agree(kernel, card, QUICK)
+    seen = agree(kernel, card, QUICK)
+    assert min(seen["booked"], seen["counted"]) > QUICK, "both sides of the border"
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from reserve_agent.contract.packets import (
 from reserve_agent.hooks.loader import HookSettings
 from reserve_agent.hooks.profile import constants_of
 from reserve_agent.model.profiles import CARDS, LINUX_6_1
-from reserve_agent.socket_options import set_memalloc
+from reserve_agent.socket_options import set_memalloc, set_stalled
 from tests.system.wire import NODE, PEER, Wire, get_memalloc, wire
 
 pytestmark = pytest.mark.root
@@ -69,6 +69,30 @@ def test_udp_without_the_flag_is_refused_from_the_reserve(cable: Wire) -> None:
     key = (Hook.DELIVER, PacketClass.HEARTBEAT, Reason.NOT_MEMALLOC)
     assert counted[key] == (1, 1)
     assert counted[Hook.DELIVER, PacketClass.HEARTBEAT, Reason.FROM_RESERVE] == (1, 1)
+
+
+def test_far_from_r_packets_are_counted_and_take_no_page_until_a_reader_keeps_them(
+    cable: Wire,
+) -> None:
+    pool = cable.hooks.pool
+    with (
+        cable.node_socket(socket.SOCK_DGRAM) as node,
+        cable.node_socket(socket.SOCK_DGRAM) as keeper,
+        cable.peer_socket(socket.SOCK_DGRAM) as peer,
+    ):
+        node.bind((NODE, HEARTBEAT_PORT))
+        before = (int(pool.free), int(pool.low_water))
+        assert before[0] > pool.border
+        assert all(_receives(node, peer, HEARTBEAT_PORT) for _ in range(20))
+        assert (int(pool.free), int(pool.low_water)) == before
+        counted = cable.hooks.counters()
+        for hook in (Hook.RECEIVE, Hook.DELIVER):
+            assert counted[hook, PacketClass.HEARTBEAT, Reason.GRANTED] == (20, 20)
+        set_stalled(keeper)
+        assert int(pool.keepers) == 1
+        assert _receives(node, peer, HEARTBEAT_PORT)
+        assert int(pool.running.pages) > 0
+    assert int(pool.low_water) < before[1]
 
 
 def test_policy_none_serves_anyone_down_to_half_the_reserve(cable: Wire) -> None:

@@ -21,7 +21,8 @@ from reserve_agent.hooks.profile import (
 )
 from reserve_agent.model.buffers import Origin
 from reserve_agent.model.card_buffers import CardBuffers
-from reserve_agent.model.node import Mark, NodeModel
+from reserve_agent.model.mark import Mark
+from reserve_agent.model.node import NodeModel
 from reserve_agent.model.packet import Packet
 from reserve_agent.model.pieces import Piece, Pieces
 from reserve_agent.model.profiles.card import Card
@@ -30,6 +31,8 @@ from tests.system import frames
 
 SHORTEST = 60  # of a frame on a wire; the kernel runs no headless ones
 SHIFT = 6
+NS_PER_PAGE = 16
+"""So that the border lies 37 pages above R: within the pools of the test, and crossed often."""
 BLOCK, BEAT, OTHER = 10809, 7405, 9000
 RULES = (
     PortRule(BLOCK, frames.TCP, PacketClass.BLOCK_IO),
@@ -42,7 +45,7 @@ SAME_NAME = (
     *("hoarded", "wakes", "stock", "sunk", "wanted", "swap_level"),
     *("total", "reserve", "free", "clean", "dirty", "demand", "squeezed", "rx_stalled", "tx"),
     *("low_water", "now", "generation", "pressure", "pressure_ns", "pressure_longest_ns"),
-    *("pressure_episodes", "window", "in_window"),
+    *("pressure_episodes", "window", "in_window", "border"),
 )
 
 
@@ -100,6 +103,7 @@ class Hooks:
     def __init__(self, kernel: Kernel, card: Card | None) -> None:
         fixed = constants_of(kernel, card)
         fixed.testing = 1
+        fixed.ns_per_page = NS_PER_PAGE
         self.node = NodeHooks(fixed)
         settings_ = HookSettings(
             Policy.NONE,
@@ -169,13 +173,13 @@ class Hooks:
 
 
 def decode_mark(mark: int) -> Mark:
-    charged = bool(mark & layout.MARK_CHARGED)
     return Mark(
         PacketClass(mark & layout.MARK_CLASS_MASK),
         bool(mark & layout.MARK_FROM_RESERVE),
-        (mark >> layout.MARK_PAGES_SHIFT & 0xFF) if charged else 0,
+        mark >> layout.MARK_PAGES_SHIFT & 0xFF,
         mark >> layout.MARK_SLOT_SHIFT & 0xF,
         Origin(mark >> layout.MARK_ORIGIN_SHIFT & layout.MARK_ORIGIN_MASK),
+        bool(mark & layout.MARK_CHARGED),
     )
 
 
@@ -195,6 +199,7 @@ def expected_buffers(model: CardBuffers) -> dict[str, Any]:
         "large": _pieces(model.large),
         "heads": (model.heads.at_hand, model.heads.pages),
         "ring": [(kind, len(list(run))) for kind, run in groupby(map(_kind, model.ring))],
+        "marked": model.marked,
         "deaf": (model.deaf, model.retry_at if model.deaf else 0),
         "running": {one: model.running[one].slots for one in Origin},
         "hoarded": model.hoarded,
@@ -216,6 +221,7 @@ def buffers_of(pool: layout.Pool) -> dict[str, Any]:
         "large": pieces(raw.large),
         "heads": (raw.heads, raw.head_pages),
         "ring": [(run & KIND_MASK, run >> RUN_SHIFT) for run in runs],
+        "marked": raw.marked,
         "deaf": (bool(raw.deaf), raw.retry_at if raw.deaf else 0),
         "running": {one: slots[one::ORIGINS] for one in Origin},
         "hoarded": {one: raw.hoarded[one] for one in Origin},

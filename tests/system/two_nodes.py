@@ -20,6 +20,7 @@ from tests.system.twins import (
     BLOCK,
     LIMITS,
     NO_SOCKET,
+    NS_PER_PAGE,
     OTHER,
     RULES,
     SHIFT,
@@ -45,6 +46,7 @@ class TwoNodes(Compared):
         self.hooks.empty()
         self.model = CountingModel(RULES, LIMITS, kernel=self.kernel, card=self.card)
         self.model.pool.service_shift = SHIFT
+        self.model.pool.ns_per_page = NS_PER_PAGE
         self.windows: list[Window] = []
         self.model.pool.windows = self.windows
         self.sockets = [Socket() for _ in range(SOCKETS)]
@@ -66,6 +68,7 @@ class TwoNodes(Compared):
         if expected is not None:
             assert decode_mark(mark) == expected
             self.marks.append((frame, mark))
+            self.walk(expected)
         assert self.hooks.heard() == bytes(self.model.heard)
         self.compare()
 
@@ -121,6 +124,7 @@ class TwoNodes(Compared):
             if taken is None:
                 continue
             assert decode_mark(mark) == taken
+            self.walk(taken)
             verdict, _ = self.hooks.call("cb_deliver", datagram, self.now, socket, mark)
             passed = self.model.deliver(datagram, taken, self._socket(socket), self.now)
             assert (verdict == 1) == passed
@@ -132,6 +136,28 @@ class TwoNodes(Compared):
         datagram = frames.frame(frames.IP, frames.ipv4(frames.UDP, frames.udp(BEAT, BEAT)))
         for _ in range(count):
             self.transmit(datagram, socket, 0)
+
+    @rule()
+    def calm_down(self) -> None:
+        """Nothing holds a pool back from being far from R, if it is large enough."""
+        for index, socket in enumerate(self.sockets):
+            if socket.stalled:
+                self.flag(index, memalloc=socket.memalloc, writeback=socket.writeback)
+        self.enforce(False)
+        self.emergency(False)
+        self.wake()
+        self.calm()
+        while self.model.pool.window < len(self.windows):
+            self.tick(max(0, self.windows[-1].end - self.now))
+        self.clean(self.model.pool.dirty, 5000)
+
+    @rule(beyond=st.integers(-1, 2), socket=sockets, count=st.integers(1, 4))
+    def at_the_border(self, beyond: int, socket: int, count: int) -> None:
+        """Packets come to a calm pool that is at the border, or a page from it."""
+        self.calm_down()
+        pool = self.model.pool
+        self.dirty(max(0, pool.free - pool.border - beyond), 0)
+        self.burst(socket, count, 0)
 
     @rule(early=st.sampled_from((0, 1, 64)))
     def try_again(self, early: int) -> None:
@@ -194,8 +220,12 @@ class TwoNodes(Compared):
         raw.receive_buffer = socket.receive_buffer = 40_000 * realtime
         self.hooks.write_socket(index, raw)
         self.model.flag(socket, memalloc)
-        self.hooks.node.pool.flagged = self.model.flagged % 2**64
-        socket.writeback, socket.stalled, socket.realtime = writeback, stalled, realtime
+        self.model.stall(socket, stalled)
+        pool = self.hooks.node.pool
+        pool.flagged, pool.keepers = (
+            count % 2**64 for count in (self.model.flagged, self.model.keepers)
+        )
+        socket.writeback, socket.realtime = writeback, realtime
 
     @rule(policy=st.sampled_from(Policy))
     def switch_policy(self, policy: Policy) -> None:

@@ -6,7 +6,8 @@ import hashlib
 from random import Random
 
 from reserve_agent.contract.packets import Limits, PacketClass, Policy, PortRule
-from reserve_agent.model.node import Mark, NodeModel
+from reserve_agent.model.mark import Mark
+from reserve_agent.model.node import NodeModel
 from reserve_agent.model.pool import Window
 from reserve_agent.model.sockets import Socket
 from tests.system import frames
@@ -44,6 +45,7 @@ class Steps:
         limits = Limits(softnet_limit=2, softnet_cost_ns=32, mempool_pages=2)
         self.model = NodeModel(rules=RULES, limits=limits, policy=policy)
         self.model.pool.service_shift = 6
+        self.model.pool.ns_per_page = 1
         self.windows: list[Window] = []
         self.model.pool.windows = self.windows
         self.sockets = [Socket(True, True), Socket(memalloc=True), Socket(), Socket()]
@@ -110,7 +112,7 @@ class Steps:
         elif choice == 6:
             model.reset(random.randrange(60))
         elif choice == 7:
-            self.sockets[3].stalled = not self.sockets[3].stalled
+            model.stall(self.sockets[3], not self.sockets[3].stalled)
         else:
             start = max(self.now, self.windows[-1].end if self.windows else 0)
             level = random.randrange(model.pool.reserve + 1)

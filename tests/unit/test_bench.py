@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
-from bench import commands, swim, timed
+from bench import block, commands, hooks, shaped, swim, timed
 from bench.__main__ import PARTS
 from bench.long_history import write_long_run
+from bench.spread import Spread
 from bench.timed import Times
 from crunchbed.archive.rejudge import rejudge
 from crunchbed.history.history import History
@@ -74,6 +76,42 @@ def test_a_checkout_is_compared_by_processor_time() -> None:
     Console(width=120, file=shown).print(commands.STARTS.table(found))
     assert "2.00" in shown.getvalue()
     assert [row["checkout"] for row in commands.STARTS.as_dict(found)] == ["here", "beside", "here"]
+
+
+def _table_of(table: Table) -> str:
+    shown = io.StringIO()
+    Console(width=150, file=shown).print(table)
+    return shown.getvalue()
+
+
+def test_a_loss_is_between_slices_of_one_turn() -> None:
+    """The machine may be slow in one turn and fast in the next."""
+    turns = [
+        {variant: block.Slice(rate, 10.0) for variant in block.VARIANTS}
+        | {block.HOOKS: block.Slice(rate * 0.99, 10.2)}
+        for rate in (1000.0, 3000.0)
+    ]
+    rows = {row["variant"]: row for row in block.as_dict(turns)["rows"]}
+    assert rows[block.HOOKS]["lost_percent"].median == pytest.approx(1.0)
+    assert rows[block.HOOKS]["more_processor_percent"].largest == pytest.approx(2.0)
+    assert rows[block.AGAIN]["lost_percent"].median == 0
+    assert "1.0 (1.0..1.0)" in _table_of(block.table(turns))
+
+
+def test_over_a_shaped_link_it_is_between_measurements_of_one_round() -> None:
+    found = {variant: [shaped.Writes(25e6, 0.01)] for variant in shaped.VARIANTS}
+    found[shaped.HOOKS] = [shaped.Writes(24.5e6, 0.02)]
+    rows = {row["variant"]: row for row in shaped.as_dict(found)["rows"]}
+    assert rows[shaped.HOOKS]["lost_percent"].median == pytest.approx(2.0)
+    assert "20.00 (20.00..20.00)" in _table_of(shaped.table(found))
+
+
+def test_the_hooks_have_a_goal_where_packets_are_not_booked() -> None:
+    spreads = {cell: Spread.of([31.0]) for cell in hooks.cells()}
+    shown = hooks.table(hooks.Result(spreads, {"clock": Spread.of([20.0])}))
+    cells = [cell for column in shown.columns[3:] for cell in column.cells]
+    red = [str(cell).startswith("[red]") for cell in cells]
+    assert sum(red) == sum(map(hooks.counted_only, spreads)) == len(red) * 4 // 15
 
 
 def test_in_the_cluster_of_the_bench_all_is_calm() -> None:

@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from reserve_agent.contract.packets import Limits, Policy, Reason
 from reserve_agent.model.buffers import Origin
 from reserve_agent.model.card_buffers import CardBuffers
-from reserve_agent.model.node import Mark, NodeModel
+from reserve_agent.model.mark import Mark
+from reserve_agent.model.node import NodeModel
 from reserve_agent.model.pool import Window
 from reserve_agent.model.profiles import CARDS, KERNELS
 from reserve_agent.model.profiles.card import Asks, Refill
@@ -57,7 +58,8 @@ class Node(RuleBasedStateMachine):
         self.sequence = 0
         self.model.reset(0)
         self.model.flag(self.sockets[0], flagged)
-        self.sockets[1].writeback = self.sockets[3].stalled = True
+        self.sockets[1].writeback = True
+        self.model.stall(self.sockets[3], True)
         self.window(share, 2_000_000_000)
 
     @property
@@ -134,7 +136,7 @@ class Node(RuleBasedStateMachine):
 
     @rule(index=st.integers(2, 3), stalled=st.booleans())
     def stall(self, index: int, stalled: bool) -> None:
-        self.sockets[index].stalled = stalled
+        self.model.stall(self.sockets[index], stalled)
 
     @rule(policy=st.sampled_from(Policy))
     def switch(self, policy: Policy) -> None:

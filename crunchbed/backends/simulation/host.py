@@ -102,9 +102,10 @@ class Host:
             stalled: Whether its reader does not read.
             realtime: Whether a real-time task writes to it.
         """
-        socket = Socket(stalled=stalled, realtime=realtime)
-        if memalloc and self.memory is not None:
-            self.memory.model.flag(socket, True)
+        socket = Socket(realtime=realtime)
+        if self.memory is not None:
+            self.memory.model.flag(socket, memalloc)
+            self.memory.model.stall(socket, stalled)
         self._udp[port] = UdpSocket(port, received, self._books(socket, UDP, port))
         return self._udp[port]
 

@@ -120,7 +120,7 @@ class SimulatedMemory:
     def snapshot(self) -> dict[str, int]:
         """Return the pool's counters; pages of 4 KiB."""
         pool = self.state
-        names = ("total", "reserve", "clean", "free", "dirty", "demand", "rx_stalled")
+        names = ("total", "reserve", "border", "clean", "free", "dirty", "demand", "rx_stalled")
         held = {name: int(getattr(pool, name)) for name in (*names, "hoarded", "tx", "low_water")}
         return held | {"rx_running": pool.running.pages, "stock": pool.stock}
 

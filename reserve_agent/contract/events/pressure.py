@@ -33,6 +33,9 @@ class PoolConfigured(Event, kind="pool.config"):
         reserve: Pages of the reserve, R.
         clean: Pages that tasks use from the start and that need no writing.
         computed: Pages that the reserve must have for the sockets of the node.
+        booked: Free pages up to which the pages of all received packets are booked, so that
+            ``free`` and ``low_water`` are exact; of more they may be up to ``booked`` - ``reserve``
+            too high. Without a value they are always exact.
         policy: Name of the policy that the node follows.
         memalloc: Classes of packets whose sockets are flagged now; of machines only.
         metrics_port: Port on 127.0.0.1 that serves the node's metrics.
@@ -42,6 +45,7 @@ class PoolConfigured(Event, kind="pool.config"):
     reserve: int
     clean: int
     computed: int = 0
+    booked: int | None = None
     policy: str
     memalloc: Sequence[str] | None = None
     metrics_port: int
@@ -54,12 +58,14 @@ class PoolSampled(Event, kind="pool.sample"):
         free: Free pages.
         dirty: Pages of tasks that must be written before they are free.
         demand: Pages that waiting tasks want.
-        rx_running: Pages of received packets whose reader reads.
+        rx_running: Pages of received packets whose reader reads; none while there are more free
+            pages than ``booked`` of ``pool.config``.
         rx_stalled: Pages of received packets whose reader waits for the pressure to end.
         hoarded: Pages of received packets whose reader does not read.
         tx: Pages in write queues of TCP.
         stock: Pages that a card's ring, its small buffers and heads of packets are made of.
-        low_water: Fewest free pages since the node's start.
+        low_water: Fewest free pages since the node's start; exact up to ``booked`` of
+            ``pool.config``.
     """
 
     free: int
