@@ -118,14 +118,22 @@ def after(
 
 
 def undecidable(
-    facts: ClusterFacts, expect: tuple[str, ...], *, shed: bool, heard_by_all: bool, faults: bool
+    facts: ClusterFacts,
+    expect: tuple[str, ...],
+    *,
+    shed: bool,
+    heard_by_all: bool,
+    faults: bool,
+    kernels: bool,
 ) -> Iterator[Contradiction]:
     """Find expectations of a figure or a node that no run of this scenario has.
 
     ``heard_by_all`` says whether every node listens to the heartbeats of every other, and
-    ``faults`` whether there are faults beside the crunch.
+    ``faults`` whether there are faults beside the crunch, and ``kernels`` whether every node has a
+    kernel of its own.
     """
     needs = {
+        "memalloc_failures": (kernels, "cluster.backend machines"),
         "switch_drops": (facts.controller != "none", "cluster.controller openflow"),
         "shed_episodes": (shed, "shed"),
         "shed_too_late": (shed, "shed"),

@@ -59,6 +59,16 @@ def profile_for(memory: Memory) -> Profile | None:
     return Profile(kernel, None if kernel.buffers is None else CARDS[memory.nic])
 
 
+def kernel_on(memory: Memory, backend: str) -> Kernel:
+    """Return the profile whose watermarks hold on a backend.
+
+    A kernel of the user's own that no profile is of counts as the newest.
+    """
+    if backend == "machines":
+        return _OF_KERNELS.get(memory.kernel, LINUX_6_12)
+    return (profile_for(memory) or DEFAULT).kernel
+
+
 def unknown_profile(memory: Memory) -> Iterator[str]:
     """Yield the line that refuses a ``memory.kernel`` that is no profile."""
     if profile_for(memory) is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reserve_agent.sizing import Throttled, computed_pages, terms
+from reserve_agent.model.profiles.kernel import Ratio
+from reserve_agent.sizing import Throttled, computed_pages, needed_pages, terms
 
 DISK = Throttled("disk", in_flight=16, request_bytes=16384, reply_bytes=82)
 BEATS = Throttled("beats", in_flight=2, request_bytes=96, reply_bytes=96, streamed=False)
@@ -22,7 +23,7 @@ def test_a_datagram_is_one_buffer_and_is_not_repeated() -> None:
 def test_the_sum_is_that_of_its_terms() -> None:
     found = terms([DISK, BEATS], interfaces=2)
     assert [term.pages for term in found] == [112, 4, 8, 100]
-    assert computed_pages([DISK, BEATS], interfaces=2) == 224
+    assert needed_pages([DISK, BEATS], interfaces=2) == 224
     assert "16 in flight x (5 request + 1 reply + 1 retransmit)" in found[0].text
 
 
@@ -31,3 +32,11 @@ def test_twice_the_queue_depth_needs_twice_the_pages(depth: int) -> None:
     one = Throttled("x", depth, 8192, 82)
     two = Throttled("x", 2 * depth, 8192, 82)
     assert two.pages == 2 * one.pages
+
+
+@pytest.mark.parametrize(
+    ("reserved", "pages"), [(Ratio(1, 1), 224), (Ratio(3, 8), 598), (Ratio(1, 2), 448)]
+)
+def test_what_others_may_take_of_the_reserve_comes_on_top(reserved: Ratio, pages: int) -> None:
+    assert computed_pages([DISK, BEATS], interfaces=2, reserved=reserved) == pages
+    assert reserved.of(pages) >= 224 > reserved.of(pages - 1)
