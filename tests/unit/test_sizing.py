@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from crunchbed.scenario import sizing
+from crunchbed.scenario.loader import load
 from reserve_agent.model.profiles.kernel import Ratio
 from reserve_agent.sizing import Throttled, computed_pages, needed_pages, terms
 
@@ -40,3 +42,26 @@ def test_twice_the_queue_depth_needs_twice_the_pages(depth: int) -> None:
 def test_what_others_may_take_of_the_reserve_comes_on_top(reserved: Ratio, pages: int) -> None:
     assert computed_pages([DISK, BEATS], interfaces=2, reserved=reserved) == pages
     assert reserved.of(pages) >= 224 > reserved.of(pages - 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "needed", "reserve"),
+    [
+        ({}, 190, 190),  # by the mail of 2005 memalloc sockets have the whole reserve
+        ({"memory.kernel": "6.1"}, 190, 507),
+        ({"memory.kernel": "linux-2.6.12"}, 190, 507),
+        ({"cluster.backend": "machines"}, 94, 251),  # four writes at most
+        ({"cluster.backend": "machines", "block_io.queue_depth": 2}, 78, 208),
+        ({"cluster.backend": "machines", "memory.kernel": "own-6.9.0-12345678"}, 94, 251),
+    ],
+    ids=str,
+)
+def test_a_scenario_s_reserve_follows_backend_and_kernel(
+    changes: dict[str, object], needed: int, reserve: int
+) -> None:
+    scenario = load("control").with_overrides({"memory.reserve": "auto", **changes})
+    assert sum(term.pages for term in sizing.size(scenario)) == needed
+    assert sizing.reserve_pages(scenario) == reserve
+    assert sizing.shortage(scenario) is None
+    short = scenario.with_overrides({"memory.reserve": reserve - 1})
+    assert f"{reserve - 1} pages, {reserve} are needed" in (sizing.shortage(short) or "")
