@@ -26,6 +26,9 @@ def memory(memory: Memory, reserve: int, request: int) -> Iterator[Contradiction
     ``reserve`` has pages, as the section says, or as computed for ``auto``; ``request`` has the
     bytes of a block write.
     """
+    if not isinstance(memory.kernel, str) and memory.nic != memory.kernel.card.name:
+        card = f"{memory.kernel.card.name}, the card of the profile in memory.kernel"
+        yield "memory.nic", card, memory.nic
     free = (memory.pages - memory.clean - reserve) * PAGE_BYTES
     told = f"{reserve}, which is auto here" if memory.reserve == "auto" else f"{reserve}"
     if reserve >= memory.pages:
