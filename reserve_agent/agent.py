@@ -62,7 +62,7 @@ class Agent:
         self._memory = NodeMemory(
             self._pool,
             config.pages,
-            ReserveRule(config.reserve, len(config.interfaces)),
+            ReserveRule(config.reserve, len(config.interfaces), config.kernel.reserved),
             Policy(self._hooks.config.policy),
             lambda: self._history.summary.sockets,
             self._history.record,

@@ -21,6 +21,7 @@ from reserve_agent.contract.events.pressure import (
 )
 from reserve_agent.contract.packets import Policy
 from reserve_agent.errors import BadInput
+from reserve_agent.model.profiles.kernel import Ratio
 from reserve_agent.sizing import Throttled, computed_pages
 
 
@@ -47,14 +48,16 @@ class ReserveRule:
     Attributes:
         fixed: Pages that the scenario asks for; None: as many as the sockets need.
         interfaces: Interfaces whose receive buffers count.
+        reserved: The share of the reserve that memalloc sockets have for themselves.
     """
 
     fixed: int | None
     interfaces: int
+    reserved: Ratio
 
     def needed(self, sockets: Iterable[Throttled]) -> int:
-        """Pages that these sockets and the interfaces need."""
-        return computed_pages(list(sockets), self.interfaces)
+        """Pages of the reserve that these sockets and the interfaces need."""
+        return computed_pages(list(sockets), self.interfaces, self.reserved)
 
     def wanted(self, sockets: Iterable[Throttled]) -> int:
         """Pages that the reserve is to have."""

@@ -2,7 +2,9 @@
 
 The sum has, for every memalloc socket, the requests that its user has in flight at most, times the
 pages of one request; then pages for what arrives unasked: ARP and ICMP, and receive buffers of each
-interface (50, the cap for reserve packets of an interface in the 2005 proposal, LWN 146689).
+interface (50, the cap for reserve packets of an interface in the 2005 proposal, LWN 146689). These
+pages must be left when nobody else finds one. By the mail of 2005 nobody else may take any of the
+reserve. A kernel lets GFP_ATOMIC take 5/8 of its min watermark, so that min is 8/3 of the sum.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 
 from reserve_agent.contract.packets import PAGE_BYTES
 from reserve_agent.model.packet import buffer_pages
+from reserve_agent.model.profiles.kernel import Ratio
 
 CONTROL_PAGES = 8
 INTERFACE_PAGES = 50
@@ -84,6 +87,17 @@ def terms(sockets: Iterable[Throttled], interfaces: int) -> list[Term]:
     return found
 
 
-def computed_pages(sockets: Sequence[Throttled], interfaces: int) -> int:
-    """The reserve that these sockets and interfaces need, in pages."""
+def needed_pages(sockets: Sequence[Throttled], interfaces: int) -> int:
+    """The pages that these sockets and interfaces need for themselves."""
     return sum(term.pages for term in terms(sockets, interfaces))
+
+
+def computed_pages(sockets: Sequence[Throttled], interfaces: int, reserved: Ratio) -> int:
+    """The min watermark that leaves them so many pages: the reserve that they need.
+
+    Args:
+        sockets: The memalloc sockets.
+        interfaces: Interfaces whose receive buffers count.
+        reserved: The share of the reserve that nobody else may take (``Kernel.reserved``).
+    """
+    return reserved.whole(needed_pages(sockets, interfaces))

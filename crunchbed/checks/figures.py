@@ -166,6 +166,15 @@ class Figures(BaseModel):
     reserve_low_water_pages: Annotated[
         int | None, Spec("pages", total="min", worse=Worse(-1, "median", floor=8))
     ] = None
+    memalloc_failures: Annotated[
+        int | None,
+        Spec(
+            total="sum",
+            worse=RARE,
+            row="measured",
+            runs_with="runs in which a memalloc request found no page",
+        ),
+    ] = None
     switch_drops: Annotated[int | None, Spec(row="measured")] = None
     shed_episodes: Annotated[int | None, Spec(row="measured")] = None
     shed_too_late: Annotated[int | None, Spec(row="measured")] = None
@@ -224,7 +233,7 @@ def spec_of(name: str) -> Spec:
 
 
 _TOTALS: Final[Mapping[str, Callable[[list[Any]], Any]]] = {
-    "sum": sum,
+    "sum": lambda each: sum(each) if each else None,
     "sum by key": lambda each: {key: sum(one[key] for one in each) for key in each[0]},
     "max": lambda each: max(each, default=None),
     "min": lambda each: min(each, default=None),

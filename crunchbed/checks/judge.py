@@ -168,6 +168,7 @@ def _figures(history: History, scenario: Scenario) -> dict[str, Figures]:
             **pressure.figures(pressure.episodes(history, node)),
             reserve_pages=reserve.reserve_pages(history, node),
             reserve_low_water_pages=reserve.low_water_pages(history, node),
+            memalloc_failures=reserve.memalloc_failures(history, node),
             **_at_the_switch(history, scenario, [node]),
             testbed_late_seconds=lateness.longest_seconds(history, node),
             packets=packets.packets(history, node),

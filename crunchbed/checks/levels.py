@@ -40,7 +40,7 @@ class Level:
         late_drops: The same after it, until the next window or the end.
         failed_atomic: Failed GFP_ATOMIC requests for a page.
         failed_fragment: Failed GFP_ATOMIC requests for several pages.
-        failed_memalloc: Failed requests that could have every page.
+        failed_memalloc: Failed requests for a page that could have every page.
     """
 
     node: str

@@ -10,6 +10,7 @@ from crunchbed.cli.output import print_json
 from crunchbed.report.table import open_console
 from crunchbed.scenario import sizing
 from reserve_agent.contract.packets import PAGE_BYTES
+from reserve_agent.model.profiles.record import written
 
 
 @click.group()
@@ -30,11 +31,13 @@ def size(options: Options, scenario: str) -> None:
     """  # noqa: D301 - \b is click's
     chosen = options.scenario(scenario)
     terms = sizing.size(chosen)
-    total = sum(term.pages for term in terms)
+    alone, kernel = sum(term.pages for term in terms), sizing.kernel(chosen)
+    total = sizing.needed_reserve(chosen)
     given = sizing.reserve_pages(chosen)
     if options.as_json:
         rows = [{"term": term.text, "pages": term.pages} for term in terms]
-        print_json({"terms": rows, "computed_pages": total, "reserve_pages": given})
+        of = {"needed_pages": alone, "reserved_share": written(kernel.reserved)}
+        print_json({"terms": rows, **of, "computed_pages": total, "reserve_pages": given})
         return
     console = open_console()
     table = Table(box=None, show_header=False)
@@ -42,6 +45,10 @@ def size(options: Options, scenario: str) -> None:
     table.add_column(justify="right")
     for term in terms:
         table.add_row(term.text, f"{term.pages} pages")
+    if total != alone:
+        share = written(kernel.reserved)
+        table.add_row("for memalloc sockets alone", f"{alone} pages")
+        table.add_row(f"which {kernel.name} leaves to them below {share} of its min watermark", "")
     table.add_row("computed reserve", f"{total} pages = {total * PAGE_BYTES // 1024} KiB")
     table.add_row("this scenario's reserve", f"{given} pages")
     console.print(table)

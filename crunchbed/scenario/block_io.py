@@ -21,6 +21,8 @@ from reserve_agent.contract.packets import PAGE_BYTES
 
 PORTS: Final = {"nbd": 10809, "iscsi": 3260, "nvme-tcp": 4420}
 """The transports, and the registered TCP port of each."""
+MACHINE_WRITES: Final = 4
+"""Writes that a machine has under way at most, whatever the queue depth; a thread for each."""
 _KEEP_ALIVE_NS: Final = 5_000_000_000
 """Within which the kernel's nvme-tcp expects an answer to its keep-alive (NVME_DEFAULT_KATO)."""
 _KEY = "12 to 16 printable characters without blanks, as a CHAP secret has"

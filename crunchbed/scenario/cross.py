@@ -26,6 +26,9 @@ def memory(memory: Memory, reserve: int, request: int) -> Iterator[Contradiction
     ``reserve`` has pages, as the section says, or as computed for ``auto``; ``request`` has the
     bytes of a block write.
     """
+    if not isinstance(memory.kernel, str) and memory.nic != memory.kernel.card.name:
+        card = f"{memory.kernel.card.name}, the card of the profile in memory.kernel"
+        yield "memory.nic", card, memory.nic
     free = (memory.pages - memory.clean - reserve) * PAGE_BYTES
     told = f"{reserve}, which is auto here" if memory.reserve == "auto" else f"{reserve}"
     if reserve >= memory.pages:
@@ -118,14 +121,22 @@ def after(
 
 
 def undecidable(
-    facts: ClusterFacts, expect: tuple[str, ...], *, shed: bool, heard_by_all: bool, faults: bool
+    facts: ClusterFacts,
+    expect: tuple[str, ...],
+    *,
+    shed: bool,
+    heard_by_all: bool,
+    faults: bool,
+    kernels: bool,
 ) -> Iterator[Contradiction]:
     """Find expectations of a figure or a node that no run of this scenario has.
 
     ``heard_by_all`` says whether every node listens to the heartbeats of every other, and
-    ``faults`` whether there are faults beside the crunch.
+    ``faults`` whether there are faults beside the crunch, and ``kernels`` whether every node has a
+    kernel of its own.
     """
     needs = {
+        "memalloc_failures": (kernels, "cluster.backend machines"),
         "switch_drops": (facts.controller != "none", "cluster.controller openflow"),
         "shed_episodes": (shed, "shed"),
         "shed_too_late": (shed, "shed"),

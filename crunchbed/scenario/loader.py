@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -14,6 +16,11 @@ from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.scenario.problems import Problem, problems
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
+from reserve_agent.model.profiles.record import record_of
+from reserve_agent.profile_files import load_profile
+
+_FILES: Final = (".json", ".yaml", ".yml")
+"""How a ``memory.kernel`` ends that is a profile file, if it has no folder before it."""
 
 
 def load(name_or_path: str) -> Scenario:
@@ -76,7 +83,7 @@ def examine(path: Path) -> tuple[Scenario | None, list[Finding]]:
     if not isinstance(document.value, dict):
         raise BadInput(f"{source}:1: expected a mapping of keys such as name and claim")
     try:
-        scenario = Scenario.model_validate(document.value)
+        scenario = Scenario.model_validate(_with_profile(document.value, path.parent))
     except ValidationError as error:
         found = problems(error, Scenario)
     else:
@@ -85,6 +92,35 @@ def examine(path: Path) -> tuple[Scenario | None, list[Finding]]:
         found = [Problem(("name",), f"{path.stem!r} like the file", repr(scenario.name))]
     listed = [Finding(document.line(one.path, at_key=one.at_key), one) for one in found]
     return None, sorted(listed, key=lambda one: one.line)
+
+
+def with_files(overrides: Mapping[str, object]) -> dict[str, object]:
+    """Return overrides with the content of the profile file that one of them names, if one does.
+
+    A relative path is one from the working directory, as on every command line.
+
+    Raises:
+        BadInput: the file cannot be read or is no profile; one line with file, key and expected.
+    """
+    return {
+        key: _content(value, Path()) if key == "memory.kernel" else value
+        for key, value in overrides.items()
+    }
+
+
+def _with_profile(keys: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a scenario's keys with the content of the profile file that they name, if they do."""
+    memory = keys.get("memory")
+    if not isinstance(memory, dict) or "kernel" not in memory:
+        return keys
+    return {**keys, "memory": {**memory, "kernel": _content(memory["kernel"], folder)}}
+
+
+def _content(kernel: object, folder: Path) -> object:
+    """Return the content of a profile file, or a value that names none as it is."""
+    if isinstance(kernel, str) and (os.sep in kernel or kernel.endswith(_FILES)):
+        return record_of(load_profile(Path(shown(folder / kernel))))
+    return kernel
 
 
 def shipped() -> dict[str, Path]:

@@ -53,10 +53,26 @@ def profile_for(memory: Memory) -> Profile | None:
     """
     if not memory.says_machine:
         return DEFAULT
+    if not isinstance(memory.kernel, str):
+        return _with_card(memory.kernel.kernel, memory.kernel.card)
     kernel = _OF_KERNELS.get(memory.kernel) or KERNELS.get(memory.kernel)
     if kernel is None:
         return None
-    return Profile(kernel, None if kernel.buffers is None else CARDS[memory.nic])
+    return _with_card(kernel, CARDS[memory.nic])
+
+
+def _with_card(kernel: Kernel, card: Card) -> Profile:
+    return Profile(kernel, None if kernel.buffers is None else card)
+
+
+def kernel_on(memory: Memory, backend: str) -> Kernel:
+    """Return the profile whose watermarks hold on a backend.
+
+    A kernel of the user's own that no profile is of counts as the newest.
+    """
+    if backend == "machines" and isinstance(memory.kernel, str):
+        return _OF_KERNELS.get(memory.kernel, LINUX_6_12)
+    return (profile_for(memory) or DEFAULT).kernel
 
 
 def unknown_profile(memory: Memory) -> Iterator[str]:

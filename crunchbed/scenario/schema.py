@@ -149,6 +149,7 @@ class Scenario(Section):
             shed=self.shed.mode != shed.OFF,
             heard_by_all=self.heard_by_all,
             faults=bool(self.faults),
+            kernels=self.cluster.backend == "machines",
         )
 
     def _ports(self) -> dict[str, int]:

@@ -6,15 +6,18 @@ Durations are nanoseconds, sizes bytes, memory pages 4 KiB.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    InstanceOf,
     PlainSerializer,
     SerializerFunctionWrapHandler,
     model_serializer,
+    model_validator,
 )
 
 from crunchbed.scenario import kinds
@@ -22,6 +25,8 @@ from crunchbed.scenario.facts import ClusterFacts, Contradiction
 from crunchbed.scenario.kinds import DurationText, Pages, Port, SizeText
 from crunchbed.scenario.units import format_duration
 from reserve_agent.contract.packets import SOFTNET_COST_NS, SOFTNET_LIMIT
+from reserve_agent.errors import BadInput
+from reserve_agent.model.profiles.record import Profile, profile_of, record_of
 
 
 def _one_or_by_node(check: Callable[[object], int]) -> Callable[[object], int | dict[str, int]]:
@@ -43,6 +48,8 @@ def _delay_text(value: int | dict[str, int]) -> str | dict[str, str]:
 
 CARDS: Final = ("e1000", "e1000e", "8139cp", "vmxnet3", "virtio-net", "igb")
 """Network cards, by the name of Linux' driver; the first is the default. No machine has igb."""
+_IN_SCENARIO: Final = "the profile"
+"""Where the profile of a resolved scenario is from, for errors."""
 UNAWARE_CARDS: Final = ("virtio-net",)
 """Cards whose driver never asks for pages of the reserve (measured on 6.1 and 6.12)."""
 _UNFIT_CARDS: Final = {
@@ -63,6 +70,24 @@ def _card(value: object) -> str:
     return name
 
 
+def _kernel(value: object) -> str | Profile:
+    """Accept a kernel's name, or what is in a profile file."""
+    if isinstance(value, Profile):
+        return value
+    if isinstance(value, Mapping):
+        try:
+            return profile_of(value, _IN_SCENARIO)
+        except BadInput as error:
+            kinds.reject("a profile", got=str(error))
+    check = kinds.version(f"a kernel such as {' or '.join(KERNELS)}, or a profile file")
+    name: str = check.func(value)  # type: ignore[call-arg]
+    return name
+
+
+def _kernel_record(value: str | Profile) -> str | dict[str, Any]:
+    return value if isinstance(value, str) else record_of(value)
+
+
 class Section(BaseModel):
     """A mapping of known keys that nothing changes once it is read.
 
@@ -76,7 +101,8 @@ class Memory(Section):
     """A node's page pool: ``clean`` pages are used by tasks from the start.
 
     ``nic`` and ``kernel`` are a machine's card and the kernel that it boots, or the profiles of a
-    card and a kernel, by which memory is modelled.
+    card and a kernel, by which memory is modelled. A ``kernel`` from a profile file is the profile
+    itself, so that a resolved scenario needs no file.
     """
 
     pages: Pages = 16384
@@ -85,7 +111,23 @@ class Memory(Section):
     service_time: Annotated[int, kinds.duration("1us", "1s"), DurationText] = 200_000
     on_exhaustion: Annotated[str, kinds.choice(("drop", "panic"))] = "drop"
     nic: Annotated[str, BeforeValidator(_card)] = CARDS[0]
-    kernel: Annotated[str, kinds.version(f"a kernel such as {' or '.join(KERNELS)}")] = KERNELS[0]
+    kernel: Annotated[
+        str | InstanceOf[Profile], BeforeValidator(_kernel), PlainSerializer(_kernel_record)
+    ] = KERNELS[0]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_card_of_the_profile(cls, told: Any) -> Any:
+        """Take the card of a profile file where the scenario says none."""
+        if isinstance(told, dict) and "nic" not in told and isinstance(told.get("kernel"), dict):
+            with suppress(BadInput):  # which the key's own check tells
+                return {**told, "nic": profile_of(told["kernel"], _IN_SCENARIO).card.name}
+        return told
+
+    @property
+    def kernel_name(self) -> str:
+        """The name of the kernel, or of the one that the profile is of."""
+        return self.kernel if isinstance(self.kernel, str) else self.kernel.kernel.name
 
     @property
     def says_machine(self) -> bool:

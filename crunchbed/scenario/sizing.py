@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from crunchbed.scenario.block_io import BlockIo
+from crunchbed.scenario.block_io import MACHINE_WRITES, BlockIo
 from crunchbed.scenario.cluster import Cluster
+from crunchbed.scenario.profiles import kernel_on
 from crunchbed.scenario.section import Memory
+from reserve_agent.model.profiles.kernel import Kernel
 from reserve_agent.sizing import Term, Throttled, computed_pages, terms
 
 _INTERFACES = 1
@@ -56,7 +58,8 @@ def throttled(scenario: Sized) -> list[Throttled]:
     """Return the memalloc sockets of one node, with the bounds that the run keeps."""
     found = []
     if "block-io" in scenario.memalloc:
-        found.append(_block_io(scenario.block_io))
+        on_machines = scenario.cluster.backend == "machines"
+        found.append(_block_io(scenario.block_io, MACHINE_WRITES if on_machines else None))
     if "heartbeat" in scenario.memalloc:
         frame = _HEARTBEAT_FRAME_BYTES + _BYTES_PER_MEMBER * scenario.cluster.nodes
         at_once = scenario.cluster.nodes - 1
@@ -66,8 +69,11 @@ def throttled(scenario: Sized) -> list[Throttled]:
     return found
 
 
-def _block_io(block_io: BlockIo) -> Throttled:
+def _block_io(block_io: BlockIo, most: int | None) -> Throttled:
     """Return the bounds of the socket that carries writes and their replies.
+
+    ``most``: writes under way, whatever the queue depth; None: no such bound. A machine's swap goes
+    through the same socket, whose send buffer of 64 KiB holds four requests of 16 KiB.
 
     Targets of iSCSI and NVMe/TCP ask for the rest of a write (R2T) before they acknowledge the
     write; the two replies come one after the other, and are of one size.
@@ -82,23 +88,34 @@ def _block_io(block_io: BlockIo) -> Throttled:
     else:
         header, reply = _NBD_HEADER_BYTES, _NBD_REPLY_BYTES
     request = block_io.request + header
-    return Throttled("block I/O", block_io.queue_depth, request, _TCP_FRAME_BYTES + reply)
+    depth = block_io.queue_depth if most is None else min(block_io.queue_depth, most)
+    return Throttled("block I/O", depth, request, _TCP_FRAME_BYTES + reply)
+
+
+def kernel(scenario: Sized) -> Kernel:
+    """Return the kernel profile that says which share of the reserve others may take."""
+    return kernel_on(scenario.memory, scenario.cluster.backend)
 
 
 def size(scenario: Sized) -> list[Term]:
-    """Return the computed reserve of each node, term by term."""
+    """Return the pages that a node's memalloc sockets need for themselves, term by term."""
     return terms(throttled(scenario), _INTERFACES)
+
+
+def needed_reserve(scenario: Sized) -> int:
+    """Return the computed reserve: the smallest that leaves these pages to memalloc sockets."""
+    return computed_pages(throttled(scenario), _INTERFACES, kernel(scenario).reserved)
 
 
 def reserve_pages(scenario: Sized) -> int:
     """Return the reserve that each node gets: as the scenario says, or as computed."""
     reserve = scenario.memory.reserve
-    return computed_pages(throttled(scenario), _INTERFACES) if reserve == "auto" else reserve
+    return needed_reserve(scenario) if reserve == "auto" else reserve
 
 
 def shortage(scenario: Sized) -> str | None:
     """Return a warning with both figures where the reserve is smaller than computed."""
-    needed = computed_pages(throttled(scenario), _INTERFACES)
+    needed = needed_reserve(scenario)
     given = reserve_pages(scenario)
     if given >= needed:
         return None

@@ -11,14 +11,14 @@ from enum import IntEnum
 from typing import Final
 
 MAGIC: Final = 0x6472436B
-VERSION: Final = 2
+VERSION: Final = 3
 SHARED_BYTES: Final = 0x100000
 AGENT_AT: Final = 0x0000
 RINGS_AT: Final = 0x0800
 COUNTERS_AT: Final = 0x1000
 COUNTERS_SLOT_BYTES: Final = 0x800
 WINDOWS_AT: Final = 0x2000
-COROSYNC_AT: Final = 0xA000
+COROSYNC_AT: Final = 0xA800
 PROBED_AT: Final = 0xF000
 DATA_AT: Final = 0x10000
 COUNTERS_SLOTS: Final = 2
@@ -133,6 +133,7 @@ class Failure(IntEnum):
     NOWAIT = 2
     MEMALLOC = 3
     BLOCKING = 4
+    MEMALLOC_FRAGMENT = 5
 
 
 class Request(IntEnum):

@@ -17,7 +17,7 @@
 #include <linux/types.h>
 
 #define CB_MAGIC		0x6472436bu
-#define CB_VERSION		2
+#define CB_VERSION		3
 #define CB_SHARED_BYTES		0x100000
 
 /* Where the parts are. The host clears the memory and writes magic and version before the boot. */
@@ -26,7 +26,7 @@
 #define CB_COUNTERS_AT		0x1000
 #define CB_COUNTERS_SLOT_BYTES	0x800
 #define CB_WINDOWS_AT		0x2000
-#define CB_COROSYNC_AT		0xa000
+#define CB_COROSYNC_AT		0xa800
 #define CB_PROBED_AT		0xf000
 #define CB_DATA_AT		0x10000
 
@@ -355,8 +355,9 @@ enum cb_failure {
 	CB_FAIL_ATOMIC,		/* one page, may not wait: a packet as a rule */
 	CB_FAIL_FRAGMENT,	/* several pages, may not wait: the caller tries one page next */
 	CB_FAIL_NOWAIT,		/* one page, may not wait and not touch the reserve */
-	CB_FAIL_MEMALLOC,	/* __GFP_MEMALLOC or a PF_MEMALLOC task: nothing was left at all */
+	CB_FAIL_MEMALLOC,	/* one page by __GFP_MEMALLOC or PF_MEMALLOC: nothing was left at all */
 	CB_FAIL_BLOCKING,	/* could have waited and gave up */
+	CB_FAIL_MEMALLOC_FRAGMENT,	/* several pages by these: single pages may be left */
 	CB_FAILURES,
 };
 

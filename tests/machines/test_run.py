@@ -56,6 +56,7 @@ def test_a_comparison_holds_what_its_scenario_claims(tmp_path: Path) -> None:
     )
     assert (hears["none-1"][1], hears["none-1"][0.5]) == ("all", "all")
     assert hears["none-1"][0.25] != "all"
+    assert (runs["memalloc-1"].totals.memalloc_failures or 0) > 0, "at level 0 no page is left"
 
 
 def test_a_flood_for_a_reader_that_does_not_read_is_memory_pressure(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from crunchbed.checks import packets, pressure, reserve, writes
 from crunchbed.checks.lives import downtimes, lives, overlap
 from crunchbed.checks.membership import ejections
 from crunchbed.history.history import Interval
+from tests.unit.guest_counts import KINDS, counted
 from tests.unit.recording import MS, Recording, ms
 
 OTHERS = ("n2", "n3")
@@ -225,6 +226,23 @@ def test_the_reserve_is_the_last_configured_and_its_low_water_the_lowest() -> No
     history = recording.history()
     assert (reserve.reserve_pages(history, "n1"), reserve.low_water_pages(history, "n1")) == (20, 7)
     assert reserve.reserve_pages(history, "n2") is reserve.low_water_pages(history, "n2") is None
+
+
+def test_memalloc_failures_are_of_single_pages_over_all_boots() -> None:
+    recording = Recording()
+    for at, single, several in ((1, 0, 0), (2, 3, 90), (3, 3, 95), (4, 1, 1), (5, 2, 1)):
+        counted(recording, at, "n1", memalloc=single, memalloc_fragment=several)
+    counted(recording, 6, "n2")
+    history = recording.history()
+    assert reserve.memalloc_failures(history, "n1") == 3 + 2, "counts begin again at the reboot"
+    assert reserve.memalloc_failures(history, "n2") == 0
+    assert reserve.memalloc_failures(history, "n3") is None
+
+
+def test_guests_that_counted_single_and_several_pages_together_tell_no_failures() -> None:
+    recording = Recording()
+    counted(recording, 1, "n1", kinds=KINDS[:-1], memalloc=7)
+    assert reserve.memalloc_failures(recording.history(), "n1") is None
 
 
 def test_packets_are_counted_once_in_each_verdict() -> None:

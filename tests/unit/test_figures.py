@@ -60,7 +60,8 @@ def test_totals_are_sums_but_the_longest_and_the_lowest_of_what_was_measured() -
     assert (total["pressure_seconds"], total["pressure_longest_seconds"]) == (1.25, 0.5)
     assert total["reserve_low_water_pages"] == 7
     assert total["time_to_recover_seconds"] == 1.5
-    assert total["path_restore_seconds"] is None
+    assert total["path_restore_seconds"] is total["memalloc_failures"] is None
+    assert added_up([Figures(memalloc_failures=2), Figures()])["memalloc_failures"] == 2
     assert "io_p99_seconds" not in total, "a percentile of all writes is none of the nodes'"
 
 

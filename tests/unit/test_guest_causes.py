@@ -6,19 +6,8 @@ import pytest
 
 from crunchbed.checks.causes import cause_of_each
 from nodes.membership.datagram import Kind, tag_of
+from tests.unit.guest_counts import counted
 from tests.unit.recording import MS, Recording
-
-KINDS = ("atomic", "fragment", "nowait", "memalloc", "blocking")
-
-
-def counted(recording: Recording, ms: float, node: str, **counts: int) -> None:
-    """What a kernel has counted since its boot; all other counts are 0."""
-    names = ("oom_calls", "direct_reclaims", "swapped_out_pages", "swapped_in_pages")
-    names += ("pfmemalloc_drops", "rx_packets", "rx_dropped", "rx_missed", "rx_fifo_errors")
-    names += ("tx_packets", "memalloc_sockets", "late_ns")
-    failed = {kind: counts.get(kind, 0) for kind in KINDS}
-    others = {name: counts.get(name, 0) for name in names}
-    recording.add(ms, "guest.counters", node, failed=failed, **others)
 
 
 def crunched(node: str = "n2") -> Recording:

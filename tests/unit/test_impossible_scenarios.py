@@ -62,6 +62,11 @@ BEGIN = "name: x\nclaim: it holds\n"
             "expect[1]: expected figures that this scenario measures, got switch_drops, which "
             "needs cluster.controller openflow",
         ),
+        (
+            "expect: [memalloc.memalloc_failures == 0]",
+            "expect[0]: expected figures that this scenario measures, got memalloc_failures, which "
+            "needs cluster.backend machines",
+        ),
         ("expect: [shed_episodes >= 1]", "expect[0]: expected figures that this scenario measures"),
         (
             "expect: [failover_seconds < 1s]",

@@ -157,7 +157,7 @@ def test_a_result_is_read_back_equal_and_has_the_public_names(tmp_path: Path) ->
         "writes_acknowledged writes_lost io_errors io_p50_seconds io_p99_seconds "
         "io_longest_stall_seconds pressure_episodes pressure_seconds pressure_longest_seconds "
         "path_restore_seconds rings_restore_seconds "
-        "reserve_pages reserve_low_water_pages packets "
+        "reserve_pages reserve_low_water_pages memalloc_failures packets "
         "switch_packets switch_drops shed_episodes shed_too_late "
         "reaction_p50_seconds reaction_p99_seconds testbed_late_seconds phases"
     )

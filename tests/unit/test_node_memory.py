@@ -16,6 +16,7 @@ from reserve_agent.contract.events.pressure import (
 from reserve_agent.contract.packets import Policy
 from reserve_agent.errors import BadInput
 from reserve_agent.memory import NodeMemory, ReserveRule
+from reserve_agent.model.profiles.kernel import Ratio
 from reserve_agent.record import NodeSummary
 from reserve_agent.sizing import CONTROL_PAGES, INTERFACE_PAGES
 
@@ -64,7 +65,7 @@ class Node:
         self.memory = NodeMemory(
             self.pool,
             PAGES,
-            ReserveRule(reserve, interfaces=1),
+            ReserveRule(reserve, interfaces=1, reserved=Ratio(1, 1)),
             policy,
             lambda: self.summary.sockets,
             self.record,

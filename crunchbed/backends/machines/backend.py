@@ -30,7 +30,7 @@ class MachinesSite(LiveSite):
         Raises:
             MissingRequirement: The kernel is not built any more.
         """
-        kernel = scenario.memory.kernel
+        kernel = scenario.memory.kernel_name
         variant = images.variant_for(scenario.membership, scenario.block_io.transport)
         image = images.find(kernel, variant=variant)
         if image is None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from crunchbed.scenario.block_io import MACHINE_WRITES
 from crunchbed.scenario.crunch import WritebackCrunch
 from crunchbed.scenario.schema import Scenario
 from nodes.block.pattern import BLOCK_BYTES
 
-WRITERS: Final = 4
-"""Writes that a machine has under way at most."""
 MOST_REQUEST: Final = 16 * BLOCK_BYTES
 """Bytes of one write."""
 
@@ -45,7 +44,7 @@ def first_block(scenario: Scenario, node: str) -> int:
 
 def writers(scenario: Scenario) -> int:
     """Return how many writes a node has under way at most."""
-    return min(scenario.block_io.queue_depth, WRITERS)
+    return min(scenario.block_io.queue_depth, MACHINE_WRITES)
 
 
 def request_blocks(scenario: Scenario) -> int:

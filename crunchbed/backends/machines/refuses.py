@@ -70,8 +70,8 @@ def _memory(scenario: Scenario) -> Iterator[str]:
         yield _line("memory.pages", least, got)
     if memory.nic not in QEMU_CARDS:
         yield _line("memory.nic", f"one of {', '.join(QEMU_CARDS)}: QEMU has no other", memory.nic)
-    if memory.kernel in PROFILES:
-        yield _line("memory.kernel", "a kernel that boots: this is a profile", memory.kernel)
+    if memory.kernel_name in PROFILES:
+        yield _line("memory.kernel", "a kernel that boots: this is a profile", memory.kernel_name)
     if memory.on_exhaustion != "drop":
         yield _line("memory.on_exhaustion", "drop, as a kernel does", memory.on_exhaustion)
 

@@ -18,18 +18,18 @@ def needed_by(scenario: Scenario) -> list[Requirement]:
     memory = scenario.memory
     variants = []
     if scenario.membership == "corosync":
-        probe = guests.corosync(memory.kernel)
+        probe = guests.corosync(memory.kernel_name)
         variants.append(Requirement("corosync of guests", "membership", images.MAKE, probe))
     if scenario.block_io.transport == "iscsi":
-        probe = guests.iscsi(memory.kernel)
+        probe = guests.iscsi(memory.kernel_name)
         variants.append(Requirement("iSCSI of guests", "block_io.transport", images.MAKE, probe))
     if scenario.block_io.transport == "nvme-tcp":
-        probe = guests.nvme(memory.kernel)
+        probe = guests.nvme(memory.kernel_name)
         variants.append(Requirement("NVMe/TCP of guests", "block_io.transport", images.MAKE, probe))
     return [
         *needed_by_all(scenario),
         *(requirement(name) for name in _NETWORK),
-        *needed_by_one(memory.kernel, memory.nic),
+        *needed_by_one(memory.kernel_name, memory.nic),
         *variants,
     ]
 

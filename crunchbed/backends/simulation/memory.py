@@ -88,7 +88,7 @@ class SimulatedMemory:
         self.state.on_episode = self._note_episode
         self._life_ns = WHEEL_LIFE << self.state.service_shift
         fixed = None if memory.reserve == "auto" else memory.reserve
-        rule = ReserveRule(fixed, interfaces)
+        rule = ReserveRule(fixed, interfaces, profile.kernel.reserved)
         self.manager = NodeMemory(
             self, memory.pages, rule, self.model.policy, lambda: summary.sockets, record
         )

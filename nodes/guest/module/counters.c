@@ -164,11 +164,12 @@ void cb_counters_say(const char *why)
 {
 	const u64 *failed = counters.failed;
 
-	pr_emerg("crunchbed: %s: free %llu of min %llu, held %llu, dirty %llu, writeback %llu, failed atomic %llu fragment %llu nowait %llu memalloc %llu blocking %llu, oom %llu, pfmemalloc drops %llu\n",
+	pr_emerg("crunchbed: %s: free %llu of min %llu, held %llu, dirty %llu, writeback %llu, failed atomic %llu fragment %llu nowait %llu memalloc %llu and fragment %llu blocking %llu, oom %llu, pfmemalloc drops %llu\n",
 		 why, counters.free_pages, counters.min_pages, counters.held_pages,
 		 counters.dirty_pages, counters.writeback_pages, failed[CB_FAIL_ATOMIC],
 		 failed[CB_FAIL_FRAGMENT], failed[CB_FAIL_NOWAIT], failed[CB_FAIL_MEMALLOC],
-		 failed[CB_FAIL_BLOCKING], counters.oom_calls, counters.pfmemalloc_drops);
+		 failed[CB_FAIL_MEMALLOC_FRAGMENT], failed[CB_FAIL_BLOCKING], counters.oom_calls,
+		 counters.pfmemalloc_drops);
 }
 
 static int work(void *unused)

@@ -24,7 +24,7 @@ static enum cb_failure kind_of(gfp_t gfp, unsigned int order)
 	bool memalloc = (gfp & __GFP_MEMALLOC) || (current->flags & PF_MEMALLOC);
 
 	if (memalloc && !(gfp & __GFP_NOMEMALLOC))
-		return CB_FAIL_MEMALLOC;
+		return order ? CB_FAIL_MEMALLOC_FRAGMENT : CB_FAIL_MEMALLOC;
 	if (gfp & __GFP_DIRECT_RECLAIM)
 		return CB_FAIL_BLOCKING;
 	if (order)

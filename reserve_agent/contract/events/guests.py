@@ -76,8 +76,10 @@ class GuestCounted(Event, kind="guest.counters"):
 
     Attributes:
         failed: Failed allocations by kind: ``atomic`` (one page, for a packet as a rule),
-            ``fragment`` (several pages at once), ``nowait``, ``memalloc`` (not one page was left),
-            ``blocking``.
+            ``fragment`` (several pages at once), ``nowait``, ``memalloc`` (one page, and not one
+            was left), ``blocking``, ``memalloc_fragment`` (several pages for who may take all of
+            them; single pages may be left). Without ``memalloc_fragment``, as older guests told
+            it, ``memalloc`` has both.
         oom_calls: How often somebody wanted the OOM killer.
         direct_reclaims: How often a task had to reclaim pages itself.
         swapped_out_pages: Pages that were swapped out.

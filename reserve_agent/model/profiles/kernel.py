@@ -20,6 +20,10 @@ class Ratio:
         """The share in whole pages, rounded down: a kernel's own steps give at most 2 more."""
         return pages * self.numerator // self.denominator
 
+    def whole(self, part: int) -> int:
+        """The fewest pages of which this share is at least ``part``; not for a share of 0."""
+        return -(-part * self.denominator // self.numerator)
+
 
 class Request(IntEnum):
     """Kinds of request for pages, each with a floor of its own."""
@@ -134,3 +138,8 @@ class Kernel:
     ethertypes: frozenset[int] | None
     readers_stall: bool
     reclaim: Reclaim
+
+    @property
+    def reserved(self) -> Ratio:
+        """The share of R that is left to memalloc sockets when nobody else finds a page."""
+        return self.floors.share(self.from_reserve)

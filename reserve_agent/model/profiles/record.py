@@ -6,7 +6,7 @@ are text such as ``3/8``, kinds are their names in lower case, and sets are sort
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
@@ -20,6 +20,9 @@ from reserve_agent.model.profiles.kernel import Kernel, Ratio
 FORMAT: Final = 1
 _OF_FILE: Final = ("name", "version", "measured")
 """Fields of a profile that are no constants."""
+_KEYS: Final = ("format", "kernel", "card", "also_measured")
+_PART_KEYS: Final = ("name", "release", "version", "base", "constants")
+_ENTRY_KEYS: Final = ("value", "source", "repeats", "spread", "seen")
 _MOST_SLOTS: Final = 65536
 _BOUNDS: Final = {
     "ring": (1, _MOST_SLOTS),
@@ -69,6 +72,24 @@ def written(value: Any) -> Any:
     return sorted(value) if isinstance(value, frozenset) else value
 
 
+def record_of(profile: Profile) -> dict[str, Any]:
+    """Return a profile as a file has it, with the values alone: ``profile_of`` reads it again."""
+    parts: dict[str, dict[str, Any]] = {"kernel": {}, "card": {}}
+    for key, value in constants(profile).items():
+        part, _, name = key.partition(".")
+        parts[part][name] = {"value": written(value)}
+    kernel, card = profile.kernel, profile.card
+    return {
+        "format": FORMAT,
+        "kernel": {
+            "name": kernel.name,
+            "version": kernel.version,
+            "constants": parts["kernel"],
+        },
+        "card": {"name": card.name, "constants": parts["card"]},
+    }
+
+
 def profile_of(record: object, where: str) -> Profile:
     """Return the profile that a file's content describes.
 
@@ -82,9 +103,11 @@ def profile_of(record: object, where: str) -> Profile:
     whole = _mapping(record, where, "")
     if whole.get("format") != FORMAT:
         raise _wrong(where, "format", f"{FORMAT}", whole.get("format"))
+    _known(whole, _KEYS, where)
     made: dict[str, Any] = {}
     for part, kind in (("kernel", Kernel), ("card", Card)):
         told = _mapping(whole.get(part), where, part)
+        _known(told, _PART_KEYS, f"{where}: {part}", ".")
         name = _text(told.get("name"), where, f"{part}.name")
         left = dict(_mapping(told.get("constants"), where, f"{part}.constants"))
         own = {"name": name, "measured": where}
@@ -120,7 +143,10 @@ def _constant(left: dict[str, Any], key: str, hint: Any, place: str) -> Any:
     if key not in left:
         raise BadInput(f"{place}.{key}: expected a constant, found none")
     entry = _mapping(left.pop(key), place, f".{key}", joint="")
-    value = _value(entry.get("value"), hint, f"{place}.{key}.value")
+    _known(entry, _ENTRY_KEYS, f"{place}.{key}", ".")
+    if "value" not in entry:
+        raise BadInput(f"{place}.{key}.value: expected a value, found none")
+    value = _value(entry["value"], hint, f"{place}.{key}.value")
     least, most = _BOUNDS.get(key, (None, None))
     if least is not None and not least <= value <= most:
         raise BadInput(f"{place}.{key}.value: expected {least} to {most}, got {value}")
@@ -163,6 +189,12 @@ def _mapping(value: object, where: str, key: str, joint: str = ": ") -> Mapping[
         return value
     place = f"{where}{joint}{key}" if key else where
     raise BadInput(f"{place}: expected an object, got {value!r}")
+
+
+def _known(told: Mapping[str, Any], keys: Collection[str], where: str, joint: str = ": ") -> None:
+    for key in told:
+        if key not in keys:
+            raise BadInput(f"{where}{joint}{key}: expected one of {', '.join(keys)}")
 
 
 def _text(value: object, where: str, key: str) -> str:
