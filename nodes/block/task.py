@@ -87,7 +87,9 @@ class WritebackTask:
     def dirty(self, now_ns: int) -> None:
         """Have the tasks ask for the pages that they want by now."""
         due = self._dirtier.due(now_ns)
-        if due:
+        if due and self._settings.swaps:
+            self._writeback.owe(due)
+        elif due:
             self._pages.dirty(due)
         for start_ns, pages in [one for one in self._swaps if one[0] <= now_ns]:
             self._swaps.remove((start_ns, pages))
@@ -149,9 +151,10 @@ class WritebackTask:
         return request
 
     def acknowledged(self, sequence: int, now_ns: int) -> None:
-        """The target has written a request: its pages are free."""
+        """The target has written a request: its pages are free, but for those that a task keeps."""
         done = self._writeback.acknowledged(sequence)
-        self._pages.clean(done.blocks)
+        if not done.own:
+            self._pages.clean(done.blocks)
         self._emit(
             WriteAcknowledged(
                 t=now_ns,

@@ -8,13 +8,14 @@ from typing import Any
 from crunchbed.backends.namespaces.configs import initiator
 from crunchbed.scenario.loader import load
 from nodes.block.task import WritebackTask
-from nodes.block.writeback import WritebackSettings
+from nodes.block.writeback import OWN_WRITES, TURN_NS, TURN_PAGES, WritebackSettings
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.writes import DirtyProgress
 from reserve_agent.contract.packets import HOLD_MILLI
 from reserve_agent.model.pool import Pool
 
 RESERVE = 200
+SECOND = 1_000_000_000
 
 
 def pool() -> Pool:
@@ -75,6 +76,7 @@ class Pages:
     def __init__(self) -> None:
         self.state: Any = SimpleNamespace(dirty=0, demand=0, wanted=0, reserve=RESERVE)
         self.asked: list[tuple[int, int]] = []
+        self.freed = 0
 
     def dirty(self, pages: int) -> None:
         self.state.dirty += pages
@@ -84,21 +86,24 @@ class Pages:
         self.state.wanted += pages
 
     def clean(self, pages: int) -> int:
+        self.freed += pages
         return pages
 
     def calm(self) -> None:
         self.state.wanted = 0
 
 
-def task(pages: Pages, events: list[Event], *, swaps: bool) -> WritebackTask:
+def task(
+    pages: Pages, events: list[Event], *, swaps: bool, dirty_rate: float = 0, queue_depth: int = 4
+) -> WritebackTask:
     settings = WritebackSettings(
         incarnation=0,
         transport="nbd",
         first_block=0,
         region_blocks=4096,
-        queue_depth=4,
+        queue_depth=queue_depth,
         request_blocks=4,
-        dirty_rate=0,
+        dirty_rate=dirty_rate,
         swaps=swaps,
     )
     return WritebackTask(settings, pages, events.append, 0)
@@ -120,6 +125,55 @@ def test_a_burst_is_swapped_for_at_once_and_at_its_time() -> None:
     assert (progress.requested, progress.asked, progress.dirtied) == (1000, 1000, 600)
     one.calm()
     assert pages.state.wanted == 0
+
+
+def test_what_tasks_write_of_pages_that_they_keep_waits_for_no_page() -> None:
+    pages = Pages()
+    one = task(pages, [], swaps=True, dirty_rate=1000)
+    one.connected(0, first=True)
+    one.dirty(3_000_000)
+    assert one.next(3_000_000) is None, "three pages are no request"
+    one.dirty(4_000_000)
+    request = one.next(4_000_000)
+    assert request is not None
+    assert request.own
+    assert pages.state.dirty == 0, "nobody was asked for a page"
+    pages.state.dirty = 2
+    one.acknowledged(request.sequence, 5_000_000)
+    assert pages.freed == 0, "they are the task's before and after it"
+
+
+def test_tasks_that_wait_for_their_writes_want_no_more() -> None:
+    pages = Pages()
+    one = task(pages, [], swaps=True, dirty_rate=1000, queue_depth=16)
+    one.connected(0, first=True)
+    one.dirty(SECOND)
+    assert len(list(iter(lambda: one.next(SECOND), None))) == OWN_WRITES
+    one.dirty(2 * SECOND)
+    assert one.next(2 * SECOND) is None
+    one.acknowledged(1, 2 * SECOND)
+    one.dirty(3 * SECOND)
+    assert len(list(iter(lambda: one.next(3 * SECOND), None))) == 1
+
+
+def test_a_kernel_swaps_in_turns() -> None:
+    pages = Pages()
+    pages.state.dirty = 1000
+    one = task(pages, [], swaps=True, queue_depth=64)
+    one.connected(0, first=True)
+
+    def written(now_ns: int) -> int:
+        return sum(request.blocks for request in iter(lambda: one.next(now_ns), None))
+
+    assert written(SECOND) == TURN_PAGES
+    assert written(SECOND + TURN_NS - 1) == 0
+    assert written(SECOND + TURN_NS) == 0, "a turn's pages are under writeback"
+    for sequence in (1, 2):
+        one.acknowledged(sequence, SECOND + TURN_NS)
+    assert written(SECOND + 2 * TURN_NS) == 8
+    for sequence in range(3, TURN_PAGES // 4 + 3):
+        one.acknowledged(sequence, SECOND + 2 * TURN_NS)
+    assert written(SECOND + 3 * TURN_NS) == TURN_PAGES
 
 
 def test_only_a_kernels_profile_swaps() -> None:
