@@ -6,6 +6,7 @@ what it lost instead, and a count that rises around a miss is its cause.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
@@ -21,6 +22,8 @@ from reserve_agent.contract.packets import PacketClass
 
 _SAMPLED_NS: Final = 100_000_000
 """A count that rises is recorded within this time."""
+_EMPTY_RING_NS: Final = 2_000_000_000
+"""For so long a driver may not see that its ring is empty (e1000_watchdog_task(), every 2 s)."""
 _LOST: Final = ("rx_dropped", "rx_missed", "rx_fifo_errors")
 
 
@@ -50,6 +53,7 @@ class GuestEvidence:
             self._rises[node] = [rise for pair in pairwise(events) if (rise := _rise(*pair))]
         self._flags = {node: _flags(history, node) for node in counted}
         self._pressure = {node: episodes(history, node) for node in counted}
+        self._missed = _missed(history)
         self._refused = {
             (event.node, event.tag, peer)
             for event in history.of(HeartbeatSent)
@@ -78,7 +82,8 @@ class GuestEvidence:
                 return "allocation_failure"
         if self._was_held_up(miss, due, interval_ns, refused=refused):
             return "stalled_sender"
-        return "allocation_failure" if self._failed(miss.node, around) else None
+        failed = self._failed(miss.node, around) or self._ring_is_empty(miss, interval_ns)
+        return "allocation_failure" if failed else None
 
     def _dropped(self, node: str, around: Interval) -> bool:
         """Whether packets from the reserve were dropped, in pressure or after it.
@@ -100,6 +105,17 @@ class GuestEvidence:
             one.failures
             for one in self._within(node, Interval(pressed[0].start - _SAMPLED_NS, around.end))
         )
+
+    def _ring_is_empty(self, miss: HeartbeatMissed, interval_ns: int) -> bool:
+        """Whether the observer has heard nothing of this peer since a pressure without buffers."""
+        ended = [one for one in self._pressure.get(miss.node, ()) if one.end <= miss.deadline]
+        if not ended or miss.deadline - ended[-1].end > _EMPTY_RING_NS:
+            return False
+        deadlines = self._missed[miss.node, miss.peer]
+        last = bisect_left(deadlines, miss.deadline)
+        while last and deadlines[last] - deadlines[last - 1] < 2 * interval_ns:
+            last -= 1
+        return deadlines[last] < ended[-1].end and self._failed(miss.node, ended[-1])
 
     def _is_flagged(self, node: str, t: int) -> bool:
         flags = self._flags.get(node, ())
@@ -131,6 +147,14 @@ def _flags(history: History, node: str) -> list[tuple[int, bool]]:
     """Return from when on the socket of heartbeats was flagged, or not, by time."""
     label = PacketClass.HEARTBEAT.label
     return [(one.t, label in (one.memalloc or ())) for one in history.of(PoolConfigured, node)]
+
+
+def _missed(history: History) -> dict[tuple[str, str | None], list[int]]:
+    """Return the deadlines of all misses by observer and peer, by time."""
+    found: defaultdict[tuple[str, str | None], list[int]] = defaultdict(list)
+    for miss in history.of(HeartbeatMissed):
+        found[miss.node, miss.peer].append(miss.deadline)
+    return {pair: sorted(deadlines) for pair, deadlines in found.items()}
 
 
 def _has_tag(miss: HeartbeatMissed) -> bool:

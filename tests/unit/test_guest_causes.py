@@ -53,6 +53,27 @@ def test_a_count_that_rises_in_pressure_is_the_cause(counts: dict[str, int], cau
     assert causes(recording.miss(1650, "n2", "n1", 7)) == [cause]
 
 
+@pytest.mark.parametrize(
+    ("rows", "cause"),
+    [
+        ([(1150, 5), (1250, 6), (1350, 7)], "allocation_failure"),
+        ([(1150, 5), (1350, 7)], "unknown"),
+        ([(1250, 6), (1350, 7)], "unknown"),
+    ],
+    ids=["unbroken", "heard again between", "heard again after"],
+)
+def test_a_ring_that_is_still_empty_after_the_pressure_is_the_cause(
+    rows: list[tuple[int, int]], cause: str
+) -> None:
+    recording = Recording().complete().pressure(1000, 1200, "n2")
+    counted(recording, 900, "n2")
+    counted(recording, 1050, "n2", atomic=9)
+    for deadline, number in rows:
+        recording.add(deadline - 150, "heartbeat.sent", "n1", seq=number, peers=["n2"])
+        recording.miss(deadline, "n2", "n1", number)
+    assert causes(recording)[-1] == cause
+
+
 def test_without_pressure_or_on_another_node_a_count_explains_nothing() -> None:
     recording = sent(crunched("n3"))
     counted(recording, 910, "n2")
