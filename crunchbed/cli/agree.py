@@ -182,9 +182,7 @@ def agree(scenarios: tuple[str, ...], wanted: Matrix, options: Options) -> int:
     return _exit_code(cells)
 
 
-def _tell(
-    cells: Sequence[Cell], left_out: Sequence[str], wanted: Matrix, options: Options
-) -> None:
+def _tell(cells: Sequence[Cell], left_out: Sequence[str], wanted: Matrix, options: Options) -> None:
     """Write and print what was found."""
     if wanted.markdown is not None:
         command = shlex.join(("crunchbed", *sys.argv[1:]))

@@ -126,7 +126,7 @@ def replay(
     """Scrape a run that is over; BadInput where nobody says when it was.
 
     ``made`` is when it was, of a history that does not say so: a simulated run's is the same on
-    every day. One more scrape, after those at every ``interval_ns``, is made at the end of the history.
+    every day. One more scrape, after those at every ``interval_ns``, is made at its end.
     """
     clock = made or Clock.of(history)
     timeline = Timeline({"job": JOB, **labels_of(run, scenario)})

@@ -124,7 +124,9 @@ def _matrix(cells: Sequence[Cell]) -> Iterator[str]:
 
 def _shown(row: Sequence[Cell]) -> Iterator[str]:
     """Yield each figure of a row: all seeds of one backend, then of the next."""
-    yield " / ".join(_by_backend([[(run, verdict(cell, run)) for run in cell.runs] for cell in row]))
+    yield " / ".join(
+        _by_backend([[(run, verdict(cell, run)) for run in cell.runs] for cell in row])
+    )
     for show in _FIGURES.values():
         yield " / ".join(_by_backend([[(run, show(run)) for run in cell.runs] for cell in row]))
 

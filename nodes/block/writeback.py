@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Final
 
 from reserve_agent.errors import BadInput
 
 OWN_WRITES: Final = 4
-"""Writes that tasks have under way of pages that they keep: as many as a machine's agent has
-(``crunchbed/backends/machines/disk.py``)."""
+"""Tasks that write pages which they keep, each one write after the other: as many as a machine's
+agent has (``crunchbed/backends/machines/disk.py``)."""
 TURN_PAGES: Final = 32
 """Pages that reclaim looks at in a turn: SWAP_CLUSTER_MAX (include/linux/swap.h). Machines that
 stand still have 32 pages under writeback, those that write 16 on average (docs/fidelity.md)."""
@@ -79,7 +80,11 @@ class Writeback:
             raise BadInput(f"a request of {self.request_blocks} blocks in a region of {region}")
         self._queue_depth = settings.queue_depth
         self._swaps = settings.swaps
-        self._owed = 0
+        writers = min(OWN_WRITES, settings.queue_depth) if settings.swaps else 0
+        # A task waits for its write, and then so long that all of them write at the rate.
+        rate = settings.dirty_rate
+        self._pause_ns = round(writers * self.request_blocks * 1e9 / rate) if rate else 0
+        self._idle = [0] * (writers if rate else 0)  # when each task that has none writes next
         self._own = 0  # requests in flight of pages that tasks keep
         self._turn_ends_ns = 0
         self._turn_left = 0
@@ -87,10 +92,16 @@ class Writeback:
         self._busy: set[int] = set()
         self.in_flight: dict[int, Request] = {}
 
-    def owe(self, pages: int) -> None:
-        """Tasks want to write pages that they keep; who waits for a write wants no other."""
-        most = (OWN_WRITES - self._own) * self.request_blocks
-        self._owed = max(0, min(self._owed + pages, most))
+    @property
+    def due_ns(self) -> int | None:
+        """When a task writes next that keeps its pages; None: all of them wait for their writes."""
+        return self._idle[0] if self._idle else None
+
+    @property
+    def waits_since_ns(self) -> int | None:
+        """When the oldest write of pages that tasks keep was submitted; None without one."""
+        own = (request.submitted_ns for request in self.in_flight.values() if request.own)
+        return min(own, default=None) if self._own else None
 
     def next(self, dirty: int, now_ns: int) -> Request | None:
         """Return the next request, or None while the queue is full or too few pages are dirty.
@@ -98,7 +109,7 @@ class Writeback:
         Also None while an older write of the same blocks is in flight: the target might carry the
         older one out last; and where the kernel swaps, until its next turn.
         """
-        own = self._owed >= self.request_blocks
+        own = bool(self._idle) and self._idle[0] <= now_ns
         if len(self.in_flight) >= self._queue_depth or not (own or self._unsent(dirty, now_ns)):
             return None
         slot = self._sequence % self._slots
@@ -106,7 +117,8 @@ class Writeback:
         if block in self._busy:
             return None
         self._sequence += 1
-        self._owed -= self.request_blocks * own
+        if own:
+            heappop(self._idle)
         self._own += own
         self._turn_left -= self.request_blocks * (not own)
         request = Request(self._sequence, block, self.request_blocks, now_ns, own)
@@ -124,11 +136,13 @@ class Writeback:
             self._turn_left = TURN_PAGES - writing
         return not self._swaps or self._turn_left > 0
 
-    def acknowledged(self, sequence: int) -> Request:
+    def acknowledged(self, sequence: int, now_ns: int = 0) -> Request:
         """Take a request that the target has acknowledged out of the queue, and return it."""
         done = self.in_flight.pop(sequence)
         self._busy.remove(done.block)
-        self._own -= done.own
+        if done.own:
+            self._own -= 1
+            heappush(self._idle, now_ns + self._pause_ns)
         return done
 
 

@@ -75,6 +75,10 @@ class ReceiveBuffers(Protocol):
     def outgoing(self, frame_bytes: int, /) -> int:
         """Pages that a packet which leaves needs for a moment."""
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left of an earlier shortage: the ring is full, and no buffer marked."""
+
     def wake(self) -> None:
         """Readers that did not read do so at last."""
 
@@ -89,6 +93,8 @@ class WholePages:
     pool: Pool
     kernel: Kernel
     truesize: Mapping[Origin, int] = field(default_factory=dict)
+
+    settled: bool = True
 
     def turn(self) -> None:
         """The pool has done so."""

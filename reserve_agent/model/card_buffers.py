@@ -24,6 +24,7 @@ class CardBuffers:
 
     Attributes:
         ring: Filled buffers, the one that the next packet comes in first.
+        marked: Those of them that are from the reserve.
         small: What short frames are copied into.
         large: What the ring's buffers are cut from.
         heads: Heads of packets.
@@ -55,6 +56,7 @@ class CardBuffers:
         )
         self.heads = Heads(pool, kernel, buffers.heads_at_hand, buffers.heads_per_page)
         self.ring: deque[Piece] = deque()
+        self.marked = 0
         self.running = {origin: Wheel(pool.tick) for origin in Origin}
         self.hoarded = dict.fromkeys(Origin, 0)
         self.deaf, self.retry_at = False, 0
@@ -128,15 +130,15 @@ class CardBuffers:
             fresh = self.large.take(self._asks(memalloc))
             if fresh is None:
                 return None
-            self.ring.append(fresh)
-            return self.ring.popleft()
+            self._put(fresh)
+            return self._pop()
         if not self.ring:
             self._fill(memalloc)
         if not self.ring:
             return None
-        piece = self.ring.popleft()
+        piece = self._pop()
         if refill is Refill.RECYCLED and not piece.from_reserve:
-            self.ring.append(piece)
+            self._put(piece)
             return Piece(Origin.RING, from_reserve=False)
         self._refill(memalloc)
         return piece
@@ -155,8 +157,26 @@ class CardBuffers:
             piece = self.large.take(asks)
             if piece is None:
                 return False
-            self.ring.append(piece)
+            self._put(piece)
         return True
+
+    def _put(self, piece: Piece) -> None:
+        self.ring.append(piece)
+        self.marked += piece.from_reserve
+
+    def _pop(self) -> Piece:
+        piece = self.ring.popleft()
+        self.marked -= piece.from_reserve
+        return piece
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left of an earlier shortage: the ring is full, and no buffer marked.
+
+        A driver that fills in batches leaves fewer slots than a batch empty.
+        """
+        empty = self.card.ring - len(self.ring)
+        return not self.marked and not self.deaf and empty < self.card.batch
 
     def _asks(self, memalloc: bool) -> bool:
         """Whether a buffer for the ring is asked for with __GFP_MEMALLOC."""
@@ -185,7 +205,8 @@ class CardBuffers:
             self.drop(origin)
             return
         if origin is Origin.RING and self.ring:
-            self.ring.pop()  # the reader keeps the page, so that the ring needs another one
+            kept = self.ring.pop()  # the reader keeps the page: the ring needs another one
+            self.marked -= kept.from_reserve
             self._refill(memalloc=True)
             origin = Origin.PAGE
         self.hoarded[origin] += 1

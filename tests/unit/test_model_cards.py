@@ -257,3 +257,23 @@ def test_a_crunch_without_packets_changes_nothing(card: Card) -> None:
     for step in range(50):
         model.pool.advance(BEGIN + step + random.randrange(5))
     assert model.pool.stock == stock
+
+
+@pytest.mark.parametrize(
+    ("card", "flagged", "left"),
+    [("vmxnet3", True, "marked buffers"), ("e1000", False, "empty slots")],
+)
+def test_what_comes_after_a_shortage_is_booked_until_the_ring_is_as_before(
+    card: str, flagged: bool, left: str
+) -> None:
+    """Late drops, and a ring that is filled again: neither may be passed over."""
+    model, socket = node(card, QUARTER, flagged=flagged), Socket()
+    model.pool.windows = (Window(BEGIN, BEGIN + 100 * MS, QUARTER.of(RESERVE)),)
+    heard(model, socket, 60)
+    after = BEGIN + 200 * MS
+    model.advance(after)
+    packet = model._read(datagram(BEAT, 64))
+    assert not model.pass_calm(packet, socket, 1, after), left
+    heard(model, socket, model.buffers.card.ring, start=after)  # type: ignore[attr-defined]
+    model.advance(after + 2000 * MS)
+    assert model.pass_calm(packet, socket, 1, after + 2000 * MS)

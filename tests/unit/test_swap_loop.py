@@ -7,10 +7,10 @@ from typing import Any
 
 from crunchbed.backends.namespaces.configs import initiator
 from crunchbed.scenario.loader import load
-from nodes.block.task import WritebackTask
+from nodes.block.task import PROGRESS_NS, WritebackTask
 from nodes.block.writeback import OWN_WRITES, TURN_NS, TURN_PAGES, WritebackSettings
 from reserve_agent.contract.events.base import Event
-from reserve_agent.contract.events.writes import DirtyProgress
+from reserve_agent.contract.events.writes import DirtyProgress, WriteWaits
 from reserve_agent.contract.packets import HOLD_MILLI
 from reserve_agent.model.pool import Pool
 
@@ -131,29 +131,41 @@ def test_what_tasks_write_of_pages_that_they_keep_waits_for_no_page() -> None:
     pages = Pages()
     one = task(pages, [], swaps=True, dirty_rate=1000)
     one.connected(0, first=True)
-    one.dirty(3_000_000)
-    assert one.next(3_000_000) is None, "three pages are no request"
-    one.dirty(4_000_000)
-    request = one.next(4_000_000)
+    one.dirty(SECOND)
+    assert pages.state.dirty == 0, "nobody was asked for a page"
+    request = one.next(SECOND)
     assert request is not None
     assert request.own
-    assert pages.state.dirty == 0, "nobody was asked for a page"
     pages.state.dirty = 2
-    one.acknowledged(request.sequence, 5_000_000)
+    one.acknowledged(request.sequence, SECOND)
     assert pages.freed == 0, "they are the task's before and after it"
 
 
-def test_tasks_that_wait_for_their_writes_want_no_more() -> None:
-    pages = Pages()
-    one = task(pages, [], swaps=True, dirty_rate=1000, queue_depth=16)
+def test_each_task_waits_for_its_write_and_then_for_its_turn() -> None:
+    one = task(Pages(), [], swaps=True, dirty_rate=1000, queue_depth=16)
     one.connected(0, first=True)
-    one.dirty(SECOND)
     assert len(list(iter(lambda: one.next(SECOND), None))) == OWN_WRITES
-    one.dirty(2 * SECOND)
-    assert one.next(2 * SECOND) is None
-    one.acknowledged(1, 2 * SECOND)
-    one.dirty(3 * SECOND)
-    assert len(list(iter(lambda: one.next(3 * SECOND), None))) == 1
+    assert one.due_ns is None, "none of them wants another"
+    one.acknowledged(2, SECOND)
+    pause = OWN_WRITES * 4 * SECOND // 1000
+    assert one.due_ns == SECOND + pause
+    assert one.next(SECOND + pause - 1) is None
+    assert one.next(SECOND + pause) is not None
+    assert one.next(SECOND + pause) is None
+
+
+def test_a_write_that_waits_is_told_of() -> None:
+    events: list[Event] = []
+    one = task(Pages(), events, swaps=True, dirty_rate=1000)
+    one.connected(0, first=True)
+    events.clear()
+    assert one.next(SECOND) is not None
+    for now in (SECOND + PROGRESS_NS - 1, SECOND + PROGRESS_NS, SECOND + 2 * PROGRESS_NS):
+        one.report_progress(now)
+    assert [(type(each), each.t) for each in events] == [(WriteWaits, SECOND + 2 * PROGRESS_NS)]
+    one.report_progress(SECOND + 3 * PROGRESS_NS)
+    assert isinstance(events[-1], WriteWaits)
+    assert events[-1].submitted == SECOND
 
 
 def test_a_kernel_swaps_in_turns() -> None:

@@ -16,6 +16,7 @@ from crunchbed.backends.simulation.network import SimulatedNetwork
 from crunchbed.backends.simulation.packet import TCP, UDP, Classes, Datagram, udp
 from crunchbed.backends.simulation.tcp import TcpSocket
 from crunchbed.backends.simulation.tcp_packet import Ends, TcpPacket, refusal
+from crunchbed.backends.simulation.tcp_rules import ACK_SEGMENTS
 from reserve_agent.contract.packets import SOCK_MEMALLOC, SOCK_WRITEBACK, PortRule
 from reserve_agent.model.sockets import Socket
 
@@ -43,6 +44,7 @@ class Host:
         network: The network that it is on.
         addresses: Its IPv4 addresses; a switch may bring packets for others.
         neighbours: Whose hardware addresses it knows.
+        acknowledged_together: TCP segments that it sends one acknowledgement for.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Host:
         self.loop = loop
         self.network = network
         self.memory = memory
+        self.acknowledged_together = ACK_SEGMENTS
         self.addresses = self._own_addresses()
         self._classes = Classes(rules)
         self._flags = {(rule.protocol, rule.port): rule.flags for rule in rules}

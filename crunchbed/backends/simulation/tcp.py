@@ -17,6 +17,7 @@ from crunchbed.backends.simulation.loop import SimulatedLoop, Timer
 from crunchbed.backends.simulation.packet import Datagram
 from crunchbed.backends.simulation.tcp_packet import HEADERS, MSS, Ends, TcpPacket, blank
 from crunchbed.backends.simulation.tcp_rules import (
+    ACK_SEGMENTS,
     DELAYED_ACK_NS,
     GIVE_UP_NS,
     Arrived,
@@ -37,6 +38,7 @@ class Stack(Protocol):
     """The host of a socket."""
 
     loop: SimulatedLoop
+    acknowledged_together: int
 
     def send(self, packet: Datagram, books: Books | None) -> int | None:
         """Send a packet; returns when it has left the interface, None where it found no pages."""
@@ -264,15 +266,17 @@ class TcpSocket:
             self.received(message)
         if self._gone or not self._unanswered:
             return
-        pairs = max(self._unanswered // 2, int(had_holes))
-        if pairs:
-            step = min(2 * MSS, packet.segment.bytes)
-            self._acknowledge(frames=pairs, spread_ns=packet.spread_ns, step=step)
+        together = self._stack.acknowledged_together
+        enough = had_holes or self._unanswered >= ACK_SEGMENTS
+        if enough:
+            step = min(together * MSS, packet.segment.bytes)
+            frames = max(self._unanswered // together, 1)
+            self._acknowledge(frames=frames, spread_ns=packet.spread_ns, step=step)
         else:
             self._delayed.set(self._loop.now_ns() + DELAYED_ACK_NS)
 
     def _acknowledge(self, frames: int = 1, spread_ns: int = 0, step: int = 0) -> None:
-        """Acknowledge every second segment (RFC 5681, 4.2), or what has waited for a second."""
+        """Acknowledge some segments together, or what has waited for a second one."""
         self._unanswered = 0
         self._delayed.cancel()
         packet = self._blank.changed(

@@ -14,6 +14,7 @@ from crunchbed.backends.simulation.host import Host
 from crunchbed.backends.simulation.loop import SimulatedLoop, Streams
 from crunchbed.backends.simulation.network import SimulatedNetwork
 from crunchbed.backends.simulation.node import SimulatedNode
+from crunchbed.backends.simulation.tcp_rules import BUNCH_SEGMENTS
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.world import STORAGE, Fence, Flood, ReadBack
 from crunchbed.scenario.schema import Scenario
@@ -45,6 +46,8 @@ class SimulatedWorld:
         made = layout.star if scenario.cluster.topology == "star" else layout.split
         self.network = SimulatedNetwork(scenario, made(scenario.cluster.nodes), loop, streams)
         self._storage = Host(STORAGE, loop, self.network, port_rules(scenario))
+        if scenario.nic is not None:
+            self._storage.acknowledged_together = BUNCH_SEGMENTS
         self._device = Device()
         self.nodes = {
             name: SimulatedNode(name, scenario, loop, self.network, self._device, part)

@@ -57,7 +57,7 @@ def make(scenario: dict[str, Any], seed: int, parent: str | None = None) -> Made
 
 def is_simulated(scenario: dict[str, Any]) -> bool:
     """Whether the run of a resolved scenario is simulated: nothing disturbs it."""
-    return scenario.get("cluster", {}).get("backend") == "simulation"
+    return bool(scenario.get("cluster", {}).get("backend") == "simulation")
 
 
 def _simulator(scenario: dict[str, Any]) -> Callable[[Path], tuple[int, str]] | None:
