@@ -77,7 +77,7 @@ class ReceiveBuffers(Protocol):
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left of an earlier shortage: the ring is full, and no buffer marked."""
+        """Whether nothing is left of a shortage: the ring is full, and none of it marked."""
 
     def wake(self) -> None:
         """Readers that did not read do so at last."""

@@ -28,9 +28,9 @@ DELAYED_ACK_NS: Final = 40_000_000
 ACK_SEGMENTS: Final = 2
 """A receiver acknowledges every second segment (RFC 5681, 4.2; ``__tcp_ack_snd_check``)."""
 BUNCH_SEGMENTS: Final = 4
-"""What machines send arrives in bunches that are acknowledged together (``tcp_add_backlog``, GRO): for
-a write of 12 segments a machine hears 4.2 to 5.0 frames with e1000 and 2.7 to 3.5 with vmxnet3, one of
-them the answer (docs/fidelity.md)."""
+"""What machines send arrives in bunches that are acknowledged together (``tcp_add_backlog``,
+GRO): for a write of 12 segments a machine hears 4.2 to 5.0 frames with e1000 and 2.7 to 3.5 with
+vmxnet3, one of them the answer (docs/fidelity.md)."""
 DUPLICATES: Final = 3
 """Duplicate acknowledgements that have a segment sent again (RFC 5681, 3.2)."""
 
