@@ -255,6 +255,17 @@ def test_messages_arrive_in_order_and_every_second_segment_is_acknowledged() -> 
     assert [(at, one.acknowledged) for at, one in late] == [(141, 11 + 4 * MSS)], "40 ms later"
 
 
+def test_small_answers_wait_for_data_or_40_ms() -> None:
+    wire = connected()
+    for word in ("one", "two", "three"):
+        wire.client.write(16, word)
+    wire.run(0.03)
+    assert [message for _, message in wire.got] == ["one", "two", "three"]
+    assert [one for _, one in wire.sent if one.port != 10809] == []
+    wire.run(0.03)
+    assert [one.acknowledged for _, one in wire.sent if one.port != 10809] == [1 + 3 * 16]
+
+
 def test_a_host_may_acknowledge_a_bunch_at_once_and_lets_no_pair_wait() -> None:
     wire = connected(BUNCH_SEGMENTS)
     wire.client.write(4 * MSS, "one")
