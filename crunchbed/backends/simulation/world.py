@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from crunchbed.backends.common.settings import port_rules, portal
-from crunchbed.backends.simulation.disk import Device, Target
+from crunchbed.backends.simulation.disk import MACHINE_NS, Device, Target
 from crunchbed.backends.simulation.fences import FenceService
 from crunchbed.backends.simulation.host import Host
 from crunchbed.backends.simulation.loop import SimulatedLoop, Streams
@@ -137,6 +137,7 @@ class StorageTarget:
         self._host = host
         self._port = scenario.block_io.port
         self._device = device
+        self._delay_ns = 0 if scenario.nic is None else MACHINE_NS
         self._target: Target | None = None
 
     def kill_target(self) -> None:
@@ -151,7 +152,7 @@ class StorageTarget:
         """Start the target on the same data; a pair starts its own."""
         if self._servers:
             return
-        self._target = Target(self._host, self._port, self._device, write_delay_ns)
+        self._target = Target(self._host, self._port, self._device, self._delay_ns + write_delay_ns)
 
     def pause_target(self) -> None:
         """Have the target stand still; its connections stay."""
