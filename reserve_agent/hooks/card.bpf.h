@@ -65,6 +65,8 @@ INLINE __u32 card_take(struct cb_pool *pool, struct cb_journal *log, __u32 frame
 			give_heads(pool, 1);
 		account(pool, log, pool->now);
 	}
+	if (got && pool->sunk)
+		pool->sunk--;
 	return got ? kind : 0;
 }
 

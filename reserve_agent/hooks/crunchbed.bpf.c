@@ -144,7 +144,7 @@ int cb_transmit(struct __sk_buff *skb)
 
 	bpf_spin_lock(s.lock);
 	advance(&s, now);
-	request = transmit_request(socket, s.config, packet.cls);
+	request = transmit_request(socket, s.config, packet.cls, streamed);
 	floor = s.pool->floor[request & (FLOORS - 1)];
 	need = pages;
 	if (streamed) {
@@ -157,8 +157,11 @@ int cb_transmit(struct __sk_buff *skb)
 	} else if (streamed) {
 		need = stream_charge(s.pool, socket, &segment, &growth, floor);
 		account(s.pool, s.log, s.pool->now);
-	} else if (s.pool->free - need < s.pool->low_water) {
-		s.pool->low_water = s.pool->free - need;
+	} else {
+		if (s.pool->free - need < s.pool->low_water)
+			s.pool->low_water = s.pool->free - need;
+		if (s.pool->free <= floor)
+			sink_head(s.pool);
 	}
 	bpf_spin_unlock(s.lock);
 

@@ -120,7 +120,7 @@ class Wheel(c.Structure):
 
 POOL_FIELDS = (
     *("total", "reserve", "free", "clean", "dirty", "demand", "squeezed", "rx_stalled", "tx"),
-    *("low_water", "now", "generation", "hoarded", "wakes", "stock", "flagged"),
+    *("low_water", "now", "generation", "hoarded", "wakes", "stock", "sunk", "flagged"),
     *("pressure", "pressure_since", "pressure_ns", "pressure_longest_ns", "pressure_episodes"),
     *("window", "in_window", "hold_level", "wanted", "swap_level", "emergency"),
     *("softnet_backlog_ns", "softnet_since", "softnet_throttled"),

@@ -84,6 +84,7 @@ INLINE void notice_pressure(struct cb_pool *pool, struct cb_journal *log, __u64 
 	if (!pool->pressure)
 		return;
 	pool->pressure = 0;
+	pool->sunk = 0;
 	lasted = t - pool->pressure_since;
 	pool->pressure_ns += lasted;
 	if (lasted > pool->pressure_longest_ns)
@@ -291,6 +292,7 @@ INLINE void pool_reset(struct cb_pool *pool, struct cb_journal *log,
 	pool->rx_stalled = 0;
 	pool->hoarded = 0;
 	pool->stock = 0;
+	pool->sunk = 0;
 	pool->flagged = 0;
 	pool->wakes++;
 	pool->tx = 0;

@@ -61,6 +61,7 @@ class Constants(c.Structure):
         ("head_bytes", c.c_uint32),
         ("heads_at_hand", c.c_uint32),
         ("heads_per_page", c.c_uint32),
+        ("mute_after", c.c_uint32),  # 0 = never
         ("receive_buffer", c.c_uint32),
         ("small_bytes", c.c_uint32),
         ("large_bytes", c.c_uint32),
@@ -145,6 +146,7 @@ def _fill(fixed: Constants, buffers: KernelBuffers, card: Card) -> None:
         setattr(fixed, name, getattr(buffers, name))
     for name in ("ring", "refill", "batch", "asks", "copies", "needs_small", "retry_ns"):
         setattr(fixed, name, getattr(card, name))
+    fixed.mute_after = card.mute_after if buffers.napi_cache else 0
     fixed.large_bytes = card.buffer_bytes
     pages = buffers.fragment_pages
     fixed.small = Cut(Origin.SMALL, PAGE_BYTES // buffers.small_bytes)

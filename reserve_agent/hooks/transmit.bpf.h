@@ -181,9 +181,9 @@ INLINE void acknowledge(struct cb_node *s, struct __sk_buff *skb, struct cb_sock
 
 /* What a sender asks for its pages with. ARP and ICMP are the kernel's own GFP_ATOMIC. By the mail
  * a memalloc socket may go to the bottom, and ARP and ICMP follow the receive rule; in a kernel the
- * flag does not help a sender, who waits in GFP_KERNEL first. */
+ * flag does not help who wants pages for data, and waits in GFP_KERNEL first, but brings a head. */
 INLINE __u32 transmit_request(const struct cb_socket *socket, const struct cb_config *config,
-			      __u8 cls)
+			      __u8 cls, bool streamed)
 {
 	__u32 atomic = REQUEST_ATOMIC;
 
@@ -193,6 +193,9 @@ INLINE __u32 transmit_request(const struct cb_socket *socket, const struct cb_co
 		if (honours_flags(config))
 			atomic = REQUEST_MEMALLOC;
 	} else if (socket && socket->flags & SOCK_WRITEBACK) {
+		return REQUEST_MEMALLOC;
+	} else if (!streamed && fixed.flags == FLAGS_SOCKETS && honours_flags(config) && socket &&
+		   socket->flags & SOCK_MEMALLOC) {
 		return REQUEST_MEMALLOC;
 	} else if (socket && socket->flags & SOCK_REALTIME) {
 		return REQUEST_REALTIME;
@@ -207,11 +210,20 @@ INLINE __u8 transmit_refusal(const struct cb_pool *pool, __u32 request, __u64 fl
 	return floor ? REASON_ALLOC_FAILED : REASON_RESERVE_EXHAUSTED;
 }
 
-/* Pages that a packet needs while it is sent: in a kernel none, as long as heads are at hand. */
-INLINE __u32 transmit_pages(const struct cb_pool *pool,
-			    __u32 frame_bytes)
+/* Pages that a packet needs while it is sent: in a kernel none, as long as heads are at hand and
+ * have not sunk into NAPI's cache. */
+INLINE __u32 transmit_pages(const struct cb_pool *pool, __u32 frame_bytes)
 {
-	return fixed.buffers ? !pool->buffers.heads : buffer_pages(frame_bytes);
+	bool mute = fixed.mute_after && pool->sunk >= fixed.mute_after;
+
+	return fixed.buffers ? mute || !pool->buffers.heads : buffer_pages(frame_bytes);
+}
+
+/* A packet left while its sender would have found no page for its head. */
+INLINE void sink_head(struct cb_pool *pool)
+{
+	if (fixed.mute_after)
+		pool->sunk++;
 }
 
 #endif

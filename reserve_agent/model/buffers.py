@@ -79,6 +79,9 @@ class ReceiveBuffers(Protocol):
     def settled(self) -> bool:
         """Whether nothing is left of a shortage: the ring is full, and none of it marked."""
 
+    def sink(self) -> None:
+        """A packet left while its sender would have found no page for its head."""
+
     def wake(self) -> None:
         """Readers that did not read do so at last."""
 
@@ -124,6 +127,9 @@ class WholePages:
     def outgoing(self, frame_bytes: int, /) -> int:
         """The pages of its buffer."""
         return buffer_pages(frame_bytes)
+
+    def sink(self) -> None:
+        """Heads are part of those pages."""
 
     def wake(self) -> None:
         """The pool does so."""

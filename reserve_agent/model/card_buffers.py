@@ -33,6 +33,7 @@ class CardBuffers:
         deaf: Nothing is received until the driver has filled its ring, which it tries again
         retry_at: at this time.
         truesize: Bytes of buffer and head, by origin.
+        mute_after: The card's, where the kernel has a cache that heads may sink into.
     """
 
     pool: Pool
@@ -44,6 +45,7 @@ class CardBuffers:
         buffers, large = self.buffers, self.card.buffer_bytes
         self.truesize = dict.fromkeys(Origin, large + buffers.head_bytes)
         self.truesize[Origin.SMALL] = buffers.small_bytes + buffers.head_bytes
+        self.mute_after = self.card.mute_after if buffers.napi_cache else 0
         self._empty()
 
     def _empty(self) -> None:
@@ -81,6 +83,7 @@ class CardBuffers:
             exhausted = memalloc and not self.pool.free
             refused = Reason.RESERVE_EXHAUSTED if exhausted else Reason.ALLOC_FAILED
             return Taken(1, refused=refused)
+        self.pool.sunk = max(0, self.pool.sunk - 1)
         pages = max(0, self.pool.stock - before)
         return Taken(pages, piece.from_reserve, piece.origin)
 
@@ -212,8 +215,16 @@ class CardBuffers:
         self.hoarded[origin] += 1
 
     def outgoing(self, _frame_bytes: int, /) -> int:
-        """None while heads are at hand: small packets are made of slabs."""
-        return 0 if self.heads.at_hand else 1
+        """None while heads are at hand: small packets are made of slabs.
+
+        Where the driver gives heads of sent packets to NAPI's cache a sender runs out of them.
+        """
+        return 0 if self.heads.at_hand and not 0 < self.mute_after <= self.pool.sunk else 1
+
+    def sink(self) -> None:
+        """Its head goes from the slab to NAPI's cache, out of a sender's reach."""
+        if self.mute_after:
+            self.pool.sunk += 1
 
     def wake(self) -> None:
         """Readers that did not read do so at last."""

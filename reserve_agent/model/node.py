@@ -250,9 +250,11 @@ class NodeModel:
         """
         packet, pool = self._read(frame, queued), self.pool
         segment = packet.segment
-        request = transmit.request(self.kernel, socket, self.in_force, packet.cls)
-        floor = self.kernel.floors.pages(request, pool.reserve)
         streamed = socket if segment.bytes and socket is not None and not socket.closed else None
+        request = transmit.request(
+            self.kernel, socket, self.in_force, packet.cls, streamed=streamed is not None
+        )
+        floor = self.kernel.floors.pages(request, pool.reserve)
         margin = transmit.margin(pool, streamed, segment)
         if streamed is None:
             pages = self.buffers.outgoing(packet.bytes)
@@ -270,6 +272,8 @@ class NodeModel:
             pool.account(pool.now)
         else:
             pool.low_water = min(pool.low_water, pool.free - pages)
+            if pool.free <= floor:
+                self.buffers.sink()
         self._count(Hook.TRANSMIT, packet, Reason.GRANTED, pages)
         return True
 

@@ -57,6 +57,8 @@ class Pool:
         tx: Write queues of TCP sockets.
         hoarded: Receive buffers whose reader does not read, whatever the pressure.
         stock: Pages that a card's ring, pieces of pages and heads of packets are made of.
+        sunk: Heads of sent packets in a cache that only reception takes from, counted while senders
+            find no page for more. The end of the pressure brings pages.
         exact: Whether a window holds its level: all that is freed above it is taken. Otherwise what
             is freed stays free up to R.
         wakes: How often such readers have read.
@@ -76,6 +78,7 @@ class Pool:
     tx: int = 0
     hoarded: int = 0
     stock: int = 0
+    sunk: int = 0
     exact: bool = False
     wakes: int = 0
     low_water: int = 0
@@ -181,6 +184,7 @@ class Pool:
         if not self.pressure:
             return
         self.pressure = False
+        self.sunk = 0
         lasted = t - self.pressure_since
         self.pressure_ns += lasted
         self.pressure_longest_ns = max(self.pressure_longest_ns, lasted)
@@ -286,7 +290,7 @@ class Pool:
         self.clean = min(clean, self.total)
         self.free = self.total - self.clean
         self.dirty = self.demand = self.wanted = self.squeezed = self.rx_stalled = self.tx = 0
-        self.hoarded = self.stock = 0
+        self.hoarded = self.stock = self.sunk = 0
         self.wakes += 1
         self.in_window = False
         self.window = len(self.windows)

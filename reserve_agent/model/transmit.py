@@ -124,12 +124,22 @@ def close(pool: Pool, socket: Socket) -> None:
     socket.closed = True
 
 
-def request(kernel: Kernel, socket: Socket | None, rules: Rules, cls: PacketClass) -> Request:
+def request(
+    kernel: Kernel, socket: Socket | None, rules: Rules, cls: PacketClass, *, streamed: bool
+) -> Request:
     """What a sender asks for its pages with.
 
     Writeback is PF_MEMALLOC, and ARP and ICMP are the kernel's own GFP_ATOMIC. By the mail a
     memalloc socket may go to the bottom as well, and ARP and ICMP follow the receive rule. In a
-    kernel the flag does not help a sender, who waits in GFP_KERNEL first.
+    kernel the flag does not help who wants pages for data, and waits in GFP_KERNEL first; a head
+    alone is asked for with ``sk_allocation``, which has __GFP_MEMALLOC then (``__alloc_skb``).
+
+    Args:
+        kernel: Of the node.
+        socket: The sender's.
+        rules: Of the policy in force.
+        cls: What is sent.
+        streamed: Whether it is TCP data, which needs pages of a write queue.
     """
     if kernel.flags is Flags.POLICY:
         if reader_runs(socket, rules):
@@ -137,6 +147,9 @@ def request(kernel: Kernel, socket: Socket | None, rules: Rules, cls: PacketClas
         atomic = Request.MEMALLOC if rules.honours_flags else Request.ATOMIC
     else:
         if socket is not None and socket.writeback:
+            return Request.MEMALLOC
+        flagged = socket is not None and socket.memalloc and rules.honours_flags
+        if flagged and not streamed and kernel.flags is Flags.SOCKETS:
             return Request.MEMALLOC
         if socket is not None and socket.realtime:
             return Request.REALTIME

@@ -100,3 +100,26 @@ def test_they_agree_on_what_a_card_got_although_nobody_is_flagged() -> None:
         two.flood(1, 1448, 300, 64)
         counts = two.model.packets
         assert counts[Hook.DELIVER, PacketClass.HEARTBEAT, Reason.NOT_MEMALLOC] > 10
+
+
+def test_they_agree_on_a_node_that_falls_mute() -> None:
+    """In three crunches it sends 24 datagrams, hears two packets, and sends two; then it reboots."""
+    with twins(LINUX_6_1, CARDS["e1000"]) as machine:
+        two = machine()
+        two.size(200, 60, 0, Policy.NONE)
+        two.flag(1, memalloc=False, writeback=False, realtime=True)
+        for level in (5, 12, 3):
+            two.add_window(0, 100, level)
+            two.tick(1)
+            two.speak(1, 30)
+            two.burst(0, 2, 0)
+            two.speak(1, 5)
+            two.tick(200)
+            two.speak(1, 30)
+        two.add_window(0, 100, 5)
+        two.tick(1)
+        two.speak(1, 30)
+        two.reset(140)
+        two.speak(1, 30)
+        counts = two.model.packets
+        assert counts[Hook.TRANSMIT, PacketClass.HEARTBEAT, Reason.TX_STALLED] == 3 * (6 + 3) + 6

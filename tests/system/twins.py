@@ -39,7 +39,7 @@ RULES = (
 LIMITS = Limits(softnet_limit=2, softnet_cost_ns=32, mempool_pages=2)
 SOCKETS = 4
 SAME_NAME = (
-    *("hoarded", "wakes", "stock", "wanted", "swap_level"),
+    *("hoarded", "wakes", "stock", "sunk", "wanted", "swap_level"),
     *("total", "reserve", "free", "clean", "dirty", "demand", "squeezed", "rx_stalled", "tx"),
     *("low_water", "now", "generation", "pressure", "pressure_ns", "pressure_longest_ns"),
     *("pressure_episodes", "window", "in_window"),

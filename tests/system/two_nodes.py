@@ -126,6 +126,13 @@ class TwoNodes(Compared):
             assert (verdict == 1) == passed
         self.compare()
 
+    @rule(socket=sockets, count=st.sampled_from((5, 30)))
+    def speak(self, socket: int, count: int) -> None:
+        """More datagrams leave than slabs have heads."""
+        datagram = frames.frame(frames.IP, frames.ipv4(frames.UDP, frames.udp(BEAT, BEAT)))
+        for _ in range(count):
+            self.transmit(datagram, socket, 0)
+
     @rule(early=st.sampled_from((0, 1, 64)))
     def try_again(self, early: int) -> None:
         """A packet comes as a deaf driver tries to fill its ring again, or just before."""

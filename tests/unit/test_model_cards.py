@@ -162,14 +162,77 @@ def test_protocols_pass_by_their_ethertype() -> None:
     assert model.packets[Hook.RECEIVE, PacketClass.OTHER, Reason.NOT_VM_AWARE] == 1
 
 
+def says(model: NodeModel, count: int, socket: Socket, start: int = BEGIN) -> int:
+    """How many of so many heartbeats leave, 1 ms apart."""
+    frame = datagram(BEAT, 64)
+    return sum(model.transmit(frame, socket, start + i * MS) for i in range(count))
+
+
 def test_sending_small_packets_needs_heads_and_no_page() -> None:
     """Measured: at 0 of min all 15 heartbeats reach the peer."""
-    model = node("e1000", Ratio(0, 1), flagged=False)
-    assert all(model.transmit(datagram(BEAT, 64), Socket(), BEGIN + i) for i in range(100))
+    model = node("e1000e", Ratio(0, 1), flagged=False)
+    assert says(model, 100, Socket()) == 100
     buffers = model.buffers
     assert isinstance(buffers, CardBuffers)
     buffers.heads.at_hand = 0
-    assert not model.transmit(datagram(BEAT, 64), Socket(), BEGIN + 200)
+    assert not model.transmit(datagram(BEAT, 64), Socket(), BEGIN + 200 * MS)
+
+
+@pytest.mark.parametrize(
+    ("card", "kernel", "least", "most"),
+    [
+        ("e1000", LINUX_6_1, 16, 33),
+        ("8139cp", LINUX_6_1, 16, 28),
+        ("e1000e", LINUX_6_1, 240, 240),
+        ("vmxnet3", LINUX_6_1, 240, 240),
+        ("virtio-net", LINUX_6_1, 240, 240),
+        ("e1000", LINUX_2_6_12, 240, 240),
+    ],
+)
+def test_a_node_that_hears_nothing_falls_mute(
+    card: str, kernel: Kernel, least: int, most: int
+) -> None:
+    """Measured on 6.1.192 in datagrams sent since a packet was received; 2.6.12 has no cache."""
+    model = node(card, QUARTER, flagged=False, kernel=kernel)
+    assert least <= says(model, 240, Socket(realtime=True)) <= most
+
+
+MUTE_AFTER = CARDS["e1000"].mute_after
+
+
+def test_a_mute_node_speaks_again_once_it_hears_or_finds_pages() -> None:
+    """napi_skb_cache_get; throttle_direct_reclaim."""
+    beat = Socket(realtime=True)
+    model = node("e1000", QUARTER, flagged=False)
+    pool, last = model.pool, Window(LONG // 2, LONG, 0)
+    pool.windows = (Window(BEGIN, LONG // 4, QUARTER.of(RESERVE)), last)
+    assert says(model, 100, beat) == MUTE_AFTER
+    assert heard(model, beat, 3, start=LONG // 8) == 3
+    assert says(model, 100, beat, LONG // 8) == 3
+    for level, sent in ((HALF.of(RESERVE), 0), (HALF.of(RESERVE) + 1, 100)):
+        pool.windows = (Window(BEGIN, LONG // 4, level), last)
+        pool.squeezed -= RESERVE
+        pool.free += RESERVE
+        assert says(model, 100, beat, LONG // 7 + level) == sent
+    assert says(model, 100, beat, LONG // 3) == 100
+    assert says(model, 100, beat, LONG // 2) == MUTE_AFTER, "of another crunch"
+
+
+def test_a_flagged_sender_has_its_heads_from_the_reserve() -> None:
+    """``__alloc_skb`` with ``sk_allocation``; the flag counts only where a policy honours it."""
+    for flagged, sent in ((True, 240), (False, MUTE_AFTER)):
+        model = node("e1000", QUARTER, flagged=flagged)
+        assert says(model, 240, Socket(realtime=True, memalloc=True)) == sent
+    assert says(node("e1000", QUARTER), 240, Socket(realtime=True)) == MUTE_AFTER
+
+
+def test_who_hears_as_much_as_it_sends_is_never_mute() -> None:
+    """Measured with block I/O flagged: deaf, not mute, since each packet has a head first."""
+    beat = Socket(realtime=True)
+    model = node("e1000", QUARTER)
+    for now in range(BEGIN, BEGIN + 200 * MS, MS):
+        assert not hears(model, beat, now)
+        assert says(model, 1, beat, now) == 1
 
 
 @pytest.mark.parametrize(
@@ -246,6 +309,8 @@ def test_the_page_of_policies_has_every_profile() -> None:
     for card in CARDS.values():
         assert f"| {card.ring:,}" in rows[f"`{card.name}`"]
         assert bool(card.measured) is ("source only" not in rows[f"`{card.name}`"])
+        mute = f"after {card.mute_after} packets" if card.mute_after else "never"
+        assert rows[f"`{card.name}`"].endswith(f"| {mute} |")
 
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)

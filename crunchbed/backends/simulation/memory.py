@@ -214,7 +214,7 @@ class SimulatedMemory:
         if socket is None or socket.closed or not packet.segment.bytes:
             return False
         self._advance()
-        asks = transmit.request(model.kernel, socket, model.in_force, packet.cls)
+        asks = transmit.request(model.kernel, socket, model.in_force, packet.cls, streamed=True)
         floor = model.kernel.floors.pages(asks, pool.reserve)
         return transmit.growth(pool, socket, packet.segment).want <= pool.free - floor
 

@@ -49,6 +49,8 @@ class Card:
         needs_small: Whether a packet without a small buffer is dropped; otherwise it stays in the
             ring's buffer.
         retry_ns: Time between two tries of a driver that is deaf.
+        mute_after: Packets that a node which receives nothing can send without a page for heads,
+            where the driver gives the heads of sent packets to NAPI's cache; 0 = no bound.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Card:
     copies: int = 0
     needs_small: bool = False
     retry_ns: int = 0
+    mute_after: int = 0
 
     @property
     def per_page(self) -> int:

@@ -7,6 +7,11 @@ has the 4 bytes of the checksum (``e1000_clean_rx_irq`` takes them off later), s
 to 252 bytes are copied: measured on 6.1.192 by truesize. ``e1000_alloc_frag``
 (e1000_main.c:2072) is ``netdev_alloc_frag()``, never with __GFP_MEMALLOC: a flood of longer frames
 empties the ring, whatever is flagged. A buffer is SKB_DATA_ALIGN(1522 + 64) + 320 bytes.
+
+``e1000_unmap_and_free_tx_resource`` is ``napi_consume_skb()``: heads of sent packets go to NAPI's
+cache. A machine without flags fell silent 16 to 33 datagrams after the last packet that it received
+(13 runs), and at 20 ms between heartbeats after 30. The ring's buffers have no heads that would be
+free once it is empty, as those of e1000e have.
 """
 
 from __future__ import annotations
@@ -22,4 +27,5 @@ E1000 = Card(
     asks=Asks.NEVER,
     buffer_bytes=1920,
     copies=252,
+    mute_after=24,
 )

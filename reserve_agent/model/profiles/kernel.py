@@ -77,6 +77,7 @@ class Buffers:
         head_bytes: What the head of a packet (struct sk_buff) adds to its truesize.
         heads_at_hand: Heads that need no page.
         heads_per_page: Heads that a page brings.
+        napi_cache: Whether there is a cache of heads that only reception takes from.
         receive_buffer: Bytes of truesize that a socket holds for a reader that does not read; a
             packet is refused once there are more.
     """
@@ -86,6 +87,7 @@ class Buffers:
     head_bytes: int
     heads_at_hand: int
     heads_per_page: int
+    napi_cache: bool
     receive_buffer: int
 
 

@@ -7,8 +7,9 @@ policies of 2005 are changes to this kernel.
 
 Buffers are kmalloc's: no fragments, a short frame in a piece of 512 bytes. Heads are of 256 bytes;
 that 60 are at hand is half of the slab's per-processor array (120 for objects of 256 bytes,
-mm/slab.c). The receive buffer is SK_RMEM_MAX = 256 x (240 + 256) bytes (include/net/sock.h). Cards
-have the rings of today's drivers; e1000 and 8139cp are the ones that this kernel had.
+mm/slab.c). NAPI has no cache of heads. The receive buffer is SK_RMEM_MAX = 256 x (240 + 256) bytes
+(include/net/sock.h). Cards have the rings of today's drivers; e1000 and 8139cp are the ones that
+this kernel had.
 
 Reclaim: ``try_to_free_pages`` gives up after 12 priorities, and the OOM killer follows a first
 failure (mm/page_alloc.c, mm/vmscan.c): one round.
@@ -38,6 +39,7 @@ LINUX_2_6_12 = Kernel(
         head_bytes=256,
         heads_at_hand=60,
         heads_per_page=15,
+        napi_cache=False,
         receive_buffer=126_976,
     ),
     ethertypes=None,

@@ -13,6 +13,8 @@ Larger ones: ``__page_frag_cache_refill``: order 3 with __GFP_NOMEMALLOC, else o
 
 Heads: ``napi_skb_cache`` holds 64, ``kmem_cache_alloc_bulk(skbuff_head_cache, GFP_ATOMIC, 16)``
 brings more, without __GFP_MEMALLOC. The free objects in slabs are not counted: a lower bound.
+Heads of sent packets get into this cache by ``napi_skb_cache_put``, and only reception takes them
+out; a sender's come from the slab (``sock_alloc_send_pskb``), TCP data's from another one.
 
 Receive buffer: net.core.rmem_default, compared before a datagram is added (net/ipv4/udp.c:1537):
 167 small packets.
@@ -48,6 +50,7 @@ LINUX_6_1 = Kernel(
         head_bytes=256,
         heads_at_hand=64,
         heads_per_page=16,
+        napi_cache=True,
         receive_buffer=212_992,
     ),
     ethertypes=frozenset({0x0806, 0x0800, 0x86DD, 0x8100, 0x88A8}),
