@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -31,10 +30,9 @@ from crunchbed.report.sweep_summary import print_sweep
 from crunchbed.report.table import open_console
 from crunchbed.run.signals import ended_by_signals
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.errors import BadInput, MissingRequirement, RunInvalid
+from reserve_agent.errors import BadInput, RunInvalid
 
-Begin = tuple[Scenario, Callable[[], AbstractContextManager[SweepFolder]]]
-"""What is swept, and what takes hold of the folder."""
+Begin = Callable[[], AbstractContextManager[SweepFolder]]
 
 AUTO = "auto"
 _MOST_WORKERS = 64
@@ -155,12 +153,12 @@ def sweep(
     if (scenario is None) == (resume is None):
         raise BadInput("sweep: expected a SCENARIO, or --resume DIR and no scenario")
     number = _workers(workers)
-    base, begin = _new(options, points, str(scenario)) if resume is None else _resumed(resume)
+    begin = _new(options, points, str(scenario)) if resume is None else _resumed(resume)
     # The folder is made once there are workers: a scheduler that does not answer leaves none.
     with (
         ended_by_signals(),
         workplace() as place,
-        _pool(number, scheduler, place, base) as made,
+        _pool(number, scheduler, place) as made,
         begin() as folder,
     ):
         if unmade := folder.forget_unmade():
@@ -173,14 +171,15 @@ def _new(options: Options, points: Points, scenario: str) -> Begin:
     chosen = options.scenario(scenario).with_overrides({"expect": []})
     request = points.request(chosen)
     directory = options.out or options.directory(f"{chosen.name}-sweep")
-    return chosen, lambda: SweepFolder.make(directory, request.model_dump(mode="json")).held()
+    return lambda: SweepFolder.make(directory, request.model_dump(mode="json")).held()
 
 
 def _resumed(directory: Path) -> Begin:
     """Return what takes hold of the folder of a sweep that was ended."""
     _refuse_beside_resume()
     folder = SweepFolder.open(directory)
-    return Request.of(folder.asked, str(folder.path)).base, folder.held
+    Request.of(folder.asked, str(folder.path))
+    return folder.held
 
 
 def _refuse_beside_resume() -> None:
@@ -213,7 +212,7 @@ def _carry_out(folder: SweepFolder, made: Pool, workers: int | None, *, as_json:
     with SweepProgress(total, len(trials) - len(missing)) as progress:
         progress.note(f"{folder.path}; ended early, `crunchbed sweep --resume` goes on with it")
         limit = made.size if workers is None else min(workers, made.size)
-        if workers is None and (missing or request.find) and not _is_simulated(request.base):
+        if workers is None and (missing or request.find):
             limit = capacity.measure(made, request.base, limit, progress.note, _disturbed)
         conductor = Conductor(request, folder, Scheduler(made, limit, folder.store, progress))
         summary = conductor.run()
@@ -225,19 +224,10 @@ def _carry_out(folder: SweepFolder, made: Pool, workers: int | None, *, as_json:
     return 0 if summary.whole else RunInvalid.exit_code
 
 
-def _pool(
-    workers: int | None, scheduler: str | None, place: Path, base: Scenario
-) -> AbstractContextManager[Pool]:
+def _pool(workers: int | None, scheduler: str | None, place: Path) -> AbstractContextManager[Pool]:
     if scheduler is not None:
         return connected(scheduler)
-    simulated = _is_simulated(base)
-    if not simulated and os.geteuid() != 0:
-        raise MissingRequirement("runs need root: sudo crunchbed sweep ...")
-    return local(workers or capacity.most(simulated=simulated), place)
-
-
-def _is_simulated(base: Scenario) -> bool:
-    return base.cluster.backend == "simulation"
+    return local(workers or capacity.most(), place)
 
 
 def _disturbed(made: Made) -> str | None:

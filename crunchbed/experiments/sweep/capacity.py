@@ -17,12 +17,9 @@ _REST = "100ms"
 _TRY_SECONDS = 180.0
 
 
-def most(*, simulated: bool = False) -> int:
-    """Return how many to begin with: one more than processors, since a run mostly waits.
-
-    A simulated run waits for nothing.
-    """
-    return (os.cpu_count() or 1) + (not simulated)
+def most() -> int:
+    """Return how many to begin with: one more than processors, since a run mostly waits."""
+    return (os.cpu_count() or 1) + 1
 
 
 def control_of(scenario: Scenario) -> Scenario:

@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,49 +38,29 @@ class Made:
 
 
 def make(scenario: dict[str, Any], seed: int, parent: str | None = None) -> Made:
-    """Make one run of a resolved scenario in another process; wait for its end.
+    """Make one run of a resolved scenario in a new process; wait for its end.
 
     It works in ``parent``, by default the directory for temporary files.
     """
-    simulator = _simulator(scenario)
     with scratch("trial", None if parent is None else Path(parent)) as place:
         out = place / "run"
         spec = place / LOCKED
         content = {"scenario": scenario, "seed": seed, "out": str(out), "parent": os.getpid()}
         spec.write_bytes(orjson.dumps(content))
-        code, words = _in_a_process(spec) if simulator is None else simulator(spec)
+        # Its own process group: Ctrl-C reaches the sweep, which ends its workers and so this.
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, str(spec)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            check=False,
+        )
+        words = done.stderr.decode(errors="replace").strip().splitlines()
         if not (out / "result.json").exists():
-            return Made(b"", code if code > 0 else 3, words)
+            code = done.returncode if done.returncode > 0 else 3
+            return Made(b"", code, words[-1] if words else f"ended with {done.returncode}")
         return Made(_pack(out), 0, "")
-
-
-def is_simulated(scenario: dict[str, Any]) -> bool:
-    """Whether the run of a resolved scenario is simulated: nothing disturbs it."""
-    return bool(scenario.get("cluster", {}).get("backend") == "simulation")
-
-
-def _simulator(scenario: dict[str, Any]) -> Callable[[Path], tuple[int, str]] | None:
-    """Return what makes a simulated run; None for a run on another backend."""
-    if not is_simulated(scenario):
-        return None
-    from crunchbed.experiments.sweep.simulated import MAKER
-
-    return MAKER.make
-
-
-def _in_a_process(spec: Path) -> tuple[int, str]:
-    """Make a run in a new process; return its exit code, and why there is no result."""
-    # Its own process group: Ctrl-C reaches the sweep, which ends its workers and so this.
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, str(spec)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        check=False,
-    )
-    words = done.stderr.decode(errors="replace").strip().splitlines()
-    return done.returncode, words[-1] if words else f"ended with {done.returncode}"
 
 
 def _pack(directory: Path) -> bytes:

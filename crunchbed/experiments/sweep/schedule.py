@@ -60,8 +60,7 @@ class _Try:
 class Scheduler:
     """Makes trials until each has a result; at most ``limit`` go on at once.
 
-    A run that was disturbed is made again, at most twice, and the last time alone; nothing disturbs
-    a simulated one. Runs that go on
+    A run that was disturbed is made again, at most twice, and the last time alone. Runs that go on
     at once may disturb each other: where so many of the latest were disturbed that one run less at
     once would bring as many valid runs in the same time, the limit is lowered by one.
     """
@@ -102,7 +101,7 @@ class Scheduler:
         """Store the result of a try, or return the next try."""
         refuse(made, one.trial.name)
         result = result_in(made)
-        valid = result is not None and (result.verdict != "invalid" or one.trial.simulated)
+        valid = result is not None and result.verdict != "invalid"
         if 1 < one.beside <= self.limit:
             self._disturbed.append(_by_others(result))
         if valid or one.number == TRIES:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crunchbed.experiments.sweep.quantity import Range, parse_range
-from crunchbed.experiments.sweep.run_process import is_simulated
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
@@ -110,11 +109,6 @@ class Trial:
     point: Point  # values of the keys that are varied
     seed: int
     scenario: dict[str, Any] = field(repr=False, compare=False)
-
-    @property
-    def simulated(self) -> bool:
-        """Whether it is simulated, and so the same each time."""
-        return is_simulated(self.scenario)
 
 
 def trials_of(scenario: Scenario, points: Iterable[Point], seeds: Sequence[int]) -> list[Trial]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from distributed import CancelledError, Client, Future, LocalCluster, wait
 
 from crunchbed.experiments.sweep.run_process import Made, make
 from crunchbed.experiments.sweep.space import Trial
-from reserve_agent.errors import CrunchbedError, RunInvalid
+from reserve_agent.errors import CrunchbedError, MissingRequirement, RunInvalid
 
 _CONNECT_SECONDS = 10
 
@@ -61,7 +62,9 @@ class Pool:
 
 @contextlib.contextmanager
 def local(workers: int, scratch: Path) -> Iterator[Pool]:
-    """Start processes that use the loopback interface only."""
+    """Start processes that use the loopback interface only; MissingRequirement without root."""
+    if os.geteuid() != 0:
+        raise MissingRequirement("runs need root: sudo crunchbed sweep ...")
     with (
         _quiet(),
         dask.config.set({"temporary-directory": str(scratch)}),  # the scheduler's, too
