@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from crunchbed.backends.common.settings import clean_pages
 from crunchbed.backends.namespaces.configs import initiator
 from crunchbed.scenario.loader import load
 from nodes.block.task import PROGRESS_NS, WritebackTask
@@ -192,3 +193,13 @@ def test_only_a_kernels_profile_swaps() -> None:
     for changes, swaps in (({}, False), ({"memory.nic": "e1000"}, True)):
         scenario = load("writeback-crunch").with_overrides(changes)
         assert initiator(scenario, "10.0.0.1", "n1", 0)["swaps"] is swaps
+
+
+def test_a_flood_finds_what_machines_leave_it_by_a_kernels_profile_alone() -> None:
+    flood = load("heads-exhausted").with_overrides({"cluster.backend": "namespaces"})
+    plain = load("flood")
+    assert clean_pages(plain) == plain.memory.clean
+    vmxnet3 = flood.with_overrides({"memory.nic": "vmxnet3"})
+    left = [16384 - clean_pages(one) for one in (flood, vmxnet3)]
+    assert left == [1000 + 384 + 32, 1000 + 384 + 488], "with the ring's pages"
+    assert clean_pages(flood.with_overrides({"crunch": None})) == flood.memory.clean

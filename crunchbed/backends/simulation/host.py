@@ -95,6 +95,7 @@ class Host:
         memalloc: bool = False,
         stalled: bool = False,
         realtime: bool = False,
+        receive_buffer: int = 0,
     ) -> UdpSocket:
         """Open a UDP port.
 
@@ -104,8 +105,9 @@ class Host:
             memalloc: Whether the socket may draw on the reserve.
             stalled: Whether its reader does not read.
             realtime: Whether a real-time task writes to it.
+            receive_buffer: Bytes of truesize that it may hold; 0: the kernel's default.
         """
-        socket = Socket(stalled=stalled, realtime=realtime)
+        socket = Socket(stalled=stalled, realtime=realtime, receive_buffer=receive_buffer)
         if memalloc and self.memory is not None:
             self.memory.model.flag(socket, True)
         self._udp[port] = UdpSocket(port, received, self._books(socket, UDP, port))
