@@ -44,6 +44,10 @@ check: setup ## formatting, lint and types
 	$(VENV)/ruff check .
 	$(VENV)/mypy
 
+.PHONY: agree
+agree: setup ## hold backends against each other, every shipped scenario: make agree ARGS="--seeds 1..5"
+	$(VENV)/crunchbed agree $(ARGS)
+
 .PHONY: bench
 bench: setup build/empty.bpf.o build/nfqueue ## what hooks, starts, scrapes and reports cost (10 minutes)
 	$(VENV)/python -m bench

@@ -15,11 +15,10 @@ from pathlib import Path
 from nodes.daemon import Stop, connect_events
 from nodes.pace import Pace
 from reserve_agent.contract.events.run import DaemonReady
-from reserve_agent.contract.packets import PAGE_BYTES
+from reserve_agent.contract.packets import STALLED_BYTES
 
 _TICK_SECONDS = 0.01
 _STOP_SECONDS = 0.1  # within which SIGTERM is noticed
-_STALLED_BYTES = 3000 * PAGE_BYTES  # about what udp_mem lets a machine's reader hold
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def _open_stalled(address: str, stalled: StalledConfig) -> socket.socket:
     from reserve_agent.socket_options import set_memalloc, set_stalled  # few sinks need these
 
     receiver = _open(address, stalled.port)
-    set_stalled(receiver, _STALLED_BYTES)
+    set_stalled(receiver, STALLED_BYTES)
     if stalled.memalloc:
         set_memalloc(receiver)
     return receiver

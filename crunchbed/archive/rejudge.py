@@ -15,7 +15,8 @@ from crunchbed.history.history import History
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
-_DISTURBED: Final = re.compile(r"-disturbed-\d+$")
+_DISTURBED: Final = re.compile(r"-(disturbed|ended)-\d+$")
+"""Names of runs that were made again: the testbed disturbed them, or they were ended."""
 
 
 def scenario_of(directory: Path) -> Scenario:

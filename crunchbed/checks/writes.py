@@ -11,7 +11,7 @@ from typing import Any
 from crunchbed.checks.lives import lives, overlap
 from crunchbed.history.history import History, Interval, remembered
 from reserve_agent.contract.events.pressure import PoolSampled
-from reserve_agent.contract.events.writes import VerifyResult, WriteAcknowledged
+from reserve_agent.contract.events.writes import VerifyResult, WriteAcknowledged, WriteWaits
 from reserve_agent.contract.packets import PAGE_BYTES
 
 
@@ -52,8 +52,8 @@ def stalls(history: History, node: str, request_bytes: int, shortest_ns: int) ->
     """Return every time in which writes were outstanding and none was acknowledged, by time.
 
     A write is outstanding from its submission to its acknowledgement. A write that is never
-    acknowledged has no event. At the end of a node's life such writes show in the samples: at
-    least a request of dirty pages waits to be written.
+    acknowledged has no such event. At the end of a node's life such writes show in the samples, as
+    at least a request of dirty pages that waits to be written, and as ``write.waits``.
 
     Args:
         history: the run.
@@ -81,7 +81,10 @@ def _gaps(
             (sample.t, sample.dirty >= request_pages)
             for sample in history.during(PoolSampled, life, node)
         ]
-        since = _open_since(times[last - 1] if last > first else life.start, waits)
+        begin = times[last - 1] if last > first else life.start
+        since = _open_since(begin, waits)
+        told = (one.submitted for one in history.during(WriteWaits, life, node) if one.t > begin)
+        since = min((max(begin, one) for one in told), default=since)
         if since is not None:
             found.append((since, life.end))
     return found

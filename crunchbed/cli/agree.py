@@ -1,209 +1,249 @@
-"""``crunchbed agree``: the same scenarios on two backends, held against each other."""
+"""``crunchbed agree``: the same scenarios on two or more backends, held against each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
-from rich.markup import escape
 
 from crunchbed.backends import backend_of
 from crunchbed.checks.result import EXIT_CODES
 from crunchbed.cli.names import compared, names_of, seed_range
-from crunchbed.cli.options import DEFAULT_PARENT
-from crunchbed.cli.output import DIRECTORY, json_option, print_json
+from crunchbed.cli.options import DEFAULT_PARENT, Options, bundled, can_be_made, takes
+from crunchbed.cli.output import DIRECTORY, FILE, print_json
 from crunchbed.experiments import matrix
-from crunchbed.experiments.agreement import Cell, Observed, observed, share_of_agreement
-from crunchbed.experiments.attempts import attempt
-from crunchbed.report.html import source
-from crunchbed.report.table import new_table, open_console
+from crunchbed.experiments.agreement.asked import OWN, Asked, Column, Request, columns_of
+from crunchbed.experiments.agreement.cell import Cell
+from crunchbed.experiments.agreement.runs import Runs
+from crunchbed.experiments.agreement.summary import summaries
+from crunchbed.host.requirements import missing
+from crunchbed.report.agreement import markdown, print_agreement
+from crunchbed.report.agreement_progress import AgreementProgress
+from crunchbed.report.table import open_console
 from crunchbed.run.signals import ended_by_signals
 from crunchbed.scenario.cluster import BACKENDS
 from crunchbed.scenario.loader import load
-from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.section import CARDS
 from reserve_agent.contract.packets import POLICIES
-from reserve_agent.errors import BadInput
-from reserve_agent.files import write_json
+from reserve_agent.errors import BadInput, MissingRequirement
+from reserve_agent.files import write_bytes, write_json
 
-_OWN: Final = "own"
-_COLOURS: Final = {"agree": "green", "disagree": "red", "unknown": "yellow"}
 _RECORD: Final = "agreement.json"
+_CHEAP: Final = ("namespaces", "simulation")
+"""Backends that are taken where none is named: a cell on machines takes about a minute."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One cell before it is run: a scenario with its policy, flags and card, and a seed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """What is run, as the command line has it."""
 
-    name: str
-    scenario: Scenario
-    seed: int
+    backends: str | None
+    models: str
+    policies: str | None
+    memalloc: str
+    nics: str
+    seeds: str
+    again: str | None
+    recorded: str | None
+    out: Path
+    markdown: Path | None
 
-    @property
-    def place(self) -> Path:
-        """The cell's directory in that of all cells."""
-        scenario = self.scenario
-        flags = "+".join(scenario.memalloc) or "none"
-        return Path(self.name, f"{scenario.policy}-{flags}-{scenario.memory.nic}-{self.seed}")
+    def request(self, names: tuple[str, ...], options: Options) -> Request:
+        """Return the cells that are asked for; BadInput for a word that is unknown."""
+        backends = _cheap() if self.backends is None else _backends(self.backends)
+        columns = columns_of(backends, [one.strip() for one in self.models.split(",")])
+        if len(columns) < 2:
+            raise BadInput(f"--backends: expected two or more, got {', '.join(backends)}")
+        settings, cards = self.memalloc, self.nics
+        known = tuple(matrix.SETTINGS)
+        return Request(
+            names=names,
+            columns=columns,
+            overrides=options.changes,
+            policies=partial(compared, policies=self.policies),
+            settings=() if settings == OWN else names_of(settings, known, "flag setting"),
+            cards=() if cards == OWN else names_of(cards, CARDS, "card"),
+            seeds=seed_range(self.seeds, 1, 1),
+        )
+
+    def runs(self, columns: Sequence[Column], *, quiet: bool) -> Runs:
+        """Return where the runs are, and which of them are made."""
+        return Runs(
+            out=self.out,
+            columns=columns,
+            again=frozenset(_backends(self.again)),
+            recorded=frozenset(_backends(self.recorded)),
+            quiet=quiet,
+        )
+
+
+_MATRIX: Final = {
+    "backends": click.option(
+        "--backends",
+        metavar="B,B",
+        show_default=f"those of {' and '.join(_CHEAP)} that this machine can run",
+        help=f"Two or more of {', '.join(BACKENDS)}; all are held against the first.",
+    ),
+    "models": click.option(
+        "--models",
+        metavar="M,M",
+        default=OWN,
+        show_default=True,
+        help="Kernel profiles by which memory is modelled, side by side: own is each scenario's. "
+        "Machines are run once.",
+    ),
+    "policies": click.option(
+        "--policies",
+        metavar="P,P",
+        show_default="each scenario's own and those that it expects something of",
+        help=f"Policies to run, out of {', '.join(POLICIES)}.",
+    ),
+    "memalloc": click.option(
+        "--memalloc",
+        metavar="F,F",
+        default=OWN,
+        show_default="each scenario's own",
+        help=f"Flag settings to run, out of {', '.join(matrix.SETTINGS)}.",
+    ),
+    "nics": click.option(
+        "--nics",
+        metavar="N,N",
+        default=OWN,
+        show_default="each scenario's own",
+        help=f"Cards to run, out of {', '.join(CARDS)}.",
+    ),
+    "seeds": click.option(
+        "--seeds", metavar="A..B", default="1", show_default=True, help="Seeds of the runs."
+    ),
+    "again": click.option(
+        "--again", metavar="B,B", help="Backends whose runs in --out are thrown away and made anew."
+    ),
+    "recorded": click.option(
+        "--recorded",
+        metavar="B,B",
+        help="Backends on which nothing is run: only their runs in --out are taken.",
+    ),
+    "out": click.option(
+        "--out",
+        type=DIRECTORY,
+        default=DEFAULT_PARENT / "agree",
+        show_default=True,
+        help="Directory of the runs; those that it has already are not made again.",
+    ),
+    "markdown": click.option(
+        "--markdown",
+        type=FILE,
+        callback=can_be_made,
+        metavar="FILE",
+        help="Write the matrix as a page in Markdown.",
+    ),
+}
 
 
 @click.command()
-@click.argument("scenarios", nargs=-1, required=True)
-@click.option(
-    "--backends",
-    metavar="B,B",
-    default="machines,namespaces",
-    show_default=True,
-    help=f"Two or more of {', '.join(BACKENDS)}.",
-)
-@click.option(
-    "--policies",
-    metavar="P,P",
-    show_default="each scenario's own and those that it expects something of",
-    help=f"Policies to run, out of {', '.join(POLICIES)}.",
-)
-@click.option(
-    "--memalloc",
-    metavar="F,F",
-    default=_OWN,
-    show_default="each scenario's own",
-    help=f"Flag settings to run, out of {', '.join(matrix.SETTINGS)}.",
-)
-@click.option(
-    "--nics",
-    metavar="N,N",
-    default=_OWN,
-    show_default="each scenario's own",
-    help=f"Cards to run, out of {', '.join(CARDS)}.",
-)
-@click.option("--seeds", metavar="A..B", default="1", show_default=True, help="Seeds of the runs.")
-@click.option(
-    "--out",
-    type=DIRECTORY,
-    default=DEFAULT_PARENT / "agree",
-    show_default=True,
-    help="Directory of the runs; those that it has already are not made again.",
-)
-@click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
-@json_option
-def agree(
-    scenarios: tuple[str, ...],
-    backends: str,
-    policies: str | None,
-    memalloc: str,
-    nics: str,
-    seeds: str,
-    out: Path,
-    quiet: bool,
-    as_json: bool,
-) -> int:
+@click.argument("scenarios", nargs=-1)
+@bundled("wanted", Matrix, _MATRIX)
+@takes("overrides", "quiet", "as_json")
+def agree(scenarios: tuple[str, ...], wanted: Matrix, options: Options) -> int:
     """Run SCENARIOS on several backends with the same seeds, and say where they disagree.
 
-    A cell is a scenario under one policy, flag setting, card and seed. Two runs of a cell agree
-    where verdict and ejected nodes are equal, the longest silence and the longest stall are within
-    a factor of two, and each cause has as many missed heartbeats, give or take 15 %. Exit code 1
-    says that some cell disagrees, 3 that some cell is not known. A command that was ended goes on
-    where it was.
+    Without SCENARIOS: all shipped ones that two of the backends can run; the others are listed. A
+    cell is a scenario under one policy, flag setting, card and seed. Two runs of it agree where
+    verdict and ejected nodes are equal; longest silence, longest stall and number of misses within
+    a factor of two; and the shares of the misses' causes within 15 %. With other flags than a
+    scenario's own nothing of its claim is judged, only figures are compared. Exit code 1: a cell
+    disagrees, 3: one is not known. A command that was ended goes on where it was, and makes
+    invalid runs again.
 
     \b
     Examples:
-      crunchbed agree kernel-writeback kernel-levels --seeds 1..2
-      crunchbed agree writeback-crunch --memalloc none,block-io,heartbeat,both \\
-          --nics e1000,vmxnet3 --policies memalloc --seeds 1..2 --out runs/fidelity
+      crunchbed agree --seeds 1..5
+      crunchbed agree kernel-writeback --backends machines,simulation --policies memalloc \\
+          --memalloc none,block-io,heartbeat,both --nics e1000,vmxnet3 --out runs/fidelity
+      crunchbed agree kernel-writeback --backends machines,simulation --recorded machines \\
+          --models own,proposal-2005 --markdown matrix.md --out runs/fidelity
     """  # noqa: D301 - \b is click's
-    chosen = names_of(backends, BACKENDS, "backend")
-    if len(chosen) < 2:
-        raise BadInput(f"--backends: expected two or more, got {backends}")
-    asked = list(_asked(scenarios, policies, memalloc, nics, seed_range(seeds, 1, 1)))
-    cells = _run_all(asked, chosen, out, quiet=quiet)
-    if as_json:
-        print_json([_record(cell) for cell in cells])
-    else:
-        _print(cells)
-        click.echo(f"run directories: {out}")
+    request = wanted.request(scenarios, options)
+    asked, left_out = request.cells()
+    runs = wanted.runs(request.columns, quiet=options.quiet)
+    there = [one for one in asked if runs.can_compare(one)]
+    if not there:
+        raise BadInput(f"--recorded {wanted.recorded}: {wanted.out} has no run of these cells")
+    if absent := len(asked) - len(there):
+        left_out.append(f"{absent} cells that are not recorded in {wanted.out}")
+    cells = _run_all(there, runs, left_out)
+    _tell(cells, left_out, wanted, options)
     return _exit_code(cells)
 
 
-def _run_all(
-    asked: Sequence[_Asked], backends: Sequence[str], out: Path, *, quiet: bool
-) -> list[Cell]:
+def _tell(cells: Sequence[Cell], left_out: Sequence[str], wanted: Matrix, options: Options) -> None:
+    """Write and print what was found."""
+    if wanted.markdown is not None:
+        command = shlex.join(("crunchbed", *sys.argv[1:]))
+        write_bytes(wanted.markdown, markdown(cells, left_out, command).encode())
+    if options.as_json:
+        print_json(_record(cells, left_out))
+    else:
+        print_agreement(open_console(), cells, left_out)
+        click.echo(f"run directories: {wanted.out}")
+
+
+def _cheap() -> list[str]:
+    """Return the backends that are taken where none is named."""
+    control = load("control")
+    lacking = {}
+    for name in _CHEAP:
+        scenario = control.with_overrides({"cluster.backend": name})
+        lacking[name] = missing(backend_of(scenario).requirements(scenario))
+    here = [name for name in _CHEAP if not lacking[name]]
+    if len(here) < 2:
+        why = "; ".join(
+            f"{name}: {', '.join(one.name for one in found)}"
+            for name, found in lacking.items()
+            if found
+        )
+        raise MissingRequirement(f"this machine lacks for {why}; see crunchbed check")
+    return here
+
+
+def _backends(text: str | None) -> list[str]:
+    return [] if text is None else names_of(text, BACKENDS, "backend")
+
+
+def _run_all(asked: Sequence[Asked], runs: Runs, left_out: Sequence[str]) -> list[Cell]:
     """Make all cells; what is known so far is in the directory after each."""
-    out.mkdir(parents=True, exist_ok=True)
+    runs.out.mkdir(parents=True, exist_ok=True)
+    to_make = [(one, column) for one in asked for column in runs.to_make(one)]
+    progress = AgreementProgress(len(asked), to_make, None if runs.quiet else sys.stderr)
     cells: list[Cell] = []
     with ended_by_signals():
-        for cell in asked:
-            cells.append(_run(cell, backends, out, quiet=quiet))
-            write_json(out / _RECORD, [_record(one) for one in cells])
+        for one in asked:
+            cells.append(runs.cell(one, progress))
+            progress.finished(cells[-1])
+            write_json(runs.out / _RECORD, _record(cells, left_out))
     return cells
 
 
-def _asked(
-    names: Sequence[str], policies: str | None, memalloc: str, nics: str, seeds: range
-) -> Iterator[_Asked]:
-    """Yield all cells; BadInput, before any run, for a word that is unknown."""
-    settings = (
-        [] if memalloc == _OWN else names_of(memalloc, tuple(matrix.SETTINGS), "flag setting")
-    )
-    cards = [] if nics == _OWN else names_of(nics, CARDS, "card")
-    for name in names:
-        scenario = load(name)
-        for policy in compared(scenario, policies):
-            for setting in settings or [_OWN]:
-                for card in cards or [scenario.memory.nic]:
-                    changes: dict[str, Any] = {"policy": policy, "memory.nic": card}
-                    if setting != _OWN:
-                        # What the scenario expects holds for its own setting alone.
-                        changes |= {**matrix.flags_of(setting), "expect": []}
-                    changed = scenario.with_overrides(changes)
-                    yield from (_Asked(scenario.name, changed, seed) for seed in seeds)
-
-
-def _run(asked: _Asked, backends: Sequence[str], out: Path, *, quiet: bool) -> Cell:
-    """Make the runs of a cell that are not there yet, and hold them against each other."""
-    runs, refused = [], {}
-    for name in backends:
-        scenario = asked.scenario.with_overrides({"cluster.backend": name})
-        lines = backend_of(scenario).refuses(scenario, hold=False)
-        if lines:
-            refused[name] = "; ".join(lines)
-        else:
-            runs.append(_observe(name, scenario, asked.seed, out / asked.place / name, quiet=quiet))
-    scenario = asked.scenario
-    return Cell(
-        scenario=asked.name,
-        policy=scenario.policy,
-        flags=scenario.memalloc,
-        nic=scenario.memory.nic,
-        seed=asked.seed,
-        runs=tuple(runs),
-        refused=refused,
-        interval_seconds=scenario.heartbeat.interval / 1e9,
-    )
-
-
-def _observe(backend: str, scenario: Scenario, seed: int, place: Path, *, quiet: bool) -> Observed:
-    if not (place / "result.json").exists():
-        if place.exists():
-            place.rename(_free(place))
-        result = attempt(scenario, seed, place, quiet=quiet)
-        if not (place / source.HISTORY).exists():
-            return Observed(backend=backend, verdict=result.verdict, reasons=result.reasons)
-    run = source.read_run(place)
-    return observed(backend, run.history, run.scenario, run.result)
-
-
-def _free(place: Path) -> Path:
-    """Return a name for a run that was ended before it had a result."""
-    names = (place.with_name(f"{place.name}-ended-{number}") for number in range(1, 1000))
-    return next(name for name in names if not name.exists())
-
-
-def _record(cell: Cell) -> dict[str, Any]:
-    found = {"state": cell.state, "differences": cell.differences}
-    return {**cell.model_dump(mode="json"), **found}
+def _record(cells: Sequence[Cell], left_out: Sequence[str]) -> dict[str, object]:
+    """Return all that is known, as JSON has it."""
+    return {
+        "pairs": [one.model_dump(mode="json") for one in summaries(cells)],
+        "cells": [
+            {
+                **cell.model_dump(mode="json"),
+                "state": cell.state,
+                "differences": list(cell.differences),
+            }
+            for cell in cells
+        ],
+        "left_out": list(left_out),
+    }
 
 
 def _exit_code(cells: Sequence[Cell]) -> int:
@@ -211,33 +251,3 @@ def _exit_code(cells: Sequence[Cell]) -> int:
     if "disagree" in states:
         return EXIT_CODES["fail"]
     return EXIT_CODES["unknown" if "unknown" in states else "pass"]
-
-
-def _print(cells: Sequence[Cell]) -> None:
-    console = open_console()
-    left = ("scenario", "policy", "flags", "card", "seed", "backend", "verdict", "ejected")
-    table = new_table(console, left, ("missed", "silence s", "stall s"), overflow="fold")
-    for cell in cells:
-        flags = "+".join(cell.flags)
-        what: tuple[str, ...] = (cell.scenario, cell.policy, flags, cell.nic, str(cell.seed))
-        for run in cell.runs:
-            stall = "-" if run.stall_seconds is None else f"{run.stall_seconds:.2f}"
-            who = ", ".join(run.ejected) or "-"
-            figures = (str(sum(run.misses.values())), f"{run.silence_seconds:.2f}", stall)
-            table.add_row(*what, run.backend, run.verdict, who, *figures)
-            what = ("",) * len(what)
-        for backend, why in cell.refused.items():
-            table.add_row(*what, backend, "cannot", *([""] * 4))
-            console.print(f"{cell.scenario}: {backend} cannot: {escape(why)}", soft_wrap=True)
-        for line in cell.differences if cell.state == "disagree" else ():
-            name = f"{cell.scenario}, {cell.policy}, {'+'.join(cell.flags)}, seed {cell.seed}"
-            console.print(f"[red]disagree[/]  {name}: {escape(line)}", soft_wrap=True)
-    console.print(table)
-    counts = [f"{n} {state}" for state in _COLOURS if (n := _count(cells, state))]
-    share = share_of_agreement(cells)
-    shown = "" if share is None else f"; {share:.0%} of those that are known agree"
-    console.print(f"{len(cells)} cells: {', '.join(counts)}{shown}")
-
-
-def _count(cells: Sequence[Cell], state: str) -> int:
-    return sum(cell.state == state for cell in cells)

@@ -11,21 +11,29 @@ import click
 
 from crunchbed.checks.result import Result
 from crunchbed.scenario.schema import Scenario
-from reserve_agent.errors import CrunchbedError
+from reserve_agent.errors import BadInput, CrunchbedError
 
 if TYPE_CHECKING:
     from crunchbed.prometheus.scraper import Scraper
 
 
 @contextmanager
-def recording(wanted: bool, directory: Path | None = None) -> Iterator[Scraper | None]:
+def recording(
+    wanted: bool, scenario: Scenario, directory: Path | None = None
+) -> Iterator[Scraper | None]:
     """Keep a Prometheus for as long as this lasts, where one is ``wanted``; else yield None.
 
-    Its data go to ``directory``, by default into the first run's. MissingRequirement without it.
+    Its data go to ``directory``, by default into the first run's. MissingRequirement without it;
+    BadInput for simulated runs.
     """
     if not wanted:
         yield None
         return
+    if scenario.cluster.backend == "simulation":
+        raise BadInput(
+            "--prometheus: nobody can scrape a simulated run, which is over in a moment; "
+            "`crunchbed replay-metrics RUN` makes its metrics"
+        )
     from crunchbed.host.requirements import require, requirement
     from crunchbed.prometheus.scraper import Scraper
 

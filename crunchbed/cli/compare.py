@@ -149,7 +149,7 @@ def crossed(
 
 def _compare(runs: Runs, options: Options) -> int:
     """Make the runs, hold them against each other and print that; returns the exit code."""
-    with recording(options.prometheus, runs.parent / "prometheus") as scraper:
+    with recording(options.prometheus, runs.scenario, runs.parent / "prometheus") as scraper:
         made = attempt_each(
             runs.scenario, runs.policies, runs.seeds, runs.parent, scraper, quiet=options.quiet
         )
@@ -180,7 +180,7 @@ def _write(record: object, path: Path) -> None:
 
 def _cross(runs: Runs, crossing: Crossing, options: Options) -> int:
     """Make the runs of all combinations and print them; 3 where a run of one says nothing."""
-    with recording(options.prometheus, runs.parent / "prometheus") as scraper:
+    with recording(options.prometheus, runs.scenario, runs.parent / "prometheus") as scraper:
         cells = _combinations(runs, crossing, scraper, quiet=options.quiet)
     record = [one.model_dump(mode="json") for one in cells]
     _write(record, runs.parent / "matrix.json")

@@ -51,12 +51,7 @@ class Options:
 
         A kernel of the user's own is made ready for machines, which may take a minute.
         """
-        settings: dict[str, object] = {}
-        for override in self.overrides:
-            key, equals, value = override.partition("=")
-            if not key or not equals:
-                raise BadInput(f"--set: expected KEY=VALUE, got {override!r}")
-            settings[key] = value
+        settings = self.changes
         if self.backend is not None:
             settings["cluster.backend"] = self.backend
         if self.memalloc is not None:
@@ -69,6 +64,17 @@ class Options:
         if (own := self.own_kernel()) is not None:
             chosen = chosen.with_overrides({"memory.kernel": own})
         return chosen
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """What ``--set`` changes, by key; BadInput for one that is not KEY=VALUE."""
+        settings: dict[str, object] = {}
+        for override in self.overrides:
+            key, equals, value = override.partition("=")
+            if not key or not equals:
+                raise BadInput(f"--set: expected KEY=VALUE, got {override!r}")
+            settings[key] = value
+        return settings
 
     def own_kernel(self) -> str | None:
         """Make a guest of the kernel that the options name, if they do; return its name."""

@@ -35,7 +35,7 @@ def run(options: Options, scenario: str) -> int:
     """  # noqa: D301 - \b is click's
     chosen, seed = options.scenario(scenario), options.seed
     directory = options.directory(f"{chosen.name}-{chosen.policy}-{seed}")
-    with recording(options.prometheus) as scraper:
+    with recording(options.prometheus, chosen) as scraper:
         result = execute(chosen, seed, directory, scraper, quiet=options.quiet)
     if options.as_json:
         print_json(result.model_dump(mode="json"))

@@ -63,7 +63,7 @@ def up(options: Options, scenario: str, detach: bool) -> int:
         done = {"run": run, "directory": str(directory.resolve()), "log": str(log)}
         say(f"run {run} is up: {directory}; log: {log}", done, as_json=options.as_json)
         return 0
-    with recording(options.prometheus) as scraper:
+    with recording(options.prometheus, chosen) as scraper:
         result = _hold(chosen, directory, scraper, quiet=options.quiet)
     if options.as_json:
         print_json(result.model_dump(mode="json"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,13 +87,16 @@ def attempt(
 ) -> Result:
     """Make a run until it is valid, ``TRIES`` times at most; return the last result.
 
+    A simulated run is made once: it is the same each time.
+
     The directories of disturbed runs stay beside ``directory``, as ``...-disturbed-1`` and so on.
 
     Raises:
         BadInput: The scenario or the directory is wrong for all runs alike.
         MissingRequirement: This machine cannot run it at all.
     """
-    for number in range(1, TRIES + 1):
+    tries = 1 if scenario.cluster.backend == "simulation" else TRIES
+    for number in range(1, tries + 1):
         try:
             result = execute(scenario, seed, directory, scraper, quiet=quiet)
         except (BadInput, MissingRequirement):
@@ -101,9 +105,15 @@ def attempt(
             result = Result.not_measured(scenario, seed, str(error))
         if result.verdict != "invalid":
             break
-        again = number < TRIES
+        again = number < tries
         reasons = "; ".join(result.reasons) + ("; once more" if again else "")
         sys.stderr.write(f"crunchbed: {scenario.policy}, seed {seed}: {reasons}\n")
         if again and directory.exists():
-            directory.rename(directory.with_name(f"{directory.name}-disturbed-{number}"))
+            set_aside(directory, "disturbed")
     return result
+
+
+def set_aside(directory: Path, why: str) -> None:
+    """Rename a run's directory to ``...-WHY-1``, or the next number that is free."""
+    names = (directory.with_name(f"{directory.name}-{why}-{number}") for number in count(1))
+    directory.rename(next(name for name in names if not name.exists()))

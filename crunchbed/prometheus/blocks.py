@@ -13,7 +13,7 @@ from crunchbed.archive.rejudge import scenario_of
 from crunchbed.history.damaged import blamed_on
 from crunchbed.history.history import History
 from crunchbed.prometheus.openmetrics import Timeline
-from crunchbed.prometheus.replay import replay
+from crunchbed.prometheus.replay import Clock, replay
 from crunchbed.prometheus.server import CONFIG, DATA, empty_config
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError
@@ -23,11 +23,12 @@ _PROMTOOL_SECONDS = 600
 
 
 class Run(NamedTuple):
-    """One recorded run."""
+    """One recorded run; ``made`` is when, where its history does not say so."""
 
     id: str
     directory: Path
     scenario: Scenario
+    made: Clock | None = None
 
 
 def find_runs(directories: Iterable[Path]) -> list[Run]:
@@ -46,13 +47,18 @@ def find_runs(directories: Iterable[Path]) -> list[Run]:
 def _run(directory: Path) -> Run:
     path = directory / "run.json"
     try:
-        run_id = str(orjson.loads(path.read_bytes())["run"])
+        told = orjson.loads(path.read_bytes())
+        run_id, simulated = str(told["run"]), told.get("backend") == "simulation"
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         first = str(error).splitlines()[0]
         raise BadInput(f"{path}: not what a run writes: {first}") from None
-    return Run(run_id, directory, scenario_of(directory))
+    if not simulated:
+        return Run(run_id, directory, scenario_of(directory))
+    # All simulated runs have one id.
+    made = Clock.read(told.get("clock"))
+    return Run(directory.resolve().name, directory, scenario_of(directory), made)
 
 
 def timeline_of(run: Run, interval_ns: int) -> Timeline:
@@ -60,7 +66,7 @@ def timeline_of(run: Run, interval_ns: int) -> Timeline:
     path = run.directory / _HISTORY
     try:
         with blamed_on(path):
-            return replay(History.read(path), run.scenario, run.id, interval_ns)
+            return replay(History.read(path), run.scenario, run.id, interval_ns, run.made)
     except BadInput as error:
         known = str(error).startswith(str(path))
         raise error if known else BadInput(f"{path}: {error}") from None

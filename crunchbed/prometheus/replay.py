@@ -49,10 +49,16 @@ class Clock(NamedTuple):
     def of(cls, history: History) -> Clock:
         """Return the moment that the run has recorded; BadInput where it ended before that."""
         for event in history.of(RunInfo):
-            clock = event.clock or {}
-            if {"monotonic_ns", "unix_ns"} <= clock.keys():
-                return cls(clock["monotonic_ns"], clock["unix_ns"])
+            if (found := cls.read(event.clock)) is not None:
+                return found
         raise BadInput("the history does not say when the run was: it has no run.info with a clock")
+
+    @classmethod
+    def read(cls, record: object) -> Clock | None:
+        """Return the moment that a record has; None: it has none."""
+        if isinstance(record, Mapping) and {"monotonic_ns", "unix_ns"} <= record.keys():
+            return cls(record["monotonic_ns"], record["unix_ns"])
+        return None
 
     def unix_of(self, t: int) -> int:
         """Return the time of an event in nanoseconds since 1970."""
@@ -110,12 +116,19 @@ class _Controller:
         self.exporter.observe(event)
 
 
-def replay(history: History, scenario: Scenario, run: str, interval_ns: int) -> Timeline:
-    """Scrape a run that is over; BadInput where the history does not say when it was.
+def replay(
+    history: History,
+    scenario: Scenario,
+    run: str,
+    interval_ns: int,
+    made: Clock | None = None,
+) -> Timeline:
+    """Scrape a run that is over; BadInput where nobody says when it was.
 
-    One more scrape, after those at every ``interval_ns``, is made at the end of the history.
+    ``made`` is when it was, of a history that does not say so: a simulated run's is the same on
+    every day. One more scrape, after those at every ``interval_ns``, is made at its end.
     """
-    clock = Clock.of(history)
+    clock = made or Clock.of(history)
     timeline = Timeline({"job": JOB, **labels_of(run, scenario)})
     nodes: dict[str, _Node | _Controller] = {
         name: _Node(name, run, scenario.name) for name in scenario.node_names

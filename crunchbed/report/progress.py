@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from crunchbed.scenario.schema import Scenario
 
 
+def time_left(seconds: float) -> str:
+    """Return how much time is left, as progress tells it."""
+    return f"{seconds / 60:.0f} min left" if seconds > 90 else f"{seconds:.0f} s left"
+
+
 @contextmanager
 def watched(scenario: Scenario, label: str, *, quiet: bool) -> Iterator[Progress]:
     """Show a run's progress: as a view on a terminal, else as lines on stderr, not if ``quiet``."""

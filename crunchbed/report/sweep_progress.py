@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from crunchbed.checks.result import Result
 from crunchbed.experiments.sweep.space import Trial
+from crunchbed.report.progress import time_left
 
 
 class SweepProgress:
@@ -70,4 +71,4 @@ class SweepProgress:
         if self._total is None or made == 0 or self._done >= self._total:
             return ""
         seconds = (time.monotonic() - self._started) / made * (self._total - self._done)
-        return f"{seconds / 60:.0f} min left" if seconds > 90 else f"{seconds:.0f} s left"
+        return time_left(seconds)

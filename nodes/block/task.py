@@ -18,13 +18,15 @@ from reserve_agent.contract.events.writes import (
     IoReconnected,
     WriteAcknowledged,
     WriteFailed,
+    WriteWaits,
 )
 from reserve_agent.contract.packets import HOLD_MILLI
 
 RETRY_NS: Final = 200_000_000
 """A write that the target has refused is repeated after this."""
 PROGRESS_NS: Final = 100_000_000
-"""Least time between two reports of a burst's progress."""
+"""Least time between two reports of a burst's progress, and for which a write waits until that is
+reported."""
 GIVEN_UP: Final = "no connection within the time-out"
 
 
@@ -68,7 +70,7 @@ class WritebackTask:
         self._pages = pages
         self._emit = emit
         self._writeback = Writeback(settings)
-        self._dirtier = Dirtier(settings.dirty_rate, now_ns)
+        self._dirtier = Dirtier(0 if settings.swaps else settings.dirty_rate, now_ns)
         self._retries: list[tuple[int, int]] = []  # when, and the request's sequence number
         self._up = False
         self._was_up = False
@@ -76,6 +78,11 @@ class WritebackTask:
         self._progress_due_ns = now_ns
         self._reported = 0
         self._swaps: list[tuple[int, int]] = []  # when, and how many pages
+
+    @property
+    def due_ns(self) -> int | None:
+        """When there is a request that nothing but the clock tells of; None: there is none."""
+        return self._writeback.due_ns if self._up else None
 
     @property
     def in_flight(self) -> dict[int, Request]:
@@ -112,11 +119,19 @@ class WritebackTask:
         self._pages.calm()
 
     def report_progress(self, now_ns: int) -> None:
-        """Report how far a burst has come, where that has changed; to be called often."""
+        """Report how far a burst has come, where that has changed, and which write still waits.
+
+        To be called often.
+        """
         dirtier = self._dirtier
-        if now_ns < self._progress_due_ns or dirtier.burst_pages == 0:
+        if now_ns < self._progress_due_ns:
             return
         self._progress_due_ns = now_ns + PROGRESS_NS
+        since = self._writeback.waits_since_ns
+        if since is not None and now_ns - since >= PROGRESS_NS:
+            self._emit(WriteWaits(t=now_ns, submitted=since))
+        if dirtier.burst_pages == 0:
+            return
         state = self._pages.state
         waiting = state.wanted if self._settings.swaps else state.demand
         dirtied = max(0, dirtier.burst_dirtied - waiting)
@@ -149,9 +164,10 @@ class WritebackTask:
         return request
 
     def acknowledged(self, sequence: int, now_ns: int) -> None:
-        """The target has written a request: its pages are free."""
-        done = self._writeback.acknowledged(sequence)
-        self._pages.clean(done.blocks)
+        """The target has written a request: its pages are free, but for those that a task keeps."""
+        done = self._writeback.acknowledged(sequence, now_ns)
+        if not done.own:
+            self._pages.clean(done.blocks)
         self._emit(
             WriteAcknowledged(
                 t=now_ns,

@@ -1,18 +1,15 @@
-"""When two backends say the same of a scenario, and what `crunchbed agree` makes of it."""
+"""When two backends say the same of a scenario."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from crunchbed.checks.silence import longest_silence_seconds
-from crunchbed.cli import agree, app
-from crunchbed.experiments.agreement import Cell, Observed, alike, share_of_agreement
+from crunchbed.experiments.agreement.cell import Cell, Observed, alike
+from crunchbed.experiments.agreement.summary import summaries
 from crunchbed.history.history import History
-from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.heartbeats import HeartbeatMissed
 
 MS = 1_000_000
@@ -56,9 +53,12 @@ def test_runs_that_are_alike_agree() -> None:
         ({"silence_seconds": 4.1}, "longest silence: machines 2.00 s, namespaces 4.10 s"),
         ({"stall_seconds": 0.4}, "longest stall: machines 1.00 s, namespaces 0.40 s"),
         ({"stall_seconds": None}, "longest stall: machines 1.00 s, namespaces 0.00 s"),
+        ({"misses": {"allocation_failure": 19}}, "missed: machines 40, namespaces 19"),
+        ({"misses": {}}, "missed: machines 40, namespaces 0"),
         (
-            {"misses": {"allocation_failure": 33}},
-            "misses by allocation_failure: machines 40, namespaces 33",
+            {"misses": {"allocation_failure": 33, "stalled_sender": 7}},
+            "causes: machines allocation_failure 40, stalled_sender 0, "
+            "namespaces allocation_failure 33, stalled_sender 7",
         ),
     ],
 )
@@ -81,10 +81,34 @@ def test_what_is_not_known_is_no_agreement() -> None:
     invalid = seen("namespaces", verdict="invalid")
     assert cell(seen(), invalid).state == "unknown"
     assert cell(seen()).state == "unknown"
-    agreed, disagreed = cell(seen(), seen("b")), cell(seen(), seen("b", verdict="fail"))
-    cells = [agreed, agreed, agreed, disagreed, cell(seen())]
-    assert share_of_agreement(cells) == 0.75
-    assert share_of_agreement([cell(seen())]) is None
+
+
+def test_few_misses_are_alike_and_so_are_few_of_another_cause() -> None:
+    none, few = {}, {"allocation_failure": 6}  # type: dict[str, int], dict[str, int]
+    assert cell(seen(misses=none), seen("b", misses=few)).state == "agree"
+    one = {"allocation_failure": 10, "testbed": 3}
+    other = {"allocation_failure": 13}
+    assert cell(seen(misses=one), seen("b", misses=other)).state == "agree"
+
+
+def test_all_backends_are_held_against_the_first() -> None:
+    third = seen("simulation", ejected=())
+    made = cell(seen(), seen("namespaces"), third)
+    assert [(pair.other.backend, pair.state) for pair in made.pairs] == [
+        ("namespaces", "agree"),
+        ("simulation", "disagree"),
+    ]
+    assert made.state == "disagree"
+
+
+def test_a_summary_tells_outcomes_from_figures() -> None:
+    agreed = cell(seen(), seen("b"))
+    slower = cell(seen(), seen("b", silence_seconds=9.0))
+    lost = cell(seen(), seen("b", ejected=(), silence_seconds=9.0))
+    unknown = cell(seen(), seen("b", verdict="invalid"))
+    (found,) = summaries([agreed, agreed, slower, lost, unknown, cell(seen())])
+    assert (found.cells, found.known, found.agree, found.same_outcome) == (5, 4, 2, 3)
+    assert {name: n for name, n in found.differing.items() if n} == {"ejected": 1, "silence": 2}
 
 
 def test_misses_one_after_the_other_are_one_silence() -> None:
@@ -102,76 +126,3 @@ def test_misses_one_after_the_other_are_one_silence() -> None:
     assert longest_silence_seconds(History(both), interval) == pytest.approx(0.3)
     told = [miss(5000, silent=1700 * MS)]
     assert longest_silence_seconds(History(told), interval) == pytest.approx(1.7)
-
-
-class Runs:
-    """Stands for the runs: what each backend would come to, and which were made."""
-
-    def __init__(self, outcomes: dict[str, Observed]) -> None:
-        self.outcomes = outcomes
-        self.made: list[tuple[str, str, int]] = []
-
-    def observe(
-        self, backend: str, scenario: Scenario, seed: int, place: Path, *, quiet: bool
-    ) -> Observed:
-        assert quiet
-        assert scenario.cluster.backend == backend
-        self.made.append((backend, place.parent.name, seed))
-        return self.outcomes[backend]
-
-
-def outcome_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: Observed, *words: str
-) -> tuple[int, Runs]:
-    runs = Runs({"machines": seen(), "namespaces": other})
-    monkeypatch.setattr(agree, "_observe", runs.observe)
-    return app.main(["agree", "-q", "--out", str(tmp_path / "out"), *words]), runs
-
-
-def test_each_cell_is_run_on_each_backend(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ("control", "--policies", "none,memalloc", "--memalloc", "block-io,both")
-    code, runs = outcome_of(tmp_path, monkeypatch, seen("namespaces"), *words, "--seeds", "1..2")
-    assert code == 0
-    assert len(runs.made) == len(set(runs.made)) == 2 * 2 * 2 * 2
-    assert ("machines", "memalloc-block-io-e1000-2", 2) in runs.made
-    assert "8 cells: 8 agree; 100% of those that are known agree" in capsys.readouterr().out
-
-
-def test_a_disagreement_is_exit_code_1_and_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    other = seen("namespaces", ejected=())
-    code, _ = outcome_of(tmp_path, monkeypatch, other, "control", "--policies", "none", "--json")
-    assert code == 1
-    (told,) = orjson.loads(capsys.readouterr().out)
-    assert told["state"] == "disagree"
-    assert told["differences"] == ["ejected: machines n1, namespaces nobody"]
-    assert orjson.loads((tmp_path / "out" / "agreement.json").read_bytes()) == [told]
-
-
-def test_a_backend_that_refuses_is_named_and_leaves_the_cell_unknown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ("control", "--policies", "softnet")
-    code, runs = outcome_of(tmp_path, monkeypatch, seen("namespaces"), *words)
-    assert code == 3
-    assert [backend for backend, _, _ in runs.made] == ["namespaces"]
-    assert "machines cannot: policy: expected none or memalloc" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        (("control", "--backends", "machines"), "--backends: expected two or more, got machines"),
-        (("control", "--nics", "ne3k"), "unknown card 'ne3k'"),
-        (("no-such-scenario",), "no-such-scenario"),
-    ],
-)
-def test_wrong_words_are_refused_before_any_run(
-    words: tuple[str, ...], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert app.main(["agree", *words, "--out", str(tmp_path / "out")]) == 2
-    assert line in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()

@@ -322,3 +322,25 @@ def test_a_crunch_without_packets_changes_nothing(card: Card) -> None:
     for step in range(50):
         model.pool.advance(BEGIN + step + random.randrange(5))
     assert model.pool.stock == stock
+
+
+@pytest.mark.parametrize(
+    ("card", "flagged", "size", "left"),
+    [("vmxnet3", True, 64, "marked buffers"), ("e1000", False, 512, "empty slots")],
+)
+def test_what_comes_after_a_shortage_is_booked_until_the_ring_is_as_before(
+    card: str, flagged: bool, size: int, left: str
+) -> None:
+    """Late drops, and a ring that is filled again: neither may be passed over."""
+    model, socket = node(card, QUARTER, flagged=flagged), Socket()
+    model.pool.windows = (Window(BEGIN, BEGIN + 100 * MS, QUARTER.of(RESERVE)),)
+    heard(model, socket, 60)
+    after = BEGIN + 200 * MS
+    model.advance(after)
+    packet = model._read(datagram(BEAT, 64))
+    assert not model.pass_calm(packet, socket, 1, after), left
+    # A page of the reserve is cut into buffers of two turns.
+    heard(model, socket, 2 * CARDS[card].ring, size, start=after)
+    much_later = after + 3000 * MS
+    model.advance(much_later)
+    assert model.pass_calm(packet, socket, 1, much_later)

@@ -154,6 +154,26 @@ def test_every_series_has_the_labels_of_a_live_one(run: Path) -> None:
             assert 'instance="n1",' in line or 'instance="n2",' in line
 
 
+def test_a_simulated_run_was_when_it_was_made(run: Path) -> None:
+    """Its history is the same on every day, and its run's id is that of all simulated runs."""
+    clock = {"monotonic_ns": 0, "unix_ns": UNIX}
+    made = [{**one, "clock": None} if one["kind"] == "run.info" else one for one in history()]
+    (run / "history.jsonl").write_bytes(b"".join(orjson.dumps(one) + b"\n" for one in made))
+    record = {"run": "simulated", "backend": "simulation", "clock": clock}
+    (run / "run.json").write_bytes(orjson.dumps(record))
+    sent = values(text_of(run), "crunchbed_heartbeats_sent_total", node="n1", run="run")
+    assert sent == dict.fromkeys([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 6.1], 2.0)
+
+
+def test_nobody_can_scrape_a_simulated_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "control", "--backend", "simulation", "--prometheus"]
+    assert app.main([*words, "--out", str(tmp_path / "out")]) == 2
+    assert "crunchbed replay-metrics RUN" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_it_is_openmetrics(run: Path) -> None:
     """Moment by moment: the parser cannot take a histogram of several moments."""
     lines = text_of(run).splitlines()

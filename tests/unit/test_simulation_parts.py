@@ -14,7 +14,14 @@ from crunchbed.backends.simulation.network import BURST_BYTES, Bucket
 from crunchbed.backends.simulation.packet import Classes, Datagram, udp
 from crunchbed.backends.simulation.tcp import QUEUED_BYTES, TcpSocket
 from crunchbed.backends.simulation.tcp_packet import MSS, Ends, TcpPacket, blank
-from crunchbed.backends.simulation.tcp_rules import INITIAL_WINDOW, Arrived, TimeOut, Window
+from crunchbed.backends.simulation.tcp_rules import (
+    ACK_SEGMENTS,
+    BUNCH_SEGMENTS,
+    INITIAL_WINDOW,
+    Arrived,
+    TimeOut,
+    Window,
+)
 from reserve_agent.contract.packets import PacketClass, PortRule
 from reserve_agent.model.packet import Segment
 
@@ -185,7 +192,8 @@ def packet(**fields: Any) -> TcpPacket:
 class Wire:
     """A host for both ends: every packet takes 1 ms, unless ``loses`` says that it is lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, acknowledged_together: int = ACK_SEGMENTS) -> None:
+        self.acknowledged_together = acknowledged_together
         self.loop = SimulatedLoop()
         self.loses: Callable[[TcpPacket], bool] = lambda _packet: False
         self.sent: list[tuple[int, TcpPacket]] = []
@@ -224,8 +232,8 @@ class Wire:
         ]
 
 
-def connected() -> Wire:
-    wire = Wire()
+def connected(acknowledged_together: int = ACK_SEGMENTS) -> Wire:
+    wire = Wire(acknowledged_together)
     wire.client.connect()
     wire.run(0.1)
     assert wire.client.open
@@ -245,6 +253,29 @@ def test_messages_arrive_in_order_and_every_second_segment_is_acknowledged() -> 
     wire.run(0.03)
     late = [(at, one) for at, one in wire.sent if one.port != 10809][1:]
     assert [(at, one.acknowledged) for at, one in late] == [(141, 11 + 4 * MSS)], "40 ms later"
+
+
+def test_small_answers_wait_for_data_or_40_ms() -> None:
+    wire = connected()
+    for word in ("one", "two", "three"):
+        wire.client.write(16, word)
+    wire.run(0.03)
+    assert [message for _, message in wire.got] == ["one", "two", "three"]
+    assert [one for _, one in wire.sent if one.port != 10809] == []
+    wire.run(0.03)
+    assert [one.acknowledged for _, one in wire.sent if one.port != 10809] == [1 + 3 * 16]
+
+
+def test_a_host_may_acknowledge_a_bunch_at_once_and_lets_no_pair_wait() -> None:
+    wire = connected(BUNCH_SEGMENTS)
+    wire.client.write(4 * MSS, "one")
+    wire.client.write(2 * MSS, "two")
+    wire.run(0.03)
+    answers = [one for _, one in wire.sent if one.port != 10809]
+    assert [(one.frames, one.acknowledged) for one in answers] == [
+        (1, 1 + 4 * MSS),
+        (1, 1 + 6 * MSS),
+    ]
 
 
 def test_a_lost_segment_is_sent_again_after_200_ms_then_400_then_800() -> None:

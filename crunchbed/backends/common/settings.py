@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Protocol, TypeVar
 
+from crunchbed.scenario.crunch import FloodCrunch
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.sizing import reserve_pages
 from nodes.block.pattern import BLOCK_BYTES
 from nodes.membership.settings import DEFAULT_GRACE_NS
 from reserve_agent.contract.packets import (
@@ -21,6 +23,11 @@ FENCE_TIMEOUT_NS: Final = 2_000_000_000
 """In which whoever asks for a fence expects the answer."""
 SERVICE_RETRY_NS: Final = 500_000_000
 """When the pair's service daemon asks the fence service again."""
+BALLAST_ABOVE: Final = 1000
+"""Pages that a crunch has to take on its way to the high watermark. A machine has one processor:
+what takes thousands of pages at once holds up its heartbeats before there is any pressure. A kernel
+may set 512 of them aside for several pages at once (HIGHATOMIC): with fewer left, tasks of 6.1 find
+no page after a crunch either, and a kernel thread that has nobody to kill panics."""
 _START_NS: Final = 1_000_000_000
 _TCP: Final = 6
 _UDP: Final = 17
@@ -91,6 +98,23 @@ def heartbeat(scenario: Scenario, name: str, incarnation: int) -> dict[str, Any]
         # Nodes are started one after the other: the first has to wait for the last.
         "grace_ns": max(DEFAULT_GRACE_NS, _START_NS * nodes),
     }
+
+
+def clean_pages(scenario: Scenario) -> int:
+    """Return the pages that tasks of each node use from the start.
+
+    By a kernel's profile a flood finds what machines leave it: ``BALLAST_ABOVE`` pages above the
+    high watermark, which is half of min above min (``__setup_per_zone_wmarks``).
+    """
+    memory, profile = scenario.memory, scenario.profile
+    if profile is None or profile.card is None or not isinstance(scenario.crunch, FloodCrunch):
+        return memory.clean
+    card, buffers = profile.card, profile.kernel.buffers
+    fragment = 0 if buffers is None else buffers.fragment_pages
+    per_piece = card.per_fragment(fragment) or card.per_page
+    ring = -(-card.ring // per_piece) * (fragment if card.per_fragment(fragment) else 1)
+    left = reserve_pages(scenario) * 3 // 2 + BALLAST_ABOVE + ring
+    return max(memory.clean, memory.pages - left)
 
 
 def writeback(scenario: Scenario, name: str, incarnation: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final
 
-from crunchbed.backends.common import configs
+from crunchbed.backends.common import configs, settings
 from crunchbed.backends.common.live_run import LiveRun
 from crunchbed.backends.machines import disk
 from crunchbed.backends.machines.images import QEMU_CARDS, Image
@@ -38,11 +38,6 @@ _GRACE_NS: Final = 20_000_000_000
 _POLL_NS: Final = 2_000_000
 _PAGE_KIB: Final = PAGE_BYTES // 1024
 _MIB: Final = 1024 * 1024
-_BALLAST_ABOVE: Final = 1000
-"""Pages that a crunch has to take on its way to the high watermark. A machine has one processor:
-what takes thousands of pages at once holds up its heartbeats before there is any pressure. A kernel
-may set 512 of them aside for several pages at once (HIGHATOMIC): with fewer left, tasks of 6.1 find
-no page after a crunch either, and a kernel thread that has nobody to kill panics."""
 _LATER_PAGES: Final = {"crunchbed": 0, "corosync": 600}
 """What a membership takes after that: a corosync took up to 440 pages as other nodes joined it."""
 
@@ -190,7 +185,7 @@ def ballast_above(scenario: Scenario) -> int | None:
     if crunch is None:
         return None
     dirty = disk.dirty_pages(crunch) if isinstance(crunch, WritebackCrunch) else 0
-    return _BALLAST_ABOVE + _LATER_PAGES[scenario.membership] + dirty
+    return settings.BALLAST_ABOVE + _LATER_PAGES[scenario.membership] + dirty
 
 
 def guest_burst(scenario: Scenario) -> GuestBurst:

@@ -42,7 +42,7 @@ def agent(run: LiveRun, node: ClusterNode, cgroup: Path, controller: Path | None
         netns_pid=node.pid,
         interfaces=node.interfaces,
         pages=memory.pages,
-        clean=memory.clean,
+        clean=settings.clean_pages(run.scenario),
         reserve=None if memory.reserve == "auto" else memory.reserve,
         settings=hook_settings(run.scenario),
         kernel=profile.kernel,

@@ -13,6 +13,7 @@ from crunchbed.backends.common.configs import portal
 from crunchbed.backends.common.live_agent import LiveAgent, node_status
 from crunchbed.backends.common.live_run import LiveRun, argv, ended_by_itself
 from crunchbed.backends.common.ports import SwitchPort
+from crunchbed.backends.common.settings import clean_pages
 from crunchbed.backends.namespaces import configs, daemons
 from crunchbed.live.runs import POWER
 from crunchbed.run.world import NodeStatus
@@ -174,7 +175,7 @@ class LiveNode:
             self._path(name).unlink(missing_ok=True)
         self.up = False
         self.incarnation += 1
-        self.agent.ask("reset", clean=self._scenario.memory.clean)
+        self.agent.ask("reset", clean=clean_pages(self._scenario))
 
     def begin_burst(self, pages: int, rate: int, start_ns: int) -> None:
         """Tell the node's writeback daemon, which asks the pool for the pages."""

@@ -12,6 +12,7 @@ from crunchbed.backends.simulation.packet import Datagram
 from crunchbed.backends.simulation.service import ServiceDaemon
 from crunchbed.scenario.crunch import FloodCrunch
 from reserve_agent.contract.events.run import DaemonReady
+from reserve_agent.contract.packets import STALLED_BYTES
 
 
 class TrafficDaemon(Daemon):
@@ -22,7 +23,12 @@ class TrafficDaemon(Daemon):
         scenario, crunch = node.scenario, node.scenario.crunch
         node.host.bind(scenario.traffic.port, _forget)
         if isinstance(crunch, FloodCrunch):
-            node.host.bind(crunch.port, _forget, memalloc=crunch.memalloc, stalled=True)
+            node.host.bind(
+                *(crunch.port, _forget),
+                memalloc=crunch.memalloc,
+                stalled=True,
+                receive_buffer=STALLED_BYTES,
+            )
         node.note(DaemonReady(t=self._now(), name="traffic"))
 
 

@@ -27,6 +27,9 @@ HELLO_BYTES: Final = 152
 """About what each side says until the first write: newstyle negotiation with NBD_OPT_GO."""
 SERVICE_NS: Final = 100_000
 """Time of a write to a file in the page cache by nbdkit, one after the other on a connection."""
+MACHINE_NS: Final = 4_000_000
+"""By how much a write takes longer where nodes have a kernel's profile: as long as one on machines,
+which are emulated (docs/fidelity.md). It decides what TCP takes for the way there and back."""
 CONNECT_NS: Final = 1_000_000_000
 """An attempt to connect lasts at most this (``nodes/block/nbd_transport.py``)."""
 

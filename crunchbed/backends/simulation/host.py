@@ -16,6 +16,7 @@ from crunchbed.backends.simulation.network import SimulatedNetwork
 from crunchbed.backends.simulation.packet import TCP, UDP, Classes, Datagram, udp
 from crunchbed.backends.simulation.tcp import TcpSocket
 from crunchbed.backends.simulation.tcp_packet import Ends, TcpPacket, refusal
+from crunchbed.backends.simulation.tcp_rules import ACK_SEGMENTS
 from reserve_agent.contract.packets import SOCK_MEMALLOC, SOCK_WRITEBACK, PortRule
 from reserve_agent.model.sockets import Socket
 
@@ -43,6 +44,7 @@ class Host:
         network: The network that it is on.
         addresses: Its IPv4 addresses; a switch may bring packets for others.
         neighbours: Whose hardware addresses it knows.
+        acknowledged_together: TCP segments that it sends one acknowledgement for.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Host:
         self.loop = loop
         self.network = network
         self.memory = memory
+        self.acknowledged_together = ACK_SEGMENTS
         self.addresses = self._own_addresses()
         self._classes = Classes(rules)
         self._flags = {(rule.protocol, rule.port): rule.flags for rule in rules}
@@ -92,6 +95,7 @@ class Host:
         memalloc: bool = False,
         stalled: bool = False,
         realtime: bool = False,
+        receive_buffer: int = 0,
     ) -> UdpSocket:
         """Open a UDP port.
 
@@ -101,8 +105,9 @@ class Host:
             memalloc: Whether the socket may draw on the reserve.
             stalled: Whether its reader does not read.
             realtime: Whether a real-time task writes to it.
+            receive_buffer: Bytes of truesize that it may hold; 0: the kernel's default.
         """
-        socket = Socket(realtime=realtime)
+        socket = Socket(realtime=realtime, receive_buffer=receive_buffer)
         if self.memory is not None:
             self.memory.model.flag(socket, memalloc)
             self.memory.model.stall(socket, stalled)

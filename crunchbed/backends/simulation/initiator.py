@@ -75,7 +75,9 @@ class InitiatorDaemon(Daemon):
             self._write(request)
         self.task.report_progress(now)
         busy = self._wants or not self._connection.up
-        self._next(now + (TICK_NS if busy else self._idle_ns))
+        tick = now + (TICK_NS if busy else self._idle_ns)
+        due = self.task.due_ns
+        self._next(tick if due is None or due <= now else min(tick, due))
 
     def _write(self, request: Request) -> None:
         stamp = Stamp(self._index, self._incarnation, request.sequence, request.block)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from crunchbed.backends.common.settings import port_rules
+from crunchbed.backends.common.settings import clean_pages, port_rules
 from crunchbed.backends.simulation.books import Books, reserve_users
 from crunchbed.backends.simulation.loop import SimulatedLoop
 from crunchbed.backends.simulation.packet import Datagram
@@ -70,7 +70,7 @@ class SimulatedMemory:
         profile = profile_for(memory) or DEFAULT
         self._loop = loop
         self._record = record
-        self._clean = memory.clean
+        self._clean = clean_pages(scenario)
         self._books: list[Books] = []
         self.model = NodeModel(
             rules=port_rules(scenario),

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Final
 
-from crunchbed.backends.common.settings import port_rules
+from crunchbed.backends.common.settings import clean_pages, port_rules
 from crunchbed.backends.simulation.daemon import Daemon
 from crunchbed.backends.simulation.daemons import DAEMONS
 from crunchbed.backends.simulation.disk import Device
@@ -122,7 +122,7 @@ class SimulatedNode:
         self.host.vanish()
         self.up, self._view = False, None
         self.incarnation += 1
-        self.memory.manager.reset(self.scenario.memory.clean)
+        self.memory.manager.reset(clean_pages(self.scenario))
 
     def end_daemons(self) -> None:
         """End the daemons; the node stays up."""

@@ -19,6 +19,7 @@ from crunchbed.backends.simulation.tcp_packet import HEADERS, MSS, Ends, TcpPack
 from crunchbed.backends.simulation.tcp_rules import (
     DELAYED_ACK_NS,
     GIVE_UP_NS,
+    LEAST_FULL,
     Arrived,
     TimeOut,
     Window,
@@ -37,6 +38,7 @@ class Stack(Protocol):
     """The host of a socket."""
 
     loop: SimulatedLoop
+    acknowledged_together: int
 
     def send(self, packet: Datagram, books: Books | None) -> int | None:
         """Send a packet; returns when it has left the interface, None where it found no pages."""
@@ -81,7 +83,9 @@ class TcpSocket:
         self._pushes = Timer(self._loop, self._push)
         # What it receives.
         self._arrived = Arrived()
-        self._unanswered = 0  # segments that no acknowledgement was sent for
+        self._unanswered = 0  # segments that no acknowledgement was sent for, and
+        self._unanswered_bytes = 0
+        self._full = LEAST_FULL  # bytes of a full segment, as far as any was seen
         self._delayed = Timer(self._loop, self._acknowledge)
 
     # --- for applications
@@ -156,7 +160,7 @@ class TcpSocket:
             acknowledged=self._arrived.expected,
             payload=self,
         )
-        self._unanswered = 0
+        self._unanswered = self._unanswered_bytes = 0
         self._delayed.cancel()
         now = self._loop.now_ns()
         leaves = self._stack.send(packet, self.books)
@@ -260,20 +264,23 @@ class TcpSocket:
             self._acknowledge(frames=packet.frames)  # at once (RFC 5681, 4.2)
             return
         self._unanswered += packet.frames
+        self._unanswered_bytes += packet.segment.bytes
+        self._full = max(self._full, packet.segment.bytes // packet.frames)
         for message in packet.payload.take_messages(arrived.expected):
             self.received(message)
         if self._gone or not self._unanswered:
             return
-        pairs = max(self._unanswered // 2, int(had_holes))
-        if pairs:
-            step = min(2 * MSS, packet.segment.bytes)
-            self._acknowledge(frames=pairs, spread_ns=packet.spread_ns, step=step)
-        else:
+        together = self._stack.acknowledged_together
+        if had_holes or self._unanswered_bytes > self._full:
+            step = min(together * MSS, packet.segment.bytes)
+            frames = max(self._unanswered // together, 1)
+            self._acknowledge(frames=frames, spread_ns=packet.spread_ns, step=step)
+        elif not self._delayed.is_set:
             self._delayed.set(self._loop.now_ns() + DELAYED_ACK_NS)
 
     def _acknowledge(self, frames: int = 1, spread_ns: int = 0, step: int = 0) -> None:
-        """Acknowledge every second segment (RFC 5681, 4.2), or what has waited for a second."""
-        self._unanswered = 0
+        """Acknowledge some segments together, or what has waited for a second one."""
+        self._unanswered = self._unanswered_bytes = 0
         self._delayed.cancel()
         packet = self._blank.changed(
             frames=frames,

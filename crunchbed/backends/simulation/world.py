@@ -8,12 +8,13 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from crunchbed.backends.common.settings import port_rules, portal
-from crunchbed.backends.simulation.disk import Device, Target
+from crunchbed.backends.simulation.disk import MACHINE_NS, Device, Target
 from crunchbed.backends.simulation.fences import FenceService
 from crunchbed.backends.simulation.host import Host
 from crunchbed.backends.simulation.loop import SimulatedLoop, Streams
 from crunchbed.backends.simulation.network import SimulatedNetwork
 from crunchbed.backends.simulation.node import SimulatedNode
+from crunchbed.backends.simulation.tcp_rules import BUNCH_SEGMENTS
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.world import STORAGE, Fence, Flood, ReadBack
 from crunchbed.scenario.schema import Scenario
@@ -45,6 +46,8 @@ class SimulatedWorld:
         made = layout.star if scenario.cluster.topology == "star" else layout.split
         self.network = SimulatedNetwork(scenario, made(scenario.cluster.nodes), loop, streams)
         self._storage = Host(STORAGE, loop, self.network, port_rules(scenario))
+        if scenario.nic is not None:
+            self._storage.acknowledged_together = BUNCH_SEGMENTS
         self._device = Device()
         self.nodes = {
             name: SimulatedNode(name, scenario, loop, self.network, self._device, part)
@@ -134,6 +137,7 @@ class StorageTarget:
         self._host = host
         self._port = scenario.block_io.port
         self._device = device
+        self._delay_ns = 0 if scenario.nic is None else MACHINE_NS
         self._target: Target | None = None
 
     def kill_target(self) -> None:
@@ -148,7 +152,7 @@ class StorageTarget:
         """Start the target on the same data; a pair starts its own."""
         if self._servers:
             return
-        self._target = Target(self._host, self._port, self._device, write_delay_ns)
+        self._target = Target(self._host, self._port, self._device, self._delay_ns + write_delay_ns)
 
     def pause_target(self) -> None:
         """Have the target stand still; its connections stay."""

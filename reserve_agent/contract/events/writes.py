@@ -61,6 +61,16 @@ class IoReconnected(Event, kind="io.reconnect"):
     transport: str = "nbd"
 
 
+class WriteWaits(Event, kind="write.waits"):
+    """A write of pages that a task keeps still waits for its answer; told every 0.1 s.
+
+    Attributes:
+        submitted: When the oldest of them was submitted, nanoseconds of CLOCK_MONOTONIC.
+    """
+
+    submitted: int
+
+
 class DirtyProgress(Event, kind="dirty.progress"):
     """How far the tasks of a writeback crunch have come, in pages of 4 KiB.
 
