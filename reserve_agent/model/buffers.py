@@ -101,7 +101,6 @@ class WholePages:
     truesize: Mapping[Origin, int] = field(default_factory=dict)
     at_rest: bool = True
 
-
     def turn(self) -> None:
         """The pool has done so."""
 
