@@ -58,7 +58,7 @@ class SearchProgress:
         """Show how far the search is."""
         now = time.monotonic()
         rate = found.runs / max(now - self._started, 1e-9)
-        told = f"{rate:.1f} runs/s, {len(found.outcomes)} distinct outcomes"
+        told = f"{rate:.1f} runs/s, {_counted(len(found.outcomes), 'distinct outcome')}"
         self._bar.update(self._task, completed=found.runs, rate=told)
         if not self._terminal and now - self._told >= _EVERY_SECONDS:
             self._told = now
@@ -71,7 +71,7 @@ class SearchProgress:
             self._rules.add(violation.rule)
             self._note(
                 f"run {violation.first_run} breaks {violation.rule}, with "
-                f"{_events(violation.first_events)}: {violation.what}"
+                f"{_counted(violation.first_events, 'fault')}: {violation.what}"
             )
 
     def shrinking(self, violation: Violation) -> None:
@@ -93,7 +93,8 @@ def print_found(
     ended = ", ended early" if found.interrupted else ""
     _print(
         console,
-        f"{name}: {found.runs} runs{ended}, {len(found.outcomes)} distinct outcomes, "
+        f"{name}: {_counted(found.runs, 'run')}{ended}, "
+        f"{_counted(len(found.outcomes), 'distinct outcome')}, "
         f"{found.seconds:.0f} s ({rate:.1f} runs/s)",
     )
     common = sorted(found.outcomes.items(), key=lambda one: -one[1])
@@ -112,16 +113,16 @@ def _print_violation(console: Console, one: Violation, file: Path) -> None:
     small = "shrunk" if one.shrunk else "not shrunk to the end"
     _print(
         console,
-        f"        run {one.first_run} had {_events(one.first_events)}; {small}, in "
-        f"{one.shrink_runs} more runs, to {_events(one.schedule.events)}:",
+        f"        run {one.first_run} had {_counted(one.first_events, 'fault')}; {small}, in "
+        f"{one.shrink_runs} more runs, to {_counted(one.schedule.events, 'fault')}:",
     )
     for line in one.schedule.words():
         _print(console, f"          {line}")
     _print(console, f"        crunchbed run {file} --seed {one.schedule.seed}")
 
 
-def _events(count: int) -> str:
-    return f"{count} fault{'' if count == 1 else 's'} and crunches" if count != 1 else "1 fault"
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _print(console: Console, text: str) -> None:

@@ -205,13 +205,17 @@ def execute(request: Request, run: Running) -> None:
 
 
 def _describe(request: Request, run: Running) -> None:
-    """Write down what is run, and on what."""
+    """Write down what is run, and on what; of this machine only where its clock decides a run.
+
+    ``run.json`` beside the history has all of it.
+    """
     world = run.world.info
-    now_ns = run.loop.now_ns()
-    info = rundir.metadata(request.scenario, request.seed, run.run_id, now_ns, world)
+    told = rundir.identity(request.scenario, request.seed, run.run_id, world)
     if request.on_file:
+        now_ns = run.loop.now_ns()
+        info = rundir.metadata(request.scenario, request.seed, run.run_id, now_ns, world)
         write_json(run.out / "run.json", info)
-    told = rundir.recorded(info, world)
+        told = told if world.get("repeatable") else info
     run.recorder.record(RunInfo(**told, held=request.held is not None))
 
 

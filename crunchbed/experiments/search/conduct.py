@@ -60,7 +60,7 @@ class Found:
         outcomes: How often each outcome was seen.
         violations: By rule.
         interrupted: Whether somebody has ended it early.
-        seconds: What it took.
+        seconds: What these runs took.
     """
 
     runs: int = 0
@@ -107,12 +107,14 @@ class Search:
         """
         started = time.monotonic()
         try:
-            self._explore(runs, pool, first=first)
+            try:
+                self._explore(runs, pool, first=first)
+            finally:
+                self.found.seconds = time.monotonic() - started
             for violation in list(self.found.violations.values()):
                 self._shrink(violation)
         except KeyboardInterrupt:
             self.found.interrupted = True
-        self.found.seconds = time.monotonic() - started
         return self.found
 
     def _explore(self, runs: int, pool: Pool, *, first: bool) -> None:

@@ -30,14 +30,14 @@ class SearchFolder:
 
     def keep(self, violation: Violation) -> None:
         """Write, or write again, the scenario of a violation."""
-        scenario = violation.schedule.of_scenario(self._base).with_overrides(
-            {
-                "name": self._name(violation),
-                "claim": f"This schedule breaks the rule {violation.rule}: {violation.what}.",
-                "source": f"{self._command}, run {violation.first_run}",
-                "expect": _EXPECTED.get(violation.rule, []),
-            }
-        )
+        said = {
+            "name": self._name(violation),
+            "claim": f"This schedule breaks the rule {violation.rule}: {violation.what}.",
+            "source": f"{self._command}, run {violation.first_run}",
+            "expect": _EXPECTED.get(violation.rule, []),
+        }
+        keys = violation.schedule.of_scenario(self._base).resolved()
+        scenario = Scenario.of({**keys, **said}, "")
         path = self.file_of(violation)
         head = (
             f"# {violation.what}\n"
@@ -100,9 +100,23 @@ class SearchFolder:
 
 def _said(scenario: Scenario) -> dict[str, Any]:
     """Return the keys that differ from their defaults, where they make the same scenario."""
-    short = scenario.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    keys = scenario.resolved()
+    plain = Scenario.of({"name": scenario.name, "claim": scenario.claim}, "").resolved()
+    del plain["name"], plain["claim"]
+    short = {
+        key: _differing(value, plain[key]) if key in plain else value
+        for key, value in keys.items()
+        if value != plain.get(key)
+    }
     try:
-        same = Scenario.of(short, "") == scenario
+        same = Scenario.of(short, "").resolved() == keys
     except BadInput:
         same = False
-    return short if same else scenario.resolved()
+    return short if same else keys
+
+
+def _differing(section: Any, plain: Any) -> Any:
+    """Return a section without what is as by default; a choice of several kinds stays whole."""
+    if not isinstance(section, dict) or not isinstance(plain, dict) or "kind" in section:
+        return section
+    return {key: value for key, value in section.items() if plain.get(key) != value}

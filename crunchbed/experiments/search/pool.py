@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from crunchbed.experiments.search.trial import Tried, attempt
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.errors import CrunchbedError, RunInvalid
 
 
 class Pool(Protocol):
@@ -44,8 +45,13 @@ class Workers:
         return self._client.submit(attempt, scenario, seed, pure=False)
 
     def tried(self, handle: Any) -> Tried:
-        """Wait for a worker."""
-        found: Tried = handle.result()
+        """Wait for a worker; RunInvalid where it has ended."""
+        try:
+            found: Tried = handle.result()
+        except CrunchbedError:
+            raise
+        except Exception as error:  # Dask raises many kinds where a worker has ended
+            raise RunInvalid(f"a worker failed: {type(error).__name__}: {error}") from error
         return found
 
 

@@ -144,7 +144,7 @@ def _timed(dice: Dice, scenario: Scenario) -> dict[str, Any]:
 def _flood(dice: Dice, scenario: Scenario) -> dict[str, Any]:
     return {
         "target": _node(dice, scenario),
-        "rate": many(dice, 500, 20_000),
+        "rate": many(dice, 500, 8000),
         "duration": length(dice, 50_000_000, scenario.phases.inject // 2),
     }
 
