@@ -27,7 +27,6 @@ _PARTS = ("history", "logs")
 _SCENARIO = "scenario.json"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 _PACKAGES = ("crunchbed", "prometheus-client", "pydantic")
-_SAME = ("format", "run", "scenario", "seed", "backend", "switch")  # whatever machine it ran on
 
 
 def make(scenario: Scenario, seed: int, run_id: str, out: Path | None) -> Path:
@@ -96,6 +95,21 @@ def _versions() -> dict[str, str]:
     return found | {"kernel": platform.release(), "python": platform.python_version()}
 
 
+def identity(
+    scenario: Scenario, seed: int, run_id: str, world: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what ``metadata`` says whatever machine it is, and the versions of the world alone."""
+    return {
+        "format": FORMAT,
+        "run": run_id,
+        "scenario": scenario.name,
+        "seed": seed,
+        "backend": scenario.cluster.backend,
+        "switch": world["switch"],
+        "versions": world["versions"],
+    }
+
+
 def metadata(
     scenario: Scenario, seed: int, run_id: str, now_ns: int, world: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -104,24 +118,8 @@ def metadata(
     ``world`` has the kind of ``switch`` and the ``versions`` of the programs in use.
     """
     return {
-        "format": FORMAT,
-        "run": run_id,
-        "scenario": scenario.name,
-        "seed": seed,
-        "backend": scenario.cluster.backend,
-        "switch": world["switch"],
+        **identity(scenario, seed, run_id, world),
         "processors": os.cpu_count(),
         "versions": {**world["versions"], **_versions()},
         "clock": {"monotonic_ns": now_ns, "unix_ns": time.time_ns()},
     }
-
-
-def recorded(info: Mapping[str, Any], world: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the history says of ``metadata``: nothing of this machine where a seed decides.
-
-    ``run.json`` beside the history has all of it.
-    """
-    if not world.get("repeatable"):
-        return dict(info)
-    same = {key: info[key] for key in _SAME}
-    return same | {"versions": world["versions"]}

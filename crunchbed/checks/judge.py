@@ -19,6 +19,7 @@ from crunchbed.checks import (
     service,
     switch,
     validity,
+    votes,
     writes,
 )
 from crunchbed.checks.causes import causes_by_observer
@@ -63,12 +64,12 @@ def judge(
         return _judged(history, scenario, incomplete)
     except Exception as error:  # whatever was recorded, there is a verdict
         failed(error)
-        reason = f"a check failed ({_place_of(error)}: {error!r})"
+        reason = f"a check failed ({place_of(error)}: {error!r})"
         seeds = [one.seed for one in history.of(RunInfo) if isinstance(one.seed, int)]
         return Result.not_judged(scenario, next(iter(seeds), None), [*incomplete, reason])
 
 
-def _place_of(error: Exception) -> str:
+def place_of(error: Exception) -> str:
     """Return the function that an error comes from."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
@@ -130,6 +131,7 @@ def _decide(
             *_lost_writes(totals),
             *split_brains(history),
             *service.double_writers(history),
+            *(votes.broken(history) if scenario.membership == "crunchbed" else ()),
             *_failed(one for one in outcomes if one not in before),
         ],
         unknown=[*_unverified(totals), *_undecided(outcomes)],

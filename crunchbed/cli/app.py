@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "run": _Command("crunchbed.cli.run", "run", "Run a scenario once and judge it."),
     "compare": _Command("crunchbed.cli.compare", "compare", "Run it under several policies."),
     "sweep": _Command("crunchbed.cli.sweep", "sweep", "Many runs: a grid, or a threshold."),
+    "search": _Command("crunchbed.cli.search", "search", "Which schedule of faults breaks a rule?"),
     "agree": _Command("crunchbed.cli.agree", "agree", "Do two backends say the same?"),
     "calibrate": _Command(
         "crunchbed.cli.calibrate", "calibrate", "Is a kernel as its profile says?"

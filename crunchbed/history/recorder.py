@@ -19,10 +19,15 @@ class Recorder:
     """
 
     def __init__(self, path: Path, now_ns: Callable[[], int]) -> None:
+        self._path = path
         self._file = path.open("ab", buffering=0)
         self._now_ns = now_ns
         self._writer = path.stem
         self._sum = PartSum()
+
+    def beside(self, name: str) -> Recorder:
+        """Return the recorder of another part of the same history, by the same clock."""
+        return Recorder(self._path.with_name(f"{name}.jsonl"), self._now_ns)
 
     def record(self, event: Event) -> int:
         """Write an event, with the time now where the event has none; returns its time."""
@@ -40,3 +45,36 @@ class Recorder:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+class MemoryRecorder(Recorder):
+    """Keeps the events of its part in memory: nothing is on file, and no sum is kept of it.
+
+    Args:
+        name: The writer.
+        now_ns: The run's clock.
+        parts: Events by the names of their parts, this one and those beside it.
+    """
+
+    def __init__(self, name: str, now_ns: Callable[[], int], parts: dict[str, list[Event]]) -> None:
+        self._writer = name
+        self._now_ns = now_ns
+        self._parts = parts
+        self._events = parts[name] = []
+
+    def beside(self, name: str) -> MemoryRecorder:
+        """Return the recorder of another part of the same history, by the same clock."""
+        return MemoryRecorder(name, self._now_ns, self._parts)
+
+    def record(self, event: Event) -> int:
+        """Keep an event, with the time now where the event has none; returns its time."""
+        id_ = made_id(self._writer, 0, len(self._events))
+        stamped = event.stamped(self._now_ns(), RUN, id_)
+        self._events.append(stamped)
+        return stamped.t
+
+    def finish(self, node: str = RUN) -> None:
+        """There is no file whose end could be missing."""
+
+    def close(self) -> None:
+        """There is no file."""

@@ -48,18 +48,20 @@ _MOST_EVENTS_SHOWN = 200_000  # about a second
 
 
 @dataclass(frozen=True)
-class _Request:
+class Request:
     """What is to be run.
 
     Attributes:
         scenario: What is recorded and judged.
         held: What the cluster is started for that is held open; None for an experiment.
+        on_file: Whether the run has a directory.
     """
 
     scenario: Scenario
     seed: int
-    held: Scenario | None
-    scraper: Scraper | None
+    held: Scenario | None = None
+    scraper: Scraper | None = None
+    on_file: bool = True
 
 
 def run(
@@ -90,7 +92,7 @@ def run(
     """
     watcher = progress or Progress()
     held = with_flood_reader(scenario) if hold else None
-    request = _Request(without_plan(scenario) if hold else scenario, seed, held, scraper)
+    request = Request(without_plan(scenario) if hold else scenario, seed, held, scraper)
     with signals.interruptible():
         backend = ready_backend(scenario, hold=hold)
         with claimed(backend, request.scenario, seed, out, watcher) as (site, directory):
@@ -101,7 +103,7 @@ def run(
                 raise _explained(error, request, (directory, *site.places)) from error
 
 
-def _measure(request: _Request, site: Site, directory: Path, progress: Progress) -> Result:
+def _measure(request: Request, site: Site, directory: Path, progress: Progress) -> Result:
     """Record the run, judge what was recorded, and show it."""
     _record(request, site, directory, progress)
     recorded = history.History.read(directory / "history.jsonl")
@@ -129,7 +131,7 @@ def _log_failure(directory: Path, error: Exception) -> None:
     (directory / "logs" / "judge.log").write_text(text)
 
 
-def _record(request: _Request, site: Site, directory: Path, progress: Progress) -> None:
+def _record(request: Request, site: Site, directory: Path, progress: Progress) -> None:
     """Execute the run; its history appears whole or stays in parts."""
     parts = directory / "history"
     with closing(Recorder(parts / "run.jsonl", site.loop.now_ns)) as recorder:
@@ -142,7 +144,7 @@ def _record(request: _Request, site: Site, directory: Path, progress: Progress) 
         hold = request.held is not None
         cluster = request.held or request.scenario
         with started(site, cluster, directory, recorder, progress, hold=hold) as run:
-            _execute(request, run)
+            execute(request, run)
         recorder.finish()
     merged = merge(sorted(parts.glob("*.jsonl")), directory / "history.jsonl")
     rundir.note_history(directory, merged)
@@ -150,7 +152,7 @@ def _record(request: _Request, site: Site, directory: Path, progress: Progress) 
 
 
 def _explained(
-    error: CrunchbedError | OSError, request: _Request, places: Sequence[Path]
+    error: CrunchbedError | OSError, request: Request, places: Sequence[Path]
 ) -> CrunchbedError | OSError:
     """Return the error to tell; that the run is invalid goes into its directory too, if it can."""
     if (reason := rundir.unwritable(places, error)) is not None:
@@ -176,7 +178,7 @@ def _show(recorded: Recorded, directory: Path, progress: Progress) -> None:
         progress.note(f"no report: {error!r}")
 
 
-def _execute(request: _Request, run: Running) -> None:
+def execute(request: Request, run: Running) -> None:
     """Take a cluster that was booted through all phases."""
     phases = request.scenario.phases
     _describe(request, run)
@@ -202,23 +204,28 @@ def _execute(request: _Request, run: Running) -> None:
     run.recorder.record(PhaseBegan(name="end"))
 
 
-def _describe(request: _Request, run: Running) -> None:
-    """Write down what is run, and on what."""
+def _describe(request: Request, run: Running) -> None:
+    """Write down what is run, and on what; of this machine only where its clock decides a run.
+
+    ``run.json`` beside the history has all of it.
+    """
     world = run.world.info
-    now_ns = run.loop.now_ns()
-    info = rundir.metadata(request.scenario, request.seed, run.run_id, now_ns, world)
-    write_json(run.out / "run.json", info)
-    told = rundir.recorded(info, world)
+    told = rundir.identity(request.scenario, request.seed, run.run_id, world)
+    if request.on_file:
+        now_ns = run.loop.now_ns()
+        info = rundir.metadata(request.scenario, request.seed, run.run_id, now_ns, world)
+        write_json(run.out / "run.json", info)
+        told = told if world.get("repeatable") else info
     run.recorder.record(RunInfo(**told, held=request.held is not None))
 
 
-def _await_scraper(request: _Request, run: Running, since: float = 0.0) -> None:
+def _await_scraper(request: Request, run: Running, since: float = 0.0) -> None:
     if request.scraper is not None:
         nodes = len(run.world.nodes)
         request.scraper.await_run(run.run_id, nodes, run.supervisor.wait_until, since)
 
 
-def _inject(request: _Request, run: Running) -> None:
+def _inject(request: Request, run: Running) -> None:
     """Crunch and do harm, and watch until the consequences had the time to show."""
     seconds = request.scenario.phases.inject / 1e9
     plan = draw(request.scenario, request.seed)
@@ -242,7 +249,7 @@ def _inject(request: _Request, run: Running) -> None:
     run.await_aftermath(injected.settled)
 
 
-def _recover(request: _Request, run: Running) -> None:
+def _recover(request: Request, run: Running) -> None:
     """Wait until the cluster is whole again; that it was not is a finding, not an error."""
     unhealthy = run.supervisor.unhealthy
     seconds = request.scenario.phases.recovery / 1e9
@@ -253,7 +260,7 @@ def _recover(request: _Request, run: Running) -> None:
         run.progress.note(f"not recovered: {reason}")
 
 
-def _collect(request: _Request, run: Running) -> None:
+def _collect(request: Request, run: Running) -> None:
     """Have every part of the run say what it knows, as far as a node has an agent that answers."""
     nodes = run.world.nodes.values()
     for node in nodes:  # while there are sockets

@@ -35,14 +35,13 @@ class SimulatedSite:
     def start(
         self,
         scenario: Scenario,
-        out: Path,
+        out: Path,  # noqa: ARG002 - a protocol
         recorder: Recorder,
         *,
         hold: bool = False,  # noqa: ARG002 - a protocol
     ) -> Iterator[SimulatedWorld]:
         """Build the world, and close its parts of the history at the end."""
-        now_ns, folder = self.loop.now_ns, out / "history"
-        parts = {name: Recorder(folder / f"{name}.jsonl", now_ns) for name in scenario.node_names}
+        parts = {name: recorder.beside(name) for name in scenario.node_names}
         try:
             yield SimulatedWorld(scenario, self.loop, self._streams, recorder, parts)
         finally:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dask.config
-from distributed import CancelledError, Client, Future, LocalCluster, wait
+from distributed import CancelledError, Client, Future, wait
 
+from crunchbed.experiments.sweep.local_cluster import local_client, quiet
 from crunchbed.experiments.sweep.run_process import Made, make
 from crunchbed.experiments.sweep.space import Trial
 from reserve_agent.errors import CrunchbedError, MissingRequirement, RunInvalid
@@ -65,29 +64,14 @@ def local(workers: int, scratch: Path) -> Iterator[Pool]:
     """Start processes that use the loopback interface only; MissingRequirement without root."""
     if os.geteuid() != 0:
         raise MissingRequirement("runs need root: sudo crunchbed sweep ...")
-    with (
-        _quiet(),
-        dask.config.set({"temporary-directory": str(scratch)}),  # the scheduler's, too
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            worker_dashboard_address=None,
-            memory_limit=0,
-            local_directory=str(scratch),
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with local_client(workers, scratch) as client:
         yield Pool(client, workers, scratch)
 
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[Pool]:
     """Connect to a Dask scheduler with root's workers; CrunchbedError where there are none."""
-    with _quiet():
+    with quiet():
         try:
             client = Client(address, timeout=_CONNECT_SECONDS)
         except (OSError, ValueError, TimeoutError) as error:
@@ -100,15 +84,3 @@ def connected(address: str) -> Iterator[Pool]:
                     f"`dask worker {address} --nthreads 1`"
                 )
             yield Pool(client, sum(threads.values()))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Dask, which reports the ends of its own processes as warnings."""
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
