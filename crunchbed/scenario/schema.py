@@ -7,9 +7,16 @@ Inside, durations are nanoseconds, sizes bytes, data rates bits per second and m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Self
+from functools import cached_property
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BeforeValidator, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from crunchbed.expect import parse, steady
 from crunchbed.faults import kinds as fault_kinds
@@ -40,6 +47,11 @@ from crunchbed.scenario.sizing import reserve_pages, shortage
 from nodes.membership.detectors.settings import silence_ns
 from reserve_agent.contract.packets import MEMALLOC_CLASSES, POLICIES
 from reserve_agent.errors import BadInput
+
+EVENTS: Final = ("all", "summary")
+"""What a history has: every datagram and every look at a pool, or how many, and what differs."""
+MOST_IN_FULL: Final = 64
+"""Nodes of which a history has all events where nobody says what it is to have."""
 
 
 def _expectations(value: object) -> tuple[str, ...]:
@@ -101,6 +113,7 @@ class Scenario(Section):
     faults: Faults = ()
     phases: Phases = Phases()
     capture: Annotated[bool, kinds.yes_or_no()] = False
+    events: Annotated[str, kinds.choice(EVENTS)] | None = None
     steady: SteadyState = ()
     expect: Expectations = ()
 
@@ -127,11 +140,12 @@ class Scenario(Section):
     def _contradictions(self) -> Iterator[Contradiction]:
         """Find what does not go together, in the order of the keys."""
         facts, network, heartbeat = self.facts, self.cluster, self.heartbeat
+        yield from cross.events(self.events, network.backend)
         yield from cross.memory(self.memory, reserve_pages(self), self.block_io.request)
         yield from cluster.contradictions(network)
         yield from cross.network(facts, self.faults, netem=network.needs_netem)
         yield from block_io.contradictions(self.block_io, network.nodes)
-        yield from detector.contradictions(self.detector, heartbeat.interval)
+        yield from detector.contradictions(self.detector, heartbeat.interval, network.nodes)
         yield from self.fencing.contradictions(facts)
         yield from cross.pair(facts, self.crunch, confirm=self.fencing.confirm)
         yield from cross.deadline(facts, self.detector, self.phases.control)
@@ -164,6 +178,13 @@ class Scenario(Section):
         return self.membership == "crunchbed" and self.detector.kind in ("fixed", "phi")
 
     @property
+    def summarised(self) -> bool:
+        """Whether the history counts what is calm, in place of an event for each datagram."""
+        if self.events is None:
+            return self.cluster.nodes > MOST_IN_FULL
+        return self.events == "summary"
+
+    @cached_property
     def facts(self) -> ClusterFacts:
         """What sections, faults and backends may ask of the cluster."""
         return ClusterFacts(
@@ -189,10 +210,18 @@ class Scenario(Section):
         by_itself = "stop" if self.membership == "corosync" else "freeze"
         return self.fencing.no_quorum or by_itself
 
-    @property
+    @cached_property
     def node_names(self) -> tuple[str, ...]:
         """The cluster nodes ``n1``, ``n2``, ...; the storage host is not one of them."""
         return tuple(f"n{index}" for index in range(1, self.cluster.nodes + 1))
+
+    @cached_property
+    def _indexes(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.node_names)}
+
+    def index_of(self, name: str) -> int:
+        """Return the place of a cluster node among ``node_names``, from 0."""
+        return self._indexes[name]
 
     @property
     def writers(self) -> tuple[str, ...]:
@@ -253,6 +282,14 @@ class Scenario(Section):
             for key in MACHINE_KEYS:
                 if getattr(self.memory, key) == Memory.model_fields[key].default:
                     written["memory"].pop(key, None)
+        return written
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_new(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave ``events`` out where nobody said it, so that scenarios from before stay equal."""
+        written: dict[str, Any] = write(self)
+        if self.events is None:
+            written.pop("events", None)
         return written
 
     def _said(self) -> dict[str, Any]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from reserve_agent.errors import BadInput
+
+_MARGIN_NS: Final = 1_000
+"""A share of a page that is owed is a number with a rounding error."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,10 @@ class Dirtier:
     def calm(self) -> None:
         """Drop what is left of the burst."""
         self._burst_left = 0
+
+    def steady_ns(self, pages: int) -> int | None:
+        """Return how long after the last ``due`` tasks want so many pages; None: never."""
+        return round((pages - self._owed) / self._rate * 1e9) + _MARGIN_NS if self._rate else None
 
     def due(self, now_ns: int) -> int:
         """Return how many whole pages the tasks want to dirty since the last call."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from crunchbed.backends.simulation.loop import SimulatedLoop, Streams
 from crunchbed.backends.simulation.refuses import refused
 from crunchbed.backends.simulation.world import SimulatedWorld
-from crunchbed.history.recorder import Recorder
+from crunchbed.history.recorder import LateRecorder, Recorder
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.schema import Scenario
 
@@ -42,7 +42,9 @@ class SimulatedSite:
     ) -> Iterator[SimulatedWorld]:
         """Build the world, and close its parts of the history at the end."""
         now_ns, folder = self.loop.now_ns, out / "history"
-        parts = {name: Recorder(folder / f"{name}.jsonl", now_ns) for name in scenario.node_names}
+        parts = {
+            name: LateRecorder(folder / f"{name}.jsonl", now_ns) for name in scenario.node_names
+        }
         try:
             yield SimulatedWorld(scenario, self.loop, self._streams, recorder, parts)
         finally:

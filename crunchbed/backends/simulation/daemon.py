@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from crunchbed.backends.simulation.disk import Device
 from crunchbed.backends.simulation.fences import FenceService
@@ -12,6 +12,9 @@ from crunchbed.backends.simulation.memory import SimulatedMemory
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.membership import ViewInstalled
+
+if TYPE_CHECKING:
+    from crunchbed.backends.simulation.heartbeats import Membership
 
 
 class Home(Protocol):
@@ -26,6 +29,10 @@ class Home(Protocol):
     device: Device
     incarnation: int
     portal: str
+    membership: Membership
+
+    def stirs_by(self, ns: int, but: str) -> bool:
+        """Whether a daemon other than ``but`` has a turn until then."""
 
     def note(self, event: Event) -> None:
         """Put an event into the node's part of the history."""
@@ -49,6 +56,11 @@ class Daemon:
         self._paused = False
         self._timer = Timer(self._loop, self._fire)
         self._missed = False  # a turn was due while it stood still
+
+    @property
+    def due_ns(self) -> int | None:
+        """When its next turn is, as far as it is known; None: it waits for others."""
+        return self._timer.due_ns
 
     def _now(self) -> int:
         return self._loop.now_ns()

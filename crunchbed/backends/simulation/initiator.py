@@ -21,6 +21,9 @@ TICK_NS: Final = 2_000_000
 """How often an initiator looks what its tasks want (``nodes/block/initiator.py``) while they wait.
 Without a burst it looks as often as the steady dirtying fills a request."""
 _IDLE_NS: Final = 50_000_000
+_SLOW_NS: Final = 1_000_000_000
+"""Dirtying that takes longer to fill a request is slow: a look then finds nothing before that time;
+and the nodes do not begin in step, or all would write at one moment."""
 
 
 class _NoSockets:
@@ -36,15 +39,18 @@ class InitiatorDaemon(Daemon):
     def __init__(self, node: Home) -> None:
         super().__init__(node, "initiator")
         scenario = node.scenario
-        self._index = scenario.node_names.index(node.name)
+        self._index = scenario.index_of(node.name)
         self._port = scenario.block_io.port
         chosen = WritebackSettings(**settings.writeback(scenario, node.name, node.incarnation))
         self._incarnation = chosen.incarnation
         full_ns = 1_000_000_000 * chosen.request_blocks // max(1, round(chosen.dirty_rate))
         self._idle_ns = min(_IDLE_NS, max(TICK_NS, full_ns))
-        now = self._now
+        now, ahead_ns = self._now, 0
+        self._slow = full_ns > _SLOW_NS
+        if self._slow and chosen.dirty_rate:
+            ahead_ns = full_ns * self._index // scenario.cluster.nodes
         self._wants = 0  # pages of bursts
-        self.task = WritebackTask(chosen, node.memory, node.note, now())
+        self.task = WritebackTask(chosen, node.memory, node.note, now() - ahead_ns)
         self._reports = Reports(
             lambda sequence: self.task.acknowledged(sequence, now()),
             lambda sequence, error: self.task.failed(sequence, error, now()),
@@ -74,8 +80,16 @@ class InitiatorDaemon(Daemon):
         while (request := self.task.next(now)) is not None:
             self._write(request)
         self.task.report_progress(now)
-        busy = self._wants or not self._connection.up
-        self._next(now + (TICK_NS if busy else self._idle_ns))
+        self._look_later(now)
+
+    def _look_later(self, now: int) -> None:
+        if self._wants or not self._connection.up:
+            self._next(now + TICK_NS)
+        elif self._slow and not self.task.in_flight:
+            if (full_ns := self.task.full_ns()) is not None:
+                self._next(now + max(_IDLE_NS, full_ns))
+        else:
+            self._next(now + self._idle_ns)
 
     def _write(self, request: Request) -> None:
         stamp = Stamp(self._index, self._incarnation, request.sequence, request.block)

@@ -11,7 +11,7 @@ from typing import Final
 
 from crunchbed.backends.common.settings import port_rules
 from crunchbed.backends.simulation.books import Books, reserve_users
-from crunchbed.backends.simulation.loop import SimulatedLoop
+from crunchbed.backends.simulation.loop import SimulatedLoop, Timer
 from crunchbed.backends.simulation.packet import Datagram
 from crunchbed.scenario.profiles import DEFAULT, profile_for
 from crunchbed.scenario.schema import Scenario
@@ -44,7 +44,8 @@ from reserve_agent.record import NodeSummary
 POLL_NS: Final = 10_000_000
 SAMPLE_NS: Final = 50_000_000
 """How often an agent looks at the pool, and writes its counters down (``reserve_agent/agent.py``):
-an emergency flag is raised as late as an agent sees the pressure."""
+an emergency flag is raised as late as an agent sees the pressure. A look at a calm pool finds nothing
+and is left out; a summary also leaves out its counters."""
 
 
 class SimulatedMemory:
@@ -67,6 +68,11 @@ class SimulatedMemory:
         interfaces: int,
     ) -> None:
         memory = scenario.memory
+        self._summarised = scenario.summarised
+        self._request_pages = scenario.block_io.request // PAGE_BYTES
+        self._looks = Timer(loop, self._look)
+        self._began_ns: int | None = None
+        self._told = False  # the counters as they are now that nothing goes on
         profile = profile_for(memory) or DEFAULT
         self._loop = loop
         self._record = record
@@ -97,20 +103,46 @@ class SimulatedMemory:
         """Set the pool up, and watch it as an agent does, until the loop ends."""
         self.manager.begin(self._clean)
         self.manager.describe()
-        self._next_sample_ns = self._loop.now_ns()
-        self._poll()
+        self._next_sample_ns = self._began_ns = self._loop.now_ns()
+        self._look()
 
-    def _poll(self) -> None:
+    @property
+    def busy(self) -> bool:
+        """Whether memory is short, is about to be, or is treated as if it were."""
+        return not self.state.calm or self.model.emergency
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a summary has the counters of this moment, as a reader of writes needs them."""
+        return self.busy or self.state.dirty >= self._request_pages
+
+    def _look(self) -> None:
         now = self._loop.now_ns()
-        sampled = now >= self._next_sample_ns
-        if sampled or not self.state.calm or self.model.emergency:
-            self._advance()
-            raised, pressure = self.model.emergency, self.state.pressure
-            self.manager.watch_emergency(pressure=pressure, raised=raised)
-        if sampled:
+        self._advance()
+        raised, pressure = self.model.emergency, self.state.pressure
+        self.manager.watch_emergency(pressure=pressure, raised=raised)
+        if now >= self._next_sample_ns:
             self.sample()
+            self._told = not self._goes_on
             self._next_sample_ns = now + SAMPLE_NS
-        self._loop.at(now + POLL_NS, self._poll)
+        if self.busy:
+            self._looks.set(now + POLL_NS)
+        elif not (self._summarised and self._told):
+            self._looks.set(self._next_sample_ns)
+
+    def _stir(self) -> None:
+        """Look again at the next time at which an agent would, if something goes on."""
+        if self._began_ns is None or not self._goes_on:
+            return
+        self._told = False
+        if not self._looks.is_set:
+            self._next_sample_ns = max(self._next_sample_ns, self._next(SAMPLE_NS))
+        self._looks.set_by(self._next(POLL_NS) if self.busy else self._next_sample_ns)
+
+    def _next(self, step: int) -> int:
+        """Return the next time that is a whole number of steps after the begin."""
+        began = self._began_ns or 0
+        return began - (began - self._loop.now_ns()) // step * step
 
     def _advance(self) -> None:
         self.model.advance(self._loop.now_ns())
@@ -139,6 +171,10 @@ class SimulatedMemory:
         self._advance()
         self.model.reset(clean)
         self._books.clear()
+        if self._began_ns is not None:
+            self._told = False
+            self._next_sample_ns = max(self._next_sample_ns, self._next(SAMPLE_NS))
+            self._looks.set_by(self._next_sample_ns)
 
     def set_emergency(self, *, raised: bool) -> None:
         """Raise or lower the flag that the policy ``critical`` obeys."""
@@ -156,6 +192,7 @@ class SimulatedMemory:
         for start, end, _ in windows:
             self._loop.at(start, self._advance)
             self._loop.at(end, self._advance)
+        self._stir()
 
     def wake(self) -> None:
         """Have readers that did not read do so."""
@@ -168,6 +205,7 @@ class SimulatedMemory:
         """Have normal tasks ask for pages to dirty; those that the pool refuses wait."""
         self._advance()
         self.state.ask(pages)
+        self._stir()
 
     def clean(self, pages: int) -> int:
         """Free dirty pages that were written; return how many were dirty."""
@@ -178,6 +216,7 @@ class SimulatedMemory:
         """Have tasks that leave ``level`` pages free want more, which must be written first."""
         self._advance()
         self.state.swap(pages, level)
+        self._stir()
 
     def calm(self) -> None:
         """Have the tasks that wait give up."""
@@ -226,6 +265,22 @@ class SimulatedMemory:
         until = self._loop.now_ns() + spread + 2 * self._life_ns
         return self.model.pass_calm(packet, socket, at_once, until, socketless=socketless)
 
+    def undisturbed_until(self, ns: int) -> bool:
+        """Whether a packet now and then could neither be refused nor be noticed until ``ns``."""
+        model = self.model
+        picky = model.emergency or model.enforce or model.in_force.throttles
+        return not picky and model.undisturbed(1, ns + 2 * self._life_ns)
+
+    def count_calm(self, packets: int, cls: PacketClass, length: int) -> None:
+        """Count packets that were sent, and as many that came, while nothing could happen to them.
+
+        ``length`` is that of each, in bytes.
+        """
+        model, pages = self.model, self.model.buffers.outgoing(length)
+        for hook in (Hook.TRANSMIT, Hook.RECEIVE, Hook.DELIVER) if packets else ():
+            model.packets[hook, cls, Reason.GRANTED] += packets
+            model.pages[hook, cls, Reason.GRANTED] += packets * pages
+
     def comes(self, packet: Datagram, books: Books | None, *, socketless: bool) -> bool:
         """Whether a received frame reaches its socket, or its host where it is for none."""
         now = self._loop.now_ns()
@@ -259,6 +314,7 @@ class SimulatedMemory:
     def _note_episode(self, what: str, t: int, value: int) -> None:
         if what == "begin":
             self._record(PressureBegan(t=t, free=value))
+            self._stir()
         else:
             self._record(PressureEnded(t=t, since=value, duration_ns=t - value))
 

@@ -12,6 +12,7 @@ from crunchbed.backends.simulation.daemon import Daemon
 from crunchbed.backends.simulation.daemons import DAEMONS
 from crunchbed.backends.simulation.disk import Device
 from crunchbed.backends.simulation.fences import FenceService
+from crunchbed.backends.simulation.heartbeats import HeartbeatDaemon, Membership
 from crunchbed.backends.simulation.host import Host
 from crunchbed.backends.simulation.initiator import InitiatorDaemon
 from crunchbed.backends.simulation.loop import SimulatedLoop
@@ -40,6 +41,7 @@ class SimulatedNode:
         device: The blocks behind every target.
         portal: Where its initiator finds the block target, and its service serves.
         fences: Whom its daemons ask to cut a node off.
+        membership: What its heartbeat daemon has in common with the others.
         acknowledged: The newest acknowledged write of each block.
     """
 
@@ -51,6 +53,7 @@ class SimulatedNode:
         network: SimulatedNetwork,
         device: Device,
         recorder: Recorder,
+        membership: Membership,
     ) -> None:
         self.name = name
         self.scenario = scenario
@@ -60,6 +63,7 @@ class SimulatedNode:
         self.portal = ""
         self.fences: FenceService
         self.device = device
+        self.membership = membership
         self._recorder = recorder
         self._summary = NodeSummary()
         interfaces = len(network.layout(name).links)
@@ -68,7 +72,7 @@ class SimulatedNode:
         self._network = network
         self._daemons: dict[str, Daemon] = {}
         self._view: ViewInstalled | None = None
-        self._index = scenario.node_names.index(name)
+        self._index = scenario.index_of(name)
         self.acknowledged: dict[int, Stamp] = {}
         network.power(name, on=False)
 
@@ -124,6 +128,20 @@ class SimulatedNode:
         self.incarnation += 1
         self.memory.manager.reset(self.scenario.memory.clean)
 
+    def stirs_by(self, ns: int, but: str) -> bool:
+        """Whether a daemon other than ``but`` has a turn until then."""
+        return any(
+            daemon.due_ns is not None and daemon.due_ns <= ns
+            for name, daemon in self._daemons.items()
+            if name != but
+        )
+
+    def tell_sums(self) -> None:
+        """Write down what the heartbeat daemon has counted up to this moment."""
+        daemon = self._daemons.get("heartbeat")
+        if isinstance(daemon, HeartbeatDaemon):
+            daemon.tell_sums()
+
     def end_daemons(self) -> None:
         """End the daemons; the node stays up."""
         for daemon in self._daemons.values():
@@ -135,10 +153,13 @@ class SimulatedNode:
     def status(self) -> NodeStatus:
         """Return how the node is."""
         told, pool = self._summary, self.memory.state
+        daemon = self._daemons.get("heartbeat")
+        rules = daemon.rules if isinstance(daemon, HeartbeatDaemon) else None
+        view = told.view if told.view or rules is None else rules.membership.view.names
         return NodeStatus(
             up=self.up,
             ready=told.ready,
-            view=told.view,
+            view=view,
             serving=told.serving,
             misses=told.misses,
             written_pages=told.written,

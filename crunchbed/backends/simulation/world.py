@@ -8,8 +8,10 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from crunchbed.backends.common.settings import port_rules, portal
+from crunchbed.backends.simulation.calm import CalmProbes
 from crunchbed.backends.simulation.disk import Device, Target
 from crunchbed.backends.simulation.fences import FenceService
+from crunchbed.backends.simulation.heartbeats import MOST_IN_BYTES, Membership
 from crunchbed.backends.simulation.host import Host
 from crunchbed.backends.simulation.loop import SimulatedLoop, Streams
 from crunchbed.backends.simulation.network import SimulatedNetwork
@@ -18,8 +20,12 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.run.world import STORAGE, Fence, Flood, ReadBack
 from crunchbed.scenario.schema import Scenario
 from nodes.block.pattern import Stamp
+from nodes.membership.cluster import Cluster
+from nodes.membership.roster import Roster
 from nodes.pace import Pace
+from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.faults import NodeUp
+from reserve_agent.contract.events.run import PhaseBegan
 from topologies import layout
 
 _SEND_NS: Final = 10_000_000
@@ -30,6 +36,8 @@ class SimulatedWorld:
     """Implements ``crunchbed.run.world.World``."""
 
     switches = controller = commands = None
+    counts_calm = True
+    """Whether calm probes are counted in a summary; a test has them packet by packet."""
 
     def __init__(
         self,
@@ -46,8 +54,9 @@ class SimulatedWorld:
         self.network = SimulatedNetwork(scenario, made(scenario.cluster.nodes), loop, streams)
         self._storage = Host(STORAGE, loop, self.network, port_rules(scenario))
         self._device = Device()
+        membership = self._membership()
         self.nodes = {
-            name: SimulatedNode(name, scenario, loop, self.network, self._device, part)
+            name: SimulatedNode(name, scenario, loop, self.network, self._device, part, membership)
             for name, part in parts.items()
         }
         servers = [self.nodes[name] for name in scenario.block_io.pair]
@@ -55,6 +64,24 @@ class SimulatedWorld:
         self._fences: FenceService | None = None
         self._quiet = False
         self._sends = self._storage.bind(scenario.traffic.port, lambda _packet: None)
+        if scenario.summarised:
+            recorder.heard = self._tell_sums
+
+    def _membership(self) -> Membership:
+        """Return what the heartbeat daemons have in common."""
+        scenario = self._scenario
+        cluster = None
+        if scenario.cluster.nodes > MOST_IN_BYTES:
+            indexes = {name: index for index, name in enumerate(scenario.node_names)}
+            cluster = Cluster(Roster(indexes), settled=True)
+        calm = CalmProbes(self._loop, self.network, count=self.counts_calm)
+        return Membership(cluster, calm)
+
+    def _tell_sums(self, event: Event) -> None:
+        """At the begin of a phase a summary has what was sent in the one before."""
+        if isinstance(event, PhaseBegan):
+            for node in self.nodes.values():
+                node.tell_sums()
 
     @property
     def info(self) -> Mapping[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 import dask.config
 from distributed import CancelledError, Client, Future, LocalCluster, wait
 
-from crunchbed.experiments.sweep.run_process import Made, make
+from crunchbed.experiments.sweep.made import Made
+from crunchbed.experiments.sweep.run_process import make
 from crunchbed.experiments.sweep.space import Trial
 from reserve_agent.errors import CrunchbedError, MissingRequirement, RunInvalid
 
