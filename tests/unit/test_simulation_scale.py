@@ -107,13 +107,16 @@ def test_a_summary_has_counts_and_differences(tmp_path: Path) -> None:
     for event in history.of(HeartbeatReceived):
         assert isinstance(event.counts, int)
     (target,) = [name for name, one in result.nodes.items() if one.nodes_ejected]
-    views = [(one.size, one.removed, one.added) for one in history.of(ViewInstalled)]
-    assert set(views) == {(70, (), ()), (69, [target], []), (70, [], [target])} or set(
-        (size, tuple(removed), tuple(added)) for size, removed, added in views
-    ) == {(70, (), ()), (69, (target,), ()), (70, (), (target,))}
+    views = history.of(ViewInstalled)
+    assert {(one.size, tuple(one.removed), tuple(one.added)) for one in views} == {
+        (70, (), ()),
+        (69, (target,), ()),
+        (70, (), (target,)),
+    }
     named = [one for one in history.of(HeartbeatSent) if one.tag is not None]
-    about = {target} | {one.target for one in history.of(HeartbeatSent) if False}
-    assert all(one.node in about or target in one.peers for one in named if len(one.peers) == 1)
+    assert 0 < len(named) < 300, "those of the node that was short of memory, and those to it"
+    for one in named:
+        assert target in (one.node, *(one.peers if isinstance(one.peers, list) else [target]))
 
 
 def test_a_large_run_is_the_same_whatever_the_order_of_sets(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ class HeartbeatDaemon(Daemon):
         node = self._node
         return (
             self.alert_until_ns < self._now()
-            and not self._paused
+            and not self.is_held_up
             and not self._arrived
             and not self._answers
             and node.host.neighbours.knows_all

@@ -130,11 +130,11 @@ class SimulatedNode:
 
     def stirs_by(self, ns: int, but: str) -> bool:
         """Whether a daemon other than ``but`` has a turn until then."""
-        return any(
-            daemon.due_ns is not None and daemon.due_ns <= ns
-            for name, daemon in self._daemons.items()
-            if name != but
-        )
+        for name, daemon in self._daemons.items():
+            due_ns = daemon.due_ns
+            if due_ns is not None and due_ns <= ns and name != but:
+                return True
+        return False
 
     def tell_sums(self) -> None:
         """Write down what the heartbeat daemon has counted up to this moment."""
