@@ -1,7 +1,7 @@
 """What whole simulated runs cost: start, every phase, reading back, judging, without the report.
 
-The cluster is that of ``scenarios/thousand-swim.yaml`` without its crunch, at several sizes: SWIM at
-a period of a second, a write of each node every 32 seconds. Each run is in a process of its own;
+The cluster is that of ``scenarios/thousand-swim.yaml`` without its crunch, at several sizes: SWIM
+at a period of a second, a write of each node every 32 seconds. Each run is in a process of its own;
 times are those of its processor.
 """
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from crunchbed.scenario.block_io import BlockIo
 from crunchbed.scenario.cluster import Cluster
 from crunchbed.scenario.section import Memory
+from nodes.membership.datagram import MAX_NODES
 from reserve_agent.sizing import Term, Throttled, computed_pages, terms
 
 _INTERFACES = 1
@@ -58,7 +59,8 @@ def throttled(scenario: Sized) -> list[Throttled]:
     if "block-io" in scenario.memalloc:
         found.append(_block_io(scenario.block_io))
     if "heartbeat" in scenario.memalloc:
-        frame = _HEARTBEAT_FRAME_BYTES + _BYTES_PER_MEMBER * scenario.cluster.nodes
+        named = scenario.cluster.nodes if scenario.cluster.nodes <= MAX_NODES else 0
+        frame = _HEARTBEAT_FRAME_BYTES + _BYTES_PER_MEMBER * named
         at_once = scenario.cluster.nodes - 1
         if scenario.membership == "corosync":
             frame, at_once = _KNET_FRAME_BYTES, at_once * _KNET_AT_ONCE

@@ -132,9 +132,9 @@ class WritebackTask:
             )
 
     def full_ns(self) -> int | None:
-        """Return how long after the last ``dirty`` the steady dirtying fills a request; None: never.
+        """Return how long after the last ``dirty`` a request is full by the steady dirtying.
 
-        A request that waits for something else is full already.
+        None: never. A request that waits for something else is full already.
         """
         pages = self._pages.state.dirty + self._pages.state.demand
         missing = self._settings.request_blocks * (len(self.in_flight) + 1) - pages

@@ -50,7 +50,9 @@ def test_what_a_run_refuses_is_told(tmp_path: Path) -> None:
     scenario = load("control").with_overrides({**SHORT, "cluster.topology": "redundant"})
     made = make(scenario.resolved(), 1, str(tmp_path))
     assert (made.archive, made.exit_code) == (b"", 2)
-    assert made.words == "backend simulation: cluster.topology: expected star or split, got redundant"
+    assert (
+        made.words == "backend simulation: cluster.topology: expected star or split, got redundant"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

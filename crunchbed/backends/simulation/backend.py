@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from crunchbed.backends.simulation.loop import SimulatedLoop, Streams
 from crunchbed.backends.simulation.refuses import refused
 from crunchbed.backends.simulation.world import SimulatedWorld
+from crunchbed.history.history import no_collector
 from crunchbed.history.recorder import LateRecorder, Recorder
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.schema import Scenario
@@ -46,7 +47,8 @@ class SimulatedSite:
             name: LateRecorder(folder / f"{name}.jsonl", now_ns) for name in scenario.node_names
         }
         try:
-            yield SimulatedWorld(scenario, self.loop, self._streams, recorder, parts)
+            with no_collector():  # what a run makes is there until its end, or goes by itself
+                yield SimulatedWorld(scenario, self.loop, self._streams, recorder, parts)
         finally:
             for name, part in parts.items():
                 part.finish(name)

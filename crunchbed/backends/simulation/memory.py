@@ -44,8 +44,8 @@ from reserve_agent.record import NodeSummary
 POLL_NS: Final = 10_000_000
 SAMPLE_NS: Final = 50_000_000
 """How often an agent looks at the pool, and writes its counters down (``reserve_agent/agent.py``):
-an emergency flag is raised as late as an agent sees the pressure. A look at a calm pool finds nothing
-and is left out; a summary also leaves out its counters."""
+an emergency flag is raised as late as an agent sees the pressure. A look at a calm pool finds
+nothing and is left out; a summary also leaves out its counters."""
 
 
 class SimulatedMemory:
