@@ -29,7 +29,6 @@ ROUNDS: Final = 3
 GOALS: Final = {1_000: 10.0, 10_000: 1.0}
 """So many times as fast as the run's own clock, by the number of nodes, all of the run counted."""
 _CONTROL_SECONDS: Final = 120
-_REQUEST_KIB: Final = 128
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,6 @@ def measure(nodes: int, control_seconds: int = _CONTROL_SECONDS) -> Cost:
     scenario = load("thousand-swim").with_overrides(
         {
             "cluster.nodes": nodes,
-            "block_io.export": f"{(nodes * _REQUEST_KIB >> 10) + 1}MiB",
             "crunch": None,
             "expect": [],
             "phases.control": f"{control_seconds}s",

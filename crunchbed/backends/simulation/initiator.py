@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from crunchbed.backends.common import settings
 from crunchbed.backends.simulation.daemon import Daemon, Home
 from crunchbed.backends.simulation.disk import SimulatedTransport, Write
+from crunchbed.backends.simulation.heartbeats import MOST_IN_BYTES
 from nodes.block.pattern import BLOCK_BYTES, Stamp
 from nodes.block.reconnect import Reconnecting
 from nodes.block.task import WritebackTask
@@ -47,6 +48,7 @@ class InitiatorDaemon(Daemon):
         self._idle_ns = min(_IDLE_NS, max(TICK_NS, full_ns))
         now, ahead_ns = self._now, 0
         self._slow = full_ns > _SLOW_NS
+        self._of_many = scenario.cluster.nodes > MOST_IN_BYTES
         if self._slow and chosen.dirty_rate:
             ahead_ns = full_ns * self._index // scenario.cluster.nodes
         self._wants = 0  # pages of bursts
@@ -83,8 +85,10 @@ class InitiatorDaemon(Daemon):
         self._look_later(now)
 
     def _look_later(self, now: int) -> None:
-        if self._wants or not self._connection.up:
+        if self._wants:
             self._next(now + TICK_NS)
+        elif not self._connection.up:  # whatever comes of it wakes the initiator
+            self._next(now + (_IDLE_NS if self._of_many else TICK_NS))
         elif self._slow and not self.task.in_flight:
             if (full_ns := self.task.full_ns()) is not None:
                 self._next(now + max(_IDLE_NS, full_ns))

@@ -12,7 +12,11 @@ from crunchbed.backends.simulation.daemon import Daemon
 from crunchbed.backends.simulation.daemons import DAEMONS
 from crunchbed.backends.simulation.disk import Device
 from crunchbed.backends.simulation.fences import FenceService
-from crunchbed.backends.simulation.heartbeats import HeartbeatDaemon, Membership
+from crunchbed.backends.simulation.heartbeats import (
+    MOST_IN_BYTES,
+    HeartbeatDaemon,
+    Membership,
+)
 from crunchbed.backends.simulation.host import Host
 from crunchbed.backends.simulation.initiator import InitiatorDaemon
 from crunchbed.backends.simulation.loop import SimulatedLoop
@@ -32,6 +36,8 @@ from reserve_agent.record import NodeSummary
 
 START_NS: Final = 300_000_000
 """From power to a daemon's first words: about what a process of Python takes."""
+CONNECTS_NS: Final = 20_000
+"""Between the connections of a large cluster's nodes, of which the target's link has many at once."""
 
 
 class SimulatedNode:
@@ -106,9 +112,16 @@ class SimulatedNode:
         self._network.power(self.name, on=True)
         for socket in sizing.throttled(self.scenario):
             self.memory.manager.attach(asdict(socket))
-        life = self.incarnation
+        life, starts_ns = self.incarnation, self.loop.now_ns() + START_NS
         for name in self.daemon_names:
-            self.loop.at(self.loop.now_ns() + START_NS, partial(self._start, name, life))
+            later = self._connects_ns if name == "initiator" else 0
+            self.loop.at(starts_ns + later, partial(self._start, name, life))
+
+    @property
+    def _connects_ns(self) -> int:
+        """By how much later than the other daemons the initiator starts: not all at one moment."""
+        large = self.scenario.cluster.nodes > MOST_IN_BYTES and not self.incarnation
+        return self._index * CONNECTS_NS if large else 0
 
     def _start(self, name: str, life: int) -> None:
         if self.up and self.incarnation == life:
