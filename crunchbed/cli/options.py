@@ -17,7 +17,8 @@ from crunchbed.cli.names import names_of
 from crunchbed.cli.output import DIRECTORY, FILE, json_option
 from crunchbed.scenario.cluster import BACKENDS
 from crunchbed.scenario.loader import load
-from crunchbed.scenario.schema import EVENTS, MOST_IN_FULL, Scenario
+from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.section import EVENTS, MOST_IN_FULL
 from reserve_agent.contract.packets import MEMALLOC_CLASSES, POLICIES
 from reserve_agent.errors import BadInput
 

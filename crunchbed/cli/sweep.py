@@ -156,10 +156,7 @@ def sweep(
     if (scenario is None) == (resume is None):
         raise BadInput("sweep: expected a SCENARIO, or --resume DIR and no scenario")
     number = _workers(workers)
-    if resume is None:
-        request, begin = _new(options, points, str(scenario))
-    else:
-        request, begin = _resumed(resume)
+    request, begin = _resumed(resume) if resume else _new(options, points, str(scenario))
     # The folder is made once there are workers: a scheduler that does not answer leaves none.
     with (
         ended_by_signals(),

@@ -8,15 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Self
 
-from pydantic import (
-    BeforeValidator,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, ValidationError, model_validator
 
 from crunchbed.expect import parse, steady
 from crunchbed.faults import kinds as fault_kinds
@@ -32,7 +26,9 @@ from crunchbed.scenario.overrides import with_keys
 from crunchbed.scenario.problems import problems
 from crunchbed.scenario.profiles import Profile, profile_for
 from crunchbed.scenario.section import (
+    EVENTS,
     MACHINE_KEYS,
+    MOST_IN_FULL,
     UNAWARE_CARDS,
     Fencing,
     Heartbeat,
@@ -47,11 +43,6 @@ from crunchbed.scenario.sizing import reserve_pages, shortage
 from nodes.membership.detectors.settings import silence_ns
 from reserve_agent.contract.packets import MEMALLOC_CLASSES, POLICIES
 from reserve_agent.errors import BadInput
-
-EVENTS: Final = ("all", "summary")
-"""What a history has: every datagram and every look at a pool, or how many, and what differs."""
-MOST_IN_FULL: Final = 64
-"""Nodes of which a history has all events where nobody says what it is to have."""
 
 
 def _expectations(value: object) -> tuple[str, ...]:
@@ -284,16 +275,11 @@ class Scenario(Section):
                     written["memory"].pop(key, None)
         return written
 
-    @model_serializer(mode="wrap")
-    def _without_what_is_new(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave ``events`` out where nobody said it, so that scenarios from before stay equal."""
-        written: dict[str, Any] = write(self)
-        if self.events is None:
-            written.pop("events", None)
-        return written
-
     def _said(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", by_alias=True)
+        written = self.model_dump(mode="json", by_alias=True)
+        if self.events is None:  # so that scenarios from before there was a choice stay equal
+            del written["events"]
+        return written
 
     def with_overrides(self, overrides: Mapping[str, object]) -> Scenario:
         """Return a copy with dotted keys set, such as ``{"crunch.pages": 500}``.

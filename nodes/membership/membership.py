@@ -26,9 +26,8 @@ The rules:
   incarnation, and starts to join again if that view is superseded before a majority held it. If its
   old incarnation is still a member, one view puts the new one in its place without a fence.
 - Each node tells every other one what it has to say. In a cluster of more nodes than a datagram has
-  room for, which only a simulation has, it tells the coordinator that it follows, and the
-  coordinator tells all. There a node knows by the word of another member, which has it from the
-  coordinator, that a majority holds their view.
+  room for, only simulated, it tells the coordinator that it follows, and the coordinator all; and
+  that a majority holds the view it knows by another member's word, who has it from the coordinator.
 - A view is lost when so many members boot at once that the others are no majority of it. After that
   no node admits another, and the cluster has to be started anew.
 """
@@ -91,11 +90,8 @@ class Membership:
         first = NO_VIEW if joining else self._order.first_view(me.incarnation)
         said = None
         if settled_ns is not None and not joining:
-            said = Gossip(
-                *(me.incarnation, first, frozenset(), self._order[0]),
-                joining=False,
-                held=self._wide,
-            )
+            nobody: frozenset[str] = frozenset()
+            said = Gossip(me.incarnation, first, nobody, self._order[0], False, self._wide)
         self._voices = Voices(me.name, first, said, settled_ns or 0)
         self._fence_timeout_ns = fence_timeout_ns
         self._joiner_ttl_ns = joiner_ttl_ns

@@ -6,7 +6,6 @@ sends what it returns. The heartbeat daemon drives it with a node's clock and so
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,15 +14,14 @@ from nodes.membership.actions import FenceRequest, NewView, Standing
 from nodes.membership.cluster import Cluster
 from nodes.membership.datagram import MAX_NODES, Kind, MalformedHeartbeat, size_of, tag_of
 from nodes.membership.detector import Clear, Miss, Suspect, Warn
-from nodes.membership.detectors.make import make_detector
-from nodes.membership.detectors.settings import LifeguardSettings, SwimSettings
 from nodes.membership.fences import FenceAnswer
+from nodes.membership.made import protocol_of
 from nodes.membership.membership import Membership
-from nodes.membership.protocol import Datagram, Effect, HeartbeatProtocol
+from nodes.membership.protocol import Datagram, Effect
 from nodes.membership.rings import Arrival, RingMerger
 from nodes.membership.roster import Roster
 from nodes.membership.settings import HeartbeatSettings
-from nodes.membership.views import Member, View
+from nodes.membership.views import View
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
@@ -93,7 +91,7 @@ class HeartbeatNode:
         self._settings = settings
         self._lateness_ns = settings.lateness_ns
         self._roster = Roster(settings.indexes) if cluster is None else cluster.roster
-        self._protocol = _protocol(settings, now_ns, self._roster, cluster)
+        self._protocol = protocol_of(settings, now_ns, self._roster, cluster)
         self._rings = RingMerger(settings.rings, settings.misses)
         self._next_beat_ns = _next_slot(now_ns, settings.phase_ns, settings.interval_ns)
         self._next_report_ns = now_ns + REPORT_NS if settings.reports else _NEVER_NS
@@ -288,35 +286,6 @@ def _installed(
         removed=removed,
         added=() if many and view.number == 1 else added,
         quorate=quorate,
-    )
-
-
-def _protocol(
-    settings: HeartbeatSettings, now_ns: int, roster: Roster, cluster: Cluster | None
-) -> HeartbeatProtocol:
-    settled = cluster is not None and cluster.settled and not settings.joining
-    probing = isinstance(settings.detector, SwimSettings | LifeguardSettings)
-    ttl_ns = settings.misses * settings.interval_ns
-    membership = Membership(
-        Member(settings.node, settings.incarnation),
-        roster.order,
-        joining=settings.joining,
-        fence_timeout_ns=settings.fence_timeout_ns,
-        joiner_ttl_ns=ttl_ns,
-        # A node that probes says nothing for long; one that suspects repeats it in every interval.
-        vote_ttl_ns=max(ttl_ns, 2 * settings.interval_ns) if probing else None,
-        settled_ns=now_ns if settled else None,
-    )
-    detector = make_detector(
-        settings.detector,
-        settings.node,
-        interval_ns=settings.interval_ns,
-        misses=settings.misses,
-        grace_ns=settings.grace_ns,
-        chance=random.Random(f"{settings.node} {settings.incarnation}"),  # noqa: S311
-    )
-    return HeartbeatProtocol(
-        roster, membership, detector, now_ns, in_bytes=cluster is None, settled=settled
     )
 
 

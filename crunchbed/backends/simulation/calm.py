@@ -9,15 +9,46 @@ by packet: see ``CalmProbes.answered`` for what that is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from crunchbed.backends.simulation.heartbeats import HeartbeatDaemon
-    from crunchbed.backends.simulation.loop import SimulatedLoop
-    from crunchbed.backends.simulation.network import SimulatedNetwork
+from crunchbed.backends.simulation.loop import SimulatedLoop
+from crunchbed.backends.simulation.network import SimulatedNetwork
+from nodes.membership.cluster import Cluster
+from nodes.membership.turn import HeartbeatNode
 
+MOST_IN_BYTES: Final = 32
+"""Nodes whose datagrams have bytes, as those of namespaces; of more they are values."""
 _SPARE_NS: Final = 10_000
 """What is still to happen at the end of a round trip has happened by then."""
+
+
+class Prober(Protocol):
+    """The heartbeat daemon of a node, as far as its probes may be calm.
+
+    Attributes:
+        rules: Its part in the protocol.
+        rests: Whether its next turn of itself is a probe that may be a calm one.
+        alert_until_ns: Until when a packet may be on its way to it.
+    """
+
+    rules: HeartbeatNode
+    rests: bool
+    alert_until_ns: int
+
+    @property
+    def node_name(self) -> str:
+        """Its node."""
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether it stands still, or its node is short of memory."""
+
+    def free_until(self, ns: int) -> bool:
+        """Whether nothing that is known of comes to this node until then, or from it."""
+
+    def count_exchange(self, now: int) -> None:
+        """Count one datagram that was sent now, and one that was received."""
 
 
 class CalmProbes:
@@ -33,9 +64,9 @@ class CalmProbes:
         self._loop = loop
         self._network = network
         self._count = count
-        self._daemons: dict[str, HeartbeatDaemon] = {}
+        self._daemons: dict[str, Prober] = {}
 
-    def join(self, name: str, daemon: HeartbeatDaemon) -> None:
+    def join(self, name: str, daemon: Prober) -> None:
         """A node has a heartbeat daemon."""
         self._daemons[name] = daemon
 
@@ -57,7 +88,7 @@ class CalmProbes:
             ends_ns = leaves_ns + self._network.round_trip_ns + _SPARE_NS
             daemon.alert_until_ns = max(daemon.alert_until_ns, ends_ns)
 
-    def answered(self, prober: HeartbeatDaemon) -> bool:
+    def answered(self, prober: Prober) -> bool:
         """Count a probe of a node that rests, if it can only be answered.
 
         Until the answer is there nobody may do anything to the two nodes but this: neither the run,
@@ -70,14 +101,26 @@ class CalmProbes:
             return False
         target = prober.rules.foresee()
         probed = self._daemons.get(target or "")
-        if probed is None or prober.name_of in network.rough or target in network.rough:
+        if probed is None or prober.node_name in network.rough or target in network.rough:
             return False
         if not probed.rests or not probed.free_until(ends_ns):
             return False
-        if not (network.idle(prober.name_of) and network.idle(probed.name_of)):
+        if not (network.idle(prober.node_name) and network.idle(probed.node_name)):
             return False
         if not prober.rules.exchange(probed.rules, now):
             return False
         prober.count_exchange(now)
         probed.count_exchange(now)
         return True
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What the heartbeat daemons of a run have in common.
+
+    Attributes:
+        cluster: None where datagrams have bytes.
+    """
+
+    cluster: Cluster | None
+    calm: CalmProbes

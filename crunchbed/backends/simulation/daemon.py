@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from crunchbed.backends.simulation.calm import Membership
 from crunchbed.backends.simulation.disk import Device
 from crunchbed.backends.simulation.fences import FenceService
 from crunchbed.backends.simulation.host import Host
@@ -12,9 +13,6 @@ from crunchbed.backends.simulation.memory import SimulatedMemory
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.membership import ViewInstalled
-
-if TYPE_CHECKING:
-    from crunchbed.backends.simulation.heartbeats import Membership
 
 
 class Home(Protocol):

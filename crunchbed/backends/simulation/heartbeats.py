@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from crunchbed.backends.common import settings
-from crunchbed.backends.simulation.calm import CalmProbes
 from crunchbed.backends.simulation.daemon import Daemon, Home
 from crunchbed.backends.simulation.host import UdpSocket
 from crunchbed.backends.simulation.packet import UDP_HEADERS, Datagram
 from crunchbed.scenario import detector
-from nodes.membership.cluster import Cluster
 from nodes.membership.fences import FenceAnswer
 from nodes.membership.protocol import Datagram as Said
 from nodes.membership.rings import Arrival
@@ -22,22 +19,8 @@ from reserve_agent.contract.events.heartbeats import HeartbeatSent
 from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.contract.packets import PacketClass
 
-MOST_IN_BYTES: Final = 32
-"""Nodes whose datagrams have bytes, as those of namespaces; of more they are values."""
 _PHASE_NS: Final = 300_000
 """By so much the beats of a large cluster are beside whole milliseconds, at which the run looks."""
-
-
-@dataclass(frozen=True)
-class Membership:
-    """What the heartbeat daemons of a run have in common.
-
-    Attributes:
-        cluster: None where datagrams have bytes.
-    """
-
-    cluster: Cluster | None
-    calm: CalmProbes
 
 
 class _Sums:
@@ -66,7 +49,7 @@ class HeartbeatDaemon(Daemon):
     """Heartbeats and membership: ``nodes.membership``.
 
     Attributes:
-        name_of: The node's name.
+        node_name: The node's name.
         rules: Its part in the protocol.
         rests: Whether its next turn of itself is a probe that may be a calm one.
         alert_until_ns: Until when a packet may be on its way to it.
@@ -76,7 +59,7 @@ class HeartbeatDaemon(Daemon):
         super().__init__(node, "heartbeat")
         scenario = node.scenario
         network, shared = node.host.network, node.membership
-        self.name_of = node.name
+        self.node_name = node.name
         self._calm = shared.calm
         self._ips = network.rings[node.name]
         self._addresses = network.rings
@@ -86,24 +69,8 @@ class HeartbeatDaemon(Daemon):
         self._passed = 0  # calm exchanges, of which each is a datagram sent and one received
         self.rests = False
         self.alert_until_ns = 0
-        chosen = settings.heartbeat(scenario, node.name, node.incarnation)
-        if shared.cluster is None:
-            peers = {name: Peer(i) for i, name in enumerate(scenario.node_names)}
-            del peers[node.name]
-        else:
-            peers = {}
-            chosen["grace_ns"] = DEFAULT_GRACE_NS  # all nodes of a simulation start at once
-            chosen["phase_ns"] += _PHASE_NS
-        self.rules = HeartbeatNode(
-            HeartbeatSettings(
-                **chosen,
-                peers=peers,
-                detector=detector.settings(scenario.detector, scenario.heartbeat.interval),
-                reports=not self._summarised,
-            ),
-            self._now(),
-            shared.cluster,
-        )
+        cluster = shared.cluster
+        self.rules = HeartbeatNode(self._settings(alone=cluster is None), self._now(), cluster)
         self._socket: UdpSocket = node.host.bind(
             scenario.heartbeat.port,
             self._received,
@@ -116,6 +83,24 @@ class HeartbeatDaemon(Daemon):
             self._tell(event)
         self._calm.join(node.name, self)
         self._next(self.rules.next_turn_ns())
+
+    def _settings(self, *, alone: bool) -> HeartbeatSettings:
+        """Return what it is set to; ``alone``: it knows no cluster that has the other nodes."""
+        scenario, node = self._node.scenario, self._node
+        chosen = settings.heartbeat(scenario, node.name, node.incarnation)
+        peers = {}
+        if alone:
+            peers = {name: Peer(i) for i, name in enumerate(scenario.node_names)}
+            del peers[node.name]
+        else:
+            chosen["grace_ns"] = DEFAULT_GRACE_NS  # all nodes of a simulation start at once
+            chosen["phase_ns"] += _PHASE_NS
+        return HeartbeatSettings(
+            **chosen,
+            peers=peers,
+            detector=detector.settings(scenario.detector, scenario.heartbeat.interval),
+            reports=not self._summarised,
+        )
 
     # --- what is calm
 
@@ -183,7 +168,7 @@ class HeartbeatDaemon(Daemon):
     def _note_sent(self, datagram: Said) -> None:
         """Write a datagram down, or count it where nobody will ask for it."""
         to, now = datagram.to, self._now()
-        asked_for = self._calm.deviates(self.name_of) or (
+        asked_for = self._calm.deviates(self.node_name) or (
             len(to) == 1 and self._calm.deviates(to[0])
         )
         if self._summarised and not asked_for:
@@ -226,7 +211,7 @@ class HeartbeatDaemon(Daemon):
 
     def _settle(self) -> None:
         """The daemon ends: write down what it has counted."""
-        self._calm.leave(self.name_of)
+        self._calm.leave(self.node_name)
         if not self._summarised:
             return
         self.tell_sums()

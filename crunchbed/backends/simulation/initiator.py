@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from crunchbed.backends.common import settings
+from crunchbed.backends.simulation.calm import MOST_IN_BYTES
 from crunchbed.backends.simulation.daemon import Daemon, Home
 from crunchbed.backends.simulation.disk import SimulatedTransport, Write
-from crunchbed.backends.simulation.heartbeats import MOST_IN_BYTES
 from nodes.block.pattern import BLOCK_BYTES, Stamp
 from nodes.block.reconnect import Reconnecting
 from nodes.block.task import WritebackTask

@@ -7,11 +7,11 @@ one that eBPF keeps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from crunchbed.backends.common.settings import port_rules
 from crunchbed.backends.simulation.books import Books, reserve_users
-from crunchbed.backends.simulation.loop import SimulatedLoop, Timer
+from crunchbed.backends.simulation.looks import Looks, Watched
+from crunchbed.backends.simulation.loop import SimulatedLoop
 from crunchbed.backends.simulation.packet import Datagram
 from crunchbed.scenario.profiles import DEFAULT, profile_for
 from crunchbed.scenario.schema import Scenario
@@ -41,12 +41,6 @@ from reserve_agent.model.pool import Window
 from reserve_agent.model.sockets import Socket
 from reserve_agent.record import NodeSummary
 
-POLL_NS: Final = 10_000_000
-SAMPLE_NS: Final = 50_000_000
-"""How often an agent looks at the pool, and writes its counters down (``reserve_agent/agent.py``):
-an emergency flag is raised as late as an agent sees the pressure. A look at a calm pool finds
-nothing and is left out; a summary also leaves out its counters."""
-
 
 class SimulatedMemory:
     """Implements ``PoolControl`` and ``nodes.block.task.PagePool`` with the model's pool.
@@ -68,11 +62,9 @@ class SimulatedMemory:
         interfaces: int,
     ) -> None:
         memory = scenario.memory
-        self._summarised = scenario.summarised
         self._request_pages = scenario.block_io.request // PAGE_BYTES
-        self._looks = Timer(loop, self._look)
-        self._began_ns: int | None = None
-        self._told = False  # the counters as they are now that nothing goes on
+        watched = Watched(self._look, self.sample, lambda: self.busy, self._goes_on)
+        self._looks = Looks(loop, watched, summarised=scenario.summarised)
         profile = profile_for(memory) or DEFAULT
         self._loop = loop
         self._record = record
@@ -103,46 +95,20 @@ class SimulatedMemory:
         """Set the pool up, and watch it as an agent does, until the loop ends."""
         self.manager.begin(self._clean)
         self.manager.describe()
-        self._next_sample_ns = self._began_ns = self._loop.now_ns()
-        self._look()
+        self._looks.begin()
 
     @property
     def busy(self) -> bool:
         """Whether memory is short, is about to be, or is treated as if it were."""
         return not self.state.calm or self.model.emergency
 
-    @property
     def _goes_on(self) -> bool:
-        """Whether a summary has the counters of this moment, as a reader of writes needs them."""
         return self.busy or self.state.dirty >= self._request_pages
 
     def _look(self) -> None:
-        now = self._loop.now_ns()
         self._advance()
         raised, pressure = self.model.emergency, self.state.pressure
         self.manager.watch_emergency(pressure=pressure, raised=raised)
-        if now >= self._next_sample_ns:
-            self.sample()
-            self._told = not self._goes_on
-            self._next_sample_ns = now + SAMPLE_NS
-        if self.busy:
-            self._looks.set(now + POLL_NS)
-        elif not (self._summarised and self._told):
-            self._looks.set(self._next_sample_ns)
-
-    def _stir(self) -> None:
-        """Look again at the next time at which an agent would, if something goes on."""
-        if self._began_ns is None or not self._goes_on:
-            return
-        self._told = False
-        if not self._looks.is_set:
-            self._next_sample_ns = max(self._next_sample_ns, self._next(SAMPLE_NS))
-        self._looks.set_by(self._next(POLL_NS) if self.busy else self._next_sample_ns)
-
-    def _next(self, step: int) -> int:
-        """Return the next time that is a whole number of steps after the begin."""
-        began = self._began_ns or 0
-        return began - (began - self._loop.now_ns()) // step * step
 
     def _advance(self) -> None:
         self.model.advance(self._loop.now_ns())
@@ -171,10 +137,7 @@ class SimulatedMemory:
         self._advance()
         self.model.reset(clean)
         self._books.clear()
-        if self._began_ns is not None:
-            self._told = False
-            self._next_sample_ns = max(self._next_sample_ns, self._next(SAMPLE_NS))
-            self._looks.set_by(self._next_sample_ns)
+        self._looks.note_change()
 
     def set_emergency(self, *, raised: bool) -> None:
         """Raise or lower the flag that the policy ``critical`` obeys."""
@@ -192,7 +155,7 @@ class SimulatedMemory:
         for start, end, _ in windows:
             self._loop.at(start, self._advance)
             self._loop.at(end, self._advance)
-        self._stir()
+        self._looks.stir()
 
     def wake(self) -> None:
         """Have readers that did not read do so."""
@@ -205,7 +168,7 @@ class SimulatedMemory:
         """Have normal tasks ask for pages to dirty; those that the pool refuses wait."""
         self._advance()
         self.state.ask(pages)
-        self._stir()
+        self._looks.stir()
 
     def clean(self, pages: int) -> int:
         """Free dirty pages that were written; return how many were dirty."""
@@ -216,7 +179,7 @@ class SimulatedMemory:
         """Have tasks that leave ``level`` pages free want more, which must be written first."""
         self._advance()
         self.state.swap(pages, level)
-        self._stir()
+        self._looks.stir()
 
     def calm(self) -> None:
         """Have the tasks that wait give up."""
@@ -314,7 +277,7 @@ class SimulatedMemory:
     def _note_episode(self, what: str, t: int, value: int) -> None:
         if what == "begin":
             self._record(PressureBegan(t=t, free=value))
-            self._stir()
+            self._looks.stir()
         else:
             self._record(PressureEnded(t=t, since=value, duration_ns=t - value))
 

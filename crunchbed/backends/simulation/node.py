@@ -8,15 +8,12 @@ from functools import partial
 from typing import Final
 
 from crunchbed.backends.common.settings import port_rules
+from crunchbed.backends.simulation.calm import MOST_IN_BYTES, Membership
 from crunchbed.backends.simulation.daemon import Daemon
 from crunchbed.backends.simulation.daemons import DAEMONS
 from crunchbed.backends.simulation.disk import Device
 from crunchbed.backends.simulation.fences import FenceService
-from crunchbed.backends.simulation.heartbeats import (
-    MOST_IN_BYTES,
-    HeartbeatDaemon,
-    Membership,
-)
+from crunchbed.backends.simulation.heartbeats import HeartbeatDaemon
 from crunchbed.backends.simulation.host import Host
 from crunchbed.backends.simulation.initiator import InitiatorDaemon
 from crunchbed.backends.simulation.loop import SimulatedLoop
@@ -37,7 +34,7 @@ from reserve_agent.record import NodeSummary
 START_NS: Final = 300_000_000
 """From power to a daemon's first words: about what a process of Python takes."""
 CONNECTS_NS: Final = 20_000
-"""Between the connections of a large cluster's nodes, of which the target's link has many at once."""
+"""Between the first connections of a large cluster's nodes: not all fit a link at one moment."""
 
 
 class SimulatedNode:

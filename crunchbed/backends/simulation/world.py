@@ -8,10 +8,9 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from crunchbed.backends.common.settings import port_rules, portal
-from crunchbed.backends.simulation.calm import CalmProbes
+from crunchbed.backends.simulation.calm import MOST_IN_BYTES, CalmProbes, Membership
 from crunchbed.backends.simulation.disk import Device, Target
 from crunchbed.backends.simulation.fences import FenceService
-from crunchbed.backends.simulation.heartbeats import MOST_IN_BYTES, Membership
 from crunchbed.backends.simulation.host import Host
 from crunchbed.backends.simulation.loop import SimulatedLoop, Streams
 from crunchbed.backends.simulation.network import SimulatedNetwork
