@@ -45,7 +45,7 @@ check: setup ## formatting, lint and types
 	$(VENV)/mypy
 
 .PHONY: bench
-bench: setup build/empty.bpf.o build/nfqueue ## what hooks, starts, scrapes and reports cost (10 minutes)
+bench: setup build/empty.bpf.o build/nfqueue ## what hooks, starts, scrapes, reports and simulations cost (20 minutes)
 	$(VENV)/python -m bench
 
 .PHONY: prove

@@ -82,7 +82,7 @@ class HeartbeatDaemon(Daemon):
         for event in self.rules.started(self._now()):
             self._tell(event)
         self._calm.join(node.name, self)
-        self._next(self.rules.next_turn_ns())
+        self._plan()
 
     def _settings(self, *, alone: bool) -> HeartbeatSettings:
         """Return what it is set to; ``alone``: it knows no cluster that has the other nodes."""
@@ -113,12 +113,12 @@ class HeartbeatDaemon(Daemon):
         """Whether nothing that is known of comes to this node until then, or from it."""
         node = self._node
         return (
-            self.alert_until_ns < self._now()
-            and not self.is_held_up
+            self.alert_until_ns < self._loop.now_ns()
+            and not self._paused
             and not self._arrived
             and not self._answers
+            and node.memory.unmoved
             and node.host.neighbours.knows_all
-            and node.memory.undisturbed_until(ns)
             and not node.stirs_by(ns, self.name)
         )
 
@@ -128,10 +128,14 @@ class HeartbeatDaemon(Daemon):
 
     def _passes_calmly(self) -> bool:
         # Before that time somebody has woken it, and after it the daemon has stood still.
-        if self._now() != self.rules.next_turn_ns() or not self._calm.answered(self):
+        if self._loop.now_ns() != self._planned_ns or not self._calm.answered(self):
             return False
-        self._next(self.rules.next_turn_ns())
+        self._plan()
         return True
+
+    def _plan(self) -> None:
+        self._planned_ns = self.rules.next_turn_ns()
+        self._next(self._planned_ns)
 
     def count_exchange(self, now: int) -> None:
         """Count one datagram that was sent now, and one that was received."""
@@ -154,7 +158,7 @@ class HeartbeatDaemon(Daemon):
         turn = self.rules.turn(now, arrived, answers)
         self._carry_out(turn)
         self.rests = self._summarised and self.rules.rests
-        self._next(self.rules.next_turn_ns())
+        self._plan()
 
     def _carry_out(self, turn: Turn) -> None:
         for event in turn.events:

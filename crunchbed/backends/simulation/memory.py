@@ -228,11 +228,14 @@ class SimulatedMemory:
         until = self._loop.now_ns() + spread + 2 * self._life_ns
         return self.model.pass_calm(packet, socket, at_once, until, socketless=socketless)
 
-    def undisturbed_until(self, ns: int) -> bool:
-        """Whether a packet now and then could neither be refused nor be noticed until ``ns``."""
-        model = self.model
-        picky = model.emergency or model.enforce or model.in_force.throttles
-        return not picky and model.undisturbed(1, ns + 2 * self._life_ns)
+    @property
+    def unmoved(self) -> bool:
+        """Whether a packet could neither be refused nor be noticed; not ``busy`` either."""
+        model, pool = self.model, self.state
+        if pool.pressure or pool.window < len(pool.windows) or model.emergency or model.enforce:
+            return False
+        enough = pool.free - 1 > pool.reserve and pool.free > pool.low_water
+        return enough and not model.in_force.throttles
 
     def count_calm(self, packets: int, cls: PacketClass, length: int) -> None:
         """Count packets that were sent, and as many that came, while nothing could happen to them.
