@@ -49,7 +49,7 @@ agree: setup ## hold backends against each other, every shipped scenario: make a
 	$(VENV)/crunchbed agree $(ARGS)
 
 .PHONY: bench
-bench: setup build/empty.bpf.o build/nfqueue ## what hooks, starts, scrapes and reports cost (10 minutes)
+bench: setup build/empty.bpf.o build/nfqueue ## what hooks, starts, scrapes, reports and simulations cost (20 minutes)
 	$(VENV)/python -m bench
 
 .PHONY: prove

@@ -12,7 +12,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bench import block, commands, hooks, scrape, shaped, starts, swim
+from bench import block, commands, doses, hooks, scrape, shaped, simulated, starts, swim
 from bench.timed import Timed, argv
 from reserve_agent.errors import CrunchbedError
 
@@ -43,6 +43,8 @@ PARTS: Final[dict[str, Part | Timed]] = {
     "commands": commands.STARTS,
     "history": commands.HISTORY,
     "swim": swim,
+    "simulated": simulated,
+    "doses": doses,
 }
 
 
@@ -74,6 +76,8 @@ def main(what: tuple[str, ...], rounds: int | None, beside: Path | None, output:
     commands  how long the command line takes to start
     history   how long judging and reporting a run of a million events takes
     swim      what SWIM costs a node in a period, by the number of nodes
+    simulated what whole simulated runs of 100 to 10,000 nodes cost
+    doses     how long 600 simulated runs of dose-response take
 
     The first five need root. A missed goal is shown in red, and is no failure. Use a quiet machine.
     """  # noqa: D301 - \b is click's

@@ -100,7 +100,8 @@ class Exporter(Families):
             case heartbeats.HeartbeatSent(peers=peers):
                 of["heartbeats_sent"].add(by=peers if isinstance(peers, int) else len(peers))
             case heartbeats.HeartbeatReceived():
-                for peer, count in event.counts.items():
+                counts = event.counts
+                for peer, count in counts.items() if isinstance(counts, Mapping) else ():
                     of["heartbeats_received"].add(peer, by=count)
             case heartbeats.HeartbeatMissed():
                 cause = event.cause or self._drops.get(event.tag or "", "unknown")

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 STORAGE_NUMBER = 254
 PREFIX_LENGTH = 24
+WIDE_STORAGE_NUMBER = 65534
+"""Of the storage host where there are more nodes than a /24 has addresses for: a simulation."""
 _TRUNK_SIDE = 0x80
+_WIDE = 128  # of an address's second number: from here on a network is a /16
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,10 @@ class PortLayout:
 
 @dataclass(frozen=True)
 class LinkLayout:
-    """A host's link to a switch; ``ip`` is the address of the host's interface, in a /24."""
+    """A host's link to a switch; ``ip`` is the address of the host's interface.
+
+    It is one of a /24, or of a /16 where there are more nodes than a /24 has addresses for.
+    """
 
     network: str
     interface: str
@@ -79,9 +85,11 @@ def hardware_address(run_number: int, side: int, number: int) -> str:
     Args:
         run_number: the run id as a number under 2**24.
         side: end of a link: even in a host, odd at a switch; two numbers for each link of a host.
-        number: number of the host, or of the link between switches.
+        number: number of the host, or of the link between switches. One over 255 leaves no room for
+            the run: only a simulation, which has no other run beside it, has so many hosts.
     """
-    octets = (2, *run_number.to_bytes(3, "big"), side, number)
+    where = run_number.to_bytes(3, "big") if number <= 255 else (number >> 8).to_bytes(3, "big")
+    octets = (2 if number <= 255 else 6, *where, side, number & 255)
     return ":".join(f"{octet:02x}" for octet in octets)
 
 
@@ -101,13 +109,14 @@ class Planner:
             SwitchLayout(f"{run_id}s{index}", (self._run_number << 8) + index)
             for index in range(1, switches + 1)
         )
-        self.numbers = (*range(1, nodes + 1), STORAGE_NUMBER)
+        self.storage = STORAGE_NUMBER if nodes < STORAGE_NUMBER else WIDE_STORAGE_NUMBER
+        self.numbers = (*range(1, nodes + 1), self.storage)
         self._used = dict.fromkeys((switch.name for switch in self.switches), 0)
         self._trunks = 0
 
     def host_name(self, number: int) -> str:
         """``n1``.. or ``st``, after the run id."""
-        return f"{self._run_id}{'st' if number == STORAGE_NUMBER else f'n{number}'}"
+        return f"{self._run_id}{'st' if number == self.storage else f'n{number}'}"
 
     def host(
         self, number: int, links: list[tuple[str, int, int]], host_address: str | None = None
@@ -121,12 +130,18 @@ class Planner:
                 LinkLayout(
                     network=network,
                     interface=f"{self.host_name(number)}-eth{index}",
-                    ip=address(number, subnet),
+                    ip=self.address(number, subnet),
                     mac=hardware_address(self._run_number, side, number),
                     port=self._port(switch, side + 1, number),
                 )
             )
         return HostLayout(self.host_name(number), tuple(made), host_address)
+
+    def address(self, number: int, subnet: int) -> str:
+        """IPv4 address of a host on a network: of a /24, or of a /16 where there are too many."""
+        if self.storage == STORAGE_NUMBER:
+            return address(number, subnet)
+        return wide_address(number, subnet)
 
     def trunk(self, one: int, other: int) -> TrunkLayout:
         """A link between two switches, given by their indexes from 0."""
@@ -148,6 +163,17 @@ def address(number: int, subnet: int = 0) -> str:
     return f"10.77.{subnet}.{number}"
 
 
+def wide_address(number: int, subnet: int = 0) -> str:
+    """The same where a network is a /16, and the storage host has number 65534."""
+    return f"10.{_WIDE + subnet}.{number >> 8}.{number & 255}"
+
+
+def number_of(address: str) -> int:
+    """Return the number of the host that has an IPv4 address of these; ValueError: none has."""
+    _, network, high, low = map(int, address.split("."))
+    return (high << 8) + low if network >= _WIDE else low
+
+
 def star(nodes: int, run_id: str = "") -> Layout:
     """Every host on one switch."""
     planner = Planner(nodes, run_id, 1)
@@ -160,7 +186,7 @@ def split(nodes: int, run_id: str = "") -> Layout:
     planner = Planner(nodes, run_id, 2)
     both = [("cluster", 0, 0), ("storage", 1, 1)]
     hosts = [
-        planner.host(number, both[1:] if number == STORAGE_NUMBER else both)
+        planner.host(number, both[1:] if number == planner.storage else both)
         for number in planner.numbers
     ]
     return Layout(planner.switches, tuple(hosts))

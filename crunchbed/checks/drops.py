@@ -11,6 +11,7 @@ from crunchbed.history.history import History
 from reserve_agent.contract.events.heartbeats import HeartbeatMissed
 from reserve_agent.contract.events.pressure import PacketDropped
 from reserve_agent.contract.packets import DROP_CAUSES
+from topologies.layout import number_of
 
 
 class Drops:
@@ -73,5 +74,5 @@ def _ends(drop: PacketDropped) -> tuple[str, str]:
 
 
 def _node_at(address: str) -> str:
-    """Return the cluster node with this address: the address of n7 ends in 7."""
-    return f"n{address.rsplit('.', 1)[-1]}" if address else ""
+    """Return the cluster node with this address."""
+    return f"n{number_of(address)}" if address else ""

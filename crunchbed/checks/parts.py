@@ -27,7 +27,7 @@ def damage(history: History, scenario: Scenario) -> list[str]:
     expected = [RUN, *scenario.node_names]
     if scenario.cluster.controller != "none":
         expected.append(_CONTROLLER)
-    names = [*expected, *(name for name in parts if name not in expected)]
+    names = dict.fromkeys([*expected, *parts])
     return [
         f"the history of {name} is not whole: {reason}"
         for name in names

@@ -18,6 +18,7 @@ from crunchbed.cli.output import DIRECTORY, FILE, json_option
 from crunchbed.scenario.cluster import BACKENDS
 from crunchbed.scenario.loader import load, with_files
 from crunchbed.scenario.schema import Scenario
+from crunchbed.scenario.section import EVENTS, MOST_IN_FULL
 from reserve_agent.contract.packets import MEMALLOC_CLASSES, POLICIES
 from reserve_agent.errors import BadInput
 
@@ -33,6 +34,7 @@ class Options:
 
     overrides: tuple[str, ...] = ()
     backend: str | None = None
+    events: str | None = None
     kernel: Path | None = None
     modules: Path | None = None
     headers: Path | None = None
@@ -54,6 +56,8 @@ class Options:
         settings = self.changes
         if self.backend is not None:
             settings["cluster.backend"] = self.backend
+        if self.events is not None:
+            settings["events"] = self.events
         if self.memalloc is not None:
             settings["memalloc"] = classes_of(self.memalloc)
         if self.policy is not None:
@@ -146,6 +150,12 @@ _SHARED: Final[Mapping[str, Callable[[Command], Command]]] = {
         metavar="BACKEND",
         help=f"What the nodes are made of, in place of cluster.backend: {', '.join(BACKENDS)}.",
     ),
+    "events": click.option(
+        "--events",
+        metavar="WHICH",
+        help=f"What a simulation's history has: {' or '.join(EVENTS)}; by default all events of up "
+        f"to {MOST_IN_FULL} nodes, and of more a summary.",
+    ),
     "kernel": click.option(
         "--kernel",
         type=FILE,
@@ -192,8 +202,8 @@ _SHARED: Final[Mapping[str, Callable[[Command], Command]]] = {
     ),
 }
 
-BACKEND: Final = ("backend", "kernel", "modules", "headers")
-"""The options that say what the nodes are made of."""
+BACKEND: Final = ("backend", "events", "kernel", "modules", "headers")
+"""The options that say what the nodes are made of, and what is recorded of them."""
 junit_option: Final = _SHARED["junit"]
 
 

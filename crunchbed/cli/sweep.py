@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.core import ParameterSource
@@ -18,19 +18,22 @@ from crunchbed.cli.output import DIRECTORY, print_json
 from crunchbed.experiments.sweep import capacity
 from crunchbed.experiments.sweep.conduct import Conductor
 from crunchbed.experiments.sweep.folder import SweepFolder
+from crunchbed.experiments.sweep.made import Made
 from crunchbed.experiments.sweep.request import FIGURES, Request
-from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Scheduler, refuse, result_in
 from crunchbed.experiments.sweep.scratch import workplace
 from crunchbed.experiments.sweep.space import trials_of
 from crunchbed.experiments.sweep.threshold import DEFAULT_TOLERANCE
-from crunchbed.experiments.sweep.workers import Pool, connected, local
 from crunchbed.report.sweep_progress import SweepProgress
 from crunchbed.report.sweep_summary import print_sweep
 from crunchbed.report.table import open_console
 from crunchbed.run.signals import ended_by_signals
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, RunInvalid
+
+if TYPE_CHECKING:
+    from crunchbed.experiments.sweep.simulated import Processes
+    from crunchbed.experiments.sweep.workers import Pool
 
 Begin = Callable[[], AbstractContextManager[SweepFolder]]
 
@@ -153,12 +156,12 @@ def sweep(
     if (scenario is None) == (resume is None):
         raise BadInput("sweep: expected a SCENARIO, or --resume DIR and no scenario")
     number = _workers(workers)
-    begin = _new(options, points, str(scenario)) if resume is None else _resumed(resume)
+    request, begin = _resumed(resume) if resume else _new(options, points, str(scenario))
     # The folder is made once there are workers: a scheduler that does not answer leaves none.
     with (
         ended_by_signals(),
         workplace() as place,
-        _pool(number, scheduler, place) as made,
+        _pool(request.base, number, scheduler, place) as made,
         begin() as folder,
     ):
         if unmade := folder.forget_unmade():
@@ -166,20 +169,20 @@ def sweep(
         return _carry_out(folder, made, number, as_json=options.as_json)
 
 
-def _new(options: Options, points: Points, scenario: str) -> Begin:
-    """Return what makes the folder of a new sweep; all that was asked for makes sense."""
+def _new(options: Options, points: Points, scenario: str) -> tuple[Request, Begin]:
+    """Return a new sweep, and what makes its folder; all that was asked for makes sense."""
     chosen = options.scenario(scenario).with_overrides({"expect": []})
     request = points.request(chosen)
     directory = options.out or options.directory(f"{chosen.name}-sweep")
-    return lambda: SweepFolder.make(directory, request.model_dump(mode="json")).held()
+    asked = request.model_dump(mode="json")
+    return request, lambda: SweepFolder.make(directory, asked).held()
 
 
-def _resumed(directory: Path) -> Begin:
-    """Return what takes hold of the folder of a sweep that was ended."""
+def _resumed(directory: Path) -> tuple[Request, Begin]:
+    """Return a sweep that was ended, and what takes hold of its folder."""
     _refuse_beside_resume()
     folder = SweepFolder.open(directory)
-    Request.of(folder.asked, str(folder.path))
-    return folder.held
+    return Request.of(folder.asked, str(folder.path)), folder.held
 
 
 def _refuse_beside_resume() -> None:
@@ -204,7 +207,9 @@ def _workers(text: str) -> int | None:
     return int(text)
 
 
-def _carry_out(folder: SweepFolder, made: Pool, workers: int | None, *, as_json: bool) -> int:
+def _carry_out(
+    folder: SweepFolder, made: Pool | Processes, workers: int | None, *, as_json: bool
+) -> int:
     request = Request.of(folder.asked, str(folder.path))
     trials = [] if request.find else trials_of(request.base, request.points, request.seeds)
     missing = folder.missing(trials)
@@ -212,7 +217,8 @@ def _carry_out(folder: SweepFolder, made: Pool, workers: int | None, *, as_json:
     with SweepProgress(total, len(trials) - len(missing)) as progress:
         progress.note(f"{folder.path}; ended early, `crunchbed sweep --resume` goes on with it")
         limit = made.size if workers is None else min(workers, made.size)
-        if workers is None and (missing or request.find):
+        undisturbed = request.base.cluster.repeatable
+        if workers is None and not undisturbed and (missing or request.find):
             limit = capacity.measure(made, request.base, limit, progress.note, _disturbed)
         conductor = Conductor(request, folder, Scheduler(made, limit, folder.store, progress))
         summary = conductor.run()
@@ -224,7 +230,16 @@ def _carry_out(folder: SweepFolder, made: Pool, workers: int | None, *, as_json:
     return 0 if summary.whole else RunInvalid.exit_code
 
 
-def _pool(workers: int | None, scheduler: str | None, place: Path) -> AbstractContextManager[Pool]:
+def _pool(
+    scenario: Scenario, workers: int | None, scheduler: str | None, place: Path
+) -> AbstractContextManager[Pool | Processes]:
+    """Return what makes the runs; each kind loads much that the other does not need."""
+    if scheduler is None and scenario.cluster.repeatable:
+        from crunchbed.experiments.sweep import simulated
+
+        return simulated.processes(workers or simulated.most(), place)
+    from crunchbed.experiments.sweep.workers import connected, local
+
     if scheduler is not None:
         return connected(scheduler)
     return local(workers or capacity.most(), place)

@@ -123,9 +123,10 @@ class FaultSection(Section):
 
     def candidates(self, facts: ClusterFacts) -> tuple[str, ...]:
         """Return the nodes that the fault can hit, in order; a draw is made among them."""
-        return tuple(
-            name for name in facts.node_names if not any(self.aimed_at(name)._misfits(facts))
-        )
+        return tuple(name for name in facts.node_names if self._fits(name, facts))
+
+    def _fits(self, name: str, facts: ClusterFacts) -> bool:
+        return not any(self.aimed_at(name)._misfits(facts))
 
     def _misfits(self, facts: ClusterFacts) -> Iterator[Contradiction]:
         yield from self._host_contradictions(facts)
@@ -155,7 +156,8 @@ class FaultSection(Section):
         yield from self._host_contradictions(facts)
         yield from self._time_contradictions(facts)
         yield from self._own_contradictions(facts)
-        if RANDOM in self.targets and not self.candidates(facts):
+        aimless = RANDOM in self.targets
+        if aimless and not any(self._fits(name, facts) for name in facts.node_names):
             yield "target", "a target that this fault can hit: no cluster node is one", RANDOM
 
     def _time_contradictions(self, facts: ClusterFacts) -> Iterator[Contradiction]:
@@ -173,9 +175,9 @@ class FaultSection(Section):
 
     def _host_contradictions(self, facts: ClusterFacts, /) -> Iterator[Contradiction]:
         """Yield the hosts that the cluster does not have, or that the fault cannot hit."""
-        known = (*facts.node_names, RANDOM, *self.beside_nodes)
+        others = (RANDOM, *self.beside_nodes)
         for target in self.targets:
-            if target not in known:
+            if target not in others and target not in facts.node_names:
                 yield "target", one_of_nodes(facts, RANDOM, *self.beside_nodes), target
 
     def _own_contradictions(self, _facts: ClusterFacts, /) -> Iterator[Contradiction]:

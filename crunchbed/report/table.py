@@ -224,12 +224,15 @@ def _nodes_shown(result: Result) -> tuple[list[str], int]:
     nodes = list(result.nodes)
     if len(nodes) <= MOST_NODES:
         return nodes, 0
-    telling = [
-        name
-        for name, one in result.nodes.items()
-        if one.heartbeats_missed or one.nodes_ejected or one.pressure_episodes or one.io_errors
-    ]
-    return telling[:MOST_NODES], len(nodes) - min(len(telling), MOST_NODES)
+    shown = telling(result)[:MOST_NODES]
+    return shown, len(nodes) - len(shown)
+
+
+def telling(result: Result) -> list[str]:
+    """Return the nodes with an event to tell of: first those to which something was done."""
+    hit = [n for n, one in result.nodes.items() if one.nodes_ejected or one.pressure_episodes]
+    others = [n for n, one in result.nodes.items() if one.heartbeats_missed or one.io_errors]
+    return list(dict.fromkeys([*hit, *others]))
 
 
 def spread_cell(found: Spread | None) -> str:

@@ -62,6 +62,7 @@ class Request:
     held: Scenario | None = None
     scraper: Scraper | None = None
     on_file: bool = True
+    report: bool = True
 
 
 def run(
@@ -72,6 +73,7 @@ def run(
     progress: Progress | None = None,
     hold: bool = False,
     scraper: Scraper | None = None,
+    report: bool = True,
 ) -> Result:
     """Execute one run and judge it.
 
@@ -83,6 +85,7 @@ def run(
         hold: Keep the cluster open and do to it what other terminals ask for, in place of the
             scenario's crunch and faults, until somebody ends it.
         scraper: Records the run's metrics; the control phase waits until it does.
+        report: Write ``report.html`` too; ``crunchbed report`` makes it later from the same files.
 
     Raises:
         BadInput: The scenario's backend cannot do it; nothing was started.
@@ -92,7 +95,9 @@ def run(
     """
     watcher = progress or Progress()
     held = with_flood_reader(scenario) if hold else None
-    request = Request(without_plan(scenario) if hold else scenario, seed, held, scraper)
+    request = Request(
+        without_plan(scenario) if hold else scenario, seed, held, scraper, report=report
+    )
     with signals.interruptible():
         backend = ready_backend(scenario, hold=hold)
         with claimed(backend, request.scenario, seed, out, watcher) as (site, directory):
@@ -110,9 +115,9 @@ def _measure(request: Request, site: Site, directory: Path, progress: Progress) 
     _audit(recorded, request.scenario, directory)
     result = judge(recorded, request.scenario, partial(_log_failure, directory))
     result.write(directory / "result.json")
-    _show(
-        Recorded(request.scenario.policy, request.scenario, recorded, result), directory, progress
-    )
+    if request.report:
+        run = Recorded(request.scenario.policy, request.scenario, recorded, result)
+        _show(run, directory, progress)
     return result
 
 
@@ -251,10 +256,9 @@ def _inject(request: Request, run: Running) -> None:
 
 def _recover(request: Request, run: Running) -> None:
     """Wait until the cluster is whole again; that it was not is a finding, not an error."""
-    unhealthy = run.supervisor.unhealthy
     seconds = request.scenario.phases.recovery / 1e9
-    healthy = run.supervisor.wait_until(lambda: unhealthy() is None, seconds)
-    reason = None if healthy else unhealthy()
+    healthy = run.supervisor.wait_until(run.supervisor.healthy, seconds)
+    reason = None if healthy else run.supervisor.unhealthy()
     run.recorder.record(Recovery(healthy=healthy, reason=reason))
     if not healthy:
         run.progress.note(f"not recovered: {reason}")

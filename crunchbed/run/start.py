@@ -126,6 +126,7 @@ def started(
             reboot_delay_ns=scenario.fencing.reboot_delay,
             panics=scenario.memory.on_exhaustion == "panic",
             confirm=scenario.fencing.confirm,
+            watches=not scenario.cluster.repeatable,
         )
         fences = FenceDevice(supervisor.fence, scenario.fencing.delay_ns, recorder)
         world.boot(fences)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.progress import Progress
-from crunchbed.run.world import Loop, Node, NodeSilent, World
+from crunchbed.run.world import Loop, Node, NodeSilent, World, never
 from reserve_agent.contract.events.faults import NodeDown, NodeUp
 from reserve_agent.contract.events.membership import FenceConfirmed, FenceStarted, NodeEjected
 from reserve_agent.errors import RunInvalid
 
 _WATCH_NS: Final = 20_000_000
 _TICK_NS: Final = 100_000_000
+_MOST_SHOWN: Final = 32
 
 
 class Supervisor:
@@ -29,6 +30,7 @@ class Supervisor:
         panics: Whether a node dies of an exhausted reserve.
         confirm: Whether a fence cuts its target off before it is confirmed; without that it is
             only said to be, and its target lives until it is booted.
+        watches: Whether a part of a node can end by itself, so that somebody has to look.
 
     Attributes:
         cut_off_since: Says since when a fault keeps a node (first) from another one (second);
@@ -45,6 +47,7 @@ class Supervisor:
         reboot_delay_ns: int,
         panics: bool,
         confirm: bool = True,
+        watches: bool = True,
     ) -> None:
         self.nodes = world.nodes
         self.cut_off_since: Callable[[str, str], int | None] = lambda _target, _by: None
@@ -58,6 +61,11 @@ class Supervisor:
         self._reboots: dict[str, int] = {}  # when a node boots that is to boot by itself
         self._downs: dict[str, int] = {}  # when a node went down without a fence
         self._next_tick_ns = 0
+        self._watched = list(self.nodes.values()) if watches else []
+        self._asked = list(self.nodes.values())
+        self._everybody = sorted(self.nodes)
+        self._views_known: list[Sequence[str]] = []
+        self._first_asked = 0
         loop.at(loop.now_ns(), self._watch)
 
     def fence(self, target: str, by: str) -> bool:
@@ -133,10 +141,10 @@ class Supervisor:
             self._progress.tick()
 
     def _notice_the_dead(self) -> None:
-        for name, node in self.nodes.items():
+        for node in self._watched:
             if node.up and node.watchdog_due():
-                self.crash(name, "watchdog")
-        for node in self.nodes.values():
+                self.crash(node.name, "watchdog")
+        for node in self._watched:
             node.check()
         self._world.check()
 
@@ -150,7 +158,7 @@ class Supervisor:
 
     def wait(self, seconds: float) -> None:
         """Keep the cluster going for ``seconds``."""
-        self._loop.run_until(lambda: False, seconds)
+        self._loop.run_until(never, seconds)
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Keep going until ``condition`` or the time is up; returns whether it holds."""
@@ -158,24 +166,54 @@ class Supervisor:
 
     def unhealthy(self) -> str | None:
         """Why the cluster is not healthy yet, or None when it is."""
-        everybody = sorted(self.nodes)
         servers: list[str] = []
-        for name, node in self.nodes.items():
-            if not node.up:
-                return f"{name} is down"
-            try:
-                status = node.status()
-            except NodeSilent as error:
-                return str(error)
-            missing = set(node.daemon_names) - set(status.ready)
-            if missing:
-                return f"{name}: {', '.join(sorted(missing))} not ready"
-            if sorted(status.view) != everybody:
-                return f"{name} sees {', '.join(status.view) or 'nobody'}"
-            if status.pressure:
-                return f"{name} is under memory pressure"
-            servers += [name] if status.serving else []
-        if any(node.serves for node in self.nodes.values()) and len(servers) != 1:
+        for node in self.nodes.values():
+            if (reason := self._ails(node, servers)) is not None:
+                return reason
+        return self._unserved(servers)
+
+    def healthy(self) -> bool:
+        """Whether the cluster is healthy: as ``unhealthy``, for who asks again and again.
+
+        The node that was not healthy the last time is asked first.
+        """
+        servers: list[str] = []
+        for number in range(len(self._asked)):
+            asked = (self._first_asked + number) % len(self._asked)
+            if self._ails(self._asked[asked], servers) is not None:
+                self._first_asked = asked
+                return False
+        return self._unserved(servers) is None
+
+    def _ails(self, node: Node, servers: list[str]) -> str | None:
+        """Why a node is not healthy; one that serves is added to ``servers``."""
+        if not node.up:
+            return f"{node.name} is down"
+        try:
+            status = node.status()
+        except NodeSilent as error:
+            return str(error)
+        missing = set(node.daemon_names) - set(status.ready)
+        if missing:
+            return f"{node.name}: {', '.join(sorted(missing))} not ready"
+        if not self._has_all(status.view):
+            return f"{node.name} sees {_some(status.view) or 'nobody'}"
+        if status.pressure:
+            return f"{node.name} is under memory pressure"
+        servers += [node.name] if status.serving else []
+        return None
+
+    def _has_all(self, view: Sequence[str]) -> bool:
+        """Whether a view has all nodes; the latest that had is known again, as nodes may share."""
+        if any(view is known for known in self._views_known):
+            return True
+        if sorted(view) != self._everybody:
+            return False
+        self._views_known = [view]
+        return True
+
+    def _unserved(self, servers: Sequence[str]) -> str | None:
+        if len(servers) != 1 and any(node.serves for node in self.nodes.values()):
             return f"the block device is served by {' and '.join(servers) or 'nobody'}"
         return None
 
@@ -185,15 +223,15 @@ class Supervisor:
         Raises:
             RunInvalid: The cluster did not become healthy; says why.
         """
-        reason: str | None = None
-
-        def healthy() -> bool:
-            nonlocal reason
+        if not self.wait_until(self.healthy, seconds):
             reason = self.unhealthy()
-            return reason is None
-
-        if not self.wait_until(healthy, seconds):
             raise RunInvalid(f"the cluster did not become healthy in {seconds:g} s: {reason}")
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names to read: all of a small cluster."""
+    shown = ", ".join(names[:_MOST_SHOWN])
+    return shown if len(names) <= _MOST_SHOWN else f"{shown} and {len(names) - _MOST_SHOWN} others"
 
 
 def _exhausted(node: Node) -> bool:

@@ -95,6 +95,11 @@ class Loop(Clock, Protocol):
         """
 
 
+def never() -> bool:
+    """A condition that never holds, and does nothing when it is asked: time is to pass."""
+    return False
+
+
 class NodeSilent(CrunchbedError):
     """Nobody can say at the moment how a node is: its agent was killed on purpose."""
 

@@ -19,6 +19,10 @@ from reserve_agent.contract.topologies import NETWORKS, TOPOLOGIES
 BACKENDS: Final = ("namespaces", "machines", "simulation")
 """What the nodes can be made of; the first is the default."""
 CONTROLLERS: Final = ("none", "openflow")
+MOST_NODES: Final = 10_000
+"""Of a simulation."""
+MOST_EMULATED: Final = 32
+"""Of the other backends: one machine has to carry them all."""
 SWITCHES: Final = ("auto", "ovs-kernel", "ovs-user", "linux-bridge")
 RINGS: Final = (("cluster",), ("a", "b"))
 """Groups of networks that carry heartbeats: a host without a link to any of a group is cut off."""
@@ -32,7 +36,7 @@ class Cluster(Section):
     """
 
     backend: Annotated[str, kinds.choice(BACKENDS)] = BACKENDS[0]
-    nodes: Annotated[int, kinds.whole("nodes", 2, 32)] = 3
+    nodes: Annotated[int, kinds.whole("nodes", 2, MOST_NODES)] = 3
     topology: Annotated[str, kinds.choice(TOPOLOGIES)] = "star"
     leaves: Annotated[int, kinds.whole("leaves", 1, 8)] = 2
     switch: Annotated[str, kinds.choice(SWITCHES)] = "auto"
@@ -46,6 +50,11 @@ class Cluster(Section):
     def needs_netem(self) -> bool:
         """Whether the links delay or lose packets."""
         return self.delay > 0 or self.loss > 0
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a seed decides all that happens, and nothing ends by itself."""
+        return self.backend == "simulation"
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -73,6 +82,13 @@ class Cluster(Section):
 
 
 def contradictions(cluster: Cluster) -> Iterator[Contradiction]:
-    """Find a switch that cannot carry the topology."""
+    """Find more nodes than the backend has, and a switch that cannot carry the topology."""
+    if cluster.nodes > MOST_EMULATED and cluster.backend != "simulation":
+        yield (
+            "cluster.nodes",
+            f"at most {MOST_EMULATED} with backend {cluster.backend} "
+            f"({MOST_NODES:,} with simulation)",
+            str(cluster.nodes),
+        )
     if cluster.topology == "leaf-spine" and cluster.switch == "linux-bridge":
         yield "cluster.switch", "Open vSwitch: leaf-spine has loops", cluster.switch

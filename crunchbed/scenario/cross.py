@@ -45,6 +45,12 @@ def memory(memory: Memory, reserve: int, request: int) -> Iterator[Contradiction
         )
 
 
+def events(events: str | None, backend: str) -> Iterator[Contradiction]:
+    """Find a summary that only a simulation can make of its events."""
+    if events == "summary" and backend != "simulation":
+        yield "events", f"all with backend {backend}: only simulation has a summary", events
+
+
 def network(
     facts: ClusterFacts, faults: tuple[Fault, ...], *, netem: bool
 ) -> Iterator[Contradiction]:

@@ -17,6 +17,7 @@ from crunchbed.scenario.facts import Contradiction
 from crunchbed.scenario.kinds import DurationText
 from crunchbed.scenario.section import Section
 from crunchbed.scenario.units import format_duration
+from nodes.membership.datagram import MAX_NODES
 from nodes.membership.detectors.settings import KINDS, Settings
 
 Duration = Annotated[int, kinds.duration("1us"), DurationText]
@@ -83,6 +84,8 @@ class LifeguardDetector(DetectorSection):
     gossip_nodes: Annotated[int, kinds.whole("nodes", 1, 31)] | None = None
 
 
+ALL_TO_ALL: Final = ("fixed", "phi")
+"""Detectors by which every node sends a heartbeat to every other one."""
 AnyDetector = FixedDetector | PhiDetector | SwimDetector | LifeguardDetector
 Detector = Annotated[AnyDetector, Field(discriminator="kind")]
 MODELS: Final[Mapping[str, type[DetectorSection]]] = {
@@ -114,8 +117,15 @@ def scale(section: AnyDetector, interval: int) -> str:
     return f"detector {section.kind}: {name} is {published_ns / 1e9:g} s / {share:.3g}"
 
 
-def contradictions(section: AnyDetector, interval: int) -> Iterator[Contradiction]:
-    """Find what does not go together in ``detector``, or with ``heartbeat.interval``."""
+def contradictions(section: AnyDetector, interval: int, nodes: int) -> Iterator[Contradiction]:
+    """Find what does not go together in ``detector``, with ``heartbeat.interval`` or the nodes."""
+    if nodes > MAX_NODES and section.kind in ALL_TO_ALL:
+        yield (
+            "detector.kind",
+            f"swim or lifeguard with more than {MAX_NODES} nodes: by {section.kind} each hears all "
+            f"others, {nodes * (nodes - 1):,} heartbeats in {format_duration(interval)}",
+            section.kind,
+        )
     period = KINDS[section.kind].published[0]
     given = getattr(section, period)
     if given is not None and given != interval:

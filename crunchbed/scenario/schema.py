@@ -7,6 +7,7 @@ Inside, durations are nanoseconds, sizes bytes, data rates bits per second and m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ValidationError, model_validator
@@ -25,7 +26,9 @@ from crunchbed.scenario.overrides import with_keys
 from crunchbed.scenario.problems import problems
 from crunchbed.scenario.profiles import Profile, profile_for
 from crunchbed.scenario.section import (
+    EVENTS,
     MACHINE_KEYS,
+    MOST_IN_FULL,
     UNAWARE_CARDS,
     Fencing,
     Heartbeat,
@@ -101,6 +104,7 @@ class Scenario(Section):
     faults: Faults = ()
     phases: Phases = Phases()
     capture: Annotated[bool, kinds.yes_or_no()] = False
+    events: Annotated[str, kinds.choice(EVENTS)] | None = None
     steady: SteadyState = ()
     expect: Expectations = ()
 
@@ -127,11 +131,12 @@ class Scenario(Section):
     def _contradictions(self) -> Iterator[Contradiction]:
         """Find what does not go together, in the order of the keys."""
         facts, network, heartbeat = self.facts, self.cluster, self.heartbeat
+        yield from cross.events(self.events, network.backend)
         yield from cross.memory(self.memory, reserve_pages(self), self.block_io.request)
         yield from cluster.contradictions(network)
         yield from cross.network(facts, self.faults, netem=network.needs_netem)
         yield from block_io.contradictions(self.block_io, network.nodes)
-        yield from detector.contradictions(self.detector, heartbeat.interval)
+        yield from detector.contradictions(self.detector, heartbeat.interval, network.nodes)
         yield from self.fencing.contradictions(facts)
         yield from cross.pair(facts, self.crunch, confirm=self.fencing.confirm)
         yield from cross.deadline(facts, self.detector, self.phases.control)
@@ -165,6 +170,13 @@ class Scenario(Section):
         return self.membership == "crunchbed" and self.detector.kind in ("fixed", "phi")
 
     @property
+    def summarised(self) -> bool:
+        """Whether the history counts what is calm, in place of an event for each datagram."""
+        if self.events is None:
+            return self.cluster.nodes > MOST_IN_FULL
+        return self.events == "summary"
+
+    @cached_property
     def facts(self) -> ClusterFacts:
         """What sections, faults and backends may ask of the cluster."""
         return ClusterFacts(
@@ -190,10 +202,18 @@ class Scenario(Section):
         by_itself = "stop" if self.membership == "corosync" else "freeze"
         return self.fencing.no_quorum or by_itself
 
-    @property
+    @cached_property
     def node_names(self) -> tuple[str, ...]:
         """The cluster nodes ``n1``, ``n2``, ...; the storage host is not one of them."""
         return tuple(f"n{index}" for index in range(1, self.cluster.nodes + 1))
+
+    @cached_property
+    def _indexes(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.node_names)}
+
+    def index_of(self, name: str) -> int:
+        """Return the place of a cluster node among ``node_names``, from 0."""
+        return self._indexes[name]
 
     @property
     def writers(self) -> tuple[str, ...]:
@@ -257,7 +277,10 @@ class Scenario(Section):
         return written
 
     def _said(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", by_alias=True)
+        written = self.model_dump(mode="json", by_alias=True)
+        if self.events is None:  # so that scenarios from before there was a choice stay equal
+            del written["events"]
+        return written
 
     def with_overrides(self, overrides: Mapping[str, object]) -> Scenario:
         """Return a copy with dotted keys set, such as ``{"crunch.pages": 500}``.

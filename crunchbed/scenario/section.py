@@ -58,6 +58,10 @@ _UNFIT_CARDS: Final = {
 }
 KERNELS: Final = ("6.1", "6.1-cloud", "6.12")
 """Kernels that ``make machines`` brings; the first is the default. A user may add others."""
+EVENTS: Final = ("all", "summary")
+"""What a history has: every datagram and every look at a pool, or how many, and what differs."""
+MOST_IN_FULL: Final = 64
+"""Nodes of which a history has all events where nobody says what it is to have."""
 MACHINE_KEYS: Final = ("nic", "kernel")
 """Keys of ``memory`` that a scenario need not say."""
 

@@ -8,6 +8,7 @@ from crunchbed.scenario.block_io import MACHINE_WRITES, BlockIo
 from crunchbed.scenario.cluster import Cluster
 from crunchbed.scenario.profiles import kernel_on
 from crunchbed.scenario.section import Memory
+from nodes.membership.datagram import MAX_NODES
 from reserve_agent.model.profiles.kernel import Kernel
 from reserve_agent.sizing import Term, Throttled, computed_pages, terms
 
@@ -61,7 +62,8 @@ def throttled(scenario: Sized) -> list[Throttled]:
         on_machines = scenario.cluster.backend == "machines"
         found.append(_block_io(scenario.block_io, MACHINE_WRITES if on_machines else None))
     if "heartbeat" in scenario.memalloc:
-        frame = _HEARTBEAT_FRAME_BYTES + _BYTES_PER_MEMBER * scenario.cluster.nodes
+        named = scenario.cluster.nodes if scenario.cluster.nodes <= MAX_NODES else 0
+        frame = _HEARTBEAT_FRAME_BYTES + _BYTES_PER_MEMBER * named
         at_once = scenario.cluster.nodes - 1
         if scenario.membership == "corosync":
             frame, at_once = _KNET_FRAME_BYTES, at_once * _KNET_AT_ONCE

@@ -146,6 +146,15 @@ class WritebackTask:
                 )
             )
 
+    def full_ns(self) -> int | None:
+        """Return how long after the last ``dirty`` a request is full by the steady dirtying.
+
+        None: never. A request that waits for something else is full already.
+        """
+        pages = self._pages.state.dirty + self._pages.state.demand
+        missing = self._settings.request_blocks * (len(self.in_flight) + 1) - pages
+        return self._dirtier.steady_ns(max(0, missing))
+
     # --- writes
 
     def next(self, now_ns: int) -> Request | None:

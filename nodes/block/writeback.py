@@ -16,6 +16,8 @@ TURN_PAGES: Final = 32
 stand still have 32 pages under writeback, those that write 16 on average (docs/fidelity.md)."""
 TURN_NS: Final = 21_000_000
 """Time of such a turn: machines had 4,000 pages in 1.6 to 2.8 s (docs/fidelity.md)."""
+_MARGIN_NS: Final = 1_000
+"""A share of a page that is owed is a number with a rounding error."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,10 @@ class Dirtier:
     def calm(self) -> None:
         """Drop what is left of the burst."""
         self._burst_left = 0
+
+    def steady_ns(self, pages: int) -> int | None:
+        """Return how long after the last ``due`` tasks want so many pages; None: never."""
+        return round((pages - self._owed) / self._rate * 1e9) + _MARGIN_NS if self._rate else None
 
     def due(self, now_ns: int) -> int:
         """Return how many whole pages the tasks want to dirty since the last call."""

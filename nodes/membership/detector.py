@@ -134,5 +134,25 @@ class Detector(Protocol):
     def outgoing(self) -> list[Outgoing]:
         """Return what is to be sent, each message once; to be called after every other call."""
 
+    @property
+    def rests(self) -> bool:
+        """Whether its next beat is a probe that it is as before once that is answered.
+
+        So it is with the answer to a probe. A detector by which all hear all never rests.
+        """
+
+    @property
+    def refuted(self) -> int:
+        """How often it has refuted a suspicion of this node."""
+
+    def foresee(self) -> str | None:
+        """Return whom the next beat of a detector that rests will probe; drawn once."""
+
+    def knows(self, peer: str, refuted: int) -> bool:
+        """Return whether it was told all this by ``peer``, whose probes do not fail."""
+
+    def pass_probe(self) -> None:
+        """Have the next beat, which was foreseen, over: its probe was answered at once."""
+
     def next_deadline_ns(self) -> int | None:
         """Return when ``advance`` is next worth calling; None while nobody is watched."""

@@ -25,6 +25,9 @@ The rules:
   again. A node that boots again joins: it sends joining heartbeats until a view has its
   incarnation, and starts to join again if that view is superseded before a majority held it. If its
   old incarnation is still a member, one view puts the new one in its place without a fence.
+- Each node tells every other one what it has to say. In a cluster of more nodes than a datagram has
+  room for, only simulated, it tells the coordinator that it follows, and the coordinator all; and
+  that a majority holds the view it knows by another member's word, who has it from the coordinator.
 - A view is lost when so many members boot at once that the others are no majority of it. After that
   no node admits another, and the cluster has to be started anew.
 """
@@ -36,6 +39,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nodes.membership.actions import Action, FenceRequest, NewView, Standing
+from nodes.membership.datagram import MAX_NODES
 from nodes.membership.order import Order
 from nodes.membership.views import NO_VIEW, Gossip, Member, View
 from nodes.membership.voices import Voices
@@ -82,10 +86,12 @@ class Membership:
         self.me = me
         self._order = order if isinstance(order, Order) else Order(order)
         self.standing = Standing.JOINING if joining else Standing.MEMBER
+        self._wide = len(self._order) > MAX_NODES
         first = NO_VIEW if joining else self._order.first_view(me.incarnation)
         said = None
         if settled_ns is not None and not joining:
-            said = Gossip(me.incarnation, first, frozenset(), self._order[0], joining=False)
+            nobody: frozenset[str] = frozenset()
+            said = Gossip(me.incarnation, first, nobody, self._order[0], False, self._wide)
         self._voices = Voices(me.name, first, said, settled_ns or 0)
         self._fence_timeout_ns = fence_timeout_ns
         self._joiner_ttl_ns = joiner_ttl_ns
@@ -110,8 +116,9 @@ class Membership:
         changes = self._voices.changes
         if self._gossip is None or self._gossip[0] != changes:
             joining = self.standing is Standing.JOINING
+            held = self._wide and not joining and self.held_by_majority
             said = Gossip(
-                self.me.incarnation, self.view, self.suspects, self.coordinator(), joining
+                self.me.incarnation, self.view, self.suspects, self.coordinator(), joining, held
             )
             self._gossip = changes, said
         return self._gossip[1]
@@ -124,6 +131,24 @@ class Membership:
     def clear(self, peer: str) -> None:
         """The detector takes its suspicion of ``peer`` back."""
         self._voices.clear(peer)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it is a member that neither suspects anybody nor waits for anything."""
+        voices = self._voices
+        coordinates = self.coordinator() == self.me.name
+        return (
+            self.standing is Standing.MEMBER
+            and not voices.suspects
+            and voices.held_by_majority
+            and not voices.awaiting
+            and not self._fences
+            and not (coordinates and self._joiners)
+        )
+
+    def has_heard(self, sender: str, gossip: Gossip) -> bool:
+        """Return whether ``sender`` has said this last, as far as this node has heard."""
+        return self._voices.of(sender) == gossip
 
     def heard(self, sender: str, gossip: Gossip, now_ns: int) -> list[Action]:
         """Take in what ``sender`` says; cheap when that is the same as before."""

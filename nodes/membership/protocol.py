@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from nodes.membership.actions import Action, NewView, Standing
 from nodes.membership.datagram import (
+    MAX_NODES,
     TAG_BYTES,
     Kind,
     MalformedHeartbeat,
@@ -73,6 +74,7 @@ class HeartbeatProtocol:
         if in_bytes:
             roster.must_fit()
         self._in_bytes = in_bytes
+        self._wide = len(roster.order) > MAX_NODES
         self._roster = roster
         self.membership = membership
         self._detector = detector
@@ -81,9 +83,38 @@ class HeartbeatProtocol:
         self._tell = 0  # intervals in which every node is still to be told
         if settled:
             detector.settle(self._me, roster.order, now_ns)
-            self._said = membership.gossip()
+            self._said = self._news()
         else:
             self._watch(membership.view.names, now_ns)
+
+    @property
+    def rests(self) -> bool:
+        """See ``HeartbeatNode.rests``."""
+        told = self._tell <= 0 and self._said == self._news()
+        return told and self._detector.rests and self.membership.rests
+
+    def foresee(self) -> str | None:
+        """See ``HeartbeatNode.foresee``."""
+        return self._detector.foresee()
+
+    def exchange(self, other: HeartbeatProtocol, now_ns: int) -> bool:
+        """See ``HeartbeatNode.exchange``."""
+        if self.membership.view is not other.membership.view:
+            return False
+        if not (self._detector.knows(other._me, other._detector.refuted)):
+            return False
+        if not (other._detector.knows(self._me, self._detector.refuted)):
+            return False
+        other._overhear(self, now_ns)
+        self._overhear(other, now_ns)
+        self._detector.pass_probe()
+        return True
+
+    def _overhear(self, other: HeartbeatProtocol, now_ns: int) -> None:
+        """Take in what another node that rests says of the membership, if that is new."""
+        gossip = other.membership.gossip()
+        if not self.membership.has_heard(other._me, gossip):
+            self.membership.heard(other._me, gossip, now_ns)
 
     def beat(self, seq: int, now_ns: int) -> None:
         """Begin interval number ``seq``; to be followed by ``outgoing``."""
@@ -100,13 +131,31 @@ class HeartbeatProtocol:
     def _datagram(self, to: tuple[str, ...] | None, message: Message, now_ns: int) -> Datagram:
         boots = {one.peer: self._boot_of(one.peer) for one in message.updates}
         said = said_of(self._me, self.membership.gossip(), message, boots)
-        receivers = self._roster.order.others(self._me) if to is None else to
+        receivers = self._audience() if to is None else to
         if self._in_bytes:
             payload = encode(self._roster.written(said, now_ns))
             return Datagram(receivers, message.kind, message.seq, payload)
         boot, index = self.membership.me.incarnation, self._roster.index_of(self._me)
         tag = tag_bytes(index, boot, message.seq, message.kind)
         return Datagram(receivers, message.kind, message.seq, tag, said)
+
+    def _audience(self) -> tuple[str, ...]:
+        """Return whom news is told: all others, or in a large cluster the coordinator they follow.
+
+        The coordinator tells all what follows, and a newcomer does not know the coordinator yet.
+        """
+        if self._tells_all:
+            return self._roster.order.others(self._me)
+        return (str(self.membership.coordinator()),)
+
+    @property
+    def _tells_all(self) -> bool:
+        return not self._wide or self.membership.coordinator() in (None, self._me)
+
+    def _news(self) -> Gossip:
+        """Return what others have to hear; that a majority holds the view the coordinator says."""
+        gossip = self.membership.gossip()
+        return gossip if self._tells_all else gossip._replace(held=False)
 
     def _boot_of(self, name: str) -> int | None:
         membership = self.membership
@@ -164,8 +213,8 @@ class HeartbeatProtocol:
         """
         membership = self.membership
         gossip = membership.gossip()
-        if gossip != self._said:
-            self._said, self._tell = gossip, _TOLD_AGAIN
+        if (news := self._news()) != self._said:
+            self._said, self._tell = news, _TOLD_AGAIN
         told = self._tell <= 0
         self._tell -= 1
         joining = membership.standing is Standing.JOINING

@@ -35,6 +35,8 @@ class HeartbeatSettings:
         grace_ns: How long a peer may take until it is first heard.
         tells_quorum: Whether a view is told again, as not quorate, where the node has lost the
             majority of it, and once more when the majority is back.
+        reports: Whether it reports every second what it has received; otherwise somebody asks
+            ``HeartbeatNode.received`` in the end.
     """
 
     node: str
@@ -50,6 +52,7 @@ class HeartbeatSettings:
     grace_ns: int = DEFAULT_GRACE_NS
     detector: Settings = field(default_factory=FixedSettings, metadata={"read": from_record})
     tells_quorum: bool = False
+    reports: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what is impossible, as BadInput."""

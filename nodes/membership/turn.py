@@ -6,24 +6,22 @@ sends what it returns. The heartbeat daemon drives it with a node's clock and so
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from nodes.membership.actions import FenceRequest, NewView, Standing
 from nodes.membership.cluster import Cluster
-from nodes.membership.datagram import MAX_NODES, Kind, MalformedHeartbeat, tag_of
+from nodes.membership.datagram import MAX_NODES, Kind, MalformedHeartbeat, size_of, tag_of
 from nodes.membership.detector import Clear, Miss, Suspect, Warn
-from nodes.membership.detectors.make import make_detector
-from nodes.membership.detectors.settings import LifeguardSettings, SwimSettings
 from nodes.membership.fences import FenceAnswer
+from nodes.membership.made import protocol_of
 from nodes.membership.membership import Membership
-from nodes.membership.protocol import Datagram, Effect, HeartbeatProtocol
+from nodes.membership.protocol import Datagram, Effect
 from nodes.membership.rings import Arrival, RingMerger
 from nodes.membership.roster import Roster
 from nodes.membership.settings import HeartbeatSettings
-from nodes.membership.views import Member, View
+from nodes.membership.views import View
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.heartbeats import (
     HeartbeatLate,
@@ -42,6 +40,7 @@ from reserve_agent.contract.events.run import DaemonReady
 
 REPORT_NS = 1_000_000_000
 """Time between two reports of what was received."""
+_NEVER_NS = 1 << 63
 _PING = bytes([Kind.PING])
 
 
@@ -92,12 +91,12 @@ class HeartbeatNode:
         self._settings = settings
         self._lateness_ns = settings.lateness_ns
         self._roster = Roster(settings.indexes) if cluster is None else cluster.roster
-        self._protocol = _protocol(settings, now_ns, self._roster, cluster)
+        self._protocol = protocol_of(settings, now_ns, self._roster, cluster)
         self._rings = RingMerger(settings.rings, settings.misses)
         self._next_beat_ns = _next_slot(now_ns, settings.phase_ns, settings.interval_ns)
-        self._next_report_ns = now_ns + REPORT_NS
+        self._next_report_ns = now_ns + REPORT_NS if settings.reports else _NEVER_NS
         self._seq = 1
-        self._received: Counter[str] = Counter()
+        self._received: Counter[str] = Counter()  # by sender, or of all where nobody reports
         self._malformed = 0
         self._late = 0
         self._turn = Turn()
@@ -147,6 +146,43 @@ class HeartbeatNode:
             self._report_received(now_ns)
         return turn
 
+    @property
+    def rests(self) -> bool:
+        """Whether the next turn is a probe, and this node is as before once that is answered.
+
+        The same holds for an answer to the probe of another node that rests.
+        """
+        return self._quorate and self._protocol.rests
+
+    def foresee(self) -> str | None:
+        """Return whom this node, which rests, will probe at its next turn."""
+        return self._protocol.foresee()
+
+    def exchange(self, other: HeartbeatNode, now_ns: int) -> bool:
+        """Take the turn that is due, at which ``other`` is probed and answers; both rest.
+
+        False, and nothing has happened, where one of them would learn something of the other.
+        """
+        if not self._protocol.exchange(other._protocol, now_ns):
+            return False
+        self._seq += 1
+        self._next_beat_ns += self._settings.interval_ns
+        return True
+
+    @property
+    def calm_bytes(self) -> int:
+        """Bytes of a probe, or an answer, of a node that rests."""
+        return size_of(Kind.PING, len(self.membership.view.members), 0)
+
+    def received(self, now_ns: int, more: int) -> HeartbeatReceived:
+        """Return the report of all that was received, and of ``more`` in exchanges."""
+        return HeartbeatReceived(
+            t=now_ns,
+            counts=self._received.total() + more,
+            malformed=self._malformed,
+            late=self._late,
+        )
+
     def _tell_quorum(self, now_ns: int) -> None:
         """Tell the view again where this node has lost its majority, or has it again."""
         membership = self.membership
@@ -174,7 +210,7 @@ class HeartbeatNode:
             except MalformedHeartbeat:
                 self._malformed += 1
                 continue
-            self._received[arrival.name] += 1
+            self._received[arrival.name if self._settings.reports else ""] += 1
             if effects:
                 self._follow(effects, now_ns)
         self._turn.events += self._rings.changes(now_ns)
@@ -250,35 +286,6 @@ def _installed(
         removed=removed,
         added=() if many and view.number == 1 else added,
         quorate=quorate,
-    )
-
-
-def _protocol(
-    settings: HeartbeatSettings, now_ns: int, roster: Roster, cluster: Cluster | None
-) -> HeartbeatProtocol:
-    settled = cluster is not None and cluster.settled and not settings.joining
-    probing = isinstance(settings.detector, SwimSettings | LifeguardSettings)
-    ttl_ns = settings.misses * settings.interval_ns
-    membership = Membership(
-        Member(settings.node, settings.incarnation),
-        roster.order,
-        joining=settings.joining,
-        fence_timeout_ns=settings.fence_timeout_ns,
-        joiner_ttl_ns=ttl_ns,
-        # A node that probes says nothing for long; one that suspects repeats it in every interval.
-        vote_ttl_ns=max(ttl_ns, 2 * settings.interval_ns) if probing else None,
-        settled_ns=now_ns if settled else None,
-    )
-    detector = make_detector(
-        settings.detector,
-        settings.node,
-        interval_ns=settings.interval_ns,
-        misses=settings.misses,
-        grace_ns=settings.grace_ns,
-        chance=random.Random(f"{settings.node} {settings.incarnation}"),  # noqa: S311
-    )
-    return HeartbeatProtocol(
-        roster, membership, detector, now_ns, in_bytes=cluster is None, settled=settled
     )
 
 

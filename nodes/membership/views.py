@@ -90,10 +90,16 @@ NO_VIEW = View(0, ())
 
 
 class Gossip(NamedTuple):
-    """What a node's heartbeat says of the membership."""
+    """What a node's heartbeat says of the membership.
+
+    Attributes:
+        held: Whether it knows that a majority holds the view; said in large clusters alone, where
+            most nodes do not hear a majority themselves.
+    """
 
     incarnation: int
     view: View
     suspects: frozenset[str]
     follows: str | None
     joining: bool
+    held: bool = False

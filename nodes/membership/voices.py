@@ -45,6 +45,7 @@ class Voices:
         self._since: dict[Member, tuple[int, set[str]]] = {}
         self._coordinator: tuple[int, str | None] = (-1, None)
         self.changes = 0
+        self._told_held = False  # somebody who holds the view says that a majority does
         self.ripe: set[str] = set()
         self._count_all(view)
 
@@ -81,6 +82,7 @@ class Voices:
         self._count(name, -1)
         self._said[name] = gossip
         self._heard_ns[name] = at_ns
+        self._told_held = self._told_held or (gossip.held and gossip.view == self.view)
         self._count(name, 1)
         self._counted(name)
 
@@ -116,7 +118,7 @@ class Voices:
     @property
     def held_by_majority(self) -> bool:
         """Whether this node knows of a majority that holds its view."""
-        return self._holders >= self.view.majority
+        return self._told_held or self._holders >= self.view.majority
 
     @property
     def awaiting(self) -> bool:
@@ -174,6 +176,8 @@ class Voices:
 
     def _count_all(self, view: View) -> None:
         self.view = view
+        said = self._said.values()
+        self._told_held = any(one is not None and one.held and one.view == view for one in said)
         self.changes += 1
         self._holders = self.followers = int(self._me in view.incarnations)
         self._votes.clear()

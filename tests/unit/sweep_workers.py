@@ -9,8 +9,8 @@ from typing import Any
 
 from crunchbed.checks.result import Result
 from crunchbed.experiments.sweep.folder import SweepFolder
+from crunchbed.experiments.sweep.made import Made
 from crunchbed.experiments.sweep.request import Request
-from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.space import Trial, trials_of
 from crunchbed.scenario.loader import load
 from tests.unit.judged_runs import good_run, result_of

@@ -55,6 +55,7 @@ SHARED = {
     "reserve_agent.controller.wiring",  # the description of a network, all dataclasses
     "reserve_agent.errors",
     "reserve_agent.sizing",  # arithmetic
+    "topologies.layout",  # the description of a network, which imports nothing
 }
 """Modules of ours outside of the pure folders that they may import."""
 READERS: dict[str, set[str]] = {

@@ -179,6 +179,20 @@ def test_a_node_that_has_booted_is_healthy_once_all_see_it_again(cluster: Cluste
     assert cluster.supervisor.unhealthy() is None
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_who_asks_again_hears_of_every_node(name: str, cluster: Cluster) -> None:
+    """Whichever node was not healthy the last time, and in whatever order they are asked."""
+    supervisor = cluster.supervisor
+    for before in NAMES:
+        cluster.nodes[before].be(pressure=True)
+        assert not supervisor.healthy()
+        cluster.nodes[before].boot()
+        cluster.nodes[name].be(view=NAMES[:2])
+        assert not supervisor.healthy()
+        cluster.nodes[name].boot()
+        assert supervisor.healthy()
+
+
 # --- ejection
 
 

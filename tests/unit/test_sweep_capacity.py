@@ -9,7 +9,7 @@ import pytest
 
 from crunchbed.cli.sweep import _disturbed
 from crunchbed.experiments.sweep import capacity
-from crunchbed.experiments.sweep.run_process import Made
+from crunchbed.experiments.sweep.made import Made
 from crunchbed.experiments.sweep.schedule import result_in
 from crunchbed.experiments.sweep.space import Trial
 from reserve_agent.errors import CrunchbedError, MissingRequirement

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import crunchbed.cli.sweep
 from crunchbed.cli import app
+from crunchbed.experiments.sweep import workers
 from crunchbed.run.signals import ended_by_signals
 from reserve_agent.errors import CrunchbedError
 
@@ -91,7 +91,7 @@ def test_a_scheduler_that_is_not_there_leaves_no_directory(
     def nobody(address: str) -> None:
         raise CrunchbedError(f"--scheduler {address}: no scheduler answers")
 
-    monkeypatch.setattr(crunchbed.cli.sweep, "connected", nobody)
+    monkeypatch.setattr(workers, "connected", nobody)
     monkeypatch.chdir(tmp_path)
     vary = ("--vary", "heartbeat.misses=4,5", "--scheduler", "tcp://127.0.0.1:1")
     assert app.main(["sweep", "control", *vary, *out]) == 3

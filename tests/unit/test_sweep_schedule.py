@@ -12,8 +12,8 @@ from crunchbed.cli import app
 from crunchbed.experiments.sweep import workers
 from crunchbed.experiments.sweep.conduct import Conductor
 from crunchbed.experiments.sweep.folder import SweepFolder
+from crunchbed.experiments.sweep.made import Made
 from crunchbed.experiments.sweep.request import Request
-from crunchbed.experiments.sweep.run_process import Made
 from crunchbed.experiments.sweep.schedule import Scheduler
 from crunchbed.experiments.sweep.space import Trial, trials_of
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement, RunInvalid

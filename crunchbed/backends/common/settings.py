@@ -18,6 +18,7 @@ from reserve_agent.contract.packets import (
     PacketClass,
     PortRule,
 )
+from topologies.layout import STORAGE_NUMBER
 
 FENCE_TIMEOUT_NS: Final = 2_000_000_000
 """In which whoever asks for a fence expects the answer."""
@@ -77,12 +78,14 @@ def portal(scenario: Scenario, storage: str) -> str:
     """
     if not scenario.block_io.pair:
         return storage
-    return f"{storage.rpartition('.')[0]}.{len(scenario.node_names) + 1}"
+    number, wide = scenario.cluster.nodes + 1, scenario.cluster.nodes >= STORAGE_NUMBER
+    kept = ".".join(storage.split(".")[: 2 if wide else 3])
+    return f"{kept}.{number >> 8}.{number & 255}" if wide else f"{kept}.{number}"
 
 
 def heartbeat(scenario: Scenario, name: str, incarnation: int) -> dict[str, Any]:
     """Return the settings of one node's membership, but peers and detector."""
-    index, nodes = scenario.node_names.index(name), len(scenario.node_names)
+    index, nodes = scenario.index_of(name), scenario.cluster.nodes
     interval = scenario.heartbeat.interval
     return {
         "node": name,
@@ -119,8 +122,8 @@ def clean_pages(scenario: Scenario) -> int:
 
 def writeback(scenario: Scenario, name: str, incarnation: int) -> dict[str, Any]:
     """Return the settings of one node's writeback; every node has a region of the device."""
-    block_io, index = scenario.block_io, scenario.node_names.index(name)
-    region = block_io.export // BLOCK_BYTES // len(scenario.node_names)
+    block_io, index = scenario.block_io, scenario.index_of(name)
+    region = block_io.export // BLOCK_BYTES // scenario.cluster.nodes
     return {
         "incarnation": incarnation,
         "transport": block_io.transport,

@@ -63,6 +63,11 @@ class Neighbours:
         self._questions.clear()
         self._knows_all = True
 
+    @property
+    def knows_all(self) -> bool:
+        """Whether nobody has to be asked for."""
+        return self._knows_all
+
     def knows(self, address: str) -> bool:
         """Whether the hardware address of a neighbour is known."""
         return self._knows_all or address in self._known

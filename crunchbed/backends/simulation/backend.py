@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from crunchbed.backends.simulation.loop import SimulatedLoop, Streams
 from crunchbed.backends.simulation.refuses import refused
 from crunchbed.backends.simulation.world import SimulatedWorld
+from crunchbed.history.history import no_collector
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.progress import Progress
 from crunchbed.scenario.schema import Scenario
@@ -43,7 +44,8 @@ class SimulatedSite:
         """Build the world, and close its parts of the history at the end."""
         parts = {name: recorder.beside(name) for name in scenario.node_names}
         try:
-            yield SimulatedWorld(scenario, self.loop, self._streams, recorder, parts)
+            with no_collector():  # what a run makes is there until its end, or goes by itself
+                yield SimulatedWorld(scenario, self.loop, self._streams, recorder, parts)
         finally:
             for name, part in parts.items():
                 part.finish(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from crunchbed.backends.simulation.calm import Membership
 from crunchbed.backends.simulation.disk import Device
 from crunchbed.backends.simulation.fences import FenceService
 from crunchbed.backends.simulation.host import Host
@@ -26,6 +27,10 @@ class Home(Protocol):
     device: Device
     incarnation: int
     portal: str
+    membership: Membership
+
+    def stirs_by(self, ns: int, but: str) -> bool:
+        """Whether a daemon other than ``but`` has a turn until then."""
 
     def note(self, event: Event) -> None:
         """Put an event into the node's part of the history."""
@@ -49,6 +54,11 @@ class Daemon:
         self._paused = False
         self._timer = Timer(self._loop, self._fire)
         self._missed = False  # a turn was due while it stood still
+
+    @property
+    def due_ns(self) -> int | None:
+        """When its next turn is, as far as it is known; None: it waits for others."""
+        return self._timer.due_ns
 
     def _now(self) -> int:
         return self._loop.now_ns()

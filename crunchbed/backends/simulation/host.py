@@ -168,8 +168,11 @@ class Host:
         frames: int = 1,
         payload: Any = None,
         tag: str = "",
-    ) -> None:
-        """Send a datagram, or several, to the same port elsewhere or to another one."""
+    ) -> int | None:
+        """Send a datagram, or several, to the same port elsewhere or to another one.
+
+        Returns when the last has left the interface; None where it found no pages.
+        """
         packet = udp(
             self._classes,
             length,
@@ -181,7 +184,7 @@ class Host:
             payload=payload,
             tag=tag,
         )
-        self.send(packet, socket.books)
+        return self.send(packet, socket.books)
 
     def send(self, packet: Datagram, books: Books | None) -> int | None:
         """Send a packet; returns when it has left the interface, None where it found no pages."""

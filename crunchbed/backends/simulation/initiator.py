@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from crunchbed.backends.common import settings
+from crunchbed.backends.simulation.calm import MOST_IN_BYTES
 from crunchbed.backends.simulation.daemon import Daemon, Home
 from crunchbed.backends.simulation.disk import SimulatedTransport, Write
 from nodes.block.pattern import BLOCK_BYTES, Stamp
@@ -21,6 +22,9 @@ TICK_NS: Final = 2_000_000
 """How often an initiator looks what its tasks want (``nodes/block/initiator.py``) while they wait.
 Without a burst it looks as often as the steady dirtying fills a request."""
 _IDLE_NS: Final = 50_000_000
+_SLOW_NS: Final = 1_000_000_000
+"""Dirtying that takes longer to fill a request is slow: a look then finds nothing before that time;
+and the nodes do not begin in step, or all would write at one moment."""
 
 
 class _NoSockets:
@@ -36,15 +40,19 @@ class InitiatorDaemon(Daemon):
     def __init__(self, node: Home) -> None:
         super().__init__(node, "initiator")
         scenario = node.scenario
-        self._index = scenario.node_names.index(node.name)
+        self._index = scenario.index_of(node.name)
         self._port = scenario.block_io.port
         chosen = WritebackSettings(**settings.writeback(scenario, node.name, node.incarnation))
         self._incarnation = chosen.incarnation
         full_ns = 1_000_000_000 * chosen.request_blocks // max(1, round(chosen.dirty_rate))
         self._idle_ns = min(_IDLE_NS, max(TICK_NS, full_ns))
-        now = self._now
+        now, ahead_ns = self._now, 0
+        self._slow = full_ns > _SLOW_NS
+        self._of_many = scenario.cluster.nodes > MOST_IN_BYTES
+        if self._slow and chosen.dirty_rate:
+            ahead_ns = full_ns * self._index // scenario.cluster.nodes
         self._wants = 0  # pages of bursts
-        self.task = WritebackTask(chosen, node.memory, node.note, now())
+        self.task = WritebackTask(chosen, node.memory, node.note, now() - ahead_ns)
         self._reports = Reports(
             lambda sequence: self.task.acknowledged(sequence, now()),
             lambda sequence, error: self.task.failed(sequence, error, now()),
@@ -74,10 +82,22 @@ class InitiatorDaemon(Daemon):
         while (request := self.task.next(now)) is not None:
             self._write(request)
         self.task.report_progress(now)
-        busy = self._wants or not self._connection.up
-        tick = now + (TICK_NS if busy else self._idle_ns)
-        due = self.task.due_ns
-        self._next(tick if due is None or due <= now else min(tick, due))
+        later, due = self._later(now), self.task.due_ns
+        if due is not None and due > now:
+            later = due if later is None else min(later, due)
+        if later is not None:
+            self._next(later)
+
+    def _later(self, now: int) -> int | None:
+        """Return when to look again; None: what comes wakes the initiator."""
+        if self._wants:
+            return now + TICK_NS
+        if not self._connection.up:
+            return now + (_IDLE_NS if self._of_many else TICK_NS)
+        if self._slow and not self.task.in_flight:
+            full_ns = self.task.full_ns()
+            return None if full_ns is None else now + max(_IDLE_NS, full_ns)
+        return now + self._idle_ns
 
     def _write(self, request: Request) -> None:
         stamp = Stamp(self._index, self._incarnation, request.sequence, request.block)

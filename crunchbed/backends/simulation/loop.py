@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from crunchbed.run import signals
+from crunchbed.run.world import never
 
 START_NS: Final = 1_000_000_000
 STEP_NS: Final = 2_000_000
@@ -21,10 +22,14 @@ Call = Callable[[], None]
 
 
 class SimulatedLoop:
-    """Implements ``crunchbed.run.world.Loop``: the clock jumps to whatever is due next."""
+    """Implements ``crunchbed.run.world.Loop``: the clock jumps to whatever is due next.
+
+    Attributes:
+        step_ends_ns: When the run next asks its condition and may do something.
+    """
 
     def __init__(self) -> None:
-        self._now = START_NS
+        self._now = self.step_ends_ns = START_NS
         self._due: list[tuple[int, int, Call]] = []
         self._numbers = itertools.count()
 
@@ -47,7 +52,9 @@ class SimulatedLoop:
             if self._now >= until:
                 return False
             signals.check()
-            self._pass(min(self._now + STEP_NS, until))
+            step_ends = min(self._now + STEP_NS, until)
+            self.step_ends_ns = until if condition is never else step_ends
+            self._pass(step_ends)
         return True
 
     def _pass(self, until: int) -> None:
@@ -73,6 +80,16 @@ class Timer:
     def is_set(self) -> bool:
         """Whether the call is due at some time."""
         return self._due is not None
+
+    @property
+    def due_ns(self) -> int | None:
+        """When the call is due; None: at no time."""
+        return self._due
+
+    def set_by(self, ns: int) -> None:
+        """Have the call made at ``ns`` nanoseconds, if it is not due before."""
+        if self._due is None or ns < self._due:
+            self.set(ns)
 
     def set(self, ns: int) -> None:
         """Have the call made at ``ns`` nanoseconds."""

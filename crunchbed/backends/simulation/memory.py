@@ -7,10 +7,10 @@ one that eBPF keeps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from crunchbed.backends.common.settings import clean_pages, port_rules
 from crunchbed.backends.simulation.books import Books, reserve_users
+from crunchbed.backends.simulation.looks import Looks, Watched
 from crunchbed.backends.simulation.loop import SimulatedLoop
 from crunchbed.backends.simulation.packet import Datagram
 from crunchbed.scenario.profiles import DEFAULT, profile_for
@@ -41,11 +41,6 @@ from reserve_agent.model.pool import Window
 from reserve_agent.model.sockets import Socket
 from reserve_agent.record import NodeSummary
 
-POLL_NS: Final = 10_000_000
-SAMPLE_NS: Final = 50_000_000
-"""How often an agent looks at the pool, and writes its counters down (``reserve_agent/agent.py``):
-an emergency flag is raised as late as an agent sees the pressure."""
-
 
 class SimulatedMemory:
     """Implements ``PoolControl`` and ``nodes.block.task.PagePool`` with the model's pool.
@@ -67,6 +62,9 @@ class SimulatedMemory:
         interfaces: int,
     ) -> None:
         memory = scenario.memory
+        self._request_pages = scenario.block_io.request // PAGE_BYTES
+        watched = Watched(self._look, self.sample, lambda: self.busy, self._goes_on)
+        self._looks = Looks(loop, watched, summarised=scenario.summarised)
         profile = profile_for(memory) or DEFAULT
         self._loop = loop
         self._record = record
@@ -97,20 +95,20 @@ class SimulatedMemory:
         """Set the pool up, and watch it as an agent does, until the loop ends."""
         self.manager.begin(self._clean)
         self.manager.describe()
-        self._next_sample_ns = self._loop.now_ns()
-        self._poll()
+        self._looks.begin()
 
-    def _poll(self) -> None:
-        now = self._loop.now_ns()
-        sampled = now >= self._next_sample_ns
-        if sampled or not self.state.calm or self.model.emergency:
-            self._advance()
-            raised, pressure = self.model.emergency, self.state.pressure
-            self.manager.watch_emergency(pressure=pressure, raised=raised)
-        if sampled:
-            self.sample()
-            self._next_sample_ns = now + SAMPLE_NS
-        self._loop.at(now + POLL_NS, self._poll)
+    @property
+    def busy(self) -> bool:
+        """Whether memory is short, is about to be, or is treated as if it were."""
+        return not self.state.calm or self.model.emergency
+
+    def _goes_on(self) -> bool:
+        return self.busy or self.state.dirty >= self._request_pages
+
+    def _look(self) -> None:
+        self._advance()
+        raised, pressure = self.model.emergency, self.state.pressure
+        self.manager.watch_emergency(pressure=pressure, raised=raised)
 
     def _advance(self) -> None:
         self.model.advance(self._loop.now_ns())
@@ -139,6 +137,7 @@ class SimulatedMemory:
         self._advance()
         self.model.reset(clean)
         self._books.clear()
+        self._looks.note_change()
 
     def set_emergency(self, *, raised: bool) -> None:
         """Raise or lower the flag that the policy ``critical`` obeys."""
@@ -156,6 +155,7 @@ class SimulatedMemory:
         for start, end, _ in windows:
             self._loop.at(start, self._advance)
             self._loop.at(end, self._advance)
+        self._looks.stir()
 
     def wake(self) -> None:
         """Have readers that did not read do so."""
@@ -168,6 +168,7 @@ class SimulatedMemory:
         """Have normal tasks ask for pages to dirty; those that the pool refuses wait."""
         self._advance()
         self.state.ask(pages)
+        self._looks.stir()
 
     def clean(self, pages: int) -> int:
         """Free dirty pages that were written; return how many were dirty."""
@@ -178,6 +179,7 @@ class SimulatedMemory:
         """Have tasks that leave ``level`` pages free want more, which must be written first."""
         self._advance()
         self.state.swap(pages, level)
+        self._looks.stir()
 
     def calm(self) -> None:
         """Have the tasks that wait give up."""
@@ -226,6 +228,25 @@ class SimulatedMemory:
         until = self._loop.now_ns() + spread + 2 * self._life_ns
         return self.model.pass_calm(packet, socket, at_once, until, socketless=socketless)
 
+    @property
+    def unmoved(self) -> bool:
+        """Whether a packet could neither be refused nor be noticed; not ``busy`` either."""
+        model, pool = self.model, self.state
+        if pool.pressure or pool.window < len(pool.windows) or model.emergency or model.enforce:
+            return False
+        enough = pool.free - 1 > pool.reserve and pool.free > pool.low_water
+        return enough and not model.in_force.throttles
+
+    def count_calm(self, packets: int, cls: PacketClass, length: int) -> None:
+        """Count packets that were sent, and as many that came, while nothing could happen to them.
+
+        ``length`` is that of each, in bytes.
+        """
+        model, pages = self.model, self.model.buffers.outgoing(length)
+        for hook in (Hook.TRANSMIT, Hook.RECEIVE, Hook.DELIVER) if packets else ():
+            model.packets[hook, cls, Reason.GRANTED] += packets
+            model.pages[hook, cls, Reason.GRANTED] += packets * pages
+
     def comes(self, packet: Datagram, books: Books | None, *, socketless: bool) -> bool:
         """Whether a received frame reaches its socket, or its host where it is for none."""
         now = self._loop.now_ns()
@@ -259,6 +280,7 @@ class SimulatedMemory:
     def _note_episode(self, what: str, t: int, value: int) -> None:
         if what == "begin":
             self._record(PressureBegan(t=t, free=value))
+            self._looks.stir()
         else:
             self._record(PressureEnded(t=t, since=value, duration_ns=t - value))
 

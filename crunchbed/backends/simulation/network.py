@@ -7,22 +7,20 @@ Each link of a host has a token bucket in both directions, as a run's Mininet ne
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from crunchbed.backends.common.settings import rings
+from crunchbed.backends.simulation.links import Link
 from crunchbed.backends.simulation.loop import SimulatedLoop, Streams
 from crunchbed.backends.simulation.packet import Datagram
 from crunchbed.faults.holds import Held
 from crunchbed.run.world import STORAGE, Impairment, Undo
 from crunchbed.scenario.schema import Scenario
-from topologies.layout import HostLayout, Layout, LinkLayout
+from topologies.layout import HostLayout, Layout
 
-BURST_BYTES: Final = 16 * 1024
-HOST_QUEUE_BYTES: Final = 512 * 1024
-SWITCH_QUEUE_BYTES: Final = 2 * 1024 * 1024
-"""As in ``topologies/wiring.py``, which shapes real interfaces."""
 HOP_NS: Final = 30_000
 """From an interface to the switch, and from there to the next: the order of magnitude of a veth and
 a software switch. Two hundredths of the shortest deadline of any scenario; no verdict depends on
@@ -31,73 +29,15 @@ it."""
 Arrive = Callable[[Datagram], None]
 
 
-class Bucket:
-    """A token bucket: ``rate`` bits a second, and a burst that passes at once.
-
-    Attributes:
-        limit: Bytes that may wait in its queue; what comes beyond is dropped.
-    """
-
-    def __init__(self, rate: int, limit: int) -> None:
-        self.limit = limit
-        self._ns_of_bits = 1_000_000_000 / rate
-        self._burst_ns = self._ns(BURST_BYTES)
-        self._paid_ns = 0  # when the tokens of all that has passed are paid back
-
-    def _ns(self, size: int) -> int:
-        return round(size * 8 * self._ns_of_bits)
-
-    def room(self, now: int, size: int) -> int:
-        """Return how many frames of ``size`` bytes the queue takes now."""
-        waits = max(0, self._paid_ns - now)
-        return max(0, round(self.limit - waits / self._ns_of_bits / 8)) // size
-
-    def take(self, now: int, size: int, frames: int) -> tuple[int, int]:
-        """Return when the first and the last of some frames leave."""
-        each = self._ns(size)
-        paid = max(self._paid_ns, now - self._burst_ns)
-        self._paid_ns = paid + each * frames
-        return max(now, paid + each), max(now, self._paid_ns)
-
-
-@dataclass
-class Link:
-    """A host's link to the switch of one network, with its two directions.
-
-    Attributes:
-        rate: Bits a second.
-        powered: Whether the host has power.
-        cuts: Faults that hold the link down.
-        leaving_ns: By how much what the host sends is held back, and
-        coming_ns: what comes to the host.
-        loss: Share of the frames that the switch port loses.
-    """
-
-    host: str
-    layout: LinkLayout
-    rate: int
-    coming_ns: int = 0
-    loss: float = 0.0
-    leaving_ns: int = 0
-    powered: bool = True
-    cuts: int = 0
-
-    def __post_init__(self) -> None:
-        self.up = Bucket(self.rate, HOST_QUEUE_BYTES)
-        self.down = Bucket(self.rate, SWITCH_QUEUE_BYTES)
-
-    @property
-    def passes(self) -> bool:
-        """Whether the link is up."""
-        return self.powered and not self.cuts
-
-
 class SimulatedNetwork:
     """Implements ``crunchbed.run.world.Network``.
 
     Attributes:
         arrive: By host: told of each packet at the arrival of its first frame.
         lost: By host: told of each packet that a fault loses on its way in.
+        rings: Addresses of each host by which heartbeats come, by its name.
+        names: The host of each such address.
+        rough: Hosts with a link that is down, loses packets or holds them back.
     """
 
     def __init__(
@@ -122,8 +62,17 @@ class SimulatedNetwork:
             for link in links
         }
         self._base_ns = cluster.delay
+        self.rings = {
+            name: tuple(link.ip for link in rings(self._layouts[name].links))
+            for name in scenario.node_names
+        }
+        self.names = {ip: name for name, ips in self.rings.items() for ip in ips}
+        self.rough: set[str] = set()
+        self._lossy = cluster.loss > 0
+        self._impaired: set[str] = set(names) if self._lossy else set()
         self._owners = {link.layout.ip: link for links in self._links.values() for link in links}
-        self._dice = {name: streams.fork(f"losses of {name}") for name in names}
+        self._streams = streams
+        self._dice: dict[str, random.Random] = {}
         self._losses: Held[tuple[str, str | None], float] = Held(self._put_losses, _independent)
         self._losses_of: dict[str, dict[str | None, float]] = {}
         self._delays: Held[tuple[str, bool], int] = Held(self._put_delays, max)
@@ -143,12 +92,14 @@ class SimulatedNetwork:
         """Take the link of a host to one network down, or all its links."""
         for link in self._of(host, network):
             link.cuts += 1
+        self._look_at([host])
 
     def mend(self, host: str, network: str | None = None) -> bool:
         """Take one ``cut`` back; returns whether it was the last one of these links."""
         links = self._of(host, network)
         for link in links:
             link.cuts -= 1
+        self._look_at([host])
         return not any(link.cuts for link in links)
 
     def settled(self, host: str) -> bool:  # noqa: ARG002 - a protocol
@@ -176,6 +127,7 @@ class SimulatedNetwork:
         self._losses_of = {}
         for (target, source), share in self._losses.all().items():
             self._losses_of.setdefault(target, {})[source] = share
+        self._note_impaired()
 
     def _put_delays(self, changed: Mapping[tuple[str, bool], int | None]) -> None:
         for (host, leaving), delay in changed.items():
@@ -184,6 +136,32 @@ class SimulatedNetwork:
                     link.leaving_ns = delay or 0
                 else:
                     link.coming_ns = self._base_ns + (delay or 0)
+        self._note_impaired()
+
+    def _note_impaired(self) -> None:
+        before = self._impaired
+        losses = {host for pair in self._losses.all() for host in pair if host is not None}
+        self._impaired = losses | {host for host, _ in self._delays.all()}
+        if self._lossy:
+            self._impaired.update(self._links)
+        self._look_at(before | self._impaired)
+
+    def _look_at(self, hosts: Iterable[str]) -> None:
+        for host in hosts:
+            if host in self._impaired or not all(link.passes for link in self._links[host]):
+                self.rough.add(host)
+            else:
+                self.rough.discard(host)
+
+    @property
+    def round_trip_ns(self) -> int:
+        """Time from a packet to the answer that comes at once, where nothing is rough or queued."""
+        return 4 * HOP_NS + 2 * self._base_ns
+
+    def idle(self, host: str) -> bool:
+        """Whether nothing has passed the first link of a host for some time."""
+        link, now = self._links[host][0], self._loop.now_ns()
+        return link.up.full(now) and link.down.full(now)
 
     # --- what the hosts see
 
@@ -200,6 +178,7 @@ class SimulatedNetwork:
         """Follow a host's power switch."""
         for link in self._links[host]:
             link.powered = on
+        self._look_at([host])
 
     def move(self, address: str, host: str | None, network: str) -> None:
         """Have an address lead to another host; None: to nobody."""
@@ -246,7 +225,7 @@ class SimulatedNetwork:
         now = self._loop.now_ns()
         frames = min(packet.frames, link.down.room(now, packet.bytes)) if link.passes else 0
         if link.loss:
-            dice = self._dice[link.host]
+            dice = self._dice_of(link.host)
             frames = sum(dice.random() >= link.loss for _ in range(frames))
         if not frames:
             return
@@ -266,8 +245,13 @@ class SimulatedNetwork:
             return
         share = _independent([shares.get(None, 0.0), shares.get(self._host_of(packet.source), 0.0)])
         for frame in packet.apart() if packet.frames > 1 else (packet,):
-            lost = share >= 1 or (share > 0 and self._dice[host].random() < share)
+            lost = share >= 1 or (share > 0 and self._dice_of(host).random() < share)
             (self.lost if lost else self.arrive)[host](frame)
+
+    def _dice_of(self, host: str) -> random.Random:
+        if host not in self._dice:
+            self._dice[host] = self._streams.fork(f"losses of {host}")
+        return self._dice[host]
 
     def _host_of(self, address: str) -> str | None:
         link = self._owners.get(address)

@@ -8,10 +8,12 @@ from functools import partial
 from typing import Final
 
 from crunchbed.backends.common.settings import clean_pages, port_rules
+from crunchbed.backends.simulation.calm import MOST_IN_BYTES, Membership
 from crunchbed.backends.simulation.daemon import Daemon
 from crunchbed.backends.simulation.daemons import DAEMONS
 from crunchbed.backends.simulation.disk import Device
 from crunchbed.backends.simulation.fences import FenceService
+from crunchbed.backends.simulation.heartbeats import HeartbeatDaemon
 from crunchbed.backends.simulation.host import Host
 from crunchbed.backends.simulation.initiator import InitiatorDaemon
 from crunchbed.backends.simulation.loop import SimulatedLoop
@@ -31,6 +33,8 @@ from reserve_agent.record import NodeSummary
 
 START_NS: Final = 300_000_000
 """From power to a daemon's first words: about what a process of Python takes."""
+CONNECTS_NS: Final = 20_000
+"""Between the first connections of a large cluster's nodes: not all fit a link at one moment."""
 
 
 class SimulatedNode:
@@ -40,6 +44,7 @@ class SimulatedNode:
         device: The blocks behind every target.
         portal: Where its initiator finds the block target, and its service serves.
         fences: Whom its daemons ask to cut a node off.
+        membership: What its heartbeat daemon has in common with the others.
         acknowledged: The newest acknowledged write of each block.
     """
 
@@ -51,6 +56,7 @@ class SimulatedNode:
         network: SimulatedNetwork,
         device: Device,
         recorder: Recorder,
+        membership: Membership,
     ) -> None:
         self.name = name
         self.scenario = scenario
@@ -60,6 +66,7 @@ class SimulatedNode:
         self.portal = ""
         self.fences: FenceService
         self.device = device
+        self.membership = membership
         self._recorder = recorder
         self._summary = NodeSummary()
         interfaces = len(network.layout(name).links)
@@ -68,7 +75,7 @@ class SimulatedNode:
         self._network = network
         self._daemons: dict[str, Daemon] = {}
         self._view: ViewInstalled | None = None
-        self._index = scenario.node_names.index(name)
+        self._index = scenario.index_of(name)
         self.acknowledged: dict[int, Stamp] = {}
         network.power(name, on=False)
 
@@ -102,9 +109,16 @@ class SimulatedNode:
         self._network.power(self.name, on=True)
         for socket in sizing.throttled(self.scenario):
             self.memory.manager.attach(asdict(socket))
-        life = self.incarnation
+        life, starts_ns = self.incarnation, self.loop.now_ns() + START_NS
         for name in self.daemon_names:
-            self.loop.at(self.loop.now_ns() + START_NS, partial(self._start, name, life))
+            later = self._connects_ns if name == "initiator" else 0
+            self.loop.at(starts_ns + later, partial(self._start, name, life))
+
+    @property
+    def _connects_ns(self) -> int:
+        """By how much later than the other daemons the initiator starts: not all at one moment."""
+        large = self.scenario.cluster.nodes > MOST_IN_BYTES and not self.incarnation
+        return self._index * CONNECTS_NS if large else 0
 
     def _start(self, name: str, life: int) -> None:
         if self.up and self.incarnation == life:
@@ -124,6 +138,20 @@ class SimulatedNode:
         self.incarnation += 1
         self.memory.manager.reset(clean_pages(self.scenario))
 
+    def stirs_by(self, ns: int, but: str) -> bool:
+        """Whether a daemon other than ``but`` has a turn until then."""
+        for name, daemon in self._daemons.items():
+            due_ns = daemon.due_ns
+            if due_ns is not None and due_ns <= ns and name != but:
+                return True
+        return False
+
+    def tell_sums(self) -> None:
+        """Write down what the heartbeat daemon has counted up to this moment."""
+        daemon = self._daemons.get("heartbeat")
+        if isinstance(daemon, HeartbeatDaemon):
+            daemon.tell_sums()
+
     def end_daemons(self) -> None:
         """End the daemons; the node stays up."""
         for daemon in self._daemons.values():
@@ -135,10 +163,13 @@ class SimulatedNode:
     def status(self) -> NodeStatus:
         """Return how the node is."""
         told, pool = self._summary, self.memory.state
+        daemon = self._daemons.get("heartbeat")
+        rules = daemon.rules if isinstance(daemon, HeartbeatDaemon) else None
+        view = told.view if told.view or rules is None else rules.membership.view.names
         return NodeStatus(
             up=self.up,
             ready=told.ready,
-            view=told.view,
+            view=view,
             serving=told.serving,
             misses=told.misses,
             written_pages=told.written,

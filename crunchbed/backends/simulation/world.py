@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from crunchbed.backends.common.settings import port_rules, portal
+from crunchbed.backends.simulation.calm import MOST_IN_BYTES, CalmProbes, Membership
 from crunchbed.backends.simulation.disk import MACHINE_NS, Device, Target
 from crunchbed.backends.simulation.fences import FenceService
 from crunchbed.backends.simulation.host import Host
@@ -19,8 +20,12 @@ from crunchbed.history.recorder import Recorder
 from crunchbed.run.world import STORAGE, Fence, Flood, ReadBack
 from crunchbed.scenario.schema import Scenario
 from nodes.block.pattern import Stamp
+from nodes.membership.cluster import Cluster
+from nodes.membership.roster import Roster
 from nodes.pace import Pace
+from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.faults import NodeUp
+from reserve_agent.contract.events.run import PhaseBegan
 from topologies import layout
 
 _SEND_NS: Final = 10_000_000
@@ -31,6 +36,8 @@ class SimulatedWorld:
     """Implements ``crunchbed.run.world.World``."""
 
     switches = controller = commands = None
+    counts_calm = True
+    """Whether calm probes are counted in a summary; a test has them packet by packet."""
 
     def __init__(
         self,
@@ -49,8 +56,9 @@ class SimulatedWorld:
         if scenario.nic is not None:
             self._storage.acknowledged_together = BUNCH_SEGMENTS
         self._device = Device()
+        membership = self._membership()
         self.nodes = {
-            name: SimulatedNode(name, scenario, loop, self.network, self._device, part)
+            name: SimulatedNode(name, scenario, loop, self.network, self._device, part, membership)
             for name, part in parts.items()
         }
         servers = [self.nodes[name] for name in scenario.block_io.pair]
@@ -58,6 +66,24 @@ class SimulatedWorld:
         self._fences: FenceService | None = None
         self._quiet = False
         self._sends = self._storage.bind(scenario.traffic.port, lambda _packet: None)
+        if scenario.summarised:
+            recorder.heard = self._tell_sums
+
+    def _membership(self) -> Membership:
+        """Return what the heartbeat daemons have in common."""
+        scenario = self._scenario
+        cluster = None
+        if scenario.cluster.nodes > MOST_IN_BYTES:
+            indexes = {name: index for index, name in enumerate(scenario.node_names)}
+            cluster = Cluster(Roster(indexes), settled=True)
+        calm = CalmProbes(self._loop, self.network, count=self.counts_calm)
+        return Membership(cluster, calm)
+
+    def _tell_sums(self, event: Event) -> None:
+        """At the begin of a phase a summary has what was sent in the one before."""
+        if isinstance(event, PhaseBegan):
+            for node in self.nodes.values():
+                node.tell_sums()
 
     @property
     def info(self) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
-from crunchbed.experiments.sweep.run_process import Made
+from crunchbed.experiments.sweep.made import Made
 from crunchbed.experiments.sweep.schedule import Workers
 from crunchbed.experiments.sweep.space import Trial
 from crunchbed.scenario.schema import Scenario

@@ -9,32 +9,20 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import io
 import os
 import signal
 import subprocess
 import sys
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from crunchbed.experiments.sweep.made import INTERRUPTED, Made, pack
 from crunchbed.host.scratch import LOCKED, scratch
 from reserve_agent.errors import CrunchbedError
 
-INTERRUPTED: Final = 130
 _PR_SET_PDEATHSIG: Final = 1
-
-
-@dataclass(frozen=True)
-class Made:
-    """What came of a trial."""
-
-    archive: bytes  # the run's directory as a ZIP file; empty where there is no result
-    exit_code: int  # of the process: 0, or why there is no result, as of every command
-    words: str
 
 
 def make(scenario: dict[str, Any], seed: int, parent: str | None = None) -> Made:
@@ -60,15 +48,7 @@ def make(scenario: dict[str, Any], seed: int, parent: str | None = None) -> Made
         if not (out / "result.json").exists():
             code = done.returncode if done.returncode > 0 else 3
             return Made(b"", code, words[-1] if words else f"ended with {done.returncode}")
-        return Made(_pack(out), 0, "")
-
-
-def _pack(directory: Path) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
-        for path in sorted(directory.rglob("*")):
-            packed.write(path, path.relative_to(directory))
-    return buffer.getvalue()
+        return Made(pack(out), 0, "")
 
 
 def main(path: Path) -> int:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from crunchbed.checks.crunch import OFF_TARGET
 from crunchbed.checks.result import Result
 from crunchbed.experiments.attempts import TRIES
-from crunchbed.experiments.sweep.run_process import Made
+from crunchbed.experiments.sweep.made import Made
 from crunchbed.experiments.sweep.space import Trial
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, CrunchbedError, MissingRequirement

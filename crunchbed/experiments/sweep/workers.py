@@ -11,7 +11,8 @@ from typing import Any
 from distributed import CancelledError, Client, Future, wait
 
 from crunchbed.experiments.sweep.local_cluster import local_client, quiet
-from crunchbed.experiments.sweep.run_process import Made, make
+from crunchbed.experiments.sweep.made import Made
+from crunchbed.experiments.sweep.run_process import make
 from crunchbed.experiments.sweep.space import Trial
 from reserve_agent.errors import CrunchbedError, MissingRequirement, RunInvalid
 

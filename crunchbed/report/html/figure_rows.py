@@ -27,14 +27,15 @@ class Row(NamedTuple):
     cells: list[Cell]  # the figure in each column
 
 
-def of_run(result: Result) -> tuple[list[str], list[Row]]:
-    """Return the headings of columns and the rows of a run: its totals, then every node."""
-    each = [result.totals, *result.nodes.values()]
-    found = [
+def of_run(result: Result, nodes: Sequence[str]) -> tuple[list[str], list[Row]]:
+    """Return the headings of columns and the rows of a run: its totals, then these nodes."""
+    found = [name for name in nodes if name in result.nodes]  # a run that is unknown has none
+    each = [result.totals, *(result.nodes[name] for name in found)]
+    made = [
         _row(name, [Cell(figure(one.value(name)), one.value(name)) for one in each])
         for name in rows(each)
     ]
-    return ["total", *result.nodes], found
+    return ["total", *found], made
 
 
 def of_variants(variants: Sequence[Sequence[Result]]) -> list[Row]:

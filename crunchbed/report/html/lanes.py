@@ -98,13 +98,20 @@ class Lanes:
             down=self._spans(downtimes(history, node)),
             faults=self._spans(one.span for one in self._faults if node in one.targets),
             serving=self._spans(one.when for one in self._servings if one.node == node),
-            beating=self._spans(_beating(history, node, self._scenario.heartbeat.interval)),
+            beating=self._spans(self._beating(node)),
             stalls=self._spans(writes.stalls(history, node, request, round(STALL_SECONDS * 1e9))),
             unheard=sorted(self._unheard.get(node, [])),
             missed=sorted(self._missed.get(node, [])),
             ejected=[self._axis.at(one.t) for one in gone if one.false],
             removed=[self._axis.at(one.t) for one in gone if not one.false],
         )
+
+    def _beating(self, node: str) -> list[Interval]:
+        """A summary does not have the times of heartbeats."""
+        scenario = self._scenario
+        if scenario.summarised:
+            return []
+        return _beating(self._history, node, scenario.heartbeat.interval)
 
     def _spans(self, found: Iterable[Interval]) -> list[Span]:
         clipped = (one.clip(self._shown) for one in found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import chain
 from typing import Any
 
 from crunchbed.checks.figures import CAUSES
@@ -15,10 +14,13 @@ from crunchbed.report.html.lanes import Lane, Lanes
 from crunchbed.report.html.source import Recorded
 from crunchbed.report.html.thin import Span
 from crunchbed.report.scale import time_scale
+from crunchbed.report.table import telling
 from crunchbed.report.time_axis import zero_in_words
 from crunchbed.scenario import yaml
 
 _MOST_DRAWN_AT_FIRST = 6
+MOST_NODES = 64
+"""Of a larger cluster those are shown that have something to tell, and others up to this number."""
 _KINDS = {
     "pressure": "episodes of pressure",
     "down": "times it was down",
@@ -34,7 +36,7 @@ _KINDS = {
 def content(run: Recorded) -> dict[str, Any]:
     """Return what the template of a run's page needs."""
     result, scenario = run.result, run.scenario
-    columns, rows = figure_rows.of_run(result)
+    columns, rows = figure_rows.of_run(result, nodes_shown(run))
     charts, notes = charts_of(run)
     return {
         "title": f"{scenario.name}: policy {scenario.policy}, seed {result.seed}",
@@ -54,6 +56,15 @@ def content(run: Recorded) -> dict[str, Any]:
         "differences": [],
         **settings(run, f"crunchbed run {scenario.name}.yaml --seed {result.seed}"),
     }
+
+
+def nodes_shown(run: Recorded) -> list[str]:
+    """Return the nodes that have a row and a column, in their order."""
+    names = run.scenario.node_names
+    if len(names) <= MOST_NODES:
+        return list(names)
+    chosen = list(dict.fromkeys([run.target, *telling(run.result), *names]))[:MOST_NODES]
+    return sorted(chosen, key=run.scenario.index_of)
 
 
 def settings(run: Recorded, command: str) -> dict[str, Any]:
@@ -96,13 +107,13 @@ def charts_of(run: Recorded) -> tuple[dict[str, Any], list[str]]:
     """Return the data of every chart, and notes on what the charts leave out."""
     begin, whole = _shown(run)
     lanes = Lanes(run.history, run.scenario, run.axis, begin)
-    nodes = list(run.scenario.node_names)
+    nodes, names = nodes_shown(run), run.scenario.node_names
     most = thin.share(len(nodes))
     drawn = [lanes.of(node).thinned(whole, most) for node in nodes]
     each = {node: (run.history, node, run.axis) for node in nodes}
     level = series.free_pages(each, *whole)
     slow = {node: series.latencies(run.history, [node]) for node in nodes}
-    everybody = {"all nodes": sorted(chain.from_iterable(slow.values())), **slow}
+    everybody = {"all nodes": series.latencies(run.history, names), **slow}
     shown = _shown_at_first(drawn, run.target)
     rate = series.write_rates(each, *whole)
     charts: dict[str, Any] = {
@@ -119,7 +130,13 @@ def charts_of(run: Recorded) -> tuple[dict[str, Any], list[str]]:
         "at_first": [*shown, "all nodes"],
         "bands": next((one.pressure for one in drawn if one.label == run.target), []),
     }
-    return charts, notes(drawn, level["bin_seconds"], rate["bin_seconds"])
+    left_out = notes(drawn, level["bin_seconds"], rate["bin_seconds"])
+    if len(nodes) < len(names):
+        left_out.append(
+            f"{len(nodes)} of {len(names):,} nodes are shown, first those that something happened "
+            "to; result.json has the figures of all."
+        )
+    return charts, left_out
 
 
 def notes(lanes: list[Lane], level_seconds: float, rate_seconds: float) -> list[str]:

@@ -131,6 +131,11 @@ class Peers:
     # --- whom to probe, to ask and to tell
 
     @property
+    def all_fit(self) -> bool:
+        """Whether every peer is alive without a suspicion."""
+        return len(self._unfit) == len(self._empty)
+
+    @property
     def any_not_dead(self) -> bool:
         """Whether there is a peer to be probed."""
         return len(self) > len(self._dead)

@@ -169,6 +169,20 @@ class StreamDetector(ABC):
         """See ``Detector.beat``: a heartbeat to every node, with news or without."""
         self._out.append(Outgoing(None, Message(Kind.HEARTBEAT, seq)))
 
+    rests = False
+    refuted = 0
+
+    def foresee(self) -> str | None:
+        """See ``Detector.foresee``: nobody is probed."""
+        return None
+
+    def knows(self, peer: str, refuted: int) -> bool:  # noqa: ARG002 - a protocol
+        """See ``Detector.knows``."""
+        return False
+
+    def pass_probe(self) -> None:  # noqa: B027 - nothing to do
+        """See ``Detector.pass_probe``."""
+
     def outgoing(self) -> list[Outgoing]:
         """See ``Detector.outgoing``."""
         out, self._out = self._out, []

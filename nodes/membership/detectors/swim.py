@@ -46,6 +46,7 @@ class Swim(Beliefs):
         self._relays: dict[int, Relay] = {}
         self._relay_number = _RELAYED
         self._out: list[Outgoing] = []
+        self._foreseen: str | None = None
 
     def watch(self, peer: str, now_ns: int) -> None:
         """See ``Detector.watch``."""
@@ -80,7 +81,9 @@ class Swim(Beliefs):
             if not (healthy and probe.answered):  # a probe that began late has its full time too
                 return
         self._close(now_ns)
-        target = self._rounds.next(self._peers)
+        target, self._foreseen = self._foreseen, None
+        if target is None or not self._peers.is_not_dead(target):
+            target = self._rounds.next(self._peers)
         if target is not None:
             # Half a period less: the next period may begin a little early by this clock.
             period_ns = self._settings.protocol_period_ns
@@ -100,6 +103,41 @@ class Swim(Beliefs):
         updates = self._updates_for(to)
         message = Message(kind, seq, about, self._refuted, updates)
         self._out.append(Outgoing(None if to is None else (to,), message))
+
+    # --- what is calm
+
+    @property
+    def rests(self) -> bool:
+        """See ``Detector.rests``."""
+        probe = self._probe
+        return (
+            (probe is None or probe.answered)
+            and not self._out
+            and not self._relays
+            and not len(self._rumours)
+            and self._slowness == 1
+            and self._peers.all_fit
+        )
+
+    @property
+    def refuted(self) -> int:
+        """See ``Detector.refuted``."""
+        return self._refuted
+
+    def foresee(self) -> str | None:
+        """See ``Detector.foresee``."""
+        if self._foreseen is None:
+            self._foreseen = self._rounds.next(self._peers)
+        return self._foreseen
+
+    def knows(self, peer: str, refuted: int) -> bool:
+        """See ``Detector.knows``."""
+        known = self._peers.get(peer)
+        return known is not None and known.heard and not known.failed and known.refuted >= refuted
+
+    def pass_probe(self) -> None:
+        """See ``Detector.pass_probe``: an answered probe and none are the same at the next beat."""
+        self._foreseen = self._probe = None
 
     # --- what is heard
 

@@ -12,7 +12,8 @@ class HeartbeatSent(Event, kind="heartbeat.sent"):
 
     Attributes:
         seq: Number of the datagram, which counts the sender's intervals; None: corosync's packets.
-        peers: Nodes that it was sent to; of corosync the number of packets that it sent.
+        peers: Nodes that it was sent to; of corosync, and in a summary, the number of packets that
+            were sent.
         tag: First eight bytes of the datagram, in hexadecimal.
         failed: Peers that the kernel refused to send to.
         what: Kind of a datagram that is no heartbeat: ``ping``, ``ack``, ``ping_req`` and so on.
@@ -29,14 +30,19 @@ class HeartbeatReceived(Event, kind="heartbeat.received"):
     """What a daemon has received since its last report of this kind.
 
     Attributes:
-        counts: Datagrams by sender.
+        counts: Datagrams by sender; of all senders together in a summary.
         malformed: Number of datagrams that could not be read.
         late: How often the daemon's own timers were late.
     """
 
-    counts: Mapping[str, int]
+    counts: Mapping[str, int] | int
     malformed: int
     late: int
+
+    @property
+    def total(self) -> int:
+        """Datagrams of all senders."""
+        return self.counts if isinstance(self.counts, int) else sum(self.counts.values())
 
 
 class HeartbeatMissed(Event, kind="heartbeat.miss"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Request(IntEnum):
     """__GFP_MEMALLOC, or a PF_MEMALLOC task."""
 
 
+_FIELDS: Final = tuple(request.name.lower() for request in Request)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Floors:
     """What share of R a request must leave free, by its kind."""
@@ -56,7 +60,7 @@ class Floors:
 
     def share(self, request: Request) -> Ratio:
         """What share of R a request must leave free."""
-        share: Ratio = getattr(self, request.name.lower())
+        share: Ratio = getattr(self, _FIELDS[request])
         return share
 
 

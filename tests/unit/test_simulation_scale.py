@@ -1,0 +1,177 @@
+"""Simulations of more nodes than any testbed has: what a summary leaves out, and that it may."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from crunchbed.backends.simulation.heartbeats import HeartbeatDaemon
+from crunchbed.backends.simulation.world import SimulatedWorld
+from crunchbed.checks.result import Result
+from crunchbed.history.history import History
+from crunchbed.run import engine
+from crunchbed.scenario.loader import load
+from crunchbed.scenario.schema import Scenario
+from reserve_agent.contract.events.heartbeats import HeartbeatReceived, HeartbeatSent
+from reserve_agent.contract.events.membership import ViewInstalled
+from reserve_agent.errors import BadInput
+from topologies.layout import split, star
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK: Mapping[str, object] = {
+    "heartbeat.interval": "200ms",
+    "detector.suspicion_mult": 1,
+    "crunch.length": "4s",
+    "crunch.every": "4s",
+    "phases.control": "2s",
+    "phases.inject": "5s",
+    "phases.recovery": "8s",
+    "block_io.dirty_rate": 20,
+    "block_io.request": "16KiB",
+    "expect": [],
+}
+"""A suspicion of a second: the crunched node is ejected and comes back in a few."""
+
+
+def scenario(nodes: int, policy: str, **changes: object) -> Scenario:
+    keys = {"cluster.nodes": nodes, "policy": policy, **QUICK, **changes}
+    return load("thousand-swim").with_overrides(keys)
+
+
+def run(wanted: Scenario, out: Path, seed: int = 1) -> tuple[Result, bytes]:
+    result = engine.run(wanted, seed=seed, out=out, report=False)
+    assert result.verdict == "pass", result.reasons
+    return result, (out / "history.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "policy", "kind", "seed"),
+    [
+        (40, "memalloc", "swim", 1),
+        (40, "none", "lifeguard", 2),
+        (70, "none", "swim", 3),
+        (70, "none", "lifeguard", 4),
+    ],
+)
+def test_calm_probes_are_counted_and_no_event_and_no_figure_differs(
+    nodes: int,
+    policy: str,
+    kind: str,
+    seed: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = scenario(nodes, policy, events="summary", detector={"kind": kind, "suspicion_mult": 1})
+    calm = 0
+
+    def count(self: HeartbeatDaemon, now: int) -> None:
+        nonlocal calm
+        calm += 1
+        counted(self, now)
+
+    counted = HeartbeatDaemon.count_exchange
+    monkeypatch.setattr(HeartbeatDaemon, "count_exchange", count)
+    result, history = run(wanted, tmp_path / "calm", seed)
+    assert calm > nodes * 5, "most probes are calm ones"
+    calm = 0
+    monkeypatch.setattr(SimulatedWorld, "counts_calm", False)
+    other, packets = run(wanted, tmp_path / "packets", seed)
+    assert calm == 0
+    assert history == packets
+    assert result == other
+    assert result.totals.false_ejections == (policy == "none")
+
+
+def test_a_summary_has_the_figures_of_all_events(tmp_path: Path) -> None:
+    made = {
+        events: run(scenario(40, "none", events=events), tmp_path / events)[0]
+        for events in ("all", "summary")
+    }
+    assert made["summary"].totals == made["all"].totals
+    assert made["summary"].nodes == made["all"].nodes
+    assert made["all"].totals.false_ejections == 1
+    assert made["all"].totals.heartbeats_missed > 5
+
+
+def test_a_summary_has_counts_and_differences(tmp_path: Path) -> None:
+    """Of 70 nodes it is the default."""
+    result, content = run(scenario(70, "none"), tmp_path / "run")
+    history = History.read(tmp_path / "run" / "history.jsonl")
+    assert history.damage == ()
+    assert len(content.splitlines()) < 70 * 100
+    for event in history.of(HeartbeatReceived):
+        assert isinstance(event.counts, int)
+    (target,) = [name for name, one in result.nodes.items() if one.nodes_ejected]
+    views = history.of(ViewInstalled)
+    assert {(one.size, tuple(one.removed), tuple(one.added)) for one in views} == {
+        (70, (), ()),
+        (69, (target,), ()),
+        (70, (), (target,)),
+    }
+    named = [one for one in history.of(HeartbeatSent) if one.tag is not None]
+    assert 0 < len(named) < 300, "those of the node that was short of memory, and those to it"
+    for one in named:
+        assert target in (one.node, *(one.peers if isinstance(one.peers, list) else [target]))
+
+
+def test_a_large_run_is_the_same_whatever_the_order_of_sets(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from tests.unit.test_simulation_scale import *; "
+        "run(scenario(70, 'none'), Path(sys.argv[1]))"
+    )
+    histories = set()
+    for number in ("1", "2"):
+        out = tmp_path / number
+        environment = {**os.environ, "PYTHONHASHSEED": number, "PYTHONPATH": str(ROOT)}
+        argv = [sys.executable, "-c", program, str(out)]
+        subprocess.run(argv, check=True, env=environment, cwd=ROOT)
+        histories.add((out / "history.jsonl").read_bytes())
+    assert len(histories) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"cluster.backend": "namespaces", "cluster.nodes": 33},
+            "cluster.nodes: expected at most 32 with backend namespaces (10,000 with simulation), "
+            "got 33",
+        ),
+        ({"cluster.nodes": 10_001}, "cluster.nodes: expected a whole number of nodes"),
+        (
+            {"cluster.nodes": 65, "detector": {"kind": "fixed"}},
+            "detector.kind: expected swim or lifeguard with more than 64 nodes: by fixed each "
+            "hears all others, 4,160 heartbeats in 1s, got fixed",
+        ),
+        (
+            {"cluster.backend": "machines", "cluster.nodes": 3, "events": "summary"},
+            "events: expected all with backend machines: only simulation has a summary, "
+            "got summary",
+        ),
+    ],
+)
+def test_what_a_backend_has_no_room_for_is_one_line(
+    changes: Mapping[str, object], words: str
+) -> None:
+    with pytest.raises(BadInput) as told:
+        load("thousand-swim").with_overrides({"block_io.export": "2GiB", **changes})
+    assert words in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("nodes", [253, 254, 10_000])
+def test_every_host_has_its_addresses(nodes: int) -> None:
+    for layout in (star(nodes), split(nodes)):
+        links = [link for host in layout.hosts for link in host.links]
+        for each in ("ip", "mac"):
+            assert len({getattr(link, each) for link in links}) == len(links)
+        assert len({host.name for host in layout.hosts}) == nodes + 1
+        networks = {
+            (link.network, *link.ip.split(".")[: 3 if nodes < 254 else 2]) for link in links
+        }
+        assert len(networks) == len({link.network for link in links})
