@@ -76,12 +76,10 @@ INLINE bool is_marked(const struct cb_pieces *pieces)
 }
 
 /* Whether a packet that comes and is read leaves nothing changed, where pages are free. */
-INLINE bool card_rests(const struct cb_pool *pool)
+INLINE bool card_rests(const struct cb_buffers *b)
 {
-	const struct cb_buffers *b = &pool->buffers;
-
-	return fixed.ring - b->filled < fixed.batch && !b->deaf && b->heads && !pool->sunk &&
-	       !b->marked && !is_marked(&b->large) && !is_marked(&b->small);
+	return fixed.ring - b->filled < fixed.batch && !b->deaf && b->heads && !b->marked &&
+	       !is_marked(&b->large) && !is_marked(&b->small);
 }
 
 /* A running reader keeps the buffer for the service time; returns the slot. */

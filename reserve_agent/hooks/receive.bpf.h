@@ -17,7 +17,7 @@ INLINE bool is_unbooked(const struct cb_pool *pool, const struct cb_config *conf
 {
 	return pool_far(pool, config) && !pool->emergency && (__s64)pool->keepers <= 0 &&
 	       !config->enforce && config->policy != POLICY_SOFTNET &&
-	       (!fixed.buffers || card_rests(pool));
+	       (!fixed.buffers || card_rests(&pool->buffers));
 }
 
 /* A buffer of whole pages; they are taken when it is held. */

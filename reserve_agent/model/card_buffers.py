@@ -73,13 +73,11 @@ class CardBuffers:
     def at_rest(self) -> bool:
         """Whether a packet that comes and is read leaves nothing changed, where pages are free.
 
-        The ring is filled, a head is at hand, none is in NAPI's cache that a packet could take out
-        again, and the next buffers are not from the reserve.
+        The ring is filled, a head is at hand, and the next buffers are not from the reserve.
         """
         filled = self.card.ring - len(self.ring) < self.card.batch
         marked = self.marked or self.large.marked or self.small.marked
-        heads = self.heads.at_hand > 0 and not self.pool.sunk
-        return filled and not self.deaf and heads and not marked
+        return filled and not self.deaf and self.heads.at_hand > 0 and not marked
 
     def turn(self) -> None:
         """Free what running readers have read by the pool's time."""
