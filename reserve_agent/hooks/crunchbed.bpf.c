@@ -134,11 +134,11 @@ int cb_transmit(struct __sk_buff *skb)
 	__u64 now, floor, need;
 	struct growth growth = {};
 	struct segment segment;
-	bool streamed;
+	bool streamed, roomy;
 	struct packet packet;
 	struct cb_node s;
 
-	if (!get_node(&s))
+	if (!get_pool(&s))
 		return TC_ACT_OK;
 	cb_parse_frame(skb, &packet);
 	read_segment(skb, &packet, &segment);
@@ -149,8 +149,15 @@ int cb_transmit(struct __sk_buff *skb)
 	}
 	socket = sending_socket(skb);
 	streamed = segment.bytes && socket && !socket->closed;
+	roomy = streamed && stream_roomy(s.pool, s.config, socket, &segment);
+	if (roomy && stream_is_charged(socket, &segment)) {
+		count(skb, HOOK_TRANSMIT, packet.cls, REASON_GRANTED, 0);
+		return TC_ACT_OK;
+	}
+	if (!get_books(&s))
+		return TC_ACT_OK;
 	/* Advancing to 0 changes nothing. */
-	now = streamed && stream_roomy(s.pool, s.config, socket, &segment) ? 0 : clock_of(skb);
+	now = roomy ? 0 : clock_of(skb);
 
 	bpf_spin_lock(s.lock);
 	advance(&s, now);

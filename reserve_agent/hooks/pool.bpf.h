@@ -193,11 +193,11 @@ INLINE __u64 margin(const struct cb_config *config)
 	return ((__u64)WHEEL_LIFE << (config->service_shift & 63)) / fixed.ns_per_page + 1;
 }
 
-/* Calm, and still calm with `pages` fewer, which nobody would notice: no new low either. */
+/* Calm, and still calm with `pages` fewer, which nobody would notice: far from R, or no new low. */
 INLINE bool pool_roomy(const struct cb_pool *pool, const struct cb_config *config, __u64 pages)
 {
 	return pool_calm(pool, config) && pool->free > pool->reserve + pages &&
-	       pool->free >= pool->low_water + pages;
+	       (pool->free > pool->border + pages || pool->free >= pool->low_water + pages);
 }
 
 /* Bring the pool to `now`: readers that are done, then windows that have begun or ended. */

@@ -110,6 +110,13 @@ INLINE bool stream_roomy(const struct cb_pool *pool, const struct cb_config *con
 	return pool_roomy(pool, config, growth.want + STREAM_MARGIN);
 }
 
+/* Whether all that the sender has written is charged already: most segments follow one that has
+ * brought to account what waited behind it. Where the pool is roomy too, nothing changes. */
+INLINE bool stream_is_charged(const struct cb_socket *socket, const struct segment *segment)
+{
+	return (__s32)(segment->written - socket->tx_base - (__u32)socket->tx_end) <= 0;
+}
+
 /* Charges as much of what is wanted as the pool has above `floor`, in whole pages; returns it. */
 INLINE __u64 stream_charge(struct cb_pool *pool, struct cb_socket *socket,
 			   const struct segment *segment, const struct growth *growth, __u64 floor)

@@ -186,11 +186,9 @@ class NodeModel:
     def undisturbed(self, pages: int, until: int) -> bool:
         """Whether nobody would notice ``pages`` fewer, come and gone by the time ``until``.
 
-        There is no pressure that could end, and no window begins before; nor is it a new low.
+        As ``Pool.roomy``, but a window may begin later.
         """
-        pool = self.pool
-        roomy = pool.free - pages > max(pool.reserve, pool.low_water - 1)
-        return roomy and pool.calm_until(until)
+        return self.pool.calm_until(until) and self.pool.has_room(pages)
 
     def pass_calm(
         self,
@@ -265,7 +263,8 @@ class NodeModel:
             grown = transmit.Growth(0, pages, pages)
         else:
             grown = transmit.growth(pool, streamed, segment)
-        if margin is None or not pool.roomy(grown.want + margin):
+        roomy = margin is not None and pool.roomy(grown.want + margin)
+        if not roomy:
             self.advance(now)
         if grown.need and pool.free < floor + grown.need:
             self._count(Hook.TRANSMIT, packet, self._refusal(request, floor), grown.need)
@@ -274,7 +273,7 @@ class NodeModel:
         if streamed is not None:
             pages = transmit.charge(pool, streamed, segment, grown, floor)
             pool.account(pool.now)
-        else:
+        elif not roomy:
             pool.low_water = min(pool.low_water, pool.free - pages)
             if pool.free <= floor:
                 self.buffers.sink()

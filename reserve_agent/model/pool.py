@@ -122,9 +122,13 @@ class Pool:
             return False
         return self.window >= len(self.windows) or time < self.windows[self.window].start
 
+    def has_room(self, pages: int) -> bool:
+        """Whether ``pages`` fewer were above R, and above the border or no new low."""
+        return self.free - pages > min(self.border, max(self.reserve, self.low_water - 1))
+
     def roomy(self, pages: int) -> bool:
-        """Whether the pool is calm, and would be with ``pages`` fewer, without a new low."""
-        return self.calm and self.free - pages > max(self.reserve, self.low_water - 1)
+        """Whether the pool is calm, and nobody would notice ``pages`` fewer for a moment."""
+        return self.calm and self.has_room(pages)
 
     def advance(self, now: int) -> None:
         """Bring the pool to ``now``: readers that are done, windows that began or ended."""

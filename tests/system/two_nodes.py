@@ -31,6 +31,7 @@ from tests.system.twins import (
 )
 
 RETRY = 500_000_000
+DATAGRAM = frames.frame(frames.IP, frames.ipv4(frames.UDP, frames.udp(BEAT, BEAT)))
 
 
 class TwoNodes(Compared):
@@ -97,9 +98,8 @@ class TwoNodes(Compared):
     @rule(socket=sockets, count=st.integers(1, 4), wait=waits)
     def burst(self, socket: int, count: int, wait: int) -> None:
         """Datagrams that arrive together, for one socket."""
-        datagram = frames.frame(frames.IP, frames.ipv4(frames.UDP, frames.udp(BEAT, BEAT)))
         for _ in range(count):
-            self.receive(datagram, wait)
+            self.receive(DATAGRAM, wait)
             self.deliver(0, socket, 0)
             wait = 0
 
@@ -182,11 +182,12 @@ class TwoNodes(Compared):
         socket=st.integers(0, SOCKETS - 1),
         size=st.sampled_from((1, 1447, 1448, 2649)),
         queued=st.sampled_from((0, 0, 1, 4096, 16412, 262_592)),
+        back=st.sampled_from((0, 0, 0, 1449, 4096)),
     )
-    def stream(self, socket: int, size: int, queued: int) -> None:
-        """The next bytes of a connection go out, and more wait behind them."""
+    def stream(self, socket: int, size: int, queued: int, back: int = 0) -> None:
+        """The next bytes of a connection go out, or some that were written before; more wait."""
         model = self.sockets[socket]
-        sequence = (model.tx_base or 0) + model.tx_end
+        sequence = (model.tx_base or 0) + max(0, model.tx_end - back)
         segment = frames.tcp(OTHER, BLOCK, sequence, 1, bytes(size))
         frame = frames.frame(frames.IP, frames.ipv4(frames.TCP, segment))
         self.transmit(frame, socket, 0, queued)
