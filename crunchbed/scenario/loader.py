@@ -19,6 +19,7 @@ from reserve_agent.errors import BadInput
 from reserve_agent.model.profiles.record import record_of
 from reserve_agent.profile_files import load_profile
 
+_KERNEL: Final = ("memory", "kernel")
 _FILES: Final = (".json", ".yaml", ".yml")
 """How a ``memory.kernel`` ends that is a profile file, if it has no folder before it."""
 
@@ -76,14 +77,20 @@ def examine(path: Path) -> tuple[Scenario | None, list[Finding]]:
     """Return the scenario in a file, or None and every problem of the file, by line.
 
     Raises:
-        BadInput: the file cannot be read or is no YAML; says file and line.
+        BadInput: the file cannot be read or is no YAML, or the profile file that it names is
+            wrong; says file and line.
     """
     source = shown(path)
     document = yaml.Document(_read(path, source), source)
     if not isinstance(document.value, dict):
         raise BadInput(f"{source}:1: expected a mapping of keys such as name and claim")
     try:
-        scenario = Scenario.model_validate(_with_profile(document.value, path.parent))
+        keys = _with_profile(document.value, path.parent)
+    except BadInput as error:
+        where = f"{source}:{document.line(_KERNEL)}"
+        raise BadInput(f"{where}: memory.kernel: {error}") from None
+    try:
+        scenario = Scenario.model_validate(keys)
     except ValidationError as error:
         found = problems(error, Scenario)
     else:
@@ -102,10 +109,13 @@ def with_files(overrides: Mapping[str, object]) -> dict[str, object]:
     Raises:
         BadInput: the file cannot be read or is no profile; one line with file, key and expected.
     """
-    return {
-        key: _content(value, Path()) if key == "memory.kernel" else value
-        for key, value in overrides.items()
-    }
+    key = ".".join(_KERNEL)
+    if key not in overrides:
+        return dict(overrides)
+    try:
+        return {**overrides, key: _content(overrides[key], Path())}
+    except BadInput as error:
+        raise BadInput(f"override {key}: {error}") from None
 
 
 def _with_profile(keys: dict[str, Any], folder: Path) -> dict[str, Any]:

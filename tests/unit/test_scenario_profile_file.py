@@ -111,6 +111,7 @@ def test_a_wrong_file_is_one_line_and_exit_code_2(
     path = written(tmp_path, content)
     assert app.main(["run", str(path), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err.strip()
+    assert said.startswith(f"crunchbed: {path}:5: memory.kernel: {tmp_path}/")
     assert WRONG[content] in said
     assert "\n" not in said
     assert not (tmp_path / "out").exists()
@@ -133,6 +134,8 @@ def test_a_path_on_the_command_line_is_one_from_the_working_directory(
     for value in ("profiles/k.json", str(tmp_path / "profiles" / "k.json")):
         changed = control.with_overrides(with_files({"memory.kernel": value}))
         assert changed.nic == "8139cp"
+    with pytest.raises(BadInput, match=r"^override memory\.kernel: nowhere\.json: No such file"):
+        with_files({"memory.kernel": "nowhere.json"})
     points = [{"memory.kernel": "profiles/k.json"}, {"memory.kernel": "6.12"}]
     one, other = trials_of(control, points, [1])
     assert one.scenario["memory"]["kernel"] == record("8139cp")

@@ -115,7 +115,7 @@ def profile_of(record: object, where: str) -> Profile:
             own["version"] = _text(told.get("version"), where, "kernel.version")
         made[part] = _build(kind, left, "", own, f"{where}: {part}.constants")
         if left:
-            first = min(left)
+            first = min(map(str, left))
             raise BadInput(f"{where}: {part}.constants.{first}: no such constant of a {part}")
     return Profile(**made)
 
