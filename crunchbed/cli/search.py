@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import click
@@ -10,9 +12,9 @@ from crunchbed.backends import backend_of
 from crunchbed.checks.invariants import RULES
 from crunchbed.checks.result import EXIT_CODES
 from crunchbed.cli.names import names_of
-from crunchbed.cli.options import Options, takes
+from crunchbed.cli.options import Options, bundled, takes
 from crunchbed.cli.output import print_json
-from crunchbed.experiments.search.conduct import Found, Search
+from crunchbed.experiments.search.conduct import Search
 from crunchbed.experiments.search.draw import MOST_FAULTS, OVER, Bounds
 from crunchbed.experiments.search.folder import SearchFolder
 from crunchbed.experiments.search.pool import pool_of
@@ -25,19 +27,52 @@ from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
 _INTERRUPTED: Final = 130
+_KIND: Final = "kind of fault"
 _MOST_RUNS: Final = 10_000_000
 _MOST_WORKERS: Final = 64
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What schedules are drawn from, as the command line has it; see ``Bounds``."""
+
+    over: str
+    most: int
+    kinds: str | None
+
+    def bounds(self, seed: int) -> Bounds:
+        """Return it checked; BadInput where a word is unknown."""
+        kinds = FAULTS if self.kinds is None else names_of(self.kinds, tuple(FAULTS), _KIND)
+        over = frozenset(names_of(self.over, OVER, "part of a schedule"))
+        return Bounds(over=over, kinds=tuple(kinds), most=self.most, seed=seed)
+
+
+_DRAWN: Final = {
+    "over": click.option(
+        "--over",
+        metavar="W,W",
+        default=",".join(OVER),
+        show_default=True,
+        help="What is drawn: which faults and crunch, when and how long, the seed of each run.",
+    ),
+    "most": click.option(
+        "--most",
+        type=click.IntRange(1, MOST_FAULTS),
+        default=4,
+        show_default=True,
+        help="Faults in one schedule at most, beside the crunch.",
+    ),
+    "kinds": click.option(
+        "--kinds",
+        metavar="K,K",
+        show_default="all that go with the scenario",
+        help=f"Kinds of faults to draw, out of {', '.join(FAULTS)}.",
+    ),
+}
+
+
 @click.command()
 @click.argument("scenario")
-@click.option(
-    "--over",
-    metavar="W,W",
-    default=",".join(OVER),
-    show_default=True,
-    help="What is drawn: which faults and crunch, when and how long, the seed of each run.",
-)
 @click.option(
     "--runs",
     type=click.IntRange(1, _MOST_RUNS),
@@ -45,19 +80,7 @@ _MOST_WORKERS: Final = 64
     show_default=True,
     help="How many runs to make.",
 )
-@click.option(
-    "--most",
-    type=click.IntRange(1, MOST_FAULTS),
-    default=4,
-    show_default=True,
-    help="Faults in one schedule at most, beside the crunch.",
-)
-@click.option(
-    "--kinds",
-    metavar="K,K",
-    show_default="all that go with the scenario",
-    help=f"Kinds of faults to draw, out of {', '.join(FAULTS)}.",
-)
+@bundled("drawn", Drawn, _DRAWN)
 @click.option("--first", is_flag=True, help="End with the first run that breaks a rule.")
 @click.option(
     "--workers",
@@ -67,14 +90,7 @@ _MOST_WORKERS: Final = 64
 )
 @takes("policy", "memalloc", "seed", "overrides", "out", "quiet", "as_json")
 def search(
-    options: Options,
-    scenario: str,
-    over: str,
-    runs: int,
-    most: int,
-    kinds: str | None,
-    first: bool,
-    workers: int | None,
+    options: Options, drawn: Drawn, scenario: str, runs: int, first: bool, workers: int | None
 ) -> int:
     """Simulate SCENARIO under random schedules of faults, and look for one that breaks a rule.
 
@@ -100,32 +116,29 @@ def search(
     """  # noqa: D301 - \b is click's
     base = searched(options.scenario(scenario))
     _refuse(base)
-    bounds = Bounds(
-        over=frozenset(names_of(over, OVER, "part of a schedule")),
-        kinds=tuple(names_of(kinds, tuple(FAULTS), "kind of fault") if kinds else FAULTS),
-        most=most,
-        seed=options.seed,
-    )
-    folder = SearchFolder(
-        options.directory(f"{base.name}-search"), base, f"crunchbed search {scenario}"
-    )
+    bounds = drawn.bounds(options.seed)
+    place = options.directory(f"{base.name}-search")
+    folder = SearchFolder(place, base, f"crunchbed search {scenario}")
     with (
         ended_by_signals(),
         SearchProgress(runs, folder.keep, quiet=options.quiet) as progress,
     ):
-        found = Search(base, bounds, options.seed, progress)
+        made = Search(base, bounds, options.seed, progress)
         with pool_of(workers) as pool:
-            found.run(runs, pool, first=first)
-    asked = {
+            made.run(runs, pool, first=first)
+    return _tell(made, base, folder, _asked(base, bounds, made.kinds), as_json=options.as_json)
+
+
+def _asked(base: Scenario, bounds: Bounds, kinds: Sequence[str]) -> dict[str, Any]:
+    return {
         "scenario": base.name,
         "policy": base.policy,
         "over": sorted(bounds.over),
-        "kinds": list(found.kinds),
-        "most": most,
-        "seed": options.seed,
+        "kinds": kinds,
+        "most": bounds.most,
+        "seed": bounds.seed,
         "rules": list(RULES),
     }
-    return _tell(found.found, base, folder, asked, as_json=options.as_json)
 
 
 def _refuse(base: Scenario) -> None:
@@ -134,8 +147,9 @@ def _refuse(base: Scenario) -> None:
 
 
 def _tell(
-    found: Found, base: Scenario, folder: SearchFolder, asked: dict[str, Any], *, as_json: bool
+    made: Search, base: Scenario, folder: SearchFolder, asked: dict[str, Any], *, as_json: bool
 ) -> int:
+    found = made.found
     record = folder.keep_all(found, asked)
     if as_json:
         print_json(record)

@@ -111,7 +111,7 @@ def test_a_view_without_a_majority_is_found_and_shrunk(monkeypatch: pytest.Monke
 
 
 def test_todays_code_breaks_no_rule() -> None:
-    found = search(cluster(), bounds(*KINDS), 15)
+    found = search(cluster("target-failover"), bounds(*KINDS), 15)
     assert (found.runs, found.violations) == (15, {})
     assert len(found.outcomes) > 5
 
@@ -120,8 +120,8 @@ def test_todays_code_breaks_no_rule() -> None:
 
 
 def test_the_same_seed_searches_the_same_schedules() -> None:
-    base = cluster()
-    first, second = (search(base, bounds(*KINDS), 5) for _ in range(2))
+    base = cluster("target-failover")
+    first, second = (search(base, bounds(*KINDS), 4) for _ in range(2))
     assert first.outcomes == second.outcomes
 
 
@@ -245,6 +245,17 @@ def test_a_search_that_finds_nothing_says_so(tmp_path: Path, capsys: Captured) -
     assert "partition: 2 runs, 1 distinct outcome," in text
     assert "no rule was broken" in text
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["search.json"]
+
+
+def test_workers_of_dask_find_the_same(tmp_path: Path, capsys: Captured) -> None:
+    records = []
+    for workers in ("1", "2"):
+        out = ["--out", str(tmp_path / workers), "--json", "--quiet"]
+        asked = ["search", "partition", *CHEAP, "--kinds", "partition", "--over", "times,seeds"]
+        assert app.main([*asked, "--runs", "3", "--workers", workers, *out]) == 0
+        records.append(orjson.loads(capsys.readouterr().out))
+        del records[-1]["seconds"]
+    assert records[0] == records[1]
 
 
 def test_ctrl_c_keeps_what_was_found(

@@ -24,6 +24,8 @@ def local_client(workers: int, scratch: Path) -> Iterator[Client]:
             host="127.0.0.1",
             dashboard_address=None,
             worker_dashboard_address=None,
+            # Else the scheduler listens on port 8787 of all interfaces, or warns that another does.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             memory_limit=0,
             local_directory=str(scratch),
             silence_logs=logging.CRITICAL,
