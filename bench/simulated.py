@@ -100,7 +100,7 @@ def run(rounds: int) -> Result:
     found: Result = {size: [] for size in SIZES}
     for _ in range(rounds):
         for size, costs in found.items():
-            argv = [sys.executable, "-m", __name__, str(size)]
+            argv = [sys.executable, "-m", "bench.simulated", str(size)]
             done = subprocess.run(argv, stdout=subprocess.PIPE, check=True)
             costs.append(Cost(**orjson.loads(done.stdout)))
     return found
@@ -139,4 +139,4 @@ def as_dict(found: Result) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(orjson.dumps(asdict(measure(int(sys.argv[1])))))
+    sys.stdout.buffer.write(orjson.dumps(asdict(measure(*map(int, sys.argv[1:])))))

@@ -32,8 +32,8 @@ def absences(history: History, node: str, cluster: Sequence[str]) -> list[Absenc
     adds its next boot; a node that was cut off is held until a view lacks it.
     """
     changes = _changes(history).get(node)
-    if changes is None:
-        return []
+    if changes is None or not any(isinstance(e, NodeDown) or node in e.removed for e in changes):
+        return []  # also where another node's first view since its boot adds this one
     majority = len(cluster) // 2 + 1
     holders, members = set(cluster), frozenset(cluster)
     found: list[Absence] = []

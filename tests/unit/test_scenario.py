@@ -139,7 +139,8 @@ def test_values_are_in_base_units() -> None:
             "x.yaml:4: heartbeat.interval: expected a duration such as 50us, 200ms, 3s or 2min, "
             "from 5ms to 60s, got 100",
         ),
-        ("cluster: {nodes: 33}\n", "x.yaml:3: cluster.nodes: expected a whole number of nodes fro"),
+        ("cluster: {nodes: 33}\n", "x.yaml:3: cluster.nodes: expected at most 32 with backend na"),
+        ("cluster: {nodes: 10001}\n", "x.yaml:3: cluster.nodes: expected a whole number of nodes"),
         ("cluster: {nodes: true}\n", "x.yaml:3: cluster.nodes: expected a whole number of nodes f"),
         ("cluster: {nodes: 3.0}\n", "x.yaml:3: cluster.nodes: expected a whole number of nodes fr"),
         ("memory: {pages: 9999999999}\n", "x.yaml:3: memory.pages: expected a whole number of p"),

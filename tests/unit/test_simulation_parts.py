@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from crunchbed.backends.simulation.books import Books
+from crunchbed.backends.simulation.links import BURST_BYTES, Bucket
 from crunchbed.backends.simulation.loop import START_NS, SimulatedLoop, Streams, Timer
-from crunchbed.backends.simulation.network import BURST_BYTES, Bucket
 from crunchbed.backends.simulation.packet import Classes, Datagram, udp
 from crunchbed.backends.simulation.tcp import QUEUED_BYTES, TcpSocket
 from crunchbed.backends.simulation.tcp_packet import MSS, Ends, TcpPacket, blank

@@ -107,7 +107,8 @@ def test_a_summary_has_counts_and_differences(tmp_path: Path) -> None:
     for event in history.of(HeartbeatReceived):
         assert isinstance(event.counts, int)
     (target,) = [name for name, one in result.nodes.items() if one.nodes_ejected]
-    views = history.of(ViewInstalled)
+    # A node that boots again adds all others at once.
+    views = [one for one in history.of(ViewInstalled) if one.node != target or one.number == 1]
     assert {(one.size, tuple(one.removed), tuple(one.added)) for one in views} == {
         (70, (), ()),
         (69, (target,), ()),
