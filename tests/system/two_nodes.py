@@ -129,9 +129,15 @@ class TwoNodes(Compared):
     @rule(socket=sockets, count=st.sampled_from((5, 30)))
     def speak(self, socket: int, count: int) -> None:
         """More datagrams leave than slabs have heads."""
-        datagram = frames.frame(frames.IP, frames.ipv4(frames.UDP, frames.udp(BEAT, BEAT)))
+        if self.card is None:
+            return
+        datagram = frames.frame(
+            frames.IP, frames.ipv4(frames.UDP, frames.udp(BEAT, BEAT, bytes(18)))
+        )
         for _ in range(count):
-            self.transmit(datagram, socket, 0)
+            verdict, _ = self.hooks.call("cb_transmit", datagram, self.now, socket)
+            assert (verdict == 0) == self.model.transmit(datagram, self._socket(socket), self.now)
+        self.compare()
 
     @rule(early=st.sampled_from((0, 1, 64)))
     def try_again(self, early: int) -> None:
