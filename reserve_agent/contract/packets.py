@@ -172,6 +172,8 @@ class Limits:
 def service_shift(service_ns: int) -> int:
     """The smallest shift so that eight ticks of 2 ** shift ns last at least ``service_ns``."""
     return max(0, (max(1, service_ns) - 1) // (WHEEL_LIFE - 1)).bit_length()
+
+
 STALLED_BYTES: Final = 3000 * PAGE_BYTES
 """Of truesize that the reader of a flood may hold by a kernel's profile: about what udp_mem lets a
 machine's hold, whose own buffer is larger."""

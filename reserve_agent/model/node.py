@@ -198,17 +198,15 @@ class NodeModel:
     ) -> bool:
         """Receive and deliver frames, where none of them can make a difference.
 
-        What is calm and far from R is not booked page by page, once the card's ring is as it was
-        before any shortage. False, and nothing has happened:
-        the pool, the policy or the reader may refuse or keep one of the frames. At most
-        ``at_once`` of them are there and not read yet at any moment, and all are read by the time
-        ``until``. What is ``socketless``, as ARP or another host's, is not delivered.
+        What is calm and far from R is not booked page by page. False, and nothing has happened: the
+        pool, the policy or the reader may refuse or keep one of the frames, or the card's ring is
+        not yet as before a shortage. At most ``at_once`` are there and not read yet at any moment,
+        and all are read by ``until``. What is ``socketless``, as ARP, is not delivered.
         """
         most = at_once * buffer_pages(packet.bytes)
         picky = self.emergency or self.enforce or self.in_force.throttles
-        picky = picky or not self.buffers.settled
         stalled = socket is not None and socket.stalled
-        if picky or stalled or not self.undisturbed(most, until):
+        if picky or stalled or not (self.buffers.settled and self.undisturbed(most, until)):
             return False
         pages = packet.frames * self.buffers.outgoing(packet.bytes)
         self._count(Hook.RECEIVE, packet, Reason.GRANTED, pages)
