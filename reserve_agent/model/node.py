@@ -199,9 +199,8 @@ class NodeModel:
         """Receive and deliver frames that can make no difference, and book none page by page.
 
         False, and nothing has happened: the pool, the policy or the reader may refuse or keep one
-        of them, or the ring is not yet as before a shortage. At most ``at_once`` are there and not
-        read yet at any moment, and all are read by ``until``. What is ``socketless``, as ARP or
-        another host's, is not delivered.
+        of them, or the ring is not yet as before a shortage. At most ``at_once`` are there unread
+        at any moment, all are read by ``until``; what is ``socketless``, as ARP, is not delivered.
         """
         most = at_once * buffer_pages(packet.bytes)
         picky = self.emergency or self.enforce or self.in_force.throttles
