@@ -50,6 +50,10 @@ an emergency flag is raised as late as an agent sees the pressure."""
 class SimulatedMemory:
     """Implements ``PoolControl`` and ``nodes.block.task.PagePool`` with the model's pool.
 
+    Attributes:
+        phase_ns: When within ``POLL_NS`` it looks, from the second time on: no two agents do so in
+            step with each other, or with a crunch.
+
     Args:
         scenario: The scenario.
         loop: The run's.
@@ -72,6 +76,7 @@ class SimulatedMemory:
         self._record = record
         self._clean = clean_pages(scenario)
         self._books: list[Books] = []
+        self.phase_ns = POLL_NS
         self.model = NodeModel(
             rules=port_rules(scenario),
             limits=Limits(
@@ -98,9 +103,9 @@ class SimulatedMemory:
         self.manager.begin(self._clean)
         self.manager.describe()
         self._next_sample_ns = self._loop.now_ns()
-        self._poll()
+        self._poll(self.phase_ns)
 
-    def _poll(self) -> None:
+    def _poll(self, next_ns: int = POLL_NS) -> None:
         now = self._loop.now_ns()
         sampled = now >= self._next_sample_ns
         if sampled or not self.state.calm or self.model.emergency:
@@ -110,7 +115,7 @@ class SimulatedMemory:
         if sampled:
             self.sample()
             self._next_sample_ns = now + SAMPLE_NS
-        self._loop.at(now + POLL_NS, self._poll)
+        self._loop.at(now + next_ns, self._poll)
 
     def _advance(self) -> None:
         self.model.advance(self._loop.now_ns())
