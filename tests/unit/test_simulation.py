@@ -12,11 +12,12 @@ from typing import NamedTuple
 import pytest
 
 from crunchbed.backends.simulation.backend import SimulationBackend
+from crunchbed.backends.simulation.memory import POLL_NS
 from crunchbed.checks.result import Result
 from crunchbed.history.history import History
 from crunchbed.run import engine
 from crunchbed.scenario.loader import load, shipped
-from reserve_agent.contract.events.pressure import PacketDropped
+from reserve_agent.contract.events.pressure import PacketDropped, PoolSampled
 from reserve_agent.contract.events.run import RunInfo
 from reserve_agent.errors import BadInput
 
@@ -165,6 +166,18 @@ def test_a_node_is_deaf_or_mute_by_its_card_and_its_writes_end_if_they_may(
     assert result.nic == card
     assert result.crunch_achieved is not None
     assert (result.crunch_achieved["pages"] == 4000) == ends
+
+
+def test_agents_look_at_their_nodes_out_of_step(tmp_path: Path) -> None:
+    """Or an emergency flag would be raised as late in every run."""
+
+    def steps(seed: int) -> list[int]:
+        _, history = run("control", "none", tmp_path / str(seed), seed)
+        samples = [history.of(PoolSampled, name) for name in ("n1", "n2", "n3")]
+        return [each[2].t % POLL_NS for each in samples]
+
+    first, second = steps(1), steps(2)
+    assert len({*first, *second}) == 6
 
 
 # --- the same each time

@@ -196,6 +196,7 @@ class Wire:
         self.acknowledged_together = acknowledged_together
         self.loop = SimulatedLoop()
         self.loses: Callable[[TcpPacket], bool] = lambda _packet: False
+        self.short = False  # there are no pages for what is sent
         self.sent: list[tuple[int, TcpPacket]] = []
         self.gone: list[TcpSocket] = []
         back = Ends(ENDS.peer, ENDS.peer_port, ENDS.address, ENDS.port, ENDS.cls)
@@ -212,6 +213,8 @@ class Wire:
     def send(self, packet: Datagram, _books: Books | None) -> int | None:
         assert isinstance(packet, TcpPacket)
         self.sent.append((self.now, packet))
+        if self.short:
+            return None
         if not self.loses(packet):
             to = self.server if packet.port == 10809 else self.client
             self.loop.at(self.loop.now_ns() + MS, lambda: to.arrive(packet))
@@ -253,6 +256,19 @@ def test_messages_arrive_in_order_and_every_second_segment_is_acknowledged() -> 
     wire.run(0.03)
     late = [(at, one) for at, one in wire.sent if one.port != 10809][1:]
     assert [(at, one.acknowledged) for at, one in late] == [(141, 11 + 4 * MSS)], "40 ms later"
+
+
+def test_a_repetition_that_finds_no_pages_is_tried_every_half_second() -> None:
+    wire = connected()
+    wire.short = True
+    wire.client.write(100, "short")
+    wire.run(2.5)
+    times = [at for at, _, _ in wire.data()]
+    assert [after - before for before, after in pairwise(times)][1:] == [500] * (len(times) - 2)
+    assert len(times) >= 5
+    wire.short = False
+    wire.run(0.6)
+    assert [message for _, message in wire.got] == ["short"]
 
 
 def test_small_answers_wait_for_data_or_40_ms() -> None:

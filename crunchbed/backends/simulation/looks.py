@@ -32,7 +32,7 @@ class Watched(NamedTuple):
 
 
 class Looks:
-    """Looks at a pool at whole numbers of 10 ms after its begin, and samples at such of 50 ms."""
+    """Looks at a pool once in 10 ms, at a phase of its own, and samples once in 50 ms."""
 
     def __init__(self, loop: SimulatedLoop, watched: Watched, *, summarised: bool) -> None:
         self._loop = loop
@@ -43,9 +43,10 @@ class Looks:
         self._next_sample_ns = 0
         self._told = False  # the counters as they are now that nothing goes on
 
-    def begin(self) -> None:
-        """Begin with a look and a sample."""
-        self._next_sample_ns = self._began_ns = self._loop.now_ns()
+    def begin(self, phase_ns: int) -> None:
+        """Begin with a look and a sample; the next look comes ``phase_ns`` later, 1 to POLL_NS."""
+        self._next_sample_ns = self._loop.now_ns()
+        self._began_ns = self._next_sample_ns - POLL_NS + phase_ns
         self._look()
 
     def _look(self) -> None:
@@ -54,9 +55,9 @@ class Looks:
         if now >= self._next_sample_ns:
             watched.sample()
             self._told = not watched.goes_on()
-            self._next_sample_ns = now + SAMPLE_NS
+            self._next_sample_ns = self._next(SAMPLE_NS, now + 1)
         if watched.busy():
-            self._timer.set(now + POLL_NS)
+            self._timer.set(self._next(POLL_NS, now + 1))
         elif not (self._summarised and self._told):
             self._timer.set(self._next_sample_ns)
 
@@ -66,7 +67,7 @@ class Looks:
             return
         self.note_change()
         if self._watched.busy():
-            self._timer.set_by(self._next(POLL_NS))
+            self._timer.set_by(self._next(POLL_NS, self._loop.now_ns()))
 
     def note_change(self) -> None:
         """The counters are others than before: sample them at the next time for that."""
@@ -74,10 +75,11 @@ class Looks:
             return
         self._told = False
         if not self._timer.is_set:
-            self._next_sample_ns = max(self._next_sample_ns, self._next(SAMPLE_NS))
+            due = self._next(SAMPLE_NS, self._loop.now_ns())
+            self._next_sample_ns = max(self._next_sample_ns, due)
         self._timer.set_by(self._next_sample_ns)
 
-    def _next(self, step: int) -> int:
-        """Return the next time that is a whole number of steps after the begin."""
+    def _next(self, step: int, since: int) -> int:
+        """Return the first time from ``since`` on that is whole steps after the begin."""
         began = self._began_ns or 0
-        return began - (began - self._loop.now_ns()) // step * step
+        return began - (began - since) // step * step

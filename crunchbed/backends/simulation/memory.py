@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from crunchbed.backends.common.settings import clean_pages, port_rules
 from crunchbed.backends.simulation.books import Books, reserve_users
-from crunchbed.backends.simulation.looks import Looks, Watched
+from crunchbed.backends.simulation.looks import POLL_NS, Looks, Watched
 from crunchbed.backends.simulation.loop import SimulatedLoop
 from crunchbed.backends.simulation.packet import Datagram
 from crunchbed.scenario.profiles import DEFAULT, profile_for
@@ -45,6 +45,10 @@ from reserve_agent.record import NodeSummary
 class SimulatedMemory:
     """Implements ``PoolControl`` and ``nodes.block.task.PagePool`` with the model's pool.
 
+    Attributes:
+        phase_ns: When within ``POLL_NS`` it looks, from the second time on: no two agents do so in
+            step with each other, or with a crunch.
+
     Args:
         scenario: The scenario.
         loop: The run's.
@@ -70,6 +74,7 @@ class SimulatedMemory:
         self._record = record
         self._clean = clean_pages(scenario)
         self._books: list[Books] = []
+        self.phase_ns = POLL_NS
         self.model = NodeModel(
             rules=port_rules(scenario),
             limits=Limits(
@@ -95,7 +100,7 @@ class SimulatedMemory:
         """Set the pool up, and watch it as an agent does, until the loop ends."""
         self.manager.begin(self._clean)
         self.manager.describe()
-        self._looks.begin()
+        self._looks.begin(self.phase_ns)
 
     @property
     def busy(self) -> bool:

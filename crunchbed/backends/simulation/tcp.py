@@ -20,6 +20,7 @@ from crunchbed.backends.simulation.tcp_rules import (
     DELAYED_ACK_NS,
     GIVE_UP_NS,
     LEAST_FULL,
+    LOCAL_PROBE_NS,
     Arrived,
     TimeOut,
     Window,
@@ -150,7 +151,8 @@ class TcpSocket:
             self._send_data(self._next, size)
             self._next += size
 
-    def _send_data(self, sequence: int, size: int) -> None:
+    def _send_data(self, sequence: int, size: int) -> bool:
+        """Send bytes; False where there were no pages for them."""
         frames, end = -(-size // MSS), sequence + size
         held = min(self._end, max(end, self._una + self.send_buffer))
         packet = self._blank.changed(
@@ -173,6 +175,7 @@ class TcpSocket:
             self._timed = (sequence + size, now)
         if not self._retransmit.is_set:
             self._retransmit.set(now + self._time_out.ns)
+        return leaves is not None
 
     def _no_answer(self) -> None:
         """No answer in time: everything is sent again, from a window of one segment on."""
@@ -189,7 +192,9 @@ class TcpSocket:
         self._retransmit.set(now + self._time_out.ns)
         self._next = self._una
         size = min(MSS, self._end - self._una)
-        self._send_data(self._una, size)
+        if not self._send_data(self._una, size):
+            self._time_out.backoff -= 1
+            self._retransmit.set(now + LOCAL_PROBE_NS)
         self._next = self._una + size
 
     def take_messages(self, end: int) -> list[Any]:

@@ -23,6 +23,9 @@ MOST_RTO_NS: Final = 120_000_000_000
 """TCP_RTO_MAX: repetitions double the time-out up to here (``tcp_retransmit_timer``)."""
 GIVE_UP_NS: Final = 924_600_000_000
 """tcp_retries2 = 15 doublings of TCP_RTO_MIN (``retransmits_timed_out``): then ETIMEDOUT."""
+LOCAL_PROBE_NS: Final = 500_000_000
+"""TCP_RESOURCE_PROBE_INTERVAL: when a repetition that found no memory here is tried again, without
+doubling (``tcp_retransmit_timer``)."""
 DELAYED_ACK_NS: Final = 40_000_000
 """TCP_DELACK_MIN: how long an acknowledgement waits for a second segment or for data."""
 ACK_SEGMENTS: Final = 2

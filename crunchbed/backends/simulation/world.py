@@ -12,6 +12,7 @@ from crunchbed.backends.simulation.calm import MOST_IN_BYTES, CalmProbes, Member
 from crunchbed.backends.simulation.disk import MACHINE_NS, Device, Target
 from crunchbed.backends.simulation.fences import FenceService
 from crunchbed.backends.simulation.host import Host
+from crunchbed.backends.simulation.looks import POLL_NS
 from crunchbed.backends.simulation.loop import SimulatedLoop, Streams
 from crunchbed.backends.simulation.network import SimulatedNetwork
 from crunchbed.backends.simulation.node import SimulatedNode
@@ -61,6 +62,8 @@ class SimulatedWorld:
             name: SimulatedNode(name, scenario, loop, self.network, self._device, part, membership)
             for name, part in parts.items()
         }
+        for name, node in self.nodes.items():
+            node.memory.phase_ns = streams.fork(f"agent of {name}").randrange(1, POLL_NS)
         servers = [self.nodes[name] for name in scenario.block_io.pair]
         self.disk = StorageTarget(self._storage, scenario, self._device, servers)
         self._fences: FenceService | None = None
