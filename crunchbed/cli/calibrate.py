@@ -85,8 +85,7 @@ def calibrate(options: Options, asked: Asked, name: str | None) -> int:
     """Measure the constants of KERNEL's profile in one small virtual machine.
 
     KERNEL is a kernel that `make machines` has built, 6.1 by default; --kernel IMAGE is one of your
-    own. The machine has CARD. It takes about a minute and leaves nothing behind; only --kernel
-    needs root.
+    own, and needs root. The machine has CARD. It takes a minute and leaves nothing behind.
 
     What is measured is held against the shipped profile of that kernel and card:
 

@@ -62,8 +62,7 @@ def levels(directories: tuple[Path, ...], as_json: bool) -> None:
       gap ms     longest time without an acknowledged write
       low        fewest free pages
       atomic, fragment, memalloc
-                 failed requests: GFP_ATOMIC for a page, for several pages, and for a page that
-                 might be any (__GFP_MEMALLOC, PF_MEMALLOC)
+                 failed requests: GFP_ATOMIC for a page, for several; __GFP_MEMALLOC for a page
       drops, after
                  PFMemallocDrop in the window, and after it
 
