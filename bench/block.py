@@ -2,9 +2,9 @@
 
 Two connections differ by more than what is to be measured, since their threads stay on the
 processors that they came to. So each variant has slices of the same connection, by turns: what is
-in the way is attached and detached while fio writes. A ratio is between two slices of the same turn.
-Each turn has an order of its own: what follows NFQUEUE finds a smaller window of TCP, so that no
-variant may follow it always. ``no hooks again`` says how far ratios are chance.
+in the way is attached and detached while fio writes. A ratio is between two slices of the same
+turn. Each turn has an order of its own: what follows NFQUEUE finds a smaller window of TCP, so that
+no variant may follow it always. ``no hooks again`` says how far ratios are chance.
 
 Beside its throughput a slice tells the processor time of all that take part for a megabyte. The
 hooks add to that, and other work on the machine changes it less than throughput.
