@@ -2,8 +2,9 @@
 
 Two connections differ by more than what is to be measured, since their threads stay on the
 processors that they came to. So each variant has slices of the same connection, by turns: what is
-in the way is attached and detached while fio writes. Each turn begins with another variant, and a
-ratio is between two slices of the same turn. ``no hooks again`` says how far ratios are chance.
+in the way is attached and detached while fio writes. A ratio is between two slices of the same
+turn. Each turn has an order of its own: what follows NFQUEUE finds a smaller window of TCP, so that
+no variant may follow it always. ``no hooks again`` says how far ratios are chance.
 
 Beside its throughput a slice tells the processor time of all that take part for a megabyte. The
 hooks add to that, and other work on the machine changes it less than throughput.
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from rich.table import Table
@@ -33,7 +35,7 @@ AGAIN, BOOKED = "no hooks again", "hooks, all booked"
 VARIANTS: Final = (BARE, HOOKS, BOOKED, NFQUEUE, AGAIN)
 ROUNDS, TURNS = 3, 12
 """Connections, and turns of each."""
-SLICE, SETTLE, WARM_UP, STALL = 0.25, 0.05, 0.7, 10  # seconds
+SLICE, SETTLE, WARM_UP, STALL = 0.25, 0.1, 0.7, 10  # seconds
 ENOUGH_BYTES: Final = 1_000_000
 HOUR: Final = 3600
 """Fio is ended before."""
@@ -127,9 +129,8 @@ def connection(turns: int) -> list[dict[str, Slice]]:
 
 
 def _turn(number: int, ways: dict[str, Way], node: int, pids: Iterable[int]) -> dict[str, Slice]:
-    first = number % len(VARIANTS)
     found = {}
-    for variant in VARIANTS[first:] + VARIANTS[:first]:
+    for variant in Random(number).sample(VARIANTS, len(VARIANTS)):  # noqa: S311
         with ways[variant]():
             found[variant] = _slice(node, pids)
     return found

@@ -75,6 +75,7 @@ def walk_the_border(machine: type[TwoNodes]) -> None:
     for _ in range(2):
         for beyond in (2, 1, 0, -1, 1):
             two.at_the_border(beyond, 2, 4)
+            two.transmit(DATAGRAM, 2, 0)
             two.flood(2, 1448, 20, 1)
             two.long_wait()
         two.add_window(0, 800, 5)
