@@ -95,9 +95,8 @@ def run(
     """
     watcher = progress or Progress()
     held = with_flood_reader(scenario) if hold else None
-    request = Request(
-        without_plan(scenario) if hold else scenario, seed, held, scraper, report=report
-    )
+    planned = without_plan(scenario) if hold else scenario
+    request = Request(planned, seed, held, scraper, report=report)
     with signals.interruptible():
         backend = ready_backend(scenario, hold=hold)
         with claimed(backend, request.scenario, seed, out, watcher) as (site, directory):

@@ -13,8 +13,9 @@ from enum import IntEnum
 from typing import Protocol
 
 from reserve_agent.contract.packets import Reason
+from reserve_agent.model.fate import Fate
 from reserve_agent.model.packet import buffer_pages
-from reserve_agent.model.pool import Fate, Pool
+from reserve_agent.model.pool import Pool
 from reserve_agent.model.profiles.kernel import Kernel, Request
 
 

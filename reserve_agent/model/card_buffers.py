@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from reserve_agent.contract.packets import PAGE_BYTES, Reason
 from reserve_agent.model.buffers import Origin, ReceiveBuffers, Taken, WholePages
+from reserve_agent.model.fate import Fate
 from reserve_agent.model.pieces import Heads, Piece, Pieces
-from reserve_agent.model.pool import Fate, Pool
+from reserve_agent.model.pool import Pool
 from reserve_agent.model.profiles.card import Asks, Card, Refill
 from reserve_agent.model.profiles.kernel import Buffers, Kernel, Request
 from reserve_agent.model.wheel import Wheel

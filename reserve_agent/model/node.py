@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from reserve_agent.contract.packets import Hook, Limits, PacketClass, Policy, PortRule, Reason
 from reserve_agent.model import transmit
 from reserve_agent.model.card_buffers import receive_buffers
+from reserve_agent.model.fate import Fate
 from reserve_agent.model.mark import Mark
 from reserve_agent.model.packet import Packet, buffer_pages, read
 from reserve_agent.model.policies import Rules, Softnet, all_policies, reader_runs
-from reserve_agent.model.pool import Fate, Pool
+from reserve_agent.model.pool import Pool
 from reserve_agent.model.profiles.card import Card
 from reserve_agent.model.profiles.kernel import Flags, Kernel, Request
 from reserve_agent.model.profiles.proposal_2005 import PROPOSAL_2005
@@ -91,8 +92,7 @@ class NodeModel:
     @property
     def unbooked(self) -> bool:
         """Whether a packet that comes now is only counted: ``border.py`` says why it may be."""
-        pool = self.pool
-        return pool.free > pool.border and pool.calm and self.lenient
+        return self.pool.free > self.pool.border and self.pool.calm and self.lenient
 
     def _read(self, frame: bytes | Packet, queued: int = 0) -> Packet:
         return frame if isinstance(frame, Packet) else read(frame, self.rules, queued)
@@ -133,8 +133,8 @@ class NodeModel:
             if taken.refused is None:
                 self.buffers.drop(taken.origin)
             return None
-        pages, slot = self.buffers.hold(taken)
-        held = 0 if packet.fragment else pages
+        held, slot = self.buffers.hold(taken)
+        held = 0 if packet.fragment else held
         return Mark(packet.cls, taken.from_reserve, held, slot, taken.origin, bool(held))
 
     def _held(self, packet: Packet) -> int:
@@ -184,10 +184,7 @@ class NodeModel:
         return True
 
     def undisturbed(self, pages: int, until: int) -> bool:
-        """Whether nobody would notice ``pages`` fewer, come and gone by the time ``until``.
-
-        As ``Pool.roomy``, but a window may begin later.
-        """
+        """As ``Pool.roomy``, for pages that come and go by ``until``: a window may begin later."""
         return self.pool.calm_until(until) and self.pool.has_room(pages)
 
     def pass_calm(
@@ -199,11 +196,11 @@ class NodeModel:
         *,
         socketless: bool = False,
     ) -> bool:
-        """Receive and deliver frames that come by the time ``until``, if none of them is booked.
+        """Receive and deliver frames that come by ``until``, if none is booked, as ``unbooked``.
 
-        False, and nothing has happened: they are to be judged one by one. At most ``at_once`` of
-        them are there and not read yet at any moment. What is ``socketless``, as ARP or another
-        host's, is not delivered. As ``unbooked``, for several frames: windows are known here.
+        False, and nothing has happened: they are to be judged one by one. At most ``at_once`` are
+        there unread at any moment. What is ``socketless``, as ARP or another host's, is not
+        delivered.
         """
         pool = self.pool
         pages, margin = at_once * buffer_pages(packet.bytes), pool.border - pool.reserve
@@ -246,10 +243,7 @@ class NodeModel:
     def transmit(
         self, frame: bytes | Packet, socket: Socket | None, now: int, queued: int = 0
     ) -> bool:
-        """The driver's transmit buffer; False where the sender stalls.
-
-        Of a frame's bytes, ``queued`` bytes wait behind its segment in the socket's write queue.
-        """
+        """The driver's transmit buffer; False: the sender stalls. ``queued`` bytes wait behind it."""
         packet, pool = self._read(frame, queued), self.pool
         segment = packet.segment
         streamed = socket if segment.bytes and socket is not None and not socket.closed else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import NamedTuple
 
 from reserve_agent.contract.packets import WHEEL_SLOTS, WINDOWS_PER_STEP
 from reserve_agent.model.border import NS_PER_PAGE, margin
+from reserve_agent.model.fate import Fate
 from reserve_agent.model.wheel import Wheel
 
 
@@ -21,18 +21,6 @@ class Window(NamedTuple):
     start: int
     end: int
     level: int
-
-
-class Fate(Enum):
-    """What becomes of a receive buffer, where the service time alone does not say it.
-
-    DROPPED: its pages are free at once. WAITS: its reader is a normal task that stalls until the
-    pressure ends. HOARDED: its reader does not read.
-    """
-
-    DROPPED = auto()
-    WAITS = auto()
-    HOARDED = auto()
 
 
 Episode = Callable[[str, int, int], None]
@@ -109,11 +97,7 @@ class Pool:
 
     @property
     def calm(self) -> bool:
-        """Whether there is no pressure that could end and no window that could begin.
-
-        In a calm pool it makes no difference when time is accounted for: a packet that takes no
-        pages need not look at the clock.
-        """
+        """Whether there is no pressure to end and no window to begin: time makes no difference."""
         return not self.pressure and self.window >= len(self.windows)
 
     def calm_until(self, time: int) -> bool:

@@ -41,7 +41,7 @@ BROKEN: Final = {
     ),
     "range": (
         f"{B}cluster: {{nodes: 33}}\n",
-        "3: cluster.nodes: expected a whole number of nodes ",
+        "3: cluster.nodes: expected at most 32 with backend namespaces ",
     ),
     "on": (f"{B}capture: on\n", "3: capture: expected true or false, got 'on'"),
     "memalloc": (

@@ -42,7 +42,7 @@ def run(captured: Captured, out: Path, *arguments: str) -> tuple[int, str]:
     [
         (
             ("--set", "cluster.nodes=1"),
-            "cluster.nodes: expected a whole number of nodes from 2 to 32, got 1",
+            "cluster.nodes: expected a whole number of nodes from 2 to 10000, got 1",
         ),
         (("--set", "cluster.nodes=9"), "cluster.nodes: expected 2 to 8 machines, got 9"),
         (

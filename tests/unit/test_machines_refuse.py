@@ -132,7 +132,7 @@ def test_what_machines_cannot_do_is_one_line(changes: dict[str, Any], line: str)
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
-        ("cluster.nodes", "1", "cluster.nodes: expected a whole number of nodes from 2 to 32"),
+        ("cluster.nodes", "1", "cluster.nodes: expected a whole number of nodes from 2 to 10000"),
         ("memory.nic", "e100", "memory.nic: expected one of e1000, e1000e, 8139cp"),
         ("memory.nic", "ne2k", "got ne2k, which one failed allocation makes deaf for good"),
         ("memory.nic", "pcnet", "got pcnet, on which a crunch does not end whatever is flagged"),
@@ -187,8 +187,10 @@ def test_what_the_scenario_does_to_a_cluster_is_not_done_while_it_is_held_open()
 
 
 def test_every_refusal_of_a_shipped_scenario_is_one_short_line() -> None:
-    for name in shipped():
-        one = load(name).with_overrides({"cluster.backend": "machines"})
+    for one in (load(name) for name in shipped()):
+        if one.cluster.nodes > 32:
+            continue  # no scenario of this backend at all
+        one = one.with_overrides({"cluster.backend": "machines", "expect": []})
         for line in refused(one, hold=False):
             assert "\n" not in line
             assert len(line) < 160

@@ -73,6 +73,7 @@ def test_the_other_keys_are_documented_with_their_defaults() -> None:
     assert top["membership"] == resolved["membership"]
     sections = {"cluster", "memory", "block_io", "heartbeat", "fencing", "traffic", "phases"}
     sections |= {"detector", "crunch", "faults", "steady", "expect", "corosync", "shed", "softnet"}
+    assert top.pop("events") == "none", "is not written where it is the default"
     assert set(top) | sections == set(resolved)
     crunches = documented("`crunch`")
     for model in (WritebackCrunch, TimedCrunch):

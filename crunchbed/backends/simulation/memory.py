@@ -210,10 +210,7 @@ class SimulatedMemory:
         return self.model.transmit(packet, socket, now)
 
     def _leave_as_one(self, packet: Datagram, socket: Socket | None, now: int) -> bool:
-        """Whether it makes no difference that several frames leave as one.
-
-        Of a stream the first segment brings to account all that was written, if it is there.
-        """
+        """Whether several frames may leave as one: the first charges all that a stream has."""
         model, pool = self.model, self.state
         pages = packet.frames * buffer_pages(packet.bytes)
         if model.undisturbed(pages + packet.segment.queued // PAGE_BYTES + 1, now):
@@ -243,10 +240,7 @@ class SimulatedMemory:
         return enough and not model.in_force.throttles
 
     def count_calm(self, packets: int, cls: PacketClass, length: int) -> None:
-        """Count packets that were sent, and as many that came, while nothing could happen to them.
-
-        ``length`` is that of each, in bytes.
-        """
+        """Count packets of ``length`` bytes that were sent, and as many that came, all calm."""
         model, pages = self.model, self.model.buffers.outgoing(length)
         for hook in (Hook.TRANSMIT, Hook.RECEIVE, Hook.DELIVER) if packets else ():
             model.packets[hook, cls, Reason.GRANTED] += packets
@@ -263,8 +257,6 @@ class SimulatedMemory:
     def loses(self, packet: Datagram) -> None:
         """A fault has lost a frame."""
         self.model.lose(packet, self._loop.now_ns())
-
-    # --- what the history is told
 
     def sample(self) -> None:
         """Record the pool's counters."""

@@ -51,6 +51,10 @@ class Column:
 
     def refuses(self, scenario: Scenario) -> str | None:
         """Return why a scenario cannot be run here, in one line; None where it can."""
+        try:
+            scenario.with_overrides({"cluster.backend": self.backend})
+        except BadInput as error:  # it has keys or expectations that this backend cannot have
+            return str(error).removeprefix("override ")
         made = self.of(scenario)
         return "; ".join(backend_of(made).refuses(made, hold=False)) or None
 
