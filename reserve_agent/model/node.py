@@ -243,7 +243,7 @@ class NodeModel:
     def transmit(
         self, frame: bytes | Packet, socket: Socket | None, now: int, queued: int = 0
     ) -> bool:
-        """The driver's transmit buffer; False: the sender stalls. ``queued`` bytes wait behind it."""
+        """The driver's transmit buffer; False: the sender stalls. ``queued`` bytes wait behind."""
         packet, pool = self._read(frame, queued), self.pool
         segment = packet.segment
         streamed = socket if segment.bytes and socket is not None and not socket.closed else None
