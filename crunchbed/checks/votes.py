@@ -82,13 +82,19 @@ def unfenced(history: History) -> list[str]:
 
 def _removals(history: History) -> Iterator[str]:
     views = [view for view in history.of(ViewInstalled) if view.quorate]
+    # Who makes a view has it first. A node that boots again adds all members at once.
+    made: dict[int, ViewInstalled] = {}
+    for view in views:
+        made.setdefault(view.number, view)
     told: set[tuple[int, str]] = set()
-    for view in sorted(views, key=lambda view: view.t):
+    for view in views:
         for name in view.removed:
             if name in view.added or (view.number, name) in told:
                 continue
             told.add((view.number, name))
-            admitted = [one.t for one in views if name in one.added and one.number < view.number]
+            admitted = [
+                one.t for number, one in made.items() if number < view.number and name in one.added
+            ]
             if not _confirmed(history, name, min(_latest(admitted), view.t), view.t):
                 yield (
                     f"unfenced: view {view.number} of {view.node} lacks {name}, whose fence was "

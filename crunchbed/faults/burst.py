@@ -73,8 +73,8 @@ class _BurstAction(FaultAction[Burst], of=Burst):
 
     def _start(self) -> None:
         fault, start = self._fault, self._loop.now_ns() + _LEAD_NS
-        self._boot = self._node.incarnation
         self._node.begin_burst(fault.pages, fault.rate, start)
+        self._boot = self._node.incarnation  # where that has failed there is nothing to undo
         self._earliest_end_ns = start + burst_asked_ns(fault.pages, fault.rate)
         began = BurstBegan(t=start, target=fault.target, pages=fault.pages)
         self._context.recorder.record(began)

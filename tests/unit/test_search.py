@@ -14,6 +14,7 @@ from crunchbed.experiments.search import trial
 from crunchbed.experiments.search.conduct import Found, Search, Violation
 from crunchbed.experiments.search.coverage import Coverage
 from crunchbed.experiments.search.draw import OVER, Bounds, Drawer
+from crunchbed.experiments.search.outcome import nameless
 from crunchbed.experiments.search.pool import Here
 from crunchbed.experiments.search.schedule import Schedule, searched
 from crunchbed.experiments.search.shrink import shrink, simplicity
@@ -281,6 +282,18 @@ def test_a_run_that_does_not_come_to_its_end_is_a_finding(monkeypatch: pytest.Mo
     tried = attempt(cluster(), 1)
     assert tried.outcome == "fails: ZeroDivisionError"
     assert tried.rules == {"error"}
+
+
+def test_a_burst_on_a_node_that_is_booting_is_the_reason_that_is_told() -> None:
+    crash = {"kind": "node-crash", "target": "n1", "after": "100ms", "for": "100ms"}
+    burst = {"kind": "burst", "target": "n1", "after": "300ms"}
+    tried = attempt(cluster(faults=[crash, burst]), 1)
+    assert tried.outcome == "invalid: N does not take burst: it has no initiator now"
+
+
+def test_names_and_figures_make_no_new_outcome() -> None:
+    text = "the block device is served by n4 and n5; n12 sees n1, n2, n3 for 1.25 s"
+    assert nameless(text) == "the block device is served by N; N sees N for # s"
 
 
 @pytest.mark.parametrize(

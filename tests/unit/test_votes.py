@@ -75,6 +75,17 @@ def test_an_earlier_fence_is_not_that_of_a_node_that_came_back() -> None:
     assert unfenced(recording.history()) == []
 
 
+def test_a_node_that_boots_again_admits_nobody_but_itself() -> None:
+    """It has all members as new, also one that is fenced by then and about to be removed."""
+    recording = Recording().complete()
+    recording.add(500, "membership.view", "n2", number=1, members=NODES, added=NODES)
+    recording.add(1800, "fence.confirmed", target="n1", by="n2")
+    recording.add(1850, "membership.view", "n2", number=2, members=NODES, added=["n3"])
+    recording.add(1860, "membership.view", "n3", number=2, members=NODES, added=NODES)
+    recording.add(1900, "membership.view", "n2", number=3, members=NODES[1:], removed=["n1"])
+    assert unfenced(recording.history()) == []
+
+
 def test_a_takeover_needs_a_fence_or_a_node_that_is_down() -> None:
     recording = Recording().complete()
     recording.add(500, "service.start", "n4", target="n4")

@@ -26,7 +26,7 @@ from reserve_agent.contract.events.writes import IoDisconnected, ServiceStopped,
 _MOST: Final = 3
 """More of a thing is not told apart."""
 _LEAST_STALL: Final = 0.1
-_NODE: Final = re.compile(r"\bn\d+\b")
+_NODES: Final = re.compile(r"\bn\d+((, | and )n\d+)*\b")
 
 
 def outcome_of(history: History, scenario: Scenario, broken: list[Broken]) -> str:
@@ -44,7 +44,7 @@ def outcome_of(history: History, scenario: Scenario, broken: list[Broken]) -> st
 
 def nameless(text: str) -> str:
     """Return a text without the names of nodes and without figures."""
-    return re.sub(r"\d+(\.\d+)?", "#", re.sub(r"(\bN\b(, | and )?)+", "N ", _NODE.sub("N", text)))
+    return re.sub(r"\d+(\.\d+)?", "#", _NODES.sub("N", text))
 
 
 def _ejected(history: History, scenario: Scenario) -> Iterator[str]:
