@@ -27,7 +27,7 @@ def seconds(value: float | None) -> str:
     """Return seconds with as many digits as matter; ``-`` where nothing was measured."""
     if value is None:
         return "-"
-    return f"{value:.3g}" if value < 10 else f"{value:.1f}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
 def verdict(cell: Cell, run: Observed) -> str:
@@ -101,7 +101,8 @@ def markdown(cells: Sequence[Cell], left_out: Sequence[str], command: str) -> st
 
 
 def _summary_table(found: Sequence[PairSummary]) -> Iterator[str]:
-    yield f"| | cells | agree | same verdict and ejected | {_cells_of(WORDS.values())} apart |"
+    apart = _cells_of(f"{word} apart" for word in WORDS.values())
+    yield f"| | cells | agree | same verdict and ejected | {apart} |"
     yield f"| --- | --- | --- | --- |{' --- |' * len(WORDS)}"
     for one in found:
         apart = _cells_of(str(one.differing[figure]) for figure in WORDS)

@@ -135,7 +135,7 @@ def test_a_page_has_a_row_for_all_seeds_and_the_disagreements(
     both = "block-io+heartbeat"
     assert (
         f"| control | none | {both} | e1000 | 1, 2 | 0 of 2 | pass / pass "
-        "| n1 / n1 | 40 / 90 | 2 / 2 | 1 / 1 |"
+        "| n1 / n1 | 40 / 90 | 2.00 / 2.00 | 1.00 / 1.00 |"
     ) in lines
     assert (f"- control, none, {both}, e1000, seed 1: missed: machines 40, simulation 90") in lines
     assert any(line.startswith("| simulation beside machines | 2 | 0 of 2 (0%)") for line in lines)
