@@ -103,7 +103,7 @@ def test_they_agree_on_what_a_card_got_although_nobody_is_flagged() -> None:
 
 
 def test_they_agree_on_a_node_that_falls_mute() -> None:
-    """In three crunches it sends 24 datagrams, hears two packets, and sends two; then it reboots."""
+    """In three crunches it sends 24 datagrams, hears two, and sends two more; then it reboots."""
     with twins(LINUX_6_1, CARDS["e1000"]) as machine:
         two = machine()
         two.size(200, 60, 0, Policy.NONE)
