@@ -110,6 +110,11 @@ def run(
 def _measure(request: Request, site: Site, directory: Path, progress: Progress) -> Result:
     """Record the run, judge what was recorded, and show it."""
     _record(request, site, directory, progress)
+    with history.no_collector():
+        return _judged(request, directory, progress)
+
+
+def _judged(request: _Request, directory: Path, progress: Progress) -> Result:
     recorded = history.History.read(directory / "history.jsonl")
     _audit(recorded, request.scenario, directory)
     result = judge(recorded, request.scenario, partial(_log_failure, directory))

@@ -234,10 +234,8 @@ class SimulatedMemory:
     def unmoved(self) -> bool:
         """Whether a packet could neither be refused nor be noticed; not ``busy`` either."""
         model, pool = self.model, self.state
-        if pool.pressure or pool.window < len(pool.windows) or model.emergency or model.enforce:
-            return False
-        enough = pool.free - 1 > pool.reserve and pool.free > pool.low_water
-        return enough and not model.in_force.throttles
+        picky = model.emergency or model.enforce or model.in_force.throttles
+        return not picky and pool.calm and pool.free > max(pool.reserve + 1, pool.low_water)
 
     def count_calm(self, packets: int, cls: PacketClass, length: int) -> None:
         """Count packets of ``length`` bytes that were sent, and as many that came, all calm."""
