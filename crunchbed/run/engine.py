@@ -114,7 +114,7 @@ def _measure(request: Request, site: Site, directory: Path, progress: Progress) 
         return _judged(request, directory, progress)
 
 
-def _judged(request: _Request, directory: Path, progress: Progress) -> Result:
+def _judged(request: Request, directory: Path, progress: Progress) -> Result:
     recorded = history.History.read(directory / "history.jsonl")
     _audit(recorded, request.scenario, directory)
     result = judge(recorded, request.scenario, partial(_log_failure, directory))
