@@ -49,6 +49,30 @@ def run(wanted: Scenario, out: Path, seed: int = 1) -> tuple[Result, bytes]:
     return result, (out / "history.jsonl").read_bytes()
 
 
+def made_both_ways(
+    wanted: Scenario, seed: int, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> Result:
+    """Count calm probes, then make them all packet by packet: nothing differs."""
+    calm = 0
+
+    def count(self: HeartbeatDaemon, now: int) -> None:
+        nonlocal calm
+        calm += 1
+        counted(self, now)
+
+    counted = HeartbeatDaemon.count_exchange
+    monkeypatch.setattr(HeartbeatDaemon, "count_exchange", count)
+    result, history = run(wanted, out / "calm", seed)
+    assert calm > wanted.cluster.nodes * 5, "most probes are calm ones"
+    calm = 0
+    monkeypatch.setattr(SimulatedWorld, "counts_calm", False)
+    other, packets = run(wanted, out / "packets", seed)
+    assert calm == 0
+    assert history == packets
+    assert result == other
+    return result
+
+
 @pytest.mark.parametrize(
     ("nodes", "policy", "kind", "seed"),
     [
@@ -67,24 +91,17 @@ def test_calm_probes_are_counted_and_no_event_and_no_figure_differs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wanted = scenario(nodes, policy, events="summary", detector={"kind": kind, "suspicion_mult": 1})
-    calm = 0
-
-    def count(self: HeartbeatDaemon, now: int) -> None:
-        nonlocal calm
-        calm += 1
-        counted(self, now)
-
-    counted = HeartbeatDaemon.count_exchange
-    monkeypatch.setattr(HeartbeatDaemon, "count_exchange", count)
-    result, history = run(wanted, tmp_path / "calm", seed)
-    assert calm > nodes * 5, "most probes are calm ones"
-    calm = 0
-    monkeypatch.setattr(SimulatedWorld, "counts_calm", False)
-    other, packets = run(wanted, tmp_path / "packets", seed)
-    assert calm == 0
-    assert history == packets
-    assert result == other
+    result = made_both_ways(wanted, seed, tmp_path, monkeypatch)
     assert result.totals.false_ejections == (policy == "none")
+
+
+@pytest.mark.parametrize("card", ["e1000", "vmxnet3"])
+def test_nor_do_they_by_a_kernels_profile_while_a_card_still_has_buffers_of_the_crunch(
+    card: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"memory.kernel": "6.1", "memory.nic": card, "memalloc": ["block-io"]}
+    changes |= {"crunch.depth": 0.75, "crunch.length": "1s", "events": "summary"}
+    made_both_ways(scenario(40, "memalloc", **changes), 5, tmp_path, monkeypatch)
 
 
 def test_a_summary_has_the_figures_of_all_events(tmp_path: Path) -> None:

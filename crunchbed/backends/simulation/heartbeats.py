@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from crunchbed.backends.common import settings
@@ -17,7 +18,7 @@ from nodes.membership.turn import HeartbeatNode, Turn, sent
 from reserve_agent.contract.events.base import Event
 from reserve_agent.contract.events.heartbeats import HeartbeatSent
 from reserve_agent.contract.events.membership import ViewInstalled
-from reserve_agent.contract.packets import PacketClass
+from reserve_agent.contract.packets import Hook, PacketClass
 
 _PHASE_NS: Final = 300_000
 """By so much the beats of a large cluster are beside whole milliseconds, at which the run looks."""
@@ -67,6 +68,7 @@ class HeartbeatDaemon(Daemon):
         self._summarised = scenario.summarised
         self._sums = _Sums()
         self._passed = 0  # calm exchanges, of which each is a datagram sent and one received
+        self._pages: Mapping[Hook, int] = {}  # of such a datagram
         self.rests = False
         self.alert_until_ns = 0
         cluster = shared.cluster
@@ -139,6 +141,8 @@ class HeartbeatDaemon(Daemon):
 
     def count_exchange(self, now: int) -> None:
         """Count one datagram that was sent now, and one that was received."""
+        if not self._passed:
+            self._pages = self._node.memory.calm_pages(UDP_HEADERS + self.rules.calm_bytes)
         self._passed += 1
         self._sums.add(1, now)
 
@@ -222,8 +226,7 @@ class HeartbeatDaemon(Daemon):
         if left := self._sums.take(self._now() + 1):
             self._node.note(HeartbeatSent(t=self._now(), peers=left))
         self._node.note(self.rules.received(self._now(), self._passed))
-        length = UDP_HEADERS + self.rules.calm_bytes
-        self._node.memory.count_calm(self._passed, PacketClass.HEARTBEAT, length)
+        self._node.memory.count_calm(self._passed, PacketClass.HEARTBEAT, self._pages)
 
     def end(self) -> None:
         """See ``Daemon.end``."""

@@ -6,7 +6,7 @@ one that eBPF keeps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from crunchbed.backends.common.settings import clean_pages, port_rules
 from crunchbed.backends.simulation.books import Books, reserve_users
@@ -232,17 +232,20 @@ class SimulatedMemory:
 
     @property
     def unmoved(self) -> bool:
-        """Whether a packet could neither be refused nor be noticed; not ``busy`` either."""
-        model, pool = self.model, self.state
-        picky = model.emergency or model.enforce or model.in_force.throttles
-        return not picky and pool.calm and pool.free > max(pool.reserve + 1, pool.low_water)
+        """Whether a packet that comes is not booked, and one that leaves makes no new low."""
+        return self.model.unbooked and self.state.has_room(1)
 
-    def count_calm(self, packets: int, cls: PacketClass, length: int) -> None:
-        """Count packets of ``length`` bytes that were sent, and as many that came, all calm."""
-        model, pages = self.model, self.model.buffers.outgoing(length)
-        for hook in (Hook.TRANSMIT, Hook.RECEIVE, Hook.DELIVER) if packets else ():
-            model.packets[hook, cls, Reason.GRANTED] += packets
-            model.pages[hook, cls, Reason.GRANTED] += packets * pages
+    def calm_pages(self, length: int) -> dict[Hook, int]:
+        """Return what each hook counts of a packet of ``length`` bytes while ``unmoved``."""
+        buffers = self.model.buffers
+        sent = buffers.outgoing(length)
+        return {Hook.TRANSMIT: sent, Hook.RECEIVE: sent, Hook.DELIVER: buffers.unbooked(length)}
+
+    def count_calm(self, packets: int, cls: PacketClass, pages: Mapping[Hook, int]) -> None:
+        """Count packets that were sent, and as many that came, of so many pages each."""
+        for hook, each in pages.items():
+            self.model.packets[hook, cls, Reason.GRANTED] += packets
+            self.model.pages[hook, cls, Reason.GRANTED] += packets * each
 
     def comes(self, packet: Datagram, books: Books | None, *, socketless: bool) -> bool:
         """Whether a received frame reaches its socket, or its host where it is for none."""

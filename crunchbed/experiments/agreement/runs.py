@@ -86,13 +86,12 @@ class Runs:
         for column in self.columns:
             if (why := column.refuses(asked.scenario)) is not None:
                 refused[column.name] = why
-            elif column in to_make:
+                continue
+            if column in to_make:
                 watch.begins(asked, column)
                 self._make(asked, column)
                 watch.ended(asked, column)
-                runs.append(self._observe(asked, column))
-            else:
-                runs.append(self._observe(asked, column))
+            runs.append(self._observe(asked, column))
         scenario = asked.scenario
         return Cell(
             scenario=asked.name,
