@@ -196,6 +196,8 @@ def test_metrics_are_the_guests(attendant: Running) -> None:
     machine = attendant.boot()
     port = attendant.ask("status")["metrics_port"]
     assert attendant.of("pool.config")[0]["metrics_port"] == port
+    # A series of writes begins with the first acknowledged one, and the initiator is ready before.
+    attendant.wait(lambda: attendant.ask("status")["written"] >= 1)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         text = answer.read().decode()
     machine.off()
