@@ -12,7 +12,7 @@ from crunchbed.checks.guest_windows import as_held, off_level
 from crunchbed.checks.lives import lives, overlap, target_of
 from crunchbed.checks.pressure import episodes
 from crunchbed.history.history import History, Interval
-from crunchbed.scenario.crunch import FloodCrunch, WritebackCrunch
+from crunchbed.scenario.crunch import AnyCrunch, FloodCrunch, WritebackCrunch, crunched
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
 from reserve_agent.contract.events.faults import BurstBegan, CrunchBegan
@@ -51,14 +51,20 @@ class CrunchCheck:
     off_target: list[str] = field(default_factory=list)
 
 
+_COUNTED = (
+    *("windows", "pressure_episodes", "pressure_seconds", "pages"),
+    *("windows_while_up", "seconds_while_up"),
+)
+"""What several nodes have of a crunch together."""
+
 _Achieved = tuple[dict[str, Any], str | None]
 """What came of a crunch, and why that is not what was asked for; None where it is."""
 
 
 def check(history: History, scenario: Scenario) -> CrunchCheck:
-    """Compare the scenario's crunch with the pressure on its target.
+    """Compare the scenario's crunch with the pressure on its targets.
 
-    The time of the ``crunch.begin`` is the moment from which tasks want pages.
+    The time of a ``crunch.begin`` is the moment from which tasks want pages.
     """
     crunch = scenario.crunch
     if crunch is None:
@@ -66,7 +72,37 @@ def check(history: History, scenario: Scenario) -> CrunchCheck:
     begins = history.of(CrunchBegan)
     if not begins:
         return CrunchCheck(off_target=["the crunch was never begun"])
-    begin = begins[0]
+    hit = scenario.writers if crunch.kind == "writeback" else scenario.node_names
+    nodes = crunched(crunch, len(hit))
+    if nodes == 1:
+        return _check(history, crunch, begins[0])
+    lived = [one for one in begins if any(one.t in life for life in lives(history, one.target))]
+    return _together([_check(history, crunch, one) for one in lived], nodes)
+
+
+def _together(found: Sequence[CrunchCheck], nodes: int) -> CrunchCheck:
+    """Return the crunches of ``nodes`` nodes as one: what they have of each thing in all.
+
+    One that was down when its turn came had none.
+    """
+    found = [one for one in found if (one.achieved or {}).get("windows_while_up") != 0]
+    if not found:
+        return CrunchCheck(off_target=[f"{OFF_TARGET}: every node was down"])
+    requested = _added([one.requested for one in found]) | {"nodes": nodes}
+    achieved = _added([one.achieved for one in found]) | {"nodes": len(found)}
+    off_target = [reason for one in found for reason in one.off_target]
+    return CrunchCheck(requested, achieved, off_target[:1])
+
+
+def _added(each: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
+    """Return what the first has, numbers of ``_COUNTED`` added up."""
+    known = [one for one in each if one is not None]
+    added = {key: sum(one[key] for one in known) for key in _COUNTED if known and key in known[0]}
+    return {**known[0], **added} if known else {}
+
+
+def _check(history: History, crunch: AnyCrunch, begin: CrunchBegan) -> CrunchCheck:
+    """Compare the crunch of one node with the pressure on it."""
     target = target_of(begin)
     requested = {"kind": crunch.kind, "target": target, **begin.requested}
     if crunch.kind == "writeback":

@@ -134,6 +134,15 @@ class Figures(BaseModel):
         int, Spec(total="sum", worse=RARE, runs_with="runs that ejected a node that was alive")
     ] = 0
     true_ejections: Annotated[int, Spec(total="sum")] = 0
+    healthy_ejections: Annotated[
+        int,
+        Spec(
+            total="sum",
+            worse=RARE,
+            row="happened",
+            runs_with="runs that ejected a node that was alive and not short of memory",
+        ),
+    ] = 0
     detection_delay_seconds: Annotated[float | None, Spec("s", worse=TIME)] = None
     flaps: Annotated[int, Spec(total="sum", worse=RARE)] = 0
     time_to_recover_seconds: Annotated[float | None, Spec("s", total="max", worse=TIME)] = None

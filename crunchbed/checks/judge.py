@@ -187,6 +187,9 @@ def _ejected(
         "nodes_ejected": len(ejected),
         "false_ejections": sum(one.false for one in ejected),
         "true_ejections": sum(not one.false for one in ejected),
+        "healthy_ejections": sum(
+            one.false and pressure.had_memory(history, node, one.t) for one in ejected
+        ),
         "detection_delay_seconds": median_seconds(detection_delays(ejected)),
         "flaps": recovery.flaps(away),
         "time_to_recover_seconds": recovery.time_to_recover_seconds(history, away),

@@ -20,6 +20,15 @@ def episodes(history: History, node: str) -> list[Interval]:
     return overlap(_recorded(history, node), lives(history, node))
 
 
+def had_memory(history: History, node: str, t: int) -> bool:
+    """Return whether ``node``, which was up until ``t``, had never been short of memory by then.
+
+    That counts from its boot on.
+    """
+    boot = max((life.start for life in lives(history, node) if life.start < t), default=0)
+    return not any(one.start < t and one.end > boot for one in episodes(history, node))
+
+
 def figures(pressed: Sequence[Interval]) -> dict[str, Any]:
     """Return the figures of episodes of pressure, by name."""
     lengths = [episode.length for episode in pressed]

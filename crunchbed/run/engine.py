@@ -30,8 +30,8 @@ from crunchbed.run.backend import Site
 from crunchbed.run.fault_injection import FaultInjection
 from crunchbed.run.fault_plan import draw_faults
 from crunchbed.run.held.scenario import with_flood_reader, without_plan
-from crunchbed.run.inject import Injection
-from crunchbed.run.plan import draw
+from crunchbed.run.inject import Injections
+from crunchbed.run.plan import draw_all
 from crunchbed.run.progress import Progress, read_nodes
 from crunchbed.run.start import HEALTHY_SECONDS, Running, claimed, ready_backend, started
 from crunchbed.run.world import STORAGE
@@ -237,24 +237,18 @@ def _await_scraper(request: Request, run: Running, since: float = 0.0) -> None:
 def _inject(request: Request, run: Running) -> None:
     """Crunch and do harm, and watch until the consequences had the time to show."""
     seconds = request.scenario.phases.inject / 1e9
-    plan = draw(request.scenario, request.seed)
+    plans = draw_all(request.scenario, request.seed)
     faults = draw_faults(request.scenario, request.seed)
-    if plan is None and not faults:
+    if not plans and not faults:
         run.supervisor.wait(seconds)
         return
     with FaultInjection(faults, run.fault_context) as injected:
         run.supervisor.cut_off_since = injected.cut_off_since
-        crunch = None
-        if plan is not None:
-            crunch = Injection(plan, run.world, run.recorder, run.loop)
-            crunch.begin()
-        run.supervisor.wait_until(
-            # Both are asked: the faults move on by being asked.
-            lambda: all([injected.over(), crunch is None or crunch.over()]),
-            seconds,
-        )
-    if crunch is not None:
-        crunch.undo()
+        crunches = Injections(plans, run.world, run.recorder, run.loop)
+        crunches.begin()
+        # All are asked: they move on by being asked.
+        run.supervisor.wait_until(lambda: all([injected.over(), crunches.over()]), seconds)
+    crunches.undo()
     run.await_aftermath(injected.settled)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.plan import Plan
 from crunchbed.run.world import Clock, NodeSilent, World, burst_asked_ns
@@ -86,3 +88,53 @@ class Injection:
             elif self._plan.flood is not None:
                 self._node.wake()
         self._recorder.record(CrunchEnded(crunch=self._plan.kind, target=self._plan.target))
+
+
+class Injections:
+    """The crunches of a run: the first begins at once, each other one when it is due.
+
+    A node that is down by then has none.
+    """
+
+    def __init__(
+        self, plans: Sequence[Plan], world: World, recorder: Recorder, clock: Clock
+    ) -> None:
+        self._waiting = list(plans)
+        self._world = world
+        self._recorder = recorder
+        self._clock = clock
+        self._begun: list[Injection] = []
+        self._began_ns = 0
+
+    def begin(self) -> None:
+        """Arrange what is due at once.
+
+        Raises:
+            RunInvalid: The node of the first crunch is down before anything was done to it.
+        """
+        self._began_ns = self._clock.now_ns()
+        if self._waiting:
+            self._begin(self._waiting.pop(0))
+        self._begin_due()
+
+    def _begin_due(self) -> None:
+        since_ns = self._clock.now_ns() - self._began_ns
+        while self._waiting and self._waiting[0].apart_ns <= since_ns:
+            plan = self._waiting.pop(0)
+            if self._world.nodes[plan.target].up:
+                self._begin(plan)
+
+    def _begin(self, plan: Plan) -> None:
+        crunch = Injection(plan, self._world, self._recorder, self._clock)
+        crunch.begin()
+        self._begun.append(crunch)
+
+    def over(self) -> bool:
+        """Whether all have run their course; begins those that have become due."""
+        self._begin_due()
+        return not self._waiting and all(crunch.over() for crunch in self._begun)
+
+    def undo(self) -> None:
+        """Undo those that were begun."""
+        for crunch in self._begun:
+            crunch.undo()

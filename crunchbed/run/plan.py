@@ -1,15 +1,22 @@
-"""What a seed decides about a run's crunch. Pure: the same scenario and seed draw the same plan."""
+"""What a seed decides about the crunches of a run. Pure: a scenario and a seed draw one plan."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crunchbed.run.values import Flood
-from crunchbed.scenario.crunch import FloodCrunch, TimedCrunch, WritebackCrunch
+from crunchbed.scenario.crunch import (
+    AnyCrunch,
+    FloodCrunch,
+    TimedCrunch,
+    WritebackCrunch,
+    crunched,
+    spread_ns,
+)
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.sizing import reserve_pages
 from crunchbed.scenario.units import seconds
@@ -31,6 +38,7 @@ class Plan:
         kind: As in the scenario.
         target: The node that the crunch is on.
         delay_ns: From the beginning of the inject phase to the crunch.
+        apart_ns: By so much more it comes after the first of the run's crunches.
         burst: For ``writeback``.
         flood: For ``flood``.
         windows: For ``timed``: start and end of each, nanoseconds after ``delay_ns``, and the free
@@ -43,6 +51,7 @@ class Plan:
     burst: Burst | None = None
     flood: Flood | None = None
     windows: tuple[tuple[int, int, int], ...] = ()
+    apart_ns: int = 0
 
     @property
     def requested(self) -> dict[str, Any]:
@@ -61,21 +70,48 @@ class Plan:
 
 
 def draw(scenario: Scenario, seed: int) -> Plan | None:
-    """Return the crunch of this run; None where the scenario has none."""
+    """Return the first crunch of this run; None where the scenario has none."""
+    return next(iter(draw_all(scenario, seed)), None)
+
+
+def draw_all(scenario: Scenario, seed: int) -> list[Plan]:
+    """Return the crunches of this run, one for each node that has one, in their order."""
     crunch = scenario.crunch
     if crunch is None:
-        return None
+        return []
     dice = random.Random(f"{scenario.name}:{seed}")  # noqa: S311 - repeatable, not secret
     # Only a node that writes has writeback.
     names = scenario.writers if isinstance(crunch, WritebackCrunch) else scenario.node_names
     target = dice.choice(names) if crunch.target == "random" else crunch.target
     delay = dice.randrange(crunch.jitter + 1)
+    first = _plan(crunch, target, delay, reserve_pages(scenario), dice)
+    plans, apart = [first], spread_ns(crunch, len(names))
+    others = _others(crunch, names, target, dice)
+    for number, name in enumerate(others, 1):
+        plan = _plan(crunch, name, delay, reserve_pages(scenario), dice)
+        plans.append(replace(plan, apart_ns=apart * number // len(others)))
+    return plans
+
+
+def _others(
+    crunch: AnyCrunch, names: Sequence[str], first: str, dice: random.Random
+) -> Sequence[str]:
+    """Return who has the crunch after ``first``: those after it in their order, or drawn ones."""
+    wanted = crunched(crunch, len(names)) - 1
+    if wanted == 0:
+        return ()
+    at = names.index(first)
+    left = [*names[at + 1 :], *names[:at]]
+    return dice.sample(left, wanted) if crunch.target == "random" else left[:wanted]
+
+
+def _plan(crunch: AnyCrunch, target: str, delay: int, reserve: int, dice: random.Random) -> Plan:
     if isinstance(crunch, WritebackCrunch):
         return Plan(crunch.kind, target, delay, burst=Burst(crunch.pages, crunch.rate))
     if isinstance(crunch, FloodCrunch):
         flood = Flood(crunch.rate, crunch.duration, crunch.size, crunch.port)
         return Plan(crunch.kind, target, delay, flood=flood)
-    levels = [round(reserve_pages(scenario) * (1 - depth)) for depth in crunch.depths]
+    levels = [round(reserve * (1 - depth)) for depth in crunch.depths]
     return Plan(crunch.kind, target, delay, windows=_windows(crunch, levels, dice))
 
 

@@ -21,7 +21,31 @@ FORMS: Final = ("swap", "buffered")
 """What the dirty pages of a machine's task are: its own, or written into the page cache."""
 
 
-class WritebackCrunch(Section):
+_LATER_KEYS: Final = ("form", "share", "apart")
+"""Keys that scenarios from before them do not have."""
+
+
+class _OfMany(Section):
+    """A crunch that several nodes can have.
+
+    ``share`` says which share of the nodes has it, one at least: ``target`` and those after it,
+    or all of them drawn; None: the target alone. Each begins ``apart`` after the one before.
+    """
+
+    share: Annotated[float, kinds.above_zero(1)] | None = None
+    apart: Annotated[int, kinds.duration("0s"), DurationText] = 0
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave defaults of later keys out, so that scenarios from before them stay equal."""
+        written: dict[str, Any] = write(self)
+        for key in _LATER_KEYS:
+            if key in written and getattr(self, key) == type(self).model_fields[key].default:
+                del written[key]
+        return written
+
+
+class WritebackCrunch(_OfMany):
     """Normal tasks dirty ``pages`` at ``rate``; acknowledged writes free them.
 
     ``form`` says what the pages of a machine are.
@@ -34,16 +58,8 @@ class WritebackCrunch(Section):
     form: Annotated[str, kinds.choice(FORMS)] = FORMS[0]
     jitter: Annotated[int, kinds.duration("0s"), DurationText] = 200_000_000
 
-    @model_serializer(mode="wrap")
-    def _without_the_default_form(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the default out, so that scenarios written before there was a choice stay equal."""
-        written: dict[str, Any] = write(self)
-        if self.form == FORMS[0]:
-            del written["form"]
-        return written
 
-
-class TimedCrunch(Section):
+class TimedCrunch(_OfMany):
     """``count`` windows of ``length`` in which a normal task finds no page, one in each ``every``.
 
     With ``longest`` their lengths are drawn from ``length`` to that, as many in each decade.
@@ -86,6 +102,18 @@ AnyCrunch = WritebackCrunch | TimedCrunch | FloodCrunch
 Crunch = Annotated[AnyCrunch, Field(discriminator="kind")]
 
 
+def crunched(crunch: AnyCrunch, nodes: int) -> int:
+    """Return how many of ``nodes`` that can have the crunch have it."""
+    if isinstance(crunch, FloodCrunch) or crunch.share is None:
+        return 1
+    return max(1, int(crunch.share * nodes + 0.5))
+
+
+def spread_ns(crunch: AnyCrunch, nodes: int) -> int:
+    """Return the time from the begin of the first node's crunch to that of the last one's."""
+    return 0 if isinstance(crunch, FloodCrunch) else (crunched(crunch, nodes) - 1) * crunch.apart
+
+
 def contradictions(crunch: AnyCrunch | None, facts: ClusterFacts) -> Iterator[Contradiction]:
     """Find a target that there is not, and times that the inject phase has no room for."""
     if crunch is None:
@@ -94,16 +122,25 @@ def contradictions(crunch: AnyCrunch | None, facts: ClusterFacts) -> Iterator[Co
     if crunch.target not in (*names, "random"):
         yield "crunch.target", f"n1 to {names[-1]}, or random", crunch.target
     inject = format_duration(inject_ns)
+    hit = len(facts.writers if crunch.kind == "writeback" else names)
+    if spread := spread_ns(crunch, hit):
+        inject_ns -= spread
+        if inject_ns <= 0:
+            got = f"{crunched(crunch, hit)} nodes that need {format_duration(spread)}"
+            yield "crunch.apart", f"(nodes - 1) x apart within phases.inject ({inject})", got
+            return
     if crunch.kind == "timed":
-        yield from _windows(crunch, inject_ns)
+        yield from _windows(crunch, inject_ns, spread)
     elif crunch.kind == "flood" and crunch.jitter + crunch.duration >= inject_ns:
         got = format_duration(crunch.jitter + crunch.duration)
         yield "crunch.duration", f"jitter + duration within phases.inject ({inject})", got
     elif crunch.jitter >= inject_ns:
-        yield "crunch.jitter", f"less than phases.inject ({inject})", format_duration(crunch.jitter)
+        less = f" less {format_duration(spread)}" if spread else ""
+        expected = f"less than phases.inject ({inject}){less}"
+        yield "crunch.jitter", expected, format_duration(crunch.jitter)
 
 
-def _windows(crunch: TimedCrunch, inject_ns: int) -> Iterator[Contradiction]:
+def _windows(crunch: TimedCrunch, inject_ns: int, spread_ns: int) -> Iterator[Contradiction]:
     if crunch.length > crunch.every:
         every = format_duration(crunch.every)
         yield "crunch.length", f"at most crunch.every ({every})", format_duration(crunch.length)
@@ -114,8 +151,10 @@ def _windows(crunch: TimedCrunch, inject_ns: int) -> Iterator[Contradiction]:
     # Each window lies somewhere within its own period.
     needed = crunch.jitter + crunch.count * crunch.every
     if needed > inject_ns:
+        inject = format_duration(inject_ns + spread_ns)
+        less = f" less the {format_duration(spread_ns)} to the last node" if spread_ns else ""
         yield (
             "crunch.count",
-            f"jitter + count x every within phases.inject ({format_duration(inject_ns)})",
+            f"jitter + count x every within phases.inject ({inject}){less}",
             f"{crunch.count} windows that need {format_duration(needed)}",
         )

@@ -143,6 +143,44 @@ def test_a_crunch_without_its_windows_or_its_begin_is_off_target() -> None:
     assert never.off_target == ["the crunch was never begun"]
 
 
+def crowd(*begins: tuple[float, str]) -> Recording:
+    """A window of a second from each of these moments, in milliseconds."""
+    recording = Recording().complete()
+    for begin, node in begins:
+        windows, asked = [ms(begin, begin + 1000)], {"windows": 1, "pressure_seconds": 1.0}
+        recording.add(begin, "crunch.begin", target=node, windows=windows, requested=asked)
+    return recording
+
+
+def crowd_scenario() -> Scenario:
+    keys = {"kind": "timed", "share": 1, "apart": "500ms", "length": "1s", "every": "1s"}
+    return load("control").with_overrides({"crunch": {**keys, "count": 1}})
+
+
+def test_the_crunches_of_many_nodes_count_together() -> None:
+    recording = crowd((1200, "n1"), (1700, "n2"), (2200, "n3"))
+    for begin, node in ((1200, "n1"), (1700, "n2"), (2200, "n3")):
+        recording.pressure(begin, begin + 1000, node)
+    found = crunch.check(recording.history(), crowd_scenario())
+    assert found.off_target == []
+    assert found.requested is not None
+    assert found.achieved is not None
+    assert {"nodes": 3, "windows": 3, "pressure_seconds": 3.0}.items() <= found.requested.items()
+    assert {"nodes": 3, "pressure_episodes": 3}.items() <= found.achieved.items()
+    assert found.achieved["pressure_seconds"] == 3.0
+
+
+def test_one_of_many_without_pressure_is_off_target_unless_it_was_down_in_its_turn() -> None:
+    recording = crowd((1200, "n1"), (1700, "n2")).pressure(1200, 2200, "n1")
+    found = crunch.check(recording.history(), crowd_scenario())
+    assert found.off_target == ["crunch off target: pressure in 0 of 1 windows on n2"]
+    recording.fence(1600, "n2", view=2, observers=("n1", "n3"))
+    found = crunch.check(recording.history(), crowd_scenario())
+    assert found.off_target == []
+    assert found.achieved is not None
+    assert found.achieved["nodes"] == 1
+
+
 def guest_window(
     recording: Recording, asked: float, reached: float, length: float, pages: tuple[int, int]
 ) -> None:

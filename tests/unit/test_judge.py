@@ -47,6 +47,22 @@ def test_a_run_of_none_is_judged_by_what_is_expected_of_none() -> None:
     assert result.totals.pressure_seconds == 0.52  # cut off by the fence
 
 
+def test_a_node_that_is_ejected_alive_was_healthy_if_its_memory_was_never_short() -> None:
+    recording = ejecting_run()
+    assert result_of(recording, "none").totals.healthy_ejections == 0
+    recording.fence(5000, "n2", view=9, observers=("n3",))
+    result = result_of(recording, "none")
+    assert (result.totals.false_ejections, result.totals.healthy_ejections) == (2, 1)
+    assert result.nodes["n2"].healthy_ejections == 1
+
+
+def test_what_a_node_was_short_of_before_its_boot_does_not_count() -> None:
+    recording = ejecting_run()
+    recording.rejoin(3800, "n1", view=3, observers=("n2", "n3"))
+    recording.fence(9000, "n1", view=9, observers=("n2", "n3"))
+    assert result_of(recording, "none").totals.healthy_ejections == 1
+
+
 def test_an_expectation_that_fails_fails_the_run() -> None:
     result = result_of(ejecting_run())
     assert (result.verdict, result.exit_code) == ("fail", 1)
@@ -152,7 +168,7 @@ def test_a_result_is_read_back_equal_and_has_the_public_names(tmp_path: Path) ->
     figures = (
         "heartbeats_sent heartbeats_missed misses_by_cause nodes_ejected false_ejections failovers "
         "quorum_lost_seconds "
-        "true_ejections detection_delay_seconds flaps time_to_recover_seconds "
+        "true_ejections healthy_ejections detection_delay_seconds flaps time_to_recover_seconds "
         "failover_seconds failover_longest_seconds "
         "writes_acknowledged writes_lost io_errors io_p50_seconds io_p99_seconds "
         "io_longest_stall_seconds pressure_episodes pressure_seconds pressure_longest_seconds "

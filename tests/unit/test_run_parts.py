@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from crunchbed.backends.common import configs as common
 from crunchbed.backends.namespaces import configs
-from crunchbed.run.plan import Burst, draw
+from crunchbed.run.plan import Burst, Plan, draw, draw_all
 from crunchbed.run.world import Flood
 from crunchbed.scenario.loader import load, shipped
 from crunchbed.scenario.schema import Scenario
@@ -28,6 +29,7 @@ from reserve_agent.contract.packets import (
     PacketClass,
     Policy,
 )
+from reserve_agent.errors import BadInput
 from tests.unit.test_supervisor import live_run
 from topologies.node import ClusterNode, NodeLink
 
@@ -141,6 +143,49 @@ def test_the_hooks_have_room_for_the_longest_plan() -> None:
     plan = draw(timed(count=MAX_WINDOWS, every="1ms"), 1)
     assert plan is not None
     assert len(plan.windows) == MAX_WINDOWS
+
+
+def crowd(**keys: object) -> list[Plan]:
+    crunch = {"kind": "timed", "count": 2, "length": "1ms", "every": "10ms", **keys}
+    return draw_all(load("control").with_overrides({"cluster.nodes": 10, "crunch": crunch}), 3)
+
+
+def test_many_nodes_have_the_crunch_one_after_the_other_from_the_target_on() -> None:
+    plans = crowd(target="n9", share=0.35, apart="100ms", jitter="50ms")
+    assert [plan.target for plan in plans] == ["n9", "n10", "n1", "n2"]
+    assert [plan.apart_ns for plan in plans] == [0, 100_000_000, 200_000_000, 300_000_000]
+    assert len({plan.delay_ns for plan in plans}) == 1
+    assert len({plan.windows for plan in plans}) == 4, "each has windows of its own"
+    assert plans[0] == crowd(target="n9", jitter="50ms")[0]
+    assert len(crowd(share=0.01)) == 1
+
+
+def test_many_nodes_that_are_drawn_are_different_ones() -> None:
+    plans = crowd(target="random", share=1)
+    assert sorted(plan.target for plan in plans) == sorted(f"n{n}" for n in range(1, 11))
+    assert {plan.apart_ns for plan in plans} == {0}
+    assert plans[0] == crowd(target="random")[0], "who is first does not depend on the share"
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"share": 0}, "crunch.share: expected a number above 0, at most 1, got 0"),
+        (
+            {"share": 1, "apart": "7s"},
+            "crunch.apart: expected (nodes - 1) x apart within phases.inject (6s), "
+            "got 3 nodes that need 14s",
+        ),
+        (
+            {"share": 1, "apart": "2s", "count": 3, "every": "1s"},
+            "crunch.count: expected jitter + count x every within phases.inject (6s) "
+            "less the 4s to the last node, got 3 windows that need 3s",
+        ),
+    ],
+)
+def test_many_nodes_need_the_time_of_all(keys: dict[str, object], expected: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(expected)):
+        timed(**keys)
 
 
 # --- configs

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from crunchbed.backends.simulation import loop
 from crunchbed.cli import app
 from crunchbed.experiments.search import trial
 from crunchbed.experiments.search.conduct import Found, Search, Violation
@@ -22,6 +23,7 @@ from crunchbed.experiments.search.trial import Tried, attempt
 from crunchbed.experiments.search.values import FAULTS
 from crunchbed.run import engine
 from crunchbed.run.in_memory import digest, history_of
+from crunchbed.run.supervisor import Supervisor
 from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.schema import Scenario
 from nodes.membership.actions import Action
@@ -326,3 +328,15 @@ def test_a_run_in_memory_has_the_history_that_is_on_file(tmp_path: Path) -> None
             lines.update(line)
     assert digest(history_of(scenario, 3)) == lines.hexdigest()
     assert digest(history_of(scenario, 4)) != lines.hexdigest()
+
+
+def test_a_run_whose_clock_stands_still_is_a_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(self: Supervisor) -> None:
+        self._loop.at(self._loop.now_ns(), self._watch)
+
+    monkeypatch.setattr(loop, "MOST_AT_ONCE", 2000)
+    monkeypatch.setattr(Supervisor, "_watch", look)
+    found = attempt(cluster(), 1)
+    assert found.rules == {"error"}
+    assert found.outcome == "fails: ClockStandsStill"
+    assert "the latest 1001 of" in found.broken[0].what

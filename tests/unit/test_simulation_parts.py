@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 
+from crunchbed.backends.simulation import loop as loop_module
 from crunchbed.backends.simulation.books import Books
 from crunchbed.backends.simulation.links import BURST_BYTES, Bucket
-from crunchbed.backends.simulation.loop import START_NS, SimulatedLoop, Streams, Timer
+from crunchbed.backends.simulation.loop import (
+    START_NS,
+    ClockStandsStill,
+    SimulatedLoop,
+    Streams,
+    Timer,
+)
 from crunchbed.backends.simulation.packet import Classes, Datagram, udp
 from crunchbed.backends.simulation.tcp import QUEUED_BYTES, TcpSocket
 from crunchbed.backends.simulation.tcp_packet import MSS, Ends, TcpPacket, blank
@@ -59,6 +66,40 @@ def test_a_condition_is_asked_every_two_milliseconds() -> None:
     loop = SimulatedLoop()
     assert loop.run_until(lambda: loop.now_ns() > START_NS + 5 * MS, 1)
     assert loop.now_ns() == START_NS + 6 * MS
+
+
+def test_calls_that_never_end_at_one_instant_are_an_error_that_names_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop_module, "MOST_AT_ONCE", 3000)
+    loop, calls = SimulatedLoop(), 0
+
+    def again() -> None:
+        nonlocal calls
+        calls += 1
+        timer.set(loop.now_ns())
+
+    timer = Timer(loop, again)
+    timer.set(START_NS + 1_500_000_000)
+    with pytest.raises(ClockStandsStill) as raised:
+        loop.run_until(lambda: False, 2)
+    assert str(raised.value).startswith("the clock stands still at 1.500000000 s: 3,001 calls")
+    assert str(raised.value).endswith(f"the latest 1001 of {again.__qualname__}")
+    assert calls == 3001
+
+
+def test_many_calls_at_one_instant_are_none_and_each_instant_counts_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop_module, "MOST_AT_ONCE", 3000)
+    loop, made = SimulatedLoop(), []
+    for ns in (5, 6):
+        for _ in range(3000):
+            loop.at(START_NS + ns, lambda: made.append(1))
+    assert not loop.run_until(lambda: False, 0.01)
+    loop.at(loop.now_ns(), lambda: made.append(1))
+    assert not loop.run_until(lambda: False, 0.01)
+    assert len(made) == 6001
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from crunchbed.history.history import History
 from crunchbed.run import engine
 from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
+from reserve_agent.contract.events.faults import CrunchBegan
 from reserve_agent.contract.events.heartbeats import HeartbeatReceived, HeartbeatSent
 from reserve_agent.contract.events.membership import ViewInstalled
 from reserve_agent.errors import BadInput
@@ -36,6 +37,8 @@ QUICK: Mapping[str, object] = {
     "expect": [],
 }
 """A suspicion of a second: the crunched node is ejected and comes back in a few."""
+
+SIMULATED: Mapping[str, object] = {"cluster.backend": "simulation", "block_io.dirty_rate": 1}
 
 
 def scenario(nodes: int, policy: str, **changes: object) -> Scenario:
@@ -102,6 +105,34 @@ def test_nor_do_they_by_a_kernels_profile_while_a_card_still_has_buffers_of_the_
     changes = {"memory.kernel": "6.1", "memory.nic": card, "memalloc": ["block-io"]}
     changes |= {"crunch.depth": 0.75, "crunch.length": "1s", "events": "summary"}
     made_both_ways(scenario(40, "memalloc", **changes), 5, tmp_path, monkeypatch)
+
+
+def test_a_crowd_that_is_deaf_is_ejected_and_accuses_in_vain(tmp_path: Path) -> None:
+    changes = {"cluster.nodes": 5, "crunch.share": 0.4, "policy": "none", "expect": []}
+    result, _ = run(load("crowd-crunch").with_overrides(changes | SIMULATED), tmp_path / "run")
+    assert (result.totals.false_ejections, result.totals.healthy_ejections) == (2, 0)
+    assert [name for name, node in result.nodes.items() if node.false_ejections] == ["n1", "n2"]
+    assert result.crunch_achieved is not None
+    assert result.crunch_achieved["nodes"] == 2
+
+
+def test_of_a_deaf_majority_nobody_is_ejected(tmp_path: Path) -> None:
+    changes = {"cluster.nodes": 5, "crunch.share": 0.6, "policy": "none", "expect": []}
+    result, _ = run(load("crowd-crunch").with_overrides(changes | SIMULATED), tmp_path / "run")
+    assert result.totals.nodes_ejected == 0
+    assert result.totals.heartbeats_missed > 10
+
+
+def test_a_crunch_rolls_from_node_to_node_and_leaves_out_who_is_down(tmp_path: Path) -> None:
+    crash = {"kind": "node-crash", "target": "n2", "after": "0s", "for": "4s"}
+    changes = {"cluster.nodes": 5, "policy": "memalloc", "expect": [], "faults": [crash]}
+    wanted = load("rolling-swim").with_overrides(changes | SIMULATED | {"crunch.share": 0.6})
+    result, _ = run(wanted, tmp_path / "run")
+    begins = History.read(tmp_path / "run" / "history.jsonl").of(CrunchBegan)
+    assert [one.target for one in begins] == ["n1", "n3"]
+    assert begins[1].t - begins[0].t == pytest.approx(6_000_000_000, abs=20_000_000)
+    assert result.crunch_achieved is not None
+    assert result.crunch_achieved["nodes"] == 2
 
 
 def test_a_summary_has_the_figures_of_all_events(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ Calls that are due at one moment are made in the order in which they were asked 
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -18,7 +20,17 @@ START_NS: Final = 1_000_000_000
 STEP_NS: Final = 2_000_000
 """How often a condition is asked. A run in real time asks after each call, every 20 ms at least."""
 
+MOST_AT_ONCE: Final = 1_000_000
+"""Calls at one instant that are still no endless loop: 10,000 nodes that begin together make fewer
+than 100,000."""
+_NAMED: Final = 1000
+"""The latest of them, which an error counts."""
+
 Call = Callable[[], None]
+
+
+class ClockStandsStill(Exception):
+    """Calls ask for more calls at the same instant without end: a bug of the simulation."""
 
 
 class SimulatedLoop:
@@ -32,6 +44,8 @@ class SimulatedLoop:
         self._now = self.step_ends_ns = START_NS
         self._due: list[tuple[int, int, Call]] = []
         self._numbers = itertools.count()
+        self._at_once = 0  # calls that were made at this instant
+        self._made: Counter[str] = Counter()  # the latest of very many
 
     def now_ns(self) -> int:
         """Return nanoseconds since a second before the run."""
@@ -45,6 +59,7 @@ class SimulatedLoop:
         """Go on until a condition holds or the time is up; returns whether it holds.
 
         Raises:
+            ClockStandsStill: The run would never end.
             KeyboardInterrupt: Somebody wants the run to end.
         """
         until = self._now + round(seconds * 1e9)
@@ -63,16 +78,51 @@ class SimulatedLoop:
             ns, _, call = heapq.heappop(due)
             if ns > self._now:
                 self._now = ns
+                self._at_once = 0
+            else:
+                self._at_once += 1
+                if self._at_once > MOST_AT_ONCE - _NAMED:
+                    self._count(call)
             call()
-        self._now = until
+        if until > self._now:
+            self._now = until
+            self._at_once = 0
+
+    def _count(self, call: Call) -> None:
+        """Count a call of very many at one instant; ClockStandsStill where they are too many."""
+        if self._at_once == MOST_AT_ONCE - _NAMED + 1:
+            self._made.clear()
+        self._made[_name_of(call)] += 1
+        if self._at_once > MOST_AT_ONCE:
+            names = ", ".join(f"{count} of {name}" for name, count in self._made.most_common(5))
+            seconds = (self._now - START_NS) / 1e9
+            raise ClockStandsStill(
+                f"the clock stands still at {seconds:.9f} s: {self._at_once:,} calls there, "
+                f"the latest {names}"
+            )
+
+
+def _name_of(call: Call) -> str:
+    """Return the name of the function that a call comes down to."""
+    of: object = call
+    while isinstance(of, functools.partial):
+        of = of.func
+    owner = getattr(of, "__self__", None)
+    if isinstance(owner, Timer):
+        return _name_of(owner.call)
+    return getattr(of, "__qualname__", repr(of))
 
 
 class Timer:
-    """One call, which is due at one time at most; another time replaces the one before."""
+    """One call, which is due at one time at most; another time replaces the one before.
+
+    Attributes:
+        call: What is called.
+    """
 
     def __init__(self, loop: SimulatedLoop, call: Call) -> None:
         self._loop = loop
-        self._call = call
+        self.call = call
         self._due: int | None = None
         self._waits_until: int | None = None  # when the loop looks here next
 
@@ -115,7 +165,7 @@ class Timer:
             self._wait(self._due)
             return
         self._due = None
-        self._call()
+        self.call()
 
 
 class Streams:
