@@ -16,7 +16,7 @@ from reserve_agent.errors import BadInput, CrunchbedError
 
 
 @click.command()
-@click.argument("sweep", type=DIRECTORY)
+@click.argument("sweeps", metavar="SWEEP...", type=DIRECTORY, nargs=-1, required=True)
 @click.option("--x", required=True, metavar="KEY", help="To the right.")
 @click.option("--y", required=True, metavar="KEY", help="Upwards.")
 @click.option("--panel", metavar="KEY", help="A panel for each value, side by side.")
@@ -30,8 +30,9 @@ from reserve_agent.errors import BadInput, CrunchbedError
     help="Picture: .png, .svg or .pdf.",
 )
 @click.option("--csv", "table", type=FILE, help="Also write every run's values and the figure.")
+@click.option("--columns", metavar="F,F", default="", help="Further figures of that table.")
 def plot(
-    sweep: Path,
+    sweeps: tuple[Path, ...],
     x: str,
     y: str,
     panel: str | None,
@@ -39,20 +40,26 @@ def plot(
     figure: str,
     out: Path,
     table: Path | None,
+    columns: str,
 ) -> None:
-    """Draw SWEEP, a sweep's directory: in how many runs was FIGURE above 0?
+    """Draw SWEEP, a sweep's directory, or several as one: in how many runs was FIGURE above 0?
 
     \b
     Example:
       crunchbed plot runs/20261124T031500-dose-response-sweep-1f2e --x crunch.length \\
           --y crunch.depth --panel policy --row memory.reserve --out dose.png --csv dose.csv
     """  # noqa: D301 - \b is click's
-    if figure not in NAMES:
-        hint = did_you_mean(figure, NAMES)
-        raise BadInput(f"--figure: unknown figure {figure!r}{hint}")
-    folder, runs = SweepFolder.open(sweep), runs_of(sweep)
-    name = folder.asked["scenario"].get("name", "sweep")
-    draw(runs, Layout(x, y, panel, row, asked_order(folder.asked)), figure, name, out)
+    figures = [figure, *(name.strip() for name in columns.split(",") if name.strip())]
+    for option, name in zip(("--figure", *["--columns"] * len(figures)), figures, strict=False):
+        if name not in NAMES:
+            raise BadInput(f"{option}: unknown figure {name!r}{did_you_mean(name, NAMES)}")
+    folders = [SweepFolder.open(one) for one in sweeps]
+    runs = [run for one in sweeps for run in runs_of(one)]
+    name = folders[0].asked["scenario"].get("name", "sweep")
+    asked = {
+        key: order for one in reversed(folders) for key, order in asked_order(one.asked).items()
+    }
+    draw(runs, Layout(x, y, panel, row, asked), figure, name, out)
     click.echo(f"picture: {out}")
     keys = list(dict.fromkeys(key for point, _ in runs for key in point))
     if together := [key for key in keys if key not in (x, y, panel, row)]:
@@ -62,10 +69,11 @@ def plot(
     try:
         with table.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([*keys, "seed", "verdict", figure])
+            writer.writerow([*keys, "seed", "verdict", *figures])
             for point, result in runs:
                 fields = [point.get(key, "") for key in keys]
-                writer.writerow([*fields, result.seed, result.verdict, result.totals.value(figure)])
+                values = [result.totals.value(one) for one in figures]
+                writer.writerow([*fields, result.seed, result.verdict, *values])
     except OSError as error:
         raise CrunchbedError(f"{table}: cannot be written: {error.strerror}") from error
     click.echo(f"table: {table}")

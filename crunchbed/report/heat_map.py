@@ -30,6 +30,8 @@ _KEYS: Final[Mapping[str, tuple[str, str]]] = {
     "crunch.length": ("crunch length", "how long no page is free"),
     "crunch.depth": ("crunch depth", "share of the reserve that is gone"),
     "crunch.count": ("crunch count", "windows"),
+    "crunch.share": ("share of nodes", "crunched at once"),
+    "crunch.apart": ("time apart", "from one node to the next"),
     "crunch.every": ("crunch period", "from one window to the next"),
     "crunch.pages": ("crunch size", "pages of 4 KiB that tasks want"),
     "crunch.duration": ("crunch length", "how long packets come"),
@@ -42,6 +44,8 @@ _KEYS: Final[Mapping[str, tuple[str, str]]] = {
     "block_io.dirty_rate": ("steady writing", "pages of 4 KiB a second"),
     "traffic.rate": ("other traffic", "packets a second"),
     "cluster.nodes": ("cluster size", "nodes"),
+    "detector.kind": ("detector", ""),
+    "memory.nic": ("card", ""),
     "policy": ("policy", ""),
 }
 """Name of a key, and its unit or meaning."""

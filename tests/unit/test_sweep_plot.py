@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -93,11 +94,25 @@ def test_the_picture_says_every_count(
     assert sum(int(row["false_ejections"]) for row in rows) == 4
 
 
+def test_several_sweeps_are_drawn_as_one_and_the_table_has_further_figures(
+    sweep: Path, tmp_path: Path
+) -> None:
+    out, table = tmp_path / "dose.svg", tmp_path / "dose.csv"
+    arguments = ["plot", str(sweep), str(sweep), "--x", "crunch.length", "--y", "crunch.depth"]
+    arguments += ["--panel", "policy", "--out", str(out), "--csv", str(table)]
+    assert app.main([*arguments, "--columns", "nodes_ejected, healthy_ejections"]) == 0
+    assert {"0/4", "4/4"} <= set(re.findall(r"\d/4", out.read_text()))
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert len(rows) == 24
+    assert list(rows[0])[-3:] == ["false_ejections", "nodes_ejected", "healthy_ejections"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (["--x", "crunch.lenth"], "was not varied (did you mean crunch.length?)"),
-        (["--figure", "ejections"], "unknown figure"),
+        (["--figure", "ejections"], "--figure: unknown figure"),
+        (["--columns", "flaps,ejections"], "--columns: unknown figure 'ejections'"),
         (["--out", "/nonexistent/x.png"], "cannot be drawn"),
         (["--out", "x.bmpp"], "cannot be drawn"),
     ],

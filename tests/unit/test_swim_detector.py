@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.membership.datagram import Kind
+from nodes.membership.datagram import MAX_RUMOURS, Kind
 from nodes.membership.detector import (
     Clear,
     Detector,
@@ -216,6 +216,30 @@ class TestRefutation:
         one.received("n2", Message(Kind.ACK, 3, "n2", refuted=1), 3 * I)
         one.received("n2", suspect("n2", refuted=1)._replace(refuted=1), 4 * I)
         assert one.advance(100 * I) == [Suspect("n2", 0, 4 * I + SWIM.suspicion_ns(2))]
+
+    def test_who_hears_of_its_own_death_tells_all_at_once_that_it_lives(self) -> None:
+        one = swim("n2", "n3")
+        one.received("n2", suspect("n1"), I)
+        assert one.outgoing() == [], "a suspicion has time"
+        one.received("n2", dead("n1", refuted=1), 2 * I)
+        ((to, message),) = one.outgoing()
+        assert (to, message.kind, message.refuted) == (None, Kind.GOSSIP, 2)
+        one.received("n2", dead("n1", refuted=1), 3 * I)
+        assert one.outgoing() == [], "it has said so"
+
+    def test_many_dead_are_told_of_in_turn_and_leave_room_for_rumours(self) -> None:
+        names = [f"n{number}" for number in range(2, 42)]
+        one = swim(*names)
+        for name in names[:30]:
+            one.received("n41", dead(name), I)
+        one.received("n41", suspect("n40"), I)
+        told: set[str] = set()
+        for seq in range(1, 9):
+            one.beat(seq, seq * I, news=True)
+            ((_, message),) = [o for o in one.outgoing() if o.message.kind is Kind.GOSSIP]
+            assert len(message.updates) <= MAX_RUMOURS
+            told |= {update.peer for update in message.updates}
+        assert told == {*names[:30], "n40"}
 
     def test_the_dead_are_not_probed_and_are_told(self) -> None:
         one = swim("n2", "n3")

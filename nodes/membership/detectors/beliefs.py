@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Final
 
 from nodes.membership.datagram import MAX_RUMOURS
 from nodes.membership.detector import Clear, Finding, State, Suspect, Update
@@ -10,6 +11,9 @@ from nodes.membership.detectors.peers import Known, Peers
 from nodes.membership.detectors.rumours import Rumours, Suspicions
 from nodes.membership.detectors.settings import SwimSettings
 from nodes.membership.order import Order
+
+_MOST_DEAD: Final = MAX_RUMOURS // 2
+"""The dead that one message to all speaks of."""
 
 
 class Beliefs:
@@ -28,6 +32,7 @@ class Beliefs:
         self._suspected = Suspicions(self._patience)
         self._rumours = Rumours()
         self._refuted = 0
+        self._next_dead = 0  # whose turn it is to be told of
 
     def watch(self, peer: str, now_ns: int) -> None:
         """See ``Detector.watch``."""
@@ -56,22 +61,30 @@ class Beliefs:
         return findings
 
     def _updates_for(self, to: str | None) -> tuple[Update, ...]:
+        told = self._to_be_told(to)
         picked: dict[str, Update] = {}
         if len(self._rumours):
             bound = self._settings.transmissions(self._size)
-            picked = {one.peer: one for one in self._rumours.pick(MAX_RUMOURS, bound)}
-        for name in self._to_be_told(to):
+            found = self._rumours.pick(MAX_RUMOURS - len(told), bound)
+            picked = {one.peer: one for one in found}
+        for name in told:
             picked.setdefault(name, self._update_of(name))
-        return tuple(picked.values())[-MAX_RUMOURS:]
+        return tuple(picked.values())
 
-    def _to_be_told(self, to: str | None) -> Iterable[str]:
+    def _to_be_told(self, to: str | None) -> Sequence[str]:
         """Return the peers that a message to ``to`` (None: to all) must speak of: the dead.
 
-        Dead peers are not probed any more; one that lives must hear of its death to refute it.
+        Dead peers are not probed any more; one that lives must hear of its death to refute it. So
+        many dead that rumours have no room any more are told of in turn.
         """
-        if to is None:
-            return self._peers.dead()
-        return [to] if self._peers.is_dead(to) else []
+        if to is not None:
+            return [to] if self._peers.is_dead(to) else []
+        dead = self._peers.dead()
+        if len(dead) <= _MOST_DEAD:
+            return dead
+        first = self._next_dead % len(dead)
+        self._next_dead = first + _MOST_DEAD
+        return [*dead[first:], *dead[:first]][:_MOST_DEAD]
 
     def _update_of(self, name: str) -> Update:
         known = self._peers[name]
@@ -86,6 +99,8 @@ class Beliefs:
         if update.peer == self._me:
             if update.state is not State.ALIVE and update.refuted >= self._refuted:
                 self._refute(update.refuted)
+                if update.state is State.DEAD:
+                    self._protest()
             return []
         known = self._peers.get(update.peer)
         if known is None:
@@ -130,6 +145,9 @@ class Beliefs:
 
     def _confirm(self, update: Update) -> None:
         """Note that one more node suspects; in SWIM that shortens no suspicion."""
+
+    def _protest(self) -> None:
+        """Say at once that this node, which is taken for dead, lives."""
 
     def _refute(self, said: int) -> None:
         self._refuted = said + 1

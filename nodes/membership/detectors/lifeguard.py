@@ -13,7 +13,7 @@ so at once, with the next ping to it.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from nodes.membership.datagram import Kind
 from nodes.membership.detector import Finding, Message, Update
@@ -68,7 +68,7 @@ class Lifeguard(Swim):
     def _slowness(self) -> int:
         return self.health + 1
 
-    def _to_be_told(self, to: str | None) -> Iterable[str]:
+    def _to_be_told(self, to: str | None) -> Sequence[str]:
         if to is not None and self._peers.is_suspected(to):
             return [to]  # the paper's buddy system: tell a suspected peer so
         return super()._to_be_told(to)

@@ -11,7 +11,8 @@ for dead, and that spreads too.
 
 Two things differ from the paper because the membership here ejects by majority and fence. A peer
 that is taken for dead stays a member until it is fenced, and may still refute its death, as in
-memberlist. And a node with news for the membership sends its gossip to every node.
+memberlist; it does so in a message to all. And a node with news for the membership sends its gossip
+to every node.
 """
 
 from __future__ import annotations
@@ -98,6 +99,10 @@ class Swim(Beliefs):
     def _slowness(self) -> int:
         """How many times longer than set this node's periods and timeouts are."""
         return 1
+
+    def _protest(self) -> None:
+        """Tell everybody: the votes for its fence do not wait until a rumour has gone round."""
+        self._say(Kind.GOSSIP, None, 0)
 
     def _say(self, kind: Kind, to: str | None, seq: int, about: str | None = None) -> None:
         updates = self._updates_for(to)
