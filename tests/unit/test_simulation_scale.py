@@ -19,7 +19,7 @@ from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.contract.events.faults import CrunchBegan
 from reserve_agent.contract.events.heartbeats import HeartbeatReceived, HeartbeatSent
-from reserve_agent.contract.events.membership import ViewInstalled
+from reserve_agent.contract.events.membership import MembershipSuspected, ViewInstalled
 from reserve_agent.errors import BadInput
 from topologies.layout import split, star
 
@@ -114,6 +114,20 @@ def test_a_crowd_that_is_deaf_is_ejected_and_accuses_in_vain(tmp_path: Path) -> 
     assert [name for name, node in result.nodes.items() if node.false_ejections] == ["n1", "n2"]
     assert result.crunch_achieved is not None
     assert result.crunch_achieved["nodes"] == 2
+
+
+@pytest.mark.slow
+def test_deaf_nodes_that_accuse_faster_than_rumours_go_round_have_no_healthy_one_ejected(
+    tmp_path: Path,
+) -> None:
+    """A healthy node was, before who hears of its own death said at once that it lives."""
+    changes = {"cluster.nodes": 100, "policy": "none", "expect": [], "cluster.storage_rate": "1Gbit"}
+    changes |= {"block_io.request": "128KiB", "block_io.export": "2GiB"}
+    result, _ = run(load("crowd-crunch").with_overrides(changes | SIMULATED), tmp_path / "run")
+    assert (result.totals.false_ejections, result.totals.healthy_ejections) == (30, 0)
+    history = History.read(tmp_path / "run" / "history.jsonl")
+    accused = [one for one in history.of(MembershipSuspected) if int(one.peer[1:]) > 30]
+    assert len(accused) > 100, "many are taken for dead for a moment"
 
 
 def test_of_a_deaf_majority_nobody_is_ejected(tmp_path: Path) -> None:
