@@ -16,7 +16,7 @@ import click
 from crunchbed.cli.names import names_of
 from crunchbed.cli.output import DIRECTORY, FILE, json_option
 from crunchbed.scenario.cluster import BACKENDS
-from crunchbed.scenario.loader import load, with_files
+from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.section import EVENTS, MOST_IN_FULL
 from reserve_agent.contract.packets import MEMALLOC_CLASSES, POLICIES
@@ -62,7 +62,7 @@ class Options:
             settings["memalloc"] = classes_of(self.memalloc)
         if self.policy is not None:
             settings["policy"] = policy_of(self.policy)
-        chosen = load(name).with_overrides(with_files(settings))
+        chosen = load(name).with_overrides(settings)
         if self.kernel is not None and chosen.cluster.backend != "machines":
             raise BadInput("--kernel: expected --backend machines, whose nodes boot a kernel")
         if (own := self.own_kernel()) is not None:

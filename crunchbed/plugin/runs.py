@@ -17,7 +17,7 @@ from crunchbed.checks.result import Result
 from crunchbed.expect import Outcome, evaluate
 from crunchbed.experiments.attempts import attempt
 from crunchbed.history.history import History
-from crunchbed.scenario.loader import load, with_files
+from crunchbed.scenario.loader import load
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput, MissingRequirement, RunInvalid
 
@@ -108,7 +108,7 @@ class Runner:
         changes: dict[str, Any] = dict(settings or {})
         changes |= {} if policy is None else {"policy": policy}
         changes |= {} if memalloc is None else {"memalloc": list(memalloc)}
-        scenario = load(name).with_overrides(with_files(changes))
+        scenario = load(name).with_overrides(changes)
         key = hashlib.sha256(orjson.dumps([scenario.resolved(), seed])).hexdigest()
         if key not in self._made:
             self._made[key] = self._run(scenario, seed, key)

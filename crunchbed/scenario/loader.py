@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import os
 import sysconfig
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 from pydantic import ValidationError
 
 from crunchbed.scenario import yaml
 from crunchbed.scenario.kinds import did_you_mean
 from crunchbed.scenario.problems import Problem, problems
+from crunchbed.scenario.profile_file import KEY, shown, with_profile
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
-from reserve_agent.model.profiles.record import record_of
-from reserve_agent.profile_files import load_profile
-
-_KERNEL: Final = ("memory", "kernel")
-_FILES: Final = (".json", ".yaml", ".yml")
-"""How a ``memory.kernel`` ends that is a profile file, if it has no folder before it."""
 
 
 def load(name_or_path: str) -> Scenario:
@@ -85,9 +78,9 @@ def examine(path: Path) -> tuple[Scenario | None, list[Finding]]:
     if not isinstance(document.value, dict):
         raise BadInput(f"{source}:1: expected a mapping of keys such as name and claim")
     try:
-        keys = _with_profile(document.value, path.parent)
+        keys = with_profile(document.value, path.parent)
     except BadInput as error:
-        where = f"{source}:{document.line(_KERNEL)}"
+        where = f"{source}:{document.line(KEY)}"
         raise BadInput(f"{where}: memory.kernel: {error}") from None
     try:
         scenario = Scenario.model_validate(keys)
@@ -99,38 +92,6 @@ def examine(path: Path) -> tuple[Scenario | None, list[Finding]]:
         found = [Problem(("name",), f"{path.stem!r} like the file", repr(scenario.name))]
     listed = [Finding(document.line(one.path, at_key=one.at_key), one) for one in found]
     return None, sorted(listed, key=lambda one: one.line)
-
-
-def with_files(overrides: Mapping[str, object]) -> dict[str, object]:
-    """Return overrides with the content of the profile file that one of them names, if one does.
-
-    A relative path is one from the working directory, as on every command line.
-
-    Raises:
-        BadInput: the file cannot be read or is no profile; one line with file, key and expected.
-    """
-    key = ".".join(_KERNEL)
-    if key not in overrides:
-        return dict(overrides)
-    try:
-        return {**overrides, key: _content(overrides[key], Path())}
-    except BadInput as error:
-        raise BadInput(f"override {key}: {error}") from None
-
-
-def _with_profile(keys: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return a scenario's keys with the content of the profile file that they name, if they do."""
-    memory = keys.get("memory")
-    if not isinstance(memory, dict) or "kernel" not in memory:
-        return keys
-    return {**keys, "memory": {**memory, "kernel": _content(memory["kernel"], folder)}}
-
-
-def _content(kernel: object, folder: Path) -> object:
-    """Return the content of a profile file, or a value that names none as it is."""
-    if isinstance(kernel, str) and (os.sep in kernel or kernel.endswith(_FILES)):
-        return record_of(load_profile(Path(shown(folder / kernel))))
-    return kernel
 
 
 def shipped() -> dict[str, Path]:
@@ -147,14 +108,6 @@ def _directories() -> tuple[Path, ...]:
     checkout = Path(__file__).resolve().parents[2] / "scenarios"
     installed = Path(sysconfig.get_path("data")) / "share" / "crunchbed" / "scenarios"
     return checkout, installed
-
-
-def shown(path: Path) -> str:
-    """Return a path as messages name it: from the working directory, where it is below that."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd())) if path.is_absolute() else str(path)
-    except (ValueError, OSError):
-        return str(path)
 
 
 def _read(path: Path, source: str) -> str:

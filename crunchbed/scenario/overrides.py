@@ -7,21 +7,27 @@ from typing import Any
 
 from crunchbed.scenario import yaml
 from crunchbed.scenario.problems import path_of, show
+from crunchbed.scenario.profile_file import KEY, with_profile
 from reserve_agent.errors import BadInput
 
 
 def with_keys(resolved: dict[str, Any], overrides: Mapping[str, object]) -> dict[str, Any]:
-    """Set dotted keys in the mapping, and return it; text is read as YAML.
+    """Set dotted keys in the mapping; text is read as YAML. Returns the mapping as it is then.
 
-    An item of a list is named by its number: ``faults[0].for``.
+    An item of a list is named by its number: ``faults[0].for``. Whichever key says it, a profile
+    file is read, from the working directory.
 
     Raises:
-        BadInput: a value is not YAML, or the key is of a section or an item that is not there.
+        BadInput: a value is not YAML, the key is of a section or an item that is not there, or
+            ``memory.kernel`` names a file that cannot be read or is no profile.
     """
     for key, value in overrides.items():
         parsed = yaml.load_text(value, f"override {key}") if isinstance(value, str) else value
         _set(resolved, key, parsed)
-    return resolved
+    try:
+        return with_profile(resolved)
+    except BadInput as error:
+        raise BadInput(f"override {'.'.join(KEY)}: {error}") from None
 
 
 def _set(resolved: dict[str, Any], key: str, value: object) -> None:

@@ -77,6 +77,7 @@ class WritebackTask:
         self._given_up = False
         self._progress_due_ns = now_ns
         self._reported = 0
+        self._forgone = 0  # pages of bursts that tasks have asked for, and given up
         self._swaps: list[tuple[int, int]] = []  # when, and how many pages
 
     @property
@@ -113,10 +114,18 @@ class WritebackTask:
             self._dirtier.burst(pages, rate, start_ns)
 
     def calm(self) -> None:
-        """Give up what is left of the burst, and what tasks wait for."""
+        """Give up what is left of the burst, and what tasks wait for: they never get it."""
         self._swaps.clear()
         self._dirtier.calm()
+        self._forgone = self._dirtier.burst_dirtied - self._dirtied
         self._pages.calm()
+
+    @property
+    def _dirtied(self) -> int:
+        """Pages of bursts that tasks have got."""
+        state = self._pages.state
+        waiting: int = state.wanted if self._settings.swaps else state.demand
+        return max(0, self._dirtier.burst_dirtied - self._forgone - waiting)
 
     def report_progress(self, now_ns: int) -> None:
         """Report how far a burst has come, where that has changed, and which write still waits.
@@ -132,10 +141,7 @@ class WritebackTask:
             self._emit(WriteWaits(t=now_ns, submitted=since))
         if dirtier.burst_pages == 0:
             return
-        state = self._pages.state
-        waiting = state.wanted if self._settings.swaps else state.demand
-        dirtied = max(0, dirtier.burst_dirtied - waiting)
-        if dirtied != self._reported:
+        if (dirtied := self._dirtied) != self._reported:
             self._reported = dirtied
             self._emit(
                 DirtyProgress(

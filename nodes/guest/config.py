@@ -181,6 +181,7 @@ class AttendantConfig:
         disk: The block device; None: the node writes nothing, and has no ``initiator``.
         policy: ``none`` or ``memalloc``.
         memalloc: Classes whose sockets are flagged under ``memalloc``: ``block-io``, ``heartbeat``.
+        computed: Pages that the reserve must have for these sockets, for ``pool.config``.
         neighbours: MAC address (``02:00:00:00:00:01``) by IPv4 address of each neighbour that the
             guest gets as a permanent one at its boot.
         ballast_above: Pages that are left above the high watermark from the boot on, so that the
@@ -203,6 +204,7 @@ class AttendantConfig:
     disk: GuestDisk | None = None
     policy: str = "none"
     memalloc: tuple[str, ...] = ()
+    computed: int = 0
     neighbours: Mapping[str, str] = field(default_factory=dict)
     ballast_above: int | None = None
     windows: GuestWindows = field(default_factory=GuestWindows)

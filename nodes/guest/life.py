@@ -197,6 +197,7 @@ class GuestLife:
                 total=pool.total,
                 reserve=pool.reserve,
                 clean=max(0, pool.total - pool.free),
+                computed=self._config.computed,
                 policy=self._policy,
                 memalloc=self._config.memalloc if self._policy == "memalloc" else (),
                 metrics_port=self._boot.metrics_port,

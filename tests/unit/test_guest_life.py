@@ -261,14 +261,16 @@ def test_an_agent_that_fails_a_panic_and_a_refusal_are_failures_with_a_reason() 
 def test_sockets_are_flagged_by_class_and_unflagged_with_the_policy(
     classes: tuple[str, ...], heartbeat: Memalloc, disk: Memalloc
 ) -> None:
-    cluster = GuestCluster(policy="memalloc", memalloc=classes)
+    cluster = GuestCluster(policy="memalloc", memalloc=classes, computed=251)
     cluster.boot()
     node = cluster.nodes["n1"]
     assert node.guest.flags == {Socket.HEARTBEAT: heartbeat, Socket.DISK: disk}
     node.life.set_policy("none")
     cluster.run(10)
     assert node.guest.flags == {Socket.HEARTBEAT: Memalloc.OFF, Socket.DISK: Memalloc.OFF}
-    assert [event.policy for event in node.of(PoolConfigured)] == ["memalloc", "none"]
+    configured = node.of(PoolConfigured)
+    assert [event.policy for event in configured] == ["memalloc", "none"]
+    assert [event.computed for event in configured] == [251, 251]
 
 
 def test_a_device_that_ends_is_connected_again(cluster: GuestCluster) -> None:

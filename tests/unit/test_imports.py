@@ -60,11 +60,9 @@ SHARED = {
 """Modules of ours outside of the pure folders that they may import."""
 READERS: dict[str, set[str]] = {
     # Scenario files are found and read, and positions in them are kept for messages.
-    # And so are the profile files that they name.
-    "crunchbed/scenario/loader.py": {
-        *("os", "pathlib", "sysconfig"),
-        "reserve_agent.profile_files",
-    },
+    "crunchbed/scenario/loader.py": {"os", "pathlib", "sysconfig"},
+    # And so are the profile files that they, or keys that are set, name.
+    "crunchbed/scenario/profile_file.py": {"os", "pathlib", "reserve_agent.profile_files"},
     "crunchbed/scenario/yaml.py": {"io", "ruamel"},
     # The one place that knows result.json: the model, and its file.
     "crunchbed/checks/result.py": {"orjson", "pathlib", "reserve_agent.files"},

@@ -255,6 +255,7 @@ def test_the_attendants_configuration_is_one_that_it_reads(tmp_path: Path) -> No
     assert made.burst.swap_pages <= made.disk.first_block
     assert (made.burst.dirty_pages, made.ballast_above) == (5000, 6000)
     assert (made.policy, made.memalloc) == ("memalloc", ("block-io", "heartbeat"))
+    assert made.computed == 251, "8/3 of 94 pages, as `crunchbed reserve size`"
     assert made.heartbeat.peers.keys() == {"n1", "n3"}
     assert made.heartbeat.grace_ns == 20_000_000_000
 

@@ -13,7 +13,7 @@ from crunchbed.backends import backend_of
 from crunchbed.cli import app
 from crunchbed.experiments.sweep.space import trials_of
 from crunchbed.run import engine
-from crunchbed.scenario.loader import load, load_file, with_files
+from crunchbed.scenario.loader import load, load_file
 from crunchbed.scenario.profiles import profile_for
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
@@ -125,19 +125,54 @@ def test_a_file_that_is_not_there_and_a_card_that_is_not_the_file_s(tmp_path: Pa
         load_file(path)
 
 
-def test_a_path_on_the_command_line_is_one_from_the_working_directory(
+@pytest.mark.parametrize(
+    "override",
+    [
+        {"memory.kernel": "profiles/k.json"},
+        {"memory.kernel": "'profiles/k.json'"},
+        {"memory": "{kernel: profiles/k.json}"},
+        {"memory": {"kernel": "profiles/k.json"}},
+    ],
+    ids=str,
+)
+def test_whatever_sets_the_key_has_the_file_read_from_the_working_directory(
+    override: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, record("8139cp"))
+    monkeypatch.chdir(tmp_path)
+    changed = load("control").with_overrides(override)
+    assert changed.resolved()["memory"]["kernel"] == record("8139cp")
+    assert changed.nic == "8139cp"
+
+
+@pytest.mark.parametrize(
+    "override", ["memory.kernel=nowhere.json", "memory={kernel: nowhere.json}"]
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "control"),
+        ("reserve", "size", "control"),
+        ("agree", "control"),
+        ("sweep", "control", "--vary", "policy=none"),
+    ],
+    ids=" ".join,
+)
+def test_a_file_that_is_not_there_is_one_line_of_every_command(
+    command: tuple[str, ...], override: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.main([*command, "--set", override]) == 2
+    said = capsys.readouterr().err
+    assert said == "crunchbed: override memory.kernel: nowhere.json: No such file or directory\n"
+
+
+def test_a_sweep_reads_the_files_that_it_varies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(tmp_path, record("8139cp"))
     monkeypatch.chdir(tmp_path)
-    control = load("control")
-    for value in ("profiles/k.json", str(tmp_path / "profiles" / "k.json")):
-        changed = control.with_overrides(with_files({"memory.kernel": value}))
-        assert changed.nic == "8139cp"
-    with pytest.raises(BadInput, match=r"^override memory\.kernel: nowhere\.json: No such file"):
-        with_files({"memory.kernel": "nowhere.json"})
-    points = [{"memory.kernel": "profiles/k.json"}, {"memory.kernel": "6.12"}]
-    one, other = trials_of(control, points, [1])
+    points = [{"memory.kernel": str(tmp_path / "profiles" / "k.json")}, {"memory.kernel": "6.12"}]
+    one, other = trials_of(load("control"), points, [1])
     assert one.scenario["memory"]["kernel"] == record("8139cp")
     assert other.scenario["memory"]["kernel"] == "6.12"
 

@@ -126,6 +126,8 @@ def test_a_burst_is_swapped_for_at_once_and_at_its_time() -> None:
     assert (progress.requested, progress.asked, progress.dirtied) == (1000, 1000, 600)
     one.calm()
     assert pages.state.wanted == 0
+    one.report_progress(SECOND)
+    assert len(events) == 1, "what they gave up was never swapped for"
 
 
 def test_what_tasks_write_of_pages_that_they_keep_waits_for_no_page() -> None:

@@ -43,6 +43,7 @@ class Pages:
 
     def calm(self) -> None:
         self.calmed = True
+        self.state.demand = 0
 
 
 class Bench:
@@ -180,6 +181,24 @@ def test_progress_counts_what_tasks_got_and_is_told_when_it_changes() -> None:
     bench.task.report_progress(now + PROGRESS_NS)
     bench.task.report_progress(now + 2 * PROGRESS_NS)
     told = DirtyProgress(t=now + PROGRESS_NS, requested=400, asked=200, dirtied=200)
+    assert bench.events[1:] == [told]
+
+
+def test_what_tasks_give_up_is_not_dirtied() -> None:
+    bench = Bench()
+    bench.task.burst(400, 1000, 0)
+    bench.task.dirty(SECOND // 10)
+    bench.pages.refuse = True
+    bench.task.dirty(3 * SECOND // 10)
+    bench.task.calm()
+    assert bench.pages.state.demand == 0
+    bench.task.report_progress(SECOND)
+    assert bench.events == [DirtyProgress(t=SECOND, requested=400, asked=300, dirtied=100)]
+    bench.pages.refuse = False
+    bench.task.burst(50, 1000, SECOND)
+    bench.task.dirty(2 * SECOND)
+    bench.task.report_progress(2 * SECOND)
+    told = DirtyProgress(t=2 * SECOND, requested=450, asked=350, dirtied=150)
     assert bench.events[1:] == [told]
 
 

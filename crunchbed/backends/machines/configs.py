@@ -15,7 +15,7 @@ from crunchbed.live.runs import CONSOLE
 from crunchbed.run.world import STORAGE
 from crunchbed.scenario.crunch import WritebackCrunch
 from crunchbed.scenario.schema import Scenario
-from crunchbed.scenario.sizing import reserve_pages
+from crunchbed.scenario.sizing import needed_reserve, reserve_pages
 from nodes.block.config import IscsiConfig
 from nodes.block.transport import SUBSYSTEM
 from nodes.corosync.config import CorosyncSettings
@@ -121,6 +121,7 @@ def attendant(run: LiveRun, nodes: Mapping[str, ClusterNode], name: str) -> Atte
         disk=guest_disk(scenario, nodes, name),
         policy=scenario.policy,
         memalloc=scenario.memalloc,
+        computed=needed_reserve(scenario),
         neighbours=neighbours(nodes, name),
         ballast_above=ballast_above(scenario),
         burst=guest_burst(scenario),

@@ -30,7 +30,8 @@ from reserve_agent.contract.events.run import PhaseBegan
 from topologies import layout
 
 _SEND_NS: Final = 10_000_000
-"""How often a sender of traffic sends what is due (``nodes/traffic.py``)."""
+"""How often a sender of traffic (``nodes/traffic.py``) sends what is due, from its start on: at
+any moment, as a process has it, and in step with no heartbeat, no agent and no crunch."""
 
 
 class SimulatedWorld:
@@ -68,6 +69,7 @@ class SimulatedWorld:
         self.disk = StorageTarget(self._storage, scenario, self._device, servers)
         self._fences: FenceService | None = None
         self._quiet = False
+        self._traffic_ns = streams.fork("traffic").randrange(1, _SEND_NS)
         self._sends = self._storage.bind(scenario.traffic.port, lambda _packet: None)
         if scenario.summarised:
             recorder.heard = self._tell_sums
@@ -110,8 +112,9 @@ class SimulatedWorld:
             self._recorder.record(NodeUp(target=name, incarnation=0))
         traffic = self._scenario.traffic
         if traffic.rate:
-            pace = Pace(traffic.rate, self._loop.now_ns(), None)
-            self._send(pace, tuple(self.nodes), traffic.size, traffic.port)
+            start_ns = self._loop.now_ns() + self._traffic_ns
+            pace, names = Pace(traffic.rate, start_ns, None), tuple(self.nodes)
+            self._loop.at(start_ns, partial(self._send, pace, names, traffic.size, traffic.port))
 
     def _send(self, pace: Pace, names: tuple[str, ...], size: int, port: int) -> None:
         """Send what is due by now to each of some nodes, and go on so."""

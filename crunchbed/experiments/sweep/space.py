@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crunchbed.experiments.sweep.quantity import Range, parse_range
-from crunchbed.scenario.loader import with_files
 from crunchbed.scenario.schema import Scenario
 from reserve_agent.errors import BadInput
 
@@ -114,7 +113,7 @@ class Trial:
 
 def trials_of(scenario: Scenario, points: Iterable[Point], seeds: Sequence[int]) -> list[Trial]:
     """Return all points on one seed after another; BadInput where a key or value is refused."""
-    variants = [(point, scenario.with_overrides(with_files(point)).resolved()) for point in points]
+    variants = [(point, scenario.with_overrides(point).resolved()) for point in points]
     return [
         Trial(_name(point, seed), point, seed, resolved)
         for seed in seeds

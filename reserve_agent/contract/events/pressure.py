@@ -32,7 +32,8 @@ class PoolConfigured(Event, kind="pool.config"):
         total: Pages of 4 KiB that the node has.
         reserve: Pages of the reserve, R.
         clean: Pages that tasks use from the start and that need no writing.
-        computed: Pages that the reserve must have for the sockets of the node.
+        computed: Pages that the reserve must have for the throttled memalloc sockets that the node
+            has so far; on machines for all that it is to have.
         booked: Free pages up to which the pages of all received packets are booked, so that
             ``free`` and ``low_water`` are exact; of more they may be up to ``booked`` - ``reserve``
             too high. Without a value they are always exact.

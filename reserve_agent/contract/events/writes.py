@@ -77,7 +77,7 @@ class DirtyProgress(Event, kind="dirty.progress"):
     Attributes:
         requested: Pages of the whole burst.
         asked: Pages that tasks have asked for so far.
-        dirtied: Pages of these that the tasks got.
+        dirtied: Pages of these that the tasks got; what they gave up in the end is not among them.
     """
 
     requested: int
