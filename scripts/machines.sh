@@ -14,6 +14,7 @@
 #   RELEASE/initramfs-corosync  the same with corosync; see machines-corosync.sh
 #   RELEASE/initramfs-iscsi  the same with open-iscsi: see machines-iscsi.sh
 #   RELEASE/initramfs-nvme-tcp  the same with nvme-tcp, and initramfs-nvmet for its target: see machines-nvme.sh
+#   RELEASE/shared        the version of what guest and host share (nodes/guest/shared.h)
 #   RELEASE/cards         the cards for which this kernel has drivers, one a line, as QEMU names them
 #   own/KEY/RELEASE       the same of your own kernels; another image, other drivers or headers: another KEY
 #
@@ -375,6 +376,7 @@ build() {
     build_module "$release"
     build_initramfs "$release"
     mv "$DIR/$release/initramfs.new" "$DIR/$release/initramfs"
+    sed -n 's/^#define CB_VERSION[[:space:]]*//p' $SOURCES/shared.h >"$DIR/$release/shared"
     printf '%s\n' "$key" >"$DIR/$release/key"
 }
 

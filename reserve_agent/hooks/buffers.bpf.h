@@ -69,6 +69,19 @@ INLINE bool take_piece(struct cb_pool *pool, struct cb_pieces *pieces,
 	return true;
 }
 
+/*
+ * A copy is marked only if there is none but from the reserve at this moment: what is left of a page
+ * of the reserve is not used up afterwards (kmalloc_reserve() in net/core/skbuff.c).
+ */
+INLINE bool take_small(struct cb_pool *pool, bool memalloc, __u32 *kind)
+{
+	if (!take_piece(pool, &pool->buffers.small, &fixed.small, memalloc, kind))
+		return false;
+	if (pool->free > pool->floor[fixed.from_reserve & (FLOORS - 1)])
+		*kind &= ~KIND_RESERVE;
+	return true;
+}
+
 /* Pages come back by count: as soon as as many pieces are free as a page, or a fragment, has. */
 INLINE void give_pieces(struct cb_pool *pool, struct cb_pieces *pieces,
 			const volatile struct cb_cut *size, bool fragment, __u32 count)

@@ -31,7 +31,7 @@ INLINE bool take_with_header(struct cb_pool *pool, bool fits, bool memalloc, __u
 {
 	__u32 large = 0, small = 0;
 	bool has_large = take_from_ring(pool, memalloc, &large);
-	bool has_small = take_piece(pool, &pool->buffers.small, &fixed.small, memalloc, &small);
+	bool has_small = take_small(pool, memalloc, &small);
 
 	if (has_large && has_small) {
 		*kind = ((fits ? small : large) & ~KIND_RESERVE) | (small & KIND_RESERVE);
@@ -47,7 +47,6 @@ INLINE __u32 card_take(struct cb_pool *pool, struct cb_journal *log, __u32 frame
 		       bool memalloc)
 {
 	bool fits = frame_bytes <= fixed.copies, got, head;
-	struct cb_buffers *b = &pool->buffers;
 	__u32 kind = 0, spare = 0;
 
 	head = card_hears(pool) && take_head(pool);
@@ -56,7 +55,7 @@ INLINE __u32 card_take(struct cb_pool *pool, struct cb_journal *log, __u32 frame
 	else if (fixed.needs_small)
 		got = take_with_header(pool, fits, memalloc, &kind, &spare);
 	else
-		got = (fits && take_piece(pool, &b->small, &fixed.small, memalloc, &kind)) ||
+		got = (fits && take_small(pool, memalloc, &kind)) ||
 		      take_from_ring(pool, memalloc, &kind);
 	account(pool, log, pool->now);
 	if (spare || (head && !got)) {
@@ -79,7 +78,7 @@ INLINE bool is_marked(const struct cb_pieces *pieces)
 INLINE bool card_rests(const struct cb_buffers *b)
 {
 	return fixed.ring - b->filled < fixed.batch && !b->deaf && b->heads && !b->marked &&
-	       !is_marked(&b->large) && !is_marked(&b->small);
+	       !is_marked(&b->large);
 }
 
 /* A running reader keeps the buffer for the service time; returns the slot. */

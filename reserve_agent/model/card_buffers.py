@@ -74,10 +74,10 @@ class CardBuffers:
     def at_rest(self) -> bool:
         """Whether a packet that comes and is read leaves nothing changed, where pages are free.
 
-        The ring is filled, a head is at hand, and the next buffers are not from the reserve.
+        The ring is filled, a head is at hand, and the ring's next buffers are not from the reserve.
         """
         filled = self.card.ring - len(self.ring) < self.card.batch
-        marked = self.marked or self.large.marked or self.small.marked
+        marked = self.marked or self.large.marked
         return filled and not self.deaf and self.heads.at_hand > 0 and not marked
 
     def turn(self) -> None:
@@ -106,7 +106,7 @@ class CardBuffers:
             piece = self._with_header(short, memalloc)
         else:
             # What is copied gives the ring its buffer back at once.
-            small = self.small.take(memalloc) if short else None
+            small = self.small.ask(memalloc) if short else None
             piece = small or self._from_ring(memalloc)
         if piece is None:
             self.heads.give()
@@ -128,7 +128,7 @@ class CardBuffers:
 
         A longer one keeps both. The small one is not counted any further: a quarter of a page.
         """
-        large, small = self._from_ring(memalloc), self.small.take(memalloc)
+        large, small = self._from_ring(memalloc), self.small.ask(memalloc)
         if large is None or small is None:
             for piece in filter(None, (large, small)):
                 self._give(piece.origin)

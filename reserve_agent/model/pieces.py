@@ -63,6 +63,18 @@ class Pieces:
         self.left -= 1
         return self.current
 
+    def ask(self, memalloc: bool) -> Piece | None:
+        """The next piece, marked only if there is none but from the reserve at this moment.
+
+        A head is asked for without the reserve first, and then with it (kmalloc_reserve() in
+        net/core/skbuff.c). So what is left of a page of the reserve is not used up afterwards.
+        """
+        piece = self.take(memalloc)
+        mark = self.kernel.floors.pages(self.kernel.from_reserve, self.pool.reserve)
+        if piece is None or not piece.from_reserve or self.pool.free <= mark:
+            return piece
+        return Piece(piece.origin, from_reserve=False)
+
     def _cut(self, memalloc: bool) -> bool:
         pool, floors, reserve = self.pool, self.kernel.floors, self.pool.reserve
         fragment = floors.pages(Request.FRAGMENT, reserve)

@@ -91,7 +91,7 @@ def images_with(folder: Path, name: str, init: str) -> Path:
     made = folder / "machines" / original.release
     made.mkdir(parents=True)
     (made.parent / name).symlink_to(original.release)
-    for file in ("vmlinuz", "cards", "accelerator.json"):
+    for file in ("vmlinuz", "cards", "shared", "accelerator.json"):
         if (original.directory / file).exists():
             (made / file).symlink_to(original.directory / file)
     real = Path("nodes/guest/init").read_bytes()

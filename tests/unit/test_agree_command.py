@@ -86,6 +86,21 @@ def test_without_names_all_that_two_backends_can_run(
     assert "left out  controller-crash: simulation: cluster.controller" in out
 
 
+def test_a_changed_key_that_some_scenarios_cannot_have_leaves_those_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Made(monkeypatch)
+    words = ("--backends", "namespaces,simulation", "--set")
+    assert called(tmp_path, *words, "cluster.switch=linux-bridge") == 0
+    assert "writeback-crunch" in {name.split("/")[0] for _, name, _ in made.runs}
+    out = capsys.readouterr().out
+    assert "left out  controller-crash: override cluster.controller: expected none" in out
+    assert called(tmp_path, *words, "cluster.nodes=none") == 2
+    error = capsys.readouterr().err
+    assert "two of these backends: " in error
+    assert "override cluster.nodes: expected" in error
+
+
 def test_a_card_is_asked_of_a_model_only_where_somebody_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

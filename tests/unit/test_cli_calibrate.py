@@ -11,6 +11,7 @@ import pytest
 from crunchbed.backends.machines import images
 from crunchbed.backends.machines.calibration import Calibration, version_of
 from crunchbed.cli import app
+from nodes.guest import layout
 from reserve_agent.errors import MissingRequirement
 from reserve_agent.profile_files import load_profile
 from tests.unit.calibrations import measured
@@ -32,6 +33,7 @@ def guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (built / "vmlinuz").write_bytes(image)
     (built / "initramfs").touch()
     (built / "cards").write_text("e1000\n")
+    (built / "shared").write_text(f"{layout.VERSION}\n")
     (tmp_path / "machines" / "6.1").symlink_to(RELEASE)
     monkeypatch.setenv(images.DIRECTORY_VARIABLE, str(tmp_path / "machines"))
     monkeypatch.setattr("crunchbed.cli.calibrate.require", lambda _needed: None)

@@ -10,6 +10,7 @@ import pytest
 
 from crunchbed.backends.machines import images
 from crunchbed.cli import app
+from nodes.guest import layout
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "machines.sh"
 Captured = pytest.CaptureFixture[str]
@@ -22,6 +23,7 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     built.mkdir(parents=True)
     (built.parent / "6.1").symlink_to(built.name)
     (built / "cards").write_text("vmxnet3\nvirtio-net-pci\n")
+    (built / "shared").write_text(f"{layout.VERSION}\n")
     for file in ("vmlinuz", "initramfs"):
         (built / file).touch()
     monkeypatch.setenv(images.DIRECTORY_VARIABLE, str(built.parent))

@@ -16,7 +16,7 @@ from crunchbed.cli import app, check
 from crunchbed.host import requirements
 from crunchbed.host.requirements import missing, require
 from crunchbed.scenario.loader import load
-from nodes.guest.layout import SHARED_BYTES, State
+from nodes.guest.layout import SHARED_BYTES, VERSION, State
 from nodes.process import Process, spawn
 from reserve_agent.errors import MissingRequirement
 
@@ -30,6 +30,7 @@ def build(folder: Path, name: str = "6.1", cards: str = "e1000\nrtl8139\n") -> i
     for file in ("vmlinuz", "initramfs"):
         (built / file).touch()
     (built / "cards").write_text(cards)
+    (built / "shared").write_text(f"{VERSION}\n")
     (folder / name).symlink_to(RELEASE)
     found = images.find(name, folder)
     assert found is not None
@@ -64,6 +65,15 @@ def test_a_kernel_that_was_not_built_to_the_end_is_not_there(tmp_path: Path) -> 
     assert images.find("6.1", tmp_path) is None
     assert images.find("6.12", tmp_path) is None
     assert images.names(tmp_path) == []
+
+
+@pytest.mark.parametrize("shared", [None, "", f"{VERSION - 1}\n"])
+def test_a_guest_of_an_earlier_version_is_not_there(tmp_path: Path, shared: str | None) -> None:
+    version = build(tmp_path).directory / "shared"
+    version.unlink()
+    if shared is not None:
+        version.write_text(shared)
+    assert images.find("6.1", tmp_path) is None
 
 
 def test_a_kernel_with_corosync_has_an_initramfs_and_memory_for_it(tmp_path: Path) -> None:

@@ -89,6 +89,19 @@ def test_only_a_flagged_reader_gets_what_is_from_the_reserve() -> None:
     assert heard(model, Socket(memalloc=True), 15) == 15
 
 
+def test_a_copy_is_marked_by_its_moment_and_not_by_its_page() -> None:
+    """A machine goes on 48 to 65 ms after a window of 1.5 s (late-drops, kernel-levels, e1000).
+
+    A mark that stayed with the page would have cost it the next repetition, of 3.2 s.
+    """
+    model = node("e1000", QUARTER)
+    model.pool.windows = (Window(BEGIN, BEGIN + 100 * MS, QUARTER.of(RESERVE)),)
+    assert heard(model, Socket(), 13) == 0
+    assert isinstance(model.buffers, CardBuffers)
+    assert model.buffers.small.marked, "pieces of a page of the reserve are at hand"
+    assert heard(model, Socket(), 20, start=BEGIN + 101 * MS) == 20
+
+
 def test_e1000_recycles_longer_frames_and_e1000e_does_not() -> None:
     """docs/machines.md: packets of 512 bytes make an e1000 deaf at 1/4, whatever is flagged."""
     beat = Socket(memalloc=True)

@@ -23,8 +23,8 @@ from crunchbed.backends.simulation.tcp import QUEUED_BYTES, TcpSocket
 from crunchbed.backends.simulation.tcp_packet import MSS, Ends, TcpPacket, blank
 from crunchbed.backends.simulation.tcp_rules import (
     ACK_SEGMENTS,
-    BUNCH_SEGMENTS,
     INITIAL_WINDOW,
+    USUAL_BUNCH,
     Arrived,
     TimeOut,
     Window,
@@ -324,7 +324,7 @@ def test_small_answers_wait_for_data_or_40_ms() -> None:
 
 
 def test_a_host_may_acknowledge_a_bunch_at_once_and_lets_no_pair_wait() -> None:
-    wire = connected(BUNCH_SEGMENTS)
+    wire = connected(USUAL_BUNCH)
     wire.client.write(4 * MSS, "one")
     wire.client.write(2 * MSS, "two")
     wire.run(0.03)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from crunchbed.scenario.section import KERNELS
+from nodes.guest.layout import VERSION
 
 DIRECTORY_VARIABLE: Final = "CRUNCHBED_MACHINES"
 MAKE: Final = "make machines"
@@ -83,14 +84,24 @@ def directory() -> Path:
 
 
 def find(name: str, where: Path | None = None, variant: str = "") -> Image | None:
-    """Return the kernel of this name; None where it is not built, or not to the end."""
+    """Return the kernel of this name; None where it is not built, not to the end, or not anew.
+
+    A guest of an earlier version would share its memory with the host in another form.
+    """
     built = ((where or directory()) / name).resolve()
-    if not (built / "cards").is_file():
+    if not (built / "cards").is_file() or _shared(built) != VERSION:
         return None
     drivers = (built / "cards").read_text().split()
     cards = tuple(card for card, qemu in QEMU_CARDS.items() if qemu in drivers)
     image = Image(name, built, cards, variant)
     return image if image.kernel.is_file() and image.initramfs.is_file() else None
+
+
+def _shared(built: Path) -> int | None:
+    try:
+        return int((built / "shared").read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def variant_for(membership: str, transport: str) -> str:

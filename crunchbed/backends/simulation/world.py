@@ -16,7 +16,7 @@ from crunchbed.backends.simulation.looks import POLL_NS
 from crunchbed.backends.simulation.loop import SimulatedLoop, Streams
 from crunchbed.backends.simulation.network import SimulatedNetwork
 from crunchbed.backends.simulation.node import SimulatedNode
-from crunchbed.backends.simulation.tcp_rules import BUNCH_SEGMENTS
+from crunchbed.backends.simulation.tcp_rules import BUNCH_SEGMENTS, USUAL_BUNCH
 from crunchbed.history.recorder import Recorder
 from crunchbed.run.world import STORAGE, Fence, Flood, ReadBack
 from crunchbed.scenario.schema import Scenario
@@ -56,7 +56,7 @@ class SimulatedWorld:
         self.network = SimulatedNetwork(scenario, made(scenario.cluster.nodes), loop, streams)
         self._storage = Host(STORAGE, loop, self.network, port_rules(scenario))
         if scenario.nic is not None:
-            self._storage.acknowledged_together = BUNCH_SEGMENTS
+            self._storage.acknowledged_together = BUNCH_SEGMENTS.get(scenario.nic, USUAL_BUNCH)
         self._device = Device()
         membership = self._membership()
         self.nodes = {

@@ -129,7 +129,13 @@ class Request:
         found: list[Asked] = []
         left_out: list[str] = []
         for name in self.names or shipped():
-            variants = list(self._variants(load(name)))
+            try:
+                variants = list(self._variants(load(name)))
+            except BadInput as error:
+                if self.names:
+                    raise
+                left_out.append(f"{name}: {error}")  # a changed key does not go with its others
+                continue
             refusals = [self._refusals(one) for one in variants]
             able = [len(self.columns) - len(refused) for refused in refusals]
             for variant, refused, here in zip(variants, refusals, able, strict=True):
@@ -139,7 +145,8 @@ class Request:
                     of = variant.name if max(able) < 2 else f"{variant.name}, {variant.policy}"
                     left_out += [f"{of}: {column}: {why}" for column, why in refused.items()]
         if not found:
-            raise BadInput("no shipped scenario can be run on two of these backends")
+            first = f": {left_out[0]}" if left_out else ""
+            raise BadInput(f"no shipped scenario can be run on two of these backends{first}")
         return found, list(dict.fromkeys(left_out))
 
     def _refusals(self, scenario: Scenario) -> dict[str, str]:
