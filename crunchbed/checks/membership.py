@@ -67,6 +67,8 @@ def _change(event: FenceConfirmed | ViewInstalled) -> tuple[list[str], set[str]]
     if isinstance(event, FenceConfirmed):
         return [target_of(event)], set()
     added = set(event.added)
+    if event.node in added:  # the first view since its boot: all members are new to it
+        added = {event.node}
     return [node for node in event.removed if node not in added], added
 
 

@@ -84,6 +84,16 @@ def test_a_late_observer_of_an_old_view_reports_nothing_new() -> None:
     assert len(ejections(recording.history())) == 1
 
 
+def test_the_first_view_of_a_newcomer_readmits_nobody_who_was_fenced() -> None:
+    """It tells all members as new, and one of them has been fenced and not removed yet."""
+    recording = Recording().add(2000, "fence.start", target="n1", by="n2")
+    recording.add(2005, "node.down", target="n1").add(2006, "fence.confirmed", target="n1", by="n2")
+    everybody = ["n1", "n2", "n3", "n4"]
+    recording.add(2010, "membership.view", "n4", number=2, removed=[], added=everybody)
+    recording.add(2100, "membership.view", "n2", number=3, removed=["n1"], added=[])
+    assert [one.node for one in ejections(recording.history())] == ["n1"]
+
+
 def test_a_boot_replaced_by_the_next_is_no_ejection() -> None:
     recording = Recording().complete()
     recording.add(3000, "membership.view", "n2", number=2, removed=["n1"], added=["n1"])

@@ -121,7 +121,12 @@ def test_deaf_nodes_that_accuse_faster_than_rumours_go_round_have_no_healthy_one
     tmp_path: Path,
 ) -> None:
     """A healthy node was, before who hears of its own death said at once that it lives."""
-    changes = {"cluster.nodes": 100, "policy": "none", "expect": [], "cluster.storage_rate": "1Gbit"}
+    changes = {
+        "cluster.nodes": 100,
+        "policy": "none",
+        "expect": [],
+        "cluster.storage_rate": "1Gbit",
+    }
     changes |= {"block_io.request": "128KiB", "block_io.export": "2GiB"}
     result, _ = run(load("crowd-crunch").with_overrides(changes | SIMULATED), tmp_path / "run")
     assert (result.totals.false_ejections, result.totals.healthy_ejections) == (30, 0)
