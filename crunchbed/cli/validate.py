@@ -8,8 +8,9 @@ from typing import NamedTuple
 import click
 
 from crunchbed.cli.output import json_option, print_json
-from crunchbed.scenario.loader import examine, path_of, shown
+from crunchbed.scenario.loader import examine, path_of
 from crunchbed.scenario.problems import dotted
+from crunchbed.scenario.profile_file import shown
 from reserve_agent.errors import BadInput
 
 
