@@ -31,7 +31,7 @@ demo: setup ## one crunch, without and with a memory reserve, compared
 
 .PHONY: test
 test: setup ## unit tests, then system tests, and those of virtual machines after `make machines`
-	$(VENV)/python -m pytest -n auto tests/unit
+	$(VENV)/python -m pytest -n auto --reruns 1 tests/unit
 	$(VENV)/python -m pytest --reruns 1 tests/system tests/machines
 
 .PHONY: slow
