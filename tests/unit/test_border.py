@@ -100,8 +100,8 @@ def _behead(model: NodeModel) -> None:
 
 def _cut_from_the_reserve(model: NodeModel) -> None:
     assert isinstance(model.buffers, CardBuffers)
-    model.buffers.small.left = 3
-    model.buffers.small.current = Piece(model.buffers.small.single, from_reserve=True)
+    model.buffers.large.left = 3
+    model.buffers.large.current = Piece(model.buffers.large.single, from_reserve=True)
 
 
 OPENS: list[tuple[str, Callable[[NodeModel], object]]] = [
@@ -114,7 +114,7 @@ OPENS: list[tuple[str, Callable[[NodeModel], object]]] = [
     ("virtio-net", _deafen),
     ("e1000", _drain),
     ("e1000", _behead),
-    ("e1000", _cut_from_the_reserve),
+    ("vmxnet3", _cut_from_the_reserve),
 ]
 
 
