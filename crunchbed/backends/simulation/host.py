@@ -168,8 +168,9 @@ class Host:
         frames: int = 1,
         payload: Any = None,
         tag: str = "",
+        spread_ns: int = 0,
     ) -> int | None:
-        """Send a datagram, or several, to the same port elsewhere or to another one.
+        """Send a datagram, or several in ``spread_ns``, to the same port elsewhere or another one.
 
         Returns when the last has left the interface; None where it found no pages.
         """
@@ -183,6 +184,7 @@ class Host:
             frames=frames,
             payload=payload,
             tag=tag,
+            spread_ns=spread_ns,
         )
         return self.send(packet, socket.books)
 

@@ -197,7 +197,7 @@ class SimulatedNetwork:
             return now
         packet = packet if frames == packet.frames else packet.first(frames)
         first, last = link.up.take(now, packet.bytes, frames)
-        packet.spread_ns = last - first
+        packet.spread_ns = max(packet.spread_ns, last - first)
         self._loop.at(first + link.leaving_ns + HOP_NS, partial(self._switch, target, packet))
         return last
 

@@ -279,17 +279,16 @@ class TcpSocket:
         if had_holes or self._unanswered_bytes > self._full:
             step = min(together * MSS, packet.segment.bytes)
             frames = max(self._unanswered // together, 1)
-            self._acknowledge(frames=frames, spread_ns=packet.spread_ns, step=step)
+            self._acknowledge(frames=frames, step=step)
         elif not self._delayed.is_set:
             self._delayed.set(self._loop.now_ns() + DELAYED_ACK_NS)
 
-    def _acknowledge(self, frames: int = 1, spread_ns: int = 0, step: int = 0) -> None:
+    def _acknowledge(self, frames: int = 1, step: int = 0) -> None:
         """Acknowledge some segments together, or what has waited for a second one."""
         self._unanswered = self._unanswered_bytes = 0
         self._delayed.cancel()
         packet = self._blank.changed(
             frames=frames,
-            spread_ns=spread_ns,
             acknowledged=self._arrived.expected,
             step=step,
             far=self._arrived.far,
