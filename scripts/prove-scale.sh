@@ -4,7 +4,7 @@
 #   make prove WHAT=scale [ARGS=DIRECTORY]
 #
 # Sweeps of crowd-crunch and rolling-swim, and the pictures and tables of docs/results.md ("Many nodes"). The sweeps are in
-# DIRECTORY (default: runs/scale) with *.png and *.csv; one that was ended goes on. It takes about 6 minutes of processor
+# DIRECTORY (default: runs/scale) with *.png and *.csv; one that was ended goes on. It takes about 8 minutes of processor
 # time. Exit code 1 if a healthy node was ejected, or a run is invalid.
 set -euo pipefail
 cd "$(dirname "$0")/.."

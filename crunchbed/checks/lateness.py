@@ -166,7 +166,12 @@ def bearable_ns(scenario: Scenario, part: str) -> int:
 
 
 def too_late(history: History, scenario: Scenario) -> Iterator[str]:
-    """Yield each part that stood still for longer than a run can bear, and when it did longest."""
+    """Yield each part that stood still for longer than a run can bear, and when it did longest.
+
+    In a simulation nothing does but what is simulated, such as a daemon that finds no memory.
+    """
+    if scenario.cluster.repeatable:
+        return
     worst: dict[str, Stood] = {}
     for one in stood_still(history):
         known = worst.get(one.name)

@@ -49,16 +49,25 @@ def ejections(history: History) -> list[Ejection]:
     ]
     out: set[str] = set()
     seen: set[tuple[int, str]] = set()
+    back: dict[str, int] = {}  # the latest view that a node came back in
     found: list[Ejection] = []
     for event in sorted(events, key=lambda event: event.t):
         removed, added = _change(event)
         number = event.number if isinstance(event, ViewInstalled) else _NO_VIEW
-        fresh = [node for node in removed if node not in out and (number, node) not in seen]
+        fresh = [
+            node
+            for node in removed
+            if node not in out
+            and (number, node) not in seen
+            # One who was deaf may take an older view, which lacks a node that is back by now.
+            and (number == _NO_VIEW or number >= back.get(node, number))
+        ]
         found += [_ejection(history, node, event.t) for node in fresh]
         out.update(removed)
         out.difference_update(added)
         if isinstance(event, ViewInstalled):
             seen.update((number, node) for node in removed)
+            back.update((node, max(number, back.get(node, number))) for node in added)
     return found
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from crunchbed.checks.figures import NAMES
 from crunchbed.cli.output import DIRECTORY, FILE
-from crunchbed.experiments.sweep.folder import SweepFolder, asked_order, runs_of
+from crunchbed.experiments.sweep.folder import Run, SweepFolder, asked_order, runs_of
 from crunchbed.report.heat_map import Layout, draw
 from crunchbed.scenario.kinds import did_you_mean
 from reserve_agent.errors import BadInput, CrunchbedError
@@ -49,10 +50,7 @@ def plot(
       crunchbed plot runs/20261124T031500-dose-response-sweep-1f2e --x crunch.length \\
           --y crunch.depth --panel policy --row memory.reserve --out dose.png --csv dose.csv
     """  # noqa: D301 - \b is click's
-    figures = [figure, *(name.strip() for name in columns.split(",") if name.strip())]
-    for option, name in zip(("--figure", *["--columns"] * len(figures)), figures, strict=False):
-        if name not in NAMES:
-            raise BadInput(f"{option}: unknown figure {name!r}{did_you_mean(name, NAMES)}")
+    figures = _known(figure, columns)
     folders = [SweepFolder.open(one) for one in sweeps]
     runs = [run for one in sweeps for run in runs_of(one)]
     name = folders[0].asked["scenario"].get("name", "sweep")
@@ -64,8 +62,14 @@ def plot(
     keys = list(dict.fromkeys(key for point, _ in runs for key in point))
     if together := [key for key in keys if key not in (x, y, panel, row)]:
         click.echo(f"counted together: runs with any {', '.join(together)}", err=True)
-    if table is None:
-        return
+    if table is not None:
+        _write_table(table, runs, keys, figures)
+
+
+def _write_table(
+    table: Path, runs: Sequence[Run], keys: Sequence[str], figures: Sequence[str]
+) -> None:
+    """Write every run's values and figures, a line each; CrunchbedError where it cannot be."""
     try:
         with table.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -77,3 +81,12 @@ def plot(
     except OSError as error:
         raise CrunchbedError(f"{table}: cannot be written: {error.strerror}") from error
     click.echo(f"table: {table}")
+
+
+def _known(figure: str, columns: str) -> list[str]:
+    """Return the figure of the picture and those of ``--columns``; BadInput for an unknown one."""
+    further = [name.strip() for name in columns.split(",") if name.strip()]
+    for option, name in (("--figure", figure), *(("--columns", name) for name in further)):
+        if name not in NAMES:
+            raise BadInput(f"{option}: unknown figure {name!r}{did_you_mean(name, NAMES)}")
+    return [figure, *further]

@@ -50,6 +50,8 @@ _KEYS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Name of a key, and its unit or meaning."""
 
+_SAID_ALONE: Final = ("policy", "detector.kind", "memory.nic")
+"""Keys whose values say what they are of."""
 _UNITS: Final[Mapping[str, str]] = {"memory.reserve": "pages", "memory.pages": "pages"}
 _QUANTITY: Final = re.compile(r"([0-9.]+)([A-Za-z]+)")
 
@@ -87,8 +89,8 @@ def value_label(value: str) -> str:
 
 
 def panel_title(key: str, value: str) -> str:
-    """Return what a panel shows: the name of a policy alone, else the key's name and the value."""
-    if key == "policy":
+    """Return what a panel shows: a name alone, such as that of a policy, else key and value."""
+    if key in _SAID_ALONE:
         return value
     name, _ = _KEYS.get(key, (key, ""))
     unit = _UNITS.get(key, "") if value.isdigit() else ""

@@ -23,6 +23,8 @@ FORMS: Final = ("swap", "buffered")
 
 _LATER_KEYS: Final = ("form", "share", "apart")
 """Keys that scenarios from before them do not have."""
+_Share = Annotated[float, kinds.above_zero(1)] | None
+_Apart = Annotated[int, kinds.duration("0s"), DurationText]
 
 
 class _OfMany(Section):
@@ -31,9 +33,6 @@ class _OfMany(Section):
     ``share`` says which share of the nodes has it, one at least: ``target`` and those after it,
     or all of them drawn; None: the target alone. Each begins ``apart`` after the one before.
     """
-
-    share: Annotated[float, kinds.above_zero(1)] | None = None
-    apart: Annotated[int, kinds.duration("0s"), DurationText] = 0
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -57,6 +56,8 @@ class WritebackCrunch(_OfMany):
     rate: Annotated[int, kinds.whole("pages a second", 1)] = 100_000
     form: Annotated[str, kinds.choice(FORMS)] = FORMS[0]
     jitter: Annotated[int, kinds.duration("0s"), DurationText] = 200_000_000
+    share: _Share = None
+    apart: _Apart = 0
 
 
 class TimedCrunch(_OfMany):
@@ -75,6 +76,8 @@ class TimedCrunch(_OfMany):
     every: Annotated[int, kinds.duration("1us"), DurationText] = 10_000_000
     depth: Annotated[float | tuple[float, ...], kinds.fractions(0, 1)] = 0.5
     jitter: Annotated[int, kinds.duration("0s"), DurationText] = 0
+    share: _Share = None
+    apart: _Apart = 0
 
     @property
     def depths(self) -> tuple[float, ...]:

@@ -1,7 +1,9 @@
 """Random sequences of all that can happen to heartbeats and membership, and digests of the outcome.
 
 ``data/heartbeat_sequences.json`` has the digests of the implementation that scanned all peers in
-every interval. An implementation that does the same has the same digests, to the byte. This file
+every interval; those of swim and lifeguard were recorded anew when a node began to answer its own
+death at once, and the dead to be told of in turn, by the implementation that is as before without
+these two. An implementation that does the same has the same digests, to the byte. This file
 run as a program prints them: ``python -m tests.unit.heartbeat_sequences ALONE NETWORKS``.
 """
 

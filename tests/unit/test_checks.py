@@ -84,6 +84,14 @@ def test_a_late_observer_of_an_old_view_reports_nothing_new() -> None:
     assert len(ejections(recording.history())) == 1
 
 
+def test_an_observer_that_was_deaf_and_takes_an_older_view_reports_nothing_new() -> None:
+    recording = Recording().complete().fence(2000, "n1", view=2, observers=("n2",))
+    recording.add(3000, "membership.view", "n2", number=3, removed=["n4"], added=[])
+    recording.rejoin(4000, "n1", view=4, observers=("n2",))
+    recording.add(4200, "membership.view", "n3", number=3, removed=["n1", "n4"], added=[])
+    assert [one.node for one in ejections(recording.history())] == ["n1", "n4"]
+
+
 def test_the_first_view_of_a_newcomer_readmits_nobody_who_was_fenced() -> None:
     """It tells all members as new, and one of them has been fenced and not removed yet."""
     recording = Recording().add(2000, "fence.start", target="n1", by="n2")

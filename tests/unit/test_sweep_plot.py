@@ -70,6 +70,7 @@ def test_axes_have_their_units_in_words() -> None:
     assert panel_title("memory.reserve", "64") == "reserve 64 pages"
     assert panel_title("memory.reserve", "auto") == "reserve auto"
     assert panel_title("policy", "none") == "none"
+    assert panel_title("detector.kind", "swim") == "swim"
 
 
 def test_the_picture_says_every_count(
