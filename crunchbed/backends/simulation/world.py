@@ -33,7 +33,7 @@ _SEND_NS: Final = 10_000_000
 """How often a sender of traffic (``nodes/traffic.py``) sends what is due, from its start on: at
 any moment, as a process has it, and in step with no heartbeat, no agent and no crunch."""
 _SENDTO_NS: Final = 5_000
-"""What a ``sendto()`` takes: on namespaces the packets for one of three nodes were 11 to 23 us apart.
+"""What a ``sendto()`` takes: on namespaces packets for one of three nodes were 11 to 23 us apart.
 So a bunch takes the pages that are freed while it comes, not those alone that were free before."""
 
 
