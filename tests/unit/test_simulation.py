@@ -192,7 +192,7 @@ def test_traffic_takes_the_last_pages_where_it_comes_before_the_flag(tmp_path: P
     """Also where the window fills its period, and so begins at the same moment for every seed."""
     changes = {"crunch.depth": 0.97, "memory.reserve": 64, "phases.recovery": "1s", "expect": []}
     ejected = []
-    for seed in (5, 6, 10, 13):
+    for seed in (4, 5, 1, 7):
         result, history = run("dose-response", "critical", tmp_path / str(seed), seed, changes)
         began, raised = history.of(PressureBegan)[0], history.of(EmergencyChanged)[0]
         held = next(one.rx_stalled for one in history.of(PoolSampled, "n1") if one.t > raised.t)
