@@ -91,7 +91,7 @@ build/vmlinux.h: build/kernel
 
 # Changes when the machine boots another kernel, and only then.
 build/kernel: FORCE | packages
-	@mkdir -p build; uname -rv | cmp -s - $@ || uname -rv > $@
+	@mkdir -p build; [ "$$(uname -rv)" = "$$(cat $@ 2>/dev/null)" ] || uname -rv > $@
 
 .PHONY: FORCE
 FORCE:
