@@ -166,12 +166,7 @@ def bearable_ns(scenario: Scenario, part: str) -> int:
 
 
 def too_late(history: History, scenario: Scenario) -> Iterator[str]:
-    """Yield each part that stood still for longer than a run can bear, and when it did longest.
-
-    In a simulation nothing does but what is simulated, such as a daemon that finds no memory.
-    """
-    if scenario.cluster.repeatable:
-        return
+    """Yield each part that stood still for longer than a run can bear, and when it did longest."""
     worst: dict[str, Stood] = {}
     for one in stood_still(history):
         known = worst.get(one.name)

@@ -38,8 +38,7 @@ def disturbed(history: History, scenario: Scenario) -> list[str]:
     """Return what went wrong before any fault was injected, in the testbed or the recording."""
     return [
         *_control_phase(history, scenario),
-        *lateness.too_late(history, scenario),
-        *_testbed_misses(history, scenario),
+        *_late_testbed(history, scenario),
         *_lost_events(history),
         *_missed_faults(history, scenario),
     ]
@@ -66,9 +65,11 @@ def _control_phase(history: History, scenario: Scenario) -> Iterator[str]:
         )
 
 
-def _testbed_misses(history: History, scenario: Scenario) -> Iterator[str]:
+def _late_testbed(history: History, scenario: Scenario) -> Iterator[str]:
+    """Yield where the testbed was late. A simulated part is late only if the scenario wants it."""
     if scenario.cluster.repeatable:
-        return  # what is simulated is no testbed that could be late
+        return
+    yield from lateness.too_late(history, scenario)
     causes = cause_of_each(history, scenario.heartbeat.interval)
     count = sum(cause == "testbed" for _, cause in causes)
     if count:
