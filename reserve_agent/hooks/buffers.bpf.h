@@ -70,8 +70,8 @@ INLINE bool take_piece(struct cb_pool *pool, struct cb_pieces *pieces,
 }
 
 /*
- * A copy is marked only if there is none but from the reserve at this moment: what is left of a page
- * of the reserve is not used up afterwards (kmalloc_reserve() in net/core/skbuff.c).
+ * A copy has the mark only if all that is free now is of the reserve: its memory is asked for without
+ * the reserve first (kmalloc_reserve() in net/core/skbuff.c).
  */
 INLINE bool take_small(struct cb_pool *pool, bool memalloc, __u32 *kind)
 {

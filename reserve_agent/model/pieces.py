@@ -64,10 +64,11 @@ class Pieces:
         return self.current
 
     def ask(self, memalloc: bool) -> Piece | None:
-        """The next piece, marked only if there is none but from the reserve at this moment.
+        """The next piece; it has the mark only if all that is free now is of the reserve.
 
-        A head is asked for without the reserve first, and then with it (kmalloc_reserve() in
-        net/core/skbuff.c). So what is left of a page of the reserve is not used up afterwards.
+        The memory of a copy is asked for without the reserve first, and only then with it
+        (kmalloc_reserve() in net/core/skbuff.c). So after a crunch no copy has the mark, even if it
+        is cut from a page that was got from the reserve.
         """
         piece = self.take(memalloc)
         mark = self.kernel.floors.pages(self.kernel.from_reserve, self.pool.reserve)

@@ -84,9 +84,9 @@ def directory() -> Path:
 
 
 def find(name: str, where: Path | None = None, variant: str = "") -> Image | None:
-    """Return the kernel of this name; None where it is not built, not to the end, or not anew.
+    """Return the kernel of this name; None where it is not there, not whole, or out of date.
 
-    A guest of an earlier version would share its memory with the host in another form.
+    Out of date is a guest that was built for another version of ``nodes/guest/shared.h``.
     """
     built = ((where or directory()) / name).resolve()
     if not (built / "cards").is_file() or _shared(built) != VERSION:

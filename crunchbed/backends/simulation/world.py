@@ -30,11 +30,11 @@ from reserve_agent.contract.events.run import PhaseBegan
 from topologies import layout
 
 _SEND_NS: Final = 10_000_000
-"""How often a sender of traffic (``nodes/traffic.py``) sends what is due, from its start on: at
-any moment, as a process has it, and in step with no heartbeat, no agent and no crunch."""
+"""How long a sender of traffic (``nodes/traffic.py``) waits before it sends what is due by then. It
+starts at a moment that the seed draws, so that it is in step with no heartbeat, agent or crunch."""
 _SENDTO_NS: Final = 5_000
-"""What a ``sendto()`` takes: on namespaces packets for one of three nodes were 11 to 23 us apart.
-So a bunch takes the pages that are freed while it comes, not those alone that were free before."""
+"""How long a ``sendto()`` takes: on namespaces packets for one of three nodes were 11 to 23 us
+apart. A bunch that came at one instant would leave the pages that are freed while it comes."""
 
 
 class SimulatedWorld:
@@ -124,13 +124,13 @@ class SimulatedWorld:
         if self._quiet:
             return
         now, round_ns = self._loop.now_ns(), len(names) * _SENDTO_NS
-        due, source = pace.due(now), self._storage.address("storage")
-        for name in names if due else ():
-            address = self.network.address(name, "storage")
-            spread = (due - 1) * round_ns
-            self._storage.send_to(
-                self._sends, source, address, size, port=port, frames=due, spread_ns=spread
-            )
+        if due := pace.due(now):
+            source, spread = self._storage.address("storage"), (due - 1) * round_ns
+            for name in names:
+                address = self.network.address(name, "storage")
+                self._storage.send_to(
+                    self._sends, source, address, size, port=port, frames=due, spread_ns=spread
+                )
         self._loop.at(now + due * round_ns + _SEND_NS, partial(self._send, pace, names, size, port))
 
     def released(self, node: str) -> None:
