@@ -55,7 +55,7 @@ class SwitchPower:
         if self._bridged:
             delete_links([full])
         else:
-            ovs.delete_bridges([full])
+            ovs.take_apart(full)
 
     def turn_on(self, name: str) -> None:
         """Make the switch again, with the same ports."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,11 +60,19 @@ def plot(
     }
     draw(runs, Layout(x, y, panel, row, asked), figure, name, out)
     click.echo(f"picture: {out}")
+    if again := _again(runs):
+        click.echo(f"counted twice or more: {again} runs with the same values and seed", err=True)
     keys = list(dict.fromkeys(key for point, _ in runs for key in point))
     if together := [key for key in keys if key not in (x, y, panel, row)]:
         click.echo(f"counted together: runs with any {', '.join(together)}", err=True)
     if table is not None:
         _write_table(table, runs, keys, figures)
+
+
+def _again(runs: Sequence[Run]) -> int:
+    """Return how many runs have the values and the seed of one before them."""
+    kinds = Counter((*sorted(point.items()), result.seed) for point, result in runs)
+    return kinds.total() - len(kinds)
 
 
 def _write_table(

@@ -112,6 +112,12 @@ def test_a_daemon_late_by_its_own_clock_is_the_testbed(late: str) -> None:
     assert causes(Recording().miss(1050, "n3", "n2", 7)) == ["unknown"]
 
 
+def test_a_simulated_run_has_no_testbed_that_could_be_late() -> None:
+    recording = Recording().add(0, "run.info", "run", backend="simulation", format=3)
+    recording.add(1040, "heartbeat.late", "n1", late_ns=80 * MS)
+    assert causes(recording.miss(1050, "n2", "n1", 7)) == ["unknown"]
+
+
 def test_lateness_long_before_or_of_a_third_node_explains_nothing() -> None:
     recording = Recording().add(500, "heartbeat.late", "n1", late_ns=80 * MS)
     recording.add(1040, "heartbeat.late", "n3", late_ns=80 * MS)

@@ -96,12 +96,13 @@ def test_the_picture_says_every_count(
 
 
 def test_several_sweeps_are_drawn_as_one_and_the_table_has_further_figures(
-    sweep: Path, tmp_path: Path
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, table = tmp_path / "dose.svg", tmp_path / "dose.csv"
     arguments = ["plot", str(sweep), str(sweep), "--x", "crunch.length", "--y", "crunch.depth"]
     arguments += ["--panel", "policy", "--out", str(out), "--csv", str(table)]
     assert app.main([*arguments, "--columns", "nodes_ejected, healthy_ejections"]) == 0
+    assert "counted twice or more: 12 runs" in capsys.readouterr().err
     assert {"0/4", "4/4"} <= set(re.findall(r"\d/4", out.read_text()))
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len(rows) == 24
