@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -11,6 +13,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from reserve_agent.errors import CrunchbedError
 
 _NUD_INCOMPLETE = 0x01
+_NUD_FAILED = 0x20
 _NUD_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
 
 
@@ -48,15 +51,29 @@ def addresses_asked_for() -> set[str]:
     return {entry.get_attr("NDA_DST") for entry in entries if entry["state"] & _NUD_INCOMPLETE}
 
 
-def forget_neighbours() -> int:
-    """Delete the resolved IPv4 neighbours of this thread's namespace; returns how many."""
+def forget_neighbours(*, unresolved: bool = False) -> int:
+    """Delete the resolved IPv4 neighbours of this thread's namespace; returns how many.
+
+    With ``unresolved`` also those that are asked for, and the packets that wait for them.
+    """
     forgotten = 0
+    states = _NUD_RESOLVED | (unresolved and _NUD_INCOMPLETE | _NUD_FAILED)
     with IPRoute() as netlink:
         for entry in netlink.get_neighbours(family=socket.AF_INET):
-            if entry["state"] & _NUD_RESOLVED:
-                netlink.neigh("del", dst=entry.get_attr("NDA_DST"), ifindex=entry["ifindex"])
-                forgotten += 1
+            if entry["state"] & states:
+                with _unless_gone():
+                    netlink.neigh("del", dst=entry.get_attr("NDA_DST"), ifindex=entry["ifindex"])
+                    forgotten += 1
     return forgotten
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code != errno.ENOENT:
+            raise
 
 
 def delete_links(names: list[str]) -> None:

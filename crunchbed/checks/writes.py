@@ -11,6 +11,7 @@ from typing import Any
 from crunchbed.checks.lives import lives, overlap
 from crunchbed.history.history import History, Interval, remembered
 from reserve_agent.contract.events.pressure import PoolSampled
+from reserve_agent.contract.events.run import DaemonReady
 from reserve_agent.contract.events.writes import VerifyResult, WriteAcknowledged, WriteWaits
 from reserve_agent.contract.packets import PAGE_BYTES
 
@@ -53,7 +54,8 @@ def stalls(history: History, node: str, request_bytes: int, shortest_ns: int) ->
 
     A write is outstanding from its submission to its acknowledgement. A write that is never
     acknowledged has no such event. At the end of a node's life such writes show in the samples, as
-    at least a request of dirty pages that waits to be written, and as ``write.waits``.
+    at least a request of dirty pages that waits to be written, and as ``write.waits``. A node
+    that had no disk yet since its boot has submitted none.
 
     Args:
         history: the run.
@@ -74,20 +76,39 @@ def _gaps(
     times = [ack.t for ack in acks]
     request_pages = max(1, request_bytes // PAGE_BYTES)
     found: list[tuple[int, int]] = []
-    for life in overlap(lives(history, node), [within]):
-        first, last = bisect_left(times, life.start), bisect_left(times, life.end)
-        found += _closed_gaps(acks[first:last], times[first:last], life)
-        waits = [
-            (sample.t, sample.dirty >= request_pages)
-            for sample in history.during(PoolSampled, life, node)
-        ]
-        begin = times[last - 1] if last > first else life.start
-        since = _open_since(begin, waits)
-        told = (one.submitted for one in history.during(WriteWaits, life, node) if one.t > begin)
-        since = min((max(begin, one) for one in told), default=since)
-        if since is not None:
-            found.append((since, life.end))
+    for whole in lives(history, node):
+        connected = _connected(history, node, whole)
+        for life in overlap([whole], [within]):
+            first, last = bisect_left(times, life.start), bisect_left(times, life.end)
+            found += _closed_gaps(acks[first:last], times[first:last], life)
+            begin = max(times[last - 1] if last > first else life.start, connected)
+            if begin < life.end:
+                found += _open_gap(history, node, life, begin, request_pages)
     return found
+
+
+def _connected(history: History, node: str, life: Interval) -> int:
+    """Return when a node had its disk: before, it has submitted nothing. ``life.end``: never.
+
+    A history from before there was such an event has it for no life.
+    """
+    ready = [one.t for one in history.of(DaemonReady, node) if one.name == "initiator"]
+    return next((t for t in ready if t in life), life.end) if ready else life.start
+
+
+def _open_gap(
+    history: History, node: str, life: Interval, begin: int, request_pages: int
+) -> Iterator[tuple[int, int]]:
+    """Yield the gap from ``begin`` or later that lasts to the end of a life."""
+    waits = [
+        (sample.t, sample.dirty >= request_pages)
+        for sample in history.during(PoolSampled, life, node)
+    ]
+    since = _open_since(begin, waits)
+    told = (one.submitted for one in history.during(WriteWaits, life, node) if one.t > begin)
+    since = min((max(begin, one) for one in told), default=since)
+    if since is not None:
+        yield since, life.end
 
 
 def lost(history: History, node: str | None = None) -> int | None:

@@ -177,6 +177,19 @@ def test_less_than_a_request_of_dirty_pages_is_no_stall() -> None:
     assert writes.longest_stall_seconds(recording.history(), "n1", 16384) == 0.01
 
 
+def test_a_node_that_has_no_disk_yet_since_its_boot_waits_for_no_write() -> None:
+    recording = Recording().phases(start=0, control=10, collect=9000)
+    recording.add(20, "node.up", target="n1", incarnation=0)
+    recording.add(30, "daemon.ready", "n1", name="initiator").ack(110, "n1", 100)
+    recording.add(1000, "node.down", target="n1", reason="fence")
+    recording.add(2000, "node.up", target="n1", incarnation=1)
+    for ms in (2100, 2200, 8800):
+        recording.add(ms, "pool.sample", "n1", dirty=40)
+    assert writes.longest_stall_seconds(recording.history(), "n1", 16384) == 0.01
+    recording.add(8500, "daemon.ready", "n1", name="initiator")
+    assert writes.longest_stall_seconds(recording.history(), "n1", 16384) == 0.5
+
+
 def test_a_life_without_any_acknowledgement_is_a_stall_if_pages_waited() -> None:
     recording = Recording().complete()
     assert writes.longest_stall_seconds(recording.history(), "n1", 16384) is None

@@ -19,6 +19,7 @@ from crunchbed.live.runs import POWER
 from crunchbed.run.world import NodeStatus
 from crunchbed.scenario import sizing
 from nodes.cgroup import NodeCgroup
+from nodes.connections import end_connections
 from nodes.ports import forget_neighbours
 from nodes.process import Process, descendants, kill_if
 from nodes.service.address import remove_address
@@ -167,10 +168,13 @@ class LiveNode:
         self.daemons.clear()
         # What they have started ends with them, but a moment later: that is not certain enough.
         self.cgroup.kill()
-        if self.serves:
-            with network_namespace_of(self.host.pid):
+        with network_namespace_of(self.host.pid):
+            if self.serves:
                 interface = self.host.link("storage").interface
                 remove_address(interface, portal(self._scenario, self._hosts))
+            # The namespace stays, and with it what only a kernel that has gone on would know.
+            end_connections()
+            forget_neighbours(unresolved=True)
         for name in ("initiator", "service"):
             self._path(name).unlink(missing_ok=True)
         self.up = False
