@@ -183,8 +183,8 @@ def test_a_node_that_has_no_disk_yet_since_its_boot_waits_for_no_write() -> None
     recording.add(30, "daemon.ready", "n1", name="initiator").ack(110, "n1", 100)
     recording.add(1000, "node.down", target="n1", reason="fence")
     recording.add(2000, "node.up", target="n1", incarnation=1)
-    for ms in (2100, 2200, 8800):
-        recording.add(ms, "pool.sample", "n1", dirty=40)
+    for at in (2100, 2200, 8800):
+        recording.add(at, "pool.sample", "n1", dirty=40)
     assert writes.longest_stall_seconds(recording.history(), "n1", 16384) == 0.01
     recording.add(8500, "daemon.ready", "n1", name="initiator")
     assert writes.longest_stall_seconds(recording.history(), "n1", 16384) == 0.5
