@@ -14,7 +14,8 @@ from reserve_agent.errors import CrunchbedError
 
 _NUD_INCOMPLETE = 0x01
 _NUD_FAILED = 0x20
-_NUD_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
+_NUD_LEARNT = 0x02 | 0x04 | 0x08 | 0x10  # reachable, stale, delay, probe
+_NUD_PERMANENT = 0x80
 
 
 def set_link(name: str, *, up: bool) -> None:
@@ -51,13 +52,21 @@ def addresses_asked_for() -> set[str]:
     return {entry.get_attr("NDA_DST") for entry in entries if entry["state"] & _NUD_INCOMPLETE}
 
 
-def forget_neighbours(*, unresolved: bool = False) -> int:
-    """Delete the resolved IPv4 neighbours of this thread's namespace; returns how many.
+def forget_neighbours() -> int:
+    """Delete the resolved IPv4 neighbours of this thread's namespace; returns how many."""
+    return _forget(_NUD_LEARNT | _NUD_PERMANENT)
 
-    With ``unresolved`` also those that are asked for, and the packets that wait for them.
+
+def forget_learnt_neighbours() -> int:
+    """Delete the IPv4 neighbours that this thread's namespace has learnt or asks for, as a boot does.
+
+    Packets that wait for one are dropped. Returns how many neighbours.
     """
+    return _forget(_NUD_LEARNT | _NUD_INCOMPLETE | _NUD_FAILED)
+
+
+def _forget(states: int) -> int:
     forgotten = 0
-    states = _NUD_RESOLVED | (unresolved and _NUD_INCOMPLETE | _NUD_FAILED)
     with IPRoute() as netlink:
         for entry in netlink.get_neighbours(family=socket.AF_INET):
             if entry["state"] & states:

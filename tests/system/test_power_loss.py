@@ -10,7 +10,7 @@ import pytest
 from pyroute2 import IPRoute
 
 from nodes.connections import end_connections
-from nodes.ports import addresses_asked_for, forget_neighbours
+from nodes.ports import addresses_asked_for, forget_learnt_neighbours, forget_neighbours
 from reserve_agent.netns import network_namespace_of
 
 pytestmark = pytest.mark.root
@@ -55,5 +55,9 @@ def test_what_waits_for_an_address_is_gone(namespace: int) -> None:
             assert addresses_asked_for() == {"10.99.0.2"}
             forget_neighbours()
             assert addresses_asked_for() == {"10.99.0.2"}, "arp-expiry leaves it alone"
-            forget_neighbours(unresolved=True)
+            forget_learnt_neighbours()
             assert addresses_asked_for() == set()
+        known = {"ifindex": index, "lladdr": "02:00:00:00:00:01", "state": 0x80}  # permanent
+        netlink.neigh("add", dst="10.99.0.3", **known)
+        assert forget_learnt_neighbours() == 0, "what a kernel's profile has set stays"
+        assert forget_neighbours() == 1

@@ -20,7 +20,7 @@ from crunchbed.run.world import NodeStatus
 from crunchbed.scenario import sizing
 from nodes.cgroup import NodeCgroup
 from nodes.connections import end_connections
-from nodes.ports import forget_neighbours
+from nodes.ports import forget_learnt_neighbours, forget_neighbours
 from nodes.process import Process, descendants, kill_if
 from nodes.service.address import remove_address
 from reserve_agent.contract.events.base import Event
@@ -174,7 +174,7 @@ class LiveNode:
                 remove_address(interface, portal(self._scenario, self._hosts))
             # The namespace stays, and with it what only a kernel that has gone on would know.
             end_connections()
-            forget_neighbours(unresolved=True)
+            forget_learnt_neighbours()
         for name in ("initiator", "service"):
             self._path(name).unlink(missing_ok=True)
         self.up = False
