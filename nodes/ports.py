@@ -58,7 +58,7 @@ def forget_neighbours() -> int:
 
 
 def forget_learnt_neighbours() -> int:
-    """Delete the IPv4 neighbours that this thread's namespace has learnt or asks for, as a boot does.
+    """Delete the IPv4 neighbours that this thread's namespace has learnt or asks for: it boots.
 
     Packets that wait for one are dropped. Returns how many neighbours.
     """
