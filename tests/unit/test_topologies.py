@@ -193,3 +193,17 @@ def test_links_between_switches_are_not_waited_for(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("socket.if_nameindex", lambda: list(enumerate(left)))
     made._remove_links()
     assert not left
+
+
+def test_a_bridge_is_taken_apart_port_by_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each port closes in a transaction of its own, between which other bridges go on."""
+    asked: list[tuple[str, ...]] = []
+
+    def vsctl(*words: str) -> str:
+        asked.append(words)
+        return "p1\np2\n" if words[0] == "list-ports" else ""
+
+    monkeypatch.setattr(ovs, "vsctl", vsctl)
+    ovs.take_apart("s1")
+    assert asked[1:3] == [("del-port", "s1", "p1"), ("del-port", "s1", "p2")]
+    assert asked[3:] == [("--", "--if-exists", "del-br", "s1")]
