@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from pyroute2 import DiagSocket
@@ -20,8 +21,8 @@ def end_connections() -> int:
     """Have the kernel forget every IPv4 TCP connection of this thread's namespace.
 
     A connection outlives a process that was killed, and sends what is in its buffer as soon as the
-    link is back; that of a node without power does not. A kernel without CONFIG_INET_DIAG_DESTROY
-    keeps them.
+    link is back; that of a node without power does not. A kernel without CONFIG_INET_DIAG_DESTROY,
+    or without the module tcp_diag, keeps them.
 
     Returns:
         How many connections are gone.
@@ -29,21 +30,28 @@ def end_connections() -> int:
     ended = 0
     with DiagSocket() as diag:
         diag.bind()
-        for found in diag.get_sock_stats(family=socket.AF_INET, states=SS_ALL):
-            if found["idiag_state"] != _LISTENS:
-                ended += _end(diag, found)
+        with _unless_impossible():
+            for found in diag.get_sock_stats(family=socket.AF_INET, states=SS_ALL):
+                if found["idiag_state"] != _LISTENS:
+                    ended += _end(diag, found)
     return ended
 
 
 def _end(diag: DiagSocket, found: Any) -> bool:
-    try:
+    with _unless_impossible():
         for _ in diag.nlm_request(_naming(found), SOCK_DESTROY, NLM_F_REQUEST | NLM_F_ACK):
             pass
+        return True
+    return False
+
+
+@contextmanager
+def _unless_impossible() -> Iterator[None]:
+    try:
+        yield
     except NetlinkError as error:
-        if error.code in (errno.ENOENT, errno.EOPNOTSUPP):  # gone by itself; this kernel cannot
-            return False
-        raise
-    return True
+        if error.code not in (errno.ENOENT, errno.EOPNOTSUPP):  # gone by itself; not built in
+            raise
 
 
 def _naming(found: Any) -> inet_diag_req:
