@@ -178,9 +178,7 @@ def test_power_takes_the_switch_and_its_trunks_and_makes_it_again(
     monkeypatch.setattr(power, "set_link", lambda name, up: done.append((name, up)))
     monkeypatch.setattr(power, "delete_links", lambda names: done.append(("delete", *names)))
     monkeypatch.setattr(power, "make_bridge", lambda name, _ports: done.append(("make", name)))
-    monkeypatch.setattr(
-        power.ovs, "delete_bridges", lambda names: done.extend(("delete", name) for name in names)
-    )
+    monkeypatch.setattr(power.ovs, "take_apart", lambda name: done.append(("delete", name)))
     monkeypatch.setattr(power.ovs, "vsctl", lambda *words: done.append(words))
     made_by = {"abcds1": ["make", "abcds1"]}
     network = layout.redundant(1, "abcd")
