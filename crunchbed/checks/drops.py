@@ -1,21 +1,29 @@
-"""Heartbeats that the hooks dropped: by tag, or by pair and time where a miss names no tag."""
+"""Packets that the hooks dropped and that explain a miss.
+
+Heartbeats: by tag, or by pair and time where a miss names no tag. And ARP: a heartbeat for a host
+whose hardware address is asked for waits in its sender.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 from crunchbed.checks.faults import FaultSpan
-from crunchbed.history.history import History
+from crunchbed.history.history import History, Interval
 from reserve_agent.contract.events.heartbeats import HeartbeatMissed
 from reserve_agent.contract.events.pressure import PacketDropped
 from reserve_agent.contract.packets import DROP_CAUSES
 from topologies.layout import number_of
 
+_ASKED_AGAIN_NS: Final = 1_000_000_000
+"""When a question for an address is repeated (``retrans_time`` of arp_tbl, net/ipv4/arp.c)."""
+
 
 class Drops:
-    """The dropped packets of class ``heartbeat``, whatever protocol they belong to."""
+    """The dropped packets of class ``heartbeat``, whatever protocol, and those of ARP."""
 
     def __init__(self, history: History, faults: Sequence[FaultSpan]) -> None:
         self._partitions = [fault for fault in faults if fault.effect.parted]
@@ -25,6 +33,10 @@ class Drops:
         for event in self._events:
             receiver = _ends(event)[1]
             self._by_tag.setdefault((receiver, event.tag), event)
+        self._asking: defaultdict[frozenset[str], list[PacketDropped]] = defaultdict(list)
+        for event in history.of(PacketDropped):
+            if event.cls == "control":
+                self._asking[frozenset(_ends(event))].append(event)
 
     def cause(self, miss: HeartbeatMissed, interval_ns: int) -> str | None:
         """Return the cause of a miss whose packet was dropped; None where none was.
@@ -40,6 +52,18 @@ class Drops:
         if found is not None:
             return self._cause(found)
         return None if miss.tag or miss.probe else self._around(miss, interval_ns)
+
+    def cause_of_silence(self, miss: HeartbeatMissed, due: Interval) -> str | None:
+        """Return why a sender did not learn where its heartbeat goes; None where nothing says so.
+
+        Of the questions and answers between the two that were dropped before the deadline the
+        latest counts, if the heartbeat was due before the question was repeated.
+        """
+        pair = frozenset(node for node in (miss.node, miss.peer) if node is not None)
+        asked = [one for one in self._asking.get(pair, ()) if one.t < miss.deadline]
+        if not asked or asked[-1].t < due.start - _ASKED_AGAIN_NS:
+            return None
+        return self._cause(asked[-1])
 
     def _around(self, miss: HeartbeatMissed, interval_ns: int) -> str | None:
         first = bisect_left(self._times, miss.deadline - silence_ns(miss, interval_ns))

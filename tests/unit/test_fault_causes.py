@@ -241,3 +241,29 @@ def test_what_a_muted_node_sent_is_lost_though_nobody_saw_it(share: float, cause
     assert causes(recording.miss(1150, "n2", "n1", 11)) == [cause]
     heard = beating(30, "n2").fault(1050, 1350, "loss", "n1", share=share, direction="out")
     assert causes(heard.miss(1150, "n1", "n2", 11)) == ["unknown"], "n1 hears the others"
+
+
+# --- a neighbour that is asked for
+
+
+def asking(ms: float, reason: str, sender: str, receiver: str) -> Recording:
+    """Heartbeats, of which n2 misses number 12 of n1, and a question or answer of ARP dropped."""
+    src, dst = ADDRESSES[sender], ADDRESSES[receiver]
+    dropped = {"hook": "receive", "reason": reason, "cls": "control", "src": src, "dst": dst}
+    recording = beating(30).add(ms, "drop", receiver, **dropped, tag="", pages=0)
+    return recording.miss(1250, "n2", "n1", 12)
+
+
+@pytest.mark.parametrize(("sender", "receiver"), [("n2", "n1"), ("n1", "n2")])
+@pytest.mark.parametrize("ms", [500, 1200.1])
+def test_a_heartbeat_waits_for_an_address_whose_answer_is_lost(
+    ms: float, sender: str, receiver: str
+) -> None:
+    assert causes(asking(ms, "lost", sender, receiver)) == ["loss"]
+    assert causes(asking(ms, "alloc_failed", sender, receiver)) == ["allocation_failure"]
+
+
+def test_an_answer_of_another_node_or_of_long_ago_explains_nothing() -> None:
+    assert causes(asking(500, "lost", "n3", "n1")) == ["unknown"]
+    assert causes(asking(100, "lost", "n2", "n1")) == ["unknown"]
+    assert causes(asking(1260, "lost", "n2", "n1")) == ["unknown"]

@@ -1,0 +1,32 @@
+"""What searches have found in the code, mended since: each schedule breaks no rule any more."""
+
+from __future__ import annotations
+
+import pytest
+
+from crunchbed.experiments.search.schedule import searched
+from crunchbed.experiments.search.trial import attempt
+from crunchbed.scenario.loader import load
+
+FOUND: dict[str, tuple[str, dict[str, object]]] = {
+    "a node whose questions for addresses are not answered was ejected for no known cause": (
+        "partition",
+        {
+            "traffic.rate": 0,
+            "block_io.dirty_rate": 50,
+            "phases.recovery": "3s",
+            "faults": [
+                {"kind": "loss", "target": "n3", "share": 0.9, "after": "1s", "for": "4s"},
+                {"kind": "arp-expiry", "target": "n3", "after": "2s"},
+            ],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("found", FOUND)
+def test_what_a_search_found_breaks_no_rule(found: str) -> None:
+    name, changes = FOUND[found]
+    tried = attempt(searched(load(name).with_overrides({**changes, "expect": []})), 1)
+    assert tried.rules == set(), tried.broken
+    assert "ejects node" in tried.outcome
