@@ -7,11 +7,14 @@ from typing import Final
 
 from crunchbed.checks.causes import cause_of_each
 from crunchbed.checks.faults import fault_spans
+from crunchbed.checks.lives import times_of
 from crunchbed.checks.membership import Ejection, ejections
 from crunchbed.history.history import History, Interval
 from crunchbed.scenario.schema import Scenario
 from crunchbed.scenario.units import seconds
-from reserve_agent.contract.events.membership import MembershipSuspected
+from reserve_agent.contract.events.faults import NodeDown
+from reserve_agent.contract.events.membership import MembershipSuspected, ViewInstalled
+from reserve_agent.contract.events.writes import ServiceConfirming
 
 _NO_CAUSES: Final = ("unknown", "testbed")
 _BEFORE: Final = 2
@@ -23,7 +26,8 @@ def unexplained(history: History, scenario: Scenario) -> list[str]:
 
     A node that was down, or that faults kept from those who fenced it, needs no other cause. Else
     a heartbeat of it was missed for a cause that is known; or its packets, or those of a node that
-    suspected it, came late by a fault; or such a node stood still by one.
+    suspected it, came late by a fault; or such a node stood still by one; or it is of a pair, had
+    been down, and its standby had the fence service end the life before.
     """
     found = []
     for one in ejections(history):
@@ -34,6 +38,8 @@ def unexplained(history: History, scenario: Scenario) -> list[str]:
 
 
 def _caused(history: History, scenario: Scenario, ejection: Ejection) -> bool:
+    if _replaced(history, ejection):
+        return True
     suspected = _suspected(history, ejection)
     since = min(suspected.values(), default=ejection.t) - _BEFORE * scenario.deadline_ns
     span = Interval(since, ejection.t + 1)
@@ -41,6 +47,22 @@ def _caused(history: History, scenario: Scenario, ejection: Ejection) -> bool:
         miss.peer == ejection.node and miss.t in span and cause not in _NO_CAUSES
         for miss, cause in cause_of_each(history, scenario.heartbeat.interval)
     )
+
+
+def _replaced(history: History, ejection: Ejection) -> bool:
+    """Whether a standby has asked for a fence since the node's power was off, and not before."""
+    asked = [
+        one
+        for one in history.of(ServiceConfirming)
+        if one.target == ejection.node and one.t <= ejection.t
+    ]
+    if not asked:
+        return False
+    first = next(one for one in asked if (one.node, one.view) == (asked[-1].node, asked[-1].view))
+    views = history.of(ViewInstalled, first.node)
+    since = min((view.t for view in views if view.number == first.view), default=first.t)
+    downs = times_of(history, NodeDown).get(ejection.node, ())
+    return any(since <= down <= first.t for down in downs)
 
 
 def _suspected(history: History, ejection: Ejection) -> dict[str, int]:

@@ -21,6 +21,15 @@ FOUND: dict[str, tuple[str, dict[str, object]]] = {
             ],
         },
     ),
+    "a node that boots at once is fenced by its standby, here 3 s later, for no known cause": (
+        "lost-quorum",
+        {
+            "traffic.rate": 0,
+            "block_io.dirty_rate": 50,
+            "phases.recovery": "3s",
+            "faults": [{"kind": "node-crash", "target": "n4", "after": "2s", "for": "100ms"}],
+        },
+    ),
 }
 
 
@@ -29,4 +38,4 @@ def test_what_a_search_found_breaks_no_rule(found: str) -> None:
     name, changes = FOUND[found]
     tried = attempt(searched(load(name).with_overrides({**changes, "expect": []})), 1)
     assert tried.rules == set(), tried.broken
-    assert "ejects node" in tried.outcome
+    assert tried.outcome.startswith("ejects ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from crunchbed.checks.explained import unexplained
 from crunchbed.checks.invariants import RULES, broken
 from crunchbed.checks.judge import judge
@@ -120,6 +122,18 @@ def test_an_ejection_without_one_is_not() -> None:
     assert line == "unexplained: n1 was ejected for no known cause (at 1.800 s)"
     recording.miss(1350, "n2", "n1", 14)  # nothing was dropped, and no fault was on
     assert len(unexplained(recording.history(), scenario())) == 1
+
+
+@pytest.mark.parametrize(("down", "lines"), [(1100, 0), (900, 1), (1700, 1)])
+def test_a_standby_has_the_life_before_ended(down: float, lines: int) -> None:
+    """n1 of a pair was down after the view of both and before its standby asked, or not then."""
+    recording = good_run().add(1000, "membership.view", "n2", number=3, members=NODES)
+    recording.add(down, "node.down", target="n1", reason="crash")
+    recording.add(down + 50, "node.up", target="n1", incarnation=1)
+    for ms in (1500, 1750):
+        recording.add(ms, "service.confirm", "n2", target="n1", view=3)
+    history = recording.fence(1800, "n1", view=4, observers=("n2", "n3")).history()
+    assert len(unexplained(history, scenario())) == lines
 
 
 def test_packets_that_come_late_by_a_fault_explain_it() -> None:

@@ -144,7 +144,7 @@ class ServiceConfirming(Event, kind="service.confirm"):
 
     Attributes:
         target: The node that has to be fenced.
-        view: Number of the view that removed the node.
+        view: Number of the view from which on both were members: no earlier fence counts.
     """
 
     target: str
