@@ -88,11 +88,11 @@ class _Evidence:
             return "stalled_sender"
         if miss.peer is not None and self._absent.covers(miss.node, miss.peer, miss.deadline):
             return "fenced_peer"
-        if (unasked := self._drops.cause_of_silence(miss, due.when)) is not None:
-            return unasked
         if (counted := self._guests.cause(miss, due, self._interval_ns)) is not None:
             return counted
-        return "testbed" if self._testbed_was_late(miss) else "unknown"
+        if self._testbed_was_late(miss):
+            return "testbed"
+        return self._drops.cause_of_silence(miss, due.when) or "unknown"
 
     def _link_was_down(self, miss: HeartbeatMissed, due: Due) -> bool:
         """A token has no known peer, since it goes around: any link or switch can stop it."""

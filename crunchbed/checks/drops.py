@@ -20,6 +20,7 @@ from topologies.layout import number_of
 
 _ASKED_AGAIN_NS: Final = 1_000_000_000
 """When a question for an address is repeated (``retrans_time`` of arp_tbl, net/ipv4/arp.c)."""
+_NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - not to listen on
 
 
 class Drops:
@@ -36,7 +37,7 @@ class Drops:
         self._asking: defaultdict[frozenset[str], list[PacketDropped]] = defaultdict(list)
         for event in history.of(PacketDropped):
             if event.cls == "control":
-                self._asking[frozenset(_ends(event))].append(event)
+                self._asking[_asking(event)].append(event)
 
     def cause(self, miss: HeartbeatMissed, interval_ns: int) -> str | None:
         """Return the cause of a miss whose packet was dropped; None where none was.
@@ -59,11 +60,15 @@ class Drops:
         Of the questions and answers between the two that were dropped before the deadline the
         latest counts, if the heartbeat was due before the question was repeated.
         """
-        pair = frozenset(node for node in (miss.node, miss.peer) if node is not None)
-        asked = [one for one in self._asking.get(pair, ()) if one.t < miss.deadline]
-        if not asked or asked[-1].t < due.start - _ASKED_AGAIN_NS:
+        if miss.peer is None:
             return None
-        return self._cause(asked[-1])
+        sender = frozenset((miss.peer,))
+        asked = [*self._asking.get(sender | {miss.node}, ()), *self._asking.get(sender, ())]
+        asked = [one for one in asked if one.t < miss.deadline]
+        latest = max(asked, key=lambda one: one.t, default=None)
+        if latest is None or latest.t < due.start - _ASKED_AGAIN_NS:
+            return None
+        return self._cause(latest)
 
     def _around(self, miss: HeartbeatMissed, interval_ns: int) -> str | None:
         first = bisect_left(self._times, miss.deadline - silence_ns(miss, interval_ns))
@@ -88,6 +93,16 @@ class Drops:
 def silence_ns(miss: HeartbeatMissed, interval_ns: int) -> int:
     """Return how long before its deadline a missed heartbeat may have been due, at most."""
     return max(interval_ns, miss.silent_ns or 0)
+
+
+def _asking(drop: PacketDropped) -> frozenset[str]:
+    """Return who asks for an address and who has it; the hooks say it of no packet of ARP.
+
+    Then it is the node that has dropped the packet.
+    """
+    if _NO_ADDRESS in (drop.src, drop.dst):
+        return frozenset((drop.node,))
+    return frozenset(_ends(drop))
 
 
 def _ends(drop: PacketDropped) -> tuple[str, str]:

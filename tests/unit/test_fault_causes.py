@@ -263,6 +263,19 @@ def test_a_heartbeat_waits_for_an_address_whose_answer_is_lost(
     assert causes(asking(ms, "alloc_failed", sender, receiver)) == ["allocation_failure"]
 
 
+def test_the_hooks_say_no_address_of_arp_so_that_it_is_the_senders_drop() -> None:
+    nobody = dict.fromkeys(("src", "dst"), "0.0.0.0")  # noqa: S104 - not to listen on
+    dropped = {"hook": "transmit", "reason": "alloc_failed", "cls": "control", **nobody}
+    for node, cause in (("n1", "stalled_sender"), ("n2", "unknown"), ("n3", "unknown")):
+        recording = beating(30).add(900, "drop", node, **dropped, tag="", pages=1)
+        assert causes(recording.miss(1250, "n2", "n1", 12)) == [cause]
+
+
+def test_a_late_testbed_is_told_before() -> None:
+    recording = asking(500, "lost", "n2", "n1").add(1240, "heartbeat.late", "n1", late_ns=80 * MS)
+    assert causes(recording) == ["testbed"]
+
+
 def test_an_answer_of_another_node_or_of_long_ago_explains_nothing() -> None:
     assert causes(asking(500, "lost", "n3", "n1")) == ["unknown"]
     assert causes(asking(100, "lost", "n2", "n1")) == ["unknown"]
