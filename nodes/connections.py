@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 from pyroute2 import DiagSocket
 from pyroute2.netlink import NLM_F_ACK, NLM_F_REQUEST
 from pyroute2.netlink.diag import SOCK_DESTROY, SS_ALL, inet_diag_req
-from pyroute2.netlink.exceptions import NetlinkError
+
+from nodes.netlink import tolerated
 
 _LISTENS: Final = 10  # TCP_LISTEN; such a socket ends with its process
 _NAMED: Final = ("sport", "dport", "if", "cookie")
+_NOT_ENDED: Final = (errno.ENOENT, errno.EOPNOTSUPP)  # gone by itself; this kernel cannot
 
 
 def end_connections() -> int:
@@ -30,7 +30,7 @@ def end_connections() -> int:
     ended = 0
     with DiagSocket() as diag:
         diag.bind()
-        with _unless_impossible():
+        with tolerated(*_NOT_ENDED):
             for found in diag.get_sock_stats(family=socket.AF_INET, states=SS_ALL):
                 if found["idiag_state"] != _LISTENS:
                     ended += _end(diag, found)
@@ -38,20 +38,11 @@ def end_connections() -> int:
 
 
 def _end(diag: DiagSocket, found: Any) -> bool:
-    with _unless_impossible():
+    with tolerated(*_NOT_ENDED):
         for _ in diag.nlm_request(_naming(found), SOCK_DESTROY, NLM_F_REQUEST | NLM_F_ACK):
             pass
         return True
     return False
-
-
-@contextmanager
-def _unless_impossible() -> Iterator[None]:
-    try:
-        yield
-    except NetlinkError as error:
-        if error.code not in (errno.ENOENT, errno.EOPNOTSUPP):  # gone by itself; not built in
-            raise
 
 
 def _naming(found: Any) -> inet_diag_req:
@@ -61,11 +52,10 @@ def _naming(found: Any) -> inet_diag_req:
     for name in _NAMED:
         request[f"idiag_{name}"] = found[f"idiag_{name}"]
     for end in ("idiag_src", "idiag_dst"):
-        request[end] = tuple(_words(found[end]))
+        request[end] = _words(found[end])
     return request
 
 
-def _words(address: str) -> Iterator[int]:
-    """Yield an address as the four words that the request has for one."""
-    yield int.from_bytes(socket.inet_aton(address), "big")
-    yield from (0, 0, 0)
+def _words(address: str) -> tuple[int, int, int, int]:
+    """Return an address as the four words that the request has for one."""
+    return int.from_bytes(socket.inet_aton(address), "big"), 0, 0, 0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from nodes.netlink import tolerated
 from reserve_agent.errors import CrunchbedError
 
 _NUD_INCOMPLETE = 0x01
@@ -70,19 +69,10 @@ def _forget(states: int) -> int:
     with IPRoute() as netlink:
         for entry in netlink.get_neighbours(family=socket.AF_INET):
             if entry["state"] & states:
-                with _unless_gone():
+                with tolerated(errno.ENOENT):  # gone by itself
                     netlink.neigh("del", dst=entry.get_attr("NDA_DST"), ifindex=entry["ifindex"])
                     forgotten += 1
     return forgotten
-
-
-@contextmanager
-def _unless_gone() -> Iterator[None]:
-    try:
-        yield
-    except NetlinkError as error:
-        if error.code != errno.ENOENT:
-            raise
 
 
 def delete_links(names: list[str]) -> None:
@@ -90,7 +80,7 @@ def delete_links(names: list[str]) -> None:
     with IPRoute() as netlink:
         for name in names:
             try:
-                netlink.link("del", ifname=name)
+                with tolerated(errno.ENODEV):
+                    netlink.link("del", ifname=name)
             except NetlinkError as error:
-                if error.code != errno.ENODEV:
-                    raise CrunchbedError(f"cannot delete link {name}: {error}") from error
+                raise CrunchbedError(f"cannot delete link {name}: {error}") from error

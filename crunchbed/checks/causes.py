@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Final
 
 from crunchbed.checks.drops import Drops
@@ -56,7 +57,6 @@ class _Evidence:
 
     def __init__(self, history: History, interval_ns: int) -> None:
         self._interval_ns = interval_ns
-        self._simulated = any(info.backend == "simulation" for info in history.of(RunInfo))
         faults = fault_spans(history)
         self._drops = Drops(history, faults)
         self._dues = Dues(history, interval_ns)
@@ -67,10 +67,14 @@ class _Evidence:
         self._switches = [fault.span for fault in faults if fault.effect.switch_failed]
         self._stalls = [fault for fault in faults if fault.effect.stalled]
         self._absent = _Absences(history)
-        self._late = _late(history, self._stalls)
-        # For longer than an interval, and so for long enough that a heartbeat is not sent.
-        parts = [one.span for one in stood_still(history) if one.span.length > interval_ns]
-        self._still = [*standstills(history), *parts]
+        self._late: Mapping[str, list[Interval]] = {}
+        self._still: list[Interval] = []
+        if not any(info.backend == "simulation" for info in history.of(RunInfo)):
+            # A simulated testbed is never late: its clock waits for everybody.
+            self._late = _late(history, self._stalls)
+            # For longer than an interval, and so for long enough that a heartbeat is not sent.
+            parts = [one.span for one in stood_still(history) if one.span.length > interval_ns]
+            self._still = [*standstills(history), *parts]
 
     def cause(self, miss: HeartbeatMissed) -> str:
         """Return the cause of one miss."""
@@ -129,8 +133,6 @@ class _Evidence:
         )
 
     def _testbed_was_late(self, miss: HeartbeatMissed) -> bool:
-        if self._simulated:
-            return False  # its clock waits for everybody
         # The heartbeat was due before its deadline: a late sender or observer, then or since,
         # explains the miss.
         window = Interval(miss.deadline - 2 * self._interval_ns, miss.t + 1)

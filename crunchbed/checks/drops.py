@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 
 from crunchbed.checks.faults import FaultSpan
@@ -62,13 +63,13 @@ class Drops:
         """
         if miss.peer is None:
             return None
-        sender = frozenset((miss.peer,))
-        asked = [*self._asking.get(sender | {miss.node}, ()), *self._asking.get(sender, ())]
-        asked = [one for one in asked if one.t < miss.deadline]
-        latest = max(asked, key=lambda one: one.t, default=None)
-        if latest is None or latest.t < due.start - _ASKED_AGAIN_NS:
-            return None
-        return self._cause(latest)
+        since, latest = due.start - _ASKED_AGAIN_NS, None
+        for hosts in ({miss.peer, miss.node}, {miss.peer}):
+            dropped = self._asking.get(frozenset(hosts), [])
+            before = bisect_left(dropped, miss.deadline, key=attrgetter("t"))
+            if before and dropped[before - 1].t >= since:
+                latest, since = dropped[before - 1], dropped[before - 1].t
+        return None if latest is None else self._cause(latest)
 
     def _around(self, miss: HeartbeatMissed, interval_ns: int) -> str | None:
         first = bisect_left(self._times, miss.deadline - silence_ns(miss, interval_ns))
@@ -96,9 +97,9 @@ def silence_ns(miss: HeartbeatMissed, interval_ns: int) -> int:
 
 
 def _asking(drop: PacketDropped) -> frozenset[str]:
-    """Return who asks for an address and who has it; the hooks say it of no packet of ARP.
+    """Return the two hosts of a packet of ARP; the node that dropped it, where no address is known.
 
-    Then it is the node that has dropped the packet.
+    The hooks of namespaces write down no address of ARP.
     """
     if _NO_ADDRESS in (drop.src, drop.dst):
         return frozenset((drop.node,))

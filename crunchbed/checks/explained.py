@@ -50,7 +50,11 @@ def _caused(history: History, scenario: Scenario, ejection: Ejection) -> bool:
 
 
 def _replaced(history: History, ejection: Ejection) -> bool:
-    """Whether a standby has asked for a fence since the node's power was off, and not before."""
+    """Whether the node lost its power before its standby first asked for this fence.
+
+    A standby asks again and again, and names a view since which both were members: what counts is
+    a loss of power after that view and before the first question.
+    """
     asked = [
         one
         for one in history.of(ServiceConfirming)
@@ -58,7 +62,8 @@ def _replaced(history: History, ejection: Ejection) -> bool:
     ]
     if not asked:
         return False
-    first = next(one for one in asked if (one.node, one.view) == (asked[-1].node, asked[-1].view))
+    last = asked[-1]
+    first = next(one for one in asked if (one.node, one.view) == (last.node, last.view))
     views = history.of(ViewInstalled, first.node)
     since = min((view.t for view in views if view.number == first.view), default=first.t)
     downs = times_of(history, NodeDown).get(ejection.node, ())

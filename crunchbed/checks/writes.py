@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
-from crunchbed.checks.lives import lives, overlap
+from crunchbed.checks.lives import lives
 from crunchbed.history.history import History, Interval, remembered
 from reserve_agent.contract.events.pressure import PoolSampled
 from reserve_agent.contract.events.run import DaemonReady
@@ -77,13 +77,15 @@ def _gaps(
     request_pages = max(1, request_bytes // PAGE_BYTES)
     found: list[tuple[int, int]] = []
     for whole in lives(history, node):
-        connected = _connected(history, node, whole)
-        for life in overlap([whole], [within]):
-            first, last = bisect_left(times, life.start), bisect_left(times, life.end)
-            found += _closed_gaps(acks[first:last], times[first:last], life)
-            begin = max(times[last - 1] if last > first else life.start, connected)
-            if begin < life.end:
-                found += _open_gap(history, node, life, begin, request_pages)
+        life = whole.clip(within)
+        if life is None:
+            continue
+        first, last = bisect_left(times, life.start), bisect_left(times, life.end)
+        found += _closed_gaps(acks[first:last], times[first:last], life)
+        begin = times[last - 1] if last > first else life.start
+        begin = max(begin, _connected(history, node, whole))
+        if begin < life.end:
+            found += _open_gap(history, node, life, begin, request_pages)
     return found
 
 

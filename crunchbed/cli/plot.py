@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,8 +70,7 @@ def plot(
 
 def _again(runs: Sequence[Run]) -> int:
     """Return how many runs have the values and the seed of one before them."""
-    kinds = Counter((*sorted(point.items()), result.seed) for point, result in runs)
-    return kinds.total() - len(kinds)
+    return len(runs) - len({(*sorted(point.items()), result.seed) for point, result in runs})
 
 
 def _write_table(
